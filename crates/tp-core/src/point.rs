@@ -1,0 +1,141 @@
+//! Three kinds of point that the compiler keeps apart, and what makes a point unusable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ImageHw;
+
+/// A place in pixels of one image; pixel centres lie at integers, as in OpenCV keypoints. Any number is possible:
+/// [`ImageHw::unit_from_pixel`] checks it against the image.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PixelXy {
+    /// Columns to the right of the centre of the first column.
+    pub x: f64,
+    /// Rows below the centre of the first row.
+    pub y: f64,
+}
+
+/// A place in the unit square of the *original* image: `u = (x + 0.5) / width`, always finite and in `[0, 1]`.
+///
+/// The paper's frame for points and distances (section on evaluation).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Pair", into = "Pair")]
+pub struct UnitXy {
+    x: f64,
+    y: f64,
+}
+
+/// A place in the unit square of the model's input, after [`Letterbox`](crate::Letterbox).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelXy {
+    /// From the left edge (0) to the right edge (1).
+    pub x: f64,
+    /// From the top edge (0) to the bottom edge (1).
+    pub y: f64,
+}
+
+/// Why a point cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages name the fields")]
+#[non_exhaustive]
+pub enum PointError {
+    /// A pixel position that is not in the image, or not a number.
+    #[error("point ({x}, {y}) is not in the image, which is {} pixels wide and {} high: x may be from -0.5 to {}, y from -0.5 to {}", size.width(), size.height(), f64::from(size.width()) - 0.5, f64::from(size.height()) - 0.5)]
+    OutsideImage { x: f64, y: f64, size: ImageHw },
+    /// A position that is not in the unit square, or not a number.
+    #[error("point ({x}, {y}) is not in the unit square: both numbers must lie in [0, 1]")]
+    OutsideUnitSquare { x: f64, y: f64 },
+    /// An image without pixels.
+    #[error("an image of {height} rows and {width} columns has no pixels")]
+    EmptyImage { height: u32, width: u32 },
+    /// A pixel buffer that does not fit its size.
+    #[error("an RGB image of {height} rows and {width} columns needs {expected} bytes, got {actual}")]
+    BufferSize { height: u32, width: u32, expected: usize, actual: usize },
+}
+
+impl UnitXy {
+    /// A point of the unit square.
+    ///
+    /// # Errors
+    ///
+    /// [`PointError::OutsideUnitSquare`] if a coordinate is not a number in `[0, 1]`.
+    pub fn new(x: f64, y: f64) -> Result<Self, PointError> {
+        if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) {
+            Ok(Self { x, y })
+        } else {
+            Err(PointError::OutsideUnitSquare { x, y })
+        }
+    }
+
+    /// The nearest point of the unit square. A coordinate that is not a number becomes the middle, ½: a model's
+    /// prediction must not fail the batch it stands in.
+    #[must_use]
+    pub fn nearest(x: f64, y: f64) -> Self {
+        let clamp = |v: f64| if v.is_nan() { 0.5 } else { v.clamp(0.0, 1.0) };
+        Self { x: clamp(x), y: clamp(y) }
+    }
+
+    /// From the left edge (0) to the right edge (1).
+    #[must_use]
+    pub fn x(self) -> f64 {
+        self.x
+    }
+
+    /// From the top edge (0) to the bottom edge (1).
+    #[must_use]
+    pub fn y(self) -> f64 {
+        self.y
+    }
+
+    /// Euclidean distance in the unit square: the paper's error, anisotropic in pixels when the image is not square.
+    #[must_use]
+    pub fn distance(self, other: Self) -> f64 {
+        (self.x - other.x).hypot(self.y - other.y)
+    }
+}
+
+/// How a unit point is written in JSON.
+#[derive(Serialize, Deserialize)]
+struct Pair {
+    x: f64,
+    y: f64,
+}
+
+impl TryFrom<Pair> for UnitXy {
+    type Error = PointError;
+
+    fn try_from(Pair { x, y }: Pair) -> Result<Self, PointError> {
+        Self::new(x, y)
+    }
+}
+
+impl From<UnitXy> for Pair {
+    fn from(UnitXy { x, y }: UnitXy) -> Self {
+        Self { x, y }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_point_refuses_what_is_not_in_the_square() {
+        for (x, y) in [(f64::NAN, 0.5), (0.5, f64::INFINITY), (-0.01, 0.5), (0.5, 1.01)] {
+            assert!(UnitXy::new(x, y).is_err(), "({x}, {y})");
+        }
+        assert!(UnitXy::new(0.0, 1.0).is_ok());
+    }
+
+    #[test]
+    fn unit_point_from_json_is_checked_too() {
+        assert!(serde_json::from_str::<UnitXy>(r#"{"x":0.25,"y":2.0}"#).is_err());
+        let point: UnitXy = serde_json::from_str(r#"{"x":0.25,"y":0.5}"#).unwrap();
+        assert_eq!(serde_json::to_string(&point).unwrap(), r#"{"x":0.25,"y":0.5}"#);
+    }
+
+    #[test]
+    fn distance_is_euclidean_in_the_unit_square() {
+        let (a, b) = (UnitXy::new(0.1, 0.1).unwrap(), UnitXy::new(0.4, 0.5).unwrap());
+        assert!((a.distance(b) - 0.5).abs() < 1e-15); // a 3-4-5 triangle
+    }
+}

@@ -1,0 +1,149 @@
+//! What is annotated in one image, whatever data set it comes from.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tp_core::{ImageHw, PixelXy};
+
+use crate::Mask;
+
+/// One image and everything that is annotated in it.
+#[derive(Clone, Debug)]
+pub struct AnnotatedImage {
+    /// Names the image: its path relative to the data set's folder, or `scene-<seed>`.
+    pub name: String,
+    /// Height and width in pixels.
+    pub size: ImageHw,
+    /// The objects, in file order or front to back.
+    pub objects: Vec<ObjectAnnotation>,
+    /// Which side of the split the data set puts it on, if it says.
+    pub split: Option<Split>,
+    /// Images of one group must stay on one side of any split: one photograph's tiles, one animal's frames.
+    pub group: String,
+    /// The data set's name.
+    pub source: String,
+    /// Under which licence the image may be used, if the data set says.
+    pub licence: Option<Arc<Licence>>,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+pub struct ObjectAnnotation {
+    /// The data set's own number of it.
+    pub id: u64,
+    /// E.g. `horse`.
+    pub category: String,
+    /// E.g. `Equidae`.
+    pub family: Option<String>,
+    /// The box around its visible pixels.
+    pub bbox: BoxXywh,
+    /// Its visible pixels, if the data set has masks.
+    pub mask: Option<Mask>,
+    /// Its parts.
+    pub parts: Vec<PartAnnotation>,
+    /// Its named points.
+    pub keypoints: Vec<Keypoint>,
+    /// How the box was made if no human drew it.
+    pub derived: Option<String>,
+}
+
+/// One part of an object.
+#[derive(Clone, Debug)]
+pub struct PartAnnotation {
+    /// The data set's own number of it.
+    pub id: u64,
+    /// E.g. `left foreleg`.
+    pub name: String,
+    /// The box around its visible pixels.
+    pub bbox: BoxXywh,
+    /// Its visible pixels, if the data set has masks.
+    pub mask: Option<Mask>,
+    /// How the box was made if no human drew it.
+    pub derived: Option<String>,
+}
+
+/// A named point of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keypoint {
+    /// E.g. `l_fore_foot`.
+    pub name: String,
+    /// Where it is.
+    pub point: PixelXy,
+    /// Whether it can be seen.
+    pub visibility: Visibility,
+    /// The index, in [`ObjectAnnotation::parts`], of the part that it belongs to.
+    pub part: Option<usize>,
+}
+
+/// Whether a keypoint can be seen (COCO's v = 1 and 2; unlabelled ones, v = 0, are not in the record).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Labelled but hidden.
+    Hidden,
+    /// Labelled and visible.
+    Visible,
+}
+
+/// A side of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Val,
+    /// To report on.
+    Test,
+}
+
+/// A licence, as the data set names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Licence {
+    /// E.g. `CC BY 4.0`.
+    pub name: String,
+    /// Where its text stands.
+    pub url: String,
+    /// Who must be named.
+    pub attribution: Option<String>,
+}
+
+/// A box in pixels: continuous edges, so the box of the first pixel is `{0, 0, 1, 1}` and its centre, in the pixel
+/// frame of [`PixelXy`], is `(0, 0)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoxXywh {
+    /// Left edge.
+    pub x: f64,
+    /// Top edge.
+    pub y: f64,
+    /// Extent to the right.
+    pub width: f64,
+    /// Extent downwards.
+    pub height: f64,
+}
+
+impl BoxXywh {
+    /// Its middle, in the pixel frame.
+    #[must_use]
+    pub fn center(&self) -> PixelXy {
+        PixelXy { x: self.x + self.width / 2.0 - 0.5, y: self.y + self.height / 2.0 - 0.5 }
+    }
+
+    /// Where a point lies in the box: `(0, 0)` is its top left corner, `(1, 1)` its bottom right one.
+    #[must_use]
+    pub fn place_of(&self, point: PixelXy) -> (f64, f64) {
+        ((point.x + 0.5 - self.x) / self.width, (point.y + 0.5 - self.y) / self.height)
+    }
+
+    /// Whether the point is inside or on the edge.
+    #[must_use]
+    pub fn contains(&self, point: PixelXy) -> bool {
+        let (x, y) = self.place_of(point);
+        (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)
+    }
+
+    /// Width times height.
+    #[must_use]
+    pub fn area(&self) -> f64 {
+        self.width * self.height
+    }
+}

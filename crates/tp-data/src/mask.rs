@@ -1,0 +1,78 @@
+//! Which pixels belong to an object or a part.
+
+use ndarray::Array2;
+use tp_core::ImageHw;
+
+use crate::BoxXywh;
+
+/// A binary mask over a whole image, `[height, width]`, `true` = inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    inside: Array2<bool>,
+}
+
+impl Mask {
+    /// A mask from its pixels.
+    #[must_use]
+    pub fn new(inside: Array2<bool>) -> Self {
+        Self { inside }
+    }
+
+    /// A mask with nothing inside.
+    #[must_use]
+    pub fn empty(size: ImageHw) -> Self {
+        Self::new(Array2::from_elem((size.height() as usize, size.width() as usize), false))
+    }
+
+    /// The pixels, `[height, width]`.
+    #[must_use]
+    pub fn pixels(&self) -> &Array2<bool> {
+        &self.inside
+    }
+
+    /// The pixels, to be changed in place.
+    #[must_use]
+    pub fn pixels_mut(&mut self) -> &mut Array2<bool> {
+        &mut self.inside
+    }
+
+    /// Whether a pixel is inside; pixels beyond the border are not.
+    #[must_use]
+    pub fn contains(&self, row: usize, column: usize) -> bool {
+        self.inside.get([row, column]).copied().unwrap_or(false)
+    }
+
+    /// How many pixels are inside.
+    #[must_use]
+    pub fn area(&self) -> usize {
+        self.inside.iter().filter(|&&inside| inside).count()
+    }
+
+    /// The tight box around the inside, or `None` if there is none.
+    #[must_use]
+    pub fn bounding_box(&self) -> Option<BoxXywh> {
+        let (mut top, mut left, mut bottom, mut right) = (usize::MAX, usize::MAX, 0, 0);
+        for ((row, column), &inside) in self.inside.indexed_iter() {
+            if inside {
+                (top, bottom) = (top.min(row), bottom.max(row + 1));
+                (left, right) = (left.min(column), right.max(column + 1));
+            }
+        }
+        (top != usize::MAX).then(|| BoxXywh { x: left as f64, y: top as f64, width: (right - left) as f64, height: (bottom - top) as f64 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounding_box_is_tight() {
+        let mut mask = Mask::empty(ImageHw::new(4, 6).unwrap());
+        assert_eq!(mask.bounding_box(), None);
+        mask.pixels_mut()[[1, 2]] = true;
+        mask.pixels_mut()[[2, 4]] = true;
+        assert_eq!(mask.bounding_box(), Some(BoxXywh { x: 2.0, y: 1.0, width: 3.0, height: 2.0 }));
+        assert_eq!(mask.area(), 2);
+    }
+}

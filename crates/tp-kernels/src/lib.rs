@@ -1,0 +1,1 @@
+//! Operators that Burn lacks or runs slowly, as extensions of its backend trait

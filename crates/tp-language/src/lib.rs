@@ -1,0 +1,1 @@
+//! Decoder language model, tokenizer, adapters, cache and sampling

@@ -1,0 +1,1 @@
+//! Point Localizer: words become a point on an image

@@ -1,0 +1,1 @@
+//! PCK and its relatives, with intervals, paired tests and reports

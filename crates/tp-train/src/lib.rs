@@ -1,0 +1,1 @@
+//! One training loop: schedule, accumulation, checkpoints, logs; names no model

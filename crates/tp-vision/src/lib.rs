@@ -1,0 +1,1 @@
+//! The eyes: ConvNeXt, deformable pixel decoder, masked query decoder
