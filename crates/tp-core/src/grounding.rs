@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::UnitXy;
+use crate::{Style, UnitXy};
 
 /// Says in words where a point is. One encoded image serves many points.
 pub trait DescribePoint {
@@ -40,6 +40,8 @@ pub trait LocalizePoint {
 /// How a description is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DescribeOptions {
+    /// How the words are wanted.
+    pub style: Style,
     /// The most tokens that one description may have.
     pub max_new_tokens: usize,
     /// How the next token is chosen.
@@ -50,7 +52,7 @@ pub struct DescribeOptions {
 
 impl Default for DescribeOptions {
     fn default() -> Self {
-        Self { max_new_tokens: 256, sampling: Sampling::Greedy, seed: 0 }
+        Self { style: Style::CoarseToFine, max_new_tokens: 256, sampling: Sampling::Greedy, seed: 0 }
     }
 }
 

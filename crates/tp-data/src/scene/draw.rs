@@ -1,0 +1,78 @@
+//! Random draws of the scene world, and the cheap hash behind its textures.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use tp_core::Seed;
+
+/// A stream of random choices.
+pub(super) struct Draw {
+    rng: ChaCha8Rng,
+}
+
+impl Draw {
+    pub(super) fn new(seed: Seed) -> Self {
+        Self { rng: seed.rng() }
+    }
+
+    /// Uniform between two values; they may be equal.
+    pub(super) fn range(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.rng.random::<f32>()
+    }
+
+    /// A value up to a relative distance away.
+    pub(super) fn vary(&mut self, value: f32, relative: f32) -> f32 {
+        value * self.range(1.0 - relative, 1.0 + relative)
+    }
+
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.rng.random::<f64>() < probability
+    }
+
+    /// 0 to `n` - 1; `n` must not be 0.
+    pub(super) fn index(&mut self, n: usize) -> usize {
+        self.rng.random_range(0..n)
+    }
+
+    /// Uniform among `low..=high`.
+    pub(super) fn count(&mut self, low: usize, high: usize) -> usize {
+        self.rng.random_range(low..=high)
+    }
+
+    /// One of some things; the slice must not be empty.
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.index(choices.len())]
+    }
+
+    /// Seeds a texture.
+    pub(super) fn word(&mut self) -> u32 {
+        self.rng.random()
+    }
+}
+
+/// 32 well mixed bits of a cell of an integer grid.
+#[inline]
+pub(super) fn hash_cell(x: i32, y: i32, seed: u32) -> u32 {
+    let mut h = (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77) ^ seed;
+    h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
+    h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
+    h ^ (h >> 15)
+}
+
+/// A number in `[0, 1)` for a cell.
+#[inline]
+pub(super) fn unit_of_cell(x: i32, y: i32, seed: u32) -> f32 {
+    (hash_cell(x, y, seed) >> 8) as f32 / 16_777_216.0
+}
+
+/// Smooth noise in `[0, 1)` whose bumps are one unit wide.
+#[inline]
+pub(super) fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
+    let (cell_x, cell_y) = (x.floor(), y.floor());
+    let (i, j) = (cell_x as i32, cell_y as i32);
+    let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
+    let (s, t) = (smooth(x - cell_x), smooth(y - cell_y));
+    let mix = |a: f32, b: f32, s: f32| a + (b - a) * s;
+    let top = mix(unit_of_cell(i, j, seed), unit_of_cell(i + 1, j, seed), s);
+    let bottom = mix(unit_of_cell(i, j + 1, seed), unit_of_cell(i + 1, j + 1, seed), s);
+    mix(top, bottom, t)
+}

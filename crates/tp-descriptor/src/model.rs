@@ -1,0 +1,187 @@
+//! The Point Descriptor: what it learns, and how it describes.
+
+use std::sync::Arc;
+
+use burn::{
+    config::Config,
+    module::Module,
+    tensor::{Bool, Device, Int, Tensor, TensorData},
+};
+use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, Seed, Style, UnitXy};
+use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Tokenizer, generate, token_loss, visual_context};
+use tp_vision::{EncodedImage, Eyes, VisionFeatures};
+
+use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
+
+/// How many points are described in one batch: bounds the memory of the cache.
+const POINTS_PER_BATCH: usize = 32;
+
+/// Everything that makes a Descriptor out of eyes and a language model.
+#[derive(Config, Debug)]
+pub struct DescriptorConfig {
+    /// The point's queries.
+    pub prompt: PointPromptConfig,
+    /// The mask around the point.
+    pub mask: GaussianMask,
+    /// The adapter on the language model.
+    pub lora: LoraConfig,
+}
+
+impl DescriptorConfig {
+    /// Weights to be trained on top of a base.
+    #[must_use]
+    pub fn init(&self, decoder: &tp_language::DecoderConfig, device: &Device) -> DescriptorNet {
+        DescriptorNet { prompt: self.prompt.init(device), adapter: self.lora.init(decoder, device) }
+    }
+}
+
+/// The Descriptor's own weights; eyes and language model belong to the base.
+#[derive(Module, Debug)]
+pub struct DescriptorNet {
+    /// Content and position query of a point.
+    pub prompt: PointPrompt,
+    /// The adapter on the language model.
+    pub adapter: LoraAdapter,
+}
+
+/// What the Descriptor is asked to say in training.
+#[derive(Clone, Debug)]
+pub struct DescribeTarget {
+    /// The style that is asked for.
+    pub style: Style,
+    /// The token ids of the description, without the end token.
+    pub ids: Vec<u32>,
+}
+
+impl DescriptorNet {
+    /// Mean cross-entropy of the descriptions' tokens, the end token included.
+    ///
+    /// - `point_features`: `[image, point, 2 · feat_channels]`, from [`PointPrompt::forward`]
+    /// - `context`: the images' visual prefixes, one group for each
+    /// - `targets`: image by image, `image · point` of them
+    #[must_use]
+    pub fn text_loss(
+        &self,
+        base: (&Eyes, &Decoder),
+        adapter: Option<&LoraAdapter>,
+        point_features: Tensor<3>,
+        context: &Context,
+        conversation: &DescribeConversation,
+        targets: &[DescribeTarget],
+    ) -> Tensor<1> {
+        let (eyes, decoder) = base;
+        let requests: Vec<_> = targets.iter().map(|target| conversation.request(target.style)).collect();
+        let rows: Vec<Vec<u32>> =
+            targets.iter().zip(&requests).map(|(target, request)| [&request.ids[..], &target.ids, &[conversation.end()]].concat()).collect();
+        let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
+        let embeddings = spliced(eyes, decoder, &rows, &marks, point_features);
+        let hidden = decoder.forward(embeddings, Some(context), adapter);
+        // The state at a token predicts the next one.
+        let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
+        token_loss(decoder, hidden, &rows, &answers, adapter)
+    }
+}
+
+/// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row, token, hidden]`.
+fn spliced(eyes: &Eyes, decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_features: Tensor<3>) -> Tensor<3> {
+    let device = point_features.device();
+    let length = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let ids: Vec<i64> = rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length)).collect();
+    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows.len(), length]), &device);
+    let embeddings = decoder.embed(ids); // [row, token, hidden]
+
+    let [n_images, n_points, _] = point_features.dims();
+    let tokens = eyes.projector.object_tokens(point_features);
+    let hidden = tokens.dims()[2];
+    let tokens = tokens.reshape([n_images * n_points, 1, hidden]).expand([rows.len(), length, hidden]);
+    let is_mark: Vec<bool> = marks.iter().flat_map(|&mark| (0..length).map(move |at| at == mark)).collect();
+    let is_mark = Tensor::<3, Bool>::from_data(TensorData::new(is_mark, [rows.len(), length, 1]), &device);
+    embeddings.mask_where(is_mark.expand([rows.len(), length, hidden]), tokens)
+}
+
+/// A Descriptor ready for use. Clones share their weights.
+#[derive(Clone, Debug)]
+pub struct PointDescriptor {
+    eyes: Eyes,
+    decoder: Decoder,
+    net: DescriptorNet,
+    mask: GaussianMask,
+    tokenizer: Arc<Tokenizer>,
+    conversation: DescribeConversation,
+}
+
+impl PointDescriptor {
+    /// Joins the Descriptor's own weights with its base; all on one plain (not differentiable) device.
+    #[must_use]
+    pub fn new(eyes: Eyes, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
+        let conversation = DescribeConversation::new(&tokenizer);
+        Self { eyes, decoder, net, mask, tokenizer, conversation }
+    }
+
+    /// The same Descriptor with another mask: the ablations.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptorError::InvalidMask`] if the settings describe no region.
+    pub fn with_mask(mut self, mask: GaussianMask) -> Result<Self, DescriptorError> {
+        mask.validate()?;
+        self.mask = mask;
+        Ok(self)
+    }
+
+    /// The mask in use.
+    #[must_use]
+    pub fn mask(&self) -> GaussianMask {
+        self.mask
+    }
+
+    /// The keypoint features of points, `[point, 2 · feat_channels]`: what the language model is told of each.
+    #[must_use]
+    pub fn point_features(&self, image: &EncodedImage, points: &[UnitXy]) -> Tensor<2> {
+        let points: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+        self.features_of(&image.features, points).squeeze_dim(0)
+    }
+
+    fn features_of(&self, features: &VisionFeatures, points: Vec<ModelXy>) -> Tensor<3> {
+        self.net.prompt.forward(&self.eyes, features, &[points], &self.mask)
+    }
+}
+
+impl DescribePoint for PointDescriptor {
+    type Image = EncodedImage;
+    type Error = DescriptorError;
+
+    fn describe(&self, image: &EncodedImage, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<Description>, DescriptorError> {
+        if points.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tokens = &image.features.tokens;
+        let context = visual_context(
+            &self.decoder,
+            self.conversation.head(),
+            tokens.embeddings.clone(),
+            &tokens.lengths,
+            Some(&self.net.adapter),
+        );
+        let request = self.conversation.request(how.style);
+        let options = GenerateOptions { max_new_tokens: how.max_new_tokens, sampling: how.sampling, stop: vec![self.conversation.end()] };
+        let mut descriptions = Vec::with_capacity(points.len());
+        for points in points.chunks(POINTS_PER_BATCH) {
+            let model_points = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+            let features = self.features_of(&image.features, model_points);
+            let rows = vec![request.ids.clone(); points.len()];
+            let prompt = spliced(&self.eyes, &self.decoder, &rows, &vec![request.mark; points.len()], features);
+            // Each point draws from a stream of its own: its words do not depend on its company.
+            let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
+            let seeds: Vec<u64> = points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
+            for completion in generate(&self.decoder, Some(&context), prompt, Some(&self.net.adapter), &options, &seeds)? {
+                descriptions.push(Description {
+                    text: self.tokenizer.decode(&completion.ids),
+                    tokens: completion.ids.len() + usize::from(completion.finished),
+                    log_prob: completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum(),
+                });
+            }
+        }
+        Ok(descriptions)
+    }
+}

@@ -1,0 +1,40 @@
+//! The gated half of a block: `w2(silu(w1 x) · w3 x)`.
+//!
+//! `w1` and `w3` stay two layers, as published: each has its own adapter, and their gradients need no split.
+
+use burn::{
+    module::Module,
+    nn::Linear,
+    tensor::{Device, Tensor},
+};
+
+use crate::{DecoderConfig, LoraLayer, attention::linear, lora::project};
+
+/// The feed-forward half of a block.
+#[derive(Module, Debug)]
+pub struct FeedForward {
+    /// The gate, `[hidden, intermediate]`.
+    pub w1: Linear,
+    /// What is gated, `[hidden, intermediate]`.
+    pub w3: Linear,
+    /// Back to the residual stream, `[intermediate, hidden]`.
+    pub w2: Linear,
+}
+
+impl FeedForward {
+    pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
+        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        Self {
+            w1: linear(hidden, intermediate, 1, device),
+            w3: linear(hidden, intermediate, 1, device),
+            w2: linear(intermediate, hidden, config.num_hidden_layers, device),
+        }
+    }
+
+    /// `x`: `[batch, tokens, hidden]`, already normalized.
+    pub(crate) fn forward(&self, x: Tensor<3>, lora: Option<&LoraLayer>) -> Tensor<3> {
+        let gate = project(&self.w1, x.clone(), lora.and_then(|lora| lora.w1.as_ref()));
+        let up = project(&self.w3, x, lora.and_then(|lora| lora.w3.as_ref()));
+        project(&self.w2, tp_kernels::silu_gate(gate, up), lora.and_then(|lora| lora.w2.as_ref()))
+    }
+}

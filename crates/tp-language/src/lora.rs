@@ -1,0 +1,168 @@
+//! Low-rank adapters beside a frozen decoder.
+//!
+//! `y = x W + (alpha / rank) · (x A) B` (LoRA, arXiv 2106.09685). The adapter is a module of its own, handed to every
+//! pass: several adapters share one base, the base may live on a device without gradients, and leaving the adapter out
+//! gives the base model back without copying it.
+
+use burn::{
+    config::Config,
+    module::Module,
+    nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig},
+    tensor::{Device, Tensor},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{DecoderConfig, LanguageError};
+
+/// A layer of the decoder that an adapter can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoraTarget {
+    /// Queries, keys and values.
+    Wqkv,
+    /// The attention's output.
+    Wo,
+    /// The feed-forward gate.
+    W1,
+    /// The feed-forward network's way back.
+    W2,
+    /// What is gated.
+    W3,
+    /// The output layer, tied or not.
+    Output,
+}
+
+impl LoraTarget {
+    /// Every linear layer of the blocks.
+    #[must_use]
+    pub fn blocks() -> Vec<Self> {
+        vec![Self::Wqkv, Self::Wo, Self::W1, Self::W2, Self::W3]
+    }
+}
+
+/// Shape of an adapter.
+#[derive(Config, Debug, PartialEq)]
+pub struct LoraConfig {
+    /// Width of the narrow middle.
+    pub rank: usize,
+    /// The update counts `alpha / rank`.
+    pub alpha: f64,
+    /// Share of the adapter's inputs that training leaves out.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// The layers that are adapted.
+    #[config(default = "LoraTarget::blocks()")]
+    pub targets: Vec<LoraTarget>,
+}
+
+impl LoraConfig {
+    /// Checks that an adapter of this shape exists.
+    ///
+    /// # Errors
+    ///
+    /// [`LanguageError::InvalidConfig`] names the first field that does not fit.
+    pub fn validate(&self) -> Result<(), LanguageError> {
+        let refuse = |field, value: String, accepted: &str| Err(LanguageError::InvalidConfig { field, value, accepted: accepted.to_owned() });
+        if !(1..=65_536).contains(&self.rank) {
+            return refuse("rank", self.rank.to_string(), "from 1 to 65536 is accepted");
+        }
+        if !self.alpha.is_finite() {
+            return refuse("alpha", self.alpha.to_string(), "a finite number is accepted");
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return refuse("dropout", self.dropout.to_string(), "a share in [0, 1) is accepted");
+        }
+        Ok(())
+    }
+
+    /// A fresh adapter, which changes nothing until it has learned: `B` is zero.
+    ///
+    /// # Panics
+    ///
+    /// If [`LoraConfig::validate`] refuses this configuration.
+    #[must_use]
+    pub fn init(&self, decoder: &DecoderConfig, device: &Device) -> LoraAdapter {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let (hidden, intermediate) = (decoder.hidden_size, decoder.intermediate_size);
+        let qkv = decoder.num_key_value_heads * (decoder.queries_per_key() + 2) * decoder.d_head();
+        let pair = |target, d_input, d_output| self.targets.contains(&target).then(|| LoraPair::new(self, d_input, d_output, device));
+        LoraAdapter {
+            layers: (0..decoder.num_hidden_layers)
+                .map(|_| LoraLayer {
+                    wqkv: pair(LoraTarget::Wqkv, hidden, qkv),
+                    wo: pair(LoraTarget::Wo, hidden, hidden),
+                    w1: pair(LoraTarget::W1, hidden, intermediate),
+                    w2: pair(LoraTarget::W2, intermediate, hidden),
+                    w3: pair(LoraTarget::W3, hidden, intermediate),
+                })
+                .collect(),
+            output: pair(LoraTarget::Output, hidden, decoder.vocab_size),
+        }
+    }
+}
+
+/// The updates of a whole decoder.
+#[derive(Module, Debug)]
+pub struct LoraAdapter {
+    /// One for every block.
+    pub layers: Vec<LoraLayer>,
+    /// Of the output layer.
+    pub output: Option<LoraPair>,
+}
+
+/// The updates of one block.
+#[derive(Module, Debug)]
+pub struct LoraLayer {
+    /// Of queries, keys and values.
+    pub wqkv: Option<LoraPair>,
+    /// Of the attention's output.
+    pub wo: Option<LoraPair>,
+    /// Of the feed-forward gate.
+    pub w1: Option<LoraPair>,
+    /// Of the feed-forward network's way back.
+    pub w2: Option<LoraPair>,
+    /// Of what is gated.
+    pub w3: Option<LoraPair>,
+}
+
+/// The update of one linear layer.
+#[derive(Module, Debug)]
+pub struct LoraPair {
+    /// `A`, `[in, rank]`.
+    pub lora_a: Linear,
+    /// `B`, `[rank, out]`.
+    pub lora_b: Linear,
+    dropout: Dropout,
+    scale: f64,
+}
+
+impl LoraPair {
+    fn new(config: &LoraConfig, d_input: usize, d_output: usize, device: &Device) -> Self {
+        Self {
+            lora_a: LinearConfig::new(d_input, config.rank).with_bias(false).init(device),
+            lora_b: LinearConfig::new(config.rank, d_output).with_bias(false).with_initializer(Initializer::Zeros).init(device),
+            dropout: DropoutConfig::new(config.dropout).init(),
+            scale: config.alpha / config.rank as f64,
+        }
+    }
+
+    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        // The scale on the narrow middle: the fewest multiplications.
+        self.lora_b.forward(self.lora_a.forward(self.dropout.forward(x)) * self.scale)
+    }
+}
+
+/// A linear layer with its update, if there is one.
+pub(crate) fn project<const D: usize>(base: &Linear, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
+    updated(base.forward(x.clone()), x, lora)
+}
+
+/// Adds the update of a layer to what the layer gave for `x`.
+pub(crate) fn updated<const D: usize>(base: Tensor<D>, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
+    match lora {
+        Some(pair) => base + pair.forward(x),
+        None => base,
+    }
+}

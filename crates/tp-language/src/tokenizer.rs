@@ -1,0 +1,368 @@
+//! Text ↔ token ids. What stands for no text is a [`SpecialToken`]; plain text can never become one.
+
+use std::{
+    collections::HashSet,
+    fmt, fs,
+    io::{Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use tokenizers::{
+    AddedToken,
+    models::{
+        TrainerWrapper,
+        bpe::{BPE, BpeTrainer},
+    },
+    pre_tokenizers::byte_level::ByteLevel,
+};
+
+use crate::LanguageError;
+
+/// No tokenizer of a published language model comes near.
+const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// The alphabet of bytes and the special tokens must fit; ids of a trained vocabulary fit into 16 bits.
+const TRAINED_VOCAB: std::ops::RangeInclusive<usize> = 256 + SpecialToken::ALL.len()..=65_536;
+
+/// A token that stands for no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpecialToken {
+    /// Fills rows up.
+    Pad,
+    /// Begins a conversation.
+    Bos,
+    /// Ends a text.
+    Eos,
+    /// Begins a turn.
+    ImStart,
+    /// Ends a turn.
+    ImEnd,
+    /// Its hidden state becomes a point or a mask.
+    Seg,
+    /// Begins a phrase that `[SEG]` belongs to.
+    PhraseOpen,
+    /// Ends it.
+    PhraseClose,
+    /// Gives its place to a region's embedding.
+    Region,
+    /// Gives its place to a point's embedding.
+    Mark,
+}
+
+impl SpecialToken {
+    /// Every special token, in the order of the ids that [`train_bpe`] gives.
+    pub const ALL: [Self; 10] = [
+        Self::Pad,
+        Self::Bos,
+        Self::Eos,
+        Self::ImStart,
+        Self::ImEnd,
+        Self::Seg,
+        Self::PhraseOpen,
+        Self::PhraseClose,
+        Self::Region,
+        Self::Mark,
+    ];
+
+    /// How it is written in a tokenizer file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pad => "<pad>",
+            Self::Bos => "<s>",
+            Self::Eos => "</s>",
+            Self::ImStart => "<|im_start|>",
+            Self::ImEnd => "<|im_end|>",
+            Self::Seg => "[SEG]",
+            Self::PhraseOpen => "<p>",
+            Self::PhraseClose => "</p>",
+            Self::Region => "<region>",
+            Self::Mark => "<mark>",
+        }
+    }
+}
+
+/// Text ↔ token ids.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer, // set to read special tokens in a text as text
+    specials: [u32; SpecialToken::ALL.len()],
+    no_text: HashSet<u32>,
+    vocab_size: usize,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, has more than 32 MiB, is no tokenizer, or lacks a single id for a [`SpecialToken`].
+    pub fn from_file(path: &Path) -> Result<Self, LanguageError> {
+        let read = |source| LanguageError::ReadTokenizer { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        // The limit holds for what is read, whatever size the file system reports.
+        fs::File::open(path).map_err(read)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(LanguageError::TokenizerTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
+        }
+        Self::from_bytes(&bytes)
+    }
+
+    /// As [`Tokenizer::from_file`], from the file's content.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::from_file`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LanguageError> {
+        let invalid = |reason| LanguageError::InvalidTokenizer { reason };
+        guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(invalid).and_then(Self::new)
+    }
+
+    fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, LanguageError> {
+        let invalid = |reason| LanguageError::InvalidTokenizer { reason };
+        guarded(|| {
+            inner.with_padding(None);
+            inner.with_truncation(None).map(|_| ())
+        })
+        .map_err(invalid)?;
+
+        let mut specials = [0; SpecialToken::ALL.len()];
+        for (id, token) in specials.iter_mut().zip(SpecialToken::ALL) {
+            let ids = guarded(|| inner.encode(token.name(), false)).map_err(invalid)?;
+            let known = inner.token_to_id(token.name());
+            *id = match (ids.get_ids(), known) {
+                (&[only], Some(known)) if only == known => only,
+                _ => return Err(LanguageError::SpecialToken { token: token.name() }),
+            };
+        }
+        for (at, token) in SpecialToken::ALL.into_iter().enumerate() {
+            if specials[..at].contains(&specials[at]) {
+                return Err(LanguageError::SpecialToken { token: token.name() });
+            }
+        }
+        let added = inner.get_added_tokens_decoder();
+        let flagged = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id);
+        let no_text = flagged.chain(specials).collect();
+        let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
+        inner.set_encode_special_tokens(true);
+        Ok(Self { inner, specials, no_text, vocab_size })
+    }
+
+    /// Writes a `tokenizer.json`: whole, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`LanguageError::WriteTokenizer`] if the file system refuses.
+    pub fn save(&self, path: &Path) -> Result<(), LanguageError> {
+        let write = |source| LanguageError::WriteTokenizer { path: path.to_owned(), source };
+        let json = guarded(|| self.inner.to_string(true)).map_err(|reason| write(std::io::Error::other(reason)))?;
+        tp_core::write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(write)
+    }
+
+    /// One more than the largest id: the rows that an embedding table needs.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id of a special token.
+    #[must_use]
+    pub fn special(&self, token: SpecialToken) -> u32 {
+        let at = SpecialToken::ALL.iter().position(|&other| other == token);
+        self.specials[at.expect("ALL holds every special token")]
+    }
+
+    /// The ids of a text in which special tokens are written by name, as in `<s><|im_start|>user`. For texts of the
+    /// program's own; for those of others there is [`Tokenizer::encode_text`].
+    #[must_use]
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut rest = text;
+        while let Some((at, token)) = first_special(rest) {
+            ids.extend(self.encode_text(&rest[..at]));
+            ids.push(self.special(token));
+            rest = &rest[at + token.name().len()..];
+        }
+        ids.extend(self.encode_text(rest));
+        ids
+    }
+
+    /// The ids of plain text. Whatever it says, no id of a special token is among them: `[SEG]` is five characters.
+    #[must_use]
+    pub fn encode_text(&self, text: &str) -> Vec<u32> {
+        if text.is_empty() {
+            return Vec::new();
+        }
+        match self.encode_raw(text) {
+            Ok(ids) if !ids.iter().any(|id| self.no_text.contains(id)) => ids,
+            // A vocabulary can spell a special token out of ordinary pieces, or refuse a text as a whole.
+            Ok(_) => self.encode_by_character(text),
+            Err(reason) => {
+                tracing::warn!(%reason, "the tokenizer refuses a text: its characters are encoded one by one");
+                self.encode_by_character(text)
+            }
+        }
+    }
+
+    fn encode_by_character(&self, text: &str) -> Vec<u32> {
+        let mut buffer = [0; 4];
+        text.chars()
+            .flat_map(|character| self.encode_raw(character.encode_utf8(&mut buffer)).unwrap_or_default())
+            .filter(|id| !self.no_text.contains(id))
+            .collect()
+    }
+
+    fn encode_raw(&self, text: &str) -> Result<Vec<u32>, String> {
+        guarded(|| self.inner.encode_fast(text, false)).map(|encoding| encoding.get_ids().to_vec())
+    }
+
+    /// The text of ids; special tokens and ids without a token are left out.
+    #[must_use]
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let ids: Vec<u32> = ids.iter().copied().filter(|id| !self.no_text.contains(id)).collect();
+        guarded(|| self.inner.decode(&ids, true)).unwrap_or_else(|reason| {
+            tracing::warn!(%reason, "the tokenizer cannot decode a sequence");
+            String::new()
+        })
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer").field("vocab_size", &self.vocab_size).finish_non_exhaustive()
+    }
+}
+
+/// Trains a byte-level BPE: every byte is a token, so any text survives encoding and decoding. The special tokens take
+/// the first ids. The same texts give the same tokenizer, in whatever order they come.
+///
+/// The vocabulary stays smaller than `vocab_size` if the texts hold fewer pairs that occur twice.
+///
+/// # Errors
+///
+/// [`LanguageError::VocabularySize`] below 266 or above 65,536 tokens; [`LanguageError::TrainTokenizer`] if the trainer
+/// fails.
+pub fn train_bpe<S: AsRef<str> + Send>(texts: impl IntoIterator<Item = S, IntoIter: Send>, vocab_size: usize) -> Result<Tokenizer, LanguageError> {
+    if !TRAINED_VOCAB.contains(&vocab_size) {
+        return Err(LanguageError::VocabularySize { size: vocab_size, min: *TRAINED_VOCAB.start(), max: *TRAINED_VOCAB.end() });
+    }
+    let mut trainer = TrainerWrapper::from(
+        BpeTrainer::builder()
+            .show_progress(false)
+            .vocab_size(vocab_size)
+            .min_frequency(2)
+            .special_tokens(SpecialToken::ALL.map(|token| AddedToken::from(token.name(), true)).to_vec())
+            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+            .build(),
+    );
+    let mut inner = tokenizers::Tokenizer::new(BPE::default());
+    inner.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
+    inner.with_decoder(Some(ByteLevel::default()));
+    guarded(|| inner.train(&mut trainer, texts.into_iter()).map(|_| ())).map_err(|reason| LanguageError::TrainTokenizer { reason })?;
+    Tokenizer::new(inner)
+}
+
+/// The first special token in a text, and where it begins.
+fn first_special(text: &str) -> Option<(usize, SpecialToken)> {
+    let found = SpecialToken::ALL.into_iter().filter_map(|token| text.find(token.name()).map(|at| (at, token)));
+    found.min_by_key(|(at, _)| *at) // no name begins with another
+}
+
+/// The tokenizer library panics on some inputs; its panics and errors both become a reason.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the tokenizer library panicked".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: [&str; 3] = ["the left ear of the horse", "the right ear of the horse", "[SEG] [SEG] <p> <p> the ear"];
+
+    fn tokenizer() -> Tokenizer {
+        train_bpe(TEXTS, 300).unwrap()
+    }
+
+    #[test]
+    fn any_text_survives() {
+        let tokenizer = tokenizer();
+        for text in ["the ear", " two  spaces ", "Ohr – œil – 耳 – 👂🏽\r\n\t\0", "e\u{301}", "[SEG]<s></p>"] {
+            assert_eq!(tokenizer.decode(&tokenizer.encode_text(text)), text);
+        }
+        assert!(tokenizer.encode_text("").is_empty());
+    }
+
+    #[test]
+    fn typed_special_tokens_stay_text() {
+        let tokenizer = tokenizer();
+        for token in SpecialToken::ALL {
+            let ids = tokenizer.encode_text(&format!("a{}b {}", token.name(), token.name()));
+            assert!(SpecialToken::ALL.iter().all(|&token| !ids.contains(&tokenizer.special(token))), "{token:?}");
+            assert_eq!(tokenizer.encode(token.name()), [tokenizer.special(token)]);
+            assert_eq!(tokenizer.decode(&[tokenizer.special(token)]), "");
+        }
+    }
+
+    #[test]
+    fn typed_special_tokens_stay_text_even_if_pieces_spell_them() {
+        // A vocabulary whose merges lead to "<p>" from "<" + "p" + ">".
+        let mut json: serde_json::Value = serde_json::from_str(&tokenizer().inner.to_string(false).unwrap()).unwrap();
+        json["pre_tokenizer"]["use_regex"] = false.into();
+        json["model"]["vocab"]["<p"] = 5000.into();
+        json["model"]["merges"] = serde_json::json!([["<", "p"], ["<p", ">"]]);
+        let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap();
+        assert_eq!(tokenizer.encode_raw("<p>").unwrap(), [tokenizer.special(SpecialToken::PhraseOpen)]); // the danger
+        let ids = tokenizer.encode_text("a <p> b");
+        assert!(!ids.contains(&tokenizer.special(SpecialToken::PhraseOpen)));
+        assert_eq!(tokenizer.decode(&ids), "a <p> b");
+        assert_eq!(tokenizer.vocab_size(), 5001);
+    }
+
+    #[test]
+    fn training_does_not_depend_on_the_order_of_texts() {
+        let mut reversed = TEXTS;
+        reversed.reverse();
+        let json = |texts| train_bpe(texts, 290).unwrap().inner.to_string(false).unwrap();
+        assert_eq!(json(TEXTS), json(reversed));
+        assert_eq!(tokenizer().special(SpecialToken::Pad), 0);
+        assert!(train_bpe(TEXTS, 100).is_err() && train_bpe(TEXTS, 1 << 20).is_err());
+    }
+
+    #[test]
+    fn saved_tokenizer_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let tokenizer = tokenizer();
+        tokenizer.save(&path).unwrap();
+        let again = Tokenizer::from_file(&path).unwrap();
+        assert_eq!(again.encode("<s>the ear [SEG]"), tokenizer.encode("<s>the ear [SEG]"));
+        assert_eq!(again.vocab_size(), tokenizer.vocab_size());
+        assert!(tokenizer.save(&folder.path().join("no/such/folder.json")).is_err());
+    }
+
+    #[test]
+    fn files_that_are_no_tokenizer_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::ReadTokenizer { .. })));
+        for content in ["", "{}", "[1, 2]", "{\"version\":\"1.0\",\"model\":{\"type\":\"BPE\"}}"] {
+            fs::write(&path, content).unwrap();
+            assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::InvalidTokenizer { .. })), "{content}");
+        }
+        fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::TokenizerTooLarge { .. })));
+    }
+
+    #[test]
+    fn tokenizer_without_a_special_token_is_refused_by_name() {
+        let json = tokenizer().inner.to_string(false).unwrap().replace("[SEG]", "[XEG]");
+        let message = Tokenizer::from_bytes(json.as_bytes()).unwrap_err().to_string();
+        assert!(message.contains("[SEG]"), "{message}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Reading a heat-map: where is most of the mass, how much is it, and is it anywhere at all?
+
+use tp_core::{Letterbox, Located, ModelXy};
+
+/// A distribution over the cells of one image, and over "nowhere".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heatmap {
+    size: [usize; 2],
+    cells: Vec<f32>,
+    nowhere: f32,
+}
+
+/// How a heat-map becomes a point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoding {
+    /// The cell with the most mass within 0.1 plus within 0.2 of it: what PCK at those radii rewards.
+    #[default]
+    Mass,
+    /// The mean of the distribution.
+    Mean,
+    /// The most probable cell.
+    Argmax,
+}
+
+impl Heatmap {
+    /// The softmax of logits over cells, row-major, and "nowhere" at the end.
+    ///
+    /// # Panics
+    ///
+    /// Unless there are `height · width + 1` logits.
+    #[must_use]
+    pub fn from_logits(logits: &[f32], size: [usize; 2], temperature: f32) -> Self {
+        assert_eq!(logits.len(), size[0] * size[1] + 1, "one logit for every cell and one for nowhere");
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut cells: Vec<f32> = logits.iter().map(|logit| ((logit - highest) / temperature).exp()).collect();
+        let total: f32 = cells.iter().sum();
+        for cell in &mut cells {
+            *cell /= total;
+        }
+        let nowhere = cells.pop().unwrap_or(0.0);
+        Self { size, cells, nowhere }
+    }
+
+    /// The mean of several maps of one image: what is known without choosing among their texts. `None` if there are none.
+    #[must_use]
+    pub fn mean_of(heatmaps: &[Self]) -> Option<Self> {
+        let mut mean = heatmaps.first()?.clone();
+        for heatmap in &heatmaps[1..] {
+            mean.cells.iter_mut().zip(&heatmap.cells).for_each(|(mean, cell)| *mean += cell);
+            mean.nowhere += heatmap.nowhere;
+        }
+        let n = heatmaps.len() as f32;
+        mean.cells.iter_mut().for_each(|cell| *cell /= n);
+        mean.nowhere /= n;
+        Some(mean)
+    }
+
+    /// Rows and columns.
+    #[must_use]
+    pub fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// The probability of each cell, row-major; with [`nowhere`](Self::nowhere) they sum to 1.
+    #[must_use]
+    pub fn cells(&self) -> &[f32] {
+        &self.cells
+    }
+
+    /// The probability that the text speaks of nothing in this image.
+    #[must_use]
+    pub fn nowhere(&self) -> f32 {
+        self.nowhere
+    }
+
+    /// The point that the heat-map stands for, or `None` if "nowhere" is at least as probable as `nowhere_limit`.
+    ///
+    /// Distances are those of the original image's unit square, so a letterboxed image is searched with ellipses.
+    /// The confidence is the mass within 0.1 of the answer.
+    #[must_use]
+    pub fn locate(&self, letterbox: &Letterbox, decoding: Decoding, nowhere_limit: f32) -> Option<Located> {
+        if self.nowhere >= nowhere_limit || !self.nowhere.is_finite() {
+            return None;
+        }
+        let near = self.mass_within(letterbox, 0.1);
+        let best = |score: &dyn Fn(usize) -> f32| {
+            (0..self.cells.len()).fold(0, |best, cell| if score(cell) > score(best) { cell } else { best })
+        };
+        let (point, cell) = match decoding {
+            Decoding::Mass => {
+                let far = self.mass_within(letterbox, 0.2);
+                let cell = best(&|cell| near[cell] + far[cell]);
+                (self.center(cell), cell)
+            }
+            Decoding::Argmax => {
+                let cell = best(&|cell| self.cells[cell]);
+                (self.center(cell), cell)
+            }
+            Decoding::Mean => {
+                let mean = self.mean();
+                (mean, self.cell_of(mean))
+            }
+        };
+        Some(Located { point: letterbox.unit_from_model(point), confidence: Some(near[cell].clamp(0.0, 1.0)) })
+    }
+
+    /// The mass within a radius of every cell's centre.
+    fn mass_within(&self, letterbox: &Letterbox, radius: f64) -> Vec<f32> {
+        let [height, width] = self.size;
+        // The radius, in cells, along each axis.
+        let [canvas_height, canvas_width] = letterbox.canvas().map(f64::from);
+        let radius_y = radius * f64::from(letterbox.original().height()) / canvas_height * height as f64;
+        let radius_x = radius * f64::from(letterbox.original().width()) / canvas_width * width as f64;
+
+        // Sums along rows make a disc as cheap as its height.
+        let mut sums = vec![0.0_f64; height * (width + 1)];
+        for row in 0..height {
+            for column in 0..width {
+                let at = row * (width + 1) + column;
+                sums[at + 1] = sums[at] + f64::from(self.cells[row * width + column]);
+            }
+        }
+        let reach = radius_y.floor() as isize;
+        let mut mass = vec![0.0_f32; height * width];
+        for offset in -reach..=reach {
+            let half = (radius_x * (1.0 - (offset as f64 / radius_y.max(1e-9)).powi(2)).max(0.0).sqrt()).floor() as usize;
+            for row in 0..height {
+                let Some(other) = row.checked_add_signed(offset).filter(|&other| other < height) else { continue };
+                let sums = &sums[other * (width + 1)..(other + 1) * (width + 1)];
+                for column in 0..width {
+                    let inside = sums[(column + half + 1).min(width)] - sums[column.saturating_sub(half)];
+                    mass[row * width + column] += inside as f32;
+                }
+            }
+        }
+        mass
+    }
+
+    /// The mean place of the distribution over cells.
+    fn mean(&self) -> ModelXy {
+        let (mut x, mut y, mut total) = (0.0, 0.0, 0.0);
+        for (cell, &mass) in self.cells.iter().enumerate() {
+            let center = self.center(cell);
+            let mass = f64::from(mass);
+            (x, y, total) = (x + mass * center.x, y + mass * center.y, total + mass);
+        }
+        ModelXy { x: x / total, y: y / total }
+    }
+
+    fn center(&self, cell: usize) -> ModelXy {
+        let [height, width] = self.size;
+        ModelXy { x: ((cell % width) as f64 + 0.5) / width as f64, y: ((cell / width) as f64 + 0.5) / height as f64 }
+    }
+
+    fn cell_of(&self, point: ModelXy) -> usize {
+        let [height, width] = self.size;
+        let index = |v: f64, n: usize| ((v * n as f64).max(0.0) as usize).min(n - 1);
+        index(point.y, height) * width + index(point.x, width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_core::{Fit, ImageHw};
+
+    use super::*;
+
+    fn square() -> Letterbox {
+        Letterbox::new(ImageHw::new(100, 100).unwrap(), Fit::PadToSquare)
+    }
+
+    /// Logits of a map that is flat but for some cells.
+    fn map(size: [usize; 2], peaks: &[(usize, f32)]) -> Heatmap {
+        let mut logits = vec![-8.0; size[0] * size[1] + 1];
+        for &(cell, logit) in peaks {
+            logits[cell] = logit;
+        }
+        Heatmap::from_logits(&logits, size, 1.0)
+    }
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        let heatmap = map([4, 5], &[(3, 2.0), (20, 1.0)]);
+        let total = heatmap.cells().iter().sum::<f32>() + heatmap.nowhere();
+        assert!((total - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn mass_prefers_two_neighbours_to_one_lonely_peak() {
+        // Cells of 1/20: two neighbours of probability 0.3 each, a lonely one of 0.4.
+        let size = [20, 20];
+        let heatmap = map(size, &[(42, 3.0_f32.ln()), (43, 3.0_f32.ln()), (390, 4.0_f32.ln())]);
+        let x = |decoding| heatmap.locate(&square(), decoding, 0.5).unwrap().point.x();
+        assert!((x(Decoding::Argmax) - 10.5 / 20.0).abs() < 1e-9);
+        assert!(x(Decoding::Mass) < 0.3);
+    }
+
+    #[test]
+    fn confidence_is_the_mass_near_the_answer() {
+        let heatmap = map([20, 20], &[(42, 4.0_f32.ln() + 10.0), (390, 10.0)]); // 0.8 and 0.2
+        let located = heatmap.locate(&square(), Decoding::Mass, 0.5).unwrap();
+        assert!((located.confidence.unwrap() - 0.8).abs() < 1e-3);
+    }
+
+    #[test]
+    fn nowhere_is_none() {
+        let heatmap = map([4, 4], &[(16, 5.0), (3, 1.0)]);
+        assert_eq!(heatmap.locate(&square(), Decoding::Mass, 0.5), None);
+    }
+
+    #[test]
+    fn mass_within_a_radius_counts_the_disc() {
+        // Flat map of 20×20: a disc of radius 0.1 is 2 cells: 13 cells of 400 (see the mask test of the descriptor).
+        let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20], 1.0);
+        let mass = heatmap.mass_within(&square(), 0.1);
+        assert!((mass[10 * 20 + 10] - 13.0 / 400.0).abs() < 1e-6);
+        assert!((mass[0] - 6.0 / 400.0).abs() < 1e-6); // a corner keeps its quarter: 3 + 2 + 1
+    }
+
+    #[test]
+    fn letterboxed_image_is_searched_with_an_ellipse() {
+        // Twice as wide as high: 0.1 of the image's height is 0.05 of the square.
+        let letterbox = Letterbox::new(ImageHw::new(100, 200).unwrap(), Fit::PadToSquare);
+        let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20], 1.0);
+        let mass = heatmap.mass_within(&letterbox, 0.1);
+        // Semi-axes 2 and 1 cells: 5 in the middle row, 1 above and below.
+        assert!((mass[10 * 20 + 10] - 7.0 / 400.0).abs() < 1e-6);
+    }
+}

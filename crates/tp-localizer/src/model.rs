@@ -1,0 +1,216 @@
+//! The Point Localizer: what it learns, and how it finds a point.
+
+use std::sync::Arc;
+
+use burn::{
+    config::Config,
+    module::Module,
+    tensor::{Device, Int, Tensor, TensorData},
+};
+use serde::{Deserialize, Serialize};
+use tp_core::{Located, LocalizePoint, ModelXy};
+use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
+use tp_vision::EncodedImage;
+
+use crate::{
+    Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig,
+    TextProjector, TextProjectorConfig,
+};
+
+/// How many texts are read in one batch: bounds the memory of one call.
+const TEXTS_PER_BATCH: usize = 64;
+
+/// Which head answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalizerHead {
+    /// The paper's: two numbers.
+    Regress,
+    /// Ours: a distribution over cells, with confidence and "nowhere".
+    #[default]
+    Heatmap,
+}
+
+/// Everything that makes a Localizer out of eyes and a language model.
+#[derive(Config, Debug)]
+pub struct LocalizerConfig {
+    /// From the language model to the eyes.
+    pub projector: TextProjectorConfig,
+    /// The paper's head.
+    pub regression: RegressionHeadConfig,
+    /// Ours.
+    pub heatmap: HeatmapHeadConfig,
+    /// The adapter on the language model.
+    pub lora: LoraConfig,
+    /// The head that answers.
+    #[config(default = "LocalizerHead::Heatmap")]
+    pub head: LocalizerHead,
+    /// How a heat-map becomes a point.
+    #[config(default = "Decoding::Mass")]
+    pub decoding: Decoding,
+    /// Divides the heat-map's logits; fitted on validation images so that the confidence is calibrated.
+    #[config(default = 1.0)]
+    pub temperature: f32,
+    /// A text is answered with `None` from this probability of "nowhere" on.
+    #[config(default = 0.5)]
+    pub nowhere_limit: f32,
+    /// The most tokens that a text may have.
+    #[config(default = 512)]
+    pub max_text_tokens: usize,
+}
+
+impl LocalizerConfig {
+    /// Weights to be trained on top of a base.
+    #[must_use]
+    pub fn init(&self, decoder: &DecoderConfig, device: &Device) -> LocalizerNet {
+        LocalizerNet {
+            adapter: self.lora.init(decoder, device),
+            projector: self.projector.init(device),
+            regression: self.regression.init(device),
+            heatmap: self.heatmap.init(device),
+        }
+    }
+}
+
+/// The Localizer's own weights; eyes and language model belong to the base.
+#[derive(Module, Debug)]
+pub struct LocalizerNet {
+    /// The adapter on the language model.
+    pub adapter: LoraAdapter,
+    /// From the language model to the eyes.
+    pub projector: TextProjector,
+    /// The paper's head.
+    pub regression: RegressionHead,
+    /// Ours.
+    pub heatmap: HeatmapHead,
+}
+
+impl LocalizerNet {
+    /// The projected state of each row's `[SEG]`, `[row, text2vision_dim]`.
+    ///
+    /// Rows are what [`LocalizeConversation::row`] gives; they are grouped by image as the context is.
+    #[must_use]
+    pub fn states(&self, decoder: &Decoder, adapter: Option<&LoraAdapter>, context: &Context, rows: &[Vec<u32>], device: &Device) -> Tensor<2> {
+        let length = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let ids: Vec<i64> = rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length)).collect();
+        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows.len(), length]), device);
+        let hidden = decoder.forward(decoder.embed(ids), Some(context), adapter); // [row, token, hidden]
+        let width = hidden.dims()[2];
+        // `[SEG]` is the last token of its row; its own state is read, not the one that predicts it.
+        let at: Vec<i64> = rows.iter().enumerate().map(|(row, ids)| (row * length + ids.len() - 1) as i64).collect();
+        let at = Tensor::<1, Int>::from_data(TensorData::new(at, [rows.len()]), device);
+        self.projector.forward(hidden.reshape([rows.len() * length, width]).select(0, at))
+    }
+}
+
+/// A Localizer ready for use. Clones share their weights.
+#[derive(Clone, Debug)]
+pub struct PointLocalizer {
+    decoder: Decoder,
+    net: LocalizerNet,
+    config: LocalizerConfig,
+    tokenizer: Arc<Tokenizer>,
+    conversation: LocalizeConversation,
+}
+
+impl PointLocalizer {
+    /// Joins the Localizer's own weights with its base; all on one plain (not differentiable) device.
+    #[must_use]
+    pub fn new(decoder: Decoder, net: LocalizerNet, config: LocalizerConfig, tokenizer: Arc<Tokenizer>) -> Self {
+        let conversation = LocalizeConversation::new(&tokenizer);
+        Self { decoder, net, config, tokenizer, conversation }
+    }
+
+    /// The same Localizer with another head.
+    #[must_use]
+    pub fn with_head(mut self, head: LocalizerHead) -> Self {
+        self.config.head = head;
+        self
+    }
+
+    /// The head that answers.
+    #[must_use]
+    pub fn head(&self) -> LocalizerHead {
+        self.config.head
+    }
+
+    /// The heat-map of each text, whatever head answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalizePoint::locate`].
+    pub fn heatmaps(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Heatmap>, LocalizerError> {
+        let rows = self.rows(texts)?;
+        let mask_features = &image.features.mask_features;
+        let [_, height, width, _] = mask_features.dims();
+        let mut heatmaps = Vec::with_capacity(texts.len());
+        for states in self.states(image, &rows) {
+            let logits = self.net.heatmap.forward(states.unsqueeze(), mask_features.clone());
+            let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            heatmaps.extend(
+                logits
+                    .chunks_exact(height * width + 1)
+                    .map(|logits| Heatmap::from_logits(logits, [height, width], self.config.temperature)),
+            );
+        }
+        Ok(heatmaps)
+    }
+
+    fn regressed(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+        let rows = self.rows(texts)?;
+        let mut located = Vec::with_capacity(texts.len());
+        for states in self.states(image, &rows) {
+            let points: Vec<f32> =
+                self.net.regression.forward(states).into_data().iter::<f32>().collect();
+            located.extend(points.chunks_exact(2).map(|xy| {
+                let point = image.letterbox.unit_from_model(ModelXy { x: f64::from(xy[0]), y: f64::from(xy[1]) });
+                Some(Located { point, confidence: None })
+            }));
+        }
+        Ok(located)
+    }
+
+    /// The rows of all texts, checked.
+    fn rows(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, LocalizerError> {
+        texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                if text.trim().is_empty() {
+                    return Err(LocalizerError::EmptyText { index });
+                }
+                let ids = self.tokenizer.encode_text(text);
+                let limit = self.config.max_text_tokens;
+                if ids.len() > limit {
+                    return Err(LocalizerError::TextTooLong { index, tokens: ids.len(), limit });
+                }
+                Ok(self.conversation.row(&ids))
+            })
+            .collect()
+    }
+
+    /// The projected `[SEG]` states, batch by batch.
+    fn states<'a>(&'a self, image: &'a EncodedImage, rows: &'a [Vec<u32>]) -> impl Iterator<Item = Tensor<2>> + 'a {
+        let adapter = Some(&self.net.adapter);
+        let tokens = &image.features.tokens;
+        let context = visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
+        let device = tokens.embeddings.device();
+        rows.chunks(TEXTS_PER_BATCH).map(move |rows| self.net.states(&self.decoder, adapter, &context, rows, &device))
+    }
+}
+
+impl LocalizePoint for PointLocalizer {
+    type Image = EncodedImage;
+    type Error = LocalizerError;
+
+    fn locate(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+        match self.config.head {
+            LocalizerHead::Regress => self.regressed(image, texts),
+            LocalizerHead::Heatmap => Ok(self
+                .heatmaps(image, texts)?
+                .iter()
+                .map(|heatmap| heatmap.locate(&image.letterbox, self.config.decoding, self.config.nowhere_limit))
+                .collect()),
+        }
+    }
+}

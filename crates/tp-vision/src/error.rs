@@ -1,0 +1,17 @@
+//! Why an image could not be looked at.
+
+/// Why an image could not be looked at.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages name the fields")]
+#[non_exhaustive]
+pub enum VisionError {
+    /// A setting that no network can have.
+    #[error("vision configuration: {field} is {value}, but {accepted}")]
+    InvalidConfig { field: &'static str, value: String, accepted: String },
+    /// An input side that the network cannot take.
+    #[error("the input's side must be a positive multiple of {multiple} and at most {largest}, got {side}")]
+    InvalidSide { side: usize, multiple: usize, largest: usize },
+    /// The image could not be resized.
+    #[error("cannot resize an image of {height} rows and {width} columns to a square of {side}: {reason}")]
+    Resize { height: u32, width: u32, side: usize, reason: String },
+}

@@ -1,0 +1,88 @@
+//! Says in words where points of an image are. The image is looked at once, however many points there are.
+//!
+//! ```sh
+//! cargo run --example describe_point -- --image photo.jpg --point 120,85 --point 40,60
+//! ```
+
+use std::{error::Error, fs, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    ModelDir,
+    cli::{self, CommonArgs, PointArg},
+    core::{DescribeOptions, DescribePoint, PixelXy, UnitXy},
+    data::{DecodeOptions, decode_image},
+};
+
+#[derive(Parser)]
+#[command(about = "Says in words where points of an image are")]
+struct Args {
+    /// A JPEG, PNG or WebP file.
+    #[arg(long)]
+    image: PathBuf,
+    /// Column and row of a point in pixels; may be given many times.
+    #[arg(long, value_name = "X,Y", required_unless_present = "points")]
+    point: Vec<PointArg>,
+    /// A JSON file with a list of points: [{"x": 120, "y": 85}, …].
+    #[arg(long, conflicts_with = "point")]
+    points: Option<PathBuf>,
+    /// A model folder.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
+    model: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Described {
+    image: PathBuf,
+    points: Vec<DescribedPoint>,
+}
+
+#[derive(Serialize)]
+struct DescribedPoint {
+    x: f64,
+    y: f64,
+    description: String,
+    log_prob: f64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| describe(&args))
+}
+
+fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
+    let pixels = match &args.points {
+        Some(path) => points_from_file(path)?,
+        None => args.point.iter().map(|point| point.0).collect(),
+    };
+    let image = decode_image(&args.image, &DecodeOptions::default())?;
+    let points = pixels.iter().map(|&pixel| image.size().unit_from_pixel(pixel)).collect::<Result<Vec<UnitXy>, _>>()?;
+
+    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let encoded = models.encode(&image)?;
+    let how = DescribeOptions { seed: args.common.seed, ..Default::default() };
+    let descriptions = models.descriptor.describe(&encoded, &points, &how)?;
+
+    let points = pixels
+        .iter()
+        .zip(descriptions)
+        .map(|(pixel, description)| DescribedPoint { x: pixel.x, y: pixel.y, description: description.text, log_prob: description.log_prob })
+        .collect();
+    let result = Described { image: args.image.clone(), points };
+    cli::print_result(args.common.json, &result, || {
+        result.points.iter().map(|point| format!("({}, {})  {}", point.x, point.y, point.description)).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn points_from_file(path: &PathBuf) -> Result<Vec<PixelXy>, Box<dyn Error>> {
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let points: Vec<PixelXy> = serde_json::from_str(&text)
+        .map_err(|error| format!("{} is not a list of points like [{{\"x\": 120, \"y\": 85}}]: {error}", path.display()))?;
+    if points.is_empty() {
+        return Err(format!("{} lists no points", path.display()).into());
+    }
+    Ok(points)
+}

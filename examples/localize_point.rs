@@ -1,0 +1,77 @@
+//! Finds the points that texts talk about. The image is looked at once, however many texts there are.
+//!
+//! ```sh
+//! cargo run --example localize_point -- --image photo.jpg --text "the cow's head, near its right end"
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    ModelDir,
+    cli::{self, CommonArgs},
+    core::{LocalizePoint, PixelXy},
+    data::{DecodeOptions, decode_image},
+};
+
+#[derive(Parser)]
+#[command(about = "Finds the points of an image that texts talk about")]
+struct Args {
+    /// A JPEG, PNG or WebP file.
+    #[arg(long)]
+    image: PathBuf,
+    /// What to look for; may be given many times.
+    #[arg(long, required = true)]
+    text: Vec<String>,
+    /// A model folder.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
+    model: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Answers {
+    image: PathBuf,
+    results: Vec<Answer>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    text: String,
+    located: Option<PixelXy>,
+    confidence: Option<f32>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| localize(&args))
+}
+
+fn localize(args: &Args) -> Result<(), Box<dyn Error>> {
+    let image = decode_image(&args.image, &DecodeOptions::default())?;
+    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let encoded = models.encode(&image)?;
+    let texts: Vec<&str> = args.text.iter().map(String::as_str).collect();
+    let located = models.localizer.locate(&encoded, &texts)?;
+
+    let results = args
+        .text
+        .iter()
+        .zip(located)
+        .map(|(text, located)| Answer {
+            text: text.clone(),
+            located: located.map(|found| image.size().pixel_from_unit(found.point)),
+            confidence: located.and_then(|found| found.confidence),
+        })
+        .collect();
+    let result = Answers { image: args.image.clone(), results };
+    cli::print_result(args.common.json, &result, || {
+        let line = |answer: &Answer| match answer.located {
+            Some(PixelXy { x, y }) => format!("({x:.0}, {y:.0})  confidence {:.2}  {}", answer.confidence.unwrap_or(f32::NAN), answer.text),
+            None => format!("not in this image  {}", answer.text),
+        };
+        result.results.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}

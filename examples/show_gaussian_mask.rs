@@ -1,0 +1,106 @@
+//! Shows which feature cells the query of a point may read, level by level.
+//!
+//! ```sh
+//! cargo run --example show_gaussian_mask -- --image photo.jpg --point 120,85 --sigma 0.03125 --rule threshold --out mask.png
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use talking_points::{
+    cli::{self, CommonArgs, PointArg},
+    core::{Fit, Letterbox},
+    data::{DecodeOptions, decode_image, write_png},
+    descriptor::{GaussianMask, MaskRule},
+    overlay::{FOUND_POINT, Overlay, TRUE_POINT},
+};
+
+#[derive(Parser)]
+#[command(about = "Shows which feature cells the query of a point may read, level by level")]
+struct Args {
+    /// A JPEG, PNG or WebP file.
+    #[arg(long)]
+    image: PathBuf,
+    /// Column and row of the point in pixels.
+    #[arg(long, value_name = "X,Y")]
+    point: PointArg,
+    /// Standard deviation, as a fraction of the model input's side.
+    #[arg(long, default_value_t = 0.03125)]
+    sigma: f64,
+    /// How the Gaussian becomes a mask.
+    #[arg(long, value_enum, default_value_t = Rule::Threshold)]
+    rule: Rule,
+    /// Side of the model's input in pixels.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    input_size: u32,
+    /// Where the picture goes.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Rule {
+    /// The paper's: open or closed.
+    Threshold,
+    /// Ours: the log of the Gaussian is added to the attention logits.
+    LogBias,
+}
+
+#[derive(Serialize)]
+struct Levels {
+    levels: Vec<Level>,
+}
+
+#[derive(Serialize)]
+struct Level {
+    n: usize,
+    open: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| show(&args))
+}
+
+fn show(args: &Args) -> Result<(), Box<dyn Error>> {
+    args.common.device.open()?;
+    let rule = match args.rule {
+        Rule::Threshold => MaskRule::Threshold((-2.0_f64).exp()),
+        Rule::LogBias => MaskRule::LogBias { floor: 1e-3 },
+    };
+    let mask = GaussianMask::new().with_sigma(args.sigma).with_rule(rule);
+    mask.validate()?;
+    let image = decode_image(&args.image, &DecodeOptions::default())?;
+    let point = image.size().unit_from_pixel(args.point.0)?;
+    let letterbox = Letterbox::new(image.size(), Fit::PadToSquare);
+    let in_model = letterbox.model_from_unit(point);
+
+    let strides = [32, 16, 8];
+    let levels: Vec<Level> = strides
+        .map(|stride| args.input_size as usize / stride)
+        .map(|n| Level { n, open: mask.n_open(in_model, [n, n]) })
+        .into();
+
+    let mut overlay = Overlay::new(&image);
+    // The finest level, in the colour of open cells; soft rules fade with their weight.
+    let n = levels[2].n;
+    let bias = mask.level_bias(in_model, [n, n]);
+    overlay.heat(
+        |place| {
+            let at = letterbox.model_from_unit(place);
+            let index = |v: f64| ((v * n as f64) as usize).min(n - 1);
+            0.65 * f64::from(bias[index(at.y) * n + index(at.x)].exp())
+        },
+        FOUND_POINT,
+    );
+    overlay.ring(point, TRUE_POINT);
+    let counts = levels.iter().map(|level| format!("{} of {}²", level.open, level.n)).collect::<Vec<_>>().join(", ");
+    overlay.caption(format!("sigma {}, open cells: {counts}; shown: the finest level", args.sigma), None);
+    write_png(&args.out, &overlay.finish())?;
+
+    let result = Levels { levels };
+    cli::print_result(args.common.json, &result, || format!("open cells: {counts}\npicture: {}", args.out.display()))
+}

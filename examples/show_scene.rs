@@ -1,0 +1,128 @@
+//! Draws a procedural scene and says what is in it; or measures many of them.
+//!
+//! ```sh
+//! cargo run --example show_scene -- --seed 7 --out scene.png
+//! cargo run --example show_scene -- --statistics 500
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    cli::{self, CommonArgs},
+    core::{ImageHw, PixelXy, Seed, Style},
+    data::{BoxXywh, PointOptions, RulesTeacher, Scene, SceneOptions, SceneStatistics, points_of_image, write_png},
+    overlay::{Overlay, TRUE_POINT},
+};
+
+#[derive(Parser)]
+#[command(about = "Draws a procedural scene and says what is in it; or measures many of them")]
+struct Args {
+    /// Where the picture goes.
+    #[arg(long, required_unless_present = "statistics")]
+    out: Option<PathBuf>,
+    /// Side of the scene in pixels.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=512))]
+    size: u32,
+    /// Measure this many scenes, from the seed on, instead of drawing one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    statistics: Option<u64>,
+    /// Mark the points and write the first few descriptions.
+    #[arg(long)]
+    points: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    objects: Vec<ShownObject>,
+    points: Vec<ShownPoint>,
+}
+
+#[derive(Serialize)]
+struct ShownObject {
+    category: String,
+    family: Option<String>,
+    #[serde(rename = "box")]
+    bbox: BoxXywh,
+    parts: Vec<ShownPart>,
+}
+
+#[derive(Serialize)]
+struct ShownPart {
+    name: String,
+    #[serde(rename = "box")]
+    bbox: BoxXywh,
+    area: usize,
+}
+
+#[derive(Serialize)]
+struct ShownPoint {
+    x: f64,
+    y: f64,
+    part: Option<String>,
+    description: String,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| if let Some(n) = args.statistics { measure(&args, n) } else { show(&args) })
+}
+
+fn measure(args: &Args, n: u64) -> Result<(), Box<dyn Error>> {
+    let options = options(args)?;
+    let annotations = (0..n).map(|index| Scene::generate(Seed(args.common.seed).nth(index), &options).into_parts().1);
+    let statistics = SceneStatistics::measure(annotations);
+    cli::print_result(args.common.json, &statistics, || statistics.to_string())
+}
+
+fn show(args: &Args) -> Result<(), Box<dyn Error>> {
+    let seed = Seed(args.common.seed);
+    let (image, annotation) = Scene::generate(seed, &options(args)?).into_parts();
+    let targets = points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
+    let teacher = RulesTeacher::default();
+    let mut points = Vec::new();
+    for (index, target) in targets.iter().enumerate() {
+        // An ambiguous point has no description, and is not shown.
+        let Ok(triplet) = teacher.triplet(&image, &annotation, target, Style::CoarseToFine, seed.split("words").nth(index as u64)) else { continue };
+        let PixelXy { x, y } = target.point;
+        points.push((triplet.point, ShownPoint { x, y, part: triplet.record.part, description: triplet.description }));
+    }
+
+    if let Some(out) = &args.out {
+        let mut overlay = Overlay::new(&image);
+        if args.points {
+            for (point, _) in &points {
+                overlay.ring(*point, TRUE_POINT);
+            }
+            for (_, shown) in points.iter().take(3) {
+                overlay.caption(format!("({:.0}, {:.0}) {}", shown.x, shown.y, shown.description), None);
+            }
+        }
+        write_png(out, &overlay.finish())?;
+    }
+
+    let objects = annotation.objects.iter().map(shown_object).collect();
+    let shown = Shown { objects, points: points.into_iter().map(|(_, point)| point).collect() };
+    cli::print_result(args.common.json, &shown, || {
+        let names: Vec<_> = shown.objects.iter().map(|object| object.category.as_str()).collect();
+        let lines: Vec<_> = shown.points.iter().map(|point| format!("({:.0}, {:.0})  {}", point.x, point.y, point.description)).collect();
+        format!("{}\n{}", names.join(", "), lines.join("\n"))
+    })
+}
+
+fn options(args: &Args) -> Result<SceneOptions, Box<dyn Error>> {
+    args.common.device.open()?;
+    Ok(SceneOptions { size: ImageHw::new(args.size, args.size)?, ..Default::default() })
+}
+
+fn shown_object(object: &talking_points::data::ObjectAnnotation) -> ShownObject {
+    let parts = object
+        .parts
+        .iter()
+        .map(|part| ShownPart { name: part.name.clone(), bbox: part.bbox, area: part.mask.as_ref().map_or(part.bbox.area() as usize, |mask| mask.area()) })
+        .collect();
+    ShownObject { category: object.category.clone(), family: object.family.clone(), bbox: object.bbox, parts }
+}

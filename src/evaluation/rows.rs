@@ -1,0 +1,168 @@
+//! The rows of the table: one way of answering each.
+
+use std::collections::BTreeMap;
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, Seed, UnitXy};
+use tp_descriptor::{GaussianMask, MaskRule};
+use tp_localizer::{Decoding, Heatmap, LocalizerHead};
+
+use crate::{Models, evaluation::{EvalSet, WordsOnly}};
+
+/// A way of answering where the points of a set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowName {
+    /// The reference description, read by the heat-map head: the ceiling of the loop.
+    Reference,
+    /// The reference description, read by the paper's head.
+    ReferenceRegress,
+    /// The Descriptor's own words, read by the heat-map head: the closed loop.
+    Ours,
+    /// The same without the Gaussian mask at test time.
+    OursWithoutMask,
+    /// A regressor that reads the position record and sees nothing.
+    WordsOnly,
+    /// The image without a text: the mean of the heat-maps of other images' texts.
+    ImageOnly,
+    /// The right text on another image.
+    WrongImage,
+    /// Another image's text on the right image.
+    Shuffled,
+    /// The centre of the image.
+    Centre,
+}
+
+impl RowName {
+    /// Every row, in the order of the table.
+    pub const ALL: [Self; 9] = [
+        Self::Reference,
+        Self::ReferenceRegress,
+        Self::Ours,
+        Self::OursWithoutMask,
+        Self::WordsOnly,
+        Self::ImageOnly,
+        Self::WrongImage,
+        Self::Shuffled,
+        Self::Centre,
+    ];
+}
+
+/// The answers of every row, in the order of [`EvalSet::points`], and the Descriptor's words.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Where each row says that the points are.
+    pub answers: BTreeMap<RowName, Vec<Option<Located>>>,
+    /// What the Descriptor wrote, if it was asked.
+    pub descriptions: Vec<String>,
+}
+
+/// How many texts of other images stand for "no text".
+const IMAGE_ONLY_TEXTS: usize = 24;
+
+/// Asks a model about every point of a set, in every row.
+///
+/// Images are encoded once each. `words_only` answers the row of that name; without it the row is left out.
+///
+/// # Errors
+///
+/// Whatever the models name; nothing is half-answered.
+pub fn evaluate_rows(
+    models: &Models,
+    set: &EvalSet,
+    wanted: &[RowName],
+    words_only: Option<&WordsOnly>,
+    how: &DescribeOptions,
+    mut progress: impl FnMut(usize),
+) -> Result<Rows, Box<dyn std::error::Error + Send + Sync>> {
+    let mut rows = Rows::default();
+    let wants = |row| wanted.contains(&row);
+    let regress = models.localizer.clone().with_head(LocalizerHead::Regress);
+    let unmasked = models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
+    let strangers = Strangers::new(set, how.seed);
+    let mut before: Option<tp_vision::EncodedImage> = None;
+
+    for (index, image) in set.images.iter().enumerate() {
+        let encoded = models.encode(&image.image)?;
+        let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
+        let texts: Vec<&str> = image.points.iter().map(|point| point.description.as_str()).collect();
+        let mut answer = |row: RowName, located: Vec<Option<Located>>| rows.answers.entry(row).or_default().extend(located);
+
+        if wants(RowName::Reference) {
+            answer(RowName::Reference, models.localizer.locate(&encoded, &texts)?);
+        }
+        if wants(RowName::ReferenceRegress) {
+            answer(RowName::ReferenceRegress, regress.locate(&encoded, &texts)?);
+        }
+        if wants(RowName::Ours) {
+            let words = described(&models.descriptor, &encoded, &points, how)?;
+            answer(RowName::Ours, located_words(models, &encoded, &words)?);
+            rows.descriptions.extend(words);
+        }
+        if wants(RowName::OursWithoutMask) {
+            let words = described(&unmasked, &encoded, &points, how)?;
+            answer(RowName::OursWithoutMask, located_words(models, &encoded, &words)?);
+        }
+        if wants(RowName::ImageOnly) {
+            let heatmaps = models.localizer.heatmaps(&encoded, &strangers.texts(index, IMAGE_ONLY_TEXTS))?;
+            let located = Heatmap::mean_of(&heatmaps).and_then(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0));
+            answer(RowName::ImageOnly, vec![located; points.len()]);
+        }
+        if wants(RowName::Shuffled) {
+            let heatmaps = models.localizer.heatmaps(&encoded, &strangers.texts(index, points.len()))?;
+            answer(RowName::Shuffled, heatmaps.iter().map(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0)).collect());
+        }
+        if wants(RowName::WrongImage) {
+            // The image before; the first is asked on the last.
+            let wrong = match before.take() {
+                Some(wrong) => wrong,
+                None => models.encode(&set.images[set.images.len() - 1].image)?,
+            };
+            let heatmaps = models.localizer.heatmaps(&wrong, &texts)?;
+            answer(RowName::WrongImage, heatmaps.iter().map(|heatmap| heatmap.locate(&wrong.letterbox, Decoding::Mass, 1.0)).collect());
+        }
+        if wants(RowName::Centre) {
+            answer(RowName::Centre, vec![Some(Located { point: UnitXy::nearest(0.5, 0.5), confidence: None }); points.len()]);
+        }
+        before = Some(encoded);
+        progress(index + 1);
+    }
+    if let Some(words_only) = words_only.filter(|_| wants(RowName::WordsOnly)) {
+        let records: Vec<_> = set.points().map(|(_, point)| point.record.clone()).collect();
+        let located = words_only.predict(&records).into_iter().map(|point| Some(Located { point, confidence: None })).collect();
+        rows.answers.insert(RowName::WordsOnly, located);
+    }
+    Ok(rows)
+}
+
+/// What a Descriptor writes about points.
+fn described<D: DescribePoint>(describer: &D, image: &D::Image, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<String>, D::Error> {
+    Ok(describer.describe(image, points, how)?.into_iter().map(|description| description.text).collect())
+}
+
+/// Where words are found; a Descriptor that wrote nothing is not found.
+fn located_words(models: &Models, image: &tp_vision::EncodedImage, words: &[String]) -> Result<Vec<Option<Located>>, tp_localizer::LocalizerError> {
+    let spoken: Vec<&str> = words.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
+    let mut found = models.localizer.locate(image, &spoken)?.into_iter();
+    Ok(words.iter().map(|text| if text.trim().is_empty() { None } else { found.next().flatten() }).collect())
+}
+
+/// Texts of other images, in a seeded order.
+struct Strangers<'a> {
+    texts: Vec<(usize, &'a str)>,
+}
+
+impl<'a> Strangers<'a> {
+    fn new(set: &'a EvalSet, seed: u64) -> Self {
+        let mut texts: Vec<_> = set.points().map(|(image, point)| (image, point.description.as_str())).collect();
+        texts.shuffle(&mut Seed(seed).split("strangers").rng());
+        Self { texts }
+    }
+
+    /// `n` texts that speak of other images than `image`; fewer if there are no more.
+    fn texts(&self, image: usize, n: usize) -> Vec<&'a str> {
+        let start = image * 7919 % self.texts.len().max(1);
+        self.texts[start..].iter().chain(&self.texts[..start]).filter(|(from, _)| *from != image).map(|&(_, text)| text).take(n).collect()
+    }
+}

@@ -1,0 +1,220 @@
+//! A folder of configuration, tokenizer and weights, and both models that come out of it.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use burn::{
+    module::Module,
+    store::{FloatCastAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore},
+    tensor::{DType, Device, FloatDType},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tp_core::{RgbImage, write_atomically};
+use tp_descriptor::PointDescriptor;
+use tp_language::Tokenizer;
+use tp_localizer::PointLocalizer;
+use tp_vision::{EncodedImage, VisionError};
+
+use crate::{Network, NetworkConfig};
+
+/// The names of the three files.
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+
+/// A configuration is a page of text; more is not one.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// Why a model folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages name the fields")]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A file that is missing or cannot be read.
+    #[error("cannot read {}: a model folder holds {CONFIG}, {TOKENIZER} and {WEIGHTS}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// A file that cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// A configuration that is too large to be one.
+    #[error("{} has {bytes} bytes, a configuration has at most {MAX_CONFIG_BYTES}", path.display())]
+    ConfigTooLarge { path: PathBuf, bytes: u64 },
+    /// A configuration that is not what this version writes.
+    #[error("{} is not a model configuration", path.display())]
+    Config { path: PathBuf, source: serde_json::Error },
+    /// A configuration that describes no network.
+    #[error("{} describes no network", path.display())]
+    Shape { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A tokenizer that cannot be used.
+    #[error("cannot use the tokenizer {}", path.display())]
+    Tokenizer { path: PathBuf, source: tp_language::LanguageError },
+    /// Weights that are not a sound safetensors file.
+    #[error("{} is not a sound safetensors file: {reason}", path.display())]
+    Weights { path: PathBuf, reason: String },
+    /// Weights that do not fit the configuration.
+    #[error("the weights in {} do not fit {CONFIG}: {} missing, {} unused, {} unusable; {}", path.display(), missing.len(), unused.len(), unusable.len(), first_of(missing, unused, unusable))]
+    Mismatch { path: PathBuf, missing: Vec<String>, unused: Vec<String>, unusable: Vec<String> },
+}
+
+/// The first few names, so that one line says enough.
+fn first_of(missing: &[String], unused: &[String], unusable: &[String]) -> String {
+    let few = |what: &str, names: &[String]| -> Option<String> {
+        (!names.is_empty()).then(|| format!("{what}: {}{}", names[..names.len().min(3)].join(", "), if names.len() > 3 { ", …" } else { "" }))
+    };
+    [few("missing", missing), few("unused", unused), few("unusable", unusable)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// On what a result was computed: it stands beside every result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunInfo {
+    /// The device's name.
+    pub device: String,
+    /// The number format of the arithmetic.
+    pub dtype: String,
+    /// Worker threads.
+    pub threads: usize,
+    /// SHA-256 of the weights, its first 16 digits.
+    pub model: String,
+}
+
+/// A model folder whose files are there.
+#[derive(Clone, Debug)]
+pub struct ModelDir {
+    path: PathBuf,
+    config: NetworkConfig,
+}
+
+/// Both models on one base, ready for use. Clones share their weights.
+#[derive(Clone, Debug)]
+pub struct Models {
+    /// All weights.
+    pub network: Network,
+    /// Their shape.
+    pub config: NetworkConfig,
+    /// Text ↔ token ids.
+    pub tokenizer: Arc<Tokenizer>,
+    /// Point → text.
+    pub descriptor: PointDescriptor,
+    /// Text → point.
+    pub localizer: PointLocalizer,
+    /// On what they run.
+    pub run: RunInfo,
+}
+
+impl ModelDir {
+    /// Opens a folder and reads its configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if the configuration is missing, too large, or describes no network.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ModelError> {
+        let path = path.into();
+        let file = path.join(CONFIG);
+        let read = |source| ModelError::Read { path: file.clone(), source };
+        let bytes = std::fs::metadata(&file).map_err(read)?.len();
+        if bytes > MAX_CONFIG_BYTES {
+            return Err(ModelError::ConfigTooLarge { path: file, bytes });
+        }
+        let text = std::fs::read_to_string(&file).map_err(read)?;
+        let config: NetworkConfig = serde_json::from_str(&text).map_err(|source| ModelError::Config { path: file.clone(), source })?;
+        let shape = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape { path: file.clone(), source };
+        config.vision.validate().map_err(|error| shape(error.into()))?;
+        config.language.validate().map_err(|error| shape(error.into()))?;
+        config.descriptor.mask.validate().map_err(|error| shape(error.into()))?;
+        Ok(Self { path, config })
+    }
+
+    /// The shape of the model.
+    #[must_use]
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Loads tokenizer and weights.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if a file is missing, unsound, or does not fit the configuration; every tensor that is missing,
+    /// unused or of the wrong shape is named at once.
+    pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
+        let file = self.path.join(TOKENIZER);
+        let tokenizer = Tokenizer::from_file(&file).map_err(|source| ModelError::Tokenizer { path: file, source })?;
+        let file = self.path.join(WEIGHTS);
+        let model = fingerprint(&file)?;
+        let network = load_weights(self.config.init(device), &file)?;
+        let run = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: rayon::current_num_threads(), model };
+        Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), run))
+    }
+}
+
+impl Models {
+    /// Joins a network with its tokenizer; all weights on one plain (not differentiable) device.
+    #[must_use]
+    pub fn new(network: Network, config: NetworkConfig, tokenizer: Arc<Tokenizer>, run: RunInfo) -> Self {
+        let Network { eyes, decoder, descriptor, localizer } = network.clone();
+        let descriptor = PointDescriptor::new(eyes, decoder.clone(), descriptor, config.descriptor.mask, tokenizer.clone());
+        let localizer = PointLocalizer::new(decoder, localizer, config.localizer.clone(), tokenizer.clone());
+        Self { network, config, tokenizer, descriptor, localizer, run }
+    }
+
+    /// Looks at an image once; any number of points and texts can then be asked about.
+    ///
+    /// # Errors
+    ///
+    /// [`VisionError`] if the image cannot be brought into the model's square.
+    pub fn encode(&self, image: &RgbImage) -> Result<EncodedImage, VisionError> {
+        self.network.eyes.encode(image, self.config.vision.image_size)
+    }
+}
+
+/// Writes a model folder: weights in half precision, configuration, tokenizer; each file whole or not at all.
+///
+/// # Errors
+///
+/// [`ModelError`] if a file cannot be written.
+pub fn save_model_dir(folder: &Path, network: &Network, config: &NetworkConfig, tokenizer: &Tokenizer) -> Result<(), ModelError> {
+    let write = |path: &Path, source| ModelError::Write { path: path.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
+
+    let file = folder.join(WEIGHTS);
+    let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(FloatCastAdapter::to(DType::F16));
+    network.save_into(&mut store).map_err(|error| ModelError::Weights { path: file.clone(), reason: one_line(&error.to_string()) })?;
+    let bytes = store.get_bytes().map_err(|error| ModelError::Weights { path: file.clone(), reason: one_line(&error.to_string()) })?;
+    write_atomically(&file, |out| out.write_all(&bytes)).map_err(|source| write(&file, source))?;
+
+    let file = folder.join(TOKENIZER);
+    tokenizer.save(&file).map_err(|source| ModelError::Tokenizer { path: file, source })?;
+
+    let file = folder.join(CONFIG);
+    let text = serde_json::to_string_pretty(config).map_err(|source| ModelError::Config { path: file.clone(), source })?;
+    write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| write(&file, source))
+}
+
+/// Fills a network from a safetensors file, in f32, all tensors or none.
+fn load_weights(mut network: Network, file: &Path) -> Result<Network, ModelError> {
+    let unsound = |reason: String| ModelError::Weights { path: file.to_owned(), reason: one_line(&reason) };
+    let mut store = SafetensorsStore::from_file(file).with_from_adapter(FloatCastAdapter::to(DType::F32)).allow_partial(true).validate(false);
+    let report = network.load_from(&mut store).map_err(|error| unsound(error.to_string()))?;
+    let missing: Vec<String> = report.missing.iter().map(|(name, _)| name.clone()).collect();
+    let unusable: Vec<String> = report.errors.iter().map(|error| one_line(&error.to_string())).collect();
+    if missing.is_empty() && unusable.is_empty() && report.unused.is_empty() {
+        return Ok(network);
+    }
+    Err(ModelError::Mismatch { path: file.to_owned(), missing, unused: report.unused.clone(), unusable })
+}
+
+/// SHA-256 of a file, its first 16 digits.
+fn fingerprint(file: &Path) -> Result<String, ModelError> {
+    let read = |source| ModelError::Read { path: file.to_owned(), source };
+    let mut hash = Sha256::new();
+    io::copy(&mut std::fs::File::open(file).map_err(read)?, &mut hash).map_err(read)?;
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,66 @@
+//! All weights of one model, and the configuration that shapes them.
+
+use burn::{config::Config, module::Module, tensor::Device};
+use tp_descriptor::{DescriptorConfig, DescriptorNet, GaussianMask, PointPromptConfig};
+use tp_language::{Decoder, DecoderConfig, LoraConfig};
+use tp_localizer::{HeatmapHeadConfig, LocalizerConfig, LocalizerNet, RegressionHeadConfig, TextProjectorConfig};
+use tp_vision::{Eyes, VisionConfig};
+
+/// The shape of a whole model: base, Descriptor, Localizer.
+#[derive(Config, Debug)]
+pub struct NetworkConfig {
+    /// The eyes, and their projection into the language model.
+    pub vision: VisionConfig,
+    /// The language model.
+    pub language: DecoderConfig,
+    /// What the Descriptor adds.
+    pub descriptor: DescriptorConfig,
+    /// What the Localizer adds.
+    pub localizer: LocalizerConfig,
+}
+
+/// The base (eyes and language model) with both of its inverse tasks.
+#[derive(Module, Debug)]
+pub struct Network {
+    /// The eyes.
+    pub eyes: Eyes,
+    /// The language model.
+    pub decoder: Decoder,
+    /// What the Descriptor adds to the base.
+    pub descriptor: DescriptorNet,
+    /// What the Localizer adds to the base.
+    pub localizer: LocalizerNet,
+}
+
+impl NetworkConfig {
+    /// The model that ships with this repository.
+    #[must_use]
+    pub fn tiny(vocab_size: usize) -> Self {
+        Self::of(VisionConfig::tiny(), DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
+    }
+
+    /// Everything that follows from eyes and language model.
+    fn of(vision: VisionConfig, language: DecoderConfig, lora: LoraConfig, d_match: usize) -> Self {
+        let feat_channels = vision.feat_channels;
+        let d_state = 2 * feat_channels;
+        let descriptor = DescriptorConfig::new(PointPromptConfig::new(feat_channels), GaussianMask::new(), lora.clone());
+        let localizer = LocalizerConfig::new(
+            TextProjectorConfig::new(language.hidden_size, d_state),
+            RegressionHeadConfig::new(d_state, feat_channels),
+            HeatmapHeadConfig::new(d_state, feat_channels, d_match),
+            lora,
+        );
+        Self::new(vision, language, descriptor, localizer)
+    }
+
+    /// Weights to be trained.
+    #[must_use]
+    pub fn init(&self, device: &Device) -> Network {
+        Network {
+            eyes: self.vision.init(device),
+            decoder: self.language.init(device),
+            descriptor: self.descriptor.init(&self.language, device),
+            localizer: self.localizer.init(&self.language, device),
+        }
+    }
+}

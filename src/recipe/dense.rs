@@ -1,0 +1,84 @@
+//! What stands in every cell of an image: annotation → dense targets.
+
+use tp_core::{Fit, ImageHw, Letterbox, ModelXy, PixelXy};
+use tp_data::{AnnotatedImage, ObjectAnnotation};
+use tp_vision::DenseTargets;
+
+use crate::recipe::Vocabulary;
+
+/// The targets at one cell for every 4×4 pixels of a square image of this side.
+///
+/// The object in front counts where several have a mask. An image with an object that has no mask teaches nothing
+/// densely: every cell of it is ignored.
+#[must_use]
+pub fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> DenseTargets {
+    let cells = side / 4;
+    if annotation.objects.iter().any(|object| object.mask.is_none()) {
+        return DenseTargets::ignored(cells * cells);
+    }
+    let letterbox = Letterbox::new(annotation.size, Fit::PadToSquare);
+    let mut targets = DenseTargets::background(cells * cells, vocabulary.categories.len() as u32, vocabulary.parts.len() as u32);
+    for cell in 0..cells * cells {
+        let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
+        let pixel = annotation.size.pixel_from_unit(letterbox.unit_from_model(place));
+        let (row, column) = (pixel.y.round().max(0.0) as usize, pixel.x.round().max(0.0) as usize);
+        let holds = |object: &&ObjectAnnotation| object.mask.as_ref().is_some_and(|mask| mask.contains(row, column));
+        let Some(object) = annotation.objects.iter().find(holds) else { continue };
+        // A category that the vocabulary lacks is no background either.
+        let Some(category) = vocabulary.category(&object.category) else {
+            targets.category[cell] = DenseTargets::IGNORED;
+            continue;
+        };
+        targets.category[cell] = category as u32;
+        let (x, y) = object.bbox.place_of(pixel);
+        let mut place = [x, y, 0.5, 0.5, share(object.bbox.width, annotation.size), share(object.bbox.height, annotation.size)];
+        let part = object.parts.iter().find(|part| part.mask.as_ref().is_some_and(|mask| mask.contains(row, column)));
+        if let Some((part, class)) = part.and_then(|part| Some((part, vocabulary.part(&part.name)?))) {
+            targets.part[cell] = class as u32;
+            (place[2], place[3]) = part.bbox.place_of(pixel);
+        }
+        targets.place[cell * 6..cell * 6 + 6].copy_from_slice(&place.map(|v| v.clamp(0.0, 1.0) as f32));
+    }
+    targets
+}
+
+/// An extent in units of the image's longer side.
+fn share(extent: f64, size: ImageHw) -> f64 {
+    extent / f64::from(size.height().max(size.width()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_data::{BoxXywh, Mask, PartAnnotation};
+
+    use super::*;
+
+    #[test]
+    fn cells_know_their_object_part_and_place() {
+        let size = ImageHw::new(32, 32).unwrap();
+        let mut mask = Mask::empty(size);
+        mask.pixels_mut().slice_mut(ndarray::s![0..16, 0..16]).fill(true);
+        let bbox = BoxXywh { x: 0.0, y: 0.0, width: 16.0, height: 16.0 };
+        let part = PartAnnotation { id: 0, name: "head".into(), bbox, mask: Some(mask.clone()), derived: None };
+        let object = ObjectAnnotation {
+            id: 0,
+            category: "cow".into(),
+            family: None,
+            bbox,
+            mask: Some(mask),
+            parts: vec![part],
+            keypoints: Vec::new(),
+            derived: None,
+        };
+        let annotation =
+            AnnotatedImage { name: "a".into(), size, objects: vec![object], split: None, group: "a".into(), source: "test".into(), licence: None };
+        let names = |name: &str| vec![name.to_owned()];
+        let vocabulary = Vocabulary::new(names("cow"), names("head"), names("red"));
+        let targets = dense_targets(&annotation, 32, &vocabulary); // 8×8 cells, the first 4×4 hold the cow
+        assert_eq!((targets.category[0], targets.part[0]), (0, 0));
+        assert_eq!((targets.category[4], targets.part[63]), (1, 1));
+        // Cell (0, 0) has its centre 2 pixels from the edges of a 16-pixel box in a 32-pixel image.
+        assert_eq!(targets.place[..6], [0.125, 0.125, 0.125, 0.125, 0.5, 0.5]);
+        let _ = PixelXy { x: 0.0, y: 0.0 };
+    }
+}

@@ -1,0 +1,20 @@
+//! How the tiny model is taught: what is shown, in which order, and what is asked for.
+//!
+//! Stage 0 teaches the base, the role of OMG-LLaVA: first the eyes alone, densely ([`Stage::Eyes`]), then eyes and
+//! language together on both inverse tasks ([`Stage::Base`]). Stage 1 fits the Descriptor ([`Stage::Descriptor`]), stage
+//! 2 the Localizer ([`Stage::Localizer`]), each through its own adapter on the frozen base. `docs/training.md` gives the
+//! reasons and the figures.
+
+mod batch;
+mod lesson;
+mod sources;
+mod stages;
+mod tokenizer;
+mod vocabulary;
+
+pub use batch::{Batch, Batcher};
+pub use lesson::{Lesson, LessonOptions};
+pub use sources::{LessonSource, Photographs, Scenes};
+pub use stages::{Pupil, PupilConfig, Stage, StageTask};
+pub use tokenizer::train_tokenizer;
+pub use vocabulary::Vocabulary;

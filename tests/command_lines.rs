@@ -1,0 +1,181 @@
+//! Every example with input that cannot be used: one line on standard error, exit code not 0, nothing left behind.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::LazyLock,
+};
+
+use tempfile::TempDir;
+
+/// The folder of the compiled examples; `cargo test` builds them beside the tests.
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().join("examples")
+});
+
+fn run(example: &str, arguments: &[&str]) -> Output {
+    Command::new(EXAMPLES.join(example)).args(arguments).output().unwrap_or_else(|error| panic!("{example}: {error}"))
+}
+
+/// Runs an example that must refuse its input, and gives the line that it says.
+fn refused(example: &str, arguments: &[&str]) -> String {
+    let output = run(example, arguments);
+    assert!(!output.status.success(), "{example} {arguments:?} accepted its input");
+    assert!(output.stdout.is_empty(), "{example} {arguments:?} printed a result");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains("panicked"), "{example} {arguments:?}: {text}");
+    text
+}
+
+/// The same, where clap does not speak first: exactly one line.
+fn one_line(example: &str, arguments: &[&str]) -> String {
+    let text = refused(example, arguments);
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{example} {arguments:?}: {text}");
+    lines[0].to_owned()
+}
+
+fn photograph() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/images/horse.jpg").display().to_string()
+}
+
+fn in_folder(folder: &TempDir, name: &str) -> String {
+    folder.path().join(name).display().to_string()
+}
+
+/// A PNG that claims 60,000 by 60,000 pixels in 60 bytes.
+fn bomb() -> Vec<u8> {
+    let mut png = vec![0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13];
+    let mut header = b"IHDR".to_vec();
+    header.extend(60_000_u32.to_be_bytes());
+    header.extend(60_000_u32.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    png.extend(&header);
+    png.extend(crc32(&header).to_be_bytes());
+    png
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }))
+}
+
+#[test]
+fn missing_image_is_named() {
+    for (example, rest) in [("round_trip", vec!["--point", "1,1"]), ("describe_point", vec!["--point", "1,1"]), ("localize_point", vec!["--text", "a hoof"])] {
+        let mut arguments = vec!["--image", "no/such.jpg"];
+        arguments.extend(rest);
+        assert!(one_line(example, &arguments).contains("no/such.jpg"), "{example}");
+    }
+}
+
+#[test]
+fn broken_images_and_bombs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(photograph()).unwrap();
+    for (name, bytes) in [("cut.jpg", &whole[..whole.len() / 2]), ("text.png", b"hello, world".as_slice()), ("empty.png", &[]), ("bomb.png", &bomb())] {
+        let path = in_folder(&folder, name);
+        fs::write(&path, bytes).unwrap();
+        assert!(one_line("describe_point", &["--image", &path, "--point", "1,1"]).contains(name), "{name}");
+    }
+}
+
+#[test]
+fn points_outside_the_image_are_refused_with_its_size() {
+    for point in ["640,10", "-1,10", "nan,10", "10,inf"] {
+        let line = one_line("describe_point", &["--image", &photograph(), &format!("--point={point}")]);
+        assert!(line.contains("640 pixels wide and 360 high"), "{line}");
+    }
+}
+
+#[test]
+fn point_that_is_no_point_is_refused() {
+    assert!(refused("describe_point", &["--image", &photograph(), "--point", "middle"]).contains("as in 120,85"));
+}
+
+#[test]
+fn empty_and_endless_texts_are_refused() {
+    assert!(one_line("localize_point", &["--image", &photograph(), "--text", "  "]).contains("empty"));
+    let endless = "horse ".repeat(10_000);
+    assert!(one_line("localize_point", &["--image", &photograph(), "--text", &endless]).contains("shorten it"));
+}
+
+#[test]
+fn device_that_is_not_there_is_refused() {
+    assert!(one_line("describe_point", &["--image", &photograph(), "--point", "1,1", "--device", "cuda"]).contains("cuda"));
+    assert!(refused("describe_point", &["--image", &photograph(), "--point", "1,1", "--device", "abacus"]).contains("abacus"));
+}
+
+#[test]
+fn truncated_and_misshapen_weights_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
+    }
+    let model = folder.path().display().to_string();
+    let arguments = ["--image", &photograph(), "--point", "1,1", "--model", &model];
+
+    let weights = fs::read(shipped.join("model.safetensors")).unwrap();
+    for bytes in [&weights[..weights.len() / 2], &weights[..20], b"not weights", &[]] {
+        fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
+        assert!(one_line("describe_point", &arguments).contains("model.safetensors"));
+    }
+
+    fs::write(folder.path().join("model.safetensors"), &weights).unwrap();
+    let config = fs::read_to_string(shipped.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["language"]["num_hidden_layers"] = 9.into();
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let line = one_line("describe_point", &arguments);
+    assert!(line.contains("missing"), "{line}");
+
+    fs::write(folder.path().join("config.json"), "{}").unwrap();
+    assert!(one_line("describe_point", &arguments).contains("config.json"));
+    fs::remove_file(folder.path().join("config.json")).unwrap();
+    assert!(one_line("describe_point", &arguments).contains("config.json"));
+}
+
+#[test]
+fn unwritable_picture_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = in_folder(&folder, "no/such/folder/mask.png");
+    assert!(one_line("show_gaussian_mask", &["--image", &photograph(), "--point", "1,1", "--out", &out]).contains("mask.png"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn mask_without_a_region_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = in_folder(&folder, "mask.png");
+    for sigma in ["0", "-1", "nan"] {
+        let line = one_line("show_gaussian_mask", &["--image", &photograph(), "--point", "1,1", "--out", &out, &format!("--sigma={sigma}")]);
+        assert!(line.contains("sigma > 0"), "{line}");
+    }
+    assert!(!Path::new(&out).exists());
+}
+
+#[test]
+fn annotation_file_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = in_folder(&folder, "annotations.json");
+    for text in ["", "[]", "{\"images\": 3}"] {
+        fs::write(&path, text).unwrap();
+        let images = folder.path().display().to_string();
+        assert!(one_line("describe_annotation", &["--coco", &path, "--images", &images]).contains("annotations.json"));
+    }
+}
+
+#[test]
+fn json_is_one_object_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = in_folder(&folder, "trip.png");
+    let output = run("round_trip", &["--json", "--out", &out]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let trip: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in ["image", "width", "height", "point", "description", "located", "confidence", "error_px", "error_unit", "device", "model", "seconds"] {
+        assert!(trip.get(key).is_some(), "{key}");
+    }
+    assert!(fs::read(&out).unwrap().starts_with(b"\x89PNG"));
+}
