@@ -15,7 +15,7 @@ use clap::Parser;
 use talking_points::{
     cli::{self, CommonArgs},
     core::{Seed, Style},
-    data::{CocoParts, DecodeOptions, Orientation, PointOptions, RejectedCounts, RulesTeacher, Strictness, decode_image, points_of_image},
+    data::{CocoParts, PointOptions, RejectedCounts, RulesTeacher, Strictness, points_of_image},
 };
 
 #[derive(Parser)]
@@ -46,9 +46,7 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
     args.common.device.open()?;
     let strictness = if args.strict { Strictness::Strict } else { Strictness::Lenient };
     let set = CocoParts::open(&args.coco, &args.images, strictness)?;
-    // Annotations refer to the stored pixels, whatever the camera's orientation.
-    let decode = DecodeOptions { orientation: Orientation::Keep, ..Default::default() };
-    let teacher = RulesTeacher::default();
+    let teacher = RulesTeacher;
     let mut rejected = RejectedCounts::default();
     let mut written = 0;
     let mut out = io::stdout().lock();
@@ -58,8 +56,8 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
             break;
         }
         let seed = Seed(args.common.seed).nth(index as u64);
-        let annotation = set.load(index)?;
-        let image = decode_image(&set.image_path(index), &decode)?;
+        let annotation = set.load(index);
+        let image = set.decode(&annotation)?;
         let targets = points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
         for (at, target) in targets.iter().enumerate() {
             let style = Style::ALL[(index + at) % Style::ALL.len()];

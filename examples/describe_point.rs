@@ -69,7 +69,12 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
     let points = pixels
         .iter()
         .zip(descriptions)
-        .map(|(pixel, description)| DescribedPoint { x: pixel.x, y: pixel.y, description: description.text, log_prob: description.log_prob })
+        .map(|(pixel, description)| DescribedPoint {
+            x: pixel.x,
+            y: pixel.y,
+            description: description.text,
+            log_prob: description.log_prob,
+        })
         .collect();
     let result = Described { image: args.image.clone(), points };
     cli::print_result(args.common.json, &result, || {

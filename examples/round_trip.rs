@@ -116,7 +116,10 @@ impl RoundTrip {
     fn verdict(&self) -> String {
         match (self.located, self.error_px, self.error_unit) {
             (Some(found), Some(error_px), Some(error_unit)) => {
-                format!("green: asked ({:.0}, {:.0}); pink: found ({:.0}, {:.0}), {error_px:.1} px = {error_unit:.3} of the unit square away", self.point.x, self.point.y, found.x, found.y)
+                format!(
+                    "green: asked ({:.0}, {:.0}); pink: found ({:.0}, {:.0}), {error_px:.1} px = {error_unit:.3} of the unit square away",
+                    self.point.x, self.point.y, found.x, found.y
+                )
             }
             _ => "green: asked; the words were not found in the image".to_owned(),
         }

@@ -79,10 +79,8 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
     let in_model = letterbox.model_from_unit(point);
 
     let strides = [32, 16, 8];
-    let levels: Vec<Level> = strides
-        .map(|stride| args.input_size as usize / stride)
-        .map(|n| Level { n, open: mask.n_open(in_model, [n, n]) })
-        .into();
+    let levels: Vec<Level> =
+        strides.map(|stride| args.input_size as usize / stride).map(|n| Level { n, open: mask.n_open(in_model, [n, n]) }).into();
 
     let mut overlay = Overlay::new(&image);
     // The finest level, in the colour of open cells; soft rules fade with their weight.

@@ -73,8 +73,8 @@ fn main() -> ExitCode {
 
 fn measure(args: &Args, n: u64) -> Result<(), Box<dyn Error>> {
     let options = options(args)?;
-    let annotations = (0..n).map(|index| Scene::generate(Seed(args.common.seed).nth(index), &options).into_parts().1);
-    let statistics = SceneStatistics::measure(annotations);
+    let scenes = (0..n).map(|index| Scene::generate(Seed(args.common.seed).nth(index), &options));
+    let statistics = SceneStatistics::measure(scenes);
     cli::print_result(args.common.json, &statistics, || statistics.to_string())
 }
 
@@ -82,11 +82,13 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     let (image, annotation) = Scene::generate(seed, &options(args)?).into_parts();
     let targets = points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
-    let teacher = RulesTeacher::default();
+    let teacher = RulesTeacher;
     let mut points = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         // An ambiguous point has no description, and is not shown.
-        let Ok(triplet) = teacher.triplet(&image, &annotation, target, Style::CoarseToFine, seed.split("words").nth(index as u64)) else { continue };
+        let Ok(triplet) = teacher.triplet(&image, &annotation, target, Style::CoarseToFine, seed.split("words").nth(index as u64)) else {
+            continue;
+        };
         let PixelXy { x, y } = target.point;
         points.push((triplet.point, ShownPoint { x, y, part: triplet.record.part, description: triplet.description }));
     }
@@ -122,7 +124,11 @@ fn shown_object(object: &talking_points::data::ObjectAnnotation) -> ShownObject 
     let parts = object
         .parts
         .iter()
-        .map(|part| ShownPart { name: part.name.clone(), bbox: part.bbox, area: part.mask.as_ref().map_or(part.bbox.area() as usize, |mask| mask.area()) })
+        .map(|part| ShownPart {
+            name: part.name.clone(),
+            bbox: part.bbox,
+            area: part.mask.as_ref().map_or(part.bbox.area() as usize, |mask| mask.area()),
+        })
         .collect();
     ShownObject { category: object.category.clone(), family: object.family.clone(), bbox: object.bbox, parts }
 }

@@ -22,7 +22,9 @@ pub enum DeviceName {
 #[non_exhaustive]
 pub enum DeviceError {
     /// No device has this name.
-    #[error("unknown device `{name}`: this build knows `flex` (the CPU); `libtorch` and `cuda` are names of backends that it does not hold")]
+    #[error(
+        "unknown device `{name}`: this build knows `flex` (the CPU); `libtorch` and `cuda` are names of backends that it does not hold"
+    )]
     Unknown { name: String },
     /// The backend is not part of this build.
     #[error("this build holds no `{name}` backend: run on `--device flex`")]

@@ -1,1 +1,28 @@
 //! A point on a photograph becomes words, and the words become a point again.
+//!
+//! This crate is the facade: it names every room of the house ([`core`], [`data`], [`vision`], …) and holds the glue that
+//! must know both models: devices, model folders, evaluation, pictures, and the recipe of the tiny model.
+#![forbid(unsafe_code)]
+
+pub use tp_core as core;
+pub use tp_data as data;
+pub use tp_descriptor as descriptor;
+pub use tp_kernels as kernels;
+pub use tp_language as language;
+pub use tp_localizer as localizer;
+pub use tp_metrics as metrics;
+pub use tp_train as train;
+pub use tp_vision as vision;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+mod device;
+pub mod evaluation;
+mod model_dir;
+mod network;
+pub mod overlay;
+pub mod recipe;
+
+pub use device::{DeviceError, DeviceName};
+pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir};
+pub use network::{Network, NetworkConfig};

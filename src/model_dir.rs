@@ -7,9 +7,8 @@ use std::{
 };
 
 use burn::{
-    module::Module,
-    store::{FloatCastAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore},
-    tensor::{DType, Device, FloatDType},
+    store::{FloatCastAdapter, ModuleSnapshot, SafetensorsStore},
+    tensor::{DType, Device},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -63,7 +62,8 @@ pub enum ModelError {
 /// The first few names, so that one line says enough.
 fn first_of(missing: &[String], unused: &[String], unusable: &[String]) -> String {
     let few = |what: &str, names: &[String]| -> Option<String> {
-        (!names.is_empty()).then(|| format!("{what}: {}{}", names[..names.len().min(3)].join(", "), if names.len() > 3 { ", …" } else { "" }))
+        (!names.is_empty())
+            .then(|| format!("{what}: {}{}", names[..names.len().min(3)].join(", "), if names.len() > 3 { ", …" } else { "" }))
     };
     [few("missing", missing), few("unused", unused), few("unusable", unusable)].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -197,7 +197,8 @@ pub fn save_model_dir(folder: &Path, network: &Network, config: &NetworkConfig, 
 /// Fills a network from a safetensors file, in f32, all tensors or none.
 fn load_weights(mut network: Network, file: &Path) -> Result<Network, ModelError> {
     let unsound = |reason: String| ModelError::Weights { path: file.to_owned(), reason: one_line(&reason) };
-    let mut store = SafetensorsStore::from_file(file).with_from_adapter(FloatCastAdapter::to(DType::F32)).allow_partial(true).validate(false);
+    let mut store =
+        SafetensorsStore::from_file(file).with_from_adapter(FloatCastAdapter::to(DType::F32)).allow_partial(true).validate(false);
     let report = network.load_from(&mut store).map_err(|error| unsound(error.to_string()))?;
     let missing: Vec<String> = report.missing.iter().map(|(name, _)| name.clone()).collect();
     let unusable: Vec<String> = report.errors.iter().map(|error| one_line(&error.to_string())).collect();

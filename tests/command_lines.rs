@@ -58,12 +58,16 @@ fn bomb() -> Vec<u8> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }))
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+    })
 }
 
 #[test]
 fn missing_image_is_named() {
-    for (example, rest) in [("round_trip", vec!["--point", "1,1"]), ("describe_point", vec!["--point", "1,1"]), ("localize_point", vec!["--text", "a hoof"])] {
+    for (example, rest) in
+        [("round_trip", vec!["--point", "1,1"]), ("describe_point", vec!["--point", "1,1"]), ("localize_point", vec!["--text", "a hoof"])]
+    {
         let mut arguments = vec!["--image", "no/such.jpg"];
         arguments.extend(rest);
         assert!(one_line(example, &arguments).contains("no/such.jpg"), "{example}");
@@ -74,7 +78,9 @@ fn missing_image_is_named() {
 fn broken_images_and_bombs_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(photograph()).unwrap();
-    for (name, bytes) in [("cut.jpg", &whole[..whole.len() / 2]), ("text.png", b"hello, world".as_slice()), ("empty.png", &[]), ("bomb.png", &bomb())] {
+    for (name, bytes) in
+        [("cut.jpg", &whole[..whole.len() / 2]), ("text.png", b"hello, world".as_slice()), ("empty.png", &[]), ("bomb.png", &bomb())]
+    {
         let path = in_folder(&folder, name);
         fs::write(&path, bytes).unwrap();
         assert!(one_line("describe_point", &["--image", &path, "--point", "1,1"]).contains(name), "{name}");
@@ -150,7 +156,8 @@ fn mask_without_a_region_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "mask.png");
     for sigma in ["0", "-1", "nan"] {
-        let line = one_line("show_gaussian_mask", &["--image", &photograph(), "--point", "1,1", "--out", &out, &format!("--sigma={sigma}")]);
+        let line =
+            one_line("show_gaussian_mask", &["--image", &photograph(), "--point", "1,1", "--out", &out, &format!("--sigma={sigma}")]);
         assert!(line.contains("sigma > 0"), "{line}");
     }
     assert!(!Path::new(&out).exists());
@@ -174,7 +181,20 @@ fn json_is_one_object_and_nothing_else() {
     let output = run("round_trip", &["--json", "--out", &out]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let trip: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for key in ["image", "width", "height", "point", "description", "located", "confidence", "error_px", "error_unit", "device", "model", "seconds"] {
+    for key in [
+        "image",
+        "width",
+        "height",
+        "point",
+        "description",
+        "located",
+        "confidence",
+        "error_px",
+        "error_unit",
+        "device",
+        "model",
+        "seconds",
+    ] {
         assert!(trip.get(key).is_some(), "{key}");
     }
     assert!(fs::read(&out).unwrap().starts_with(b"\x89PNG"));

@@ -71,7 +71,8 @@ fn burn_stays_out_of_core_metrics_and_data() {
 
 #[test]
 fn default_build_compiles_no_c() {
-    let native: Vec<_> = tree("talking-points").into_iter().filter(|name| ["cc", "cmake", "bindgen", "pkg-config"].contains(&name.as_str())).collect();
+    let native: Vec<_> =
+        tree("talking-points").into_iter().filter(|name| ["cc", "cmake", "bindgen", "pkg-config"].contains(&name.as_str())).collect();
     assert!(native.is_empty(), "{native:?}");
 }
 

@@ -1,14 +1,19 @@
 //! The rows of the table: one way of answering each.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, Seed, UnitXy};
-use tp_descriptor::{GaussianMask, MaskRule};
-use tp_localizer::{Decoding, Heatmap, LocalizerHead};
+use tp_descriptor::{DescriptorError, GaussianMask, MaskRule};
+use tp_localizer::{Decoding, Heatmap, LocalizerError, LocalizerHead};
+use tp_metrics::{Accumulator, Bootstrap, MetricsError, PointRow, Protocol};
+use tp_vision::{EncodedImage, VisionError};
 
-use crate::{Models, evaluation::{EvalSet, WordsOnly}};
+use crate::{
+    Models,
+    evaluation::{EvalSet, WordsOnly},
+};
 
 /// A way of answering where the points of a set are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,6 +54,22 @@ impl RowName {
     ];
 }
 
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reference => "reference",
+            Self::ReferenceRegress => "reference-regress",
+            Self::Ours => "ours",
+            Self::OursWithoutMask => "ours-without-mask",
+            Self::WordsOnly => "words-only",
+            Self::ImageOnly => "image-only",
+            Self::WrongImage => "wrong-image",
+            Self::Shuffled => "shuffled",
+            Self::Centre => "centre",
+        })
+    }
+}
+
 /// The answers of every row, in the order of [`EvalSet::points`], and the Descriptor's words.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -56,6 +77,21 @@ pub struct Rows {
     pub answers: BTreeMap<RowName, Vec<Option<Located>>>,
     /// What the Descriptor wrote, if it was asked.
     pub descriptions: Vec<String>,
+}
+
+/// Why a model could not be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// An image could not be looked at.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+    /// A point could not be described.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
+    /// A text could not be localized.
+    #[error(transparent)]
+    Localizer(#[from] LocalizerError),
 }
 
 /// How many texts of other images stand for "no text".
@@ -67,7 +103,7 @@ const IMAGE_ONLY_TEXTS: usize = 24;
 ///
 /// # Errors
 ///
-/// Whatever the models name; nothing is half-answered.
+/// [`EvaluationError`] if an image, a point or a text is refused.
 pub fn evaluate_rows(
     models: &Models,
     set: &EvalSet,
@@ -75,13 +111,13 @@ pub fn evaluate_rows(
     words_only: Option<&WordsOnly>,
     how: &DescribeOptions,
     mut progress: impl FnMut(usize),
-) -> Result<Rows, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Rows, EvaluationError> {
     let mut rows = Rows::default();
     let wants = |row| wanted.contains(&row);
     let regress = models.localizer.clone().with_head(LocalizerHead::Regress);
     let unmasked = models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
     let strangers = Strangers::new(set, how.seed);
-    let mut before: Option<tp_vision::EncodedImage> = None;
+    let mut before: Option<EncodedImage> = None;
 
     for (index, image) in set.images.iter().enumerate() {
         let encoded = models.encode(&image.image)?;
@@ -136,13 +172,38 @@ pub fn evaluate_rows(
     Ok(rows)
 }
 
+/// The answers of a row as the metrics read them: what was not found is a miss, and is counted.
+#[must_use]
+pub fn point_rows(set: &EvalSet, answers: &[Option<Located>]) -> Vec<PointRow> {
+    set.points()
+        .zip(answers)
+        .enumerate()
+        .map(|(index, ((image, asked), answer))| {
+            let image = &set.images[image];
+            let found = answer.map(|found| found.point);
+            let row = PointRow::new(index.to_string(), image.group.clone(), image.image.size(), asked.point, found);
+            row.with_label("category", asked.record.category.clone()).with_label("part", asked.record.part.clone().unwrap_or_default())
+        })
+        .collect()
+}
+
+/// mPCK of a row by the paper's protocol, in percent; what was not found is a miss.
+///
+/// # Errors
+///
+/// Whatever [`Accumulator`] refuses.
+pub fn mpck(set: &EvalSet, answers: &[Option<Located>]) -> Result<Option<f64>, MetricsError> {
+    let rows = point_rows(set, answers);
+    Ok(Accumulator::of(&rows, &Protocol::paper())?.summary(&Bootstrap::new(Seed(0))).mpck)
+}
+
 /// What a Descriptor writes about points.
 fn described<D: DescribePoint>(describer: &D, image: &D::Image, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<String>, D::Error> {
     Ok(describer.describe(image, points, how)?.into_iter().map(|description| description.text).collect())
 }
 
 /// Where words are found; a Descriptor that wrote nothing is not found.
-fn located_words(models: &Models, image: &tp_vision::EncodedImage, words: &[String]) -> Result<Vec<Option<Located>>, tp_localizer::LocalizerError> {
+fn located_words(models: &Models, image: &EncodedImage, words: &[String]) -> Result<Vec<Option<Located>>, LocalizerError> {
     let spoken: Vec<&str> = words.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
     let mut found = models.localizer.locate(image, &spoken)?.into_iter();
     Ok(words.iter().map(|text| if text.trim().is_empty() { None } else { found.next().flatten() }).collect())

@@ -1,5 +1,7 @@
 //! Whether the words are right: a loop can close on coordinates alone.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use tp_core::PointRecord;
 use tp_data::read_record;
@@ -27,6 +29,16 @@ pub struct WordAccuracy {
     pub point_cell: f64,
 }
 
+impl fmt::Display for WordAccuracy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { category, part, colour, object_cell, object_size, part_cell, point_cell } = self;
+        write!(
+            f,
+            "category {category:.1}, part {part:.1}, colour {colour:.1}, object cell {object_cell:.1}, size {object_size:.1}, part cell {part_cell:.1}, point cell {point_cell:.1}"
+        )
+    }
+}
+
 /// Compares texts with the records of their points.
 #[must_use]
 pub fn word_accuracy<'a>(spoken: impl IntoIterator<Item = (&'a str, &'a PointRecord)>, vocabulary: &Vocabulary) -> WordAccuracy {
@@ -46,13 +58,9 @@ pub fn word_accuracy<'a>(spoken: impl IntoIterator<Item = (&'a str, &'a PointRec
             accuracy.part_cell += score(said.part_cell == record.part_cell);
         }
     }
-    for share in [
-        &mut accuracy.category,
-        &mut accuracy.colour,
-        &mut accuracy.object_cell,
-        &mut accuracy.object_size,
-        &mut accuracy.point_cell,
-    ] {
+    for share in
+        [&mut accuracy.category, &mut accuracy.colour, &mut accuracy.object_cell, &mut accuracy.object_size, &mut accuracy.point_cell]
+    {
         *share /= f64::max(n, 1.0);
     }
     for share in [&mut accuracy.part, &mut accuracy.part_cell] {

@@ -3,7 +3,7 @@
 //! What a model scores above it, it owes to its eyes.
 
 use burn::{
-    module::{AutodiffModule, Module},
+    module::Module,
     nn::{Linear, LinearConfig},
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor, TensorData},
@@ -61,7 +61,7 @@ impl WordsOnly {
             let loss = (net.forward(x) - y).square().mean();
             let rate = 2e-3 * (1.0 - step as f64 / STEPS as f64);
             let gradients = GradientsParams::from_grads(loss.backward(), &net);
-            net = optimizer.step(rate.into(), net, gradients);
+            net = optimizer.step(rate, net, gradients);
         }
         Self { net: net.valid(), device }
     }
@@ -72,8 +72,7 @@ impl WordsOnly {
         if records.is_empty() {
             return Vec::new();
         }
-        let y: Vec<f32> =
-            self.net.forward(inputs(records.iter(), &self.device)).into_data().iter::<f32>().collect();
+        let y: Vec<f32> = self.net.forward(inputs(records.iter(), &self.device)).into_data().iter::<f32>().collect();
         y.chunks_exact(2).map(|xy| UnitXy::nearest(f64::from(xy[0]), f64::from(xy[1]))).collect()
     }
 }

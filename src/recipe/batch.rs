@@ -8,9 +8,12 @@ use tp_core::{Fit, Letterbox, ModelXy, RgbImage, Seed};
 use tp_descriptor::DescribeTarget;
 use tp_language::Tokenizer;
 use tp_localizer::LocalizeConversation;
-use tp_vision::DenseTargets;
+use tp_vision::{DenseTargets, QueryTargets};
 
-use crate::recipe::{Lesson, LessonOptions, LessonSource, Vocabulary, dense::dense_targets};
+use crate::recipe::{
+    Lesson, LessonOptions, LessonSource, Vocabulary,
+    dense::{dense_targets, query_targets},
+};
 
 /// What one step shows and asks.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Batch {
     pub images: Vec<RgbImage>,
     /// What stands in every cell of every image.
     pub dense: Vec<DenseTargets>,
+    /// The objects of every image.
+    pub objects: Vec<QueryTargets>,
     /// The described points of each image.
     pub points: Vec<Vec<ModelXy>>,
     /// Their descriptions, image by image.
@@ -53,22 +58,22 @@ impl<S: LessonSource> Batcher<S> {
     /// The batch of a seed: the same seed, the same batch, on any number of threads.
     #[must_use]
     pub fn batch(&self, seed: Seed) -> Batch {
-        let lessons: Vec<Lesson> = (0..self.n_images as u64).into_par_iter().map(|slot| self.lesson(seed.split("lesson").nth(slot))).collect();
+        let lessons: Vec<Lesson> =
+            (0..self.n_images as u64).into_par_iter().map(|slot| self.lesson(seed.split("lesson").nth(slot))).collect();
         self.assemble(&lessons, seed)
     }
 
     /// Seeds without a describable point are passed over.
     fn lesson(&self, seed: Seed) -> Lesson {
-        (0..)
-            .find_map(|attempt| self.source.lesson(seed.nth(attempt), &self.options))
-            .expect("an endless search ends with a lesson")
+        (0..).find_map(|attempt| self.source.lesson(seed.nth(attempt), &self.options)).expect("an endless search ends with a lesson")
     }
 
     fn assemble(&self, lessons: &[Lesson], seed: Seed) -> Batch {
         let conversation = LocalizeConversation::new(&self.tokenizer);
         let mut batch = Batch {
             images: lessons.iter().map(|lesson| lesson.image.clone()).collect(),
-            dense: lessons.par_iter().map(|lesson| dense_targets(&lesson.annotation, &self.vocabulary)).collect(),
+            dense: lessons.par_iter().map(|lesson| dense_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
+            objects: lessons.par_iter().map(|lesson| query_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
             points: Vec::new(),
             describe: Vec::new(),
             facts: vec![Vec::new(); self.vocabulary.fact_classes().len()],
@@ -100,6 +105,14 @@ impl<S: LessonSource> Batcher<S> {
         let mut others: Vec<_> = lessons.iter().flat_map(|lesson| &lesson.triplets).collect();
         others.shuffle(rng);
         let is_absent = |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
-        others.into_iter().find(|triplet| is_absent(&triplet.record.category)).map(|triplet| self.tokenizer.encode_text(&triplet.description))
+        others
+            .into_iter()
+            .find(|triplet| is_absent(&triplet.record.category))
+            .map(|triplet| self.tokenizer.encode_text(&triplet.description))
     }
+}
+
+/// The side of a lesson's square image.
+fn side(lesson: &Lesson) -> usize {
+    lesson.image.size().height() as usize
 }

@@ -1,8 +1,8 @@
 //! What stands in every cell of an image: annotation → dense targets.
 
-use tp_core::{Fit, ImageHw, Letterbox, ModelXy, PixelXy};
+use tp_core::{Fit, ImageHw, Letterbox, ModelXy};
 use tp_data::{AnnotatedImage, ObjectAnnotation};
-use tp_vision::DenseTargets;
+use tp_vision::{DenseTargets, QueryTarget, QueryTargets};
 
 use crate::recipe::Vocabulary;
 
@@ -11,7 +11,7 @@ use crate::recipe::Vocabulary;
 /// The object in front counts where several have a mask. An image with an object that has no mask teaches nothing
 /// densely: every cell of it is ignored.
 #[must_use]
-pub fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> DenseTargets {
+pub(crate) fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> DenseTargets {
     let cells = side / 4;
     if annotation.objects.iter().any(|object| object.mask.is_none()) {
         return DenseTargets::ignored(cells * cells);
@@ -20,8 +20,8 @@ pub fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Voca
     let mut targets = DenseTargets::background(cells * cells, vocabulary.categories.len() as u32, vocabulary.parts.len() as u32);
     for cell in 0..cells * cells {
         let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
-        let pixel = annotation.size.pixel_from_unit(letterbox.unit_from_model(place));
-        let (row, column) = (pixel.y.round().max(0.0) as usize, pixel.x.round().max(0.0) as usize);
+        let point = letterbox.unit_from_model(place);
+        let (pixel, [row, column]) = (annotation.size.pixel_from_unit(point), annotation.size.cell_from_unit(point));
         let holds = |object: &&ObjectAnnotation| object.mask.as_ref().is_some_and(|mask| mask.contains(row, column));
         let Some(object) = annotation.objects.iter().find(holds) else { continue };
         // A category that the vocabulary lacks is no background either.
@@ -40,6 +40,28 @@ pub fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Voca
         targets.place[cell * 6..cell * 6 + 6].copy_from_slice(&place.map(|v| v.clamp(0.0, 1.0) as f32));
     }
     targets
+}
+
+/// The objects of a square image of this side, as masks over cells of 4×4 pixels; `None` if one has no mask or a category
+/// that the vocabulary lacks.
+#[must_use]
+pub(crate) fn query_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> QueryTargets {
+    let cells = side / 4;
+    let letterbox = Letterbox::new(annotation.size, Fit::PadToSquare);
+    let pixels: Vec<[usize; 2]> = (0..cells * cells)
+        .map(|cell| {
+            let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
+            annotation.size.cell_from_unit(letterbox.unit_from_model(place))
+        })
+        .collect();
+    annotation
+        .objects
+        .iter()
+        .map(|object| {
+            let (mask, class) = (object.mask.as_ref()?, vocabulary.category(&object.category)?);
+            Some(QueryTarget { class: class as u32, mask: pixels.iter().map(|&[row, column]| mask.contains(row, column)).collect() })
+        })
+        .collect()
 }
 
 /// An extent in units of the image's longer side.
@@ -70,8 +92,15 @@ mod tests {
             keypoints: Vec::new(),
             derived: None,
         };
-        let annotation =
-            AnnotatedImage { name: "a".into(), size, objects: vec![object], split: None, group: "a".into(), source: "test".into(), licence: None };
+        let annotation = AnnotatedImage {
+            name: "a".into(),
+            size,
+            objects: vec![object],
+            split: None,
+            group: "a".into(),
+            source: "test".into(),
+            licence: None,
+        };
         let names = |name: &str| vec![name.to_owned()];
         let vocabulary = Vocabulary::new(names("cow"), names("head"), names("red"));
         let targets = dense_targets(&annotation, 32, &vocabulary); // 8×8 cells, the first 4×4 hold the cow
@@ -79,6 +108,5 @@ mod tests {
         assert_eq!((targets.category[4], targets.part[63]), (1, 1));
         // Cell (0, 0) has its centre 2 pixels from the edges of a 16-pixel box in a 32-pixel image.
         assert_eq!(targets.place[..6], [0.125, 0.125, 0.125, 0.125, 0.5, 0.5]);
-        let _ = PixelXy { x: 0.0, y: 0.0 };
     }
 }

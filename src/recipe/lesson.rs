@@ -7,7 +7,7 @@ use tp_data::{AnnotatedImage, PointOptions, RulesTeacher, points_of_image};
 /// How lessons are made from images.
 #[derive(Clone, Debug)]
 pub struct LessonOptions {
-    /// Described points an image; an image with fewer describable points repeats some in other words.
+    /// Described points an image, 0 to teach the eyes alone; an image with fewer describable points repeats some in other words.
     pub n_points: usize,
     /// Weights of the styles, in the order of [`Style::ALL`].
     pub style_weights: [f64; 4],
@@ -36,6 +36,9 @@ impl Lesson {
     /// A lesson, or `None` if no point of the image can be described without ambiguity.
     #[must_use]
     pub fn new(image: RgbImage, annotation: AnnotatedImage, teacher: &RulesTeacher, options: &LessonOptions, seed: Seed) -> Option<Self> {
+        if options.n_points == 0 {
+            return Some(Self { image, annotation, triplets: Vec::new() });
+        }
         let mut targets = points_of_image(&image, &annotation, &options.points, seed.split("points"));
         let mut rng = seed.split("choice").rng();
         targets.shuffle(&mut rng);

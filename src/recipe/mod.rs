@@ -6,7 +6,9 @@
 //! reasons and the figures.
 
 mod batch;
+mod dense;
 mod lesson;
+pub mod plan;
 mod sources;
 mod stages;
 mod tokenizer;
@@ -14,7 +16,7 @@ mod vocabulary;
 
 pub use batch::{Batch, Batcher};
 pub use lesson::{Lesson, LessonOptions};
-pub use sources::{LessonSource, Photographs, Scenes};
-pub use stages::{Pupil, PupilConfig, Stage, StageTask};
+pub use sources::{LessonSource, Mixture, Photographs, Scenes};
+pub use stages::{Pupil, PupilConfig, Stage, StageTask, frozen_for};
 pub use tokenizer::train_tokenizer;
 pub use vocabulary::Vocabulary;

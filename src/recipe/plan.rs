@@ -27,11 +27,56 @@ pub struct Stretch {
 #[must_use]
 pub fn full() -> Vec<Stretch> {
     vec![
-        Stretch { stage: Stage::Eyes, name: "0-eyes", steps: 1000, size: 128, n_images: 16, n_points: 1, learning_rate: 2e-3, photographs: false },
-        Stretch { stage: Stage::Base, name: "0-base", steps: 1500, size: 128, n_images: 16, n_points: 8, learning_rate: 1.5e-3, photographs: true },
-        Stretch { stage: Stage::Base, name: "0-base-256", steps: 200, size: 256, n_images: 8, n_points: 8, learning_rate: 5e-4, photographs: true },
-        Stretch { stage: Stage::Descriptor, name: "1-descriptor", steps: 300, size: 256, n_images: 8, n_points: 8, learning_rate: 1e-3, photographs: true },
-        Stretch { stage: Stage::Localizer, name: "2-localizer", steps: 300, size: 256, n_images: 8, n_points: 8, learning_rate: 1e-3, photographs: true },
+        Stretch {
+            stage: Stage::Eyes,
+            name: "0-eyes",
+            steps: 1000,
+            size: 128,
+            n_images: 16,
+            n_points: 1,
+            learning_rate: 2e-3,
+            photographs: false,
+        },
+        Stretch {
+            stage: Stage::Base,
+            name: "0-base",
+            steps: 1500,
+            size: 128,
+            n_images: 16,
+            n_points: 8,
+            learning_rate: 1.5e-3,
+            photographs: true,
+        },
+        Stretch {
+            stage: Stage::Base,
+            name: "0-base-256",
+            steps: 200,
+            size: 256,
+            n_images: 8,
+            n_points: 8,
+            learning_rate: 5e-4,
+            photographs: true,
+        },
+        Stretch {
+            stage: Stage::Descriptor,
+            name: "1-descriptor",
+            steps: 300,
+            size: 256,
+            n_images: 8,
+            n_points: 8,
+            learning_rate: 1e-3,
+            photographs: true,
+        },
+        Stretch {
+            stage: Stage::Localizer,
+            name: "2-localizer",
+            steps: 300,
+            size: 256,
+            n_images: 8,
+            n_points: 8,
+            learning_rate: 1e-3,
+            photographs: true,
+        },
     ]
 }
 
@@ -39,9 +84,45 @@ pub fn full() -> Vec<Stretch> {
 #[must_use]
 pub fn quick() -> Vec<Stretch> {
     vec![
-        Stretch { stage: Stage::Eyes, name: "0-eyes", steps: 250, size: 128, n_images: 16, n_points: 1, learning_rate: 2e-3, photographs: false },
-        Stretch { stage: Stage::Base, name: "0-base", steps: 250, size: 128, n_images: 16, n_points: 8, learning_rate: 2e-3, photographs: false },
-        Stretch { stage: Stage::Descriptor, name: "1-descriptor", steps: 30, size: 128, n_images: 16, n_points: 8, learning_rate: 1e-3, photographs: false },
-        Stretch { stage: Stage::Localizer, name: "2-localizer", steps: 30, size: 128, n_images: 16, n_points: 8, learning_rate: 1e-3, photographs: false },
+        Stretch {
+            stage: Stage::Eyes,
+            name: "0-eyes",
+            steps: 250,
+            size: 128,
+            n_images: 16,
+            n_points: 1,
+            learning_rate: 2e-3,
+            photographs: false,
+        },
+        Stretch {
+            stage: Stage::Base,
+            name: "0-base",
+            steps: 250,
+            size: 128,
+            n_images: 16,
+            n_points: 8,
+            learning_rate: 2e-3,
+            photographs: false,
+        },
+        Stretch {
+            stage: Stage::Descriptor,
+            name: "1-descriptor",
+            steps: 30,
+            size: 128,
+            n_images: 16,
+            n_points: 8,
+            learning_rate: 1e-3,
+            photographs: false,
+        },
+        Stretch {
+            stage: Stage::Localizer,
+            name: "2-localizer",
+            steps: 30,
+            size: 128,
+            n_images: 16,
+            n_points: 8,
+            learning_rate: 1e-3,
+            photographs: false,
+        },
     ]
 }

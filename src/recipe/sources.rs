@@ -1,10 +1,8 @@
 //! Where lessons come from: procedural scenes without end, and annotated photographs.
 
-use rand::RngExt;
-use tp_core::{ImageHw, Seed};
-use tp_data::{
-    CocoParts, DataError, DecodeOptions, RulesTeacher, Scene, SceneOptions, Split, cropped, decode_image, mirrored, photometric, resized,
-};
+use rand::{RngExt, seq::IndexedRandom};
+use tp_core::Seed;
+use tp_data::{BoxXywh, CocoParts, RulesTeacher, Scene, SceneOptions, Split, cropped, mirrored, photometric, resized};
 
 use crate::recipe::{Lesson, LessonOptions};
 
@@ -30,26 +28,22 @@ impl LessonSource for Scenes {
     }
 }
 
-/// Annotated photographs: each draw is another crop, mirror image and light of one of them.
+/// Annotated photographs: each draw is another square section, mirror image and light of one of them.
 #[derive(Debug)]
 pub struct Photographs {
     sets: Vec<CocoParts>,
     /// Set and image of everything that may be drawn.
     drawable: Vec<(usize, usize)>,
-    size: ImageHw,
+    side: u32,
     teacher: RulesTeacher,
 }
 
 impl Photographs {
-    /// The images of one split, scaled to at most the model's side.
+    /// The images of one split, as squares of `side` pixels.
     #[must_use]
-    pub fn new(sets: Vec<CocoParts>, split: Split, size: ImageHw) -> Self {
-        let drawable = sets
-            .iter()
-            .enumerate()
-            .flat_map(|(set, images)| (0..images.len()).filter(move |&image| images.split(image) == Some(split)).map(move |image| (set, image)))
-            .collect();
-        Self { sets, drawable, size, teacher: RulesTeacher::default() }
+    pub fn new(sets: Vec<CocoParts>, split: Split, side: u32) -> Self {
+        let drawable = sets.iter().enumerate().flat_map(|(set, images)| images.indices_of(split).map(move |image| (set, image))).collect();
+        Self { sets, drawable, side, teacher: RulesTeacher }
     }
 
     /// How many photographs can be drawn.
@@ -62,5 +56,56 @@ impl Photographs {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.drawable.is_empty()
+    }
+}
+
+impl LessonSource for Photographs {
+    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+        let rng = &mut seed.split("photograph").rng();
+        let &(set, image) = self.drawable.choose(rng)?;
+        let annotation = self.sets[set].load(image);
+        let image = match self.sets[set].decode(&annotation) {
+            Ok(image) => image,
+            Err(error) => {
+                tracing::warn!("left out: {error}");
+                return None;
+            }
+        };
+        let (height, width) = (f64::from(annotation.size.height()), f64::from(annotation.size.width()));
+        let side = height.min(width) * rng.random_range(0.7..=1.0);
+        let section = BoxXywh {
+            x: rng.random_range(0.0..=width - side),
+            y: rng.random_range(0.0..=height - side),
+            width: side.floor(),
+            height: side.floor(),
+        };
+        let (image, annotation) = cropped(&image, &annotation, section)?;
+        let (image, annotation) = resized(&image, &annotation, self.side);
+        let (image, annotation) = if rng.random::<bool>() { mirrored(&image, &annotation) } else { (image, annotation) };
+        if [annotation.size.height(), annotation.size.width()] != [self.side; 2] {
+            return None; // a section that rounding made uneven
+        }
+        Lesson::new(photometric(&image, rng), annotation, &self.teacher, options, seed)
+    }
+}
+
+/// Scenes, and now and then a photograph.
+#[derive(Debug)]
+pub struct Mixture {
+    /// Most lessons.
+    pub scenes: Scenes,
+    /// The others.
+    pub photographs: Photographs,
+    /// The share of the others.
+    pub photograph_share: f64,
+}
+
+impl LessonSource for Mixture {
+    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+        if !self.photographs.is_empty() && seed.split("mixture").rng().random::<f64>() < self.photograph_share {
+            self.photographs.lesson(seed, options)
+        } else {
+            self.scenes.lesson(seed, options)
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use burn::{
     config::Config,
-    module::{AutodiffModule, Module},
-    tensor::{Device, Tensor},
+    module::Module,
+    tensor::{Device, Int, Tensor, TensorData},
 };
-use tp_core::Seed;
+use tp_core::{ModelXy, Seed};
 use tp_descriptor::{DescribeConversation, PointReadout, PointReadoutConfig};
 use tp_language::visual_context;
 use tp_localizer::{heatmap_loss, point_loss};
@@ -93,7 +93,7 @@ pub struct StageTask<S, E> {
 impl<S, E> Task<Pupil> for StageTask<S, E>
 where
     S: LessonSource,
-    E: Fn(Network) -> Evaluation,
+    E: Fn(Network) -> Evaluation + Sync,
 {
     type Batch = Batch;
 
@@ -114,7 +114,7 @@ where
             losses.read("category_accuracy", dense.category_accuracy);
             losses.read("part_accuracy", dense.part_accuracy);
             losses.read("false_foreground", dense.false_foreground);
-            losses.add("queries", 0.5 * weight, query_loss(&features.queries, &batch.query_targets));
+            losses.add("queries", 0.1 * weight, query_loss(&features.queries, &batch.objects));
         }
         if self.stage == Stage::Eyes {
             return losses.into_step(batch.names);
@@ -146,9 +146,12 @@ where
             let states = network.localizer.states(&network.decoder, adapter, &context(adapter), &batch.localize, &self.device);
             let [n_images, height, width, _] = features.mask_features.dims();
             let [n_texts, d_state] = states.dims();
-            let found = points_found(&batch.targets);
-            let regressed = network.localizer.regression.forward(states.clone().select(0, found.rows(&self.device)));
-            losses.add("regress", 5.0, point_loss(regressed, &found.points));
+            // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
+            let (found, points): (Vec<i64>, Vec<ModelXy>) =
+                batch.targets.iter().enumerate().filter_map(|(row, target)| Some((row as i64, (*target)?))).unzip();
+            let found = Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
+            let regressed = network.localizer.regression.forward(states.clone().select(0, found));
+            losses.add("regress", 5.0, point_loss(regressed, &points));
             let states = states.reshape([n_images, n_texts / n_images, d_state]);
             let logits = network.localizer.heatmap.forward(states, features.mask_features);
             losses.add("heatmap", 1.0, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
@@ -158,5 +161,48 @@ where
 
     fn evaluate(&self, pupil: &Pupil) -> Option<Evaluation> {
         (self.stage != Stage::Eyes).then(|| (self.judge)(pupil.valid().network))
+    }
+}
+
+/// Names of the facts of [`Vocabulary::facts`], in their order.
+const FACTS: [&str; 7] =
+    ["category_read", "part_read", "colour_read", "object_cell_read", "object_size_read", "part_cell_read", "point_cell_read"];
+
+/// The weighted sum of losses, and each by its name.
+#[derive(Default)]
+struct Losses {
+    sum: Option<Tensor<1>>,
+    readings: Vec<(&'static str, f64)>,
+}
+
+impl Losses {
+    fn add(&mut self, name: &'static str, weight: f64, loss: Tensor<1>) {
+        self.readings.push((name, f64::from(loss.clone().inner().into_scalar::<f32>())));
+        let weighted = loss.mul_scalar(weight);
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => sum + weighted,
+            None => weighted,
+        });
+    }
+
+    fn read(&mut self, name: &'static str, value: f64) {
+        self.readings.push((name, value));
+    }
+
+    fn into_step(self, samples: Vec<String>) -> StepLoss {
+        StepLoss { loss: self.sum.expect("every stage has a loss"), readings: self.readings, samples }
+    }
+}
+
+/// The same network with everything frozen that a stage does not teach.
+#[must_use]
+pub fn frozen_for(stage: Stage, pupil: Pupil) -> Pupil {
+    match stage {
+        Stage::Eyes | Stage::Base => pupil,
+        Stage::Descriptor | Stage::Localizer => {
+            let Pupil { network, dense, readout } = pupil;
+            let network = Network { eyes: network.eyes.freeze(), decoder: network.decoder.freeze(), ..network };
+            Pupil { network, dense, readout }
+        }
     }
 }

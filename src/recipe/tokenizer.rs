@@ -20,7 +20,17 @@ pub fn train_tokenizer(source: &impl LessonSource, n_images: u64, vocab_size: us
         .flat_map_iter(|lesson| lesson.triplets.into_iter().map(|triplet| triplet.description))
         .collect();
     // The fixed sentences of both conversations, often enough to become few tokens.
-    let sentences = ["user\n", "assistant\n", "\nPlease segment region1: ", " keypoint ", "\nDescribe ", " in detail.", " briefly.", "\nTell me about ", "\nName "];
+    let sentences = [
+        "user\n",
+        "assistant\n",
+        "\nPlease segment region1: ",
+        " keypoint ",
+        "\nDescribe ",
+        " in detail.",
+        " briefly.",
+        "\nTell me about ",
+        "\nName ",
+    ];
     let fixed = sentences.iter().map(|&text| text.to_owned()).cycle().take(sentences.len() * (texts.len() / 8).max(50));
     train_bpe(texts.into_iter().chain(fixed), vocab_size)
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tp_core::PointRecord;
+use tp_data::{COLOURS, CocoParts, categories, part_names};
 
 /// Categories, part names and colours, each sorted; a name's class is its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,18 @@ impl Vocabulary {
         colours: impl IntoIterator<Item = String>,
     ) -> Self {
         Self { categories: sorted(categories), parts: sorted(parts), colours: sorted(colours) }
+    }
+
+    /// Every name of the procedural world, and of annotated photographs.
+    #[must_use]
+    pub fn of_scenes_and(photographs: &[CocoParts]) -> Self {
+        let owned = |name: &str| name.to_owned();
+        let objects = || photographs.iter().flat_map(CocoParts::iter).flat_map(|image| image.objects);
+        Self::new(
+            categories().iter().map(|category| owned(category.name)).chain(objects().map(|object| object.category)),
+            part_names().into_iter().map(owned).chain(objects().flat_map(|object| object.parts).map(|part| part.name)),
+            COLOURS.map(owned),
+        )
     }
 
     /// The class of a category.

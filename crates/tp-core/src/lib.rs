@@ -24,7 +24,7 @@ mod seed;
 mod triplet;
 
 pub use atomic_file::write_atomically;
-pub use grounding::{DescribeOptions, DescribePoint, Description, Located, LocalizePoint, Sampling};
+pub use grounding::{DescribeOptions, DescribePoint, Description, LocalizePoint, Located, Sampling};
 pub use image::{ImageHw, RgbImage};
 pub use letterbox::{Fit, Letterbox};
 pub use point::{ModelXy, PixelXy, PointError, UnitXy};

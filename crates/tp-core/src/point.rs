@@ -59,11 +59,7 @@ impl UnitXy {
     ///
     /// [`PointError::OutsideUnitSquare`] if a coordinate is not a number in `[0, 1]`.
     pub fn new(x: f64, y: f64) -> Result<Self, PointError> {
-        if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) {
-            Ok(Self { x, y })
-        } else {
-            Err(PointError::OutsideUnitSquare { x, y })
-        }
+        if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) { Ok(Self { x, y }) } else { Err(PointError::OutsideUnitSquare { x, y }) }
     }
 
     /// The nearest point of the unit square. A coordinate that is not a number becomes the middle, ½: a model's

@@ -15,7 +15,9 @@ impl Seed {
     #[must_use]
     pub fn split(self, purpose: &str) -> Self {
         // FNV-1a over the name, then a finaliser that spreads every bit.
-        let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325 ^ mixed(self.0), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = purpose
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325 ^ mixed(self.0), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Self(mixed(hash))
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::{Entry, ImageProblem, Refusal};
+
 /// Why an image, an annotation or a description could not be had.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
@@ -13,4 +15,25 @@ pub enum DataError {
     /// A file that cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    /// A file that is no image that can be used.
+    #[error("{name}: {problem}")]
+    Image { name: String, problem: ImageProblem },
+    /// A text file that is too long to be read into memory.
+    #[error("{}: longer than the {max} bytes that are accepted", path.display())]
+    FileTooLong { path: PathBuf, max: u64 },
+    /// A file that is not the JSON that was expected; the problem names line and column.
+    #[error("{}: {problem}", path.display())]
+    Json { path: PathBuf, problem: String },
+    /// A bad entry of an annotation file.
+    #[error("{}: {entry} {id}: {refusal}", path.display())]
+    Annotation { path: PathBuf, entry: Entry, id: u64, refusal: Refusal },
+    /// A line that is no triplet.
+    #[error("{}, line {line}: {problem}; every line must be one triplet in JSON", path.display())]
+    TripletLine { path: PathBuf, line: usize, problem: String },
+    /// Shares that are no split.
+    #[error("the shares train {train}, val {val}, test {test} are no split: each must be in [0, 1] and their sum 1")]
+    SplitFractions { train: f64, val: f64, test: f64 },
+    /// Options under which no scene can be drawn.
+    #[error("scene options: {problem}")]
+    SceneOptions { problem: String },
 }

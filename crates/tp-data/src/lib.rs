@@ -5,9 +5,41 @@
 #![forbid(unsafe_code)]
 
 mod annotation;
+mod appearance;
+mod augment;
+mod box_intersection;
+mod corner_map;
+mod decode;
+mod encode;
 mod error;
+mod grey;
 mod mask;
+mod points;
+mod polygon;
+mod position_words;
+mod readers;
+mod region;
+mod rules_teacher;
+mod scene;
+mod split;
+mod spoken_record;
+mod triplet_file;
 
 pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
+pub use appearance::COLOURS;
+pub use augment::{cropped, mirrored, photometric, resized};
+pub use corner_map::CornerMap;
+pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image};
+pub use encode::write_png;
 pub use error::DataError;
+pub use grey::grey_plane;
 pub use mask::Mask;
+pub use points::{PointKind, PointOptions, PointTarget, points_of_image};
+pub use polygon::mask_of_polygons;
+pub use readers::{CocoParts, Entry, Refusal, Strictness};
+pub use region::Region;
+pub use rules_teacher::{Rejected, RejectedCounts, RulesTeacher};
+pub use scene::{CategoryInfo, Scene, SceneOptions, SceneStatistics, VisibleShare, categories, part_names};
+pub use split::SplitFractions;
+pub use spoken_record::{SpokenRecord, read_record};
+pub use triplet_file::{MAX_TRIPLET_LINE_BYTES, TripletFile, read_triplets, write_triplets};

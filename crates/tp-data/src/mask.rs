@@ -1,7 +1,7 @@
 //! Which pixels belong to an object or a part.
 
 use ndarray::Array2;
-use tp_core::ImageHw;
+use tp_core::{ImageHw, PixelXy};
 
 use crate::BoxXywh;
 
@@ -46,6 +46,18 @@ impl Mask {
     #[must_use]
     pub fn area(&self) -> usize {
         self.inside.iter().filter(|&&inside| inside).count()
+    }
+
+    /// The mean place of the pixels inside, or `None` if there are none.
+    #[must_use]
+    pub fn centroid(&self) -> Option<PixelXy> {
+        let (mut x, mut y, mut n) = (0.0, 0.0, 0.0);
+        for ((row, column), &inside) in self.inside.indexed_iter() {
+            if inside {
+                (x, y, n) = (x + column as f64, y + row as f64, n + 1.0);
+            }
+        }
+        (n > 0.0).then(|| PixelXy { x: x / n, y: y / n })
     }
 
     /// The tight box around the inside, or `None` if there is none.

@@ -71,8 +71,11 @@ impl DescriptorNet {
     ) -> Tensor<1> {
         let (eyes, decoder) = base;
         let requests: Vec<_> = targets.iter().map(|target| conversation.request(target.style)).collect();
-        let rows: Vec<Vec<u32>> =
-            targets.iter().zip(&requests).map(|(target, request)| [&request.ids[..], &target.ids, &[conversation.end()]].concat()).collect();
+        let rows: Vec<Vec<u32>> = targets
+            .iter()
+            .zip(&requests)
+            .map(|(target, request)| [&request.ids[..], &target.ids, &[conversation.end()]].concat())
+            .collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
         let embeddings = spliced(eyes, decoder, &rows, &marks, point_features);
         let hidden = decoder.forward(embeddings, Some(context), adapter);
@@ -156,13 +159,8 @@ impl DescribePoint for PointDescriptor {
             return Ok(Vec::new());
         }
         let tokens = &image.features.tokens;
-        let context = visual_context(
-            &self.decoder,
-            self.conversation.head(),
-            tokens.embeddings.clone(),
-            &tokens.lengths,
-            Some(&self.net.adapter),
-        );
+        let context =
+            visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, Some(&self.net.adapter));
         let request = self.conversation.request(how.style);
         let options = GenerateOptions { max_new_tokens: how.max_new_tokens, sampling: how.sampling, stop: vec![self.conversation.end()] };
         let mut descriptions = Vec::with_capacity(points.len());

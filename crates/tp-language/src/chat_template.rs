@@ -125,7 +125,10 @@ mod tests {
             tokenizer.encode("<s><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n")
         );
         assert_eq!(template.after_image(&tokenizer, "What is it?"), tokenizer.encode("\nWhat is it?<|im_end|>\n<|im_start|>assistant\n"));
-        assert_eq!(template.next_turn(&tokenizer, "And this?"), tokenizer.encode("\n<|im_start|>user\nAnd this?<|im_end|>\n<|im_start|>assistant\n"));
+        assert_eq!(
+            template.next_turn(&tokenizer, "And this?"),
+            tokenizer.encode("\n<|im_start|>user\nAnd this?<|im_end|>\n<|im_start|>assistant\n")
+        );
         assert_eq!(template.stop_id(&tokenizer), tokenizer.special(SpecialToken::ImEnd));
     }
 

@@ -75,13 +75,7 @@ impl Context {
 ///
 /// If the lengths do not fit the embeddings, or an id has no embedding.
 #[must_use]
-pub fn visual_context(
-    decoder: &Decoder,
-    head: &[u32],
-    embeddings: Tensor<3>,
-    lengths: &[usize],
-    adapter: Option<&LoraAdapter>,
-) -> Context {
+pub fn visual_context(decoder: &Decoder, head: &[u32], embeddings: Tensor<3>, lengths: &[usize], adapter: Option<&LoraAdapter>) -> Context {
     if head.is_empty() {
         return decoder.prefill(embeddings, lengths, adapter);
     }

@@ -124,7 +124,10 @@ impl Decoder {
     #[must_use]
     pub fn prefill(&self, embeddings: Tensor<3>, lengths: &[usize], adapter: Option<&LoraAdapter>) -> Context {
         let [groups, prefix, _] = embeddings.dims();
-        assert!(lengths.len() == groups && lengths.iter().all(|&length| length <= prefix), "{groups} prefixes of {prefix} tokens, lengths {lengths:?}");
+        assert!(
+            lengths.len() == groups && lengths.iter().all(|&length| length <= prefix),
+            "{groups} prefixes of {prefix} tokens, lengths {lengths:?}"
+        );
         let mut kept = Vec::with_capacity(self.layers.len());
         // Padding stands at the end: what came before cannot read it.
         self.run(embeddings, None, groups, adapter, Recording::Prefix(&mut kept));
@@ -151,7 +154,13 @@ impl Decoder {
     }
 
     /// As [`Decoder::forward`], for tokens that follow those in the cache.
-    pub(crate) fn step(&self, embeddings: Tensor<3>, context: Option<&Context>, cache: &mut KvCache, adapter: Option<&LoraAdapter>) -> Tensor<3> {
+    pub(crate) fn step(
+        &self,
+        embeddings: Tensor<3>,
+        context: Option<&Context>,
+        cache: &mut KvCache,
+        adapter: Option<&LoraAdapter>,
+    ) -> Tensor<3> {
         let groups = context.map_or(1, Context::groups);
         let tokens = embeddings.dims()[1];
         let hidden = self.run(embeddings, context, groups, adapter, Recording::Cache(cache));
@@ -170,7 +179,14 @@ impl Decoder {
     }
 
     /// The blocks, first to last.
-    fn run(&self, mut x: Tensor<3>, context: Option<&Context>, groups: usize, adapter: Option<&LoraAdapter>, mut recording: Recording<'_>) -> Tensor<3> {
+    fn run(
+        &self,
+        mut x: Tensor<3>,
+        context: Option<&Context>,
+        groups: usize,
+        adapter: Option<&LoraAdapter>,
+        mut recording: Recording<'_>,
+    ) -> Tensor<3> {
         let [batch, tokens, _] = x.dims();
         assert!(groups > 0 && batch.is_multiple_of(groups), "{batch} rows cannot be shared among {groups} groups");
         let context = context.filter(|context| context.layers[0].keys.dims()[1] > 0);

@@ -36,10 +36,10 @@ pub struct DecoderConfig {
 const LARGEST_SIZE: usize = 1 << 20;
 
 impl DecoderConfig {
-    /// About 3 M parameters, for a CPU: six layers of width 192.
+    /// About 1 M parameters, for a CPU: four layers of width 128.
     #[must_use]
     pub fn tiny(vocab_size: usize) -> Self {
-        Self::new(vocab_size, 192, 512, 6, 6, 6).with_tie_word_embeddings(true)
+        Self::new(vocab_size, 128, 384, 4, 4, 4).with_tie_word_embeddings(true)
     }
 
     /// InternLM2-chat-7B with the four tokens that OMG-LLaVA adds.
@@ -82,7 +82,11 @@ impl DecoderConfig {
             }
         }
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
-            return refuse("num_key_value_heads", &self.num_key_value_heads, &format!("it must divide num_attention_heads = {}", self.num_attention_heads));
+            return refuse(
+                "num_key_value_heads",
+                &self.num_key_value_heads,
+                &format!("it must divide num_attention_heads = {}", self.num_attention_heads),
+            );
         }
         if !self.hidden_size.is_multiple_of(2 * self.num_attention_heads) {
             let accepted = format!("it must be an even multiple of num_attention_heads = {}", self.num_attention_heads);

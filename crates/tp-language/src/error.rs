@@ -38,9 +38,13 @@ pub enum LanguageError {
     #[error("{max_new_tokens} new tokens were asked for: at most {limit} can be generated")]
     TooManyTokens { max_new_tokens: usize, limit: usize },
     /// Prompts that do not fit their company.
-    #[error("{rows} prompts of {tokens} tokens, {seeds} seeds, {groups} groups of context: each prompt needs a token and a seed, and every group the same number of prompts")]
+    #[error(
+        "{rows} prompts of {tokens} tokens, {seeds} seeds, {groups} groups of context: each prompt needs a token and a seed, and every group the same number of prompts"
+    )]
     PromptShape { rows: usize, tokens: usize, seeds: usize, groups: usize },
     /// A model whose numbers are broken.
-    #[error("the language model gave a logit that is not a number for row {row} after {tokens} new tokens: its weights are damaged or overflow their precision")]
+    #[error(
+        "the language model gave a logit that is not a number for row {row} after {tokens} new tokens: its weights are damaged or overflow their precision"
+    )]
     NotFinite { row: usize, tokens: usize },
 }

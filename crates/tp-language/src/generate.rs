@@ -81,8 +81,7 @@ pub fn generate(
     let prompt = prompt.inner();
     let device = prompt.device();
 
-    let mut rows: Vec<Row> =
-        seeds.iter().map(|&seed| Row { rng: Seed(seed).rng(), last: 0, completion: Completion::default() }).collect();
+    let mut rows: Vec<Row> = seeds.iter().map(|&seed| Row { rng: Seed(seed).rng(), last: 0, completion: Completion::default() }).collect();
     // The row that each line of the running batch writes, group by group.
     let mut lines: Vec<Vec<usize>> = (0..batch).collect::<Vec<_>>().chunks(batch / groups).map(<[usize]>::to_vec).collect();
     let room = tokens + options.max_new_tokens.min(FIRST_ROOM);

@@ -20,11 +20,7 @@ impl KvCache {
     pub(crate) fn new(config: &DecoderConfig, groups: usize, rows: usize, tokens: usize, device: &Device, dtype: DType) -> Self {
         let shape = [groups * config.num_key_value_heads, rows, tokens, config.d_head()];
         let empty = || Tensor::zeros(shape, (device, dtype));
-        Self {
-            layers: (0..config.num_hidden_layers).map(|_| [empty(), empty()]).collect(),
-            n_kv_heads: config.num_key_value_heads,
-            len: 0,
-        }
+        Self { layers: (0..config.num_hidden_layers).map(|_| [empty(), empty()]).collect(), n_kv_heads: config.num_key_value_heads, len: 0 }
     }
 
     /// Tokens that every row has read.

@@ -62,7 +62,8 @@ impl LoraConfig {
     ///
     /// [`LanguageError::InvalidConfig`] names the first field that does not fit.
     pub fn validate(&self) -> Result<(), LanguageError> {
-        let refuse = |field, value: String, accepted: &str| Err(LanguageError::InvalidConfig { field, value, accepted: accepted.to_owned() });
+        let refuse =
+            |field, value: String, accepted: &str| Err(LanguageError::InvalidConfig { field, value, accepted: accepted.to_owned() });
         if !(1..=65_536).contains(&self.rank) {
             return refuse("rank", self.rank.to_string(), "from 1 to 65536 is accepted");
         }

@@ -18,12 +18,22 @@ use crate::{Decoder, LoraAdapter};
 ///
 /// If there is not one range for every row, or a range leaves its row or `hidden`.
 #[must_use]
-pub fn token_losses(decoder: &Decoder, hidden: Tensor<3>, rows: &[Vec<u32>], answers: &[Range<usize>], adapter: Option<&LoraAdapter>) -> Tensor<1> {
+pub fn token_losses(
+    decoder: &Decoder,
+    hidden: Tensor<3>,
+    rows: &[Vec<u32>],
+    answers: &[Range<usize>],
+    adapter: Option<&LoraAdapter>,
+) -> Tensor<1> {
     let [batch, tokens, width] = hidden.dims();
     assert!(rows.len() == batch && answers.len() == batch, "{batch} rows of states, {} of ids, {} answers", rows.len(), answers.len());
     let (mut places, mut targets) = (Vec::new(), Vec::new());
     for (row, (ids, answer)) in rows.iter().zip(answers).enumerate() {
-        assert!(answer.is_empty() || (answer.end < ids.len() && answer.end <= tokens), "answer {answer:?} leaves row {row} of {} tokens", ids.len());
+        assert!(
+            answer.is_empty() || (answer.end < ids.len() && answer.end <= tokens),
+            "answer {answer:?} leaves row {row} of {} tokens",
+            ids.len()
+        );
         for at in answer.clone() {
             places.push((row * tokens + at) as i64);
             targets.push(i64::from(ids[at + 1]));
@@ -45,7 +55,13 @@ pub fn token_losses(decoder: &Decoder, hidden: Tensor<3>, rows: &[Vec<u32>], ans
 ///
 /// As [`token_losses`].
 #[must_use]
-pub fn token_loss(decoder: &Decoder, hidden: Tensor<3>, rows: &[Vec<u32>], answers: &[Range<usize>], adapter: Option<&LoraAdapter>) -> Tensor<1> {
+pub fn token_loss(
+    decoder: &Decoder,
+    hidden: Tensor<3>,
+    rows: &[Vec<u32>],
+    answers: &[Range<usize>],
+    adapter: Option<&LoraAdapter>,
+) -> Tensor<1> {
     let device = hidden.device();
     let losses = token_losses(decoder, hidden, rows, answers, adapter);
     if losses.dims() == [0] { Tensor::zeros([1], &device) } else { losses.mean() }

@@ -28,8 +28,9 @@ impl Rotary {
         let frequencies: Vec<f32> = (0..half).map(|j| config.rope_theta.powf(-(j as f64) / half as f64) as f32).collect();
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         for &start in starts {
-            let angles: Vec<f64> =
-                (start..start + tokens).flat_map(|place| frequencies.iter().map(move |frequency| f64::from(place as f32 * frequency))).collect();
+            let angles: Vec<f64> = (start..start + tokens)
+                .flat_map(|place| frequencies.iter().map(move |frequency| f64::from(place as f32 * frequency)))
+                .collect();
             for slot in 0..slots {
                 let scale = if slot + 1 < slots { 1.0 / (config.d_head() as f64).sqrt() } else { 1.0 };
                 cos.extend(angles.iter().map(|angle| (angle.cos() * scale) as f32));

@@ -245,7 +245,10 @@ impl fmt::Debug for Tokenizer {
 ///
 /// [`LanguageError::VocabularySize`] below 266 or above 65,536 tokens; [`LanguageError::TrainTokenizer`] if the trainer
 /// fails.
-pub fn train_bpe<S: AsRef<str> + Send>(texts: impl IntoIterator<Item = S, IntoIter: Send>, vocab_size: usize) -> Result<Tokenizer, LanguageError> {
+pub fn train_bpe<S: AsRef<str> + Send>(
+    texts: impl IntoIterator<Item = S, IntoIter: Send>,
+    vocab_size: usize,
+) -> Result<Tokenizer, LanguageError> {
     if !TRAINED_VOCAB.contains(&vocab_size) {
         return Err(LanguageError::VocabularySize { size: vocab_size, min: *TRAINED_VOCAB.start(), max: *TRAINED_VOCAB.end() });
     }

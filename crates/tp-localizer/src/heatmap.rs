@@ -84,9 +84,8 @@ impl Heatmap {
             return None;
         }
         let near = self.mass_within(letterbox, 0.1);
-        let best = |score: &dyn Fn(usize) -> f32| {
-            (0..self.cells.len()).fold(0, |best, cell| if score(cell) > score(best) { cell } else { best })
-        };
+        let best =
+            |score: &dyn Fn(usize) -> f32| (0..self.cells.len()).fold(0, |best, cell| if score(cell) > score(best) { cell } else { best });
         let (point, cell) = match decoding {
             Decoding::Mass => {
                 let far = self.mass_within(letterbox, 0.2);

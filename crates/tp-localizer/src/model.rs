@@ -8,7 +8,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 use serde::{Deserialize, Serialize};
-use tp_core::{Located, LocalizePoint, ModelXy};
+use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
 use tp_vision::EncodedImage;
 
@@ -90,9 +90,17 @@ impl LocalizerNet {
     ///
     /// Rows are what [`LocalizeConversation::row`] gives; they are grouped by image as the context is.
     #[must_use]
-    pub fn states(&self, decoder: &Decoder, adapter: Option<&LoraAdapter>, context: &Context, rows: &[Vec<u32>], device: &Device) -> Tensor<2> {
+    pub fn states(
+        &self,
+        decoder: &Decoder,
+        adapter: Option<&LoraAdapter>,
+        context: &Context,
+        rows: &[Vec<u32>],
+        device: &Device,
+    ) -> Tensor<2> {
         let length = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let ids: Vec<i64> = rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length)).collect();
+        let ids: Vec<i64> =
+            rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length)).collect();
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows.len(), length]), device);
         let hidden = decoder.forward(decoder.embed(ids), Some(context), adapter); // [row, token, hidden]
         let width = hidden.dims()[2];
@@ -160,8 +168,7 @@ impl PointLocalizer {
         let rows = self.rows(texts)?;
         let mut located = Vec::with_capacity(texts.len());
         for states in self.states(image, &rows) {
-            let points: Vec<f32> =
-                self.net.regression.forward(states).into_data().iter::<f32>().collect();
+            let points: Vec<f32> = self.net.regression.forward(states).into_data().iter::<f32>().collect();
             located.extend(points.chunks_exact(2).map(|xy| {
                 let point = image.letterbox.unit_from_model(ModelXy { x: f64::from(xy[0]), y: f64::from(xy[1]) });
                 Some(Located { point, confidence: None })

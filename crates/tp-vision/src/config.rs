@@ -6,14 +6,14 @@ use tp_core::Fit;
 use crate::VisionError;
 
 /// Hyper-parameters of the eyes; the defaults are those that both presets share.
-#[derive(Config, Debug)]
+#[derive(Config, Debug, PartialEq)]
 pub struct VisionConfig {
-    /// Side of the input in pixels; the network runs at any multiple of 32.
+    /// Side of the input in pixels that the model ships with; the network runs at any multiple of `32 · unshuffle`.
     pub image_size: usize,
     /// How a rectangle becomes a square.
     #[config(default = "Fit::PadToSquare")]
     pub fit: Fit,
-    /// Mean of each channel, of values in [0, 1].
+    /// Mean of each channel, of values in [0, 1]; also the colour of the padding.
     #[config(default = "[0.4814, 0.4578, 0.4082]")]
     pub image_mean: [f32; 3],
     /// Standard deviation of each channel.
@@ -33,7 +33,7 @@ pub struct VisionConfig {
     pub feat_channels: usize,
     /// Groups of the group norms.
     pub gn_groups: usize,
-    /// Epsilon of every other norm.
+    /// Epsilon of every norm outside the backbone.
     #[config(default = 1e-5)]
     pub norm_eps: f64,
     /// Layers of the deformable encoder.
@@ -43,8 +43,23 @@ pub struct VisionConfig {
     /// Sampled points for each head and level.
     #[config(default = 4)]
     pub encoder_points: usize,
+    /// Levels of the deformable encoder: strides 32, 16 and 8, always three.
+    #[config(default = 3)]
+    pub encoder_levels: usize,
     /// Width of its feed-forward networks.
     pub encoder_ffn: usize,
+    /// Temperature of the sine codes of cells.
+    #[config(default = 10_000.0)]
+    pub pe_temperature: f64,
+    /// What a whole side becomes in the sine codes of cells.
+    #[config(default = "std::f64::consts::TAU")]
+    pub pe_scale: f64,
+    /// Added to a side before cells are divided by it.
+    #[config(default = 1e-6)]
+    pub pe_eps: f64,
+    /// Added to the number of a cell, which counts from 1.
+    #[config(default = 0.0)]
+    pub pe_offset: f64,
     /// Learned queries.
     pub num_queries: usize,
     /// Layers of the query decoder.
@@ -64,9 +79,12 @@ pub struct VisionConfig {
     pub logit_scale: f64,
     /// Side of the block of coarse cells that becomes one token.
     pub unshuffle: usize,
-    /// Weight of a mask whose class score is 0 in the perception prior; 1 minus it is the score's.
+    /// What a mask weighs in the perception prior if its class score is 0; with a score of 1 it weighs 1.
     #[config(default = 0.5)]
     pub prior_smooth: f64,
+    /// Linear layers of each path of the projector.
+    #[config(default = 2)]
+    pub projector_depth: usize,
     /// Width of the language model.
     pub hidden_size: usize,
 }
@@ -74,26 +92,130 @@ pub struct VisionConfig {
 /// No side, width or count may exceed this.
 const LARGEST: usize = 1 << 16;
 
+/// No network may have more parameters: a configuration comes from a file, and weights are allocated after it.
+const MOST_PARAMETERS: u64 = 1 << 31;
+
+/// The longest side of an input in pixels.
+pub(crate) const LARGEST_SIDE: usize = 4096;
+
 impl VisionConfig {
-    /// About 3 M parameters, for a CPU.
+    /// 3.3 M parameters, for a CPU.
     #[must_use]
     pub fn tiny() -> Self {
-        Self::new(256, [48, 96, 160, 256], [2, 2, 4, 2], 96, 8, 2, 4, 256, 16, 3, 4, 256, 64, 1, 64, 1, 128).with_layer_scale(0.3)
+        Self {
+            image_size: 256,
+            backbone_dims: [48, 96, 160, 256],
+            backbone_depths: [2, 2, 4, 2],
+            // Beside it 0.1 and less learned nothing in the budget of the tiny model.
+            layer_scale: 0.3,
+            feat_channels: 96,
+            gn_groups: 8,
+            encoder_layers: 2,
+            encoder_heads: 4,
+            encoder_ffn: 256,
+            num_queries: 16,
+            decoder_layers: 3,
+            decoder_heads: 4,
+            decoder_ffn: 256,
+            num_classes: 64,
+            class_synonyms: 1,
+            class_embed_dim: 64,
+            // Every cell of stride 32 becomes a token: places count more than few tokens do.
+            unshuffle: 1,
+            hidden_size: 128,
+            ..Self::omg_llava_7b()
+        }
     }
 
     /// OMG-LLaVA-7B's eyes: CLIP ConvNeXt-L at 1024 pixels, 300 queries, 133 classes.
     #[must_use]
     pub fn omg_llava_7b() -> Self {
-        Self::new(1024, [192, 384, 768, 1536], [3, 3, 27, 3], 256, 32, 6, 8, 1024, 300, 9, 8, 2048, 133, 17, 768, 2, 4096)
+        Self {
+            image_size: 1024,
+            fit: Fit::PadToSquare,
+            image_mean: [0.4814, 0.4578, 0.4082],
+            image_std: [0.2686, 0.2613, 0.2757],
+            backbone_dims: [192, 384, 768, 1536],
+            backbone_depths: [3, 3, 27, 3],
+            backbone_ln_eps: 1e-6,
+            layer_scale: 1e-6,
+            feat_channels: 256,
+            gn_groups: 32,
+            norm_eps: 1e-5,
+            encoder_layers: 6,
+            encoder_heads: 8,
+            encoder_points: 4,
+            encoder_levels: 3,
+            encoder_ffn: 1024,
+            pe_temperature: 10_000.0,
+            pe_scale: std::f64::consts::TAU,
+            pe_eps: 1e-6,
+            pe_offset: 0.0,
+            num_queries: 300,
+            decoder_layers: 9,
+            decoder_heads: 8,
+            decoder_ffn: 2048,
+            num_classes: 133,
+            class_synonyms: 17,
+            class_embed_dim: 768,
+            logit_scale: 4.6052,
+            unshuffle: 2,
+            prior_smooth: 0.5,
+            projector_depth: 2,
+            hidden_size: 4096,
+        }
     }
 
-    /// Checks that a network of this shape exists.
+    /// What sides of inputs must be multiples of.
+    #[must_use]
+    pub fn side_multiple(&self) -> usize {
+        32 * self.unshuffle
+    }
+
+    /// Width of a query vector, content and position joined, and so of the perception prior.
+    #[must_use]
+    pub fn prior_dim(&self) -> usize {
+        2 * self.feat_channels
+    }
+
+    /// Checks that a network of this shape exists and can be allocated.
     ///
     /// # Errors
     ///
     /// [`VisionError::InvalidConfig`] names the first field that does not fit.
     pub fn validate(&self) -> Result<(), VisionError> {
-        let refuse = |field, value: String, accepted: &str| Err(VisionError::InvalidConfig { field, value, accepted: accepted.to_owned() });
+        self.validate_counts()?;
+        self.validate_numbers()?;
+        for (field, parts) in [
+            ("gn_groups", self.gn_groups),
+            ("encoder_heads", self.encoder_heads),
+            ("decoder_heads", self.decoder_heads),
+            ("feat_channels", 4),
+        ] {
+            if !self.feat_channels.is_multiple_of(parts) {
+                let accepted = if field == "feat_channels" { "it must be a multiple of 4" } else { "it must divide feat_channels" };
+                let value = if field == "feat_channels" { self.feat_channels } else { parts };
+                return refused(field, value, accepted);
+            }
+        }
+        if !self.image_size.is_multiple_of(self.side_multiple()) || self.image_size > LARGEST_SIDE {
+            return refused("image_size", self.image_size, "it must be a multiple of 32 · unshuffle, at most 4096");
+        }
+        if self.encoder_levels != 3 {
+            return refused("encoder_levels", self.encoder_levels, "there are three levels: strides 32, 16 and 8");
+        }
+        let parameters = self.parameter_counts().total();
+        if parameters > MOST_PARAMETERS {
+            return refused(
+                "backbone_dims",
+                format!("{:?}", self.backbone_dims),
+                &format!("the eyes would have {parameters} parameters, more than 2147483648"),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_counts(&self) -> Result<(), VisionError> {
         let counts = [
             ("image_size", self.image_size),
             ("feat_channels", self.feat_channels),
@@ -110,26 +232,161 @@ impl VisionConfig {
             ("class_synonyms", self.class_synonyms),
             ("class_embed_dim", self.class_embed_dim),
             ("unshuffle", self.unshuffle),
+            ("projector_depth", self.projector_depth),
             ("hidden_size", self.hidden_size),
         ];
         let dims = self.backbone_dims.map(|dim| ("backbone_dims", dim));
         let depths = self.backbone_depths.map(|depth| ("backbone_depths", depth));
         for (field, value) in counts.into_iter().chain(dims).chain(depths) {
             if value == 0 || value > LARGEST {
-                return refuse(field, value.to_string(), "it must be from 1 to 65536");
+                return refused(field, value, "it must be from 1 to 65536");
             }
-        }
-        if !self.image_size.is_multiple_of(32 * self.unshuffle) || self.image_size > 4096 {
-            return refuse("image_size", self.image_size.to_string(), "it must be a multiple of 32 · unshuffle, at most 4096");
-        }
-        for (field, parts) in [("gn_groups", self.gn_groups), ("encoder_heads", self.encoder_heads), ("decoder_heads", self.decoder_heads)] {
-            if !self.feat_channels.is_multiple_of(parts) {
-                return refuse(field, parts.to_string(), "it must divide feat_channels");
-            }
-        }
-        if !self.feat_channels.is_multiple_of(4) {
-            return refuse("feat_channels", self.feat_channels.to_string(), "it must be a multiple of 4");
         }
         Ok(())
+    }
+
+    fn validate_numbers(&self) -> Result<(), VisionError> {
+        let positive = [
+            ("backbone_ln_eps", self.backbone_ln_eps),
+            ("norm_eps", self.norm_eps),
+            ("pe_temperature", self.pe_temperature),
+            ("pe_scale", self.pe_scale),
+            (
+                "image_std",
+                f64::from(
+                    self.image_std.into_iter().fold(f32::INFINITY, |least, std| if std < least || std.is_nan() { std } else { least }),
+                ),
+            ),
+        ];
+        for (field, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return refused(field, value, "it must be a positive number");
+            }
+        }
+        for (field, value) in
+            [("layer_scale", self.layer_scale), ("logit_scale", self.logit_scale), ("pe_offset", self.pe_offset), ("pe_eps", self.pe_eps)]
+        {
+            if !(-10.0..=10.0).contains(&value) {
+                return refused(field, value, "it must be a number from -10 to 10");
+            }
+        }
+        let shares = self.image_mean.map(|mean| ("image_mean", f64::from(mean))).into_iter().chain([("prior_smooth", self.prior_smooth)]);
+        for (field, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return refused(field, value, "it must be a number in [0, 1]");
+            }
+        }
+        Ok(())
+    }
+
+    /// How many parameters each part has: arithmetic alone, nothing is allocated.
+    #[must_use]
+    pub fn parameter_counts(&self) -> ParameterCounts {
+        let [c2, c3, c4, c5] = self.backbone_dims.map(|dim| dim as u64);
+        let linear = |from: u64, to: u64| from * to + to;
+        let norm = |channels: u64| 2 * channels;
+        let block = |c: u64| 49 * c + c + norm(c) + linear(c, 4 * c) + linear(4 * c, c) + c;
+        let stages: u64 = self.backbone_dims.iter().zip(self.backbone_depths).map(|(&dim, depth)| depth as u64 * block(dim as u64)).sum();
+        let downsamples: u64 = [(c2, c3), (c3, c4), (c4, c5)].map(|(from, to)| norm(from) + linear(4 * from, to)).iter().sum();
+        let backbone = linear(48, c2) + norm(c2) + downsamples + stages;
+
+        let feat = self.feat_channels as u64;
+        let samples = (self.encoder_heads * self.encoder_levels * self.encoder_points) as u64;
+        let encoder_ffn = self.encoder_ffn as u64;
+        let encoder_layer = linear(feat, 2 * samples)
+            + linear(feat, samples)
+            + 2 * linear(feat, feat)
+            + linear(feat, encoder_ffn)
+            + linear(encoder_ffn, feat)
+            + 2 * norm(feat);
+        let inputs: u64 = [c5, c4, c3].map(|from| linear(from, feat) + norm(feat)).iter().sum();
+        let finest = c2 * feat + norm(feat) + 9 * feat * feat + norm(feat) + linear(feat, feat);
+        let pixel_decoder = inputs + self.encoder_levels as u64 * feat + self.encoder_layers as u64 * encoder_layer + finest;
+
+        let decoder_ffn = self.decoder_ffn as u64;
+        let attention = linear(feat, 3 * feat) + linear(feat, feat);
+        let decoder_layer = 2 * attention + linear(feat, decoder_ffn) + linear(decoder_ffn, feat) + 3 * norm(feat);
+        let mask_embed = 3 * linear(feat, feat);
+        let class_head = 2 * linear(feat, feat) + linear(feat, self.class_embed_dim as u64) + norm(feat) + linear(feat, feat);
+        let query_decoder =
+            (2 * self.num_queries + 3) as u64 * feat + self.decoder_layers as u64 * decoder_layer + norm(feat) + mask_embed + class_head;
+
+        let d_pixel = c5 * (self.unshuffle * self.unshuffle) as u64;
+        let (d_query, hidden) = (self.prior_dim() as u64, self.hidden_size as u64);
+        let path = |from: u64| linear(from, hidden) + (self.projector_depth as u64 - 1) * linear(hidden, hidden);
+        let projector = linear(d_query, d_pixel) + path(d_pixel) + path(d_pixel + d_query) + hidden;
+        let class_embedding = (self.num_classes * self.class_synonyms) as u64 * self.class_embed_dim as u64;
+        ParameterCounts { backbone, pixel_decoder, query_decoder, class_embedding, projector }
+    }
+}
+
+/// Numbers of parameters, part by part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterCounts {
+    /// ConvNeXt.
+    pub backbone: u64,
+    /// Deformable encoder and mask features.
+    pub pixel_decoder: u64,
+    /// Queries, layers, heads; not the class vectors.
+    pub query_decoder: u64,
+    /// The vectors of the classes' phrases: learned in a tiny model, text embeddings in the base model.
+    pub class_embedding: u64,
+    /// Into the language model.
+    pub projector: u64,
+}
+
+impl ParameterCounts {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.backbone + self.pixel_decoder + self.query_decoder + self.class_embedding + self.projector
+    }
+}
+
+fn refused(field: &'static str, value: impl ToString, accepted: &str) -> Result<(), VisionError> {
+    Err(VisionError::InvalidConfig { field, value: value.to_string(), accepted: accepted.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid() {
+        VisionConfig::tiny().validate().unwrap();
+        VisionConfig::omg_llava_7b().validate().unwrap();
+    }
+
+    #[test]
+    fn base_model_has_the_published_numbers_of_parameters() {
+        let counts = VisionConfig::omg_llava_7b().parameter_counts();
+        assert_eq!(counts.backbone, 196_227_264);
+        assert_eq!(counts.projector, 89_155_584);
+        // The published head also holds the IoU head, which nothing reads, and the three tensors of the point prompt,
+        // which belong to the Descriptor.
+        let iou = 2 * (256 * 256 + 256) + 257;
+        let prompt = 256 + 2 * 256 + 512 * 256 + 256;
+        assert_eq!(counts.pixel_decoder + counts.query_decoder + iou + prompt, 21_010_369);
+    }
+
+    #[test]
+    fn settings_without_a_network_are_named() {
+        let tiny = VisionConfig::tiny;
+        let cases = [
+            ("feat_channels", VisionConfig { feat_channels: 90, gn_groups: 9, encoder_heads: 5, decoder_heads: 5, ..tiny() }),
+            ("gn_groups", VisionConfig { gn_groups: 7, ..tiny() }),
+            ("decoder_heads", VisionConfig { decoder_heads: 5, ..tiny() }),
+            ("image_size", VisionConfig { image_size: 250, ..tiny() }),
+            ("encoder_levels", VisionConfig { encoder_levels: 4, ..tiny() }),
+            ("image_std", VisionConfig { image_std: [0.2, f32::NAN, 0.2], ..tiny() }),
+            ("image_mean", VisionConfig { image_mean: [0.2, 7.0, 0.2], ..tiny() }),
+            ("norm_eps", VisionConfig { norm_eps: 0.0, ..tiny() }),
+            ("unshuffle", VisionConfig { unshuffle: 0, ..tiny() }),
+            ("backbone_dims", VisionConfig { backbone_dims: [65_536; 4], ..tiny() }),
+        ];
+        for (named, config) in cases {
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains(named), "{named}: {message}");
+        }
     }
 }

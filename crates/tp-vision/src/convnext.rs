@@ -3,47 +3,65 @@
 //! Source: OMG-LLaVA's frozen CLIP ConvNeXt-L; equal to timm's `convnext_large` without its head.
 
 use burn::{
-    module::{Initializer, Module, Param},
-    nn::{Linear, LinearConfig},
-    tensor::{Device, Tensor},
+    module::{Module, Param},
+    nn::{Initializer, Linear, LinearConfig},
+    tensor::{Device, Tensor, module::linear},
 };
 
-use crate::{VisionConfig, convolution::Patchify, norm::ChannelNorm};
+use crate::{
+    VisionConfig,
+    convolution::{Convolution, Depthwise},
+    norm::ChannelNorm,
+};
+
+/// What PyTorch starts convolutions with: uniform up to `1 / √fan_in`.
+const FAN_IN: Initializer = Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
 
 /// Four stages at strides 4, 8, 16 and 32.
 #[derive(Module, Debug)]
 pub struct ConvNext {
-    stem: Patchify,
-    stem_norm: ChannelNorm,
+    stem: Stem,
     stages: Vec<Stage>,
 }
 
 impl ConvNext {
     pub(crate) fn init(config: &VisionConfig, device: &Device) -> Self {
-        let dims = config.backbone_dims;
-        let eps = config.backbone_ln_eps;
-        let stages = (0..4)
-            .map(|index| Stage {
-                downsample: (index > 0).then(|| Downsample {
-                    norm: ChannelNorm::init(dims[index - 1], eps, device),
-                    conv: Patchify::init(dims[index - 1], dims[index], 2, device),
-                }),
-                blocks: (0..config.backbone_depths[index]).map(|_| Block::init(dims[index], config, device)).collect(),
-            })
-            .collect();
-        Self { stem: Patchify::init(3, dims[0], 4, device), stem_norm: ChannelNorm::init(dims[0], eps, device), stages }
+        let (dims, eps) = (config.backbone_dims, config.backbone_ln_eps);
+        let downsample = |index: usize| Downsample {
+            norm: ChannelNorm::init(dims[index - 1], eps, device),
+            conv: Convolution::init([dims[index], dims[index - 1], 2], &FAN_IN, device),
+        };
+        let stage = |index: usize| Stage {
+            downsample: (index > 0).then(|| downsample(index)),
+            blocks: (0..config.backbone_depths[index]).map(|_| Block::init(dims[index], config, device)).collect(),
+        };
+        Self {
+            stem: Stem { conv: Convolution::init([dims[0], 3, 4], &FAN_IN, device), norm: ChannelNorm::init(dims[0], eps, device) },
+            stages: (0..4).map(stage).collect(),
+        }
     }
 
     /// `[batch, 3, height, width]` → C2 … C5, each `[batch, height / stride, width / stride, channels]`.
+    #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
-        let mut x = self.stem_norm.forward(self.stem.forward(images.permute([0, 2, 3, 1])));
-        let mut maps = Vec::with_capacity(4);
-        for stage in &self.stages {
-            x = stage.forward(x);
-            maps.push(x.clone());
-        }
+        let mut x = self.stem.norm.forward(self.stem.conv.patches_of_image(images));
+        // The raw output of a stage is the feature: the published maps have no norm of their own.
+        let maps: Vec<Tensor<4>> = self
+            .stages
+            .iter()
+            .map(|stage| {
+                x = stage.forward(x.clone());
+                x.clone()
+            })
+            .collect();
         maps.try_into().expect("there are four stages")
     }
+}
+
+#[derive(Module, Debug)]
+struct Stem {
+    conv: Convolution,
+    norm: ChannelNorm,
 }
 
 #[derive(Module, Debug)]
@@ -55,7 +73,7 @@ struct Stage {
 impl Stage {
     fn forward(&self, mut x: Tensor<4>) -> Tensor<4> {
         if let Some(downsample) = &self.downsample {
-            x = downsample.conv.forward(downsample.norm.forward(x));
+            x = downsample.conv.patches(downsample.norm.forward(x));
         }
         self.blocks.iter().fold(x, |x, block| block.forward(x))
     }
@@ -64,7 +82,7 @@ impl Stage {
 #[derive(Module, Debug)]
 struct Downsample {
     norm: ChannelNorm,
-    conv: Patchify,
+    conv: Convolution,
 }
 
 /// `x + γ ⊙ fc2(GELU(fc1(LN(dwconv7×7(x)))))`.
@@ -79,29 +97,50 @@ struct Block {
 
 impl Block {
     fn init(channels: usize, config: &VisionConfig, device: &Device) -> Self {
-        let small = Initializer::Normal { mean: 0.0, std: 0.02 };
         Self {
-            conv_dw: Depthwise {
-                weight: Initializer::Normal { mean: 0.0, std: 0.05 }.init([channels, 1, 7, 7], device),
-                bias: Initializer::Zeros.init([channels], device),
-            },
+            conv_dw: Depthwise::init(channels, &FAN_IN, device),
             norm: ChannelNorm::init(channels, config.backbone_ln_eps, device),
-            fc1: LinearConfig::new(channels, 4 * channels).with_initializer(Initializer::KaimingUniform { gain: 0.577, fan_out_only: false }).init(device),
-            fc2: LinearConfig::new(4 * channels, channels).with_initializer(small).init(device),
+            fc1: LinearConfig::new(channels, 4 * channels).init(device),
+            fc2: LinearConfig::new(4 * channels, channels).init(device),
             gamma: Initializer::Constant { value: config.layer_scale }.init([channels], device),
         }
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = tp_kernels::depthwise_conv2d(x.clone(), self.conv_dw.weight.val(), self.conv_dw.bias.val());
-        let y = self.fc1.forward(self.norm.forward(y));
-        let y = self.fc2.forward(tp_kernels::gelu(y));
-        x + y * self.gamma.val().unsqueeze::<4>()
+        let y = self.fc1.forward(self.norm.forward(self.conv_dw.forward(x.clone())));
+        // γ scales the weights, which are far fewer numbers than what they make.
+        let gamma = self.gamma.val();
+        let bias = self.fc2.bias.as_ref().map(|bias| bias.val() * gamma.clone());
+        x + linear(tp_kernels::gelu(y), self.fc2.weight.val() * gamma.unsqueeze(), bias)
     }
 }
 
-#[derive(Module, Debug)]
-struct Depthwise {
-    weight: Param<Tensor<4>>, // [channels, 1, 7, 7]
-    bias: Param<Tensor<1>>,
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn layer_scale_folded_into_the_weights_is_the_published_block() {
+        let device = Device::flex();
+        let config = VisionConfig::tiny();
+        let mut block = Block::init(8, &config, &device);
+        block.gamma = block.gamma.map(|_| Tensor::random([8], Distribution::Normal(0.0, 1.0), &device));
+        let x = Tensor::<4>::random([1, 9, 8, 8], Distribution::Default, &device);
+        let hidden = tp_kernels::gelu(block.fc1.forward(block.norm.forward(block.conv_dw.forward(x.clone()))));
+        let expected = x.clone() + block.fc2.forward(hidden) * block.gamma.val().reshape([1, 1, 1, 8]);
+        block.forward(x).into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn maps_have_strides_4_to_32_and_no_norm_at_the_end() {
+        let config = VisionConfig { backbone_dims: [4, 8, 12, 16], backbone_depths: [1; 4], ..VisionConfig::tiny() };
+        let device = Device::flex();
+        let images = Tensor::random([2, 3, 64, 96], Distribution::Default, &device);
+        let maps = ConvNext::init(&config, &device).forward(images);
+        assert_eq!(maps.each_ref().map(|map| map.dims()), [[2, 16, 24, 4], [2, 8, 12, 8], [2, 4, 6, 12], [2, 2, 3, 16]]);
+        let mean: Vec<f32> = maps[3].clone().mean_dim(3).into_data().iter::<f32>().collect();
+        assert!(mean.iter().any(|mean| mean.abs() > 1e-3), "{mean:?}");
+    }
 }

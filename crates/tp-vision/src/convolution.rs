@@ -1,71 +1,143 @@
-//! The three convolutions of the eyes, on channels-last maps: each is one matrix product.
+//! Convolutions on channels-last maps. Weights keep the published shape.
 
 use burn::{
-    nn::{Linear, LinearConfig},
-    module::{Initializer, Module},
-    tensor::{Device, Tensor},
+    module::{Module, Param},
+    nn::Initializer,
+    tensor::{
+        Device, Tensor,
+        module::{conv2d, linear},
+        ops::ConvOptions,
+    },
 };
 
-/// A convolution whose stride is its size: every output cell reads its own block.
+/// Weights of a convolution, `[to, from, side, side]`; how they are applied is the caller's choice.
 #[derive(Module, Debug)]
-pub(crate) struct Patchify {
-    weight: Linear, // [row · column · from, to]
-    side: usize,
+pub(crate) struct Convolution {
+    weight: Param<Tensor<4>>,
+    bias: Option<Param<Tensor<1>>>,
 }
 
-impl Patchify {
-    pub(crate) fn init(from: usize, to: usize, side: usize, device: &Device) -> Self {
-        Self { weight: LinearConfig::new(from * side * side, to).with_initializer(Initializer::XavierUniform { gain: 1.0 }).init(device), side }
+impl Convolution {
+    pub(crate) fn init([to, from, side]: [usize; 3], initializer: &Initializer, device: &Device) -> Self {
+        let fan = |channels| Some(channels * side * side);
+        Self {
+            weight: initializer.init_with([to, from, side, side], fan(from), fan(to), device),
+            bias: Some(Initializer::Zeros.init([to], device)),
+        }
     }
 
-    /// `[batch, height, width, from]` → `[batch, height / side, width / side, to]`.
-    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let ([batch, height, width, channels], side) = (x.dims(), self.side);
+    pub(crate) fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+
+    fn bias(&self) -> Option<Tensor<1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+
+    /// Side 1: `[batch, height, width, from]` → `[batch, height, width, to]`.
+    pub(crate) fn pointwise(&self, x: Tensor<4>) -> Tensor<4> {
+        let [to, from, _, _] = self.weight.dims();
+        linear(x, self.weight.val().reshape([to, from]).transpose(), self.bias())
+    }
+
+    /// A stride equal to the side, on an image as it is given, `[batch, from, height, width]` →
+    /// `[batch, height / side, width / side, to]`.
+    pub(crate) fn patches_of_image(&self, image: Tensor<4>) -> Tensor<4> {
+        let ([batch, channels, height, width], [to, from, side, _]) = (image.dims(), self.weight.dims());
+        let (rows, columns) = (height / side, width / side);
+        let blocks = image.reshape([batch, channels, rows, side, columns, side]).permute([0, 2, 4, 1, 3, 5]);
+        let blocks = blocks.reshape([batch, rows, columns, from * side * side]);
+        linear(blocks, self.weight.val().reshape([to, from * side * side]).transpose(), self.bias())
+    }
+
+    /// A stride equal to the side: `[batch, height, width, from]` → `[batch, height / side, width / side, to]`.
+    pub(crate) fn patches(&self, x: Tensor<4>) -> Tensor<4> {
+        let ([batch, height, width, channels], [to, from, side, _]) = (x.dims(), self.weight.dims());
         let (rows, columns) = (height / side, width / side);
         let blocks = x.reshape([batch, rows, side, columns, side, channels]).permute([0, 1, 3, 2, 4, 5]);
-        self.weight.forward(blocks.reshape([batch, rows, columns, side * side * channels]))
+        let weight = self.weight.val().permute([2, 3, 1, 0]).reshape([side * side * from, to]);
+        linear(blocks.reshape([batch, rows, columns, side * side * channels]), weight, self.bias())
+    }
+
+    /// Side 3, stride 1, padded with zeros: `[batch, height, width, from]` → `[batch, height, width, to]`.
+    pub(crate) fn same_3x3(&self, x: Tensor<4>) -> Tensor<4> {
+        // Through the channels-first convolution: nine shifted copies and one product take twice as long and nine times
+        // the memory.
+        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+        conv2d(x.permute([0, 3, 1, 2]), self.weight.val(), self.bias(), options).permute([0, 2, 3, 1])
     }
 }
 
-/// A 3×3 convolution without bias, padded with zeros.
+/// A depthwise 7×7 convolution.
 #[derive(Module, Debug)]
-pub(crate) struct Conv3x3 {
-    weight: Linear, // [row · column · from, to]
+pub(crate) struct Depthwise {
+    weight: Param<Tensor<4>>, // [channels, 1, 7, 7]
+    bias: Param<Tensor<1>>,
 }
 
-impl Conv3x3 {
-    pub(crate) fn init(from: usize, to: usize, device: &Device) -> Self {
-        Self { weight: LinearConfig::new(9 * from, to).with_bias(false).with_initializer(Initializer::XavierUniform { gain: 1.0 }).init(device) }
+impl Depthwise {
+    pub(crate) fn init(channels: usize, initializer: &Initializer, device: &Device) -> Self {
+        Self {
+            weight: initializer.init_with([channels, 1, 7, 7], Some(49), Some(49), device),
+            bias: Initializer::Zeros.init([channels], device),
+        }
     }
 
-    /// `[batch, height, width, from]` → `[batch, height, width, to]`.
+    /// `[batch, height, width, channels]`, the same shape.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, height, width, channels] = x.dims();
-        let device = x.device();
-        let row = || Tensor::zeros([batch, 1, width, channels], &device);
-        let column = || Tensor::zeros([batch, height + 2, 1, channels], &device);
-        let padded = Tensor::cat(vec![row(), x, row()], 1);
-        let padded = Tensor::cat(vec![column(), padded, column()], 2);
-        let shifted = (0..9).map(|at| padded.clone().narrow(1, at / 3, height).narrow(2, at % 3, width)).collect();
-        self.weight.forward(Tensor::cat(shifted, 3))
+        tp_kernels::depthwise_conv2d(x, self.weight.val(), self.bias.val())
     }
 }
 
-/// Bilinear, half-pixel centres, edges repeated: each output is ¾ of the near and ¼ of the far neighbour along both axes.
-pub(crate) fn upsampled_twice(x: Tensor<4>) -> Tensor<4> {
-    doubled(doubled(x, 1), 2)
-}
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
 
-fn doubled(x: Tensor<4>, axis: usize) -> Tensor<4> {
-    let mut dims = x.dims();
-    let n = dims[axis];
-    let edge = |from| x.clone().narrow(axis, from, 1);
-    let before = Tensor::cat(vec![edge(0), x.clone().narrow(axis, 0, n - 1)], axis);
-    let after = Tensor::cat(vec![x.clone().narrow(axis, 1, n - 1), edge(n - 1)], axis);
-    let near = x.clone().mul_scalar(0.75);
-    let low = near.clone() + before.mul_scalar(0.25);
-    let high = near + after.mul_scalar(0.25);
-    let pair: Tensor<5> = Tensor::stack(vec![low, high], axis + 1);
-    dims[axis] = 2 * n;
-    pair.reshape(dims)
+    use super::*;
+
+    const XAVIER: Initializer = Initializer::XavierUniform { gain: 1.0 };
+
+    /// The same weights in Burn's own convolution.
+    fn reference(conv: &Convolution, x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
+        let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+        conv2d(x.permute([0, 3, 1, 2]), conv.weight.val(), conv.bias(), options).permute([0, 2, 3, 1])
+    }
+
+    fn map(height: usize, width: usize) -> Tensor<4> {
+        Tensor::random([2, height, width, 3], Distribution::Default, &Device::flex())
+    }
+
+    fn assert_equal(actual: Tensor<4>, expected: Tensor<4>) {
+        actual.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn patches_are_a_strided_convolution() {
+        let conv = Convolution::init([5, 3, 2], &XAVIER, &Device::flex());
+        let x = map(4, 6);
+        assert_equal(conv.patches(x.clone()), reference(&conv, x, 2, 0));
+    }
+
+    #[test]
+    fn patches_of_an_image_are_a_strided_convolution() {
+        let conv = Convolution::init([5, 3, 4], &XAVIER, &Device::flex());
+        let x = map(8, 4);
+        assert_equal(conv.patches_of_image(x.clone().permute([0, 3, 1, 2])), reference(&conv, x, 4, 0));
+    }
+
+    #[test]
+    fn same_3x3_sums_the_neighbours_that_exist() {
+        let mut conv = Convolution::init([1, 1, 3], &XAVIER, &Device::flex()).without_bias();
+        conv.weight = conv.weight.map(|weight| weight.ones_like());
+        let x = Tensor::<4>::from_data([[[[1.0], [2.0], [4.0]], [[8.0], [16.0], [32.0]]]], &Device::flex());
+        let y: Vec<f32> = conv.same_3x3(x).into_data().iter::<f32>().collect();
+        assert_eq!(y, [27.0, 63.0, 54.0, 27.0, 63.0, 54.0]);
+    }
+
+    #[test]
+    fn pointwise_is_a_convolution_of_side_1() {
+        let conv = Convolution::init([5, 3, 1], &XAVIER, &Device::flex());
+        let x = map(4, 5);
+        assert_equal(conv.pointwise(x.clone()), reference(&conv, x, 1, 0));
+    }
 }

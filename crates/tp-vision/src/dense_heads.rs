@@ -34,7 +34,7 @@ impl DenseHeadsConfig {
     }
 }
 
-/// Linear classifiers of cells; the last class is the background.
+/// Linear read-outs of cells.
 #[derive(Module, Debug)]
 pub struct DenseHeads {
     category: Linear,
@@ -42,15 +42,40 @@ pub struct DenseHeads {
     place: Linear,
 }
 
+/// What the heads read in every cell of a batch, image by image and row by row.
+#[derive(Clone, Debug)]
+pub struct DenseOutput {
+    /// `[cell, category + 1]`; the last one is the background.
+    pub category_logits: Tensor<2>,
+    /// `[cell, part + 1]`; the last one is "no part".
+    pub part_logits: Tensor<2>,
+    /// `[cell, 6]`, as [`DenseTargets::place`].
+    pub place: Tensor<2>,
+}
+
+impl DenseHeads {
+    /// Reads `mask_features`, `[image, height, width, feat]`.
+    #[must_use]
+    pub fn forward(&self, mask_features: Tensor<4>) -> DenseOutput {
+        let [images, height, width, feat] = mask_features.dims();
+        let cells = mask_features.reshape([images * height * width, feat]);
+        DenseOutput {
+            category_logits: self.category.forward(cells.clone()),
+            part_logits: self.part.forward(cells.clone()),
+            place: self.place.forward(cells),
+        }
+    }
+}
+
 /// What stands in every cell of one image, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DenseTargets {
-    /// Class of the object; `n_categories` = background, [`IGNORED`](Self::IGNORED) = teaches nothing.
+    /// Class of the object; the number of categories = background, [`IGNORED`](Self::IGNORED) = the cell teaches nothing.
     pub category: Vec<u32>,
-    /// Class of the part; `n_parts` = none.
+    /// Class of the part; the number of part names = none.
     pub part: Vec<u32>,
-    /// Place in the object's box, place in the part's box, size of the object's box in units of the image; zeros on the
-    /// background. `[cell, 6]`.
+    /// Place in the object's box, place in the part's box, size of the object's box in units of the image, `[cell, 6]`. Read
+    /// where there is an object, the part's place where there is a part.
     pub place: Vec<f32>,
 }
 
@@ -84,64 +109,140 @@ pub struct DenseLoss {
     pub false_foreground: f64,
 }
 
-impl DenseHeads {
-    /// Compares what the heads read in `mask_features`, `[image, height, width, feat]`, with the targets of each image.
-    ///
-    /// # Panics
-    ///
-    /// If a target has not one entry for every cell.
-    #[must_use]
-    pub fn loss(&self, mask_features: Tensor<4>, targets: &[DenseTargets]) -> DenseLoss {
-        let [n_images, height, width, feat] = mask_features.dims();
-        let n_cells = n_images * height * width;
-        let device = mask_features.device();
-        let cells = mask_features.reshape([n_cells, feat]);
-        let category: Vec<u32> = targets.iter().flat_map(|target| target.category.iter().copied()).collect();
-        let part: Vec<u32> = targets.iter().flat_map(|target| target.part.iter().copied()).collect();
-        let place: Vec<f32> = targets.iter().flat_map(|target| target.place.iter().copied()).collect();
-        assert!(category.len() == n_cells && part.len() == n_cells && place.len() == n_cells * N_PLACES, "one target for every cell");
+/// What kind of cell a target describes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CellKind {
+    Ignored,
+    Background,
+    Object,
+    Part,
+}
 
-        let (category_logits, part_logits) = (self.category.forward(cells.clone()), self.part.forward(cells.clone()));
-        let background = category_logits.dims()[1] as u32 - 1;
-        let no_part = part_logits.dims()[1] as u32 - 1;
-        let is_object: Vec<f32> = category.iter().map(|&class| f32::from(u8::from(class < background))).collect();
-        let n_objects = is_object.iter().sum::<f32>().max(1.0);
-        let weight = |class: u32| match class {
-            DenseTargets::IGNORED => 0.0,
-            class if class == background => 1.0,
-            _ => FOREGROUND_WEIGHT,
-        };
-        let weights: Vec<f32> = category.iter().map(|&class| weight(class)).collect();
-        let total = weights.iter().sum::<f32>().max(1.0);
-        let column = |values: Vec<f32>| Tensor::<1>::from_data(TensorData::new(values, [n_cells]), &device);
-        let weights = column(weights).div_scalar(total);
+/// Compares what was read with the targets of each image: cross-entropy of category and part, object cells counting three
+/// times, plus twice the mean absolute error of places and sizes where they exist.
+///
+/// # Panics
+///
+/// If there is not one target for every cell, or a class that the heads do not have.
+#[must_use]
+pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
+    let [n_cells, categories] = output.category_logits.dims();
+    let parts = output.part_logits.dims()[1];
+    let (background, no_part) = (categories as u32 - 1, parts as u32 - 1);
+    let device = output.place.device();
+    let category: Vec<u32> = targets.iter().flat_map(|target| target.category.iter().copied()).collect();
+    let part: Vec<u32> = targets.iter().flat_map(|target| target.part.iter().copied()).collect();
+    let place: Vec<f32> = targets.iter().flat_map(|target| target.place.iter().copied()).collect();
+    assert!(category.len() == n_cells && part.len() == n_cells && place.len() == n_cells * N_PLACES, "one target for every cell");
+    let kinds: Vec<CellKind> = category
+        .iter()
+        .zip(&part)
+        .map(|(&category, &part)| match category {
+            DenseTargets::IGNORED => CellKind::Ignored,
+            category if category == background => CellKind::Background,
+            category => {
+                assert!(category < background && part <= no_part, "category {category} or part {part} is unknown to the heads");
+                if part == no_part { CellKind::Object } else { CellKind::Part }
+            }
+        })
+        .collect();
 
-        let (category_read, part_read) = (best(&category_logits), best(&part_logits));
-        let names = |logits: Tensor<2>, classes: &[u32]| {
-            let last = logits.dims()[1] as u32 - 1;
-            let classes: Vec<i64> = classes.iter().map(|&class| i64::from(class.min(last))).collect();
-            let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [n_cells]), &device);
-            (tp_kernels::token_cross_entropy(logits, classes) * weights.clone()).sum()
-        };
-        let named = names(category_logits, &category) + names(part_logits, &part);
-        let place = Tensor::<2>::from_data(TensorData::new(place, [n_cells, N_PLACES]), &device);
-        let off = (self.place.forward(cells) - place).abs().mean_dim(1).reshape([n_cells]);
-        let placed = (off * column(is_object)).sum().div_scalar(n_objects);
+    let readings = (best(&output.category_logits), best(&output.part_logits));
+    let weights = kinds.iter().map(|kind| match kind {
+        CellKind::Ignored => 0.0,
+        CellKind::Background => 1.0,
+        CellKind::Object | CellKind::Part => FOREGROUND_WEIGHT,
+    });
+    let weights = normalised(weights.collect());
+    let weights = Tensor::<1>::from_data(TensorData::new(weights, [n_cells]), &device);
+    let named = |logits: Tensor<2>, classes: &[u32], last: u32| {
+        let classes: Vec<i64> = classes.iter().map(|&class| i64::from(class.min(last))).collect();
+        let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [n_cells]), &device);
+        (tp_kernels::token_cross_entropy(logits, classes) * weights.clone()).sum()
+    };
+    let names = named(output.category_logits, &category, background) + named(output.part_logits, &part, no_part);
 
-        let share = |wanted: &dyn Fn(usize) -> bool, right: &dyn Fn(usize) -> bool| {
-            let chosen: Vec<usize> = (0..n_cells).filter(|&cell| wanted(cell)).collect();
-            chosen.iter().filter(|&&cell| right(cell)).count() as f64 / chosen.len().max(1) as f64
-        };
-        DenseLoss {
-            loss: named + placed.mul_scalar(PLACE_WEIGHT),
-            category_accuracy: share(&|cell| category[cell] < background, &|cell| category_read[cell] == category[cell]),
-            part_accuracy: share(&|cell| category[cell] < background && part[cell] < no_part, &|cell| part_read[cell] == part[cell]),
-            false_foreground: share(&|cell| category[cell] == background, &|cell| category_read[cell] != background),
+    let exists = kinds.iter().flat_map(|kind| match kind {
+        CellKind::Ignored | CellKind::Background => [0.0; N_PLACES],
+        CellKind::Object => [1.0, 1.0, 0.0, 0.0, 1.0, 1.0],
+        CellKind::Part => [1.0; N_PLACES],
+    });
+    let exists = Tensor::<2>::from_data(TensorData::new(normalised(exists.collect()), [n_cells, N_PLACES]), &device);
+    let place = Tensor::<2>::from_data(TensorData::new(place, [n_cells, N_PLACES]), &device);
+    let places = ((output.place - place).abs() * exists).sum();
+
+    let share = |wanted: &[CellKind], right: &dyn Fn(usize) -> bool| {
+        let (mut n, mut n_right) = (0_usize, 0_usize);
+        for cell in (0..n_cells).filter(|&cell| wanted.contains(&kinds[cell])) {
+            n += 1;
+            n_right += usize::from(right(cell));
         }
+        n_right as f64 / n.max(1) as f64
+    };
+    DenseLoss {
+        loss: names + places.mul_scalar(PLACE_WEIGHT),
+        category_accuracy: share(&[CellKind::Object, CellKind::Part], &|cell| readings.0[cell] == category[cell]),
+        part_accuracy: share(&[CellKind::Part], &|cell| readings.1[cell] == part[cell]),
+        false_foreground: share(&[CellKind::Background], &|cell| readings.0[cell] != background),
     }
+}
+
+/// Weights that sum to 1, or all zeros.
+fn normalised(mut weights: Vec<f32>) -> Vec<f32> {
+    let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+    if total > 0.0 {
+        weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) / total) as f32);
+    }
+    weights
 }
 
 /// The class with the highest logit of every cell.
 fn best(logits: &Tensor<2>) -> Vec<u32> {
-    logits.clone().inner().argmax(1).into_data().iter::<i64>().map(|class| class as u32).collect()
+    let classes = logits.dims()[1];
+    let logits: Vec<f32> = logits.clone().into_data().iter::<f32>().collect();
+    let best_of = |row: &[f32]| (1..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+    logits.chunks_exact(classes).map(|row| best_of(row) as u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two cells, two categories, one part; logits say category 0 and part 0 everywhere, places 0.5.
+    fn output() -> DenseOutput {
+        let device = Device::flex();
+        DenseOutput {
+            category_logits: Tensor::from_data([[9.0, 0.0, 0.0], [9.0, 0.0, 0.0]], &device),
+            part_logits: Tensor::from_data([[9.0, 0.0], [9.0, 0.0]], &device),
+            place: Tensor::full([2, 6], 0.5, &device),
+        }
+    }
+
+    #[test]
+    fn readings_count_objects_parts_and_background_apart() {
+        let targets = DenseTargets { category: vec![0, 2], part: vec![0, 1], place: [vec![0.5; 6], vec![0.0; 6]].concat() };
+        let dense = dense_loss(output(), &[targets]);
+        assert_eq!((dense.category_accuracy, dense.part_accuracy, dense.false_foreground), (1.0, 1.0, 1.0));
+        // The object's cell is right: only the background's quarter of the weight costs, 9 + ln(1 + 2e^-9) and 9 + ln(1 + e^-9).
+        let loss: f32 = dense.loss.into_scalar();
+        assert!((loss - 4.5).abs() < 1e-2, "{loss}");
+    }
+
+    #[test]
+    fn place_of_a_part_counts_only_where_there_is_one() {
+        let mut targets = DenseTargets::background(2, 2, 1);
+        targets.category[0] = 0;
+        targets.place[..6].copy_from_slice(&[0.5, 0.5, 99.0, 99.0, 0.5, 0.5]);
+        let without: f32 = dense_loss(output(), &[targets.clone()]).loss.into_scalar();
+        targets.place[0] = 0.9;
+        let off: f32 = dense_loss(output(), &[targets]).loss.into_scalar();
+        assert!((off - without - 2.0 * 0.4 / 4.0).abs() < 1e-5, "{off} {without}");
+    }
+
+    #[test]
+    fn ignored_image_teaches_nothing() {
+        let dense = dense_loss(output(), &[DenseTargets::ignored(2)]);
+        assert_eq!(dense.loss.into_scalar::<f32>(), 0.0);
+        assert_eq!((dense.category_accuracy, dense.false_foreground), (0.0, 0.0));
+    }
 }

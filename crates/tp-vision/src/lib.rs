@@ -2,29 +2,51 @@
 //!
 //! Source: OMG-Seg and OMG-LLaVA (arXiv 2406.19389), the base model of Talking Points. Feature maps are channels-last,
 //! `[batch, height, width, channels]`.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use tp_core::{ImageHw, RgbImage};
+//! use tp_vision::VisionConfig;
+//!
+//! let config = VisionConfig { image_size: 64, ..VisionConfig::tiny() };
+//! let eyes = config.init(&Device::flex());
+//! let image = RgbImage::filled(ImageHw::new(48, 64)?, [90, 120, 60]);
+//! let seen = eyes.encode(&image, config.image_size)?;
+//! assert_eq!(seen.features.mask_features.dims(), [1, 16, 16, config.feat_channels]);
+//! assert!(seen.features.tokens.lengths[0] >= 2 * 2 + 2); // 2×2 cells, the separator, at least one object
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
+mod assignment;
+mod attention;
 mod config;
 mod convnext;
 mod convolution;
+mod deformable_encoder;
 mod dense_heads;
 mod error;
 mod model;
 mod norm;
+mod perception_prior;
 mod pixel_decoder;
 mod position_encoding;
+mod prediction_head;
 mod preprocess;
 mod projector;
 mod query_decoder;
+mod query_loss;
 mod resize;
 
-pub use config::VisionConfig;
+pub use config::{ParameterCounts, VisionConfig};
 pub use convnext::ConvNext;
-pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseTargets};
+pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss};
 pub use error::VisionError;
 pub use model::{EncodedImage, Eyes, VisionEncoder, VisionFeatures};
 pub use pixel_decoder::PixelDecoder;
 pub use position_encoding::{sine_code_of_box, sine_code_of_grid};
+pub use prediction_head::QueryPrediction;
 pub use preprocess::normalise_batch;
 pub use projector::{VisualProjector, VisualTokens};
-pub use query_decoder::{PromptMask, QueryDecoder, QueryOutput};
+pub use query_decoder::{AttendedMemories, AuxPredictions, PromptMask, QueryDecoder, QueryOutput};
+pub use query_loss::{QueryTarget, QueryTargets, query_loss};

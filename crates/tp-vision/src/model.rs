@@ -7,7 +7,8 @@ use burn::{
 use tp_core::{Letterbox, RgbImage};
 
 use crate::{
-    ConvNext, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector, VisualTokens, preprocess::preprocess,
+    AttendedMemories, AuxPredictions, ConvNext, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector,
+    VisualTokens, config::LARGEST_SIDE, preprocess::InputFormat,
 };
 
 /// Network and projection.
@@ -17,6 +18,8 @@ pub struct Eyes {
     pub encoder: VisionEncoder,
     /// Features → tokens of the language model.
     pub projector: VisualProjector,
+    #[module(skip)]
+    input: InputFormat,
 }
 
 /// OMG-Seg's network.
@@ -36,18 +39,20 @@ pub struct VisionFeatures {
     pub mask_features: Tensor<4>,
     /// Strides 32, 16 and 8: `[batch, height / stride, width / stride, feat]`.
     pub memories: [Tensor<4>; 3],
+    /// Keys and values of the memories, for prompts.
+    pub attended: AttendedMemories,
     /// What the learned queries found.
     pub queries: QueryOutput,
     /// What the language model is told.
     pub tokens: VisualTokens,
 }
 
-/// One image, looked at once; any number of points and texts is asked about afterwards.
+/// One image, looked at once; any number of points and texts can then be asked about.
 #[derive(Clone, Debug)]
 pub struct EncodedImage {
-    /// Its features, batch 1.
+    /// Features of a batch of one.
     pub features: VisionFeatures,
-    /// How it was brought into the model's square.
+    /// How the image lies in the model's square.
     pub letterbox: Letterbox,
     /// The side of that square in pixels.
     pub input_size: usize,
@@ -64,11 +69,24 @@ impl VisionConfig {
                 query_decoder: QueryDecoder::init(self, device),
             },
             projector: VisualProjector::init(self, device),
+            input: InputFormat::of(self),
         }
     }
 }
 
 impl VisionEncoder {
+    /// Image → C2 … C5.
+    #[must_use]
+    pub fn backbone(&self) -> &ConvNext {
+        &self.backbone
+    }
+
+    /// C2 … C5 → mask features and memories.
+    #[must_use]
+    pub fn pixel_decoder(&self) -> &PixelDecoder {
+        &self.pixel_decoder
+    }
+
     /// The decoder of queries and prompts.
     #[must_use]
     pub fn query_decoder(&self) -> &QueryDecoder {
@@ -77,26 +95,260 @@ impl VisionEncoder {
 }
 
 impl Eyes {
-    /// Looks at a batch of normalised images, `[batch, 3, side, side]`, whose side is a multiple of 32.
+    /// Looks at a batch of normalised images, `[batch, 3, height, width]`, both sides multiples of `32 · unshuffle`.
+    ///
+    /// # Panics
+    ///
+    /// If a side is not such a multiple.
     #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> VisionFeatures {
-        let maps = self.encoder.backbone.forward(images);
-        let coarse = maps[3].clone();
-        let (mask_features, memories) = self.encoder.pixel_decoder.forward(maps);
-        let queries = self.encoder.query_decoder.forward(&memories, &mask_features);
-        let tokens = self.projector.forward(coarse.clone(), &queries);
-        VisionFeatures { coarse, mask_features, memories, queries, tokens }
+        self.look(images, AuxPredictions::None)
     }
 
-    /// Looks at one image, brought into a square of `config.image_size` pixels.
+    /// As [`forward`](Self::forward), and also what the queries would have said before each layer, for
+    /// [`query_loss`](crate::query_loss).
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[must_use]
+    pub fn forward_with_aux(&self, images: Tensor<4>) -> VisionFeatures {
+        self.look(images, AuxPredictions::EveryLayer)
+    }
+
+    /// Looks at one image, brought into a square of `size` pixels.
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if the image cannot be resized.
-    pub fn encode(&self, image: &RgbImage, config: &VisionConfig, device: &Device) -> Result<EncodedImage, VisionError> {
-        let side = config.image_size;
-        let letterbox = Letterbox::new(image.size(), config.fit);
-        let features = self.forward(preprocess(image, &letterbox, config, device)?);
-        Ok(EncodedImage { features, letterbox, input_size: side })
+    /// [`VisionError`] if the network cannot take that size, or the image cannot be resized.
+    pub fn encode(&self, image: &RgbImage, size: usize) -> Result<EncodedImage, VisionError> {
+        let multiple = self.side_multiple();
+        if size == 0 || size > LARGEST_SIDE || !size.is_multiple_of(multiple) {
+            return Err(VisionError::InvalidSide { side: size, multiple, largest: LARGEST_SIDE });
+        }
+        let letterbox = Letterbox::new(image.size(), self.input.fit);
+        let features = self.forward(self.input.preprocess(image, size, &self.projector.device())?);
+        Ok(EncodedImage { features, letterbox, input_size: size })
+    }
+
+    fn look(&self, images: Tensor<4>, aux: AuxPredictions) -> VisionFeatures {
+        let [_, _, height, width] = images.dims();
+        let multiple = self.side_multiple();
+        assert!(height.is_multiple_of(multiple) && width.is_multiple_of(multiple), "{height}×{width} is no multiple of {multiple}");
+        let maps = self.encoder.backbone.forward(images);
+        let coarse = maps[3].clone();
+        let (mask_features, memories) = self.encoder.pixel_decoder.forward(maps);
+        let attended = self.encoder.query_decoder.attend(&memories);
+        let queries = self.encoder.query_decoder.forward(&attended, &mask_features, aux);
+        let tokens = self.projector.forward(coarse.clone(), &queries);
+        VisionFeatures { coarse, mask_features, memories, attended, queries, tokens }
+    }
+
+    fn side_multiple(&self) -> usize {
+        32 * self.projector.unshuffle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::{
+        module::{ModuleMapper, ModuleVisitor, Param},
+        tensor::{Distribution, Gradients, Tolerance},
+    };
+    use tp_core::ImageHw;
+
+    use super::*;
+    use crate::{PromptMask, QueryTarget, query_loss};
+
+    /// Every kind of layer, few numbers.
+    fn small() -> VisionConfig {
+        VisionConfig {
+            image_size: 64,
+            backbone_dims: [8, 12, 16, 24],
+            backbone_depths: [1, 1, 2, 1],
+            feat_channels: 16,
+            gn_groups: 4,
+            encoder_ffn: 24,
+            num_queries: 5,
+            decoder_ffn: 24,
+            num_classes: 3,
+            class_synonyms: 2,
+            class_embed_dim: 6,
+            hidden_size: 10,
+            ..VisionConfig::tiny()
+        }
+    }
+
+    fn images(n: usize, side: usize, device: &Device) -> Tensor<4> {
+        Tensor::random([n, 3, side, side], Distribution::Normal(0.0, 1.0), device)
+    }
+
+    fn assert_equal<const D: usize>(actual: Tensor<D>, expected: Tensor<D>) {
+        actual.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(2e-4));
+    }
+
+    #[test]
+    fn parameters_are_as_many_as_the_configuration_says() {
+        for config in [small(), VisionConfig::tiny(), VisionConfig { unshuffle: 2, projector_depth: 3, ..small() }] {
+            assert_eq!(config.init(&Device::flex()).num_params() as u64, config.parameter_counts().total());
+        }
+    }
+
+    #[test]
+    fn image_is_seen_the_same_alone_and_in_a_batch() {
+        let device = Device::flex();
+        let eyes = small().init(&device);
+        let images = images(3, 64, &device);
+        let together = eyes.forward(images.clone());
+        for index in 0..3 {
+            let alone = eyes.forward(images.clone().narrow(0, index, 1));
+            assert_equal(alone.mask_features, together.mask_features.clone().narrow(0, index, 1));
+            assert_equal(alone.queries.query_features, together.queries.query_features.clone().narrow(0, index, 1));
+            let length = alone.tokens.lengths[0];
+            assert_eq!(length, together.tokens.lengths[index]);
+            assert_equal(alone.tokens.embeddings, together.tokens.embeddings.clone().narrow(0, index, 1).narrow(1, 0, length));
+        }
+    }
+
+    #[test]
+    fn any_multiple_of_the_stride_is_seen() {
+        let device = Device::flex();
+        for (unshuffle, side, cells) in [(1, 32, 1), (1, 96, 9), (2, 64, 1), (2, 128, 4)] {
+            let config = VisionConfig { unshuffle, ..small() };
+            let features = config.init(&device).forward(images(1, side, &device));
+            assert_eq!(features.memories.each_ref().map(|memory| memory.dims()[1]), [side / 32, side / 16, side / 8]);
+            assert!((cells + 2..=2 * cells + 1).contains(&features.tokens.lengths[0]));
+        }
+    }
+
+    #[test]
+    fn separator_stands_between_pixels_and_objects() {
+        let device = Device::flex();
+        let eyes = small().init(&device);
+        let embeddings = |side| eyes.forward(images(1, side, &device)).tokens.embeddings;
+        assert_eq!(embeddings(64).narrow(1, 4, 1).into_data(), embeddings(96).narrow(1, 9, 1).into_data());
+    }
+
+    fn prompts(eyes: &Eyes, features: &VisionFeatures, content: Tensor<3>, mask: PromptMask) -> Tensor<3> {
+        eyes.encoder.query_decoder().forward_prompts(features, content.clone(), content * 0.5, mask)
+    }
+
+    #[test]
+    fn prompts_do_not_know_of_each_other() {
+        let device = Device::flex();
+        let eyes = small().init(&device);
+        let features = eyes.forward(images(2, 64, &device));
+        let content = Tensor::<3>::random([2, 3, 16], Distribution::Normal(0.0, 1.0), &device);
+        let fixed = || [4, 16, 64].map(|cells| Tensor::<3>::random([2, 3, cells], Distribution::Uniform(-3.0, 0.0), &device));
+        for mask in [PromptMask::Open, PromptMask::Predicted, PromptMask::Fixed(fixed())] {
+            let together = prompts(&eyes, &features, content.clone(), mask.clone());
+            for index in 0..3 {
+                let own = match &mask {
+                    PromptMask::Fixed(bias) => PromptMask::Fixed(bias.clone().map(|bias| bias.narrow(1, index, 1))),
+                    other => other.clone(),
+                };
+                assert_equal(prompts(&eyes, &features, content.clone().narrow(1, index, 1), own), together.clone().narrow(1, index, 1));
+            }
+            if !matches!(mask, PromptMask::Fixed(_)) {
+                assert_equal(prompts(&eyes, &features, content.clone().flip([1]), mask), together.flip([1]));
+            }
+        }
+    }
+
+    #[test]
+    fn fixed_mask_hides_what_is_closed() {
+        let device = Device::flex();
+        let eyes = small().init(&device);
+        let features = eyes.forward(images(2, 64, &device));
+        let content = Tensor::<3>::random([1, 2, 16], Distribution::Normal(0.0, 1.0), &device);
+        let first_cell = [4, 16, 64].map(|cells| {
+            let open = Tensor::<3>::zeros([1, 2, 1], &device);
+            Tensor::cat(vec![open, Tensor::full([1, 2, cells - 1], -1e9, &device)], 2)
+        });
+        // Two images that agree in the first cell of every level and nowhere else.
+        let mut other = features.clone();
+        for memory in &mut other.memories {
+            let [_, h, w, c] = memory.dims();
+            let flat = memory.clone().reshape([2, h * w, c]);
+            let rest = flat.clone().narrow(0, 1, 1).narrow(1, 1, h * w - 1);
+            *memory = Tensor::cat(vec![flat.narrow(0, 0, 1).narrow(1, 0, 1), rest], 1).reshape([1, h, w, c]);
+        }
+        other.attended = eyes.encoder.query_decoder().attend(&other.memories);
+        let mut one = features;
+        one.memories = one.memories.map(|memory| memory.narrow(0, 0, 1));
+        one.attended = eyes.encoder.query_decoder().attend(&one.memories);
+        let read = |features| prompts(&eyes, features, content.clone(), PromptMask::Fixed(first_cell.clone()));
+        assert_equal(read(&one), read(&other));
+        let read = |features| prompts(&eyes, features, content.clone(), PromptMask::Open).into_data();
+        assert_ne!(read(&one), read(&other));
+    }
+
+    #[test]
+    fn sizes_that_the_network_cannot_take_are_refused() {
+        let eyes = small().init(&Device::flex());
+        let image = RgbImage::filled(ImageHw::new(20, 30).unwrap(), [9; 3]);
+        for side in [0, 33, 4128] {
+            let message = eyes.encode(&image, side).unwrap_err().to_string();
+            assert!(message.contains(&side.to_string()) && message.contains("multiple of 32"), "{message}");
+        }
+        let seen = eyes.encode(&image, 64).unwrap();
+        assert_eq!((seen.features.mask_features.dims(), seen.letterbox.padding()), ([1, 16, 16, 16], [5, 0]));
+    }
+
+    /// Names of parameters whose gradient is missing, zero or not finite.
+    struct Untaught<'a> {
+        gradients: &'a Gradients,
+        path: Vec<String>,
+        names: Vec<String>,
+    }
+
+    impl ModuleVisitor for Untaught<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let taught = param.val().grad(self.gradients).is_some_and(|gradient| {
+                let values: Vec<f32> = gradient.into_data().iter::<f32>().collect();
+                values.iter().all(|v| v.is_finite()) && values.iter().any(|&v| v != 0.0)
+            });
+            if !taught {
+                self.names.push(self.path.join("."));
+            }
+        }
+    }
+
+    /// Moves weights away from the zeros that some start at.
+    struct Shaken;
+
+    impl ModuleMapper for Shaken {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| {
+                let noise = Tensor::random(tensor.dims(), Distribution::Normal(0.0, 0.02), &tensor.device());
+                Tensor::from_inner(tensor.inner() + noise.inner()).require_grad()
+            })
+        }
+    }
+
+    #[test]
+    fn gradient_reaches_every_parameter() {
+        let device = Device::flex().autodiff();
+        let eyes = small().init(&device).map(&mut Shaken);
+        let features = eyes.forward_with_aux(images(2, 64, &device));
+        let object = |class| QueryTarget { class, mask: (0..256).map(|cell| cell % 16 < 8).collect() };
+        let queries = query_loss(&features.queries, &[Some(vec![object(0), object(2)]), Some(vec![object(1)])]);
+        let weighted = |x: Tensor<3>| {
+            let weights = Tensor::random(x.dims(), Distribution::Normal(0.0, 1.0), &device);
+            (x * weights).sum()
+        };
+        let loss = weighted(features.tokens.embeddings) + queries + weighted(features.queries.query_features);
+        let gradients = loss.backward();
+        let mut untaught = Untaught { gradients: &gradients, path: Vec::new(), names: Vec::new() };
+        eyes.visit(&mut untaught);
+        assert!(untaught.names.is_empty(), "{:?}", untaught.names);
     }
 }

@@ -1,7 +1,8 @@
 //! Norms over channels-last maps.
 
 use burn::{
-    module::{Initializer, Module, Param},
+    module::{Module, Param},
+    nn::Initializer,
     tensor::{Device, Tensor},
 };
 
@@ -41,16 +42,39 @@ impl GroupNorm {
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, height, width, channels] = x.dims();
         let group = channels / self.groups;
-        // Sums over cells first: they stay small after one pass over the map.
-        let cells = x.clone().reshape([batch, height * width, channels]);
+        let cells = x.reshape([batch, height * width, channels]);
+        // Over cells first, and over the channels of a group when only one row is left.
         let n = (height * width * group) as f64;
         let per_group = |sums: Tensor<3>| sums.reshape([batch, self.groups, group]).sum_dim(2).div_scalar(n); // [batch, groups, 1]
-        let mean = per_group(cells.clone().sum_dim(1));
-        let mean_square = per_group(cells.clone().square().sum_dim(1));
-        let scale = (mean_square - mean.clone().square()).clamp_min(0.0).add_scalar(self.eps).sqrt().recip();
-        let spread = |t: Tensor<3>| t.expand([batch, self.groups, group]).reshape([batch, 1, channels]);
-        let scale = spread(scale) * self.weight.val().reshape([1, 1, channels]);
-        let shift = self.bias.val().reshape([1, 1, channels]) - spread(mean) * scale.clone();
-        (cells * scale + shift).reshape([batch, height, width, channels])
+        let per_channel = |t: Tensor<3>| t.expand([batch, self.groups, group]).reshape([batch, 1, channels]);
+        let mean = per_channel(per_group(cells.clone().sum_dim(1)));
+        // Centred before it is squared: a mean far from zero would eat the digits of the variance.
+        let centred = cells - mean;
+        let variance = per_group(centred.clone().square().sum_dim(1));
+        let scale = per_channel(variance.add_scalar(self.eps).sqrt().recip()) * self.weight.val().reshape([1, 1, channels]);
+        (centred * scale + self.bias.val().reshape([1, 1, channels])).reshape([batch, height, width, channels])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layer_norm_of_a_constant_is_the_bias() {
+        let device = Device::flex();
+        let norm = ChannelNorm::init(4, 1e-6, &device);
+        let y = norm.forward(Tensor::<2>::full([1, 4], 7.0, &device));
+        assert!(y.into_data().iter::<f32>().all(|v| v.abs() < 1e-6));
+    }
+
+    #[test]
+    fn group_norm_shares_statistics_within_a_group_alone() {
+        // Two groups of one channel: (0, 2) has mean 1 and deviation 1; (1000, 1004) has mean 1002 and deviation 2.
+        let device = Device::flex();
+        let norm = GroupNorm::init(2, 2, 0.0, &device);
+        let x = Tensor::<4>::from_data([[[[0.0, 1000.0], [2.0, 1004.0]]]], &device);
+        let y: Vec<f32> = norm.forward(x).into_data().iter::<f32>().collect();
+        assert_eq!(y, [-1.0, -1.0, 1.0, 1.0]);
     }
 }

@@ -3,24 +3,104 @@
 //! Source: OMG-LLaVA's image processor: pad with the mean colour, bicubic with antialiasing (rounded to 8 bits, as Pillow
 //! does), divide by 255, subtract the mean, divide by the standard deviation.
 
+use std::borrow::Borrow;
+
 use burn::tensor::{Device, Tensor, TensorData};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
-use tp_core::{Letterbox, RgbImage};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef};
+use tp_core::{Fit, Letterbox, RgbImage};
 
 use crate::{VisionConfig, VisionError};
 
-/// `[1, 3, side, side]`.
-pub(crate) fn preprocess(image: &RgbImage, letterbox: &Letterbox, config: &VisionConfig, device: &Device) -> Result<Tensor<4>, VisionError> {
-    let side = config.image_size;
-    let size = image.size();
-    let refuse = |reason: String| VisionError::Resize { height: size.height(), width: size.width(), side, reason };
-    let [height, width] = letterbox.canvas();
-    let canvas = if [height, width] == [size.height(), size.width()] { image.bytes().to_vec() } else { padded(image, letterbox, config) };
-    let source = Image::from_vec_u8(width, height, canvas, PixelType::U8x3).map_err(|error| refuse(error.to_string()))?;
-    let mut square = Image::new(side as u32, side as u32, PixelType::U8x3);
+/// The most pixels that padding may make of an image.
+const LARGEST_CANVAS: usize = 1 << 26;
+
+/// How images become inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InputFormat {
+    pub(crate) fit: Fit,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl InputFormat {
+    pub(crate) fn of(config: &VisionConfig) -> Self {
+        Self { fit: config.fit, mean: config.image_mean, std: config.image_std }
+    }
+
+    /// `[1, 3, side, side]`.
+    pub(crate) fn preprocess(&self, image: &RgbImage, side: usize, device: &Device) -> Result<Tensor<4>, VisionError> {
+        let square = self.square(image, side).map_err(|reason| {
+            let (height, width) = (image.size().height(), image.size().width());
+            VisionError::Resize { height, width, side, reason }
+        })?;
+        Ok(self.normalised(&[&square], side, device))
+    }
+
+    /// The bytes of the square, `[side, side, 3]`.
+    ///
+    /// Rows are resized before columns, as Pillow does: what is rounded and clamped between them differs otherwise. A wide
+    /// image is padded after its rows are resized: padding is constant along them, so nothing changes.
+    fn square(&self, image: &RgbImage, side: usize) -> Result<Vec<u8>, String> {
+        let letterbox = Letterbox::new(image.size(), self.fit);
+        let [canvas_height, canvas_width] = letterbox.canvas().map(|n| n as usize);
+        let [above, left] = letterbox.padding().map(|n| n as usize);
+        let [height, width] = [image.size().height(), image.size().width()].map(|n| n as usize);
+        let rows = if canvas_width == width {
+            let rows = resized(image.bytes(), [height, width], [height, side])?;
+            self.padded(&rows, [height, side], [canvas_height, side], [above, 0])
+        } else if height * canvas_width <= LARGEST_CANVAS {
+            let canvas = self.padded(image.bytes(), [height, width], [height, canvas_width], [0, left]);
+            resized(&canvas, [height, canvas_width], [height, side])?
+        } else {
+            // Columns first: a few grey values off, but a very thin image never becomes a huge canvas.
+            let columns = resized(image.bytes(), [height, width], [side, width])?;
+            let canvas = self.padded(&columns, [side, width], [side, canvas_width], [0, left]);
+            return resized(&canvas, [side, canvas_width], [side, side]);
+        };
+        resized(&rows, [canvas_height, side], [side, side])
+    }
+
+    /// An image `[height, width]` on a larger canvas of the mean colour.
+    fn padded(&self, bytes: &[u8], [height, width]: [usize; 2], canvas: [usize; 2], [above, left]: [usize; 2]) -> Vec<u8> {
+        if canvas == [height, width] {
+            return bytes.to_vec();
+        }
+        let fill = self.mean.map(|mean| (mean * 255.0) as u8); // truncated, as the original does
+        let mut padded = fill.repeat(canvas[0] * canvas[1]);
+        for (row, bytes) in bytes.chunks_exact(width * 3).enumerate() {
+            let start = ((above + row) * canvas[1] + left) * 3;
+            padded[start..start + width * 3].copy_from_slice(bytes);
+        }
+        padded
+    }
+
+    fn normalised(&self, images: &[&[u8]], side: usize, device: &Device) -> Tensor<4> {
+        // 256 possible bytes: a table is exact and fast.
+        let table =
+            |channel: usize| -> [f32; 256] { std::array::from_fn(|byte| (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel]) };
+        let tables = [table(0), table(1), table(2)];
+        let mut values = Vec::with_capacity(images.len() * 3 * side * side);
+        for bytes in images {
+            for (channel, table) in tables.iter().enumerate() {
+                values.extend(bytes.chunks_exact(3).map(|pixel| table[usize::from(pixel[channel])]));
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [images.len(), 3, side, side]), device)
+    }
+}
+
+/// Bicubic, one axis at a time; only an axis whose size changes is touched.
+fn resized(bytes: &[u8], from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>, String> {
+    if from == to {
+        return Ok(bytes.to_vec());
+    }
+    let [from_height, from_width, to_height, to_width] = [from[0], from[1], to[0], to[1]].map(|n| n as u32);
+    let source = ImageRef::new(from_width, from_height, bytes, PixelType::U8x3).map_err(|error| error.to_string())?;
+    let mut target = Image::new(to_width, to_height, PixelType::U8x3);
+    // Catmull-Rom is the bicubic kernel with a = -0.5.
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(&source, &mut square, &options).map_err(|error| refuse(error.to_string()))?;
-    Ok(normalised(&[square.buffer()], side, config, device))
+    Resizer::new().resize(&source, &mut target, &options).map_err(|error| error.to_string())?;
+    Ok(target.into_vec())
 }
 
 /// Images that already are squares of one size, `[batch, 3, side, side]`.
@@ -29,39 +109,89 @@ pub(crate) fn preprocess(image: &RgbImage, letterbox: &Letterbox, config: &Visio
 ///
 /// If an image is not a square, or they differ in size.
 #[must_use]
-pub fn normalise_batch(images: &[RgbImage], config: &VisionConfig, device: &Device) -> Tensor<4> {
-    let side = images.first().map_or(0, |image| image.size().height() as usize);
-    assert!(
-        images.iter().all(|image| image.size().height() as usize == side && image.size().width() as usize == side),
-        "a batch holds squares of one size"
-    );
-    let bytes: Vec<&[u8]> = images.iter().map(RgbImage::bytes).collect();
-    normalised(&bytes, side, config, device)
+pub fn normalise_batch<I: Borrow<RgbImage>>(images: &[I], config: &VisionConfig, device: &Device) -> Tensor<4> {
+    let side = images.first().map_or(0, |image| image.borrow().size().height() as usize);
+    let bytes: Vec<&[u8]> = images
+        .iter()
+        .map(|image| {
+            let (size, bytes) = (image.borrow().size(), image.borrow().bytes());
+            assert!(
+                size.height() as usize == side && size.width() as usize == side,
+                "a batch holds squares of one size, not {size:?} beside {side}"
+            );
+            bytes
+        })
+        .collect();
+    InputFormat::of(config).normalised(&bytes, side, device)
 }
 
-fn normalised(images: &[&[u8]], side: usize, config: &VisionConfig, device: &Device) -> Tensor<4> {
-    let mut values = Vec::with_capacity(images.len() * 3 * side * side);
-    for bytes in images {
-        for channel in 0..3 {
-            let (mean, std) = (config.image_mean[channel], config.image_std[channel]);
-            // 256 possible bytes: a table is exact and fast.
-            let table: Vec<f32> = (0..256_u16).map(|byte| (f32::from(byte) / 255.0 - mean) / std).collect();
-            values.extend(bytes.iter().skip(channel).step_by(3).map(|&byte| table[usize::from(byte)]));
+#[cfg(test)]
+mod tests {
+    use tp_core::ImageHw;
+
+    use super::*;
+
+    fn format() -> InputFormat {
+        InputFormat::of(&VisionConfig::tiny())
+    }
+
+    fn image(height: u32, width: u32, colour: impl Fn(u32, u32) -> [u8; 3]) -> RgbImage {
+        let bytes =
+            (0..height).flat_map(|row| (0..width).map(move |column| (row, column))).flat_map(|(row, column)| colour(row, column)).collect();
+        RgbImage::from_bytes(ImageHw::new(height, width).unwrap(), bytes).unwrap()
+    }
+
+    #[test]
+    fn padding_is_the_truncated_mean_and_the_odd_row_lies_below() {
+        // 5 wide, 2 high: one row above, two below.
+        let white = image(2, 5, |_, _| [255; 3]);
+        let square = format().square(&white, 5).unwrap();
+        let rows: Vec<[u8; 3]> = square.chunks_exact(15).map(|row| [row[0], row[1], row[2]]).collect();
+        let fill = [122, 116, 104];
+        assert_eq!(rows, [fill, [255; 3], [255; 3], fill, fill]);
+        let pad: Vec<f32> = format().normalised(&[&fill], 1, &Device::flex()).into_data().iter::<f32>().collect();
+        for (value, expected) in pad.iter().zip([-0.0111, -0.0111, -0.0013]) {
+            assert!((value - expected).abs() < 1e-4, "{value}");
         }
     }
-    Tensor::from_data(TensorData::new(values, [images.len(), 3, side, side]), device)
-}
 
-/// The image on a square canvas of the mean colour.
-fn padded(image: &RgbImage, letterbox: &Letterbox, config: &VisionConfig) -> Vec<u8> {
-    let [height, width] = letterbox.canvas().map(|side| side as usize);
-    let [above, left] = letterbox.padding().map(|side| side as usize);
-    let fill = config.image_mean.map(|mean| (mean * 255.0) as u8);
-    let mut canvas = fill.repeat(height * width);
-    let row_bytes = image.size().width() as usize * 3;
-    for (row, bytes) in image.bytes().chunks_exact(row_bytes).enumerate() {
-        let start = ((above + row) * width + left) * 3;
-        canvas[start..start + row_bytes].copy_from_slice(bytes);
+    #[test]
+    fn channels_become_planes() {
+        let one = image(1, 1, |_, _| [255, 0, 0]);
+        let planes: Vec<f32> = normalise_batch(&[&one], &VisionConfig::tiny(), &Device::flex()).into_data().iter::<f32>().collect();
+        assert!(planes[0] > 1.9 && planes[1] < -1.7 && planes[2] < -1.4, "{planes:?}");
     }
-    canvas
+
+    #[test]
+    fn thin_image_needs_no_huge_canvas() {
+        for (height, width) in [(1, 60_000), (60_000, 1)] {
+            let square = format().square(&image(height, width, |_, _| [255; 3]), 32).unwrap();
+            assert_eq!(square.len(), 32 * 32 * 3);
+        }
+    }
+
+    #[test]
+    fn stretched_image_has_no_padding() {
+        let format = InputFormat { fit: Fit::Stretch, ..format() };
+        let square = format.square(&image(3, 50, |_, _| [200, 100, 50]), 32).unwrap();
+        assert!(square.chunks_exact(3).all(|pixel| pixel == [200, 100, 50]));
+    }
+
+    #[test]
+    fn resizing_agrees_with_pillow() {
+        // tests/oracles/pillow_bicubic.py; the fixed-point weights of the two differ, so one level may, too.
+        const PILLOW: [(u32, u32, &[u8]); 2] = [
+            (45, 70, include_bytes!("../tests/oracles/pillow_45x70_to_32.bin")),
+            (23, 11, include_bytes!("../tests/oracles/pillow_23x11_to_32.bin")),
+        ];
+        for (height, width, expected) in PILLOW {
+            let waves = image(height, width, |row, column| {
+                [(row * 7 + column * 13) % 256, (row * row + column * 3) % 256, ((row * 29) ^ (column * 5)) % 256].map(|v| v as u8)
+            });
+            let square = format().square(&waves, 32).unwrap();
+            assert_eq!(square.len(), expected.len());
+            let most = square.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            assert!(most <= 1, "{height}×{width}: {most} levels");
+        }
+    }
 }

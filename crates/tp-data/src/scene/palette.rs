@@ -40,7 +40,8 @@ impl Dress {
     /// One of a category's coats, each colour a little off.
     pub(super) fn typical(coats: &[Coat], draw: &mut Draw) -> Self {
         let coat = draw.pick(coats);
-        let [main, second, accent, detail] = [coat.main, coat.second, coat.accent, coat.detail].map(|hex| nudged(colour_of_hex(hex), 0.06, draw));
+        let [main, second, accent, detail] =
+            [coat.main, coat.second, coat.accent, coat.detail].map(|hex| nudged(colour_of_hex(hex), 0.06, draw));
         let texture = Texture::new(coat.pattern, draw);
         Self::of_colours(main, second, accent, detail, texture, draw)
     }
@@ -67,7 +68,7 @@ impl Dress {
 }
 
 pub(super) fn colour_of_hex(hex: u32) -> Colour {
-    [16, 8, 0].map(|shift| (hex >> shift & 0xff) as f32 / 255.0)
+    [16, 8, 0].map(|shift| ((hex >> shift) & 0xff) as f32 / 255.0)
 }
 
 pub(super) fn scaled(colour: Colour, factor: f32) -> Colour {
@@ -92,7 +93,7 @@ pub(super) fn vivid(draw: &mut Draw) -> Colour {
 
 /// Any colour of an unobtrusive surrounding.
 pub(super) fn muted(draw: &mut Draw) -> Colour {
-    let saturation = draw.range(0.04, 0.32);
+    let saturation = draw.range(0.03, 0.26);
     colour_of_hsv(draw.range(0.0, 6.0), saturation, draw.range(0.32, 0.82))
 }
 

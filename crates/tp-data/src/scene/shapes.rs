@@ -48,9 +48,7 @@ impl Outline {
     pub(super) fn bounds(&self) -> Bounds {
         match self {
             Self::Ellipse { center, axes: [a, b], .. } => Bounds::around(*center, v(a.x.hypot(b.x), a.y.hypot(b.y))),
-            Self::Limb { from, to, radii } => {
-                Bounds::around(*from, v(radii[0], radii[0])).and(Bounds::around(*to, v(radii[1], radii[1])))
-            }
+            Self::Limb { from, to, radii } => Bounds::around(*from, v(radii[0], radii[0])).and(Bounds::around(*to, v(radii[1], radii[1]))),
             Self::Polygon(points) => points.iter().fold(Bounds::EMPTY, |bounds, &p| bounds.and(Bounds { low: p, high: p })),
         }
     }
@@ -127,9 +125,9 @@ impl Outline {
                 (p - *from - along * t).length() <= radii[0] + (radii[1] - radii[0]) * t
             }
             Self::Polygon(points) => {
-                let mut crossings = Vec::new();
-                crossings_of_row(points, p.y, &mut crossings);
-                crossings.iter().filter(|&&x| x < p.x).count() % 2 == 1
+                let before = points.iter().rev().take(1).chain(points);
+                let left = |(a, b): &(&Vec2, &Vec2)| (a.y <= p.y) != (b.y <= p.y) && a.x + (p.y - a.y) * (b.x - a.x) / (b.y - a.y) < p.x;
+                before.zip(points).filter(left).count() % 2 == 1
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Patterns on surfaces: how much of a paint's other colour shows at a place of the object.
 
 use super::{
-    draw::{Draw, unit_of_cell, value_noise},
+    draw::{Draw, cell_of, unit_of_cell, value_noise},
     geometry::{Vec2, v},
 };
 
@@ -47,7 +47,7 @@ impl Texture {
             Pattern::Spots => (draw.range(8.0, 14.0), draw.range(0.0, 90.0)),
             Pattern::Patches => (draw.range(3.5, 6.0), draw.range(0.0, 90.0)),
             Pattern::Checks => (draw.range(8.0, 16.0), draw.range(-10.0, 10.0)),
-            Pattern::Speckle => (draw.range(18.0, 32.0), draw.range(0.0, 90.0)),
+            Pattern::Speckle => (draw.range(26.0, 44.0), draw.range(0.0, 90.0)),
             Pattern::Bricks => (draw.range(10.0, 16.0), 0.0),
         };
         Self { pattern, frequency, direction: Vec2::polar(degrees, 1.0), seed: draw.word() }
@@ -77,28 +77,26 @@ impl Texture {
         let flag = |on: bool| f32::from(u8::from(on));
         match self.pattern {
             Pattern::Plain => 0.0,
-            Pattern::Grain => 0.7 * unit_of_cell(x.floor() as i32, (y * 2.0).floor() as i32, self.seed),
+            Pattern::Grain => 0.7 * unit_of_cell(cell_of(x).0, cell_of(y * 2.0).0, self.seed),
             Pattern::Stripes => {
                 let wave = value_noise(x * 0.35, y * 0.35, self.seed);
-                let phase = x + 1.4 * wave;
-                flag(phase - phase.floor() < 0.46)
+                flag(cell_of(x + 1.4 * wave).1 < 0.46)
             }
             Pattern::Spots => {
-                let (cell_x, cell_y) = (x.floor(), y.floor());
-                let (i, j) = (cell_x as i32, cell_y as i32);
+                let ((i, across), (j, down)) = (cell_of(x), cell_of(y));
                 let radius = 0.2 + 0.2 * unit_of_cell(i, j, self.seed);
                 let place = |salt| radius + (1.0 - 2.0 * radius) * unit_of_cell(i, j, self.seed ^ salt);
-                let offset = v(x - cell_x - place(0x51), y - cell_y - place(0xa7));
+                let offset = v(across - place(0x51), down - place(0xa7));
                 flag(offset.dot(offset) < radius * radius)
             }
             Pattern::Patches => flag(value_noise(x, y, self.seed) > 0.55),
-            Pattern::Checks => flag((x.floor() as i32 ^ y.floor() as i32) & 1 == 0),
-            Pattern::Speckle => flag(unit_of_cell(x.floor() as i32, y.floor() as i32, self.seed) > 0.72),
+            Pattern::Checks => flag((cell_of(x).0 ^ cell_of(y).0) & 1 == 0),
+            Pattern::Speckle => flag(unit_of_cell(cell_of(x).0, cell_of(y).0, self.seed) > 0.72),
             Pattern::Gradient => (0.5 + p.y * 1.6).clamp(0.0, 1.0),
             Pattern::Bricks => {
-                let course = y.floor();
-                let along = x * 0.5 + 0.5 * (course * 0.5).fract().abs() * 2.0;
-                flag(y - course < 0.16 || along - along.floor() < 0.1)
+                let (course, down) = cell_of(y);
+                let shift = if course & 1 == 0 { 0.0 } else { 0.5 };
+                flag(down < 0.16 || cell_of(x * 0.5 + shift).1 < 0.1)
             }
         }
     }

@@ -1,0 +1,197 @@
+//! What a small neighbourhood looks like: colour, texture and shape, measured from the pixels.
+
+use tp_core::{PixelXy, RgbImage};
+
+/// How a neighbourhood looks, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appearance {
+    /// E.g. `dark brown`.
+    pub(crate) colour: &'static str,
+    /// E.g. `patterned`.
+    pub(crate) texture: &'static str,
+    /// E.g. `a bright spot`.
+    pub(crate) shape: &'static str,
+}
+
+/// Every colour word that [`appearance`] may say.
+pub const COLOURS: [&str; 16] = [
+    "black",
+    "dark gray",
+    "gray",
+    "light gray",
+    "white",
+    "red",
+    "orange",
+    "brown",
+    "dark brown",
+    "beige",
+    "yellow",
+    "green",
+    "dark green",
+    "blue",
+    "purple",
+    "pink",
+];
+
+/// Measures the neighbourhood of a point under a Gaussian, within the pixels that `inside` admits.
+#[must_use]
+pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, usize) -> bool) -> Appearance {
+    let (height, width) = (image.size().height() as i64, image.size().width() as i64);
+    let sigma = (height.max(width) as f64 / 85.0).max(1.2);
+    let reach = (2.0 * sigma).ceil() as i64;
+    let (cx, cy) = (at.x.round() as i64, at.y.round() as i64);
+
+    let mut sum = [0.0; 3];
+    let (mut total, mut mean, mut square, mut near, mut near_total) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    let luma = |y: i64, x: i64| {
+        let [r, g, b] = image.pixel(y.clamp(0, height - 1) as usize, x.clamp(0, width - 1) as usize).map(f64::from);
+        0.299 * r + 0.587 * g + 0.114 * b
+    };
+    for dy in -reach..=reach {
+        for dx in -reach..=reach {
+            let (y, x) = (cy + dy, cx + dx);
+            if !(0..height).contains(&y) || !(0..width).contains(&x) {
+                continue;
+            }
+            let weight = (-((dx * dx + dy * dy) as f64) / (2.0 * sigma * sigma)).exp();
+            let grey = luma(y, x);
+            let (gx, gy) = (luma(y, x + 1) - luma(y, x - 1), luma(y + 1, x) - luma(y - 1, x));
+            (xx, yy, xy) = (xx + weight * gx * gx, yy + weight * gy * gy, xy + weight * gx * gy);
+            if !inside(y as usize, x as usize) && (dx, dy) != (0, 0) {
+                continue;
+            }
+            let pixel = image.pixel(y as usize, x as usize).map(f64::from);
+            for (sum, value) in sum.iter_mut().zip(pixel) {
+                *sum += weight * value;
+            }
+            (total, mean, square) = (total + weight, mean + weight * grey, square + weight * grey * grey);
+            if ((dx * dx + dy * dy) as f64) <= sigma * sigma * 0.6 {
+                (near, near_total) = (near + grey, near_total + 1.0);
+            }
+        }
+    }
+    let total = f64::max(total, 1e-9);
+    let (mean, deviation) = (mean / total, (square / total - (mean / total).powi(2)).max(0.0).sqrt());
+    let center = if near_total > 0.0 { near / near_total } else { mean };
+    // The structure tensor: one strong direction is an edge, two are a corner.
+    let (trace, gap) = (xx + yy, ((xx - yy).powi(2) + 4.0 * xy * xy).sqrt());
+    let (strong, weak) = ((trace + gap) / 2.0, (trace - gap) / 2.0);
+    let energy = (strong / total.max(1.0)).sqrt();
+    let shape = if energy < 14.0 {
+        "a flat spot"
+    } else if center - mean > 0.45 * deviation + 2.0 {
+        "a bright spot"
+    } else if mean - center > 0.45 * deviation + 2.0 {
+        "a dark spot"
+    } else if weak > 0.25 * strong {
+        "a corner"
+    } else {
+        "an edge"
+    };
+    let texture = if deviation < 7.0 {
+        "smooth"
+    } else if deviation < 16.0 {
+        "slightly uneven"
+    } else if weak > 0.3 * strong {
+        "speckled"
+    } else {
+        "patterned"
+    };
+    Appearance { colour: colour_word(sum.map(|sum| sum / total)), texture, shape }
+}
+
+/// The nearest of [`COLOURS`], by hue, saturation and lightness.
+fn colour_word([r, g, b]: [f64; 3]) -> &'static str {
+    let (high, low) = (r.max(g).max(b), r.min(g).min(b));
+    let (light, chroma) = ((high + low) / 510.0, (high - low) / 255.0);
+    if light < 0.11 {
+        return "black";
+    }
+    let saturation = chroma / (1.0 - (2.0 * light - 1.0).abs()).max(0.08);
+    if chroma < 0.075 || saturation < 0.13 {
+        return match light {
+            l if l < 0.16 => "black",
+            l if l < 0.36 => "dark gray",
+            l if l < 0.58 => "gray",
+            l if l < 0.8 => "light gray",
+            _ => "white",
+        };
+    }
+    let span = high - low;
+    let hue = if high == r {
+        60.0 * ((g - b) / span).rem_euclid(6.0)
+    } else if high == g {
+        60.0 * ((b - r) / span + 2.0)
+    } else {
+        60.0 * ((r - g) / span + 4.0)
+    };
+    match hue {
+        h if !(15.0..345.0).contains(&h) => {
+            if light > 0.66 {
+                "pink"
+            } else {
+                "red"
+            }
+        }
+        h if h < 42.0 => {
+            if light < 0.27 {
+                "dark brown"
+            } else if light > 0.64 {
+                "beige"
+            } else if saturation > 0.62 && light > 0.4 {
+                "orange"
+            } else {
+                "brown"
+            }
+        }
+        h if h < 68.0 => {
+            if light > 0.7 && saturation < 0.5 {
+                "beige"
+            } else if light < 0.3 {
+                "dark green"
+            } else {
+                "yellow"
+            }
+        }
+        h if h < 165.0 => {
+            if light < 0.3 {
+                "dark green"
+            } else {
+                "green"
+            }
+        }
+        h if h < 258.0 => "blue",
+        h if h < 318.0 => "purple",
+        _ => "pink",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_core::ImageHw;
+
+    use super::*;
+
+    #[test]
+    fn plain_colours_have_their_names() {
+        for (rgb, word) in
+            [([220, 30, 30], "red"), ([30, 60, 200], "blue"), ([250, 250, 250], "white"), ([5, 5, 5], "black"), ([120, 75, 40], "brown")]
+        {
+            let image = RgbImage::filled(ImageHw::new(32, 32).unwrap(), rgb);
+            let seen = appearance(&image, PixelXy { x: 16.0, y: 16.0 }, |_, _| true);
+            assert_eq!((seen.colour, seen.texture, seen.shape), (word, "smooth", "a flat spot"));
+        }
+    }
+
+    #[test]
+    fn border_of_two_colours_is_an_edge() {
+        let mut image = RgbImage::filled(ImageHw::new(64, 64).unwrap(), [20, 20, 20]);
+        for row in 0..64 {
+            for column in 32..64 {
+                image.set_pixel(row, column, [230, 230, 230]);
+            }
+        }
+        assert_eq!(appearance(&image, PixelXy { x: 31.5, y: 30.0 }, |_, _| true).shape, "an edge");
+    }
+}

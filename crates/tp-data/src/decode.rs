@@ -1,0 +1,251 @@
+//! The one guarded way from an image file to pixels: PNG, JPEG and WebP, whatever the file claims to be.
+//!
+//! The size of the file is checked before it is read, the size of the image before memory is taken for it, and a panic
+//! of a decoder is an error like any other. A transparency channel is dropped, not blended, as the base model's own
+//! preprocessing does (OMG-LLaVA, `convert("RGB")`); 16-bit samples are rounded to 8 bits; CMYK JPEGs are converted.
+
+use std::{
+    fs::{self, File},
+    io::{Cursor, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, metadata::Orientation as Turn};
+use tp_core::{ImageHw, RgbImage};
+
+use crate::DataError;
+
+/// What an image file may cost, and whether it is turned upright.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// The largest file, in bytes.
+    pub max_bytes: u64,
+    /// The most columns.
+    pub max_width: u32,
+    /// The most rows.
+    pub max_height: u32,
+    /// The most pixels.
+    pub max_pixels: u64,
+    /// The most memory for the decoded image, in bytes. A decoder's working memory comes on top of it, but grows with
+    /// [`max_pixels`](Self::max_pixels).
+    pub max_alloc: u64,
+    /// What becomes of an EXIF orientation.
+    pub orientation: Orientation,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 << 20,
+            max_width: 16_384,
+            max_height: 16_384,
+            max_pixels: 100_000_000,
+            max_alloc: 512 << 20,
+            orientation: Orientation::Apply,
+        }
+    }
+}
+
+/// What becomes of an EXIF orientation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orientation {
+    /// The image is turned and mirrored as the camera asks: what a person sees in a viewer.
+    #[default]
+    Apply,
+    /// The stored grid is kept: what annotations refer to.
+    Keep,
+}
+
+/// Why a file is not an image that can be used. Every message says what would be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages name the fields")]
+#[non_exhaustive]
+pub enum ImageProblem {
+    /// A folder, a pipe or a device.
+    #[error("not a regular file; a png, jpeg or webp file is accepted")]
+    NotAFile,
+    /// No bytes at all.
+    #[error("the file is empty; a png, jpeg or webp file is accepted")]
+    Empty,
+    /// More bytes than the options allow.
+    #[error("the file has {bytes} bytes, at most {max} are accepted")]
+    TooManyBytes { bytes: u64, max: u64 },
+    /// The first bytes are of no accepted format.
+    #[error("{found}; png, jpeg and webp are accepted, whatever the file is called")]
+    NotAccepted { found: String },
+    /// More rows, columns or pixels than the options allow.
+    #[error(
+        "the image is {width} pixels wide and {height} high, at most {max_width} by {max_height} and {max_pixels} pixels in all are accepted"
+    )]
+    TooLarge { width: u32, height: u32, max_width: u32, max_height: u32, max_pixels: u64 },
+    /// More memory than the options allow.
+    #[error("the image needs {bytes} bytes of memory, at most {max} are accepted")]
+    TooMuchMemory { bytes: u64, max: u64 },
+    /// A feature of the format that the decoder lacks.
+    #[error("an unsupported kind of image ({detail}); save it as an 8-bit RGB png or jpeg")]
+    Unsupported { detail: String },
+    /// An image that is not as its annotation says.
+    #[error("the image is {} pixels wide and {} high, its annotation says {} and {}", found.width(), found.height(), expected.width(), expected.height())]
+    OtherSize { found: ImageHw, expected: ImageHw },
+    /// The bytes contradict the format, or end too early.
+    #[error("the file is damaged or cut off ({detail}); a complete png, jpeg or webp is accepted")]
+    Damaged { detail: String },
+}
+
+/// Reads and decodes an image file.
+///
+/// # Errors
+///
+/// [`DataError::Read`] if the file is missing or cannot be read, [`DataError::Image`] for everything that is wrong with
+/// what it holds.
+pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<RgbImage, DataError> {
+    let name = path.display().to_string();
+    let refuse = |problem| DataError::Image { name: name.clone(), problem };
+    let read = |source| DataError::Read { path: path.to_owned(), source };
+    let about = fs::metadata(path).map_err(read)?;
+    if !about.is_file() {
+        return Err(refuse(ImageProblem::NotAFile));
+    }
+    if about.len() > options.max_bytes {
+        return Err(refuse(ImageProblem::TooManyBytes { bytes: about.len(), max: options.max_bytes }));
+    }
+    let mut bytes = Vec::new();
+    // The file may grow while it is read: the cap holds all the same.
+    File::open(path).and_then(|file| file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes)).map_err(read)?;
+    decode_bytes(&name, &bytes, options)
+}
+
+/// Decodes an image that is already in memory; `name` stands in its error messages.
+///
+/// # Errors
+///
+/// [`DataError::Image`].
+pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DataError> {
+    // Decoders are third-party code that meets hostile bytes; nothing of ours is changed when one unwinds.
+    catch_unwind(AssertUnwindSafe(|| decoded(bytes, options)))
+        .unwrap_or_else(|_| Err(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() }))
+        .map_err(|problem| DataError::Image { name: name.to_owned(), problem })
+}
+
+fn decoded(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, ImageProblem> {
+    if bytes.is_empty() {
+        return Err(ImageProblem::Empty);
+    }
+    if bytes.len() as u64 > options.max_bytes {
+        return Err(ImageProblem::TooManyBytes { bytes: bytes.len() as u64, max: options.max_bytes });
+    }
+    let format = image::guess_format(bytes).map_err(|_| ImageProblem::NotAccepted { found: "not an image".to_owned() })?;
+    if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
+        return Err(ImageProblem::NotAccepted { found: format!("a {format:?} image") });
+    }
+
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(options.max_alloc);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|error| problem(error, options))?;
+
+    let (width, height) = decoder.dimensions();
+    let DecodeOptions { max_width, max_height, max_pixels, max_alloc, .. } = *options;
+    if width > max_width || height > max_height || u64::from(width) * u64::from(height) > max_pixels {
+        return Err(ImageProblem::TooLarge { width, height, max_width, max_height, max_pixels });
+    }
+    if decoder.total_bytes() > max_alloc {
+        return Err(ImageProblem::TooMuchMemory { bytes: decoder.total_bytes(), max: max_alloc });
+    }
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(ImageProblem::Damaged { detail: "the end-of-image marker is missing".to_owned() });
+    }
+    let turn = match options.orientation {
+        // A broken EXIF block is no reason to refuse the pixels.
+        Orientation::Apply => decoder.orientation().unwrap_or(Turn::NoTransforms),
+        Orientation::Keep => Turn::NoTransforms,
+    };
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| problem(error, options))?;
+    image.apply_orientation(turn);
+
+    let rgb = image.into_rgb8();
+    let size = ImageHw::new(rgb.height(), rgb.width()).map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
+    RgbImage::from_bytes(size, rgb.into_raw()).map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
+}
+
+fn problem(error: ImageError, options: &DecodeOptions) -> ImageProblem {
+    let detail = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    match error {
+        ImageError::Unsupported(_) => ImageProblem::Unsupported { detail },
+        ImageError::Limits(_) => {
+            ImageProblem::Unsupported { detail: format!("it needs more than {} bytes of memory: {detail}", options.max_alloc) }
+        }
+        _ => ImageProblem::Damaged { detail },
+    }
+}
+
+/// Whether an end-of-image marker follows the first scan. The decoder fills what is missing with grey and says nothing,
+/// and grey pixels would be described as if they had been seen.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    // An EXIF thumbnail has an end marker of its own, so the segments before the scan are stepped over.
+    while let Some(&[first, marker, high, low]) = bytes.get(at..at + 4) {
+        match (first, marker) {
+            (0xff, 0xff) => at += 1, // a fill byte
+            (0xff, 0xda) => return bytes[at..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]),
+            (0xff, _) => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+            _ => return true, // not as the standard has it: for the decoder to judge
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder};
+
+    use super::*;
+
+    /// A JPEG of four quadrants in four colours, 48 wide and 32 high, that asks to be turned.
+    fn turned_jpeg(orientation: u8) -> Vec<u8> {
+        let colours = [[220, 30, 30], [30, 200, 40], [40, 40, 220], [230, 220, 40]];
+        let pixels: Vec<u8> = (0..32 * 48).flat_map(|i| colours[i / 48 / 16 * 2 + i % 48 / 24]).collect();
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, 95).write_image(&pixels, 48, 32, ExtendedColorType::Rgb8).unwrap();
+        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+        jpeg.splice(2..2, exif);
+        jpeg
+    }
+
+    #[test]
+    fn all_eight_orientations_are_applied() {
+        for orientation in 1..=8 {
+            let file = turned_jpeg(orientation);
+            let stored = decode_bytes("stored", &file, &DecodeOptions { orientation: Orientation::Keep, ..Default::default() }).unwrap();
+            let upright = decode_bytes("upright", &file, &DecodeOptions::default()).unwrap();
+            assert_eq!([stored.size().height(), stored.size().width()], [32, 48]);
+            let [height, width] = if orientation < 5 { [32, 48] } else { [48, 32] };
+            assert_eq!([upright.size().height(), upright.size().width()], [height, width]);
+            for row in 0..height as usize {
+                for column in 0..width as usize {
+                    let (from_row, from_column) = match orientation {
+                        1 => (row, column),
+                        2 => (row, 47 - column),
+                        3 => (31 - row, 47 - column),
+                        4 => (31 - row, column),
+                        5 => (column, row),
+                        6 => (31 - column, row),
+                        7 => (31 - column, 47 - row),
+                        _ => (column, 47 - row),
+                    };
+                    assert_eq!(upright.pixel(row, column), stored.pixel(from_row, from_column), "{orientation}: ({row}, {column})");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn jpeg_that_ends_in_its_thumbnail_is_not_complete() {
+        assert!(jpeg_is_complete(&turned_jpeg(1)));
+        let thumbnail = b"\xff\xd8\xff\xe1\x00\x08\xff\xd8\xff\xd9\x00\x00\xff\xda\x00\x02 entropy";
+        assert!(!jpeg_is_complete(thumbnail));
+    }
+}

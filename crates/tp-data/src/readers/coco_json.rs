@@ -1,0 +1,129 @@
+//! The COCO-style file with parts, as it stands in JSON. Fields that are not needed are passed over.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::DataError;
+
+/// The largest annotation file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+#[derive(Deserialize)]
+pub(super) struct RawFile {
+    #[serde(default)]
+    pub(super) info: RawInfo,
+    #[serde(default)]
+    pub(super) licenses: Vec<RawLicence>,
+    pub(super) images: Vec<RawImage>,
+    pub(super) categories: Vec<RawCategory>,
+    pub(super) annotations: Vec<RawObject>,
+    #[serde(default)]
+    pub(super) part_categories: Vec<RawPartCategory>,
+    #[serde(default)]
+    pub(super) part_annotations: Vec<RawPart>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct RawInfo {
+    pub(super) name: Option<String>,
+    pub(super) licence: Option<String>,
+    pub(super) licence_url: Option<String>,
+    pub(super) attribution: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawLicence {
+    pub(super) id: u64,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) url: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawImage {
+    pub(super) id: u64,
+    pub(super) file_name: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) split: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) license: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawCategory {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) supercategory: Option<String>,
+    #[serde(default)]
+    pub(super) keypoints: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawPartCategory {
+    pub(super) id: u64,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) keypoint_indices: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawObject {
+    pub(super) id: u64,
+    pub(super) image_id: u64,
+    pub(super) category_id: u64,
+    pub(super) bbox: Vec<f64>,
+    #[serde(default)]
+    pub(super) segmentation: RawSegmentation,
+    #[serde(default)]
+    pub(super) iscrowd: u8,
+    #[serde(default)]
+    pub(super) keypoints: Vec<f64>,
+    pub(super) derived: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawPart {
+    pub(super) id: u64,
+    pub(super) image_id: u64,
+    pub(super) parent_id: u64,
+    pub(super) category_id: u64,
+    pub(super) bbox: Vec<f64>,
+    #[serde(default)]
+    pub(super) segmentation: RawSegmentation,
+    #[serde(default)]
+    pub(super) iscrowd: u8,
+    pub(super) derived: Option<String>,
+}
+
+/// Polygons, or a run-length mask or something else that is refused later, with the number of its annotation.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawSegmentation {
+    Polygons(Vec<Vec<f64>>),
+    Absent(()),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Default for RawSegmentation {
+    fn default() -> Self {
+        Self::Polygons(Vec::new())
+    }
+}
+
+/// Reads and parses the file; what does not parse is named with its line.
+pub(super) fn read(path: &Path) -> Result<RawFile, DataError> {
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(DataError::FileTooLong { path: path.to_owned(), max: MAX_FILE_BYTES });
+    }
+    serde_json::from_slice(&bytes).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })
+}

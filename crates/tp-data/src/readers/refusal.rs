@@ -1,0 +1,127 @@
+//! What can be wrong with one entry of an annotation file, and whether that ends the reading.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use crate::DataError;
+
+/// What a bad entry does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// It is an error.
+    #[default]
+    Strict,
+    /// It is left out and counted.
+    Lenient,
+}
+
+/// The kinds of entry an annotation file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// One of `images`.
+    Image,
+    /// One of `categories`.
+    Category,
+    /// One of `annotations`.
+    Object,
+    /// One of `part_categories`.
+    PartCategory,
+    /// One of `part_annotations`.
+    Part,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "image",
+            Self::Category => "category",
+            Self::Object => "object",
+            Self::PartCategory => "part category",
+            Self::Part => "part",
+        })
+    }
+}
+
+/// Why an entry of an annotation file cannot be used. The message says what is wrong and what would be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The number was given before.
+    #[error("its id stands in the file twice; every id must be unique in its list")]
+    DuplicateId,
+    /// A path that leaves the image folder.
+    #[error("its file_name is no relative path inside the image folder")]
+    BadFileName,
+    /// No such file.
+    #[error("its file is not in the image folder")]
+    MissingFile,
+    /// No pixels, or more than are decoded.
+    #[error("its width and height are not those of an image that can be decoded: 1 to 16384 pixels each, 100 million in all")]
+    BadSize,
+    /// A side of the split that is not known.
+    #[error("its split is unknown; train, val and test are accepted")]
+    UnknownSplit,
+    /// An image that was not listed, or was left out.
+    #[error("its image_id is of no usable image of this file")]
+    UnknownImage,
+    /// A category that was not listed.
+    #[error("its category_id is of no category of this file")]
+    UnknownCategory,
+    /// An object that was not listed, or was left out, or is in another image.
+    #[error("its parent_id is of no usable object in the same image")]
+    UnknownParent,
+    /// Numbers that are no box.
+    #[error("its bbox is not four finite numbers [x, y, width, height] with a positive width and height")]
+    BadBox,
+    /// A box without a pixel.
+    #[error("its bbox lies outside the image")]
+    BoxOutsideImage,
+    /// A part's box that does not meet its object's.
+    #[error("its bbox does not meet that of its object; a part must lie on its object")]
+    PartOutsideObject,
+    /// Polygons that are none.
+    #[error("its segmentation is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image")]
+    BadPolygon,
+    /// Polygons without a pixel.
+    #[error("its segmentation covers no pixel")]
+    EmptyMask,
+    /// Keypoints that do not fit the category.
+    #[error("its keypoints are not three numbers x, y, v (v = 0, 1 or 2) for every keypoint name of its category")]
+    BadKeypoints,
+    /// A labelled keypoint beyond the border.
+    #[error("it has a labelled keypoint outside the image")]
+    KeypointOutsideImage,
+    /// A crowd is not one object.
+    #[error("it marks a crowd (iscrowd = 1), not one object")]
+    Crowd,
+    /// More mask pixels than one image may have.
+    #[error("its masks would take more than 4 GiB of memory; scale the image and its annotations down")]
+    TooManyMaskPixels,
+}
+
+/// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
+pub(super) struct Gate {
+    path: PathBuf,
+    strictness: Strictness,
+    pub(super) skipped: BTreeMap<Refusal, usize>,
+}
+
+impl Gate {
+    pub(super) fn new(path: PathBuf, strictness: Strictness) -> Self {
+        Self { path, strictness, skipped: BTreeMap::new() }
+    }
+
+    /// What was found in a good entry, `None` for a bad one.
+    pub(super) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
+        match found {
+            Ok(value) => Ok(Some(value)),
+            // Crowds are legal COCO: no one has to clean a file of them.
+            Err(refusal) if self.strictness == Strictness::Strict && refusal != Refusal::Crowd => {
+                Err(DataError::Annotation { path: self.path.clone(), entry, id, refusal })
+            }
+            Err(refusal) => {
+                *self.skipped.entry(refusal).or_default() += 1;
+                Ok(None)
+            }
+        }
+    }
+}

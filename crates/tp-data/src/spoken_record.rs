@@ -1,0 +1,62 @@
+//! What a description says, read back from its words: the judge of words that a model wrote.
+
+use tp_core::{Cell, ObjectSize};
+
+use crate::{
+    appearance::COLOURS,
+    position_words::{all_cells, in_image, size_word, within},
+};
+
+/// The facts that a text says; `None` for those that it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpokenRecord {
+    /// The object's category.
+    pub category: Option<String>,
+    /// The part's name.
+    pub part: Option<String>,
+    /// The local colour.
+    pub colour: Option<String>,
+    /// Where the object is in the image.
+    pub object_cell: Option<Cell>,
+    /// How large it is.
+    pub object_size: Option<ObjectSize>,
+    /// Where the part is in the object.
+    pub part_cell: Option<Cell>,
+    /// Where the point is in the part, or in the object if the text names no part.
+    pub point_cell: Option<Cell>,
+}
+
+/// Reads a description that one of the describer's styles could have written; any text is welcome.
+#[must_use]
+pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> SpokenRecord {
+    let text = format!(" {} ", text.to_lowercase().replace(['.', ',', ';', ':'], " ").split_whitespace().collect::<Vec<_>>().join(" "));
+    let category = longest_name(&text, categories);
+    let without_category = category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " of_it "));
+    let part = longest_name(&without_category, parts);
+    let colour =
+        COLOURS.iter().filter(|colour| text.contains(&padded(colour))).max_by_key(|colour| colour.len()).map(|&colour| colour.to_owned());
+    let object_cell = all_cells().into_iter().find(|&cell| text.contains(in_image(cell)));
+    let object_size = [ObjectSize::Tiny, ObjectSize::Small, ObjectSize::Medium, ObjectSize::Large]
+        .into_iter()
+        .find(|&size| text.contains(&padded(size_word(size))));
+    let place_in = |name: &str| all_cells().into_iter().find(|&cell| text.contains(&format!(" {} of the {} ", within(cell), spaced(name))));
+    let in_object = category.as_deref().and_then(place_in);
+    let (part_cell, point_cell) = match &part {
+        Some(part) => (in_object, place_in(part)),
+        None => (None, in_object),
+    };
+    SpokenRecord { category, part, colour, object_cell, object_size, part_cell, point_cell }
+}
+
+/// The longest known name that stands in the text as whole words.
+fn longest_name(text: &str, names: &[String]) -> Option<String> {
+    names.iter().filter(|name| text.contains(&padded(name))).max_by_key(|name| name.len()).cloned()
+}
+
+fn padded(name: &str) -> String {
+    format!(" {} ", spaced(name))
+}
+
+fn spaced(name: &str) -> String {
+    name.to_lowercase().replace(['-', '_'], " ")
+}

@@ -1,0 +1,173 @@
+//! Triplets on disk: one JSON object a line.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use tp_core::{Triplet, write_atomically};
+
+use crate::DataError;
+
+/// The longest line that is read, in bytes: a description is a few sentences.
+pub const MAX_TRIPLET_LINE_BYTES: u64 = 1 << 20;
+
+/// Writes triplets, one a line, whole or not at all.
+///
+/// # Errors
+///
+/// [`DataError::Write`].
+pub fn write_triplets<'a>(path: &Path, triplets: impl IntoIterator<Item = &'a Triplet>) -> Result<(), DataError> {
+    write_atomically(path, |file| {
+        for triplet in triplets {
+            serde_json::to_writer(&mut *file, triplet)?;
+            file.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+    .map_err(|source| DataError::Write { path: path.to_owned(), source })
+}
+
+/// Reads all triplets of a file.
+///
+/// # Errors
+///
+/// As [`TripletFile`]; the first bad line ends the reading.
+pub fn read_triplets(path: &Path) -> Result<Vec<Triplet>, DataError> {
+    TripletFile::open(path)?.collect()
+}
+
+/// The triplets of a file, one after another, in the memory of one.
+///
+/// A line gives [`DataError::TripletLine`] if it is too long or no triplet, [`DataError::Read`] if the disk fails; blank
+/// lines are passed over. Nothing follows an error.
+#[derive(Debug)]
+pub struct TripletFile {
+    path: PathBuf,
+    lines: BufReader<File>,
+    line: usize,
+    failed: bool,
+}
+
+impl TripletFile {
+    /// Opens a file.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Read`] if there is none.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), lines: BufReader::new(file), line: 0, failed: false })
+    }
+
+    fn read_next(&mut self) -> Result<Option<Triplet>, DataError> {
+        loop {
+            let mut bytes = Vec::new();
+            // One byte more than allowed, so that a line of exactly the longest length still passes.
+            self.lines
+                .by_ref()
+                .take(MAX_TRIPLET_LINE_BYTES + 1)
+                .read_until(b'\n', &mut bytes)
+                .map_err(|source| DataError::Read { path: self.path.clone(), source })?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            self.line += 1;
+            let refuse = |problem| DataError::TripletLine { path: self.path.clone(), line: self.line, problem };
+            if bytes.len() as u64 > MAX_TRIPLET_LINE_BYTES {
+                return Err(refuse(format!("longer than {MAX_TRIPLET_LINE_BYTES} bytes")));
+            }
+            if !bytes.trim_ascii().is_empty() {
+                return serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                    // The parser saw a single line: its own line number would only confuse.
+                    let text = error.to_string();
+                    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+                    refuse(format!("{text}, column {}", error.column()))
+                });
+            }
+        }
+    }
+}
+
+impl Iterator for TripletFile {
+    type Item = Result<Triplet, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.read_next().transpose();
+        self.failed = matches!(next, Some(Err(_)));
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_core::{Cell, Extent, ImageHw, ObjectSize, PointRecord, Style, UnitXy};
+
+    use super::*;
+
+    fn triplet(image: &str) -> Triplet {
+        let cell = Cell::of(0.1, 0.5);
+        Triplet {
+            image: image.to_owned(),
+            size: ImageHw::new(20, 30).unwrap(),
+            point: UnitXy::new(0.25, 0.75).unwrap(),
+            description: "the tip of the left ear,\nas \"seen\" from here – où?".to_owned(),
+            style: Style::Terse,
+            record: PointRecord {
+                category: "horse".to_owned(),
+                family: None,
+                object_cell: cell,
+                object_size: ObjectSize::Large,
+                part: Some("ear".to_owned()),
+                part_cell: Some(cell),
+                point_cell: cell,
+                colour: "brown".to_owned(),
+                texture: "smooth".to_owned(),
+                shape: "a bright corner".to_owned(),
+                extent: Extent::Mask,
+                keypoint: None,
+            },
+            source: "test".to_owned(),
+            group: image.to_owned(),
+        }
+    }
+
+    #[test]
+    fn triplets_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("triplets.jsonl");
+        let triplets = [triplet("a.jpg"), triplet("b.jpg")];
+        write_triplets(&path, &triplets).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+        assert_eq!(read_triplets(&path).unwrap(), triplets);
+    }
+
+    #[test]
+    fn bad_line_is_named_with_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("triplets.jsonl");
+        let good = serde_json::to_string(&triplet("a.jpg")).unwrap();
+        for bad in
+            ["{}".to_owned(), good[..good.len() / 2].to_owned(), good.replace("0.75", "7.5"), "\u{0}".to_owned(), "[".repeat(100_000)]
+        {
+            std::fs::write(&path, format!("{good}\n\n{bad}\n{good}\n")).unwrap();
+            let read: Vec<_> = TripletFile::open(&path).unwrap().collect();
+            assert_eq!(read.len(), 2, "{bad}");
+            let message = read[1].as_ref().unwrap_err().to_string();
+            assert!(message.contains("triplets.jsonl, line 3: ") && !message.contains("at line"), "{message}");
+        }
+    }
+
+    #[test]
+    fn endless_line_is_refused_before_it_fills_the_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("triplets.jsonl");
+        std::fs::write(&path, vec![b' '; MAX_TRIPLET_LINE_BYTES as usize * 3]).unwrap();
+        let message = read_triplets(&path).unwrap_err().to_string();
+        assert!(message.contains("line 1: longer than 1048576 bytes"), "{message}");
+    }
+}

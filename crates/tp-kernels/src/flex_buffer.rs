@@ -1,0 +1,76 @@
+//! From Flex tensors to slices of `f32` and back, with one task per piece.
+
+use burn::backend::{
+    TensorMetadata,
+    flex::{FlexTensor, Layout},
+};
+use burn::tensor::{Bytes, DType, Shape};
+use rayon::prelude::*;
+
+/// True if every tensor holds `f32`: the one case that the fast paths take.
+pub(crate) fn all_f32(tensors: &[&FlexTensor]) -> bool {
+    tensors.iter().all(|t| t.dtype() == DType::F32)
+}
+
+/// The elements of a tensor that [`FlexTensor::to_contiguous`] returned.
+pub(crate) fn floats(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("a contiguous tensor of f32")
+}
+
+/// A tensor that owns `elements`.
+pub(crate) fn tensor_of(elements: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(elements), Layout::contiguous(shape.into()), DType::F32)
+}
+
+/// Applies `piece(index, elements)` to every piece of `len` elements, in place if nobody else holds the tensor.
+pub(crate) fn map_pieces(x: FlexTensor, len: usize, piece: impl Fn(usize, &mut [f32]) + Sync) -> FlexTensor {
+    let mut beside = vec![(); x.shape().num_elements().div_ceil(len)];
+    map_pieces_with(x, len, &mut beside, 1, |i, elements, _| piece(i, elements))
+}
+
+/// As [`map_pieces`]; piece `i` also gets the `i`-th `beside_len` elements of `beside`, for sums of its own.
+pub(crate) fn map_pieces_with<T: Send>(
+    x: FlexTensor,
+    len: usize,
+    beside: &mut [T],
+    beside_len: usize,
+    piece: impl Fn(usize, &mut [f32], &mut [T]) + Sync,
+) -> FlexTensor {
+    let mut x = if x.is_contiguous() { x } else { x.to_contiguous() };
+    let shape = x.shape();
+    let count = shape.num_elements();
+    if count == 0 {
+        return x;
+    }
+    let range = x.layout().contiguous_offsets().expect("a contiguous tensor");
+    if let Some(storage) = x.try_storage_mut::<f32>() {
+        let elements = &mut storage[range.0..range.1];
+        if count <= len {
+            piece(0, elements, beside);
+        } else {
+            let pieces = elements.par_chunks_mut(len).zip(beside.par_chunks_mut(beside_len));
+            pieces.enumerate().for_each(|(i, (elements, beside))| piece(i, elements, beside));
+        }
+        return x;
+    }
+
+    let source = floats(&x);
+    let mut out = Vec::with_capacity(count);
+    let room = &mut out.spare_capacity_mut()[..count];
+    // Each piece is copied right before its use, while it is in the cache; the new buffer is written only once.
+    if count <= len {
+        piece(0, room.write_copy_of_slice(source), beside);
+    } else {
+        let pieces = room.par_chunks_mut(len).zip(source.par_chunks(len)).zip(beside.par_chunks_mut(beside_len));
+        pieces.enumerate().for_each(|(i, ((room, source), beside))| piece(i, room.write_copy_of_slice(source), beside));
+    }
+    // SAFETY: the capacity is at least `count`, and the pieces, which cover that range, were all initialised.
+    unsafe { out.set_len(count) };
+    tensor_of(out, shape)
+}
+
+/// The part of `elements` that belongs to piece `index` of `len` elements.
+pub(crate) fn piece_of(elements: &[f32], index: usize, len: usize) -> &[f32] {
+    let start = index * len;
+    &elements[start..elements.len().min(start + len)]
+}

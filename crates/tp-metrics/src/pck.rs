@@ -1,0 +1,279 @@
+//! What counts as a hit: the percentage of correct keypoints (PCK) with its normaliser, thresholds and comparison.
+//!
+//! `PCK@α = 100 · (1/N) Σ 1[dᵢ / ℓᵢ < α]`, with `d` the Euclidean distance of the found from the true point and `ℓ` the
+//! normaliser's length. The paper takes the unit square (`ℓ = 1`), a strict `<`, and α = 0.1 and 0.2; its mPCK is their
+//! mean (Talking Points, arXiv 2510.14583, section on evaluation). The quotient is compared, not `d` with `α·ℓ`: when `d`
+//! and `ℓ` are exact, a tie then stays a tie.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Aggregation, MetricId, MetricsError};
+
+/// No published protocol has more than ten; the cap bounds what an untrusted report can ask for.
+const MAX_THRESHOLDS: usize = 64;
+
+/// The length by which a distance is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normaliser {
+    /// Distance in the unit square, where the image is 1 wide and 1 high: the paper's, anisotropic in pixels.
+    Unit,
+    /// Pixels over the longer side of the image.
+    MaxSide,
+    /// Pixels over the diagonal of the image.
+    Diagonal,
+    /// Pixels over the object's box length, see [`Lengths`](crate::Lengths).
+    Box,
+    /// Pixels over the part's box length.
+    PartBox,
+    /// Pixels over the head's length (PCKh).
+    Head,
+    /// Pixels over the torso's length.
+    Torso,
+}
+
+/// Whether a point at exactly the threshold is a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// `<`: no, as in the paper.
+    #[default]
+    Lt,
+    /// `<=`: yes.
+    Le,
+}
+
+/// Which rows are scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every row.
+    #[default]
+    All,
+    /// Only points that can be seen; the others are counted as out of scope.
+    VisibleOnly,
+}
+
+/// Everything that decides a hit. A missing prediction is a miss under every protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawProtocol", into = "RawProtocol")]
+pub struct Protocol {
+    normaliser: Normaliser,
+    thresholds: Vec<f64>,
+    comparison: Comparison,
+    scope: Scope,
+    auc_limit: f64,
+}
+
+impl Protocol {
+    /// The paper's: unit square, strict `<`, thresholds 0.1 and 0.2, every point; the AUC up to 0.2.
+    #[must_use]
+    pub fn paper() -> Self {
+        Self { normaliser: Normaliser::Unit, thresholds: vec![0.1, 0.2], comparison: Comparison::Lt, scope: Scope::All, auc_limit: 0.2 }
+    }
+
+    /// A protocol with strict `<` on every point; the AUC ends at the largest threshold.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::ThresholdCount`] without thresholds or with more than 64, [`MetricsError::Threshold`] if one is not
+    /// finite and positive or stands twice.
+    pub fn new(normaliser: Normaliser, thresholds: &[f64]) -> Result<Self, MetricsError> {
+        let mut thresholds = thresholds.to_vec();
+        if thresholds.is_empty() || thresholds.len() > MAX_THRESHOLDS {
+            return Err(MetricsError::ThresholdCount { n: thresholds.len(), max: MAX_THRESHOLDS });
+        }
+        if let Some(&value) = thresholds.iter().find(|value| !is_length(**value)) {
+            return Err(MetricsError::Threshold { value });
+        }
+        thresholds.sort_by(f64::total_cmp);
+        if let Some(pair) = thresholds.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(MetricsError::Threshold { value: pair[0] });
+        }
+        let auc_limit = thresholds[thresholds.len() - 1];
+        Ok(Self { normaliser, thresholds, comparison: Comparison::Lt, scope: Scope::All, auc_limit })
+    }
+
+    /// The same with another comparison.
+    #[must_use]
+    pub fn with_comparison(self, comparison: Comparison) -> Self {
+        Self { comparison, ..self }
+    }
+
+    /// The same on other rows.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// The same with the area under PCK taken from 0 to another threshold.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::AucLimit`] if it is not finite and positive.
+    pub fn with_auc_limit(self, auc_limit: f64) -> Result<Self, MetricsError> {
+        if !is_length(auc_limit) {
+            return Err(MetricsError::AucLimit { value: auc_limit });
+        }
+        Ok(Self { auc_limit, ..self })
+    }
+
+    /// The length by which distances are divided.
+    #[must_use]
+    pub fn normaliser(&self) -> Normaliser {
+        self.normaliser
+    }
+
+    /// The thresholds, ascending.
+    #[must_use]
+    pub fn thresholds(&self) -> &[f64] {
+        &self.thresholds
+    }
+
+    /// What happens at exactly the threshold.
+    #[must_use]
+    pub fn comparison(&self) -> Comparison {
+        self.comparison
+    }
+
+    /// Which rows are scored.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Where the area under PCK ends.
+    #[must_use]
+    pub fn auc_limit(&self) -> f64 {
+        self.auc_limit
+    }
+
+    /// Whether a normalised error is a hit at a threshold.
+    #[must_use]
+    pub fn is_hit(&self, error: f64, threshold: f64) -> bool {
+        match self.comparison {
+            Comparison::Lt => error < threshold,
+            Comparison::Le => error <= threshold,
+        }
+    }
+
+    /// The identities of all metrics of a [`Summary`](crate::Summary), averaged over points.
+    #[must_use]
+    pub fn identities(&self) -> Vec<MetricId> {
+        MetricId::all_of(self, &Aggregation::Micro)
+    }
+
+    /// Refuses another protocol.
+    pub(crate) fn require_same(&self, other: &Self) -> Result<(), MetricsError> {
+        if self == other {
+            return Ok(());
+        }
+        // mPCK names all but the end of the AUC; with equal mPCK the two lists are equally long.
+        let [left, right] = [self, other].map(|protocol| MetricId::mpck(protocol, &Aggregation::Micro));
+        let differing = self.identities().into_iter().zip(other.identities()).find(|(a, b)| a != b);
+        let (left, right) = if left == right { differing.unwrap_or((left, right)) } else { (left, right) };
+        Err(MetricsError::Unlike { left, right })
+    }
+}
+
+/// Whether a number can be a threshold or a length to divide by.
+pub(crate) fn is_length(value: f64) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+impl fmt::Display for Normaliser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unit => "unit",
+            Self::MaxSide => "max_side",
+            Self::Diagonal => "diagonal",
+            Self::Box => "box",
+            Self::PartBox => "part_box",
+            Self::Head => "head",
+            Self::Torso => "torso",
+        })
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lt => "lt",
+            Self::Le => "le",
+        })
+    }
+}
+
+/// How a protocol is written in JSON.
+#[derive(Serialize, Deserialize)]
+struct RawProtocol {
+    normaliser: Normaliser,
+    thresholds: Vec<f64>,
+    comparison: Comparison,
+    scope: Scope,
+    auc_limit: f64,
+}
+
+impl TryFrom<RawProtocol> for Protocol {
+    type Error = MetricsError;
+
+    fn try_from(raw: RawProtocol) -> Result<Self, MetricsError> {
+        let RawProtocol { normaliser, thresholds, comparison, scope, auc_limit } = raw;
+        Self::new(normaliser, &thresholds)?.with_comparison(comparison).with_scope(scope).with_auc_limit(auc_limit)
+    }
+}
+
+impl From<Protocol> for RawProtocol {
+    fn from(protocol: Protocol) -> Self {
+        let Protocol { normaliser, thresholds, comparison, scope, auc_limit } = protocol;
+        Self { normaliser, thresholds, comparison, scope, auc_limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tie_is_a_hit_only_if_asked_for() {
+        let strict = Protocol::paper();
+        assert!(!strict.is_hit(0.1, 0.1) && strict.is_hit(0.1_f64.next_down(), 0.1));
+        let loose = strict.with_comparison(Comparison::Le);
+        assert!(loose.is_hit(0.1, 0.1) && !loose.is_hit(0.1_f64.next_up(), 0.1));
+    }
+
+    #[test]
+    fn unusable_thresholds_are_refused() {
+        for thresholds in [&[][..], &[0.0], &[-0.1], &[f64::NAN], &[f64::INFINITY], &[0.2, 0.1, 0.2], &[0.5; 65]] {
+            assert!(Protocol::new(Normaliser::Unit, thresholds).is_err(), "{thresholds:?}");
+        }
+        assert_eq!(Protocol::new(Normaliser::Unit, &[0.2, 0.1]).unwrap(), Protocol::paper());
+        assert!(Protocol::paper().with_auc_limit(0.0).is_err());
+    }
+
+    #[test]
+    fn a_protocol_from_json_is_checked_too() {
+        let text = serde_json::to_string(&Protocol::paper()).unwrap();
+        assert_eq!(serde_json::from_str::<Protocol>(&text).unwrap(), Protocol::paper());
+        assert!(serde_json::from_str::<Protocol>(&text.replace("[0.1,0.2]", "[]")).is_err());
+    }
+
+    #[test]
+    fn different_protocols_are_told_apart() {
+        let paper = Protocol::paper();
+        assert_eq!(paper.require_same(&Protocol::paper()), Ok(()));
+        for other in [
+            Protocol::new(Normaliser::MaxSide, &[0.1, 0.2]).unwrap(),
+            Protocol::new(Normaliser::Unit, &[0.1]).unwrap().with_auc_limit(0.2).unwrap(),
+            Protocol::new(Normaliser::Unit, &[0.1, 0.2, 0.3]).unwrap().with_auc_limit(0.2).unwrap(),
+            Protocol::paper().with_comparison(Comparison::Le),
+            Protocol::paper().with_scope(Scope::VisibleOnly),
+            Protocol::paper().with_auc_limit(0.5).unwrap(),
+        ] {
+            assert!(matches!(paper.require_same(&other), Err(MetricsError::Unlike { .. })), "{other:?}");
+            assert!(matches!(other.require_same(&paper), Err(MetricsError::Unlike { .. })), "{other:?}");
+        }
+    }
+}

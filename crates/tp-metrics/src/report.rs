@@ -1,0 +1,666 @@
+//! All systems on one set: numbers with intervals, paired comparisons and groups, as text, Markdown or JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::table::{Table, one_line};
+use crate::{
+    Accumulator, Bootstrap, Distances, Grouped, Interval, MetricId, MetricsError, Paired, PairedMean, PointRow, Protocol, Rate, Summary,
+    group_by, paired,
+};
+
+/// What several systems reach on one set of points, under one protocol.
+///
+/// ```no_run
+/// # use tp_metrics::{Bootstrap, EvalReport, MetricsError, PointRow, Protocol};
+/// # fn main() -> Result<(), MetricsError> {
+/// # let (full, text_only): (Vec<PointRow>, Vec<PointRow>) = (vec![], vec![]);
+/// let mut report = EvalReport::new("scenes", Protocol::paper(), Bootstrap::new(tp_core::Seed(7)));
+/// report.add("reference, heatmap", &full)?;
+/// report.add("text only", &text_only)?;
+/// report.add_pair(("reference, heatmap", &full), ("text only", &text_only))?; // the gain of seeing
+/// report.add_groups("reference, heatmap", &full, "category", &[])?;
+/// let page = report.to_markdown();
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawReport", into = "RawReport")]
+pub struct EvalReport {
+    set: String,
+    protocol: Protocol,
+    bootstrap: Bootstrap,
+    rows: Vec<EvalRow>,
+    paired: Vec<NamedPair>,
+    groups: Vec<NamedGroups>,
+}
+
+/// One system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalRow {
+    /// The system's name, e.g. `reference, heatmap`.
+    pub name: String,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+/// Two systems on the same points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NamedPair {
+    /// Name of A.
+    pub a: String,
+    /// Name of B.
+    pub b: String,
+    /// A minus B.
+    pub result: Paired,
+}
+
+/// One system's numbers by the values of a label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NamedGroups {
+    /// The system's name.
+    pub name: String,
+    /// Its numbers.
+    pub grouped: Grouped,
+}
+
+/// How a row of one name changed from one report to another: right minus left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowChange {
+    /// The name.
+    pub name: String,
+    /// Change of PCK at each threshold, in percentage points.
+    pub pck: Vec<Option<f64>>,
+    /// Change of mPCK, in percentage points.
+    pub mpck: Option<f64>,
+    /// Change of the mean error in pixels.
+    pub epe_px: Option<f64>,
+    /// Change of the number of missing predictions.
+    pub missing: i64,
+}
+
+/// The report in short, for a program's JSON output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BriefReport {
+    /// The set's name.
+    pub set: String,
+    /// Points of the largest row.
+    pub n: u64,
+    /// What the numbers measure.
+    pub identities: Vec<MetricId>,
+    /// One entry per system.
+    pub rows: Vec<BriefRow>,
+    /// One entry per comparison.
+    pub paired: Vec<BriefPair>,
+}
+
+/// One system in short; percentages 0 to 100.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BriefRow {
+    /// The system's name.
+    pub name: String,
+    /// Points.
+    pub n: u64,
+    /// PCK@0.1; `None` if the protocol lacks that threshold, as for the next.
+    pub pck01: Option<f64>,
+    /// PCK@0.2.
+    pub pck02: Option<f64>,
+    /// Mean over all thresholds of the protocol.
+    pub mpck: Option<f64>,
+    /// Interval of mPCK, clustered by image.
+    pub ci: Option<Interval>,
+    /// Interval of PCK@0.1.
+    pub pck01_ci: Option<Interval>,
+    /// Interval of PCK@0.2.
+    pub pck02_ci: Option<Interval>,
+    /// Mean error in pixels of the points found.
+    pub epe_px: Option<f64>,
+    /// Their median error in pixels.
+    pub epe_px_median: Option<f64>,
+    /// Missing predictions: misses.
+    pub missing: u64,
+}
+
+/// One comparison in short; differences are A minus B in percentage points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BriefPair {
+    /// Name of A.
+    pub a: String,
+    /// Name of B.
+    pub b: String,
+    /// Points.
+    pub n: u64,
+    /// Difference of PCK@0.1; `None` if the protocol lacks that threshold, as for the next.
+    pub pck01: Option<f64>,
+    /// Its interval.
+    pub pck01_ci: Option<Interval>,
+    /// Difference of PCK@0.2.
+    pub pck02: Option<f64>,
+    /// Its interval.
+    pub pck02_ci: Option<Interval>,
+    /// Difference of mPCK.
+    pub mpck: Option<f64>,
+    /// Its interval.
+    pub ci: Option<Interval>,
+    /// The smallest difference of mPCK that this set could show.
+    pub smallest_detectable: Option<f64>,
+}
+
+impl EvalReport {
+    /// A report without rows.
+    #[must_use]
+    pub fn new(set: impl Into<String>, protocol: Protocol, bootstrap: Bootstrap) -> Self {
+        Self { set: set.into(), protocol, bootstrap, rows: Vec::new(), paired: Vec::new(), groups: Vec::new() }
+    }
+
+    /// Adds a system and returns its row.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::RepeatedRow`] if the name is taken, and those of [`Accumulator::add`].
+    pub fn add(&mut self, name: impl Into<String>, rows: &[PointRow]) -> Result<&EvalRow, MetricsError> {
+        let name = name.into();
+        self.require_new(&name)?;
+        let summary = Accumulator::of(rows, &self.protocol)?.summary(&self.bootstrap);
+        self.rows.push(EvalRow { name, summary });
+        Ok(&self.rows[self.rows.len() - 1])
+    }
+
+    /// Adds a system whose scores were collected elsewhere, e.g. by several threads, and returns its row.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::RepeatedRow`] if the name is taken, [`MetricsError::Unlike`] if they follow another protocol.
+    pub fn add_scores(&mut self, name: impl Into<String>, scores: &Accumulator) -> Result<&EvalRow, MetricsError> {
+        let name = name.into();
+        self.require_new(&name)?;
+        self.protocol.require_same(scores.protocol())?;
+        self.rows.push(EvalRow { name, summary: scores.summary(&self.bootstrap) });
+        Ok(&self.rows[self.rows.len() - 1])
+    }
+
+    /// Adds the comparison of two systems, A minus B, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`paired`].
+    pub fn add_pair(&mut self, a: (&str, &[PointRow]), b: (&str, &[PointRow])) -> Result<&Paired, MetricsError> {
+        let result = paired(a.1, b.1, &self.protocol, &self.bootstrap)?;
+        self.paired.push(NamedPair { a: a.0.to_owned(), b: b.0.to_owned(), result });
+        Ok(&self.paired[self.paired.len() - 1].result)
+    }
+
+    /// Adds one system's numbers by the values of a label, and returns them; values in `expected` get an entry even without points.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`group_by`].
+    pub fn add_groups(&mut self, name: &str, rows: &[PointRow], label: &str, expected: &[&str]) -> Result<&Grouped, MetricsError> {
+        let grouped = group_by(rows, label, expected, &self.protocol, &self.bootstrap)?;
+        self.groups.push(NamedGroups { name: name.to_owned(), grouped });
+        Ok(&self.groups[self.groups.len() - 1].grouped)
+    }
+
+    /// Takes over the rows, comparisons and groups of another report of the same set.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::DifferentSets`], [`MetricsError::Unlike`] if protocol or bootstrap differ, or
+    /// [`MetricsError::RepeatedRow`] if a name is in both; this report stays as it was.
+    pub fn merge(&mut self, other: Self) -> Result<(), MetricsError> {
+        self.require_comparable(&other)?;
+        if self.bootstrap != other.bootstrap {
+            return Err(MetricsError::Unlike { left: MetricId::interval(&self.bootstrap), right: MetricId::interval(&other.bootstrap) });
+        }
+        other.rows.iter().try_for_each(|row| self.require_new(&row.name))?;
+        self.rows.extend(other.rows);
+        self.paired.extend(other.paired);
+        self.groups.extend(other.groups);
+        Ok(())
+    }
+
+    /// What changed in the rows that both reports have by name, `later` minus this. Without the points themselves no
+    /// interval of a change can be had: use [`paired`] on the rows to decide.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::DifferentSets`] or [`MetricsError::Unlike`].
+    pub fn compare(&self, later: &Self) -> Result<Vec<RowChange>, MetricsError> {
+        self.require_comparable(later)?;
+        let change = |left: Option<f64>, right: Option<f64>| left.zip(right).map(|(left, right)| right - left);
+        let mean = |summary: &Summary| summary.epe_px.map(|errors| errors.mean);
+        let changed = |row: &EvalRow| {
+            let (left, right) = (&row.summary, &later.row(&row.name).ok()?.summary);
+            Some(RowChange {
+                name: row.name.clone(),
+                pck: left.pck.iter().zip(&right.pck).map(|(left, right)| change(left.rate.percent, right.rate.percent)).collect(),
+                mpck: change(left.mpck, right.mpck),
+                epe_px: change(mean(left), mean(right)),
+                missing: right.missing() as i64 - left.missing() as i64,
+            })
+        };
+        Ok(self.rows.iter().filter_map(changed).collect())
+    }
+
+    /// Stops on a leak: texts of other points (`shuffled`) must not score above the interval of a system that reads no text
+    /// (`image_only`). They may score above the centre of the image: a wrong text still lands on some object.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::Leak`], or [`MetricsError::NoSuchRow`].
+    pub fn check_leak(&self, shuffled: &str, image_only: &str) -> Result<(), MetricsError> {
+        let mpck = self.row(shuffled)?.summary.mpck;
+        match (mpck, self.row(image_only)?.summary.mpck_ci) {
+            (Some(mpck), Some(interval)) if mpck > interval.hi => {
+                Err(MetricsError::Leak { shuffled: shuffled.to_owned(), image_only: image_only.to_owned(), mpck, interval })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of the set.
+    #[must_use]
+    pub fn set(&self) -> &str {
+        &self.set
+    }
+
+    /// What decides a hit.
+    #[must_use]
+    pub fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// How intervals were drawn.
+    #[must_use]
+    pub fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+
+    /// All systems, in the order in which they were added.
+    #[must_use]
+    pub fn rows(&self) -> &[EvalRow] {
+        &self.rows
+    }
+
+    /// A system by its name.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::NoSuchRow`].
+    pub fn row(&self, name: &str) -> Result<&EvalRow, MetricsError> {
+        self.rows.iter().find(|row| row.name == name).ok_or_else(|| MetricsError::NoSuchRow { name: name.to_owned() })
+    }
+
+    /// All comparisons.
+    #[must_use]
+    pub fn pairs(&self) -> &[NamedPair] {
+        &self.paired
+    }
+
+    /// All groupings.
+    #[must_use]
+    pub fn groups(&self) -> &[NamedGroups] {
+        &self.groups
+    }
+
+    /// The report in short.
+    #[must_use]
+    pub fn brief(&self) -> BriefReport {
+        BriefReport {
+            set: self.set.clone(),
+            n: self.rows.iter().map(|row| row.summary.n).max().unwrap_or(0),
+            identities: self.protocol.identities(),
+            rows: self.rows.iter().map(EvalRow::brief).collect(),
+            paired: self.paired.iter().map(NamedPair::brief).collect(),
+        }
+    }
+
+    /// The whole report as JSON, numbers in full precision.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("keys are text and nothing in a report fails to be written")
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::Report`] if it is no such JSON, or calls its numbers by identities that its protocol does not have.
+    pub fn from_json(text: &str) -> Result<Self, MetricsError> {
+        serde_json::from_str(text).map_err(|error| MetricsError::Report { problem: error.to_string() })
+    }
+
+    /// Aligned tables for a terminal.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let tables = self.tables().into_iter().map(|(title, table)| format!("\n{title}\n{}", table.to_text()));
+        let identities = self.identity_lines().into_iter().map(|line| format!("{line}\n"));
+        std::iter::once(format!("{}\n", one_line(&self.set))).chain(identities).chain(tables).collect()
+    }
+
+    /// The same as Markdown.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let tables = self.tables().into_iter().map(|(title, table)| format!("\n**{title}**\n\n{}", table.to_markdown()));
+        let identities = self.identity_lines().into_iter().map(|line| format!("- `{line}`\n"));
+        std::iter::once(format!("### {}\n\n", one_line(&self.set))).chain(identities).chain(tables).collect()
+    }
+
+    fn identity_lines(&self) -> Vec<String> {
+        let macros = self.groups.iter().flat_map(|groups| &groups.grouped.macro_average.identities);
+        let mut lines: Vec<String> = Vec::new();
+        for line in self.protocol.identities().iter().chain(macros).map(MetricId::to_string).chain([self.bootstrap.to_string()]) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    fn tables(&self) -> Vec<(String, Table)> {
+        let level = 100.0 * self.bootstrap.level();
+        let mut tables = Vec::new();
+        if !self.rows.is_empty() {
+            let mut table = self.summary_table("row");
+            self.rows.iter().for_each(|row| table.push(summary_cells(&row.name, &row.summary)));
+            tables.push((
+                format!("PCK, mPCK, AUC, NME in percent with {level} % intervals clustered by image; EPE in pixels of the points found"),
+                table,
+            ));
+        }
+        for NamedPair { a, b, result } in &self.paired {
+            let title = format!("{} minus {}: {} points of {} images", one_line(a), one_line(b), result.n, result.n_images);
+            tables.push((title, pair_table(result, level)));
+        }
+        for NamedGroups { name, grouped } in &self.groups {
+            let mut table = self.summary_table(&grouped.label);
+            grouped.groups.iter().for_each(|group| table.push(summary_cells(&group.value, &group.summary)));
+            table.push(summary_cells("(micro average)", &grouped.micro));
+            table.push(macro_cells(grouped));
+            tables.push((format!("{} by {}: {} rows without this label", one_line(name), grouped.label, grouped.unlabelled), table));
+        }
+        tables
+    }
+
+    fn summary_table(&self, first: &str) -> Table {
+        let mut header: Vec<String> = [first, "n", "images", "missing"].map(str::to_owned).to_vec();
+        header.extend(self.protocol.thresholds().iter().map(|threshold| format!("PCK@{threshold}")));
+        header.extend(["mPCK", "AUC", "NME", "EPE mean", "median", "p90", "in mask"].map(str::to_owned));
+        Table::new(header)
+    }
+
+    fn require_new(&self, name: &str) -> Result<(), MetricsError> {
+        match self.row(name) {
+            Ok(_) => Err(MetricsError::RepeatedRow { name: name.to_owned() }),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn require_comparable(&self, other: &Self) -> Result<(), MetricsError> {
+        if self.set != other.set {
+            return Err(MetricsError::DifferentSets { left: self.set.clone(), right: other.set.clone() });
+        }
+        self.protocol.require_same(&other.protocol)
+    }
+}
+
+impl EvalRow {
+    /// The row in short.
+    #[must_use]
+    pub fn brief(&self) -> BriefRow {
+        let EvalRow { name, summary } = self;
+        let [pck01, pck02] = [0.1, 0.2].map(|threshold| summary.pck_at(threshold));
+        BriefRow {
+            name: name.clone(),
+            n: summary.n,
+            pck01: pck01.and_then(|rate| rate.percent),
+            pck02: pck02.and_then(|rate| rate.percent),
+            mpck: summary.mpck,
+            ci: summary.mpck_ci,
+            pck01_ci: pck01.and_then(|rate| rate.ci),
+            pck02_ci: pck02.and_then(|rate| rate.ci),
+            epe_px: summary.epe_px.map(|errors| errors.mean),
+            epe_px_median: summary.epe_px.map(|errors| errors.median),
+            missing: summary.missing(),
+        }
+    }
+}
+
+impl NamedPair {
+    /// The comparison in short.
+    #[must_use]
+    pub fn brief(&self) -> BriefPair {
+        let NamedPair { a, b, result } = self;
+        let [pck01, pck02] = [0.1, 0.2].map(|threshold| result.pck.iter().find(|at| at.threshold == threshold).map(|at| &at.mean));
+        BriefPair {
+            a: a.clone(),
+            b: b.clone(),
+            n: result.n,
+            pck01: pck01.and_then(|mean| mean.difference),
+            pck01_ci: pck01.and_then(|mean| mean.ci),
+            pck02: pck02.and_then(|mean| mean.difference),
+            pck02_ci: pck02.and_then(|mean| mean.ci),
+            mpck: result.mpck.difference,
+            ci: result.mpck.ci,
+            smallest_detectable: result.mpck.smallest_detectable,
+        }
+    }
+}
+
+fn summary_cells(name: &str, summary: &Summary) -> Vec<String> {
+    let mut cells = vec![name.to_owned(), summary.n.to_string(), summary.n_images.to_string(), summary.missing().to_string()];
+    let rate = |rate: &Rate| with_interval(rate.percent, rate.ci);
+    cells.extend(summary.pck.iter().map(|pck| rate(&pck.rate)));
+    let epe = |number: fn(&Distances) -> f64| decimals(summary.epe_px.as_ref().map(number), 1);
+    cells.extend([
+        with_interval(summary.mpck, summary.mpck_ci),
+        decimals(summary.auc, 2),
+        decimals(summary.nme.map(|errors| 100.0 * errors.mean), 2),
+        epe(|errors| errors.mean),
+        epe(|errors| errors.median),
+        epe(|errors| errors.p90),
+        rate(&summary.in_mask),
+    ]);
+    cells
+}
+
+/// Counts and quantiles have no macro average.
+fn macro_cells(grouped: &Grouped) -> Vec<String> {
+    let average = &grouped.macro_average;
+    let mut cells = vec![format!("(macro average over {})", average.n_groups), "-".into(), "-".into(), "-".into()];
+    cells.extend(average.pck.iter().map(|pck| decimals(pck.percent, 2)));
+    let nme = average.nme.map(|nme| 100.0 * nme);
+    cells.extend([
+        decimals(average.mpck, 2),
+        decimals(average.auc, 2),
+        decimals(nme, 2),
+        decimals(average.epe_px, 1),
+        "-".into(),
+        "-".into(),
+    ]);
+    cells.push(decimals(average.in_mask, 2));
+    cells
+}
+
+fn pair_table(result: &Paired, level: f64) -> Table {
+    let interval = format!("{level} % interval");
+    let header = ["metric", "A", "B", "A - B", &interval, "smallest detectable", "only A", "only B", "McNemar p"];
+    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    let cells = |metric: String, mean: &PairedMean| {
+        let difference = mean.difference.map_or_else(|| "-".into(), |difference| format!("{difference:+.2}"));
+        let ci = mean.ci.map_or_else(|| "-".into(), |ci| ci.to_string());
+        vec![metric, decimals(mean.a, 2), decimals(mean.b, 2), difference, ci, decimals(mean.smallest_detectable, 2)]
+    };
+    for at in &result.pck {
+        let p = if at.mcnemar_p < 1e-4 { format!("{:.1e}", at.mcnemar_p) } else { format!("{:.4}", at.mcnemar_p) };
+        let mut row = cells(format!("PCK@{}", at.threshold), &at.mean);
+        row.extend([at.only_a.to_string(), at.only_b.to_string(), p]);
+        table.push(row);
+    }
+    let mut row = cells("mPCK".into(), &result.mpck);
+    row.extend(["-", "-", "-"].map(str::to_owned));
+    table.push(row);
+    table
+}
+
+fn with_interval(percent: Option<f64>, ci: Option<Interval>) -> String {
+    match ci {
+        Some(ci) => format!("{} {ci}", decimals(percent, 2)),
+        None => decimals(percent, 2),
+    }
+}
+
+/// What cannot be computed is a dash.
+fn decimals(number: Option<f64>, places: usize) -> String {
+    number.map_or_else(|| "-".into(), |number| format!("{number:.places$}"))
+}
+
+/// How a report is written in JSON: with the identities, which follow from the protocol, for whoever reads it.
+#[derive(Serialize, Deserialize)]
+struct RawReport {
+    set: String,
+    identities: Vec<MetricId>,
+    protocol: Protocol,
+    bootstrap: Bootstrap,
+    rows: Vec<EvalRow>,
+    paired: Vec<NamedPair>,
+    groups: Vec<NamedGroups>,
+}
+
+impl TryFrom<RawReport> for EvalReport {
+    type Error = MetricsError;
+
+    fn try_from(raw: RawReport) -> Result<Self, MetricsError> {
+        let expected = raw.protocol.identities();
+        if raw.identities != expected {
+            let text = |ids: &[MetricId]| ids.iter().map(MetricId::as_str).collect::<Vec<_>>().join(" ");
+            return Err(MetricsError::Identity { found: text(&raw.identities), expected: text(&expected) });
+        }
+        let RawReport { set, protocol, bootstrap, rows, paired, groups, .. } = raw;
+        let mut report = Self { set, protocol, bootstrap, rows: Vec::new(), paired, groups };
+        for row in rows {
+            report.require_new(&row.name)?;
+            report.rows.push(row);
+        }
+        Ok(report)
+    }
+}
+
+impl From<EvalReport> for RawReport {
+    fn from(report: EvalReport) -> Self {
+        let EvalReport { set, protocol, bootstrap, rows, paired, groups } = report;
+        Self { set, identities: protocol.identities(), protocol, bootstrap, rows, paired, groups }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+    use tp_core::{ImageHw, Seed, UnitXy};
+
+    use super::*;
+    use crate::{Normaliser, Prediction};
+
+    /// 60 points of 15 images whose predictions are at most `spread` away along each side; every tenth is missing.
+    fn rows(spread: f64) -> Vec<PointRow> {
+        let mut rng = Seed(2).rng();
+        (0..60)
+            .map(|i| {
+                let truth = [rng.random_range(0.3..0.7), rng.random_range(0.3..0.7)];
+                let found = UnitXy::nearest(truth[0] + rng.random_range(-spread..spread), truth[1] + rng.random_range(-spread..spread));
+                let predicted = if i % 10 == 9 { Prediction::NotFound } else { Prediction::Found(found) };
+                let size = ImageHw::new(480, 640).unwrap();
+                PointRow::new(format!("{i}"), format!("{}", i / 4), size, UnitXy::new(truth[0], truth[1]).unwrap(), predicted)
+                    .with_label("part", ["head", "wheel|rim"][i % 2])
+            })
+            .collect()
+    }
+
+    fn empty() -> EvalReport {
+        EvalReport::new("scenes", Protocol::paper(), Bootstrap::new(Seed(1)).with_resamples(300).unwrap())
+    }
+
+    fn full() -> EvalReport {
+        let mut report = empty();
+        let (near, far) = (rows(0.12), rows(0.4));
+        report.add("reference, heatmap", &near).unwrap();
+        report.add("text only", &far).unwrap();
+        report.add_pair(("reference, heatmap", &near), ("text only", &far)).unwrap();
+        report.add_groups("reference, heatmap", &near, "part", &["leg"]).unwrap();
+        report
+    }
+
+    #[test]
+    fn text_and_markdown_hold_rows_pairs_groups_and_identities() {
+        let report = full();
+        let (text, markdown) = (report.to_text(), report.to_markdown());
+        for needed in
+            ["reference, heatmap", "(macro average over 2)", "McNemar p", "mpck[norm=unit,thr=0.1+0.2,", "agg=macro:part", "bootstrap=300"]
+        {
+            assert!(text.contains(needed) && markdown.contains(needed), "{needed}\n{text}\n{markdown}");
+        }
+        assert!(markdown.contains("wheel\\|rim") && text.contains("wheel|rim"));
+        assert!(!text.contains("NaN"));
+    }
+
+    #[test]
+    fn json_comes_back_and_writes_itself_again() {
+        let report = full();
+        let text = report.to_json();
+        let again = EvalReport::from_json(&text).unwrap();
+        assert_eq!(again.brief().rows[0].n, 60);
+        assert_eq!(again.require_comparable(&report), Ok(()));
+        assert_eq!(again.rows.len(), 2);
+        assert!(EvalReport::from_json(&text.replace("thr=0.1,cmp=lt", "thr=0.1,cmp=le")).is_err());
+        assert!(EvalReport::from_json(&text.replace("text only", "reference, heatmap")).is_err());
+    }
+
+    #[test]
+    fn the_brief_has_the_keys_that_programs_read() {
+        let brief = serde_json::to_value(full().brief()).unwrap();
+        let row = &brief["rows"][0];
+        assert_eq!((row["name"].as_str(), row["n"].as_u64(), row["missing"].as_u64()), (Some("reference, heatmap"), Some(60), Some(6)));
+        let mean = f64::midpoint(row["pck01"].as_f64().unwrap(), row["pck02"].as_f64().unwrap());
+        assert!((row["mpck"].as_f64().unwrap() - mean).abs() < 1e-12);
+        assert!(row["ci"][0].as_f64().unwrap() < row["ci"][1].as_f64().unwrap() && row["epe_px"].is_f64());
+        assert!(brief["paired"][0]["mpck"].as_f64().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn unlike_reports_are_neither_merged_nor_compared() {
+        let mut report = full();
+        let other = |protocol| EvalReport::new("scenes", protocol, *report.bootstrap());
+        let pixels = other(Protocol::new(Normaliser::MaxSide, &[0.1, 0.2]).unwrap());
+        assert!(matches!(report.compare(&pixels), Err(MetricsError::Unlike { .. })));
+        let otherwise_drawn = EvalReport::new("scenes", Protocol::paper(), Bootstrap::new(Seed(9)));
+        let elsewhere = EvalReport::new("photographs", Protocol::paper(), *report.bootstrap());
+        let mut third = empty();
+        third.add("third", &rows(0.2)).unwrap();
+
+        assert!(matches!(report.merge(pixels), Err(MetricsError::Unlike { .. })));
+        assert!(matches!(report.merge(otherwise_drawn), Err(MetricsError::Unlike { .. })));
+        assert!(matches!(report.merge(elsewhere), Err(MetricsError::DifferentSets { .. })));
+        assert!(matches!(report.merge(full()), Err(MetricsError::RepeatedRow { .. })));
+        assert_eq!(report, full());
+        report.merge(third).unwrap();
+        assert_eq!(report.rows().len(), 3);
+    }
+
+    #[test]
+    fn a_change_is_later_minus_earlier() {
+        let (mut before, mut after) = (empty(), empty());
+        before.add("ours", &rows(0.4)).unwrap();
+        after.add("ours", &rows(0.12)).unwrap();
+        after.add("new", &rows(0.12)).unwrap();
+        let changes = before.compare(&after).unwrap();
+        assert_eq!((changes.len(), changes[0].missing), (1, 0));
+        assert!(changes[0].mpck.unwrap() > 0.0 && changes[0].epe_px.unwrap() < 0.0);
+    }
+
+    #[test]
+    fn texts_that_should_not_help_raise_the_alarm() {
+        let report = full();
+        assert!(matches!(report.check_leak("reference, heatmap", "text only"), Err(MetricsError::Leak { .. })));
+        assert_eq!(report.check_leak("text only", "reference, heatmap"), Ok(()));
+        assert!(matches!(report.check_leak("text only", "nobody"), Err(MetricsError::NoSuchRow { .. })));
+    }
+}

@@ -1,0 +1,77 @@
+//! The loss as a picture.
+
+use std::{io::Write, path::Path};
+
+use plotters::{
+    prelude::*,
+    style::{FontStyle, register_font},
+};
+use tp_core::write_atomically;
+
+use crate::{FONT, StepRecord, TrainError};
+
+const SIZE: (u32, u32) = (900, 520);
+
+/// Draws the loss of every step, thin, and its moving average, thick, and writes a PNG.
+///
+/// # Errors
+///
+/// [`TrainError::Plot`] if the picture cannot be drawn, [`TrainError::Write`] if it cannot be written.
+pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(), TrainError> {
+    let failed = |reason: String| TrainError::Plot { path: path.to_owned(), reason };
+    let points: Vec<(f64, f64)> =
+        records.iter().filter(|record| record.loss.is_finite()).map(|record| (record.step as f64, record.loss)).collect();
+    if points.is_empty() {
+        return Ok(());
+    }
+    let pixels = drawn(title, &points).map_err(|error| failed(error.to_string()))?;
+    let png = encoded(&pixels).map_err(|error| failed(error.to_string()))?;
+    write_atomically(path, |out| out.write_all(&png)).map_err(|source| TrainError::Write { path: path.to_owned(), source })
+}
+
+fn drawn(title: &str, points: &[(f64, f64)]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "the font that ships with the program is unsound")?;
+    let last = points[points.len() - 1].0;
+    // The first few steps are far above the rest: let the picture show the rest.
+    let mut sorted: Vec<f64> = points.iter().map(|&(_, loss)| loss).collect();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = (sorted[0], sorted[(sorted.len() - 1) * 98 / 100]);
+    let margin = (high - low).max(1e-6) * 0.05;
+
+    let mut pixels = vec![0_u8; (SIZE.0 * SIZE.1 * 3) as usize];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area)
+            .caption(title, ("sans-serif", 22))
+            .margin(14)
+            .x_label_area_size(36)
+            .y_label_area_size(60)
+            .build_cartesian_2d(points[0].0..last.max(points[0].0 + 1.0), low - margin..high + margin)?;
+        chart.configure_mesh().x_desc("step").y_desc("loss").light_line_style(WHITE).draw()?;
+        chart.draw_series(LineSeries::new(points.iter().copied(), RGBColor(190, 205, 225)))?;
+        let smooth = smoothed(points, (points.len() / 40).max(1));
+        chart.draw_series(LineSeries::new(smooth, RGBColor(30, 80, 160).stroke_width(2)))?;
+        area.present()?;
+    }
+    Ok(pixels)
+}
+
+/// The mean over a window that ends at each point.
+fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
+    (0..points.len())
+        .map(|end| {
+            let window = &points[(end + 1).saturating_sub(window)..=end];
+            (points[end].0, window.iter().map(|&(_, loss)| loss).sum::<f64>() / window.len() as f64)
+        })
+        .collect()
+}
+
+fn encoded(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIZE.0, SIZE.1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(pixels)?;
+    Ok(bytes)
+}

@@ -1,0 +1,116 @@
+//! Multi-head attention with the packed projection of PyTorch, so that published weights fit as they are.
+
+use burn::{
+    module::{Module, Param},
+    nn::{Initializer, Linear, LinearConfig},
+    tensor::{Device, Tensor, module::linear},
+};
+
+/// Projections to queries, keys and values in one matrix, and back.
+#[derive(Module, Debug)]
+pub(crate) struct Attention {
+    in_proj_weight: Param<Tensor<2>>, // [3 · feat, feat]: queries, keys, values
+    in_proj_bias: Param<Tensor<1>>,   // [3 · feat]
+    out_proj: Linear,
+    heads: usize,
+}
+
+/// Projected keys and values.
+#[derive(Clone, Debug)]
+pub(crate) struct KeysValues {
+    keys: Tensor<4>,   // [batch, head, d_head, key]
+    values: Tensor<4>, // [batch, head, key, d_head]
+}
+
+impl Attention {
+    pub(crate) fn init(feat: usize, heads: usize, device: &Device) -> Self {
+        let xavier = Initializer::XavierNormal { gain: 1.0 };
+        let mut out_proj = LinearConfig::new(feat, feat).with_initializer(xavier.clone()).init(device);
+        out_proj.bias = Some(Initializer::Zeros.init([feat], device));
+        Self {
+            in_proj_weight: xavier.init_with([3 * feat, feat], Some(feat), Some(3 * feat), device),
+            in_proj_bias: Initializer::Zeros.init([3 * feat], device),
+            out_proj,
+            heads,
+        }
+    }
+
+    /// Keys and values of one attended sequence, `[batch, key, feat]`; they do not depend on who asks.
+    pub(crate) fn keys_values(&self, key: Tensor<3>, value: Tensor<3>) -> KeysValues {
+        let keys = self.split(self.projected(key, 1)).swap_dims(2, 3);
+        KeysValues { keys, values: self.split(self.projected(value, 2)) }
+    }
+
+    /// What queries `[batch, query, feat]` read, `[batch, query, feat]`.
+    ///
+    /// `bias`, `[batch, query, key]`, is added to the logits of every head.
+    pub(crate) fn forward(&self, query: Tensor<3>, attended: &KeysValues, bias: Option<Tensor<3>>) -> Tensor<3> {
+        let [batch, queries, feat] = query.dims();
+        let d_head = feat / self.heads;
+        let query = self.split(self.projected(query, 0).mul_scalar((d_head as f64).powf(-0.5)));
+        let mut logits = query.matmul(attended.keys.clone()); // [batch, head, query, key]
+        if let Some(bias) = bias {
+            logits = logits + bias.unsqueeze_dim::<4>(1);
+        }
+        let read = tp_kernels::softmax(logits).matmul(attended.values.clone());
+        self.out_proj.forward(read.swap_dims(1, 2).reshape([batch, queries, feat]))
+    }
+
+    /// What each of `[batch, query, feat]` reads of itself alone: the softmax over one key is 1.
+    pub(crate) fn forward_alone(&self, x: Tensor<3>) -> Tensor<3> {
+        self.out_proj.forward(self.projected(x, 2))
+    }
+
+    /// One third of the packed projection.
+    fn projected(&self, x: Tensor<3>, third: usize) -> Tensor<3> {
+        let feat = self.in_proj_weight.dims()[1];
+        let weight = self.in_proj_weight.val().narrow(0, third * feat, feat).transpose();
+        linear(x, weight, Some(self.in_proj_bias.val().narrow(0, third * feat, feat)))
+    }
+
+    /// `[batch, token, feat]` → `[batch, head, token, d_head]`.
+    fn split(&self, x: Tensor<3>) -> Tensor<4> {
+        let [batch, tokens, feat] = x.dims();
+        x.reshape([batch, tokens, self.heads, feat / self.heads]).swap_dims(1, 2)
+    }
+}
+
+#[cfg(test)]
+impl KeysValues {
+    pub(crate) fn n_keys(&self) -> usize {
+        self.values.dims()[2]
+    }
+
+    pub(crate) fn to_data(&self) -> (burn::tensor::TensorData, burn::tensor::TensorData) {
+        (self.keys.to_data(), self.values.to_data())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn attention_to_oneself_alone_is_attention_over_one_key() {
+        let device = Device::flex();
+        let attention = Attention::init(8, 2, &device);
+        let x = Tensor::<3>::random([3, 1, 8], Distribution::Default, &device);
+        let expected = attention.forward(x.clone() + 1.0, &attention.keys_values(x.clone() + 1.0, x.clone()), None);
+        attention.forward_alone(x).into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn closed_key_has_no_influence() {
+        let device = Device::flex();
+        let attention = Attention::init(8, 2, &device);
+        let query = Tensor::<3>::random([1, 1, 8], Distribution::Default, &device);
+        let keys = Tensor::<3>::random([1, 3, 8], Distribution::Default, &device);
+        let bias = Tensor::<3>::from_data([[[0.0, 0.0, -1e9]]], &device);
+        let masked = attention.forward(query.clone(), &attention.keys_values(keys.clone(), keys.clone()), Some(bias));
+        let two = keys.narrow(1, 0, 2);
+        let without = attention.forward(query, &attention.keys_values(two.clone(), two), None);
+        masked.into_data().assert_approx_eq::<f32>(&without.into_data(), Tolerance::absolute(1e-6));
+    }
+}

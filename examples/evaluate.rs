@@ -1,0 +1,163 @@
+//! Judges a model: the closed loop, its ceiling, and the controls that tell seeing from reading.
+//!
+//! ```sh
+//! cargo run --example evaluate -- --set scenes --points 400 --out runs/evaluation
+//! ```
+
+use std::{
+    error::Error,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use talking_points::{
+    ModelDir, RunInfo,
+    cli::{self, CommonArgs},
+    core::{DescribeOptions, Seed, Style, write_atomically},
+    evaluation::{EvalSet, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows, point_rows, word_accuracy},
+    metrics::{Bootstrap, BriefReport, EvalReport, Protocol, rows_to_jsonl},
+    recipe::{Scenes, Vocabulary},
+};
+
+#[derive(Parser)]
+#[command(about = "Judges a model: the closed loop, its ceiling, and the controls that tell seeing from reading")]
+struct Args {
+    /// A model folder.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
+    model: PathBuf,
+    /// `scenes`, or a JSONL file of triplets whose images lie beside it.
+    #[arg(long, default_value = "scenes")]
+    set: String,
+    /// How many points of scenes, four to an image.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
+    points: u64,
+    /// The rows of the table; all if none is named.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<Row>,
+    /// Where the report, the points and the descriptions go.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// The names of [`RowName`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum Row {
+    Reference,
+    ReferenceRegress,
+    Ours,
+    OursWithoutMask,
+    WordsOnly,
+    ImageOnly,
+    WrongImage,
+    Shuffled,
+    Centre,
+}
+
+#[derive(Serialize)]
+struct Judged {
+    #[serde(flatten)]
+    report: BriefReport,
+    words: Option<WordAccuracy>,
+    run: RunInfo,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| evaluate(&args))
+}
+
+fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
+    let seed = Seed(args.common.seed);
+    let device = args.common.device.open()?;
+    let models = ModelDir::open(&args.model)?.load(&device)?;
+    let set = match args.set.as_str() {
+        "scenes" => EvalSet::drawn("scenes", &Scenes::default(), args.points / 4, 4, Style::CoarseToFine, seed.split("test scenes")),
+        file => EvalSet::from_triplets(Path::new(file), Path::new(file).parent().unwrap_or(Path::new(".")))?,
+    };
+    std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
+    let wanted: Vec<RowName> = if args.rows.is_empty() { RowName::ALL.to_vec() } else { args.rows.iter().map(|&row| row.into()).collect() };
+
+    // The control that reads is fitted to scenes that the test does not hold.
+    let words_only = wanted.contains(&RowName::WordsOnly).then(|| {
+        let training = EvalSet::drawn("training", &Scenes::default(), 3000, 8, Style::CoarseToFine, seed.split("training scenes"));
+        let examples: Vec<_> = training.points().map(|(_, point)| (point.record.clone(), point.point)).collect();
+        WordsOnly::fit(&examples, &device, seed)
+    });
+    let how = DescribeOptions { max_new_tokens: 96, seed: args.common.seed, ..Default::default() };
+    let n_images = set.images.len();
+    let rows = evaluate_rows(&models, &set, &wanted, words_only.as_ref(), &how, |done| {
+        if done % 25 == 0 || done == n_images {
+            tracing::info!("{done} of {n_images} images");
+        }
+    })?;
+
+    let report = reported(&set, &rows, seed)?;
+    let vocabulary = Vocabulary::of_scenes_and(&[]);
+    let said = rows.descriptions.iter().zip(set.points()).map(|(text, (_, point))| (text.as_str(), &point.record));
+    let words = (!rows.descriptions.is_empty()).then(|| word_accuracy(said, &vocabulary));
+    save(&args.out, &set, &rows, &report)?;
+
+    let judged = Judged { report: report.brief(), words, run: models.run.clone() };
+    cli::print_result(args.common.json, &judged, || {
+        let words = judged.words.map_or_else(String::new, |words| format!("\nwords, % right: {words}\n"));
+        format!("{}{words}\nreport: {}", report.to_text(), args.out.join("report.md").display())
+    })
+}
+
+/// Every row against every other that it is worth comparing with.
+fn reported(set: &EvalSet, rows: &Rows, seed: Seed) -> Result<EvalReport, Box<dyn Error>> {
+    let mut report = EvalReport::new(set.name.clone(), Protocol::paper(), Bootstrap::new(seed));
+    let points: Vec<_> = rows.answers.iter().map(|(&row, answers)| (row, point_rows(set, answers))).collect();
+    for (row, points) in &points {
+        report.add(row.to_string(), points)?;
+    }
+    let of = |name: RowName| points.iter().find(|(row, _)| *row == name).map(|(_, points)| points.as_slice());
+    let pairs = [
+        (RowName::Reference, RowName::WordsOnly),
+        (RowName::Ours, RowName::Reference),
+        (RowName::OursWithoutMask, RowName::Ours),
+        (RowName::Shuffled, RowName::ImageOnly),
+    ];
+    for (a, b) in pairs {
+        if let (Some(points_a), Some(points_b)) = (of(a), of(b)) {
+            report.add_pair((&a.to_string(), points_a), (&b.to_string(), points_b))?;
+        }
+    }
+    Ok(report)
+}
+
+/// Everything from which the report can be computed again.
+fn save(out: &Path, set: &EvalSet, rows: &Rows, report: &EvalReport) -> Result<(), Box<dyn Error>> {
+    let write = |name: String, text: String| write_atomically(&out.join(name), |file| file.write_all(text.as_bytes()));
+    write("report.md".into(), report.to_markdown())?;
+    write("report.json".into(), serde_json::to_string_pretty(report)?)?;
+    for (row, answers) in &rows.answers {
+        write(format!("points-{row}.jsonl"), rows_to_jsonl(&point_rows(set, answers), &Protocol::paper())?)?;
+    }
+    if !rows.descriptions.is_empty() {
+        let pairs = set.points().zip(&rows.descriptions).map(|((_, point), ours)| format!("{}\t{ours}\n", point.description));
+        write("descriptions.tsv".into(), pairs.collect())?;
+    }
+    Ok(())
+}
+
+impl From<Row> for RowName {
+    fn from(row: Row) -> Self {
+        match row {
+            Row::Reference => Self::Reference,
+            Row::ReferenceRegress => Self::ReferenceRegress,
+            Row::Ours => Self::Ours,
+            Row::OursWithoutMask => Self::OursWithoutMask,
+            Row::WordsOnly => Self::WordsOnly,
+            Row::ImageOnly => Self::ImageOnly,
+            Row::WrongImage => Self::WrongImage,
+            Row::Shuffled => Self::Shuffled,
+            Row::Centre => Self::Centre,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Trains the tiny model: the eyes, the base, the Descriptor, the Localizer.
+//!
+//! ```sh
+//! cargo run --example train_tiny -- --quick --out runs/quick
+//! cargo run --example train_tiny -- --photographs data/livestock --out runs/tiny
+//! ```
+//!
+//! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
+
+use burn::module::Module;
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use talking_points::{
+    Models, Network, NetworkConfig, RunInfo,
+    cli::{self, CommonArgs},
+    core::{DescribeOptions, ImageHw, Seed, Style},
+    data::{CocoParts, SceneOptions, Split, Strictness},
+    evaluation::{EvalSet, EvaluationError, RowName, evaluate_rows, mpck},
+    language::Tokenizer,
+    recipe::{
+        Batcher, LessonOptions, Mixture, Photographs, PupilConfig, Scenes, Stage, StageTask, Vocabulary, frozen_for, plan, train_tokenizer,
+    },
+    save_model_dir,
+    train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
+};
+
+#[derive(Parser)]
+#[command(about = "Trains the tiny model: the eyes, the base, the Descriptor, the Localizer")]
+struct Args {
+    /// A lesson in twenty minutes, on scenes alone.
+    #[arg(long)]
+    quick: bool,
+    /// Train one stage alone; later stages start from the newest checkpoint of the one before.
+    #[arg(long, value_enum, default_value_t = StageArg::All)]
+    stage: StageArg,
+    /// Go on from the newest checkpoints in the folder.
+    #[arg(long)]
+    resume: bool,
+    /// Start from these weights (a `model.bpk` of an earlier run) instead of random ones.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// A folder with `annotations.json` and its photographs, shown beside the scenes; may be given many times.
+    #[arg(long, value_name = "DIR")]
+    photographs: Vec<PathBuf>,
+    /// Where logs, checkpoints and the model go.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StageArg {
+    /// Eyes and base.
+    #[value(name = "0")]
+    Base,
+    /// The Descriptor.
+    #[value(name = "1")]
+    Descriptor,
+    /// The Localizer.
+    #[value(name = "2")]
+    Localizer,
+    All,
+}
+
+#[derive(Serialize)]
+struct Report {
+    stages: Vec<StageReport>,
+    mpck: f64,
+    mpck_shuffled: f64,
+}
+
+#[derive(Serialize)]
+struct StageReport {
+    name: &'static str,
+    steps: u64,
+    loss: f64,
+    seconds: f64,
+}
+
+const VOCAB_SIZE: usize = 1024;
+const PHOTOGRAPH_SHARE: f64 = 0.2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| train_tiny(&args))
+}
+
+fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
+    let seed = Seed(args.common.seed);
+    let plain = args.common.device.open()?;
+    plain.seed(seed.split("weights").0);
+    let stop = stop_on_ctrl_c()?;
+    let vocabulary = Vocabulary::of_scenes_and(&photographs(&args.photographs)?);
+    std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
+    let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), seed)?);
+    let config = NetworkConfig::tiny(tokenizer.vocab_size());
+    let device = plain.clone().autodiff();
+    let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
+    if let Some(file) = &args.from {
+        pupil = pupil.try_load_file(file).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
+    }
+
+    let judge_set = EvalSet::drawn("scenes", &Scenes::default(), 75, 4, Style::CoarseToFine, seed.split("judge"));
+    let judge = |network: Network| judged(network, &config, &tokenizer, &judge_set).unwrap_or_default();
+    let mut stages = Vec::new();
+    for stretch in if args.quick { plan::quick() } else { plan::full() } {
+        if !wanted(args.stage, stretch.stage) {
+            continue;
+        }
+        let side = ImageHw::new(stretch.size, stretch.size)?;
+        let sets = if stretch.photographs { photographs(&args.photographs)? } else { Vec::new() };
+        let task = StageTask {
+            stage: stretch.stage,
+            batcher: Batcher {
+                source: Mixture {
+                    scenes: Scenes { options: SceneOptions { size: side, ..Default::default() }, ..Default::default() },
+                    photographs: Photographs::new(sets, Split::Train, stretch.size),
+                    photograph_share: PHOTOGRAPH_SHARE,
+                },
+                options: LessonOptions { n_points: stretch.n_points, ..Default::default() },
+                n_images: stretch.n_images,
+                swapped_share: 0.125,
+                tokenizer: tokenizer.clone(),
+                vocabulary: vocabulary.clone(),
+            },
+            config: config.clone(),
+            device: device.clone(),
+            judge,
+        };
+        let schedule = Schedule { peak: stretch.learning_rate, warmup: (stretch.steps / 10).min(60), steps: stretch.steps, floor: 0.03 };
+        let run = TrainConfig { evaluate_every: 250, ..TrainConfig::new(stretch.name, schedule, seed.split(stretch.name)) };
+        let began = Instant::now();
+        let trained = train(frozen_for(stretch.stage, pupil), &task, &run, &args.out.join(stretch.name), args.resume, &stop)?;
+        let loss = trained.records.last().map_or(f64::NAN, |record| record.loss);
+        stages.push(StageReport { name: stretch.name, steps: trained.progress.step, loss, seconds: began.elapsed().as_secs_f64() });
+        // A checkpoint keeps what was frozen; the next stretch may teach it again.
+        pupil = trained.model.unfreeze();
+        save_model_dir(&args.out.join("model"), &pupil.network.clone().valid(), &config, &tokenizer)?;
+        if trained.outcome == Outcome::Stopped {
+            return Err(format!("stopped in {}: call again with --resume to go on", stretch.name).into());
+        }
+    }
+
+    let evaluation = judge(pupil.network.valid());
+    let reading = |name: &str| evaluation.readings.iter().find(|(known, _)| known == name).map_or(f64::NAN, |&(_, value)| value);
+    let report = Report { stages, mpck: evaluation.score, mpck_shuffled: reading("shuffled") };
+    cli::print_result(args.common.json, &report, || {
+        let lines: Vec<String> = report
+            .stages
+            .iter()
+            .map(|stage| format!("{}: {} steps, loss {:.3}, {:.0} s", stage.name, stage.steps, stage.loss, stage.seconds))
+            .collect();
+        format!(
+            "{}\nmPCK {:.1} with the right descriptions, {:.1} with shuffled ones\nmodel: {}",
+            lines.join("\n"),
+            report.mpck,
+            report.mpck_shuffled,
+            args.out.join("model").display()
+        )
+    })
+}
+
+fn wanted(asked: StageArg, stage: Stage) -> bool {
+    match asked {
+        StageArg::All => true,
+        StageArg::Base => matches!(stage, Stage::Eyes | Stage::Base),
+        StageArg::Descriptor => stage == Stage::Descriptor,
+        StageArg::Localizer => stage == Stage::Localizer,
+    }
+}
+
+fn photographs(folders: &[PathBuf]) -> Result<Vec<CocoParts>, Box<dyn Error>> {
+    let open = |folder: &PathBuf| CocoParts::open(&folder.join("annotations.json"), folder, Strictness::Lenient);
+    Ok(folders.iter().map(open).collect::<Result<_, _>>()?)
+}
+
+/// The tokenizer of an earlier run in this folder, or a new one.
+fn tokenizer(path: &Path, seed: Seed) -> Result<Tokenizer, Box<dyn Error>> {
+    if !path.exists() {
+        train_tokenizer(&Scenes::default(), 1500, VOCAB_SIZE, seed)?.save(path)?;
+    }
+    Ok(Tokenizer::from_file(path)?)
+}
+
+/// mPCK of held-out scenes: with the right descriptions (the score), with shuffled ones, and with the model's own.
+fn judged(network: Network, config: &NetworkConfig, tokenizer: &Arc<Tokenizer>, set: &EvalSet) -> Result<Evaluation, EvaluationError> {
+    let run = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let models = Models::new(network, config.clone(), tokenizer.clone(), run);
+    let rows = [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
+    let how = DescribeOptions { max_new_tokens: 80, ..Default::default() };
+    let answers = evaluate_rows(&models, set, &rows, None, &how, |_| {})?.answers;
+    let score = |row: RowName| mpck(set, &answers[&row]).ok().flatten().unwrap_or(0.0);
+    let readings = vec![
+        ("regress".to_owned(), score(RowName::ReferenceRegress)),
+        ("shuffled".to_owned(), score(RowName::Shuffled)),
+        ("ours".to_owned(), score(RowName::Ours)),
+    ];
+    Ok(Evaluation { score: score(RowName::Reference), readings })
+}
