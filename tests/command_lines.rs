@@ -1,4 +1,5 @@
 //! Every example with input that cannot be used: one line on standard error, exit code not 0, nothing left behind.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! The gate of the shipped model: does the Descriptor look at the pixel?
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{path::Path, sync::LazyLock};
 
@@ -30,7 +31,7 @@ fn feature_distance(mask: GaussianMask) -> f32 {
     let features = models.descriptor.clone().with_mask(mask).unwrap().point_features(encoded, &head_and_hoof());
     // The second half is the position query, which differs whatever the eyes see.
     let width = features.dims()[1] / 2;
-    let read: Vec<f32> = features.narrow(1, 0, width).into_data().to_vec().unwrap();
+    let read: Vec<f32> = features.narrow(1, 0, width).into_data().iter::<f32>().collect();
     let (a, b) = read.split_at(width);
     let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|x| x * x).sum::<f32>().sqrt();
     norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())

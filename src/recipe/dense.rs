@@ -78,8 +78,7 @@ mod tests {
     #[test]
     fn cells_know_their_object_part_and_place() {
         let size = ImageHw::new(32, 32).unwrap();
-        let mut mask = Mask::empty(size);
-        mask.pixels_mut().slice_mut(ndarray::s![0..16, 0..16]).fill(true);
+        let mask = Mask::new(ndarray::Array2::from_shape_fn((32, 32), |(row, column)| row < 16 && column < 16));
         let bbox = BoxXywh { x: 0.0, y: 0.0, width: 16.0, height: 16.0 };
         let part = PartAnnotation { id: 0, name: "head".into(), bbox, mask: Some(mask.clone()), derived: None };
         let object = ObjectAnnotation {

@@ -85,7 +85,7 @@ mod tests {
         for step in 0..5 {
             let seen = cache.append(0, projected(1, 1, step as f32));
             cache.advance(1);
-            let keys: Vec<f32> = seen.keys.narrow(0, 1, 1).narrow(3, 0, 1).into_data().to_vec().unwrap();
+            let keys: Vec<f32> = seen.keys.narrow(0, 1, 1).narrow(3, 0, 1).into_data().iter::<f32>().collect();
             assert_eq!(keys, (0..=step).map(|step| step as f32).collect::<Vec<_>>());
         }
     }
@@ -97,7 +97,7 @@ mod tests {
         let numbered = Tensor::<1, Int>::arange(0..12, &Device::flex()).float().reshape([2, 3, 1, 2]);
         cache.append(0, Projected { queries: numbered.clone(), keys: numbered.clone(), values: numbered });
         cache.keep(&[(1, vec![2, 0])]);
-        let keys: Vec<f32> = cache.layers[0][0].clone().into_data().to_vec().unwrap();
+        let keys: Vec<f32> = cache.layers[0][0].clone().into_data().iter::<f32>().collect();
         assert_eq!(keys, [10.0, 11.0, 6.0, 7.0]);
     }
 }

@@ -8,17 +8,17 @@ use crate::{Interval, MetricId, Normaliser};
 #[non_exhaustive]
 pub enum MetricsError {
     /// A threshold at which nothing can be counted.
-    #[error("threshold {value} cannot be used: it must be a finite number above 0 and stand once")]
+    #[error("threshold {value} cannot be used: it must lie from 1e-6 to 1e6, have at most 15 significant digits, and stand once")]
     Threshold { value: f64 },
     /// No thresholds, or too many.
     #[error("{n} thresholds cannot be used: give from 1 to {max}")]
     ThresholdCount { n: usize, max: usize },
     /// A range of thresholds with no area.
-    #[error("the area under PCK cannot end at threshold {value}: it must be a finite number above 0")]
+    #[error("the area under PCK cannot end at threshold {value}: it must lie from 1e-6 to 1e6 and have at most 15 significant digits")]
     AucLimit { value: f64 },
     /// Settings with which no interval can be had.
     #[error(
-        "a bootstrap of {resamples} resamples at level {level} cannot be used: give from 1 to {max} resamples and a level between 0 and 1"
+        "a bootstrap of {resamples} resamples at level {level} cannot be used: give from 1 to {max} resamples and a level between 0 and 1 of at most 15 digits"
     )]
     Bootstrap { resamples: u32, level: f64, max: u32 },
     /// A row that lacks the length by which its error is divided.

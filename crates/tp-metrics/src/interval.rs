@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tp_core::Seed;
 
+use crate::pck::is_decimal;
 use crate::{MetricsError, quantile};
 
 /// More would need gigabytes and show nothing new.
@@ -68,7 +69,7 @@ impl Bootstrap {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Bootstrap`] if it is not between 0 and 1.
+    /// [`MetricsError::Bootstrap`] if it is not between 0 and 1, or has more than 15 significant digits.
     pub fn with_level(self, level: f64) -> Result<Self, MetricsError> {
         Self { level, ..self }.checked()
     }
@@ -93,7 +94,7 @@ impl Bootstrap {
 
     fn checked(self) -> Result<Self, MetricsError> {
         let Self { resamples, level, .. } = self;
-        if resamples == 0 || resamples > MAX_RESAMPLES || !(level > 0.0 && level < 1.0) {
+        if resamples == 0 || resamples > MAX_RESAMPLES || !(is_decimal(level) && level < 1.0) {
             return Err(MetricsError::Bootstrap { resamples, level, max: MAX_RESAMPLES });
         }
         Ok(self)

@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod accumulator;
+mod brief;
 mod distance;
 mod error;
 mod group;
@@ -42,9 +43,11 @@ mod paired;
 mod pck;
 mod point_log;
 mod report;
+mod report_text;
 mod table;
 
 pub use accumulator::{Accumulator, PckAt, Rate, Summary};
+pub use brief::{BriefPair, BriefReport, BriefRow};
 pub use distance::{Distances, auc, quantile};
 pub use error::MetricsError;
 pub use group::{Group, Grouped, MacroAverage, MacroPck, group_by};
@@ -54,4 +57,4 @@ pub use outcome::{Lengths, PointRow, Prediction, Score, Visibility};
 pub use paired::{Paired, PairedAt, PairedMean, mcnemar_exact, paired};
 pub use pck::{Comparison, Normaliser, Protocol, Scope};
 pub use point_log::{rows_from_jsonl, rows_to_jsonl};
-pub use report::{BriefPair, BriefReport, BriefRow, EvalReport, EvalRow, NamedGroups, NamedPair, RowChange};
+pub use report::{EvalReport, EvalRow, NamedGroups, NamedPair, RowChange};

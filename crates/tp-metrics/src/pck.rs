@@ -79,13 +79,13 @@ impl Protocol {
     /// # Errors
     ///
     /// [`MetricsError::ThresholdCount`] without thresholds or with more than 64, [`MetricsError::Threshold`] if one is not
-    /// finite and positive or stands twice.
+    /// from 1e-6 to 1e6, has more than 15 significant digits, or stands twice.
     pub fn new(normaliser: Normaliser, thresholds: &[f64]) -> Result<Self, MetricsError> {
         let mut thresholds = thresholds.to_vec();
         if thresholds.is_empty() || thresholds.len() > MAX_THRESHOLDS {
             return Err(MetricsError::ThresholdCount { n: thresholds.len(), max: MAX_THRESHOLDS });
         }
-        if let Some(&value) = thresholds.iter().find(|value| !is_length(**value)) {
+        if let Some(&value) = thresholds.iter().find(|value| !is_decimal(**value)) {
             return Err(MetricsError::Threshold { value });
         }
         thresholds.sort_by(f64::total_cmp);
@@ -112,9 +112,9 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::AucLimit`] if it is not finite and positive.
+    /// [`MetricsError::AucLimit`] if it is not from 1e-6 to 1e6 or has more than 15 significant digits.
     pub fn with_auc_limit(self, auc_limit: f64) -> Result<Self, MetricsError> {
-        if !is_length(auc_limit) {
+        if !is_decimal(auc_limit) {
             return Err(MetricsError::AucLimit { value: auc_limit });
         }
         Ok(Self { auc_limit, ..self })
@@ -178,7 +178,13 @@ impl Protocol {
     }
 }
 
-/// Whether a number can be a threshold or a length to divide by.
+/// Whether a setting can stand in an identity: JSON readers bring 15 digits of a moderate number back to the last bit, but
+/// not always 17, and a protocol that was written and read again must still be the same protocol.
+pub(crate) fn is_decimal(value: f64) -> bool {
+    (1e-6..=1e6).contains(&value) && format!("{value:.14e}").parse() == Ok(value)
+}
+
+/// Whether a number can be a length to divide by.
 pub(crate) fn is_length(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
@@ -246,7 +252,9 @@ mod tests {
 
     #[test]
     fn unusable_thresholds_are_refused() {
-        for thresholds in [&[][..], &[0.0], &[-0.1], &[f64::NAN], &[f64::INFINITY], &[0.2, 0.1, 0.2], &[0.5; 65]] {
+        for thresholds in
+            [&[][..], &[0.0], &[-0.1], &[f64::NAN], &[f64::INFINITY], &[1e-300], &[1.0 / 3.0], &[0.1 + 0.2], &[0.2, 0.1, 0.2], &[0.5; 65]]
+        {
             assert!(Protocol::new(Normaliser::Unit, thresholds).is_err(), "{thresholds:?}");
         }
         assert_eq!(Protocol::new(Normaliser::Unit, &[0.2, 0.1]).unwrap(), Protocol::paper());

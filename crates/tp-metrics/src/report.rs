@@ -1,12 +1,8 @@
-//! All systems on one set: numbers with intervals, paired comparisons and groups, as text, Markdown or JSON.
+//! All systems on one set: numbers with intervals, paired comparisons and groups, and as JSON.
 
 use serde::{Deserialize, Serialize};
 
-use crate::table::{Table, one_line};
-use crate::{
-    Accumulator, Bootstrap, Distances, Grouped, Interval, MetricId, MetricsError, Paired, PairedMean, PointRow, Protocol, Rate, Summary,
-    group_by, paired,
-};
+use crate::{Accumulator, Bootstrap, Grouped, MetricId, MetricsError, Paired, PointRow, Protocol, Summary, group_by, paired};
 
 /// What several systems reach on one set of points, under one protocol.
 ///
@@ -76,73 +72,6 @@ pub struct RowChange {
     pub epe_px: Option<f64>,
     /// Change of the number of missing predictions.
     pub missing: i64,
-}
-
-/// The report in short, for a program's JSON output.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BriefReport {
-    /// The set's name.
-    pub set: String,
-    /// Points of the largest row.
-    pub n: u64,
-    /// What the numbers measure.
-    pub identities: Vec<MetricId>,
-    /// One entry per system.
-    pub rows: Vec<BriefRow>,
-    /// One entry per comparison.
-    pub paired: Vec<BriefPair>,
-}
-
-/// One system in short; percentages 0 to 100.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BriefRow {
-    /// The system's name.
-    pub name: String,
-    /// Points.
-    pub n: u64,
-    /// PCK@0.1; `None` if the protocol lacks that threshold, as for the next.
-    pub pck01: Option<f64>,
-    /// PCK@0.2.
-    pub pck02: Option<f64>,
-    /// Mean over all thresholds of the protocol.
-    pub mpck: Option<f64>,
-    /// Interval of mPCK, clustered by image.
-    pub ci: Option<Interval>,
-    /// Interval of PCK@0.1.
-    pub pck01_ci: Option<Interval>,
-    /// Interval of PCK@0.2.
-    pub pck02_ci: Option<Interval>,
-    /// Mean error in pixels of the points found.
-    pub epe_px: Option<f64>,
-    /// Their median error in pixels.
-    pub epe_px_median: Option<f64>,
-    /// Missing predictions: misses.
-    pub missing: u64,
-}
-
-/// One comparison in short; differences are A minus B in percentage points.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BriefPair {
-    /// Name of A.
-    pub a: String,
-    /// Name of B.
-    pub b: String,
-    /// Points.
-    pub n: u64,
-    /// Difference of PCK@0.1; `None` if the protocol lacks that threshold, as for the next.
-    pub pck01: Option<f64>,
-    /// Its interval.
-    pub pck01_ci: Option<Interval>,
-    /// Difference of PCK@0.2.
-    pub pck02: Option<f64>,
-    /// Its interval.
-    pub pck02_ci: Option<Interval>,
-    /// Difference of mPCK.
-    pub mpck: Option<f64>,
-    /// Its interval.
-    pub ci: Option<Interval>,
-    /// The smallest difference of mPCK that this set could show.
-    pub smallest_detectable: Option<f64>,
 }
 
 impl EvalReport {
@@ -302,90 +231,19 @@ impl EvalReport {
         &self.groups
     }
 
-    /// The report in short.
-    #[must_use]
-    pub fn brief(&self) -> BriefReport {
-        BriefReport {
-            set: self.set.clone(),
-            n: self.rows.iter().map(|row| row.summary.n).max().unwrap_or(0),
-            identities: self.protocol.identities(),
-            rows: self.rows.iter().map(EvalRow::brief).collect(),
-            paired: self.paired.iter().map(NamedPair::brief).collect(),
-        }
-    }
-
     /// The whole report as JSON, numbers in full precision.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("keys are text and nothing in a report fails to be written")
     }
 
-    /// Reads what [`to_json`](Self::to_json) wrote.
+    /// Reads what [`to_json`](Self::to_json) wrote; the JSON reader may bring a number back one last bit off.
     ///
     /// # Errors
     ///
     /// [`MetricsError::Report`] if it is no such JSON, or calls its numbers by identities that its protocol does not have.
     pub fn from_json(text: &str) -> Result<Self, MetricsError> {
         serde_json::from_str(text).map_err(|error| MetricsError::Report { problem: error.to_string() })
-    }
-
-    /// Aligned tables for a terminal.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let tables = self.tables().into_iter().map(|(title, table)| format!("\n{title}\n{}", table.to_text()));
-        let identities = self.identity_lines().into_iter().map(|line| format!("{line}\n"));
-        std::iter::once(format!("{}\n", one_line(&self.set))).chain(identities).chain(tables).collect()
-    }
-
-    /// The same as Markdown.
-    #[must_use]
-    pub fn to_markdown(&self) -> String {
-        let tables = self.tables().into_iter().map(|(title, table)| format!("\n**{title}**\n\n{}", table.to_markdown()));
-        let identities = self.identity_lines().into_iter().map(|line| format!("- `{line}`\n"));
-        std::iter::once(format!("### {}\n\n", one_line(&self.set))).chain(identities).chain(tables).collect()
-    }
-
-    fn identity_lines(&self) -> Vec<String> {
-        let macros = self.groups.iter().flat_map(|groups| &groups.grouped.macro_average.identities);
-        let mut lines: Vec<String> = Vec::new();
-        for line in self.protocol.identities().iter().chain(macros).map(MetricId::to_string).chain([self.bootstrap.to_string()]) {
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-        lines
-    }
-
-    fn tables(&self) -> Vec<(String, Table)> {
-        let level = 100.0 * self.bootstrap.level();
-        let mut tables = Vec::new();
-        if !self.rows.is_empty() {
-            let mut table = self.summary_table("row");
-            self.rows.iter().for_each(|row| table.push(summary_cells(&row.name, &row.summary)));
-            tables.push((
-                format!("PCK, mPCK, AUC, NME in percent with {level} % intervals clustered by image; EPE in pixels of the points found"),
-                table,
-            ));
-        }
-        for NamedPair { a, b, result } in &self.paired {
-            let title = format!("{} minus {}: {} points of {} images", one_line(a), one_line(b), result.n, result.n_images);
-            tables.push((title, pair_table(result, level)));
-        }
-        for NamedGroups { name, grouped } in &self.groups {
-            let mut table = self.summary_table(&grouped.label);
-            grouped.groups.iter().for_each(|group| table.push(summary_cells(&group.value, &group.summary)));
-            table.push(summary_cells("(micro average)", &grouped.micro));
-            table.push(macro_cells(grouped));
-            tables.push((format!("{} by {}: {} rows without this label", one_line(name), grouped.label, grouped.unlabelled), table));
-        }
-        tables
-    }
-
-    fn summary_table(&self, first: &str) -> Table {
-        let mut header: Vec<String> = [first, "n", "images", "missing"].map(str::to_owned).to_vec();
-        header.extend(self.protocol.thresholds().iter().map(|threshold| format!("PCK@{threshold}")));
-        header.extend(["mPCK", "AUC", "NME", "EPE mean", "median", "p90", "in mask"].map(str::to_owned));
-        Table::new(header)
     }
 
     fn require_new(&self, name: &str) -> Result<(), MetricsError> {
@@ -401,117 +259,6 @@ impl EvalReport {
         }
         self.protocol.require_same(&other.protocol)
     }
-}
-
-impl EvalRow {
-    /// The row in short.
-    #[must_use]
-    pub fn brief(&self) -> BriefRow {
-        let EvalRow { name, summary } = self;
-        let [pck01, pck02] = [0.1, 0.2].map(|threshold| summary.pck_at(threshold));
-        BriefRow {
-            name: name.clone(),
-            n: summary.n,
-            pck01: pck01.and_then(|rate| rate.percent),
-            pck02: pck02.and_then(|rate| rate.percent),
-            mpck: summary.mpck,
-            ci: summary.mpck_ci,
-            pck01_ci: pck01.and_then(|rate| rate.ci),
-            pck02_ci: pck02.and_then(|rate| rate.ci),
-            epe_px: summary.epe_px.map(|errors| errors.mean),
-            epe_px_median: summary.epe_px.map(|errors| errors.median),
-            missing: summary.missing(),
-        }
-    }
-}
-
-impl NamedPair {
-    /// The comparison in short.
-    #[must_use]
-    pub fn brief(&self) -> BriefPair {
-        let NamedPair { a, b, result } = self;
-        let [pck01, pck02] = [0.1, 0.2].map(|threshold| result.pck.iter().find(|at| at.threshold == threshold).map(|at| &at.mean));
-        BriefPair {
-            a: a.clone(),
-            b: b.clone(),
-            n: result.n,
-            pck01: pck01.and_then(|mean| mean.difference),
-            pck01_ci: pck01.and_then(|mean| mean.ci),
-            pck02: pck02.and_then(|mean| mean.difference),
-            pck02_ci: pck02.and_then(|mean| mean.ci),
-            mpck: result.mpck.difference,
-            ci: result.mpck.ci,
-            smallest_detectable: result.mpck.smallest_detectable,
-        }
-    }
-}
-
-fn summary_cells(name: &str, summary: &Summary) -> Vec<String> {
-    let mut cells = vec![name.to_owned(), summary.n.to_string(), summary.n_images.to_string(), summary.missing().to_string()];
-    let rate = |rate: &Rate| with_interval(rate.percent, rate.ci);
-    cells.extend(summary.pck.iter().map(|pck| rate(&pck.rate)));
-    let epe = |number: fn(&Distances) -> f64| decimals(summary.epe_px.as_ref().map(number), 1);
-    cells.extend([
-        with_interval(summary.mpck, summary.mpck_ci),
-        decimals(summary.auc, 2),
-        decimals(summary.nme.map(|errors| 100.0 * errors.mean), 2),
-        epe(|errors| errors.mean),
-        epe(|errors| errors.median),
-        epe(|errors| errors.p90),
-        rate(&summary.in_mask),
-    ]);
-    cells
-}
-
-/// Counts and quantiles have no macro average.
-fn macro_cells(grouped: &Grouped) -> Vec<String> {
-    let average = &grouped.macro_average;
-    let mut cells = vec![format!("(macro average over {})", average.n_groups), "-".into(), "-".into(), "-".into()];
-    cells.extend(average.pck.iter().map(|pck| decimals(pck.percent, 2)));
-    let nme = average.nme.map(|nme| 100.0 * nme);
-    cells.extend([
-        decimals(average.mpck, 2),
-        decimals(average.auc, 2),
-        decimals(nme, 2),
-        decimals(average.epe_px, 1),
-        "-".into(),
-        "-".into(),
-    ]);
-    cells.push(decimals(average.in_mask, 2));
-    cells
-}
-
-fn pair_table(result: &Paired, level: f64) -> Table {
-    let interval = format!("{level} % interval");
-    let header = ["metric", "A", "B", "A - B", &interval, "smallest detectable", "only A", "only B", "McNemar p"];
-    let mut table = Table::new(header.map(str::to_owned).to_vec());
-    let cells = |metric: String, mean: &PairedMean| {
-        let difference = mean.difference.map_or_else(|| "-".into(), |difference| format!("{difference:+.2}"));
-        let ci = mean.ci.map_or_else(|| "-".into(), |ci| ci.to_string());
-        vec![metric, decimals(mean.a, 2), decimals(mean.b, 2), difference, ci, decimals(mean.smallest_detectable, 2)]
-    };
-    for at in &result.pck {
-        let p = if at.mcnemar_p < 1e-4 { format!("{:.1e}", at.mcnemar_p) } else { format!("{:.4}", at.mcnemar_p) };
-        let mut row = cells(format!("PCK@{}", at.threshold), &at.mean);
-        row.extend([at.only_a.to_string(), at.only_b.to_string(), p]);
-        table.push(row);
-    }
-    let mut row = cells("mPCK".into(), &result.mpck);
-    row.extend(["-", "-", "-"].map(str::to_owned));
-    table.push(row);
-    table
-}
-
-fn with_interval(percent: Option<f64>, ci: Option<Interval>) -> String {
-    match ci {
-        Some(ci) => format!("{} {ci}", decimals(percent, 2)),
-        None => decimals(percent, 2),
-    }
-}
-
-/// What cannot be computed is a dash.
-fn decimals(number: Option<f64>, places: usize) -> String {
-    number.map_or_else(|| "-".into(), |number| format!("{number:.places$}"))
 }
 
 /// How a report is written in JSON: with the identities, which follow from the protocol, for whoever reads it.

@@ -55,16 +55,8 @@ impl Checkpoints {
     }
 
     /// The newest checkpoint, or `None` if there is none.
-    pub(crate) fn load_last<M: Module>(
-        &self,
-        model: M,
-        optimizer: ModuleOptimizer,
-        settings: &str,
-    ) -> Result<Result<(M, ModuleOptimizer, Progress), (M, ModuleOptimizer)>, TrainError> {
-        match self.steps()?.pop() {
-            Some((_, path)) => Ok(Ok(load(&path, model, optimizer, settings)?)),
-            None => Ok(Err((model, optimizer))),
-        }
+    pub(crate) fn last(&self) -> Result<Option<PathBuf>, TrainError> {
+        Ok(self.steps()?.pop().map(|(_, path)| path))
     }
 
     fn write<M: Module>(&self, name: &str, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
@@ -113,7 +105,8 @@ impl Checkpoints {
     }
 }
 
-fn load<M: Module>(
+/// Reads a checkpoint into a model of the same shape.
+pub(crate) fn load<M: Module>(
     path: &Path,
     model: M,
     optimizer: ModuleOptimizer,

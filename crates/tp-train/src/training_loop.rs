@@ -18,7 +18,7 @@ use tp_core::Seed;
 
 use crate::{
     Progress, Schedule, StepLoss, StepRecord, Task, TrainError,
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, load},
     gradient_norm::{gradient_norm, scaled},
     plot_losses,
     run_log::{RunLog, make_folder},
@@ -121,11 +121,8 @@ where
     let checkpoints = Checkpoints::new(folder, config.keep);
     let mut optimizer = optimizer(config);
     let mut progress = Progress { settings: settings.clone(), ..Default::default() };
-    if resume {
-        (model, optimizer, progress) = match checkpoints.load_last(model, optimizer, &settings)? {
-            Ok(loaded) => loaded,
-            Err((model, optimizer)) => (model, optimizer, progress),
-        };
+    if resume && let Some(path) = checkpoints.last()? {
+        (model, optimizer, progress) = load(&path, model, optimizer, &settings)?;
     }
     let mut log = RunLog::open(&folder.join("log.jsonl"), progress.step)?;
     let plot: PathBuf = folder.join("loss.png");
