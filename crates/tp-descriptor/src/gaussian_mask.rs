@@ -185,9 +185,9 @@ mod tests {
         fn no_mask_ever_closes_every_cell(x in 0.0..=1.0, y in 0.0..=1.0, sigma in 1e-9..0.5_f64, h in 1usize..40, w in 1usize..40, soft in any::<bool>()) {
             let rule = if soft { MaskRule::LogBias { floor: 0.9 } } else { MaskRule::Threshold(0.9) };
             let mask = GaussianMask::new().with_sigma(sigma).with_rule(rule);
-            prop_assert!(mask.n_open(ModelXy { x, y }, [h, w]) >= 1);
-            let own = cell_of(ModelXy { x, y }, [h, w]);
-            prop_assert!(open(&mask, x, y, [h, w])[own]);
+            let point = ModelXy { x, y };
+            prop_assert!(mask.n_open(point, [h, w]) >= 1);
+            prop_assert!(open(&mask, x, y, [h, w])[cell_of(point, [h, w])]);
         }
     }
 }
