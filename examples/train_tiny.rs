@@ -30,6 +30,7 @@ use talking_points::{
     },
     save_model_dir,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
+    vision::VisionConfig,
 };
 
 #[derive(Parser)]
@@ -144,7 +145,10 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
         stages.push(StageReport { name: stretch.name, steps: trained.progress.step, loss, seconds: began.elapsed().as_secs_f64() });
         // A checkpoint keeps what was frozen; the next stretch may teach it again.
         pupil = trained.model.unfreeze();
-        save_model_dir(&args.out.join("model"), &pupil.network.clone().valid(), &config, &tokenizer)?;
+        // The model is shipped for the size that it has seen last.
+        let shipped =
+            NetworkConfig { vision: VisionConfig { image_size: stretch.size as usize, ..config.vision.clone() }, ..config.clone() };
+        save_model_dir(&args.out.join("model"), &pupil.network.clone().valid(), &shipped, &tokenizer)?;
         if trained.outcome == Outcome::Stopped {
             return Err(format!("stopped in {}: call again with --resume to go on", stretch.name).into());
         }

@@ -29,7 +29,8 @@ pub struct SpokenRecord {
 /// Reads a description that one of the describer's styles could have written; any text is welcome.
 #[must_use]
 pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> SpokenRecord {
-    let text = format!(" {} ", text.to_lowercase().replace(['.', ',', ';', ':', '-', '_'], " ").split_whitespace().collect::<Vec<_>>().join(" "));
+    let text =
+        format!(" {} ", text.to_lowercase().replace(['.', ',', ';', ':', '-', '_'], " ").split_whitespace().collect::<Vec<_>>().join(" "));
     let category = longest_name(&text, categories);
     // "At the top of the image" names no top, and a teapot is no pot.
     let mut rest = category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " ; "));

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use tp_core::{ImageHw, Seed, Style, Triplet};
-use tp_data::{PointOptions, Rejected, RejectedCounts, RulesTeacher, Scene, SceneOptions, categories, part_names, points_of_image, read_record};
+use tp_data::{
+    PointOptions, Rejected, RejectedCounts, RulesTeacher, Scene, SceneOptions, categories, part_names, points_of_image, read_record,
+};
 
 /// Descriptions of every point of many scenes, in one style.
 fn written(style: Style, n_scenes: u64) -> (Vec<Triplet>, RejectedCounts) {
@@ -45,7 +47,8 @@ fn every_fact_that_is_said_can_be_read_back() {
 
 #[test]
 fn ten_thousand_descriptions_hold_few_duplicates() {
-    let triplets: Vec<Triplet> = [Style::CoarseToFine, Style::Colloquial, Style::Terse].into_iter().flat_map(|style| written(style, 140).0).collect();
+    let triplets: Vec<Triplet> =
+        [Style::CoarseToFine, Style::Colloquial, Style::Terse].into_iter().flat_map(|style| written(style, 140).0).collect();
     assert!(triplets.len() > 10_000, "{}", triplets.len());
     let distinct: HashSet<&str> = triplets.iter().map(|triplet| triplet.description.as_str()).collect();
     let duplicates = 1.0 - distinct.len() as f64 / triplets.len() as f64;

@@ -60,10 +60,8 @@ pub(crate) fn normal_distribution<const FMA: bool>(x: f32) -> (f32, f32) {
     let scaled = 0.33 * x.abs();
     let s = scaled / (1.0 + scaled);
     let bell = exp::<FMA>(-0.5 * x * x);
-    let p = polynomial::<FMA, 8>(
-        s,
-        [-0.045_904_72, 0.099_051_215, 0.035_132_98, -0.147_514_24, -0.318_665_42, 1.086_817_5, -1.208_917_3, 0.5],
-    );
+    let p =
+        polynomial::<FMA, 8>(s, [-0.045_904_72, 0.099_051_215, 0.035_132_98, -0.147_514_24, -0.318_665_42, 1.086_817_5, -1.208_917_3, 0.5]);
     let tail = bell * p;
     (if x > 0.0 { 1.0 - tail } else { tail }, INVERSE_SQRT_TAU * bell)
 }

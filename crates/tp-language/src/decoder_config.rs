@@ -120,8 +120,8 @@ mod tests {
         let cases = [
             ("vocab_size", DecoderConfig { vocab_size: 0, ..tiny.clone() }),
             ("hidden_size", DecoderConfig { hidden_size: usize::MAX, ..tiny.clone() }),
-            ("hidden_size", DecoderConfig { hidden_size: 198, ..tiny.clone() }), // heads of 33: no halves to rotate
-            ("num_key_value_heads", DecoderConfig { num_key_value_heads: 4, ..tiny.clone() }),
+            ("hidden_size", DecoderConfig { hidden_size: 132, ..tiny.clone() }), // heads of 33: no halves to rotate
+            ("num_key_value_heads", DecoderConfig { num_key_value_heads: 3, ..tiny.clone() }),
             ("rope_theta", DecoderConfig { rope_theta: f64::NAN, ..tiny.clone() }),
             ("rms_norm_eps", DecoderConfig { rms_norm_eps: 0.0, ..tiny.clone() }),
         ];
