@@ -13,7 +13,7 @@ pub(crate) struct Appearance {
     pub(crate) shape: &'static str,
 }
 
-/// Every colour word that [`appearance`] may say.
+/// Every colour word that the describer may say.
 pub const COLOURS: [&str; 16] = [
     "black",
     "dark gray",

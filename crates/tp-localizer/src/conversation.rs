@@ -14,7 +14,7 @@ pub struct LocalizeConversation {
 }
 
 impl LocalizeConversation {
-    /// Tokenizes the conversation once: "Please segment region1: …" and "<p> keypoint </p> [SEG]" (paper, Point
+    /// Tokenizes the conversation once: "Please segment region1: …" and `<p> keypoint </p> [SEG]` (paper, Point
     /// Localizer).
     #[must_use]
     pub fn new(tokenizer: &Tokenizer) -> Self {
