@@ -37,7 +37,7 @@ struct Args {
 }
 
 /// A point on the bundled photograph.
-const BUNDLED_POINT: PixelXy = PixelXy { x: 447.0, y: 84.0 };
+const BUNDLED_POINT: PixelXy = PixelXy { x: 460.0, y: 95.0 };
 
 #[derive(Serialize)]
 struct RoundTrip {

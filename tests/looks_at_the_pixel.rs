@@ -22,7 +22,7 @@ static SHIPPED: LazyLock<(Models, EncodedImage)> = LazyLock::new(|| {
 
 /// The horse's head and its hind hoof.
 fn head_and_hoof() -> [UnitXy; 2] {
-    [UnitXy::new(0.70, 0.26).unwrap(), UnitXy::new(0.36, 0.70).unwrap()]
+    [UnitXy::new(0.72, 0.26).unwrap(), UnitXy::new(0.36, 0.73).unwrap()]
 }
 
 /// Relative distance of the keypoint features of two points.
