@@ -1,20 +1,25 @@
 //! Folders from which a run can go on: written under another name, synced, renamed, so that each is whole or not there.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use burn::{module::Module, optim::ModuleOptimizer};
+use burn::{
+    module::Module,
+    optim::{ModuleOptimizer, OptimizerRecord},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{TrainConfig, TrainError};
 
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const PROGRESS: &str = "progress.json";
 const BEST: &str = "best";
+/// Characters of a reason that are shown; Burn names every tensor of a model that does not fit.
+const LONGEST_REASON: usize = 240;
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,7 +28,7 @@ pub struct Progress {
     pub step: u64,
     /// The best score so far.
     pub best_score: Option<f64>,
-    /// Says which settings the run has.
+    /// Says which settings the run has: its [`TrainConfig`] as JSON.
     pub settings: String,
 }
 
@@ -35,18 +40,32 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(folder: &Path, keep: usize) -> Self {
-        Self { folder: folder.join("checkpoints"), keep: keep.max(1) }
+    /// The checkpoints in the folder of a run, after clearing away what an interrupted write has left.
+    pub(crate) fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
+        let checkpoints = Self { folder: folder.join("checkpoints"), keep };
+        fs::create_dir_all(&checkpoints.folder).map_err(failed(&checkpoints.folder))?;
+        let (best, old_best) = (checkpoints.folder.join(BEST), checkpoints.folder.join(hidden(BEST, "old")));
+        if old_best.exists() && !best.exists() {
+            fs::rename(&old_best, &best).map_err(failed(&best))?;
+        }
+        for (name, path) in checkpoints.entries()? {
+            if name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".old")) {
+                fs::remove_dir_all(&path).map_err(failed(&path))?;
+            }
+        }
+        Ok(checkpoints)
+    }
+
+    /// Whether there is any.
+    pub(crate) fn is_empty(&self) -> Result<bool, TrainError> {
+        Ok(self.steps()?.is_empty() && !self.folder.join(BEST).exists())
     }
 
     /// Writes a checkpoint and drops those beyond the last few.
     pub(crate) fn save<M: Module>(&self, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
         self.write(&format!("step-{:08}", progress.step), model, optimizer, progress)?;
         let saved = self.steps()?;
-        for (_, path) in &saved[..saved.len().saturating_sub(self.keep)] {
-            fs::remove_dir_all(path).map_err(|source| TrainError::Write { path: path.clone(), source })?;
-        }
-        Ok(())
+        saved[..saved.len().saturating_sub(self.keep)].iter().try_for_each(|(_, name)| self.discard(name))
     }
 
     /// Writes the best checkpoint, in place of the one before.
@@ -56,70 +75,140 @@ impl Checkpoints {
 
     /// The newest checkpoint, or `None` if there is none.
     pub(crate) fn last(&self) -> Result<Option<PathBuf>, TrainError> {
-        Ok(self.steps()?.pop().map(|(_, path)| path))
+        Ok(self.steps()?.pop().map(|(_, name)| self.folder.join(name)))
     }
 
     fn write<M: Module>(&self, name: &str, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
-        let partial = self.folder.join(format!(".{name}.partial"));
-        let write = |source| TrainError::Write { path: partial.clone(), source };
-        let record =
-            |error: &dyn std::fmt::Display| TrainError::Write { path: partial.clone(), source: io::Error::other(error.to_string()) };
+        let partial = self.folder.join(hidden(name, "partial"));
         if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(write)?;
+            fs::remove_dir_all(&partial).map_err(failed(&partial))?;
         }
-        fs::create_dir_all(&partial).map_err(write)?;
-        model.clone().save_file(partial.join(MODEL)).map_err(|error| record(&error))?;
-        optimizer.save(partial.join(OPTIMIZER)).map_err(|error| record(&error))?;
-        let mut file = File::create(partial.join(PROGRESS)).map_err(write)?;
-        let text = serde_json::to_string_pretty(progress).unwrap_or_default();
-        writeln!(file, "{text}").map_err(write)?;
+        fs::create_dir_all(&partial).map_err(failed(&partial))?;
+        let burned = |error: burn::store::RecordError| failed(&partial)(io::Error::other(error.to_string()));
+        model.clone().save_file(partial.join(MODEL)).map_err(burned)?;
+        optimizer.save(partial.join(OPTIMIZER)).map_err(burned)?;
+        let text = serde_json::to_string_pretty(progress).expect("a struct of numbers and strings has a JSON form");
+        File::create(partial.join(PROGRESS)).and_then(|mut file| writeln!(file, "{text}")).map_err(failed(&partial))?;
         for name in [MODEL, OPTIMIZER, PROGRESS] {
-            File::open(partial.join(name)).and_then(|file| file.sync_all()).map_err(write)?;
+            // Windows syncs only what is open for writing.
+            OpenOptions::new().write(true).open(partial.join(name)).and_then(|file| file.sync_all()).map_err(failed(&partial))?;
         }
-        // A folder cannot be renamed onto a full one: the old one steps aside first.
-        let (place, old) = (self.folder.join(name), self.folder.join(format!(".{name}.old")));
-        if old.exists() {
-            fs::remove_dir_all(&old).map_err(write)?;
-        }
+        sync_folder(&partial)?;
+        // A folder cannot be renamed onto a full one: the old one steps aside first. `open` brings it back if we die here.
+        let (place, old) = (self.folder.join(name), self.folder.join(hidden(name, "old")));
         if place.exists() {
-            fs::rename(&place, &old).map_err(write)?;
+            fs::rename(&place, &old).map_err(failed(&place))?;
         }
-        fs::rename(&partial, &place).map_err(write)?;
+        fs::rename(&partial, &place).map_err(failed(&place))?;
+        sync_folder(&self.folder)?;
         if old.exists() {
-            fs::remove_dir_all(&old).map_err(write)?;
+            fs::remove_dir_all(&old).map_err(failed(&old))?;
         }
-        #[cfg(unix)]
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(write)?;
         Ok(())
     }
 
+    /// Removes a checkpoint; what is half removed no longer has its name.
+    fn discard(&self, name: &str) -> Result<(), TrainError> {
+        let (path, old) = (self.folder.join(name), self.folder.join(hidden(name, "old")));
+        fs::rename(&path, &old).map_err(failed(&path))?;
+        fs::remove_dir_all(&old).map_err(failed(&old))
+    }
+
     /// Every checkpoint but the best, oldest first.
-    fn steps(&self) -> Result<Vec<(u64, PathBuf)>, TrainError> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(Vec::new()) };
-        let mut steps: Vec<(u64, PathBuf)> = entries
-            .filter_map(Result::ok)
-            .filter_map(|entry| Some((entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?, entry.path())))
-            .collect();
+    fn steps(&self) -> Result<Vec<(u64, String)>, TrainError> {
+        let step = |name: String| Some((name.strip_prefix("step-")?.parse().ok()?, name));
+        let mut steps: Vec<(u64, String)> = self.entries()?.into_iter().filter_map(|(name, _)| step(name)).collect();
         steps.sort_unstable();
         Ok(steps)
     }
+
+    fn entries(&self) -> Result<Vec<(String, PathBuf)>, TrainError> {
+        let read = |source| TrainError::Read { path: self.folder.clone(), source };
+        let named = |entry: fs::DirEntry| (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        fs::read_dir(&self.folder).map_err(read)?.map(|entry| entry.map(named).map_err(read)).collect()
+    }
 }
 
-/// Reads a checkpoint into a model of the same shape.
-pub(crate) fn load<M: Module>(
-    path: &Path,
-    model: M,
-    optimizer: ModuleOptimizer,
-    settings: &str,
-) -> Result<(M, ModuleOptimizer, Progress), TrainError> {
-    let unusable =
-        |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") };
+/// Reads the weights of a checkpoint into a model of the same shape; the parameters get the ids that they had.
+///
+/// # Errors
+///
+/// [`TrainError::OtherRun`] if the run had other settings, [`TrainError::Checkpoint`] if a file is not whole.
+pub(crate) fn load_model<M: Module>(path: &Path, model: M, config: &TrainConfig) -> Result<(M, Progress), TrainError> {
     let text = fs::read_to_string(path.join(PROGRESS)).map_err(|source| TrainError::Read { path: path.join(PROGRESS), source })?;
-    let progress: Progress = serde_json::from_str(&text).map_err(|error| unusable(format!("{PROGRESS}: {error}")))?;
-    if progress.settings != settings {
-        return Err(TrainError::OtherRun { path: path.to_owned(), saved: progress.settings, current: settings.to_owned() });
+    let progress: Progress = serde_json::from_str(&text).map_err(|error| unusable(path, PROGRESS, &error))?;
+    if let Some(difference) = config.difference(&progress.settings) {
+        return Err(TrainError::OtherRun { path: path.to_owned(), difference });
     }
-    let model = model.try_load_file(path.join(MODEL)).map_err(|error| unusable(format!("{MODEL}: {error}")))?;
-    let optimizer = optimizer.load(path.join(OPTIMIZER)).map_err(|error| unusable(format!("{OPTIMIZER}: {error}")))?;
-    Ok((model, optimizer, progress))
+    if progress.step > config.schedule.steps {
+        return Err(unusable(path, PROGRESS, &format!("{} steps of {} are done", progress.step, config.schedule.steps)));
+    }
+    let model = model.try_load_file(path.join(MODEL)).map_err(|error| unusable(path, MODEL, &error))?;
+    Ok((model, progress))
+}
+
+/// Reads the state of an optimizer whose groups were made for the loaded model.
+///
+/// # Errors
+///
+/// [`TrainError::Checkpoint`] if the file is not whole.
+pub(crate) fn load_optimizer(path: &Path, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
+    let record = OptimizerRecord::load(path.join(OPTIMIZER)).map_err(|error| unusable(path, OPTIMIZER, &error))?;
+    let saved = record.len();
+    let optimizer = optimizer.load_record(record);
+    // Burn leaves out without a word what it cannot rebuild, and the moments would start from nothing.
+    match optimizer.to_record().len() {
+        loaded if loaded == saved => Ok(optimizer),
+        loaded => Err(unusable(path, OPTIMIZER, &format!("{loaded} of {saved} tensors are usable"))),
+    }
+}
+
+/// `.best.old`: hidden, so that nobody takes it for a checkpoint.
+fn hidden(name: &str, state: &str) -> String {
+    format!(".{name}.{state}")
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> TrainError {
+    let path = path.to_owned();
+    move |source| TrainError::Write { path: path.clone(), source }
+}
+
+fn unusable(path: &Path, file: &str, error: &dyn std::fmt::Display) -> TrainError {
+    let mut reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    TrainError::Checkpoint { path: path.to_owned(), reason: format!("{file}: {reason}") }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> Result<(), TrainError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<(), TrainError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_clears_half_written_folders_and_brings_the_best_back() {
+        let run = tempfile::tempdir().unwrap();
+        let folder = run.path().join("checkpoints");
+        for name in [".best.old", ".best.partial", ".step-00000003.old", "step-00000005", "step-00000012"] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+            fs::write(folder.join(name).join("name"), name).unwrap();
+        }
+        let checkpoints = Checkpoints::open(run.path(), 1).unwrap();
+        let mut names: Vec<String> = checkpoints.entries().unwrap().into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        assert_eq!(names, ["best", "step-00000005", "step-00000012"]);
+        assert_eq!(fs::read_to_string(folder.join("best/name")).unwrap(), ".best.old");
+        assert_eq!(checkpoints.last().unwrap().unwrap(), folder.join("step-00000012"));
+    }
 }

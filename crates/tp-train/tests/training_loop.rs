@@ -1,6 +1,10 @@
 //! The loop with a model of four numbers.
 
-use std::{fs, path::Path, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -9,19 +13,29 @@ use burn::{
 };
 use rand::RngExt;
 use tp_core::Seed;
-use tp_train::{Evaluation, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError, Trained, train};
+use tp_train::{Evaluation, LrGroup, Mixture, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError, Trained, train};
 
 /// Learns y = x₀ + 2 x₁.
 struct Sum {
     device: Device,
-    broken_at: Option<usize>,
+    /// The first batch of this stream of batches is not a number.
+    broken: Option<Seed>,
     size: usize,
+}
+
+impl Sum {
+    fn new(device: &Device, size: usize) -> Self {
+        Self { device: device.clone(), broken: None, size }
+    }
 }
 
 impl Task<Linear> for Sum {
     type Batch = Vec<f32>;
 
     fn batch(&self, seed: Seed) -> Vec<f32> {
+        if self.broken == Some(seed) {
+            return vec![f32::NAN; 2 * self.size];
+        }
         let mut rng = seed.rng();
         (0..2 * self.size).map(|_| rng.random::<f32>()).collect()
     }
@@ -30,10 +44,7 @@ impl Task<Linear> for Sum {
         let y: Vec<f32> = batch.chunks(2).map(|x| x[0] + 2.0 * x[1]).collect();
         let x = Tensor::<2>::from_data(TensorData::new(batch.clone(), [self.size, 2]), &self.device);
         let y = Tensor::<2>::from_data(TensorData::new(y, [self.size, 1]), &self.device);
-        let mut loss = (model.forward(x) - y).square().mean();
-        if self.broken_at.is_some() {
-            loss = loss.mul_scalar(f64::NAN);
-        }
+        let loss = (model.forward(x) - y).square().mean();
         StepLoss { loss, readings: vec![("first", f64::from(batch[0]))], samples: vec![format!("sample of {}", batch[0])] }
     }
 
@@ -53,7 +64,7 @@ fn model(device: &Device) -> Linear {
 /// Runs to the end, or, with the flag raised, for one step.
 fn run(folder: &Path, config: &TrainConfig, stop: bool) -> Trained<Linear> {
     let device = Device::flex().autodiff();
-    let task = Sum { device: device.clone(), broken_at: None, size: 8 };
+    let task = Sum::new(&device, 8);
     train(model(&device), &task, config, folder, true, &AtomicBool::new(stop)).expect("the run has no reason to fail")
 }
 
@@ -67,6 +78,14 @@ fn numbers(model: &Linear) -> Vec<u32> {
     let mut bits = Bits(Vec::new());
     model.visit(&mut bits);
     bits.0
+}
+
+/// Names of the checkpoints of a run.
+fn checkpoints(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("checkpoints")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 fn config(steps: u64) -> TrainConfig {
@@ -100,20 +119,26 @@ fn loss_falls_and_the_run_leaves_log_plot_and_checkpoints() {
     let log = fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
     assert_eq!(log.lines().count(), 120);
     assert!(fs::read(folder.path().join("loss.png")).unwrap().starts_with(b"\x89PNG"));
-    let mut kept: Vec<_> =
-        fs::read_dir(folder.path().join("checkpoints")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    kept.sort();
-    assert_eq!(kept, ["best", "step-00000117", "step-00000120"]);
+    assert_eq!(checkpoints(folder.path()), ["best", "step-00000117", "step-00000120"]);
 }
 
 #[test]
-fn loss_that_is_not_a_number_names_its_samples() {
+fn loss_that_is_not_a_number_names_its_samples_and_leaves_the_last_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let device = Device::flex().autodiff();
-    let task = Sum { device: device.clone(), broken_at: Some(0), size: 8 };
-    let error = train(model(&device), &task, &config(5), folder.path(), false, &AtomicBool::new(false)).unwrap_err();
-    assert!(matches!(error, TrainError::NotFinite { step: 1, what: "loss", .. }));
-    assert!(error.to_string().contains("sample of"), "{error}");
+    let fifth = config(8).seed.split("batch").nth(4);
+    let task = Sum { broken: Some(fifth), ..Sum::new(&device, 8) };
+    let broken = || train(model(&device), &task, &config(8), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
+    for _ in 0..2 {
+        // The second time the run starts from the checkpoint of step 3, and meets the same batch.
+        let error = broken();
+        assert!(matches!(error, TrainError::NotFinite { step: 5, what: "loss", .. }));
+        assert_eq!(error.to_string(), "step 5: the loss is NaN; samples of the step: sample of NaN");
+    }
+    assert_eq!(checkpoints(folder.path()), ["step-00000003"]);
+    // With the sample mended, the run goes on as if nothing had been.
+    let (mended, whole) = (run(folder.path(), &config(8), false), tempfile::tempdir().unwrap());
+    assert_eq!(numbers(&mended.model), numbers(&run(whole.path(), &config(8), false).model));
 }
 
 #[test]
@@ -133,7 +158,7 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
     impl Task<Linear> for Eight {
         type Batch = Vec<f32>;
         fn batch(&self, seed: Seed) -> Vec<f32> {
-            (0..8).flat_map(|number| Sum { device: self.0.device.clone(), broken_at: None, size: 1 }.batch(seed_of(seed, number))).collect()
+            (0..8).flat_map(|number| Sum::new(&self.0.device, 1).batch(seed_of(seed, number))).collect()
         }
         fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
             self.0.loss(model, batch)
@@ -145,8 +170,8 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
     }
     let device = Device::flex().autodiff();
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let small = One(Sum { device: device.clone(), broken_at: None, size: 1 });
-    let large = Eight(Sum { device: device.clone(), broken_at: None, size: 8 });
+    let small = One(Sum::new(&device, 1));
+    let large = Eight(Sum::new(&device, 8));
     let accumulated = TrainConfig { accumulate: 8, ..config(1) };
     let a = train(model(&device), &small, &accumulated, folders[0].path(), false, &AtomicBool::new(false)).unwrap();
     let b = train(model(&device), &large, &config(1), folders[1].path(), false, &AtomicBool::new(false)).unwrap();
@@ -161,11 +186,14 @@ fn truncated_checkpoint_is_refused_in_one_line() {
     for name in ["model.bpk", "optimizer.bpk", "progress.json"] {
         let path = folder.path().join("checkpoints/step-00000003").join(name);
         let whole = fs::read(&path).unwrap();
-        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        let device = Device::flex().autodiff();
-        let task = Sum { device: device.clone(), broken_at: None, size: 8 };
-        let error = train(model(&device), &task, &config(3), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
-        assert!(error.to_string().contains("step-00000003") && !error.to_string().contains('\n'), "{name}: {error}");
+        for length in [0, whole.len() / 2, whole.len() - 2] {
+            fs::write(&path, &whole[..length]).unwrap();
+            let device = Device::flex().autodiff();
+            let task = Sum::new(&device, 8);
+            let error = train(model(&device), &task, &config(3), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("step-00000003") && text.contains(name) && !text.contains('\n'), "{length} bytes: {text}");
+        }
         fs::write(&path, whole).unwrap();
     }
 }
@@ -175,7 +203,118 @@ fn checkpoint_of_another_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &config(3), false);
     let device = Device::flex().autodiff();
-    let task = Sum { device: device.clone(), broken_at: None, size: 8 };
+    let task = Sum::new(&device, 8);
     let error = train(model(&device), &task, &config(4), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
-    assert!(matches!(error, TrainError::OtherRun { .. }));
+    assert!(matches!(&error, TrainError::OtherRun { difference, .. } if difference.contains("schedule")), "{error}");
+}
+
+#[test]
+fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
+    /// Raises the flag after a number of batches, as Ctrl-C would.
+    struct Until<'a>(Sum, &'a AtomicBool, usize, std::sync::atomic::AtomicUsize);
+    impl Task<Linear> for Until<'_> {
+        type Batch = Vec<f32>;
+        fn batch(&self, seed: Seed) -> Vec<f32> {
+            self.0.batch(seed)
+        }
+        fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
+            if self.3.fetch_add(1, Ordering::SeqCst) + 1 == self.2 {
+                self.1.store(true, Ordering::SeqCst);
+            }
+            self.0.loss(model, batch)
+        }
+    }
+    let config = TrainConfig { accumulate: 2, groups: vec![LrGroup { path: "bias".into(), factor: 0.1 }], ..config(20) };
+    let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let undisturbed = run(whole.path(), &config, false);
+    let device = Device::flex().autodiff();
+    let stop = AtomicBool::new(false);
+    let task = Until(Sum::new(&device, 8), &stop, 20, Default::default());
+    let stopped = train(model(&device), &task, &config, halves.path(), false, &stop).unwrap();
+    assert_eq!((stopped.outcome, stopped.progress.step), (Outcome::Stopped, 10));
+    assert_eq!(checkpoints(halves.path()), ["step-00000009", "step-00000010"]);
+    // Nothing that has no say in the result may keep a run from going on.
+    let resumed = run(halves.path(), &TrainConfig { prefetch: 0, keep: 5, ..config }, false);
+    assert_eq!((resumed.outcome, resumed.progress.step, resumed.records.len()), (Outcome::Finished, 20, 20));
+    assert_eq!(numbers(&resumed.model), numbers(&undisturbed.model));
+    assert_eq!(resumed.progress.best_score, undisturbed.progress.best_score);
+}
+
+#[test]
+fn frozen_group_does_not_move_and_stays_frozen_when_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { groups: vec![LrGroup { path: "weight".into(), factor: 0.0 }], ..config(6) };
+    run(folder.path(), &config, true);
+    let trained = run(folder.path(), &config, false);
+    let (before, after) = (numbers(&model(&Device::flex().autodiff())), numbers(&trained.model));
+    assert_eq!(after[..2], before[..2]);
+    assert_ne!(after[2], before[2]);
+}
+
+#[test]
+fn slow_group_takes_its_share_of_the_first_step() {
+    // Adam's first step is the learning rate times the sign of the gradient: 0.025 · 0.1 for the bias, 0.025 for the rest.
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { weight_decay: 0.0, groups: vec![LrGroup { path: "bias".into(), factor: 0.1 }], ..config(8) };
+    let stopped = run(folder.path(), &config, true);
+    let before = numbers(&model(&Device::flex().autodiff()));
+    let moved: Vec<f32> = numbers(&stopped.model).iter().zip(before).map(|(&a, b)| f32::from_bits(a) - f32::from_bits(b)).collect();
+    for (moved, expected) in moved.into_iter().zip([0.025, 0.025, 0.0025]) {
+        assert!((moved - expected).abs() < 1e-4 * expected, "{moved}");
+    }
+}
+
+#[test]
+fn sources_of_a_mixture_take_turns_and_their_readings_are_their_own_means() {
+    struct Named(Sum, &'static str);
+    impl Task<Linear> for Named {
+        type Batch = Vec<f32>;
+        fn batch(&self, seed: Seed) -> Vec<f32> {
+            self.0.batch(seed)
+        }
+        fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
+            StepLoss { readings: vec![(self.1, 1.0)], ..self.0.loss(model, batch) }
+        }
+    }
+    let device = Device::flex().autodiff();
+    let (scenes, photographs) = (Named(Sum::new(&device, 8), "scenes"), Named(Sum::new(&device, 4), "photographs"));
+    let mixture = Mixture::<&dyn Task<Linear, Batch = Vec<f32>>>::new(vec![(0.5, &scenes), (0.5, &photographs)]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { accumulate: 4, ..config(20) };
+    let trained = train(model(&device), &mixture, &config, folder.path(), false, &AtomicBool::new(false)).unwrap();
+    let readings: Vec<_> = trained.records.iter().flat_map(|record| &record.readings).collect();
+    assert!(readings.iter().any(|(name, _)| name == "scenes") && readings.iter().any(|(name, _)| name == "photographs"));
+    assert!(readings.iter().all(|&&(_, value)| value == 1.0), "a mean over micro-batches of the other source as well");
+}
+
+#[test]
+fn folder_of_an_earlier_run_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &config(3), false);
+    let device = Device::flex().autodiff();
+    let again = || train(model(&device), &Sum::new(&device, 8), &config(3), folder.path(), false, &AtomicBool::new(false));
+    assert!(matches!(again().unwrap_err(), TrainError::Occupied { .. }));
+    let lock = fs::File::open(folder.path().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(matches!(again().unwrap_err(), TrainError::InUse { .. }));
+}
+
+#[test]
+fn panic_of_a_task_reaches_the_caller() {
+    struct Panics(Sum);
+    impl Task<Linear> for Panics {
+        type Batch = Vec<f32>;
+        fn batch(&self, _: Seed) -> Vec<f32> {
+            panic!("no such photograph")
+        }
+        fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
+            self.0.loss(model, batch)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex().autodiff();
+    let task = Panics(Sum::new(&device, 8));
+    let run = || train(model(&device), &task, &config(3), folder.path(), false, &AtomicBool::new(false));
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"no such photograph"));
 }

@@ -1,0 +1,74 @@
+//! Named numbers as one JSON object, in their order. A number that JSON has no word for is `null` there.
+
+use std::fmt;
+
+use serde::{
+    Deserializer, Serializer,
+    de::{MapAccess, SeqAccess, Visitor},
+    ser::SerializeMap,
+};
+
+pub(crate) fn serialize<S: Serializer>(readings: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(readings.len()))?;
+    for (name, value) in readings {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, f64)>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("numbers by name")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some((name, value)) = map.next_entry::<String, Option<f64>>()? {
+                pairs.push((name, value.unwrap_or(f64::NAN)));
+            }
+            Ok(pairs)
+        }
+
+        /// Logs were once lists of pairs.
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some((name, value)) = seq.next_element::<(String, Option<f64>)>()? {
+                pairs.push((name, value.unwrap_or(f64::NAN)));
+            }
+            Ok(pairs)
+        }
+    }
+    deserializer.deserialize_any(Pairs)
+}
+
+/// A lone number, `null` if it is not one.
+pub(crate) fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(<Option<f64> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// To nine significant digits: all that an f32 holds, and few enough that every JSON reader gives back the same number.
+pub(crate) fn rounded(value: f64) -> f64 {
+    format!("{value:.8e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_numbers_survive_json_to_the_last_bit() {
+        let mut value = 1.234_567_890_123e-9;
+        for _ in 0..2000 {
+            value *= 1.017_3;
+            let short = rounded(value);
+            let back: f64 = serde_json::from_str(&serde_json::to_string(&short).unwrap()).unwrap();
+            assert_eq!(back.to_bits(), short.to_bits(), "{short}");
+            assert!((short / value - 1.0).abs() < 1e-8);
+        }
+        assert!(rounded(f64::NAN).is_nan());
+    }
+}
