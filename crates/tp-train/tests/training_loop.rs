@@ -82,8 +82,8 @@ fn numbers(model: &Linear) -> Vec<u32> {
 
 /// Names of the checkpoints of a run.
 fn checkpoints(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder.join("checkpoints")).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = fs::read_dir(folder.join("checkpoints")).expect("a run makes the folder");
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
