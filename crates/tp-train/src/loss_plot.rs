@@ -19,8 +19,8 @@ const SIZE: (u32, u32) = (900, 520);
 /// [`TrainError::Plot`] if the picture cannot be drawn, [`TrainError::Write`] if it cannot be written.
 pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(), TrainError> {
     let failed = |reason: String| TrainError::Plot { path: path.to_owned(), reason };
-    let points: Vec<(f64, f64)> =
-        records.iter().filter(|record| record.loss.is_finite()).map(|record| (record.step as f64, record.loss)).collect();
+    let points: Vec<(u64, f64)> =
+        records.iter().filter(|record| record.loss.is_finite()).map(|record| (record.step, record.loss)).collect();
     if points.is_empty() {
         return Ok(());
     }
@@ -29,14 +29,15 @@ pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(
     write_atomically(path, |out| out.write_all(&png)).map_err(|source| TrainError::Write { path: path.to_owned(), source })
 }
 
-fn drawn(title: &str, points: &[(f64, f64)]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+fn drawn(title: &str, points: &[(u64, f64)]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "the font that ships with the program is unsound")?;
-    let last = points[points.len() - 1].0;
+    let (first, last) = (points[0].0, points[points.len() - 1].0);
     // The first few steps are far above the rest: let the picture show the rest.
     let mut sorted: Vec<f64> = points.iter().map(|&(_, loss)| loss).collect();
     sorted.sort_by(f64::total_cmp);
     let (low, high) = (sorted[0], sorted[(sorted.len() - 1) * 98 / 100]);
-    let margin = (high - low).max(1e-6) * 0.05;
+    // A loss that hardly moves is shown as a level line, not as its rounding errors.
+    let margin = ((high - low) * 0.05).max(high.abs() * 0.01).max(1e-6);
 
     let mut pixels = vec![0_u8; (SIZE.0 * SIZE.1 * 3) as usize];
     {
@@ -47,18 +48,21 @@ fn drawn(title: &str, points: &[(f64, f64)]) -> Result<Vec<u8>, Box<dyn std::err
             .margin(14)
             .x_label_area_size(36)
             .y_label_area_size(60)
-            .build_cartesian_2d(points[0].0..last.max(points[0].0 + 1.0), low - margin..high + margin)?;
+            .build_cartesian_2d(first..last.max(first + 1), low - margin..high + margin)?;
         chart.configure_mesh().x_desc("step").y_desc("loss").light_line_style(WHITE).draw()?;
         chart.draw_series(LineSeries::new(points.iter().copied(), RGBColor(190, 205, 225)))?;
         let smooth = smoothed(points, (points.len() / 40).max(1));
-        chart.draw_series(LineSeries::new(smooth, RGBColor(30, 80, 160).stroke_width(2)))?;
+        let color = RGBColor(30, 80, 160);
+        // The end is marked: a run of one step has no line.
+        chart.draw_series(smooth.last().map(|&end| Circle::new(end, 3, color.filled())))?;
+        chart.draw_series(LineSeries::new(smooth, color.stroke_width(2)))?;
         area.present()?;
     }
     Ok(pixels)
 }
 
 /// The mean over a window that ends at each point.
-fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
+fn smoothed(points: &[(u64, f64)], window: usize) -> Vec<(u64, f64)> {
     (0..points.len())
         .map(|end| {
             let window = &points[(end + 1).saturating_sub(window)..=end];
@@ -74,4 +78,40 @@ fn encoded(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header()?.write_image_data(pixels)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(losses: &[f64]) -> Vec<StepRecord> {
+        (1..).zip(losses).map(|(step, &loss)| StepRecord { step, loss, ..Default::default() }).collect()
+    }
+
+    #[test]
+    fn picture_decodes_and_shows_the_loss_of_one_step_as_of_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("loss.png");
+        for losses in [&[2.5][..], &[3.0, f64::NAN, 1.0, 0.5], &[0.0, 0.0]] {
+            plot_losses(&path, "run", &records(losses)).unwrap();
+            let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).unwrap())).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            assert_eq!((info.width, info.height), SIZE);
+            assert!(pixels.chunks(3).any(|pixel| pixel == [30, 80, 160]), "{losses:?} are not to be seen");
+        }
+    }
+
+    #[test]
+    fn run_without_a_finite_loss_has_no_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("loss.png");
+        plot_losses(&path, "run", &records(&[f64::NAN])).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn moving_average_looks_back() {
+        assert_eq!(smoothed(&[(1, 2.0), (2, 4.0), (3, 0.0)], 2), [(1, 2.0), (2, 3.0), (3, 2.0)]);
+    }
 }
