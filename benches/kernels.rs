@@ -6,8 +6,10 @@
 
 use std::hint::black_box;
 
+use burn::nn::LinearConfig;
 use burn::tensor::{Device, Distribution, Tensor, activation};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tp_kernels::{AttentionHeads, AttentionPrefix, RotaryAngles, causal_attention};
 
 /// Rows and columns of an activation in the language model's training step.
 const SHAPE: [usize; 2] = [6400, 384];
@@ -52,9 +54,60 @@ fn normalizations(criterion: &mut Criterion) {
     });
 }
 
+/// A layer of the tiny language model on 128 rows of 77 tokens.
+fn layers(criterion: &mut Criterion) {
+    let device = Device::flex().autodiff();
+    let layer = LinearConfig::new(192, 512).with_bias(false).init(&device);
+    let x = Tensor::<3>::random([128, 77, 192], Distribution::Normal(0.0, 1.0), &device).require_grad();
+    criterion.bench_function("linear, burn, forward and backward", |bench| {
+        bench.iter(|| black_box(layer.forward(x.clone()).sum().backward()));
+    });
+    criterion.bench_function("linear, folded, forward and backward", |bench| {
+        bench.iter(|| black_box(tp_kernels::linear(&layer, x.clone()).sum().backward()));
+    });
+}
+
+/// Eight texts about each of 16 images, as the tiny language model reads them; the composition has the keys' rotation for
+/// free.
+fn attention(criterion: &mut Criterion) {
+    const GROUPS: usize = 16;
+    const ROWS: usize = 8;
+    const TOKENS: usize = 77;
+    const PREFIX: usize = 26;
+    const HEADS: usize = 6;
+    const D_HEAD: usize = 32;
+    let device = Device::flex().autodiff();
+    let random = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad();
+    let qkv = random([GROUPS * ROWS, TOKENS, 3 * HEADS * D_HEAD]);
+    let [keys, values] = [(); 2].map(|()| random([GROUPS * HEADS, PREFIX, D_HEAD]));
+    let angles = RotaryAngles {
+        cos: Tensor::ones([1, TOKENS, D_HEAD / 2], &device.clone().without_autodiff()),
+        sin: Tensor::zeros([1, TOKENS, D_HEAD / 2], &device.clone().without_autodiff()),
+    };
+    let heads = AttentionHeads { kv_heads: HEADS, queries_per_key: 1 };
+    criterion.bench_function("attention, composed, forward and backward", |bench| {
+        let late = Tensor::<2>::full([TOKENS, TOKENS], -1e9, &device).triu(1);
+        let bias = Tensor::cat(vec![Tensor::zeros([TOKENS, PREFIX], &device), late], 1).unsqueeze::<4>();
+        bench.iter(|| {
+            let slots = qkv.clone().reshape([GROUPS, ROWS, TOKENS, HEADS, 3, D_HEAD]).permute([0, 3, 1, 4, 2, 5]);
+            let slot = |at| slots.clone().narrow(3, at, 1).reshape([GROUPS * HEADS, ROWS, TOKENS, D_HEAD]);
+            let shared = |x: &Tensor<3>| x.clone().unsqueeze_dim::<4>(1).expand([GROUPS * HEADS, ROWS, PREFIX, D_HEAD]);
+            let [keys, values] = [(slot(1), &keys), (slot(2), &values)].map(|(own, prefix)| Tensor::cat(vec![shared(prefix), own], 2));
+            let scores = slot(0).matmul(keys.swap_dims(2, 3)) * (1.0 / (D_HEAD as f64).sqrt()) + bias.clone();
+            black_box(tp_kernels::softmax(scores).matmul(values).sum().backward())
+        });
+    });
+    criterion.bench_function("attention, ours, forward and backward", |bench| {
+        bench.iter(|| {
+            let prefix = AttentionPrefix { keys: keys.clone(), values: values.clone(), lengths: &[PREFIX; GROUPS] };
+            black_box(causal_attention(qkv.clone(), heads, Some(prefix), angles.clone()).sum().backward())
+        });
+    });
+}
+
 criterion_group! {
     name = kernels;
     config = Criterion::default().sample_size(20);
-    targets = activations, normalizations
+    targets = activations, normalizations, layers, attention
 }
 criterion_main!(kernels);

@@ -74,3 +74,20 @@ pub(crate) fn piece_of(elements: &[f32], index: usize, len: usize) -> &[f32] {
     let start = index * len;
     &elements[start..elements.len().min(start + len)]
 }
+
+/// What tasks of one head each have made, `[batch · heads][rows, width]`, as one buffer `[batch, rows, heads, width]`.
+pub(crate) fn interleaved<T: Sync>(maps: &[T], part: impl Fn(&T) -> &[f32] + Sync, heads: usize, width: usize) -> Vec<f32> {
+    let len = maps.first().map_or(0, |map| part(map).len());
+    let mut out = vec![0.0; maps.len() * len];
+    if out.is_empty() {
+        return out;
+    }
+    out.par_chunks_mut(heads * len).zip(maps.par_chunks(heads)).for_each(|(out, maps)| {
+        for (row, out) in out.chunks_exact_mut(heads * width).enumerate() {
+            for (out, map) in out.chunks_exact_mut(width).zip(maps) {
+                out.copy_from_slice(&part(map)[row * width..][..width]);
+            }
+        }
+    });
+    out
+}

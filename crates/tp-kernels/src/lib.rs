@@ -14,25 +14,30 @@
 //! let gradients = y.slice([0..1, 2..3]).sum().backward();
 //! assert_eq!(x.grad(&gradients).unwrap().dims(), [1, 3]);
 //! ```
-// `flex_buffer.rs` fills fresh memory piece by piece, and `simd.rs` calls functions compiled for AVX2 after asking the
-// processor: neither can be said in safe Rust. Nothing else here uses it.
+// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 after asking the processor,
+// and `matrix.rs` hands slices to a matrix product that takes pointers: none can be said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]
 
 mod activation;
+mod causal_attention;
 mod cross_entropy;
 mod deformable_attention;
 mod depthwise_conv;
 mod flex_buffer;
 mod linear;
+mod matrix;
 mod normalization;
 mod simd;
 #[cfg(test)]
 mod testing;
 mod vector_math;
+mod windowed_attention;
 
 pub use activation::{ActivationOps, gelu, silu, silu_gate};
+pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention};
 pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
 pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};
-pub use linear::linear;
+pub use linear::{affine, linear};
 pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
+pub use windowed_attention::{WindowedAttentionOps, Windows, windowed_attention};

@@ -7,7 +7,7 @@ use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
 
 use super::{DeformableAttentionOps, reference};
-use crate::flex_buffer::{all_f32, floats, tensor_of};
+use crate::flex_buffer::{all_f32, floats, interleaved, tensor_of};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, mul_add};
 
@@ -135,9 +135,9 @@ impl DeformableAttentionOps for Flex {
         };
         let gradients: Vec<HeadGradient> = (0..size.batch * size.heads).into_par_iter().map(per_head).collect();
 
-        let dvalue = interleave(&gradients, |g| &g.value, size.heads, size.d_head);
-        let dlocations = interleave(&gradients, |g| &g.locations, size.heads, size.samples() * 2);
-        let dweights = interleave(&gradients, |g| &g.weights, size.heads, size.samples());
+        let dvalue = interleaved(&gradients, |g| &g.value, size.heads, size.d_head);
+        let dlocations = interleaved(&gradients, |g| &g.locations, size.heads, size.samples() * 2);
+        let dweights = interleaved(&gradients, |g| &g.weights, size.heads, size.samples());
         let [value, locations, weights] = shapes;
         (tensor_of(dvalue, value), tensor_of(dlocations, locations), tensor_of(dweights, weights))
     }
@@ -148,23 +148,6 @@ struct HeadGradient {
     value: Vec<f32>,
     locations: Vec<f32>,
     weights: Vec<f32>,
-}
-
-/// `[batch · heads][rows, width]` to `[batch, rows, heads, width]`.
-fn interleave(gradients: &[HeadGradient], part: impl Fn(&HeadGradient) -> &[f32] + Sync, heads: usize, width: usize) -> Vec<f32> {
-    let len = gradients.first().map_or(0, |g| part(g).len());
-    let mut out = vec![0.0; gradients.len() * len];
-    if out.is_empty() {
-        return out;
-    }
-    out.par_chunks_mut(heads * len).zip(gradients.par_chunks(heads)).for_each(|(out, gradients)| {
-        for (row, out) in out.chunks_exact_mut(heads * width).enumerate() {
-            for (out, gradient) in out.chunks_exact_mut(width).zip(gradients) {
-                out.copy_from_slice(&part(gradient)[row * width..][..width]);
-            }
-        }
-    });
-    out
 }
 
 struct Sample<'a> {
