@@ -85,12 +85,13 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut overlay = Overlay::new(&image);
     // The finest level, in the colour of open cells; soft rules fade with their weight.
     let n = levels[2].n;
-    let bias = mask.level_bias(in_model, [n, n]);
+    let mut weights = vec![0.0; n * n];
+    mask.window(in_model, [n, n]).into_iter().for_each(|(cell, bias)| weights[cell as usize] = f64::from(bias.exp()));
     overlay.heat(
         |place| {
             let at = letterbox.model_from_unit(place);
             let index = |v: f64| ((v * n as f64) as usize).min(n - 1);
-            0.65 * f64::from(bias[index(at.y) * n + index(at.x)].exp())
+            0.65 * weights[index(at.y) * n + index(at.x)]
         },
         FOUND_POINT,
     );

@@ -6,19 +6,18 @@
 //!
 //! Source: Talking Points (arXiv 2510.14583), Point Descriptor.
 
-use burn::{
-    config::Config,
-    tensor::{Device, Tensor, TensorData},
-};
+use std::sync::Arc;
+
+use burn::config::Config;
 use serde::{Deserialize, Serialize};
 use tp_core::ModelXy;
+use tp_kernels::Windows;
 use tp_vision::PromptMask;
 
 use crate::DescriptorError;
 
-/// Added to the attention logit of a closed cell. Large enough that its probability is exactly zero in f32, small
-/// enough that no arithmetic on it overflows, in f16 neither.
-const CLOSED: f32 = -3e4;
+/// The lowest number that is added to an attention logit: no arithmetic on it overflows, in f16 neither.
+const LOWEST_BIAS: f32 = -1.5e4;
 
 /// How the Gaussian around a point becomes an attention mask.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,69 +64,69 @@ impl GaussianMask {
         Err(DescriptorError::InvalidMask { sigma: self.sigma, cut })
     }
 
-    /// What is added to the attention logits of every cell of one level, `[height · width]` row-major: 0 or `ln g` for
-    /// open cells, a large negative number for closed ones.
+    /// The open cells of one level, row-major, and what is added to the attention logit of each: 0, or `ln g` where the
+    /// rule is soft. Without a Gaussian rule every cell is open.
     ///
     /// The cell that holds the point is always open: a query that may read nothing would have no answer, and the base
     /// model's way out, opening every cell, would undo the method.
     #[must_use]
-    pub fn level_bias(&self, point: ModelXy, [height, width]: [usize; 2]) -> Vec<f32> {
+    pub fn window(&self, point: ModelXy, [height, width]: [usize; 2]) -> Vec<(u32, f32)> {
         let (cut, soft) = match self.rule {
             MaskRule::Threshold(cut) => (cut, false),
             MaskRule::LogBias { floor } => (floor, true),
-            MaskRule::Object | MaskRule::Open => return vec![0.0; height * width],
+            MaskRule::Object | MaskRule::Open => return (0..(height * width) as u32).map(|cell| (cell, 0.0)).collect(),
         };
+        // The rule solved for the distance: only cells near the point are looked at.
         let ln_cut = cut.ln();
-        let own = cell_of(point, [height, width]);
-        let ln_g = |row: usize, column: usize| {
-            let dx = (column as f64 + 0.5) / width as f64 - point.x;
-            let dy = (row as f64 + 0.5) / height as f64 - point.y;
-            -(dx * dx + dy * dy) / (2.0 * self.sigma * self.sigma)
+        let radius = self.sigma * (-2.0 * ln_cut).sqrt();
+        let near = |at: f64, n: usize| {
+            let own = nearest_cell(at, n);
+            let first = (((at - radius) * n as f64 - 0.5).floor().max(0.0) as usize).min(own);
+            let last = (((at + radius) * n as f64 - 0.5).ceil().max(0.0) as usize).clamp(own, n - 1);
+            first..=last
         };
-        (0..height * width)
-            .map(|cell| {
-                let ln_g = ln_g(cell / width, cell % width);
-                match (ln_g >= ln_cut || cell == own, soft) {
-                    (false, _) => CLOSED,
-                    (true, false) => 0.0,
+        let own = [nearest_cell(point.y, height), nearest_cell(point.x, width)];
+        let mut window = Vec::new();
+        for row in near(point.y, height) {
+            for column in near(point.x, width) {
+                let dx = (column as f64 + 0.5) / width as f64 - point.x;
+                let dy = (row as f64 + 0.5) / height as f64 - point.y;
+                let ln_g = -(dx * dx + dy * dy) / (2.0 * self.sigma * self.sigma);
+                if ln_g >= ln_cut || [row, column] == own {
                     // A tiny sigma must not close the own cell through its bias.
-                    (true, true) => (ln_g as f32).max(CLOSED / 2.0),
+                    let bias = if soft { (ln_g as f32).max(LOWEST_BIAS) } else { 0.0 };
+                    window.push(((row * width + column) as u32, bias));
                 }
-            })
-            .collect()
+            }
+        }
+        window
     }
 
     /// How many cells of one level are open around a point.
     #[must_use]
     pub fn n_open(&self, point: ModelXy, size: [usize; 2]) -> usize {
-        self.level_bias(point, size).iter().filter(|&&bias| bias > CLOSED).count()
+        self.window(point, size).len()
     }
 
     /// The mask of many points over the levels of the query decoder, coarse first.
     ///
-    /// `points` holds the points of each image, equally many for all; each level's bias is `[image, point, cell]`.
-    ///
-    /// # Panics
-    ///
-    /// If the images have different numbers of points.
+    /// `points` holds the points of each image; a window stands for each of them, image by image.
     #[must_use]
-    pub fn prompt_mask(&self, points: &[Vec<ModelXy>], levels: [[usize; 2]; 3], device: &Device) -> PromptMask {
+    pub fn prompt_mask(&self, points: &[Vec<ModelXy>], levels: [[usize; 2]; 3]) -> PromptMask {
         match self.rule {
             MaskRule::Object => PromptMask::Predicted,
             MaskRule::Open => PromptMask::Open,
-            MaskRule::Threshold(_) | MaskRule::LogBias { .. } => PromptMask::Fixed(levels.map(|size| {
-                let bias: Vec<f32> = points.iter().flatten().flat_map(|&point| self.level_bias(point, size)).collect();
-                let shape = [points.len(), points.first().map_or(0, Vec::len), size[0] * size[1]];
-                Tensor::from_data(TensorData::new(bias, shape), device) // [image, point, cell]
-            })),
+            MaskRule::Threshold(_) | MaskRule::LogBias { .. } => {
+                let windows = |size| Windows::new(points.iter().flatten().map(|&point| self.window(point, size)));
+                PromptMask::Fixed(levels.map(|size| Arc::new(windows(size))))
+            }
         }
     }
 }
 
-/// The cell, row-major, that holds a point; points on the far border belong to the last row and column.
-fn cell_of(point: ModelXy, [height, width]: [usize; 2]) -> usize {
-    let index = |v: f64, n: usize| ((v * n as f64).max(0.0) as usize).min(n - 1);
-    index(point.y, height) * width + index(point.x, width)
+/// The row or column, of `n`, that holds a place; the far border belongs to the last one.
+fn nearest_cell(at: f64, n: usize) -> usize {
+    ((at * n as f64).max(0.0) as usize).min(n - 1)
 }
 
 #[cfg(test)]
@@ -137,7 +136,9 @@ mod tests {
     use super::*;
 
     fn open(mask: &GaussianMask, x: f64, y: f64, size: [usize; 2]) -> Vec<bool> {
-        mask.level_bias(ModelXy { x, y }, size).iter().map(|&bias| bias > CLOSED).collect()
+        let mut open = vec![false; size[0] * size[1]];
+        mask.window(ModelXy { x, y }, size).iter().for_each(|&(cell, _)| open[cell as usize] = true);
+        open
     }
 
     #[test]
@@ -152,9 +153,9 @@ mod tests {
     #[test]
     fn log_bias_is_the_log_of_the_gaussian() {
         let mask = GaussianMask::new().with_sigma(0.1).with_rule(MaskRule::LogBias { floor: 1e-3 });
-        let bias = mask.level_bias(ModelXy { x: 0.25, y: 0.5 }, [1, 4]); // centres at 0.125, 0.375, …
-        assert!((bias[0] - (-0.125_f32.powi(2) / 0.02)).abs() < 1e-6, "{bias:?}");
-        assert_eq!(bias[3], CLOSED); // (0.625)² / 0.02 = 19.5 > ln 1000
+        let window = mask.window(ModelXy { x: 0.25, y: 0.5 }, [1, 4]); // centres at 0.125, 0.375, …
+        assert!((window[0].1 - (-0.125_f32.powi(2) / 0.02)).abs() < 1e-6, "{window:?}");
+        assert_eq!(window.last().unwrap().0, 1); // the third is at 0.375: 0.375² / 0.02 = 7.03 > ln 1000 = 6.91
     }
 
     #[test]
@@ -185,9 +186,21 @@ mod tests {
         fn no_mask_ever_closes_every_cell(x in 0.0..=1.0, y in 0.0..=1.0, sigma in 1e-9..0.5_f64, h in 1usize..40, w in 1usize..40, soft in any::<bool>()) {
             let rule = if soft { MaskRule::LogBias { floor: 0.9 } } else { MaskRule::Threshold(0.9) };
             let mask = GaussianMask::new().with_sigma(sigma).with_rule(rule);
-            let point = ModelXy { x, y };
-            prop_assert!(mask.n_open(point, [h, w]) >= 1);
-            prop_assert!(open(&mask, x, y, [h, w])[cell_of(point, [h, w])]);
+            let n_open = mask.n_open(ModelXy { x, y }, [h, w]);
+            prop_assert!(n_open >= 1);
+            prop_assert!(open(&mask, x, y, [h, w])[nearest_cell(y, h) * w + nearest_cell(x, w)]);
+        }
+
+        #[test]
+        fn window_is_what_the_rule_says_of_every_cell(x in 0.0..=1.0, y in 0.0..=1.0, sigma in 0.01..0.3_f64, h in 1usize..40, w in 1usize..40) {
+            let mask = GaussianMask::new().with_sigma(sigma).with_rule(MaskRule::Threshold(0.3));
+            let open = open(&mask, x, y, [h, w]);
+            for (cell, open) in open.into_iter().enumerate() {
+                let (dx, dy) = (((cell % w) as f64 + 0.5) / w as f64 - x, ((cell / w) as f64 + 0.5) / h as f64 - y);
+                let own = cell == nearest_cell(y, h) * w + nearest_cell(x, w);
+                let g = (-(dx * dx + dy * dy) / (2.0 * sigma * sigma)).exp();
+                prop_assert!((g - 0.3).abs() < 1e-9 || open == (g >= 0.3 || own));
+            }
         }
     }
 }

@@ -12,11 +12,9 @@ mod error;
 mod gaussian_mask;
 mod model;
 mod point_prompt;
-mod readout;
 
 pub use conversation::{DescribeConversation, Request};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
 pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor};
 pub use point_prompt::{PointPrompt, PointPromptConfig};
-pub use readout::{PointReadout, PointReadoutConfig, ReadoutLoss};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::{
     config::Config,
     module::Module,
-    tensor::{Bool, Device, Int, Tensor, TensorData},
+    tensor::{Bool, Device, Tensor, TensorData},
 };
 use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, Seed, Style, UnitXy};
 use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Tokenizer, generate, token_loss, visual_context};
@@ -88,10 +88,8 @@ impl DescriptorNet {
 /// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row, token, hidden]`.
 fn spliced(eyes: &Eyes, decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_features: Tensor<3>) -> Tensor<3> {
     let device = point_features.device();
-    let length = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let ids: Vec<i64> = rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length)).collect();
-    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows.len(), length]), &device);
-    let embeddings = decoder.embed(ids); // [row, token, hidden]
+    let embeddings = decoder.embed_rows(rows); // [row, token, hidden]
+    let length = embeddings.dims()[1];
 
     let [n_images, n_points, _] = point_features.dims();
     let tokens = eyes.projector.object_tokens(point_features);

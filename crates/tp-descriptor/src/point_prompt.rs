@@ -74,7 +74,7 @@ impl PointPrompt {
             let [_, height, width, _] = memory.dims();
             [height, width]
         });
-        let prompt_mask = mask.prompt_mask(points, levels, &device);
+        let prompt_mask = mask.prompt_mask(points, levels);
         let read = eyes.encoder.query_decoder().forward_prompts(features, content, position.clone(), prompt_mask);
         Tensor::cat(vec![read, position], 2)
     }

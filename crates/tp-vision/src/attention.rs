@@ -1,10 +1,13 @@
 //! Multi-head attention with the packed projection of PyTorch, so that published weights fit as they are.
 
+use std::sync::Arc;
+
 use burn::{
     module::{Module, Param},
     nn::{Initializer, Linear, LinearConfig},
-    tensor::{Device, Tensor, module::linear},
+    tensor::{Device, Tensor},
 };
+use tp_kernels::{Windows, affine, linear, softmax, windowed_attention};
 
 /// Projections to queries, keys and values in one matrix, and back.
 #[derive(Module, Debug)]
@@ -18,8 +21,8 @@ pub(crate) struct Attention {
 /// Projected keys and values.
 #[derive(Clone, Debug)]
 pub(crate) struct KeysValues {
-    keys: Tensor<4>,   // [batch, head, d_head, key]
-    values: Tensor<4>, // [batch, head, key, d_head]
+    keys: Tensor<3>,   // [batch, key, feat]
+    values: Tensor<3>, // [batch, key, feat]
 }
 
 impl Attention {
@@ -37,8 +40,7 @@ impl Attention {
 
     /// Keys and values of one attended sequence, `[batch, key, feat]`; they do not depend on who asks.
     pub(crate) fn keys_values(&self, key: Tensor<3>, value: Tensor<3>) -> KeysValues {
-        let keys = self.split(self.projected(key, 1)).swap_dims(2, 3);
-        KeysValues { keys, values: self.split(self.projected(value, 2)) }
+        KeysValues { keys: self.projected(key, 1), values: self.projected(value, 2) }
     }
 
     /// What queries `[batch, query, feat]` read, `[batch, query, feat]`.
@@ -48,24 +50,30 @@ impl Attention {
         let [batch, queries, feat] = query.dims();
         let d_head = feat / self.heads;
         let query = self.split(self.projected(query, 0).mul_scalar((d_head as f64).powf(-0.5)));
-        let mut logits = query.matmul(attended.keys.clone()); // [batch, head, query, key]
+        let mut logits = query.matmul(self.split(attended.keys.clone()).swap_dims(2, 3)); // [batch, head, query, key]
         if let Some(bias) = bias {
             logits = logits + bias.unsqueeze_dim::<4>(1);
         }
-        let read = tp_kernels::softmax(logits).matmul(attended.values.clone());
-        self.out_proj.forward(read.swap_dims(1, 2).reshape([batch, queries, feat]))
+        let read = softmax(logits).matmul(self.split(attended.values.clone()));
+        linear(&self.out_proj, read.swap_dims(1, 2).reshape([batch, queries, feat]))
+    }
+
+    /// As [`forward`](Self::forward), each query within its window alone; `windows` holds `batch · query` of them.
+    pub(crate) fn forward_windowed(&self, query: Tensor<3>, attended: &KeysValues, windows: &Arc<Windows>) -> Tensor<3> {
+        let KeysValues { keys, values } = attended.clone();
+        linear(&self.out_proj, windowed_attention(self.projected(query, 0), keys, values, windows, self.heads))
     }
 
     /// What each of `[batch, query, feat]` reads of itself alone: the softmax over one key is 1.
     pub(crate) fn forward_alone(&self, x: Tensor<3>) -> Tensor<3> {
-        self.out_proj.forward(self.projected(x, 2))
+        linear(&self.out_proj, self.projected(x, 2))
     }
 
     /// One third of the packed projection.
     fn projected(&self, x: Tensor<3>, third: usize) -> Tensor<3> {
         let feat = self.in_proj_weight.dims()[1];
         let weight = self.in_proj_weight.val().narrow(0, third * feat, feat).transpose();
-        linear(x, weight, Some(self.in_proj_bias.val().narrow(0, third * feat, feat)))
+        affine(x, weight, Some(self.in_proj_bias.val().narrow(0, third * feat, feat)))
     }
 
     /// `[batch, token, feat]` → `[batch, head, token, d_head]`.
@@ -78,7 +86,7 @@ impl Attention {
 #[cfg(test)]
 impl KeysValues {
     pub(crate) fn n_keys(&self) -> usize {
-        self.values.dims()[2]
+        self.values.dims()[1]
     }
 
     pub(crate) fn to_data(&self) -> (burn::tensor::TensorData, burn::tensor::TensorData) {
@@ -102,15 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn closed_key_has_no_influence() {
+    fn window_hides_every_other_key() {
         let device = Device::flex();
         let attention = Attention::init(8, 2, &device);
         let query = Tensor::<3>::random([1, 1, 8], Distribution::Default, &device);
         let keys = Tensor::<3>::random([1, 3, 8], Distribution::Default, &device);
-        let bias = Tensor::<3>::from_data([[[0.0, 0.0, -1e9]]], &device);
-        let masked = attention.forward(query.clone(), &attention.keys_values(keys.clone(), keys.clone()), Some(bias));
+        let windows = Arc::new(Windows::new([vec![(0, 0.0), (1, 0.0)]]));
+        let windowed = attention.forward_windowed(query.clone(), &attention.keys_values(keys.clone(), keys.clone()), &windows);
         let two = keys.narrow(1, 0, 2);
         let without = attention.forward(query, &attention.keys_values(two.clone(), two), None);
-        masked.into_data().assert_approx_eq::<f32>(&without.into_data(), Tolerance::absolute(1e-6));
+        windowed.into_data().assert_approx_eq::<f32>(&without.into_data(), Tolerance::absolute(1e-6));
     }
 }

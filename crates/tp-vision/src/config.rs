@@ -122,7 +122,7 @@ impl VisionConfig {
             class_embed_dim: 64,
             // Every cell of stride 32 becomes a token: places count more than few tokens do.
             unshuffle: 1,
-            hidden_size: 128,
+            hidden_size: 192,
             ..Self::omg_llava_7b()
         }
     }

@@ -5,8 +5,9 @@
 use burn::{
     module::{Module, Param},
     nn::{Initializer, Linear, LinearConfig},
-    tensor::{Device, Tensor, module::linear},
+    tensor::{Device, Tensor},
 };
+use tp_kernels::{affine, gelu, linear};
 
 use crate::{
     VisionConfig,
@@ -107,11 +108,11 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = self.fc1.forward(self.norm.forward(self.conv_dw.forward(x.clone())));
+        let y = linear(&self.fc1, self.norm.forward(self.conv_dw.forward(x.clone())));
         // γ scales the weights, which are far fewer numbers than what they make.
         let gamma = self.gamma.val();
         let bias = self.fc2.bias.as_ref().map(|bias| bias.val() * gamma.clone());
-        x + linear(tp_kernels::gelu(y), self.fc2.weight.val() * gamma.unsqueeze(), bias)
+        x + affine(gelu(y), self.fc2.weight.val() * gamma.unsqueeze(), bias)
     }
 }
 

@@ -3,12 +3,9 @@
 use burn::{
     module::{Module, Param},
     nn::Initializer,
-    tensor::{
-        Device, Tensor,
-        module::{conv2d, linear},
-        ops::ConvOptions,
-    },
+    tensor::{Device, Tensor, module::conv2d, ops::ConvOptions},
 };
+use tp_kernels::affine;
 
 /// Weights of a convolution, `[to, from, side, side]`; how they are applied is the caller's choice.
 #[derive(Module, Debug)]
@@ -37,7 +34,7 @@ impl Convolution {
     /// Side 1: `[batch, height, width, from]` → `[batch, height, width, to]`.
     pub(crate) fn pointwise(&self, x: Tensor<4>) -> Tensor<4> {
         let [to, from, _, _] = self.weight.dims();
-        linear(x, self.weight.val().reshape([to, from]).transpose(), self.bias())
+        affine(x, self.weight.val().reshape([to, from]).transpose(), self.bias())
     }
 
     /// A stride equal to the side, on an image as it is given, `[batch, from, height, width]` →
@@ -47,7 +44,7 @@ impl Convolution {
         let (rows, columns) = (height / side, width / side);
         let blocks = image.reshape([batch, channels, rows, side, columns, side]).permute([0, 2, 4, 1, 3, 5]);
         let blocks = blocks.reshape([batch, rows, columns, from * side * side]);
-        linear(blocks, self.weight.val().reshape([to, from * side * side]).transpose(), self.bias())
+        affine(blocks, self.weight.val().reshape([to, from * side * side]).transpose(), self.bias())
     }
 
     /// A stride equal to the side: `[batch, height, width, from]` → `[batch, height / side, width / side, to]`.
@@ -56,7 +53,7 @@ impl Convolution {
         let (rows, columns) = (height / side, width / side);
         let blocks = x.reshape([batch, rows, side, columns, side, channels]).permute([0, 1, 3, 2, 4, 5]);
         let weight = self.weight.val().permute([2, 3, 1, 0]).reshape([side * side * from, to]);
-        linear(blocks.reshape([batch, rows, columns, side * side * channels]), weight, self.bias())
+        affine(blocks.reshape([batch, rows, columns, side * side * channels]), weight, self.bias())
     }
 
     /// Side 3, stride 1, padded with zeros: `[batch, height, width, from]` → `[batch, height, width, to]`.

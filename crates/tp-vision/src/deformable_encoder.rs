@@ -5,8 +5,9 @@
 use burn::{
     module::{Module, Param},
     nn::{Initializer, Linear, LinearConfig},
-    tensor::{Device, Tensor, TensorData, activation::relu, module::linear},
+    tensor::{Device, Tensor, TensorData, activation::relu},
 };
+use tp_kernels::{affine, deformable_attention, linear, softmax};
 
 use crate::{VisionConfig, norm::ChannelNorm};
 
@@ -94,13 +95,13 @@ impl EncoderLayer {
         let (heads, points, levels) = (self.heads, self.points, pyramid.shapes.len());
         let query = x.clone() + pyramid.position.clone();
         // Positions say where to look, not what is there: the value has none.
-        let value = self.value_proj.forward(x.clone()).reshape([batch, tokens, heads, feat / heads]);
+        let value = linear(&self.value_proj, x.clone()).reshape([batch, tokens, heads, feat / heads]);
         let locations = self.locations(query.clone(), pyramid).reshape([batch, tokens, heads, levels, points, 2]);
-        let weights = self.attention_weights.forward(query).reshape([batch, tokens, heads, levels * points]);
-        let weights = tp_kernels::softmax(weights).reshape([batch, tokens, heads, levels, points]); // jointly over levels and points
-        let read = tp_kernels::deformable_attention(value, &pyramid.shapes, locations, weights);
-        let x = self.attention_norm.forward(x + self.output_proj.forward(read));
-        let y = self.fc2.forward(relu(self.fc1.forward(x.clone())));
+        let weights = linear(&self.attention_weights, query).reshape([batch, tokens, heads, levels * points]);
+        let weights = softmax(weights).reshape([batch, tokens, heads, levels, points]); // jointly over levels and points
+        let read = deformable_attention(value, &pyramid.shapes, locations, weights);
+        let x = self.attention_norm.forward(x + linear(&self.output_proj, read));
+        let y = linear(&self.fc2, relu(linear(&self.fc1, x.clone())));
         self.ffn_norm.forward(x + y)
     }
 
@@ -109,7 +110,7 @@ impl EncoderLayer {
     fn locations(&self, query: Tensor<3>, pyramid: &Pyramid) -> Tensor<3> {
         let weight = self.sampling_offsets.weight.val() * pyramid.inverse_size.clone();
         let bias = self.sampling_offsets.bias.as_ref().map(|bias| bias.val() * pyramid.inverse_size.clone().squeeze_dim(0));
-        linear(query, weight, bias) + pyramid.reference.clone()
+        affine(query, weight, bias) + pyramid.reference.clone()
     }
 }
 

@@ -155,7 +155,10 @@ mod tests {
         module::{ModuleMapper, ModuleVisitor, Param},
         tensor::{Distribution, Gradients, Tolerance},
     };
+    use std::sync::Arc;
+
     use tp_core::ImageHw;
+    use tp_kernels::Windows;
 
     use super::*;
     use crate::{PromptMask, QueryTarget, query_loss};
@@ -239,12 +242,18 @@ mod tests {
         let eyes = small().init(&device);
         let features = eyes.forward(images(2, 64, &device));
         let content = Tensor::<3>::random([2, 3, 16], Distribution::Normal(0.0, 1.0), &device);
-        let fixed = || [4, 16, 64].map(|cells| Tensor::<3>::random([2, 3, cells], Distribution::Uniform(-3.0, 0.0), &device));
+        let window = |prompt: u32, cells: u32| (0..=prompt % 4).map(|at| (at * 7 % cells, -0.3 * at as f32)).collect();
+        let fixed = || [4, 16, 64].map(|cells| Arc::new(Windows::new((0..6).map(|prompt| window(prompt, cells)))));
         for mask in [PromptMask::Open, PromptMask::Predicted, PromptMask::Fixed(fixed())] {
             let together = prompts(&eyes, &features, content.clone(), mask.clone());
             for index in 0..3 {
                 let own = match &mask {
-                    PromptMask::Fixed(bias) => PromptMask::Fixed(bias.clone().map(|bias| bias.narrow(1, index, 1))),
+                    PromptMask::Fixed(windows) => PromptMask::Fixed(windows.clone().map(|windows| {
+                        Arc::new(Windows::new([0, 3].map(|start| {
+                            let (cells, bias) = windows.get(start + index);
+                            cells.iter().copied().zip(bias.iter().copied()).collect()
+                        })))
+                    })),
                     other => other.clone(),
                 };
                 assert_equal(prompts(&eyes, &features, content.clone().narrow(1, index, 1), own), together.clone().narrow(1, index, 1));
@@ -261,10 +270,7 @@ mod tests {
         let eyes = small().init(&device);
         let features = eyes.forward(images(2, 64, &device));
         let content = Tensor::<3>::random([1, 2, 16], Distribution::Normal(0.0, 1.0), &device);
-        let first_cell = [4, 16, 64].map(|cells| {
-            let open = Tensor::<3>::zeros([1, 2, 1], &device);
-            Tensor::cat(vec![open, Tensor::full([1, 2, cells - 1], -1e9, &device)], 2)
-        });
+        let first_cell = [(); 3].map(|()| Arc::new(Windows::new([vec![(0, 0.0)], vec![(0, 0.0)]])));
         // Two images that agree in the first cell of every level and nowhere else.
         let mut other = features.clone();
         for memory in &mut other.memories {

@@ -7,6 +7,7 @@ use burn::{
     nn::{Initializer, Linear, LinearConfig},
     tensor::{Device, Tensor, activation::relu},
 };
+use tp_kernels::linear;
 
 use crate::{VisionConfig, norm::ChannelNorm};
 
@@ -73,7 +74,7 @@ impl PredictionHead {
     fn class_logits(&self, pooled: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
         let [batch, queries, _] = x.dims();
         let [classes, synonyms, d_class] = self.class_embed.dims();
-        let pooled = self.pool_proj.forward(self.pool_norm.forward(pooled));
+        let pooled = linear(&self.pool_proj, self.pool_norm.forward(pooled));
         let vectors = unit_length(self.cls_proj.forward(pooled + self.post_norm.forward(x)).reshape([batch * queries, d_class]));
         let phrases = unit_length(self.class_embed.val().reshape([classes * synonyms, d_class]));
         let cosines = vectors.matmul(phrases.transpose()).reshape([batch, queries, classes, synonyms]);
@@ -119,7 +120,7 @@ impl Perceptron {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.third.forward(relu(self.second.forward(relu(self.first.forward(x)))))
+        linear(&self.third, relu(linear(&self.second, relu(linear(&self.first, x)))))
     }
 }
 

@@ -7,6 +7,7 @@ use burn::{
     nn::{Initializer, Linear, LinearConfig},
     tensor::{Device, Int, Tensor, TensorData},
 };
+use tp_kernels::{gelu, linear};
 
 use crate::{
     QueryOutput, VisionConfig,
@@ -53,7 +54,7 @@ impl VisualProjector {
     #[must_use]
     pub fn object_tokens<const D: usize>(&self, vectors: Tensor<D>) -> Tensor<D> {
         // No activation after the first: the published weights have none.
-        through(&self.model, self.query_proj.forward(vectors))
+        through(&self.model, linear(&self.query_proj, vectors))
     }
 
     /// All visual tokens of a batch of images.
@@ -109,7 +110,7 @@ impl VisualProjector {
 
 /// Linear layers with GELUs between.
 fn through<const D: usize>(layers: &[Linear], x: Tensor<D>) -> Tensor<D> {
-    layers.iter().enumerate().fold(x, |x, (depth, layer)| layer.forward(if depth == 0 { x } else { tp_kernels::gelu(x) }))
+    layers.iter().enumerate().fold(x, |x, (depth, layer)| linear(layer, if depth == 0 { x } else { gelu(x) }))
 }
 
 /// Blocks of `factor`² cells become channels, the place in the block major: `[b, h, w, c]` → `[b, h / f, w / f, f · f · c]`.

@@ -2,11 +2,14 @@
 //!
 //! Source: OMG-Seg's masked decoder (Mask2Former's layers; order cross-attention, self-attention, feed-forward; post-norm).
 
+use std::sync::Arc;
+
 use burn::{
     module::{Module, Param},
     nn::{Initializer, Linear, LinearConfig},
     tensor::{Device, Tensor, activation::relu},
 };
+use tp_kernels::{Windows, linear};
 
 use crate::{
     VisionConfig, VisionFeatures,
@@ -19,11 +22,10 @@ use crate::{
 
 /// Which cells a prompt may read.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one mask a batch: a box would only get in the way of building it")]
 pub enum PromptMask {
-    /// Added to the attention logits of each level, coarse first, `[image, prompt, cell]`: 0 is open, a large negative
-    /// number closed. The same in every layer that reads the level, and never opened by itself.
-    Fixed([Tensor<3>; 3]),
+    /// The open cells of each level, coarse first, a window for each prompt, image by image. The same in every layer that
+    /// reads the level, and never opened by itself.
+    Fixed([Arc<Windows>; 3]),
     /// The mask that the decoder predicts for the prompt, renewed before every layer: the base model's way.
     Predicted,
     /// Every cell.
@@ -113,7 +115,7 @@ impl QueryDecoder {
             if aux == AuxPredictions::EveryLayer {
                 predictions.push(self.head.predict(x.clone(), vectors, mask_features));
             }
-            x = layer.forward(x, &position, &attended.layers[index], Some(bias));
+            x = layer.forward(x, &position, &attended.layers[index], OpenKeys::Biased(bias));
         }
         let last = self.head.predict(x.clone(), self.head.mask_vectors(x.clone()), mask_features);
         QueryOutput {
@@ -136,14 +138,24 @@ impl QueryDecoder {
         let attended = &features.attended;
         let shrunk = matches!(mask, PromptMask::Predicted).then(|| shrunken(&features.mask_features, &attended.sizes));
         self.layers.iter().enumerate().fold(content, |x, (index, layer)| {
-            let bias = match (&mask, &shrunk) {
-                (PromptMask::Fixed(bias), _) => Some(bias[index % 3].clone()),
-                (PromptMask::Predicted, Some(shrunk)) => Some(predicted_bias(self.head.mask_vectors(x.clone()), shrunk[index % 3].clone())),
-                _ => None,
+            let open = match (&mask, &shrunk) {
+                (PromptMask::Fixed(windows), _) => OpenKeys::Window(&windows[index % 3]),
+                (PromptMask::Predicted, Some(shrunk)) => {
+                    OpenKeys::Biased(predicted_bias(self.head.mask_vectors(x.clone()), shrunk[index % 3].clone()))
+                }
+                _ => OpenKeys::All,
             };
-            layer.forward_alone(x, &position, &attended.layers[index], bias)
+            layer.forward_alone(x, &position, &attended.layers[index], open)
         })
     }
+}
+
+/// Which keys queries may read.
+enum OpenKeys<'a> {
+    All,
+    /// All, with a number added to each logit, `[batch, query, key]`.
+    Biased(Tensor<3>),
+    Window(&'a Arc<Windows>),
 }
 
 /// Whether the layers' own predictions are kept, for a loss on each of them.
@@ -196,8 +208,8 @@ impl DecoderLayer {
     }
 
     /// Queries that see each other.
-    fn forward(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, bias: Option<Tensor<3>>) -> Tensor<3> {
-        let x = self.read_memory(x, position, attended, bias);
+    fn forward(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, open: OpenKeys<'_>) -> Tensor<3> {
+        let x = self.read_memory(x, position, attended, open);
         let query = x.clone() + position.clone();
         let others = self.self_attn.keys_values(query.clone(), x.clone());
         let read = self.self_attn.forward(query, &others, None);
@@ -205,20 +217,25 @@ impl DecoderLayer {
     }
 
     /// Queries that do not.
-    fn forward_alone(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, bias: Option<Tensor<3>>) -> Tensor<3> {
-        let x = self.read_memory(x, position, attended, bias);
+    fn forward_alone(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, open: OpenKeys<'_>) -> Tensor<3> {
+        let x = self.read_memory(x, position, attended, open);
         let read = self.self_attn.forward_alone(x.clone());
         self.feed_forward(x, read)
     }
 
-    fn read_memory(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, bias: Option<Tensor<3>>) -> Tensor<3> {
-        let read = self.cross_attn.forward(x.clone() + position.clone(), attended, bias);
+    fn read_memory(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, open: OpenKeys<'_>) -> Tensor<3> {
+        let query = x.clone() + position.clone();
+        let read = match open {
+            OpenKeys::All => self.cross_attn.forward(query, attended, None),
+            OpenKeys::Biased(bias) => self.cross_attn.forward(query, attended, Some(bias)),
+            OpenKeys::Window(windows) => self.cross_attn.forward_windowed(query, attended, windows),
+        };
         self.cross_norm.forward(x + read)
     }
 
     fn feed_forward(&self, x: Tensor<3>, read: Tensor<3>) -> Tensor<3> {
         let x = self.self_norm.forward(x + read);
-        let y = self.fc2.forward(relu(self.fc1.forward(x.clone())));
+        let y = linear(&self.fc2, relu(linear(&self.fc1, x.clone())));
         self.ffn_norm.forward(x + y)
     }
 }
