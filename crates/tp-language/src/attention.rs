@@ -9,6 +9,8 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
+use tp_kernels::{AttentionHeads, AttentionPrefix, causal_attention};
+
 use crate::{DecoderConfig, LoraLayer, context::KeysValues, lora::project, rotary::Rotary};
 
 /// The attention half of a block.
@@ -37,26 +39,51 @@ impl Attention {
         let (d_head, queries_per_key) = (config.d_head(), config.queries_per_key());
         let width = config.num_key_value_heads * (queries_per_key + 2) * d_head;
         Self {
-            wqkv: linear(config.hidden_size, width, 1, device),
-            wo: linear(config.hidden_size, config.hidden_size, config.num_hidden_layers, device),
+            wqkv: linear(config.hidden_size, width, device),
+            wo: residual(config.hidden_size, config.hidden_size, config.num_hidden_layers, device),
             n_kv_heads: config.num_key_value_heads,
             queries_per_key,
             d_head,
         }
     }
 
-    /// `x`: `[groups · rows, tokens, hidden]`, already normalized.
-    pub(crate) fn project(&self, x: Tensor<3>, groups: usize, rotary: &Rotary, lora: Option<&LoraLayer>) -> Projected {
-        let [batch, tokens, _] = x.dims();
+    /// Queries, keys and values as the layer gives them, `[batch, tokens, kv_heads · (queries_per_key + 2) · d_head]`.
+    ///
+    /// `x`: `[batch, tokens, hidden]`, already normalized.
+    pub(crate) fn qkv(&self, x: Tensor<3>, lora: Option<&LoraLayer>) -> Tensor<3> {
+        project(&self.wqkv, x, lora.and_then(|lora| lora.wqkv.as_ref()))
+    }
+
+    /// What rows read from their prefix and from what came before in themselves, led back to the residual stream:
+    /// `[groups · rows, tokens, hidden]`.
+    pub(crate) fn attend(
+        &self,
+        qkv: Tensor<3>,
+        rotary: &Rotary,
+        prefix: Option<AttentionPrefix<'_>>,
+        lora: Option<&LoraLayer>,
+    ) -> Tensor<3> {
+        let heads = AttentionHeads { kv_heads: self.n_kv_heads, queries_per_key: self.queries_per_key };
+        let mixed = causal_attention(qkv, heads, prefix, rotary.angles());
+        project(&self.wo, mixed, lora.and_then(|lora| lora.wo.as_ref()))
+    }
+
+    /// Keys and values of prefixes, one row for each group.
+    pub(crate) fn keys_values(&self, qkv: Tensor<3>, rotary: &Rotary) -> KeysValues {
+        let groups = qkv.dims()[0];
+        let Projected { keys, values, .. } = self.project(qkv, groups, rotary);
+        KeysValues { keys: keys.squeeze_dim(1), values: values.squeeze_dim(1) } // [groups · kv_heads, tokens, d_head]
+    }
+
+    /// Queries, keys and values head by head, turned to their places.
+    pub(crate) fn project(&self, qkv: Tensor<3>, groups: usize, rotary: &Rotary) -> Projected {
+        let [batch, tokens, _] = qkv.dims();
         let (rows, slots) = (batch / groups, self.queries_per_key + 2);
-        let qkv = project(&self.wqkv, x, lora.and_then(|lora| lora.wqkv.as_ref()))
-            .reshape([groups, rows, tokens, self.n_kv_heads, slots, self.d_head])
-            .permute([0, 3, 1, 4, 2, 5]); // [groups, kv_heads, rows, slots, tokens, d_head]
+        let qkv = qkv.reshape([groups, rows, tokens, self.n_kv_heads, slots, self.d_head]).permute([0, 3, 1, 4, 2, 5]); // [groups, kv_heads, rows, slots, tokens, d_head]
         let heads = groups * self.n_kv_heads;
         let values = qkv.clone().narrow(3, slots - 1, 1).reshape([heads, rows, tokens, self.d_head]);
-        let turned = rotary.rotate(qkv.narrow(3, 0, slots - 1));
-        let queries = turned.clone().narrow(3, 0, slots - 2).reshape([heads, rows, self.queries_per_key * tokens, self.d_head]);
-        let keys = turned.narrow(3, slots - 2, 1).reshape([heads, rows, tokens, self.d_head]);
+        let keys = rotary.turn_keys(qkv.clone().narrow(3, slots - 2, 1)).reshape([heads, rows, tokens, self.d_head]);
+        let queries = rotary.turn_queries(qkv.narrow(3, 0, slots - 2)).reshape([heads, rows, self.queries_per_key * tokens, self.d_head]);
         Projected { queries, keys, values }
     }
 
@@ -101,8 +128,18 @@ impl Attention {
     }
 }
 
-/// A layer without bias. Layers that write into the residual stream are smaller at the start, the more blocks there are.
-pub(crate) fn linear(d_input: usize, d_output: usize, n_layers: usize, device: &Device) -> Linear {
-    let std = 0.02 / (n_layers as f64).sqrt();
+/// A layer without bias, of a gain near 1 whatever its width.
+pub(crate) fn linear(d_input: usize, d_output: usize, device: &Device) -> Linear {
+    layer(d_input, d_output, 1.0, device)
+}
+
+/// A layer that writes into the residual stream: the more blocks there are, the less each adds at the start.
+pub(crate) fn residual(d_input: usize, d_output: usize, n_layers: usize, device: &Device) -> Linear {
+    layer(d_input, d_output, 1.0 / (2.0 * n_layers as f64).sqrt(), device)
+}
+
+/// A fixed deviation (GPT-2's 0.02) suits one width; at 128 it starves every path that leads through several layers.
+fn layer(d_input: usize, d_output: usize, gain: f64, device: &Device) -> Linear {
+    let std = gain / (d_input as f64).sqrt();
     LinearConfig::new(d_input, d_output).with_bias(false).with_initializer(Initializer::Normal { mean: 0.0, std }).init(device)
 }

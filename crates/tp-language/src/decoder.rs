@@ -3,8 +3,9 @@
 use burn::{
     module::Module,
     nn::{Embedding, EmbeddingConfig, Initializer, Linear, RmsNorm, RmsNormConfig},
-    tensor::{Device, Int, Tensor, module},
+    tensor::{Device, Int, Tensor, TensorData},
 };
+use tp_kernels::{AttentionPrefix, affine};
 
 use crate::{
     Attention, Context, DecoderConfig, FeedForward, LoraAdapter, LoraLayer,
@@ -65,11 +66,11 @@ impl DecoderConfig {
         };
         Decoder {
             embed_tokens: EmbeddingConfig::new(self.vocab_size, self.hidden_size)
-                .with_initializer(Initializer::Normal { mean: 0.0, std: 0.02 })
+                .with_initializer(Initializer::Normal { mean: 0.0, std: 1.0 / (self.hidden_size as f64).sqrt() })
                 .init(device),
             layers: (0..self.num_hidden_layers).map(layer).collect(),
             norm: norm(),
-            output: (!self.tie_word_embeddings).then(|| linear(self.hidden_size, self.vocab_size, 1, device)),
+            output: (!self.tie_word_embeddings).then(|| linear(self.hidden_size, self.vocab_size, device)),
             config: self.clone(),
         }
     }
@@ -92,6 +93,13 @@ impl Pass<'_> {
     fn prefix(&self, layer: usize) -> Option<&KeysValues> {
         self.context.map(|context| &context.layers[layer])
     }
+
+    fn attention_prefix(&self, layer: usize) -> Option<AttentionPrefix<'_>> {
+        self.context.map(|context| {
+            let KeysValues { keys, values } = context.layers[layer].clone();
+            AttentionPrefix { keys, values, lengths: context.lengths() }
+        })
+    }
 }
 
 impl Decoder {
@@ -109,6 +117,19 @@ impl Decoder {
     #[must_use]
     pub fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         self.embed_tokens.forward(ids)
+    }
+
+    /// The embeddings of rows of different lengths, `[row, tokens of the longest, hidden]`, right-padded.
+    ///
+    /// # Panics
+    ///
+    /// If an id has no row in the table.
+    #[must_use]
+    pub fn embed_rows(&self, rows: &[impl AsRef<[u32]>]) -> Tensor<3> {
+        let length = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+        let padded = |row: &[u32]| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length).collect::<Vec<_>>();
+        let ids: Vec<i64> = rows.iter().flat_map(|row| padded(row.as_ref())).collect();
+        self.embed(Tensor::from_data(TensorData::new(ids, [rows.len(), length]), &self.embed_tokens.weight.device()))
     }
 
     /// Reads the prefixes that groups of rows will share.
@@ -174,7 +195,7 @@ impl Decoder {
         let lora = adapter.and_then(|adapter| adapter.output.as_ref());
         match &self.output {
             Some(output) => project(output, hidden, lora),
-            None => updated(module::linear(hidden.clone(), self.embed_tokens.weight.val().transpose(), None), hidden, lora),
+            None => updated(affine(hidden.clone(), self.embed_tokens.weight.val().transpose(), None), hidden, lora),
         }
     }
 
@@ -198,26 +219,31 @@ impl Decoder {
         let pass = Pass {
             groups,
             rotary: Rotary::new(&self.config, &starts, tokens, &device, dtype),
-            bias: attention_bias(&self.config, Places { prefix, lengths, past, tokens }, &device, dtype),
+            // Only a pass with a cache composes its attention of single operators, and needs the bias.
+            bias: matches!(recording, Recording::Cache(_))
+                .then(|| attention_bias(&self.config, Places { prefix, lengths, past, tokens }, &device, dtype))
+                .flatten(),
             context,
             adapter,
         };
         for (index, layer) in self.layers.iter().enumerate() {
             let lora = pass.lora(index);
-            let normed = self.normalized(&layer.attention_norm, x.clone());
-            let mut projected = layer.attention.project(normed, groups, &pass.rotary, lora);
-            match &mut recording {
-                Recording::Nothing => {}
-                Recording::Cache(cache) => projected = cache.append(index, projected),
+            let qkv = layer.attention.qkv(self.normalized(&layer.attention_norm, x.clone()), lora);
+            let read = match &mut recording {
+                Recording::Nothing => layer.attention.attend(qkv, &pass.rotary, pass.attention_prefix(index), lora),
                 Recording::Prefix(kept) => {
-                    // One row for each group, so rows vanish: [groups · kv_heads, 1, tokens, d_head].
-                    kept.push(KeysValues { keys: projected.keys.clone().squeeze_dim(1), values: projected.values.clone().squeeze_dim(1) });
+                    kept.push(layer.attention.keys_values(qkv.clone(), &pass.rotary));
                     if index + 1 == self.layers.len() {
                         return x; // nobody reads what the last block would say
                     }
+                    layer.attention.attend(qkv, &pass.rotary, None, lora)
                 }
-            }
-            x = x + layer.attention.mix(projected, pass.groups, pass.prefix(index), pass.bias.as_ref(), lora);
+                Recording::Cache(cache) => {
+                    let projected = cache.append(index, layer.attention.project(qkv, groups, &pass.rotary));
+                    layer.attention.mix(projected, pass.groups, pass.prefix(index), pass.bias.as_ref(), lora)
+                }
+            };
+            x = x + read;
             let normed = self.normalized(&layer.ffn_norm, x.clone());
             x = x + layer.feed_forward.forward(normed, lora);
         }

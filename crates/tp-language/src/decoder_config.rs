@@ -36,10 +36,10 @@ pub struct DecoderConfig {
 const LARGEST_SIZE: usize = 1 << 20;
 
 impl DecoderConfig {
-    /// About 1 M parameters, for a CPU: four layers of width 128.
+    /// About 3 M parameters, for a CPU: six layers of width 192.
     #[must_use]
     pub fn tiny(vocab_size: usize) -> Self {
-        Self::new(vocab_size, 128, 384, 4, 4, 4).with_tie_word_embeddings(true)
+        Self::new(vocab_size, 192, 512, 6, 6, 6).with_tie_word_embeddings(true)
     }
 
     /// InternLM2-chat-7B with the four tokens that OMG-LLaVA adds.
@@ -120,8 +120,8 @@ mod tests {
         let cases = [
             ("vocab_size", DecoderConfig { vocab_size: 0, ..tiny.clone() }),
             ("hidden_size", DecoderConfig { hidden_size: usize::MAX, ..tiny.clone() }),
-            ("hidden_size", DecoderConfig { hidden_size: 132, ..tiny.clone() }), // heads of 33: no halves to rotate
-            ("num_key_value_heads", DecoderConfig { num_key_value_heads: 3, ..tiny.clone() }),
+            ("hidden_size", DecoderConfig { hidden_size: 198, ..tiny.clone() }), // heads of 33: no halves to rotate
+            ("num_key_value_heads", DecoderConfig { num_key_value_heads: 4, ..tiny.clone() }),
             ("rope_theta", DecoderConfig { rope_theta: f64::NAN, ..tiny.clone() }),
             ("rms_norm_eps", DecoderConfig { rms_norm_eps: 0.0, ..tiny.clone() }),
         ];

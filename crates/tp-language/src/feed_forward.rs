@@ -8,7 +8,11 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{DecoderConfig, LoraLayer, attention::linear, lora::project};
+use crate::{
+    DecoderConfig, LoraLayer,
+    attention::{linear, residual},
+    lora::project,
+};
 
 /// The feed-forward half of a block.
 #[derive(Module, Debug)]
@@ -25,9 +29,9 @@ impl FeedForward {
     pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         Self {
-            w1: linear(hidden, intermediate, 1, device),
-            w3: linear(hidden, intermediate, 1, device),
-            w2: linear(intermediate, hidden, config.num_hidden_layers, device),
+            w1: linear(hidden, intermediate, device),
+            w3: linear(hidden, intermediate, device),
+            w2: residual(intermediate, hidden, config.num_hidden_layers, device),
         }
     }
 

@@ -17,7 +17,7 @@
 //! let decoder = DecoderConfig { num_hidden_layers: 1, ..DecoderConfig::tiny(64) }.init(&device);
 //!
 //! // One image of three visual tokens, and two prompts about it.
-//! let image = Tensor::ones([1, 3, 128], &device);
+//! let image = Tensor::ones([1, 3, 192], &device);
 //! let context = visual_context(&decoder, &[0, 1], image, &[3], None);
 //! let prompts = decoder.embed(Tensor::<2, Int>::from_ints([[5, 6], [7, 8]], &device));
 //!

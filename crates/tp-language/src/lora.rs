@@ -11,6 +11,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
+use tp_kernels::linear;
 
 use crate::{DecoderConfig, LanguageError};
 
@@ -151,13 +152,13 @@ impl LoraPair {
 
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         // The scale on the narrow middle: the fewest multiplications.
-        self.lora_b.forward(self.lora_a.forward(self.dropout.forward(x)) * self.scale)
+        linear(&self.lora_b, linear(&self.lora_a, self.dropout.forward(x)) * self.scale)
     }
 }
 
 /// A linear layer with its update, if there is one.
 pub(crate) fn project<const D: usize>(base: &Linear, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
-    updated(base.forward(x.clone()), x, lora)
+    updated(linear(base, x.clone()), x, lora)
 }
 
 /// Adds the update of a layer to what the layer gave for `x`.

@@ -5,17 +5,16 @@
 //! component `j + d_head / 2`.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use tp_kernels::RotaryAngles;
 
 use crate::DecoderConfig;
 
-/// Cosines and sines for queries and keys at given places.
-///
-/// The slots of a key head are its queries and, last, its key. The softmax scale `1 / √d_head` is part of the query
-/// slots' numbers: it costs nothing here.
+/// Angles for queries and keys at given places.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
-    cos: Tensor<6>, // [groups or 1, 1, 1, slots, tokens, d_head / 2]
-    sin: Tensor<6>,
+    angles: RotaryAngles,
+    /// `1 / √d_head`
+    query_scale: f64,
 }
 
 impl Rotary {
@@ -23,33 +22,41 @@ impl Rotary {
     pub(crate) fn new(config: &DecoderConfig, starts: &[usize], tokens: usize, device: &Device, dtype: DType) -> Self {
         let starts = if starts.iter().all(|start| *start == starts[0]) { &starts[..1] } else { starts };
         let half = config.d_head() / 2;
-        let slots = config.queries_per_key() + 1;
         // The published code computes frequencies and angles in f32; far from the start the rounding shows.
         let frequencies: Vec<f32> = (0..half).map(|j| config.rope_theta.powf(-(j as f64) / half as f64) as f32).collect();
-        let (mut cos, mut sin) = (Vec::new(), Vec::new());
-        for &start in starts {
-            let angles: Vec<f64> = (start..start + tokens)
-                .flat_map(|place| frequencies.iter().map(move |frequency| f64::from(place as f32 * frequency)))
-                .collect();
-            for slot in 0..slots {
-                let scale = if slot + 1 < slots { 1.0 / (config.d_head() as f64).sqrt() } else { 1.0 };
-                cos.extend(angles.iter().map(|angle| (angle.cos() * scale) as f32));
-                sin.extend(angles.iter().map(|angle| (angle.sin() * scale) as f32));
-            }
-        }
-        let shape = [starts.len(), 1, 1, slots, tokens, half];
-        let upload = |values| Tensor::from_data(TensorData::new(values, shape).convert_dtype(dtype), (device, dtype));
-        Self { cos: upload(cos), sin: upload(sin) }
+        let angles: Vec<f64> = starts
+            .iter()
+            .flat_map(|&start| start..start + tokens)
+            .flat_map(|place| frequencies.iter().map(move |frequency| f64::from(place as f32 * frequency)))
+            .collect();
+        let upload = |of: fn(f64) -> f64| {
+            let values: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
+            Tensor::from_data(TensorData::new(values, [starts.len(), tokens, half]).convert_dtype(dtype), (device, dtype))
+        };
+        Self { angles: RotaryAngles { cos: upload(f64::cos), sin: upload(f64::sin) }, query_scale: 1.0 / (config.d_head() as f64).sqrt() }
     }
 
-    /// Turns `[groups, kv_heads, rows, slots, tokens, d_head]`.
-    pub(crate) fn rotate(&self, x: Tensor<6>) -> Tensor<6> {
+    /// Cosines and sines, `[groups or 1, tokens, d_head / 2]`.
+    pub(crate) fn angles(&self) -> RotaryAngles {
+        self.angles.clone()
+    }
+
+    /// Turns queries, `[groups, kv_heads, rows, queries, tokens, d_head]`, and divides them by `√d_head`.
+    pub(crate) fn turn_queries(&self, x: Tensor<6>) -> Tensor<6> {
+        self.turn_keys(x) * self.query_scale
+    }
+
+    /// Turns keys, `[groups, kv_heads, rows, 1, tokens, d_head]`.
+    pub(crate) fn turn_keys(&self, x: Tensor<6>) -> Tensor<6> {
         let half = x.dims()[5] / 2;
         let first = x.clone().narrow(5, 0, half);
         let second = x.narrow(5, half, half);
-        let (cos, sin) = (&self.cos, &self.sin);
+        let [cos, sin] = [&self.angles.cos, &self.angles.sin].map(|angle| {
+            let [groups, tokens, half] = angle.dims();
+            angle.clone().reshape([groups, 1, 1, 1, tokens, half])
+        });
         let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-        let turned_second = second * cos.clone() + first * sin.clone();
+        let turned_second = second * cos + first * sin;
         Tensor::cat(vec![turned_first, turned_second], 5)
     }
 }
@@ -61,16 +68,14 @@ mod tests {
     use super::*;
 
     fn score(config: &DecoderConfig, x: &Tensor<6>, query_at: usize, key_at: usize) -> f32 {
-        let turned = |place| Rotary::new(config, &[place], 1, &Device::flex(), DType::F32).rotate(x.clone());
-        let query = turned(query_at).narrow(3, 0, 1);
-        let key = turned(key_at).narrow(3, 1, 1);
-        (query * key).sum().into_scalar::<f32>()
+        let rotary = |place| Rotary::new(config, &[place], 1, &Device::flex(), DType::F32);
+        (rotary(query_at).turn_queries(x.clone()) * rotary(key_at).turn_keys(x.clone())).sum().into_scalar::<f32>()
     }
 
     #[test]
     fn scores_depend_on_the_distance_alone() {
         let config = DecoderConfig::new(8, 16, 8, 1, 1, 1);
-        let x = Tensor::random([1, 1, 1, 2, 1, 16], Distribution::Normal(0.0, 1.0), &Device::flex());
+        let x = Tensor::random([1, 1, 1, 1, 1, 16], Distribution::Normal(0.0, 1.0), &Device::flex());
         for (query_at, key_at) in [(3, 0), (7, 5), (40, 11)] {
             let (near, far) = (score(&config, &x, query_at, key_at), score(&config, &x, query_at + 17, key_at + 17));
             assert!((near - far).abs() < 1e-5, "{near} {far}");
@@ -84,13 +89,14 @@ mod tests {
         // (a cos 1 - c sin 1, b cos 0.01 - d sin 0.01, c cos 1 + a sin 1, d cos 0.01 + b sin 0.01).
         let config = DecoderConfig::new(8, 4, 8, 1, 1, 1);
         let rotary = Rotary::new(&config, &[1], 1, &Device::flex(), DType::F32);
-        let x = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0], &Device::flex()).reshape([1, 1, 1, 2, 1, 4]);
-        let turned: Vec<f32> = rotary.rotate(x).into_data().iter::<f32>().collect();
+        let x = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0], &Device::flex()).reshape([1, 1, 1, 1, 1, 4]);
+        let key: Vec<f32> = rotary.turn_keys(x.clone()).into_data().iter::<f32>().collect();
+        let query: Vec<f32> = rotary.turn_queries(x).into_data().iter::<f32>().collect();
         let (c, s) = ([1.0_f32.cos(), 0.01_f32.cos()], [1.0_f32.sin(), 0.01_f32.sin()]);
-        let key = [c[0] - 3.0 * s[0], 2.0 * c[1] - 4.0 * s[1], 3.0 * c[0] + s[0], 4.0 * c[1] + 2.0 * s[1]];
-        for (i, expected) in key.into_iter().enumerate() {
-            assert!((turned[4 + i] - expected).abs() < 1e-6);
-            assert!((turned[i] - expected / 2.0).abs() < 1e-6); // a query: times 1 / √4
+        let expected = [c[0] - 3.0 * s[0], 2.0 * c[1] - 4.0 * s[1], 3.0 * c[0] + s[0], 4.0 * c[1] + 2.0 * s[1]];
+        for (i, expected) in expected.into_iter().enumerate() {
+            assert!((key[i] - expected).abs() < 1e-6);
+            assert!((query[i] - expected / 2.0).abs() < 1e-6); // times 1 / √4
         }
     }
 }

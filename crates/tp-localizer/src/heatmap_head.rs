@@ -10,6 +10,7 @@ use burn::{
     nn::{Linear, LinearConfig},
     tensor::{Device, Tensor},
 };
+use tp_kernels::linear;
 use tp_vision::sine_code_of_grid;
 
 /// Shape of the heat-map head.
@@ -62,11 +63,11 @@ impl HeatmapHead {
         // Without its place a cell cannot be "the left one": a convolution does not know where it is.
         let place = sine_code_of_grid(height, width, channels, &mask_features.device()).unsqueeze::<4>();
         let cells = Tensor::cat(vec![mask_features, place.expand([n_images, height, width, channels])], 3);
-        let query = self.query.forward(state.clone()); // [image, text, d_match]
+        let query = linear(&self.query, state.clone()); // [image, text, d_match]
         let d_match = query.dims()[2];
-        let cells = self.cell.forward(cells).reshape([n_images, height * width, d_match]); // [image, cell, d_match]
+        let cells = linear(&self.cell, cells).reshape([n_images, height * width, d_match]); // [image, cell, d_match]
         let logits = query.matmul(cells.swap_dims(1, 2)).div_scalar((d_match as f64).sqrt()).sub_scalar(((height * width) as f64).ln());
-        let nowhere = self.nowhere.forward(state) + self.nowhere_bias.val().reshape([1, 1, 1]);
+        let nowhere = linear(&self.nowhere, state) + self.nowhere_bias.val().reshape([1, 1, 1]);
         Tensor::cat(vec![logits, nowhere], 2)
     }
 }

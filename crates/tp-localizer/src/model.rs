@@ -86,28 +86,23 @@ pub struct LocalizerNet {
 }
 
 impl LocalizerNet {
-    /// The projected state of each row's `[SEG]`, `[row, text2vision_dim]`.
+    /// The language model's states of rows, right-padded, `[row, token, hidden]`.
     ///
-    /// Rows are what [`LocalizeConversation::row`] gives; they are grouped by image as the context is.
+    /// Rows are what [`LocalizeConversation::row`] gives; they are grouped by image as the context is. Without a context
+    /// nothing is seen and the text alone is read.
     #[must_use]
-    pub fn states(
-        &self,
-        decoder: &Decoder,
-        adapter: Option<&LoraAdapter>,
-        context: &Context,
-        rows: &[Vec<u32>],
-        device: &Device,
-    ) -> Tensor<2> {
-        let length = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let ids: Vec<i64> =
-            rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length)).collect();
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows.len(), length]), device);
-        let hidden = decoder.forward(decoder.embed(ids), Some(context), adapter); // [row, token, hidden]
-        let width = hidden.dims()[2];
+    pub fn read(&self, decoder: &Decoder, adapter: Option<&LoraAdapter>, context: Option<&Context>, rows: &[Vec<u32>]) -> Tensor<3> {
+        decoder.forward(decoder.embed_rows(rows), context, adapter)
+    }
+
+    /// The projected state of each row's `[SEG]`, `[row, text2vision_dim]`, from the states of [`read`](Self::read).
+    #[must_use]
+    pub fn seg_states(&self, hidden: Tensor<3>, rows: &[Vec<u32>]) -> Tensor<2> {
+        let [n_rows, length, width] = hidden.dims();
         // `[SEG]` is the last token of its row; its own state is read, not the one that predicts it.
         let at: Vec<i64> = rows.iter().enumerate().map(|(row, ids)| (row * length + ids.len() - 1) as i64).collect();
-        let at = Tensor::<1, Int>::from_data(TensorData::new(at, [rows.len()]), device);
-        self.projector.forward(hidden.reshape([rows.len() * length, width]).select(0, at))
+        let at = Tensor::<1, Int>::from_data(TensorData::new(at, [rows.len()]), &hidden.device());
+        self.projector.forward(hidden.reshape([n_rows * length, width]).select(0, at))
     }
 }
 
@@ -201,8 +196,10 @@ impl PointLocalizer {
         let adapter = Some(&self.net.adapter);
         let tokens = &image.features.tokens;
         let context = visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
-        let device = tokens.embeddings.device();
-        rows.chunks(TEXTS_PER_BATCH).map(move |rows| self.net.states(&self.decoder, adapter, &context, rows, &device))
+        rows.chunks(TEXTS_PER_BATCH).map(move |rows| {
+            let hidden = self.net.read(&self.decoder, adapter, Some(&context), rows);
+            self.net.seg_states(hidden, rows)
+        })
     }
 }
 
