@@ -102,7 +102,7 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let stop = stop_on_ctrl_c()?;
     let vocabulary = Vocabulary::of_scenes_and(&photographs(&args.photographs)?);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
-    let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), seed)?);
+    let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), &args.photographs, seed)?);
     let config = NetworkConfig::tiny(tokenizer.vocab_size());
     let device = plain.clone().autodiff();
     let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
@@ -176,7 +176,7 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
 fn wanted(asked: StageArg, stage: Stage) -> bool {
     match asked {
         StageArg::All => true,
-        StageArg::Base => matches!(stage, Stage::Eyes | Stage::Base),
+        StageArg::Base => matches!(stage, Stage::Eyes | Stage::Reading | Stage::Base),
         StageArg::Descriptor => stage == Stage::Descriptor,
         StageArg::Localizer => stage == Stage::Localizer,
     }
@@ -188,9 +188,11 @@ fn photographs(folders: &[PathBuf]) -> Result<Vec<CocoParts>, Box<dyn Error>> {
 }
 
 /// The tokenizer of an earlier run in this folder, or a new one.
-fn tokenizer(path: &Path, seed: Seed) -> Result<Tokenizer, Box<dyn Error>> {
+fn tokenizer(path: &Path, folders: &[PathBuf], seed: Seed) -> Result<Tokenizer, Box<dyn Error>> {
     if !path.exists() {
-        train_tokenizer(&Scenes::default(), 1500, VOCAB_SIZE, seed)?.save(path)?;
+        let photographs = Photographs::new(photographs(folders)?, Split::Train, 128);
+        let source = Mixture { scenes: Scenes::default(), photographs, photograph_share: PHOTOGRAPH_SHARE };
+        train_tokenizer(&source, 1500, VOCAB_SIZE, seed)?.save(path)?;
     }
     Ok(Tokenizer::from_file(path)?)
 }

@@ -39,8 +39,9 @@ impl NetworkConfig {
         Self::of(VisionConfig::tiny(), DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
     }
 
-    /// Everything that follows from eyes and language model.
-    fn of(vision: VisionConfig, language: DecoderConfig, lora: LoraConfig, d_match: usize) -> Self {
+    /// Everything that follows from eyes and language model; the heat-map compares in `d_match` dimensions.
+    #[must_use]
+    pub fn of(vision: VisionConfig, language: DecoderConfig, lora: LoraConfig, d_match: usize) -> Self {
         let feat_channels = vision.feat_channels;
         let d_state = 2 * feat_channels;
         let descriptor = DescriptorConfig::new(PointPromptConfig::new(feat_channels), GaussianMask::new(), lora.clone());

@@ -1,17 +1,18 @@
 //! Lessons → token ids and plain numbers, on worker threads, before any tensor exists.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
-use tp_core::{Fit, Letterbox, ModelXy, RgbImage, Seed};
+use tp_core::{Fit, Letterbox, ModelXy, RgbImage, Seed, Triplet};
+use tp_data::RulesTeacher;
 use tp_descriptor::DescribeTarget;
 use tp_language::Tokenizer;
 use tp_localizer::LocalizeConversation;
 use tp_vision::{DenseTargets, QueryTargets};
 
 use crate::recipe::{
-    Lesson, LessonOptions, LessonSource, Vocabulary,
+    Facts, Lesson, LessonOptions, LessonSource, Vocabulary,
     dense::{dense_targets, query_targets},
 };
 
@@ -28,14 +29,27 @@ pub struct Batch {
     pub points: Vec<Vec<ModelXy>>,
     /// Their descriptions, image by image.
     pub describe: Vec<DescribeTarget>,
-    /// The facts of each point, fact by fact.
-    pub facts: Vec<Vec<u32>>,
+    /// What stands in each image, as token ids.
+    pub captions: Vec<Vec<u32>>,
+    /// What is true of each point.
+    pub facts: Facts,
     /// What the Localizer reads, image by image.
-    pub localize: Vec<Vec<u32>>,
+    pub localize: Vec<LocalizeText>,
+    /// What each of these texts says.
+    pub spoken: Facts,
     /// Where it should point; `None` = nowhere in this image.
     pub targets: Vec<Option<ModelXy>>,
     /// Names of the images, for error messages.
     pub names: Vec<String>,
+}
+
+/// One text that the Localizer reads.
+#[derive(Clone, Debug)]
+pub struct LocalizeText {
+    /// The conversation around it, as token ids.
+    pub row: Vec<u32>,
+    /// Where in the row the text's own tokens stand.
+    pub text: Range<usize>,
 }
 
 /// Makes batches from a source.
@@ -58,26 +72,29 @@ impl<S: LessonSource> Batcher<S> {
     /// The batch of a seed: the same seed, the same batch, on any number of threads.
     #[must_use]
     pub fn batch(&self, seed: Seed) -> Batch {
-        let lessons: Vec<Lesson> =
-            (0..self.n_images as u64).into_par_iter().map(|slot| self.lesson(seed.split("lesson").nth(slot))).collect();
+        let options = self.options.in_one_style(seed.split("style"));
+        // Seeds without a describable point are passed over.
+        let lesson = |seed: Seed| (0..).find_map(|attempt| self.source.lesson(seed.nth(attempt), &options));
+        let lessons: Vec<Lesson> = (0..self.n_images as u64)
+            .into_par_iter()
+            .map(|slot| lesson(seed.split("lesson").nth(slot)).expect("an endless search ends with a lesson"))
+            .collect();
         self.assemble(&lessons, seed)
-    }
-
-    /// Seeds without a describable point are passed over.
-    fn lesson(&self, seed: Seed) -> Lesson {
-        (0..).find_map(|attempt| self.source.lesson(seed.nth(attempt), &self.options)).expect("an endless search ends with a lesson")
     }
 
     fn assemble(&self, lessons: &[Lesson], seed: Seed) -> Batch {
         let conversation = LocalizeConversation::new(&self.tokenizer);
+        let n_facts = self.vocabulary.fact_classes().len();
         let mut batch = Batch {
             images: lessons.iter().map(|lesson| lesson.image.clone()).collect(),
             dense: lessons.par_iter().map(|lesson| dense_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
             objects: lessons.par_iter().map(|lesson| query_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
             points: Vec::new(),
             describe: Vec::new(),
-            facts: vec![Vec::new(); self.vocabulary.fact_classes().len()],
+            captions: lessons.iter().map(|lesson| self.tokenizer.encode_text(&RulesTeacher.caption(&lesson.annotation))).collect(),
+            facts: Facts::new(n_facts),
             localize: Vec::new(),
+            spoken: Facts::new(n_facts),
             targets: Vec::new(),
             names: lessons.iter().map(|lesson| lesson.annotation.name.clone()).collect(),
         };
@@ -86,30 +103,31 @@ impl<S: LessonSource> Batcher<S> {
             let letterbox = Letterbox::new(lesson.image.size(), Fit::PadToSquare);
             let points: Vec<ModelXy> = lesson.triplets.iter().map(|triplet| letterbox.model_from_unit(triplet.point)).collect();
             for (triplet, &point) in lesson.triplets.iter().zip(&points) {
-                let ids = self.tokenizer.encode_text(&triplet.description);
-                let swapped = (rng.random::<f64>() < self.swapped_share).then(|| self.absent_text(lesson, lessons, &mut rng)).flatten();
-                batch.targets.push(if swapped.is_some() { None } else { Some(point) });
-                batch.localize.push(conversation.row(swapped.as_ref().unwrap_or(&ids)));
-                batch.describe.push(DescribeTarget { style: triplet.style, ids });
-                for (fact, class) in batch.facts.iter_mut().zip(self.vocabulary.facts(&triplet.record)) {
-                    fact.push(class);
-                }
+                let absent = (rng.random::<f64>() < self.swapped_share).then(|| absent_triplet(lesson, lessons, &mut rng)).flatten();
+                batch.targets.push(if absent.is_some() { None } else { Some(point) });
+                let said = absent.unwrap_or(triplet);
+                batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
+                batch.localize.push(self.localize_text(&conversation, said));
+                batch.describe.push(DescribeTarget { style: triplet.style, ids: self.tokenizer.encode_text(&triplet.description) });
+                batch.facts.push(&self.vocabulary.facts(&triplet.record).map(Some));
             }
             batch.points.push(points);
         }
         batch
     }
 
-    /// A text from another lesson about a category that this image truly lacks.
-    fn absent_text(&self, here: &Lesson, lessons: &[Lesson], rng: &mut impl rand::Rng) -> Option<Vec<u32>> {
-        let mut others: Vec<_> = lessons.iter().flat_map(|lesson| &lesson.triplets).collect();
-        others.shuffle(rng);
-        let is_absent = |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
-        others
-            .into_iter()
-            .find(|triplet| is_absent(&triplet.record.category))
-            .map(|triplet| self.tokenizer.encode_text(&triplet.description))
+    fn localize_text(&self, conversation: &LocalizeConversation, triplet: &Triplet) -> LocalizeText {
+        let ids = self.tokenizer.encode_text(&triplet.description);
+        LocalizeText { row: conversation.row(&ids), text: conversation.text_place(ids.len()) }
     }
+}
+
+/// A triplet of another lesson about a category that this image truly lacks.
+fn absent_triplet<'a>(here: &Lesson, lessons: &'a [Lesson], rng: &mut impl rand::Rng) -> Option<&'a Triplet> {
+    let mut others: Vec<_> = lessons.iter().flat_map(|lesson| &lesson.triplets).collect();
+    others.shuffle(rng);
+    let is_absent = |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
+    others.into_iter().find(|triplet| is_absent(&triplet.record.category))
 }
 
 /// The side of a lesson's square image.

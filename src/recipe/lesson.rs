@@ -66,6 +66,18 @@ impl Lesson {
     }
 }
 
+impl LessonOptions {
+    /// The same with one style for all texts, drawn by its weight.
+    ///
+    /// Texts of one style are of about one length, so that a batch of them is hardly padded.
+    #[must_use]
+    pub fn in_one_style(&self, seed: Seed) -> Self {
+        let total: f64 = self.style_weights.iter().sum();
+        let style = drawn_style(seed.rng().random::<f64>() * total, &self.style_weights);
+        Self { style_weights: Style::ALL.map(|other| f64::from(u8::from(other == style))), ..self.clone() }
+    }
+}
+
 fn drawn_style(mut at: f64, weights: &[f64; 4]) -> Style {
     for (style, weight) in Style::ALL.into_iter().zip(weights) {
         if at < *weight {

@@ -6,7 +6,9 @@
 //! reasons and the figures.
 
 mod batch;
+mod caption;
 mod dense;
+mod fact_readout;
 mod lesson;
 pub mod plan;
 mod sources;
@@ -14,7 +16,8 @@ mod stages;
 mod tokenizer;
 mod vocabulary;
 
-pub use batch::{Batch, Batcher};
+pub use batch::{Batch, Batcher, LocalizeText};
+pub use fact_readout::{FactReadout, FactReadoutConfig, Facts, ReadoutLoss};
 pub use lesson::{Lesson, LessonOptions};
 pub use sources::{LessonSource, Mixture, Photographs, Scenes};
 pub use stages::{Pupil, PupilConfig, Stage, StageTask, frozen_for};

@@ -1,4 +1,4 @@
-//! The four stages: which weights move, and what is asked of them.
+//! The stages: which weights move, and what is asked of them.
 
 use burn::{
     config::Config,
@@ -6,15 +6,15 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 use tp_core::{ModelXy, Seed};
-use tp_descriptor::{DescribeConversation, PointReadout, PointReadoutConfig};
-use tp_language::visual_context;
-use tp_localizer::{heatmap_loss, point_loss};
+use tp_descriptor::DescribeConversation;
+use tp_language::{Context, Decoder, LoraAdapter, token_loss, visual_context};
+use tp_localizer::{LocalizeConversation, heatmap_loss, point_loss};
 use tp_train::{Evaluation, StepLoss, Task};
-use tp_vision::{DenseHeads, DenseHeadsConfig, dense_loss, normalise_batch, query_loss};
+use tp_vision::{DenseHeads, DenseHeadsConfig, VisionFeatures, dense_loss, normalise_batch, query_loss};
 
 use crate::{
     Network, NetworkConfig,
-    recipe::{Batch, Batcher, LessonSource, Vocabulary},
+    recipe::{Batch, Batcher, FactReadout, FactReadoutConfig, LessonSource, ReadoutLoss, Vocabulary, caption::CaptionConversation},
 };
 
 /// Spread of the heat-map's target around the point, in units of the model's square.
@@ -25,6 +25,8 @@ const TARGET_SIGMA: f64 = 0.03;
 pub enum Stage {
     /// The eyes alone, densely: what stands in every cell.
     Eyes,
+    /// The language model alone, without an image: what a text says, and how texts go on.
+    Reading,
     /// Eyes and language model together, on both inverse tasks.
     Base,
     /// The Descriptor on the frozen base.
@@ -40,8 +42,10 @@ pub struct Pupil {
     pub network: Network,
     /// What stands in every cell.
     pub dense: DenseHeads,
-    /// What a keypoint feature knows.
-    pub readout: PointReadout,
+    /// What a keypoint feature knows of its point.
+    pub point_readout: FactReadout,
+    /// What the projected state of `[SEG]` knows of its text.
+    pub text_readout: FactReadout,
 }
 
 /// Shape of a [`Pupil`].
@@ -71,7 +75,8 @@ impl PupilConfig {
         Pupil {
             network: self.network.init(device),
             dense: DenseHeadsConfig::new(feat_channels, self.n_categories, self.n_parts).init(device),
-            readout: PointReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
+            point_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
+            text_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
         }
     }
 }
@@ -102,11 +107,14 @@ where
     }
 
     fn loss(&self, pupil: &Pupil, batch: Batch) -> StepLoss {
-        let network = &pupil.network;
-        let images = normalise_batch(&batch.images, &self.config.vision, &self.device);
-        let features = network.eyes.forward(images);
         let mut losses = Losses::default();
+        if self.stage == Stage::Reading {
+            self.ask_about_texts(pupil, &batch, &mut losses);
+            return losses.into_step(batch.names);
+        }
 
+        let images = normalise_batch(&batch.images, &self.config.vision, &self.device);
+        let features = pupil.network.eyes.forward(images);
         if matches!(self.stage, Stage::Eyes | Stage::Base) {
             let weight = if self.stage == Stage::Eyes { 1.0 } else { 0.4 };
             let dense = dense_loss(pupil.dense.forward(features.mask_features.clone()), &batch.dense);
@@ -116,57 +124,85 @@ where
             losses.read("false_foreground", dense.false_foreground);
             losses.add("queries", 0.1 * weight, query_loss(&features.queries, &batch.objects));
         }
-        if self.stage == Stage::Eyes {
-            return losses.into_step(batch.names);
+        if matches!(self.stage, Stage::Base | Stage::Descriptor) {
+            self.ask_for_words(pupil, &features, &batch, &mut losses);
         }
-
-        // The base is taught without adapters; afterwards each task has its own.
-        let describes = matches!(self.stage, Stage::Base | Stage::Descriptor);
-        let localizes = matches!(self.stage, Stage::Base | Stage::Localizer);
-        let conversation = DescribeConversation::new(&self.batcher.tokenizer);
-        let context = |adapter| {
-            visual_context(&network.decoder, conversation.head(), features.tokens.embeddings.clone(), &features.tokens.lengths, adapter)
-        };
-        if describes {
-            let adapter = (self.stage == Stage::Descriptor).then_some(&network.descriptor.adapter);
-            let mask = self.config.descriptor.mask;
-            let points = network.descriptor.prompt.forward(&network.eyes, &features, &batch.points, &mask);
-            let [n_images, n_points, width] = points.dims();
-            let readout = pupil.readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts);
-            losses.add("readout", 0.3, readout.loss);
-            for (name, accuracy) in FACTS.into_iter().zip(readout.accuracy) {
-                losses.read(name, accuracy);
-            }
-            let base = (&network.eyes, &network.decoder);
-            let text = network.descriptor.text_loss(base, adapter, points, &context(adapter), &conversation, &batch.describe);
-            losses.add("text", 1.0, text);
-        }
-        if localizes {
-            let adapter = (self.stage == Stage::Localizer).then_some(&network.localizer.adapter);
-            let states = network.localizer.states(&network.decoder, adapter, &context(adapter), &batch.localize, &self.device);
-            let [n_images, height, width, _] = features.mask_features.dims();
-            let [n_texts, d_state] = states.dims();
-            // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
-            let (found, points): (Vec<i64>, Vec<ModelXy>) =
-                batch.targets.iter().enumerate().filter_map(|(row, target)| Some((row as i64, (*target)?))).unzip();
-            let found = Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
-            let regressed = network.localizer.regression.forward(states.clone().select(0, found));
-            losses.add("regress", 5.0, point_loss(regressed, &points));
-            let states = states.reshape([n_images, n_texts / n_images, d_state]);
-            let logits = network.localizer.heatmap.forward(states, features.mask_features);
-            losses.add("heatmap", 1.0, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
+        if matches!(self.stage, Stage::Base | Stage::Localizer) {
+            self.ask_for_points(pupil, features, &batch, &mut losses);
         }
         losses.into_step(batch.names)
     }
 
     fn evaluate(&self, pupil: &Pupil) -> Option<Evaluation> {
-        (self.stage != Stage::Eyes).then(|| (self.judge)(pupil.valid().network))
+        (!matches!(self.stage, Stage::Eyes | Stage::Reading)).then(|| (self.judge)(pupil.valid().network))
     }
 }
 
-/// Names of the facts of [`Vocabulary::facts`], in their order.
-const FACTS: [&str; 7] =
-    ["category_read", "part_read", "colour_read", "object_cell_read", "object_size_read", "part_cell_read", "point_cell_read"];
+impl<S: LessonSource, E> StageTask<S, E> {
+    /// What do these texts say, and how do they go on?
+    fn ask_about_texts(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
+        let Network { decoder, localizer, .. } = &pupil.network;
+        let rows: Vec<Vec<u32>> = batch.localize.iter().map(|text| text.row.clone()).collect();
+        let hidden = localizer.read(decoder, None, None, &rows);
+        let states = localizer.seg_states(hidden.clone(), &rows);
+        losses.read_out("said", 1.0, pupil.text_readout.loss(&states, &batch.spoken));
+        // The state at a token predicts the next one.
+        let words: Vec<_> = batch.localize.iter().map(|text| text.text.start - 1..text.text.end - 1).collect();
+        losses.add("text", 0.5, token_loss(decoder, hidden, &rows, &words, None));
+    }
+
+    /// What stands at these points, and in these images?
+    fn ask_for_words(&self, pupil: &Pupil, features: &VisionFeatures, batch: &Batch, losses: &mut Losses) {
+        let network = &pupil.network;
+        // The base is taught without adapters; afterwards each task has its own.
+        let adapter = (self.stage == Stage::Descriptor).then_some(&network.descriptor.adapter);
+        let conversation = DescribeConversation::new(&self.batcher.tokenizer);
+        let tokens = &features.tokens;
+        let context = visual_context(&network.decoder, conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
+        let mask = self.config.descriptor.mask;
+        let points = network.descriptor.prompt.forward(&network.eyes, features, &batch.points, &mask);
+        let [n_images, n_points, width] = points.dims();
+        losses.read_out("seen", 0.4, pupil.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
+        let base = (&network.eyes, &network.decoder);
+        let text = network.descriptor.text_loss(base, adapter, points, &context, &conversation, &batch.describe);
+        losses.add("text", 1.0, text);
+        if self.stage == Stage::Base {
+            let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(&network.decoder, &context, &batch.captions);
+            losses.add("caption", 0.2, caption);
+        }
+    }
+
+    /// Where are the points that these texts speak of?
+    fn ask_for_points(&self, pupil: &Pupil, features: VisionFeatures, batch: &Batch, losses: &mut Losses) {
+        let Network { decoder, localizer, .. } = &pupil.network;
+        let adapter = (self.stage == Stage::Localizer).then_some(&localizer.adapter);
+        let context = self.localize_context(decoder, &features, adapter);
+        let rows: Vec<Vec<u32>> = batch.localize.iter().map(|text| text.row.clone()).collect();
+        let states = localizer.seg_states(localizer.read(decoder, adapter, Some(&context), &rows), &rows);
+        losses.read_out("said", 0.3, pupil.text_readout.loss(&states, &batch.spoken));
+        // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
+        let (found, points): (Vec<i64>, Vec<ModelXy>) =
+            batch.targets.iter().enumerate().filter_map(|(row, target)| Some((row as i64, (*target)?))).unzip();
+        let found = Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
+        losses.add("regress", 5.0, point_loss(localizer.regression.forward(states.clone().select(0, found)), &points));
+        let [n_images, height, width, _] = features.mask_features.dims();
+        let [n_texts, d_state] = states.dims();
+        let states = states.reshape([n_images, n_texts / n_images, d_state]);
+        let logits = localizer.heatmap.forward(states, features.mask_features);
+        losses.add("heatmap", 1.5, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
+    }
+
+    fn localize_context(&self, decoder: &Decoder, features: &VisionFeatures, adapter: Option<&LoraAdapter>) -> Context {
+        let conversation = LocalizeConversation::new(&self.batcher.tokenizer);
+        visual_context(decoder, conversation.head(), features.tokens.embeddings.clone(), &features.tokens.lengths, adapter)
+    }
+}
+
+/// Names of the facts of [`Vocabulary::facts`], in their order: as a keypoint feature sees them, and as a text says them.
+const SEEN: [&str; 7] =
+    ["category_seen", "part_seen", "colour_seen", "object_cell_seen", "object_size_seen", "part_cell_seen", "point_cell_seen"];
+const SAID: [&str; 7] =
+    ["category_said", "part_said", "colour_said", "object_cell_said", "object_size_said", "part_cell_said", "point_cell_said"];
 
 /// The weighted sum of losses, and each by its name.
 #[derive(Default)]
@@ -185,6 +221,18 @@ impl Losses {
         });
     }
 
+    /// The loss of read-outs, and the share of facts that were read right.
+    fn read_out(&mut self, name: &'static str, weight: f64, readout: ReadoutLoss) {
+        self.add(name, weight, readout.loss);
+        let names = match name {
+            "seen" => SEEN,
+            _ => SAID,
+        };
+        for (name, accuracy) in names.into_iter().zip(readout.accuracy) {
+            self.read(name, accuracy);
+        }
+    }
+
     fn read(&mut self, name: &'static str, value: f64) {
         self.readings.push((name, value));
     }
@@ -198,11 +246,11 @@ impl Losses {
 #[must_use]
 pub fn frozen_for(stage: Stage, pupil: Pupil) -> Pupil {
     match stage {
-        Stage::Eyes | Stage::Base => pupil,
+        Stage::Eyes | Stage::Reading | Stage::Base => pupil,
         Stage::Descriptor | Stage::Localizer => {
-            let Pupil { network, dense, readout } = pupil;
-            let network = Network { eyes: network.eyes.freeze(), decoder: network.decoder.freeze(), ..network };
-            Pupil { network, dense, readout }
+            let Network { eyes, decoder, descriptor, localizer } = pupil.network;
+            let network = Network { eyes: eyes.freeze(), decoder: decoder.freeze(), descriptor, localizer };
+            Pupil { network, ..pupil }
         }
     }
 }

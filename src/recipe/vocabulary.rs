@@ -1,7 +1,7 @@
 //! The names that dense losses and read-outs tell apart, and their numbers.
 
 use serde::{Deserialize, Serialize};
-use tp_core::PointRecord;
+use tp_core::{PointRecord, Style};
 use tp_data::{COLOURS, CocoParts, categories, part_names};
 
 /// Categories, part names and colours, each sorted; a name's class is its index.
@@ -56,6 +56,17 @@ impl Vocabulary {
     #[must_use]
     pub fn fact_classes(&self) -> Vec<usize> {
         vec![self.categories.len() + 1, self.parts.len() + 1, self.colours.len() + 1, 9, 4, 10, 9]
+    }
+
+    /// Those facts of one point that a text of this style says, in the order of [`fact_classes`](Self::fact_classes).
+    #[must_use]
+    pub fn spoken_facts(&self, record: &PointRecord, style: Style) -> [Option<u32>; 7] {
+        let facts = self.facts(record).map(Some);
+        match style {
+            Style::CoarseToFine | Style::Terse | Style::Colloquial => facts,
+            // A keypoint's name stands in the place of the part's.
+            Style::Template => [facts[0], facts[1].filter(|_| record.keypoint.is_none()), None, None, None, None, None],
+        }
     }
 
     /// The classes of one point's facts, in the order of [`fact_classes`](Self::fact_classes).

@@ -80,6 +80,8 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
     let energy = (strong / total.max(1.0)).sqrt();
     let shape = if energy < 14.0 {
         "a flat spot"
+    } else if weak < 0.12 * strong {
+        "an edge"
     } else if center - mean > 0.45 * deviation + 2.0 {
         "a bright spot"
     } else if mean - center > 0.45 * deviation + 2.0 {
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn border_of_two_greys_is_no_flat_spot() {
+    fn border_of_two_greys_is_an_edge() {
         let mut image = RgbImage::filled(ImageHw::new(64, 64).unwrap(), [20, 20, 20]);
         for row in 0..64 {
             for column in 32..64 {
@@ -193,7 +195,7 @@ mod tests {
             }
         }
         let seen = appearance(&image, PixelXy { x: 31.5, y: 30.0 }, |_, _| true);
-        assert_ne!(seen.shape, "a flat spot");
+        assert_eq!(seen.shape, "an edge");
         assert_ne!(seen.texture, "smooth");
     }
 }

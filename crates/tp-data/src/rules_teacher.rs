@@ -114,6 +114,27 @@ impl RulesTeacher {
         })
     }
 
+    /// What stands in the image: its largest objects, at most five, each with size and place.
+    #[must_use]
+    pub fn caption(&self, annotation: &AnnotatedImage) -> String {
+        const MOST: usize = 5;
+        let mut objects: Vec<&ObjectAnnotation> = annotation.objects.iter().collect();
+        objects.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
+        let named: Vec<String> = objects
+            .into_iter()
+            .take(MOST)
+            .map(|object| {
+                let size = with_article(size_word(object_size(object, annotation)));
+                format!("{size} {} {}", spaced(&object.category), in_image(object_cell(object, annotation)))
+            })
+            .collect();
+        match named.split_last() {
+            None => "Nothing.".to_owned(),
+            Some((only, [])) => format!("{}.", capitalised(only)),
+            Some((last, others)) => format!("{} and {last}.", capitalised(&others.join(", "))),
+        }
+    }
+
     /// The words of one point's facts.
     ///
     /// # Errors

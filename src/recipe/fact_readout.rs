@@ -1,0 +1,131 @@
+//! Linear read-outs of facts: used in training alone, so that a vector holds what matters before anything has to use it
+//! (`docs/training.md`). The keypoint feature learns what stands at the point and where; the state of `[SEG]` learns what
+//! the text said.
+
+use burn::{
+    config::Config,
+    module::Module,
+    nn::{Linear, LinearConfig},
+    tensor::{Device, Int, Tensor, TensorData},
+};
+
+/// The class of a fact that is not asked for.
+const UNASKED: u32 = u32::MAX;
+
+/// The facts of some points or texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// For each fact its class in every row.
+    classes: Vec<Vec<u32>>,
+}
+
+impl Facts {
+    /// No rows of `n` facts.
+    #[must_use]
+    pub fn new(n: usize) -> Self {
+        Self { classes: vec![Vec::new(); n] }
+    }
+
+    /// Adds one row; `None` teaches nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it has not as many facts as the other rows.
+    pub fn push(&mut self, row: &[Option<u32>]) {
+        assert_eq!(row.len(), self.classes.len(), "every row has the same facts");
+        for (classes, class) in self.classes.iter_mut().zip(row) {
+            classes.push(class.unwrap_or(UNASKED));
+        }
+    }
+}
+
+/// Which facts are read out, and how many values each has.
+#[derive(Config, Debug)]
+pub struct FactReadoutConfig {
+    /// Width of the vector that is read.
+    pub d_input: usize,
+    /// The number of values of every fact, e.g. 9 for a cell.
+    pub classes: Vec<usize>,
+}
+
+impl FactReadoutConfig {
+    /// Read-outs to be trained.
+    #[must_use]
+    pub fn init(&self, device: &Device) -> FactReadout {
+        FactReadout { facts: self.classes.iter().map(|&n| LinearConfig::new(self.d_input, n).init(device)).collect() }
+    }
+}
+
+/// One linear classifier for each fact.
+#[derive(Module, Debug)]
+pub struct FactReadout {
+    facts: Vec<Linear>,
+}
+
+/// The loss of the read-outs, and how often each was right.
+#[derive(Debug)]
+pub struct ReadoutLoss {
+    /// Cross-entropy, its mean over the rows that ask for a fact, summed over facts.
+    pub loss: Tensor<1>,
+    /// The share of rows whose fact was read right, fact by fact; NaN where none asks for it.
+    pub accuracy: Vec<f64>,
+}
+
+impl FactReadout {
+    /// Compares what is read with the facts.
+    ///
+    /// # Shapes
+    ///
+    /// - `vectors`: `[row, d_input]`
+    ///
+    /// # Panics
+    ///
+    /// If there is not one class for every row and fact, or a class that its fact does not have.
+    #[must_use]
+    pub fn loss(&self, vectors: &Tensor<2>, facts: &Facts) -> ReadoutLoss {
+        let device = vectors.device();
+        let n_rows = vectors.dims()[0];
+        assert_eq!(facts.classes.len(), self.facts.len(), "one list of classes for every fact");
+        let mut loss = Tensor::zeros([1], &device);
+        let mut accuracy = Vec::with_capacity(self.facts.len());
+        for (fact, classes) in self.facts.iter().zip(&facts.classes) {
+            assert_eq!(classes.len(), n_rows, "one class for every row");
+            let n_asked = classes.iter().filter(|&&class| class != UNASKED).count();
+            let logits = fact.forward(vectors.clone()); // [row, class]
+            let wanted: Vec<i64> = classes.iter().map(|&class| if class == UNASKED { 0 } else { i64::from(class) }).collect();
+            let weights: Vec<f32> = classes.iter().map(|&class| if class == UNASKED { 0.0 } else { 1.0 / n_asked as f32 }).collect();
+            let read: Vec<i64> = logits.clone().inner().argmax(1).into_data().iter::<i64>().collect();
+            let right = read.iter().zip(classes).filter(|&(&read, &class)| read == i64::from(class)).count();
+            accuracy.push(right as f64 / n_asked as f64);
+            let wanted = Tensor::<1, Int>::from_data(TensorData::new(wanted, [n_rows]), &device);
+            let weights = Tensor::<1>::from_data(TensorData::new(weights, [n_rows]), &device);
+            loss = loss + (tp_kernels::token_cross_entropy(logits, wanted) * weights).sum();
+        }
+        ReadoutLoss { loss, accuracy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unasked_fact_neither_counts_nor_costs() {
+        let device = Device::flex();
+        let mut readout = FactReadoutConfig::new(2, vec![2, 3]).init(&device);
+        // The first fact is the sign of the first component; the second is undecided.
+        readout.facts[0].weight = readout.facts[0].weight.map(|_| Tensor::from_floats([[9.0, -9.0], [0.0, 0.0]], &device));
+        readout.facts[0].bias = None;
+        readout.facts[1].weight = readout.facts[1].weight.map(|weight| weight.zeros_like());
+        readout.facts[1].bias = None;
+        let mut facts = Facts::new(2);
+        facts.push(&[Some(0), None]);
+        facts.push(&[Some(1), Some(2)]);
+        facts.push(&[None, None]);
+        let vectors = Tensor::<2>::from_floats([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]], &device);
+        let read = readout.loss(&vectors, &facts);
+        assert_eq!(read.accuracy, [1.0, 0.0]);
+        let loss: f32 = read.loss.into_scalar();
+        assert!((loss - 3.0_f32.ln()).abs() < 1e-5, "{loss}"); // 0 for the sign, ln 3 for three equal classes
+    }
+}

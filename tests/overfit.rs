@@ -1,0 +1,99 @@
+//! Each model memorizes eight triplets: a gradient that does not arrive, or a sentence that is not read, fails here.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{path::Path, sync::Arc, sync::atomic::AtomicBool};
+
+use burn::module::Module;
+use talking_points::{
+    Models, NetworkConfig, RunInfo,
+    core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, Style},
+    data::SceneOptions,
+    language::{DecoderConfig, LoraConfig, Tokenizer},
+    recipe::{Batcher, Lesson, LessonOptions, LessonSource, PupilConfig, Scenes, Stage, StageTask, Vocabulary},
+    train::{Evaluation, Schedule, TrainConfig, train},
+    vision::VisionConfig,
+};
+
+/// Two scenes with four described points each.
+struct TwoScenes([Lesson; 2]);
+
+impl LessonSource for TwoScenes {
+    fn lesson(&self, seed: Seed, _: &LessonOptions) -> Option<Lesson> {
+        Some(self.0[(seed.0 % 2) as usize].clone())
+    }
+}
+
+fn two_scenes() -> [Lesson; 2] {
+    let options = SceneOptions { size: ImageHw::new(64, 64).unwrap(), ..Default::default() };
+    let lessons = LessonOptions { n_points: 4, style_weights: [0.0, 1.0, 0.0, 0.0], ..Default::default() };
+    let scenes = Scenes { options, ..Default::default() };
+    let mut found = (0..).filter_map(|index| scenes.lesson(Seed(11).nth(index), &lessons)).filter(|lesson| {
+        let texts: std::collections::HashSet<_> = lesson.triplets.iter().map(|triplet| &triplet.description).collect();
+        texts.len() == 4
+    });
+    [found.next().unwrap(), found.next().unwrap()]
+}
+
+/// Every kind of layer, at a size that learns in seconds.
+fn small(vocab_size: usize) -> NetworkConfig {
+    let vision = VisionConfig {
+        image_size: 64,
+        backbone_dims: [16, 24, 32, 48],
+        backbone_depths: [1, 1, 1, 1],
+        feat_channels: 32,
+        gn_groups: 4,
+        encoder_layers: 1,
+        encoder_ffn: 64,
+        num_queries: 8,
+        decoder_ffn: 64,
+        hidden_size: 96,
+        ..VisionConfig::tiny()
+    };
+    let language = DecoderConfig::new(vocab_size, 96, 192, 3, 3, 3).with_tie_word_embeddings(true);
+    NetworkConfig::of(vision, language, LoraConfig::new(4, 8.0), 32)
+}
+
+#[test]
+fn eight_triplets_are_memorized_in_both_directions() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tokenizer = Arc::new(Tokenizer::from_file(&root.join("models/tiny/tokenizer.json")).unwrap());
+    let device = talking_points::DeviceName::Flex.open().unwrap();
+    device.seed(1);
+    let config = small(tokenizer.vocab_size());
+    let vocabulary = Vocabulary::of_scenes_and(&[]);
+    let lessons = two_scenes();
+    let task = StageTask {
+        stage: Stage::Base,
+        batcher: Batcher {
+            source: TwoScenes(lessons.clone()),
+            options: LessonOptions::default(),
+            n_images: 4,
+            swapped_share: 0.0,
+            tokenizer: tokenizer.clone(),
+            vocabulary: vocabulary.clone(),
+        },
+        config: config.clone(),
+        device: device.clone().autodiff(),
+        judge: |_| Evaluation::default(),
+    };
+    let pupil = PupilConfig::of(config.clone(), &vocabulary).init(&task.device);
+    let run = TrainConfig::new("overfit", Schedule { peak: 4e-3, warmup: 20, steps: 240, floor: 0.05 }, Seed(3));
+    let folder = tempfile::tempdir().unwrap();
+    let trained = train(pupil, &task, &run, folder.path(), false, &AtomicBool::new(false)).unwrap();
+
+    let info = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let models = Models::new(trained.model.network.valid(), config, tokenizer, info);
+    let (mut found, mut said) = (0, 0);
+    for Lesson { image, triplets, .. } in &lessons {
+        let encoded = models.encode(image).unwrap();
+        let texts: Vec<&str> = triplets.iter().map(|triplet| triplet.description.as_str()).collect();
+        let located = models.localizer.locate(&encoded, &texts).unwrap();
+        found += triplets.iter().zip(&located).filter(|(triplet, at)| at.is_some_and(|at| at.point.distance(triplet.point) < 0.1)).count();
+        let points: Vec<_> = triplets.iter().map(|triplet| triplet.point).collect();
+        let how = DescribeOptions { style: Style::Terse, ..Default::default() };
+        let descriptions = models.descriptor.describe(&encoded, &points, &how).unwrap();
+        said += descriptions.iter().zip(&texts).filter(|(description, text)| description.text == **text).count();
+    }
+    let last = &trained.records[trained.records.len() - 1];
+    assert!(found == 8 && said >= 7, "{found} of 8 points found, {said} of 8 descriptions said; {last:?}");
+}
