@@ -50,7 +50,7 @@ pub fn full() -> Vec<Stretch> {
         Stretch {
             stage: Stage::Base,
             name: "0-base",
-            steps: 2500,
+            steps: 1600,
             size: 128,
             n_images: 16,
             n_points: 8,

@@ -37,6 +37,7 @@ mod projector;
 mod query_decoder;
 mod query_loss;
 mod resize;
+mod weights;
 
 pub use config::{ParameterCounts, VisionConfig};
 pub use convnext::ConvNext;
@@ -50,3 +51,4 @@ pub use preprocess::normalise_batch;
 pub use projector::{VisualProjector, VisualTokens};
 pub use query_decoder::{AttendedMemories, AuxPredictions, PromptMask, QueryDecoder, QueryOutput};
 pub use query_loss::{QueryTarget, QueryTargets, query_loss};
+pub use weights::{encoder_keys, projector_keys};

@@ -1,0 +1,178 @@
+//! The full-size eyes have exactly the parameters of the published checkpoints, by name and shape. No matrix is allocated.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    tensor::{Device, Tensor},
+};
+use tp_vision::{VisionConfig, encoder_keys, projector_keys};
+use tp_weights::KeyMap;
+
+/// Names and shapes, as PyTorch would list them.
+#[derive(Default)]
+struct Published(BTreeMap<String, Vec<usize>>);
+
+impl Published {
+    fn add(&mut self, name: &str, shape: &[usize]) {
+        assert!(self.0.insert(name.to_owned(), shape.to_vec()).is_none(), "{name} is listed twice");
+    }
+
+    /// A weight of `[out, …]` and a bias.
+    fn with_bias(&mut self, name: &str, shape: &[usize]) {
+        self.add(&format!("{name}.weight"), shape);
+        self.add(&format!("{name}.bias"), &shape[..1]);
+    }
+
+    fn norm(&mut self, name: &str, channels: usize) {
+        self.with_bias(name, &[channels]);
+    }
+}
+
+/// ConvNeXt-Large of CLIP, without its head.
+fn backbone(list: &mut Published) {
+    let dims = [192, 384, 768, 1536];
+    list.with_bias("backbone.stem.0", &[192, 3, 4, 4]);
+    list.norm("backbone.stem.1", 192);
+    for (stage, depth) in [3, 3, 27, 3].into_iter().enumerate() {
+        let (layer, c) = (format!("backbone.layer{}", stage + 1), dims[stage]);
+        if stage > 0 {
+            list.norm(&format!("{layer}.downsample.0"), dims[stage - 1]);
+            list.with_bias(&format!("{layer}.downsample.1"), &[c, dims[stage - 1], 2, 2]);
+        }
+        for block in 0..depth {
+            let block = format!("{layer}.blocks.{block}");
+            list.add(&format!("{block}.gamma"), &[c]);
+            list.with_bias(&format!("{block}.conv_dw"), &[c, 1, 7, 7]);
+            list.norm(&format!("{block}.norm"), c);
+            list.with_bias(&format!("{block}.mlp.fc1"), &[4 * c, c]);
+            list.with_bias(&format!("{block}.mlp.fc2"), &[c, 4 * c]);
+        }
+    }
+}
+
+fn pixel_decoder(list: &mut Published) {
+    let name = |tail: &str| format!("panoptic_head.pixel_decoder.{tail}");
+    for (level, channels) in [1536, 768, 384].into_iter().enumerate() {
+        list.with_bias(&name(&format!("input_convs.{level}.conv")), &[256, channels, 1, 1]);
+        list.norm(&name(&format!("input_convs.{level}.gn")), 256);
+    }
+    list.add(&name("level_encoding.weight"), &[3, 256]);
+    for layer in 0..6 {
+        let name = |tail: &str| name(&format!("encoder.layers.{layer}.{tail}"));
+        list.with_bias(&name("self_attn.sampling_offsets"), &[192, 256]);
+        list.with_bias(&name("self_attn.attention_weights"), &[96, 256]);
+        list.with_bias(&name("self_attn.value_proj"), &[256, 256]);
+        list.with_bias(&name("self_attn.output_proj"), &[256, 256]);
+        list.with_bias(&name("ffn.layers.0.0"), &[1024, 256]);
+        list.with_bias(&name("ffn.layers.1"), &[256, 1024]);
+        list.norm(&name("norms.0"), 256);
+        list.norm(&name("norms.1"), 256);
+    }
+    list.add(&name("lateral_convs.0.conv.weight"), &[256, 192, 1, 1]);
+    list.norm(&name("lateral_convs.0.gn"), 256);
+    list.add(&name("output_convs.0.conv.weight"), &[256, 256, 3, 3]);
+    list.norm(&name("output_convs.0.gn"), 256);
+    list.with_bias(&name("mask_feature"), &[256, 256, 1, 1]);
+}
+
+/// Without the IoU head, which nothing reads, and the point prompt, which belongs to the Descriptor.
+fn query_decoder(list: &mut Published) {
+    let name = |tail: &str| format!("panoptic_head.{tail}");
+    list.add(&name("query_feat.weight"), &[300, 256]);
+    list.add(&name("query_embed.weight"), &[300, 256]);
+    list.add(&name("level_embed.weight"), &[3, 256]);
+    for layer in 0..9 {
+        let name = |tail: &str| name(&format!("transformer_decoder.layers.{layer}.{tail}"));
+        for attention in ["self_attn", "cross_attn"] {
+            list.add(&name(&format!("{attention}.attn.in_proj_weight")), &[768, 256]);
+            list.add(&name(&format!("{attention}.attn.in_proj_bias")), &[768]);
+            list.with_bias(&name(&format!("{attention}.attn.out_proj")), &[256, 256]);
+        }
+        list.with_bias(&name("ffn.layers.0.0"), &[2048, 256]);
+        list.with_bias(&name("ffn.layers.1"), &[256, 2048]);
+        (0..3).for_each(|norm| list.norm(&name(&format!("norms.{norm}")), 256));
+    }
+    list.norm(&name("transformer_decoder.post_norm"), 256);
+    for (index, class_width) in [(0, 256), (2, 256), (4, 768)] {
+        list.with_bias(&name(&format!("mask_embed.{index}")), &[256, 256]);
+        list.with_bias(&name(&format!("cls_proj.{index}")), &[class_width, 256]);
+    }
+    list.norm(&name("mask_pooling_proj.0"), 256);
+    list.with_bias(&name("mask_pooling_proj.1"), &[256, 256]);
+    list.add("class_embed", &[133, 17, 768]);
+}
+
+fn projector() -> Published {
+    let mut list = Published::default();
+    list.with_bias("projector.model.query_proj", &[6144, 512]);
+    list.with_bias("projector.model.model.0", &[4096, 6144]);
+    list.with_bias("projector.model.model.2", &[4096, 4096]);
+    list.with_bias("projector.model.model_feat.0", &[4096, 6656]);
+    list.with_bias("projector.model.model_feat.2", &[4096, 4096]);
+    list.add("projector.model.seperate_embed.weight", &[1, 4096]);
+    list
+}
+
+/// Our parameters by path, matrices of layers as PyTorch has them; fails if a matrix was allocated.
+fn parameters(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
+    #[derive(Default)]
+    struct Listing {
+        path: Vec<String>,
+        containers: Vec<String>,
+        found: BTreeMap<String, Vec<usize>>,
+    }
+    impl ModuleVisitor for Listing {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.push(name.to_owned());
+            self.containers.push(container.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+            self.containers.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let path = self.path.join(".");
+            // Vectors that begin at a pattern are made at once; they weigh nothing.
+            assert!(D == 1 || !param.is_initialized(), "{path} was allocated");
+            let mut shape = param.lazy_shape().to_vec();
+            if D == 2 && self.containers.iter().rev().any(|container| container.ends_with(":Linear")) {
+                shape.reverse();
+            }
+            self.found.insert(path, shape);
+        }
+    }
+    let mut listing = Listing::default();
+    module.visit(&mut listing);
+    listing.found
+}
+
+fn assert_same(list: Published, keys: &KeyMap, ours: &BTreeMap<String, Vec<usize>>) {
+    let translated: BTreeMap<String, Vec<usize>> =
+        list.0.iter().map(|(name, shape)| (keys.ours(name).unwrap_or_else(|| panic!("{name} has no place")), shape.clone())).collect();
+    assert_eq!(translated.len(), list.0.len(), "two names have one place");
+    for (path, shape) in ours {
+        assert_eq!(translated.get(path), Some(shape), "{path}");
+        let name = keys.published(path).unwrap();
+        assert_eq!(keys.ours(&name).as_ref(), Some(path), "{name}");
+    }
+    assert_eq!(translated.len(), ours.len());
+}
+
+#[test]
+fn encoder_has_the_published_parameters() {
+    let mut list = Published::default();
+    backbone(&mut list);
+    assert_eq!(list.0.len(), 340);
+    pixel_decoder(&mut list);
+    assert_eq!(list.0.len(), 340 + 117);
+    query_decoder(&mut list);
+    let eyes = VisionConfig::omg_llava_7b().init(&Device::flex());
+    assert_same(list, &encoder_keys(), &parameters(&eyes.encoder));
+}
+
+#[test]
+fn projector_has_the_published_parameters() {
+    let eyes = VisionConfig::omg_llava_7b().init(&Device::flex());
+    assert_same(projector(), &projector_keys(), &parameters(&eyes.projector));
+}

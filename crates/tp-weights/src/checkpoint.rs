@@ -1,0 +1,288 @@
+//! All tensors of a checkpoint, in however many files.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{TensorEntry, WeightsError, safetensors_file::SafetensorsFile, safetensors_header::Placed};
+
+/// An index of shards is a list of names; more is not one.
+const MAX_INDEX_BYTES: u64 = 64 << 20;
+/// Endings of PyTorch files.
+const PYTORCH: [&str; 3] = ["pth", "pt", "bin"];
+
+/// The tensors of one or more files; their numbers are read when asked for.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    tensors: Vec<Stored>,
+    /// Names → places in `tensors`.
+    by_name: HashMap<String, usize>,
+}
+
+/// A tensor and where its numbers are.
+#[derive(Clone, Debug)]
+struct Stored {
+    entry: TensorEntry,
+    file: PathBuf,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Safetensors(SafetensorsSource),
+    #[cfg(feature = "pytorch")]
+    Pytorch(pytorch_reader::Tensor),
+}
+
+/// One tensor of an open file.
+#[derive(Clone, Debug)]
+struct SafetensorsSource {
+    file: std::sync::Arc<SafetensorsFile>,
+    placed: Placed,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// Opens a file, an index of shards, or a folder with one of them.
+    ///
+    /// Headers are read and checked; no tensor is.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if there are no weights, a file is missing or unsound, or a name stands in two files.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
+        let path = path.as_ref();
+        if !path.exists() {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(WeightsError::Read { path: path.to_owned(), source });
+        }
+        let mut checkpoint = Self { path: path.to_owned(), tensors: Vec::new(), by_name: HashMap::new() };
+        if path.is_dir() {
+            checkpoint.add_file(&file_of(path)?)?;
+        } else {
+            checkpoint.add_file(path)?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// Adds the tensors of another file, index or folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`], and [`WeightsError::Duplicate`] if both hold a tensor of one name.
+    pub fn and(mut self, other: Self) -> Result<Self, WeightsError> {
+        other.tensors.into_iter().try_for_each(|stored| self.add(stored))?;
+        Ok(self)
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every tensor, in the order of its file.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &TensorEntry> {
+        self.tensors.iter().map(|stored| &stored.entry)
+    }
+
+    /// The bytes of one tensor, little-endian.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if there is none of this name, or its file cannot be read.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, WeightsError> {
+        let missing = || WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() };
+        let stored = &self.tensors[*self.by_name.get(name).ok_or_else(missing)?];
+        match &stored.source {
+            Source::Safetensors(SafetensorsSource { file, placed }) => file.read(placed),
+            #[cfg(feature = "pytorch")]
+            Source::Pytorch(tensor) => tensor.read().map_err(|source| WeightsError::Read { path: stored.file.clone(), source }),
+        }
+    }
+
+    fn add(&mut self, stored: Stored) -> Result<(), WeightsError> {
+        if let Some(&first) = self.by_name.get(&stored.entry.name) {
+            let first = self.tensors[first].file.clone();
+            return Err(WeightsError::Duplicate { tensor: stored.entry.name, first, second: stored.file });
+        }
+        self.by_name.insert(stored.entry.name.clone(), self.tensors.len());
+        self.tensors.push(stored);
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), WeightsError> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match path.extension().and_then(|ending| ending.to_str()) {
+            _ if name.ends_with(".safetensors.index.json") => self.add_shards(path),
+            Some("safetensors") => self.add_safetensors(path, None),
+            Some(ending) if PYTORCH.contains(&ending) => self.add_pytorch(path),
+            _ => Err(WeightsError::NoWeights { path: path.to_owned() }),
+        }
+    }
+
+    /// All tensors of a file, or those that an index expects in it.
+    fn add_safetensors(&mut self, path: &Path, expected: Option<&[&str]>) -> Result<(), WeightsError> {
+        let file = std::sync::Arc::new(SafetensorsFile::open(path)?);
+        if let Some(&lacking) = expected.unwrap_or(&[]).iter().find(|name| !file.tensors.iter().any(|tensor| tensor.entry.name == **name)) {
+            return Err(WeightsError::NoSuchTensor { path: path.to_owned(), tensor: lacking.to_owned() });
+        }
+        file.tensors.iter().try_for_each(|placed| {
+            let source = Source::Safetensors(SafetensorsSource { file: file.clone(), placed: placed.clone() });
+            self.add(Stored { entry: placed.entry.clone(), file: path.to_owned(), source })
+        })
+    }
+
+    fn add_shards(&mut self, index: &Path) -> Result<(), WeightsError> {
+        let unsound = |reason: String| WeightsError::Unsound { path: index.to_owned(), reason };
+        let mut text = Vec::new();
+        let read = |source| WeightsError::Read { path: index.to_owned(), source };
+        File::open(index).map_err(read)?.take(MAX_INDEX_BYTES + 1).read_to_end(&mut text).map_err(read)?;
+        if text.len() as u64 > MAX_INDEX_BYTES {
+            return Err(unsound(format!("an index has at most {MAX_INDEX_BYTES} bytes")));
+        }
+        let Index { weight_map } = serde_json::from_slice(&text).map_err(|error| unsound(format!("it is no index ({error})")))?;
+        let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (tensor, shard) in &weight_map {
+            shards.entry(shard).or_default().push(tensor);
+        }
+        for (shard, tensors) in shards {
+            // An index names files beside it, and no others.
+            let beside = Path::new(shard).file_name().is_some_and(|name| name == shard);
+            let path = index.with_file_name(shard);
+            if !beside || !path.is_file() {
+                let (index, tensor) = (index.to_owned(), tensors[0].to_owned());
+                return Err(WeightsError::MissingShard { index, tensor, shard: shard.to_owned() });
+            }
+            self.add_safetensors(&path, Some(&tensors))?;
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "pytorch")]
+    fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
+        crate::pytorch_file::open(path)?
+            .into_iter()
+            .try_for_each(|(entry, tensor)| self.add(Stored { entry, file: path.to_owned(), source: Source::Pytorch(tensor) }))
+    }
+
+    #[cfg(not(feature = "pytorch"))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
+        Err(WeightsError::PytorchNotBuilt { path: path.to_owned() })
+    }
+}
+
+/// The file of a folder that holds its weights: an index, `model.safetensors`, or the only weight file.
+fn file_of(folder: &Path) -> Result<PathBuf, WeightsError> {
+    for usual in ["model.safetensors.index.json", "model.safetensors"] {
+        let path = folder.join(usual);
+        if path.is_file() {
+            return Ok(path);
+        }
+    }
+    let read = |source| WeightsError::Read { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(folder).map_err(read)? {
+        let path = item.map_err(read)?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if path.is_file() && (ending == "safetensors" || PYTORCH.contains(&ending)) {
+            found.push(path);
+        }
+    }
+    match found.pop() {
+        Some(only) if found.is_empty() => Ok(only),
+        _ => Err(WeightsError::NoWeights { path: folder.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::DType;
+
+    use super::*;
+    use crate::write_safetensors;
+
+    fn entry(name: &str, n: usize) -> TensorEntry {
+        TensorEntry { name: name.into(), dtype: DType::U8, shape: vec![n] }
+    }
+
+    /// Three tensors in shards of at most five bytes.
+    fn shards(folder: &Path) {
+        let entries = [entry("a", 3), entry("b", 4), entry("c", 1)];
+        write_safetensors(folder, &entries, 5, |entry| Ok(entry.name.repeat(entry.shape[0]).into_bytes())).unwrap();
+    }
+
+    #[test]
+    fn shards_are_one_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        shards(folder.path());
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        assert_eq!(checkpoint.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(checkpoint.read("b").unwrap(), b"bbbb");
+        assert!(checkpoint.read("d").unwrap_err().to_string().contains("no tensor d"));
+    }
+
+    #[test]
+    fn shard_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        shards(folder.path());
+        std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
+        let message = Checkpoint::open(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("says that b is in model-00002-of-00002.safetensors"), "{message}");
+    }
+
+    #[test]
+    fn index_may_not_lead_out_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("model.safetensors");
+        write_safetensors(folder.path(), &[entry("a", 1)], u64::MAX, |_| Ok(vec![1])).unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        for shard in ["../model.safetensors", outside.to_str().unwrap(), ".."] {
+            let index = inner.join("model.safetensors.index.json");
+            std::fs::write(&index, serde_json::json!({"weight_map": {"a": shard}}).to_string()).unwrap();
+            assert!(matches!(Checkpoint::open(&inner), Err(WeightsError::MissingShard { .. })), "{shard}");
+        }
+    }
+
+    #[test]
+    fn index_that_promises_too_much_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        write_safetensors(folder.path(), &[entry("a", 1)], u64::MAX, |_| Ok(vec![1])).unwrap();
+        let index = folder.path().join("model.safetensors.index.json");
+        std::fs::write(&index, serde_json::json!({"weight_map": {"b": "model.safetensors"}}).to_string()).unwrap();
+        assert!(Checkpoint::open(&index).unwrap_err().to_string().contains("no tensor b"));
+    }
+
+    #[test]
+    fn one_name_in_two_files_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        write_safetensors(folder.path(), &[entry("a", 1)], u64::MAX, |_| Ok(vec![1])).unwrap();
+        let open = || Checkpoint::open(folder.path()).unwrap();
+        assert!(matches!(open().and(open()), Err(WeightsError::Duplicate { .. })));
+    }
+
+    #[test]
+    fn what_holds_no_weights_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Checkpoint::open(folder.path()), Err(WeightsError::NoWeights { .. })));
+        assert!(matches!(Checkpoint::open(folder.path().join("none")), Err(WeightsError::Read { .. })));
+        let text = folder.path().join("notes.txt");
+        std::fs::write(&text, "weights").unwrap();
+        assert!(matches!(Checkpoint::open(&text), Err(WeightsError::NoWeights { .. })));
+        let weights = folder.path().join("short.safetensors");
+        std::fs::write(&weights, [9, 0, 0]).unwrap();
+        assert!(matches!(Checkpoint::open(&weights), Err(WeightsError::Unsound { .. })));
+    }
+}
