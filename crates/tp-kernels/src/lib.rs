@@ -19,6 +19,7 @@
 #![allow(unsafe_code)]
 
 mod activation;
+mod cached_attention;
 mod causal_attention;
 mod cross_entropy;
 mod deformable_attention;
@@ -34,10 +35,11 @@ mod vector_math;
 mod windowed_attention;
 
 pub use activation::{ActivationOps, gelu, silu, silu_gate};
+pub use cached_attention::{CachedAttentionOps, CachedRow, cached_attention};
 pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention};
 pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
 pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};
-pub use linear::{affine, linear};
+pub use linear::{FewRowsOps, affine, linear};
 pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
 pub use windowed_attention::{WindowedAttentionOps, Windows, windowed_attention};

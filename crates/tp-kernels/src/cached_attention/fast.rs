@@ -1,0 +1,174 @@
+//! Attention over a cache on the CPU: a task owns one key head of one row, and reads that head's entries in order.
+
+use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
+use rayon::prelude::*;
+
+use super::{CachedAttentionOps, CachedRow, reference};
+use crate::AttentionHeads;
+use crate::flex_buffer::{all_f32, floats, tensor_of};
+use crate::matrix::{Matrix, MatrixMut, multiply};
+use crate::simd::{Kernel, dispatch};
+use crate::vector_math::{add_scaled, dot, exp_in_place, maximum};
+
+/// From so many tokens on, matrix products are faster than one token after the other.
+const MANY_TOKENS: usize = 4;
+
+/// The inputs of one call, as slices.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    queries: &'a [f32],
+    prefix_keys: &'a [f32],
+    prefix_values: &'a [f32],
+    keys: &'a [f32],
+    values: &'a [f32],
+    lengths: &'a [usize],
+    rows: &'a [CachedRow],
+    tokens: usize,
+    kv_heads: usize,
+    queries_per_key: usize,
+    d_head: usize,
+    prefix: usize,
+    room: usize,
+}
+
+impl<'a> Call<'a> {
+    /// Numbers of one token's queries.
+    fn width(&self) -> usize {
+        self.kv_heads * self.queries_per_key * self.d_head
+    }
+
+    /// One query of one token.
+    fn query(&self, row: usize, token: usize, head: usize) -> &'a [f32] {
+        &self.queries[(row * self.tokens + token) * self.width() + head * self.d_head..][..self.d_head]
+    }
+
+    /// The prefix of one key head of a row's group: keys or values, `[length, d_head]`.
+    fn seen(&self, all: &'a [f32], row: usize, kv_head: usize) -> &'a [f32] {
+        let group = self.rows[row].group;
+        &all[(group * self.kv_heads + kv_head) * self.prefix * self.d_head..][..self.lengths[group] * self.d_head]
+    }
+
+    /// The first `n` own entries of one key head of a row: keys or values, `[n, d_head]`.
+    fn own(&self, all: &'a [f32], row: usize, kv_head: usize, n: usize) -> &'a [f32] {
+        &all[(row * self.kv_heads + kv_head) * self.room * self.d_head..][..n * self.d_head]
+    }
+}
+
+/// What the queries of one key head of one row read: `[tokens, queries_per_key, d_head]`.
+struct HeadOfRow<'a> {
+    call: Call<'a>,
+    row: usize,
+    kv_head: usize,
+    out: &'a mut [f32],
+    weights: &'a mut Vec<f32>,
+}
+
+impl Kernel for HeadOfRow<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        if self.call.tokens >= MANY_TOKENS { self.all_tokens::<FMA>() } else { self.token_by_token::<FMA>() }
+    }
+}
+
+impl HeadOfRow<'_> {
+    #[inline(always)]
+    fn token_by_token<const FMA: bool>(self) {
+        let Self { call, row, kv_head, out, weights } = self;
+        let d_head = call.d_head;
+        for (at, out) in out.chunks_exact_mut(d_head).enumerate() {
+            let (token, query) = (at / call.queries_per_key, at % call.queries_per_key);
+            let query = call.query(row, token, kv_head * call.queries_per_key + query);
+            let n = call.rows[row].past + token + 1;
+            let both = |prefix, own| {
+                call.seen(prefix, row, kv_head).chunks_exact(d_head).chain(call.own(own, row, kv_head, n).chunks_exact(d_head))
+            };
+            weights.clear();
+            weights.extend(both(call.prefix_keys, call.keys).map(|key| dot::<FMA>(query, key)));
+            let highest = maximum(weights);
+            let total = exp_in_place::<FMA>(weights, highest);
+            for (value, weight) in both(call.prefix_values, call.values).zip(weights.iter()) {
+                add_scaled::<FMA>(out, weight / total, value);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn all_tokens<const FMA: bool>(self) {
+        let Self { call, row, kv_head, out, weights } = self;
+        let Call { tokens, queries_per_key, d_head, .. } = call;
+        let CachedRow { group, past } = call.rows[row];
+        let length = call.lengths[group];
+        let (n, n_keys) = (past + tokens, length + past + tokens);
+        let matrix = |all, n| Matrix::new(all, [n, d_head], d_head);
+        for query in 0..queries_per_key {
+            let start = row * tokens * call.width() + (kv_head * queries_per_key + query) * d_head;
+            let queries = Matrix::new(&call.queries[start..], [tokens, d_head], call.width());
+            weights.clear();
+            weights.resize(tokens * n_keys, 0.0);
+            let (seen, own) = (matrix(call.seen(call.prefix_keys, row, kv_head), length), matrix(call.own(call.keys, row, kv_head, n), n));
+            multiply(MatrixMut::new(weights, [tokens, length], n_keys), queries, seen.transposed(), false);
+            multiply(MatrixMut::new(&mut weights[length..], [tokens, n], n_keys), queries, own.transposed(), false);
+            for (token, weights) in weights.chunks_exact_mut(n_keys).enumerate() {
+                let (open, closed) = weights.split_at_mut(length + past + token + 1);
+                let highest = maximum(open);
+                let total = exp_in_place::<FMA>(open, highest);
+                open.iter_mut().for_each(|weight| *weight /= total);
+                closed.fill(0.0);
+            }
+            let (seen, own) =
+                (matrix(call.seen(call.prefix_values, row, kv_head), length), matrix(call.own(call.values, row, kv_head, n), n));
+            let stride = queries_per_key * d_head;
+            let mut answers =
+                |weights, values, add| multiply(MatrixMut::new(&mut out[query * d_head..], [tokens, d_head], stride), weights, values, add);
+            answers(Matrix::new(&weights[length..], [tokens, n], n_keys), own, false);
+            answers(Matrix::new(weights, [tokens, length], n_keys), seen, true);
+        }
+    }
+}
+
+impl CachedAttentionOps for Flex {
+    fn fused_cached_attention(
+        queries: FlexTensor,
+        prefix_keys: FlexTensor,
+        prefix_values: FlexTensor,
+        keys: FlexTensor,
+        values: FlexTensor,
+        lengths: Vec<usize>,
+        rows: Vec<CachedRow>,
+        heads: AttentionHeads,
+    ) -> FlexTensor {
+        if !all_f32(&[&queries, &prefix_keys, &prefix_values, &keys, &values]) {
+            return reference::cached_attention::<Self>(queries, prefix_keys, prefix_values, keys, values, &lengths, &rows, heads);
+        }
+        let (shape, prefix, store) = (queries.shape(), prefix_keys.shape()[1], keys.shape());
+        let tensors = [queries, prefix_keys, prefix_values, keys, values].map(|tensor| tensor.to_contiguous());
+        let [queries, prefix_keys, prefix_values, keys, values] = tensors.each_ref().map(floats);
+        let AttentionHeads { kv_heads, queries_per_key } = heads;
+        let call = Call {
+            queries,
+            prefix_keys,
+            prefix_values,
+            keys,
+            values,
+            lengths: &lengths,
+            rows: &rows,
+            tokens: shape[1],
+            kv_heads,
+            queries_per_key,
+            d_head: store[3],
+            prefix,
+            room: store[2],
+        };
+        let of_head = call.tokens * queries_per_key * call.d_head;
+        let mut heads_of_rows = vec![0.0; rows.len() * kv_heads * of_head];
+        heads_of_rows.par_chunks_mut(of_head.max(1)).enumerate().for_each_init(Vec::new, |weights, (at, out)| {
+            dispatch(HeadOfRow { call, row: at / kv_heads, kv_head: at % kv_heads, out, weights });
+        });
+        if call.tokens == 1 {
+            return tensor_of(heads_of_rows, shape); // the heads already lie side by side
+        }
+        let maps: Vec<&[f32]> = heads_of_rows.chunks_exact(of_head).collect();
+        let out = crate::flex_buffer::interleaved(&maps, |map| map, kv_heads, queries_per_key * call.d_head);
+        tensor_of(out, shape)
+    }
+}

@@ -1,0 +1,125 @@
+//! The affine map of a layer.
+//!
+//! Two things are ours. All leading dimensions are folded into one: Burn multiplies a batch of matrices one by one as soon
+//! as each has a few dozen rows, and its backward pass then takes twice as long. And few rows, as decoding has them, go
+//! through a product that reads the weights once, in order, on all threads (`docs/kernels.md`).
+
+mod fast;
+
+use burn::backend::{
+    Autodiff, Backend, Dispatch, autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension, tensor::FloatTensor,
+};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, module};
+
+/// Up to so many rows, a product is bound by reading the weights.
+const FEW_ROWS: usize = 16;
+
+/// The product of few rows with a matrix as a backend operator. The default body is the meaning; a backend overrides what
+/// it can do faster.
+#[backend_extension(Flex, Autodiff)]
+pub trait FewRowsOps: Backend {
+    /// `x · weight`, `[rows, in]` and `[in, out]` → `[rows, out]`.
+    fn product_of_few_rows(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(x, weight)
+    }
+}
+
+/// Differentiated as the product that it is.
+impl<B: FewRowsOps, C: CheckpointStrategy> FewRowsOps for Autodiff<B, C> {}
+
+/// What a layer makes of `x`, as [`affine`] does.
+///
+/// # Shapes
+///
+/// - `x`: `[.., in]`
+/// - output: `[.., out]`
+///
+/// # Panics
+///
+/// If `x` is not as wide as the layer's input.
+pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    affine(x, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()))
+}
+
+/// `x · weight + bias`.
+///
+/// # Shapes
+///
+/// - `x`: `[.., in]`
+/// - `weight`: `[in, out]`
+/// - `bias`: `[out]`
+/// - output: `[.., out]`
+///
+/// # Panics
+///
+/// If the shapes do not fit together.
+pub fn affine<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let mut shape = x.dims();
+    let rows: usize = shape[..D - 1].iter().product();
+    let folded: Tensor<2> = x.reshape([rows, shape[D - 1]]);
+    let [width, out] = weight.dims();
+    assert_eq!(folded.dims()[1], width, "affine: width of the input");
+    shape[D - 1] = out;
+    let y = if rows > FEW_ROWS || folded.is_autodiff() || weight.is_autodiff() {
+        module::linear(folded, weight, bias)
+    } else {
+        let y = Tensor::<2>::from_dispatch(Dispatch::product_of_few_rows(folded.into_dispatch(), weight.into_dispatch()));
+        match bias {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        }
+    };
+    y.reshape(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::testing::{assert_close, elements, random_tensor};
+
+    #[test]
+    fn folding_changes_neither_values_nor_gradients() {
+        let device = Device::flex().autodiff();
+        let layer = LinearConfig::new(5, 3).init(&device);
+        let x = Tensor::<4>::from_data(random_tensor(1, [2, 3, 40, 5], 1.0).into_data(), &device).require_grad();
+        let run = |y: Tensor<4>| {
+            let grads = y.clone().square().sum().backward();
+            let bias = layer.bias.as_ref().unwrap().val();
+            (
+                elements(y),
+                elements(x.grad(&grads).unwrap()),
+                elements(layer.weight.val().grad(&grads).unwrap()),
+                elements(bias.grad(&grads).unwrap()),
+            )
+        };
+        let (ours, burns) = (run(linear(&layer, x.clone())), run(layer.forward(x.clone())));
+        for (ours, burns) in [(ours.0, burns.0), (ours.1, burns.1), (ours.2, burns.2), (ours.3, burns.3)] {
+            assert_close("folded", &ours, &burns, 1e-5);
+        }
+    }
+
+    #[test]
+    fn few_rows_are_multiplied_as_many_are() {
+        // Sizes that leave a rest in every blocking, the weights row by row and column by column.
+        for (rows, width, out) in [(1, 1000, 70), (3, 37, 530), (16, 264, 129), (8, 9, 1)] {
+            let x = random_tensor::<2>(1, [rows, width], 1.0);
+            let by_rows = random_tensor::<2>(2, [width, out], 1.0);
+            let by_columns = random_tensor::<2>(3, [out, width], 1.0).transpose();
+            let cut = random_tensor::<2>(4, [width, out + 3], 1.0).narrow(1, 2, out);
+            for weight in [by_rows, by_columns, cut] {
+                let expected = elements(x.clone().matmul(weight.clone()));
+                assert_close("few rows", &elements(affine(x.clone(), weight, None)), &expected, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn vector_is_a_row() {
+        let layer = LinearConfig::new(5, 3).init(&Device::flex());
+        assert_eq!(linear(&layer, random_tensor(2, [5], 1.0)).dims(), [3]);
+    }
+}
