@@ -25,9 +25,11 @@ mod cross_entropy;
 mod deformable_attention;
 mod depthwise_conv;
 mod flex_buffer;
+mod int8_product;
 mod linear;
 mod matrix;
 mod normalization;
+mod projected_cross_entropy;
 mod simd;
 #[cfg(test)]
 mod testing;
@@ -40,6 +42,8 @@ pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, 
 pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
 pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};
+pub use int8_product::{Int8Matrix, Int8ProductOps, int8_product};
 pub use linear::{FewRowsOps, affine, linear};
 pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
+pub use projected_cross_entropy::{ProjectedCrossEntropyOps, projected_cross_entropy};
 pub use windowed_attention::{WindowedAttentionOps, Windows, windowed_attention};

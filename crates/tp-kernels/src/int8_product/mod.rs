@@ -1,0 +1,118 @@
+//! Products with matrices of eight-bit numbers: a quarter of the memory, and of the time that is spent reading it.
+//!
+//! Every output has a scale of its own, and numbers are rounded to 127 steps of it on either side; inputs and sums stay in
+//! single precision. (Weight-only quantisation, symmetric, per channel.)
+
+mod fast;
+mod reference;
+
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, Dispatch,
+    autodiff::checkpoint::strategy::CheckpointStrategy,
+    backend_extension,
+    tensor::{FloatTensor, IntTensor},
+};
+use burn::tensor::{DType, Int, Tensor, TensorData};
+
+/// The largest step: -128 would have no counterpart.
+const STEPS: f32 = 127.0;
+
+/// The product with a matrix of bytes as a backend operator. The default body is the meaning; a backend overrides what it
+/// can do faster.
+#[backend_extension(Flex, Autodiff)]
+pub trait Int8ProductOps: Backend {
+    /// `x · (scales · steps)ᵀ`, `[rows, in]`, `[out, in]` and `[out]` → `[rows, out]`.
+    fn fused_int8_product(x: FloatTensor<Self>, steps: IntTensor<Self>, scales: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::int8_product::<Self>(x, steps, scales)
+    }
+}
+
+/// Computed beside the graph: the result is a constant.
+impl<B: Int8ProductOps, C: CheckpointStrategy> Int8ProductOps for Autodiff<B, C> {
+    fn fused_int8_product(x: FloatTensor<Self>, steps: IntTensor<Self>, scales: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::fused_int8_product(x.into_primitive(), steps, scales.into_primitive()))
+    }
+}
+
+/// A matrix of bytes with a scale for each output.
+#[derive(Clone, Debug)]
+pub struct Int8Matrix {
+    steps: Tensor<2, Int>, // [out, in]
+    scales: Tensor<1>,     // [out]
+}
+
+impl Int8Matrix {
+    /// The nearest matrix of bytes to `weight`, `[in, out]`.
+    ///
+    /// A number is off by at most half a step, a step being the largest number of its column divided by 127.
+    #[must_use]
+    pub fn nearest(weight: &Tensor<2>) -> Self {
+        let device = weight.device();
+        let [width, out] = weight.dims();
+        let columns = weight.clone().inner_if_tracked().transpose().into_data().convert::<f32>(); // [out, in]
+        let columns = columns.as_slice::<f32>().expect("the data was converted to f32");
+        let (mut steps, mut scales) = (Vec::with_capacity(width * out), Vec::with_capacity(out));
+        for column in columns.chunks_exact(width.max(1)) {
+            let scale = column.iter().fold(0.0_f32, |largest, x| largest.max(x.abs())) / STEPS;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            steps.extend(column.iter().map(|x| (x * inverse).round().clamp(-STEPS, STEPS) as i8));
+            scales.push(scale);
+        }
+        Self {
+            steps: Tensor::from_data(TensorData::new(steps, [out, width]), (&device, DType::I8)),
+            scales: Tensor::from_data(TensorData::new(scales, [out]), (&device, DType::F32)),
+        }
+    }
+
+    /// What the bytes stand for, `[in, out]`.
+    #[must_use]
+    pub fn to_weight(&self) -> Tensor<2> {
+        (self.steps.clone().float().cast(DType::F32) * self.scales.clone().unsqueeze_dim::<2>(1)).transpose()
+    }
+
+    /// Number of outputs.
+    #[must_use]
+    pub fn n_outputs(&self) -> usize {
+        self.scales.dims()[0]
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.steps.shape().num_elements() + 4 * self.n_outputs()
+    }
+}
+
+/// `x · matrix`. No gradients: a matrix of bytes cannot learn.
+///
+/// # Shapes
+///
+/// - `x`: `[.., in]`
+/// - output: `[.., out]`
+///
+/// # Panics
+///
+/// If `x` is not as wide as the matrix' input.
+pub fn int8_product<const D: usize>(x: Tensor<D>, matrix: &Int8Matrix) -> Tensor<D> {
+    let mut shape = x.dims();
+    let [out, width] = matrix.steps.dims();
+    assert_eq!(shape[D - 1], width, "int8_product: width of the input");
+    let folded: Tensor<2> = x.reshape([shape[..D - 1].iter().product::<usize>(), width]);
+    shape[D - 1] = out;
+    let (steps, scales) = (matrix.steps.clone().into_dispatch(), matrix.scales.clone().into_dispatch());
+    Tensor::<2>::from_dispatch(Dispatch::fused_int8_product(folded.into_dispatch(), steps, scales)).reshape(shape)
+}
+
+/// A tensor without its history.
+trait InnerIfTracked {
+    fn inner_if_tracked(self) -> Self;
+}
+
+impl InnerIfTracked for Tensor<2> {
+    fn inner_if_tracked(self) -> Self {
+        if self.is_autodiff() { self.inner() } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests;
