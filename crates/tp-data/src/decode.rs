@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{Cursor, Read},
+    io::{BufReader, Cursor, Read},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -114,6 +114,36 @@ pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<RgbImage, Da
     // The file may grow while it is read: the cap holds all the same.
     File::open(path).and_then(|file| file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes)).map_err(read)?;
     decode_bytes(&name, &bytes, options)
+}
+
+/// The size of an image file as it is stored, from its first bytes alone.
+///
+/// # Errors
+///
+/// As [`decode_image`].
+pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
+    let name = path.display().to_string();
+    let read = |source| DataError::Read { path: path.to_owned(), source };
+    let refuse = |problem| DataError::Image { name: name.clone(), problem };
+    if !fs::metadata(path).map_err(read)?.is_file() {
+        return Err(refuse(ImageProblem::NotAFile));
+    }
+    let file = BufReader::new(File::open(path).map_err(read)?);
+    let reader = ImageReader::new(file).with_guessed_format().map_err(read)?;
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) {
+        return Err(refuse(ImageProblem::NotAccepted { found: "not an image".to_owned() }));
+    }
+    let limits = DecodeOptions::default();
+    let measured = catch_unwind(AssertUnwindSafe(|| reader.into_dimensions()));
+    let (width, height) = match measured {
+        Ok(size) => size.map_err(|error| refuse(problem(error, &limits)))?,
+        Err(_) => return Err(refuse(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() })),
+    };
+    let DecodeOptions { max_width, max_height, max_pixels, .. } = limits;
+    if width > max_width || height > max_height || u64::from(width) * u64::from(height) > max_pixels {
+        return Err(refuse(ImageProblem::TooLarge { width, height, max_width, max_height, max_pixels }));
+    }
+    ImageHw::new(height, width).map_err(|_| refuse(ImageProblem::Damaged { detail: "it has no pixels".to_owned() }))
 }
 
 /// Decodes an image that is already in memory; `name` stands in its error messages.

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::{Entry, ImageProblem, Refusal};
+use tp_core::ImageHw;
+
+use crate::{DatasetFormat, Entry, ImageProblem, Refusal};
 
 /// Why an image, an annotation or a description could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,15 @@ pub enum DataError {
     /// A bad entry of an annotation file.
     #[error("{}: {entry} {id}: {refusal}", path.display())]
     Annotation { path: PathBuf, entry: Entry, id: u64, refusal: Refusal },
+    /// A file of a data set that cannot be used, or that lacks its other half.
+    #[error("{}: {refusal}", path.display())]
+    AnnotationFile { path: PathBuf, refusal: Refusal },
+    /// A folder that is not laid out as its format is.
+    #[error("{}: no {format} data set: expected {expected}", root.display())]
+    Layout { root: PathBuf, format: DatasetFormat, expected: &'static str },
+    /// A name of no format.
+    #[error("unknown format `{name}`; accepted are {}", DatasetFormat::NAMES.join(", "))]
+    UnknownFormat { name: String },
     /// A line that is no triplet.
     #[error("{}, line {line}: {problem}; every line must be one triplet in JSON", path.display())]
     TripletLine { path: PathBuf, line: usize, problem: String },
@@ -36,4 +47,10 @@ pub enum DataError {
     /// Options under which no scene can be drawn.
     #[error("scene options: {problem}")]
     SceneOptions { problem: String },
+    /// Options that describe no keypoint detector.
+    #[error("sift options: {problem}")]
+    SiftOptions { problem: String },
+    /// An image whose scale space would take too much memory.
+    #[error("an image of {} by {} pixels is too large for sift, at most {max} pixels in all are accepted; scale it down", size.width(), size.height())]
+    TooManyPixels { size: ImageHw, max: usize },
 }

@@ -1,14 +1,19 @@
-//! Which points of an annotated image are described: a corner and a quiet place of every part, and its keypoints.
+//! Which points of an annotated image are described: the strongest SIFT keypoint of every part, a corner or a quiet place of
+//! it, and its annotated keypoints.
 //!
-//! The paper takes SIFT keypoints inside parts (section on LlamaPointInPart); those are corners and blobs alone. Quiet
-//! places are added because people point at them too.
+//! The paper takes the strongest SIFT keypoint inside a part (section on LlamaPointInPart): [`PointOptions::paper`]. Those
+//! are corners and blobs alone; quiet places are added because people point at them too. Scenes and photographs of a few
+//! hundred pixels give their corners by default: SIFT leaves many of their small parts without any keypoint.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tp_core::{PixelXy, RgbImage, Seed};
 
 use crate::{
-    AnnotatedImage, CornerMap, Visibility, grey_plane,
+    AnnotatedImage, CornerMap, DataError, GreyImage, SiftKeypoint, SiftOptions, Visibility, grey_plane,
     region::{Region, RegionDepth},
+    sift_keypoints,
 };
 
 /// A point that is worth describing.
@@ -32,6 +37,8 @@ pub struct PointTarget {
 pub enum PointKind {
     /// The strongest corner of its part.
     Corner,
+    /// The strongest SIFT keypoint of its part.
+    Sift,
     /// A random quiet place of its part.
     Smooth,
     /// A named keypoint of its object.
@@ -40,11 +47,20 @@ pub enum PointKind {
     Annotated,
 }
 
-/// How many points are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How many points are taken, and which parts and keypoints are too small for one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PointOptions {
-    /// Parts of fewer pixels get no corner and no quiet place.
+    /// Parts of fewer pixels give neither corner nor SIFT keypoint nor quiet place.
     pub min_pixels: usize,
+    /// Nor do parts whose box is narrower or lower than this, in pixels.
+    pub min_side_px: f64,
+    /// Whether every part gives its strongest SIFT keypoint.
+    pub sift: bool,
+    /// What a SIFT keypoint is.
+    pub sift_options: SiftOptions,
+    /// SIFT keypoints of a smaller diameter are passed over.
+    pub min_keypoint_size_px: f32,
     /// Whether every part gives its strongest corner.
     pub corners: bool,
     /// How many quiet places every part gives; they may coincide in small parts.
@@ -55,50 +71,141 @@ pub struct PointOptions {
 
 impl Default for PointOptions {
     fn default() -> Self {
-        Self { min_pixels: 25, corners: true, smooth_points: 1, keypoints: true }
+        Self {
+            min_pixels: 25,
+            min_side_px: 0.0,
+            sift: false,
+            sift_options: SiftOptions::default(),
+            min_keypoint_size_px: 0.0,
+            corners: true,
+            smooth_points: 1,
+            keypoints: true,
+        }
     }
+}
+
+impl PointOptions {
+    /// The paper's way: the strongest SIFT keypoint of every part, and nothing else.
+    #[must_use]
+    pub fn paper() -> Self {
+        Self { sift: true, corners: false, smooth_points: 0, keypoints: false, ..Self::default() }
+    }
+}
+
+/// Why a part or a keypoint gives no point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoPoint {
+    /// The part has fewer pixels than asked for.
+    TooFewPixels,
+    /// The part is narrower or lower than asked for.
+    TooNarrow,
+    /// The part has no corner.
+    NoCorner,
+    /// The part has no SIFT keypoint that is large enough.
+    NoSiftKeypoint,
+    /// The annotated keypoint cannot be seen.
+    Hidden,
+}
+
+/// The points of an image, and what gave none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChosenPoints {
+    /// Object by object, its parts in order, then its keypoints.
+    pub targets: Vec<PointTarget>,
+    /// How often each reason kept a part or a keypoint from giving a point.
+    pub without: BTreeMap<NoPoint, usize>,
+}
+
+/// The points of [`choose_points`] without the counts; none if SIFT is asked for and refuses the image or its options.
+#[must_use]
+pub fn points_of_image(image: &RgbImage, annotation: &AnnotatedImage, options: &PointOptions, seed: Seed) -> Vec<PointTarget> {
+    choose_points(image, annotation, options, seed).map(|chosen| chosen.targets).unwrap_or_default()
 }
 
 /// Chooses the points of an image: object by object, its parts in order, then its keypoints. An object without parts
 /// gives points of its own.
 ///
 /// The same seed gives the same points; those of a part do not depend on the other parts.
-#[must_use]
-pub fn points_of_image(image: &RgbImage, annotation: &AnnotatedImage, options: &PointOptions, seed: Seed) -> Vec<PointTarget> {
-    let map = CornerMap::new(&grey_plane(image));
-    let shape = (image.size().height() as usize, image.size().width() as usize);
-    let mut targets = Vec::new();
+///
+/// # Errors
+///
+/// As [`sift_keypoints`], if `sift` is asked for.
+pub fn choose_points(image: &RgbImage, annotation: &AnnotatedImage, options: &PointOptions, seed: Seed) -> Result<ChosenPoints, DataError> {
+    let sift = if options.sift { sift_keypoints(&GreyImage::from_rgb(image), &options.sift_options)? } else { Vec::new() };
+    // Measuring corners costs time that the paper's way does not need.
+    let map = (options.corners || options.smooth_points > 0).then(|| CornerMap::new(&grey_plane(image)));
+    let places = Places { map, sift, options, shape: (image.size().height() as usize, image.size().width() as usize) };
+    let mut chosen = ChosenPoints::default();
     for (index, object) in annotation.objects.iter().enumerate() {
         let seed = seed.split("points").nth(index as u64);
-        let mut add = |region: Region<'_>, part: Option<usize>| {
-            let Some(region) = RegionDepth::new(region, shape).filter(|region| region.n_inside() >= options.min_pixels) else { return };
-            let target = |kind| move |point| PointTarget { point, object: index, part, keypoint: None, kind };
-            if options.corners {
-                targets.extend(map.strongest_corner_at(&region).map(target(PointKind::Corner)));
-            }
-            let mut rng = seed.nth(part.map_or(u64::MAX, |part| part as u64)).rng();
-            for _ in 0..options.smooth_points {
-                targets.extend(map.smooth_point_at(&region, &mut rng).map(target(PointKind::Smooth)));
-            }
-        };
         for (part_index, part) in object.parts.iter().enumerate() {
-            add(Region::of(part.mask.as_ref(), part.bbox), Some(part_index));
+            places.add(Region::of(part.mask.as_ref(), part.bbox), (index, Some(part_index)), seed, &mut chosen);
         }
         if object.parts.is_empty() {
-            add(Region::of(object.mask.as_ref(), object.bbox), None);
+            places.add(Region::of(object.mask.as_ref(), object.bbox), (index, None), seed, &mut chosen);
         }
-        if options.keypoints {
-            let visible = object.keypoints.iter().enumerate().filter(|(_, keypoint)| keypoint.visibility == Visibility::Visible);
-            targets.extend(visible.map(|(slot, keypoint)| PointTarget {
-                point: keypoint.point,
-                object: index,
-                part: keypoint.part,
-                keypoint: Some(slot),
-                kind: PointKind::Keypoint,
-            }));
+        for (slot, keypoint) in object.keypoints.iter().enumerate().filter(|_| options.keypoints) {
+            if keypoint.visibility == Visibility::Visible {
+                let (point, part) = (keypoint.point, keypoint.part);
+                chosen.targets.push(PointTarget { point, object: index, part, keypoint: Some(slot), kind: PointKind::Keypoint });
+            } else {
+                chosen.leave_out(NoPoint::Hidden);
+            }
         }
     }
-    targets
+    Ok(chosen)
+}
+
+impl ChosenPoints {
+    fn leave_out(&mut self, reason: NoPoint) {
+        *self.without.entry(reason).or_default() += 1;
+    }
+}
+
+/// What was measured once for all parts of an image.
+struct Places<'a> {
+    map: Option<CornerMap>,
+    /// Strongest first.
+    sift: Vec<SiftKeypoint>,
+    options: &'a PointOptions,
+    shape: (usize, usize),
+}
+
+impl Places<'_> {
+    /// The points of one part, or of an object without parts.
+    fn add(&self, region: Region<'_>, (object, part): (usize, Option<usize>), seed: Seed, chosen: &mut ChosenPoints) {
+        let options = self.options;
+        let narrow = region.bounding_box().is_some_and(|bbox| bbox.width.min(bbox.height) < options.min_side_px);
+        let region = RegionDepth::new(region, self.shape).filter(|region| region.n_inside() >= options.min_pixels);
+        let Some(region) = region else { return chosen.leave_out(NoPoint::TooFewPixels) };
+        if narrow {
+            return chosen.leave_out(NoPoint::TooNarrow);
+        }
+        let target = |kind, point| PointTarget { point, object, part, keypoint: None, kind };
+        if options.sift {
+            let large = |keypoint: &&SiftKeypoint| keypoint.size >= options.min_keypoint_size_px;
+            let inside = |keypoint: &&SiftKeypoint| {
+                let [row, column] = keypoint.pixel();
+                region.contains(row, column)
+            };
+            match self.sift.iter().filter(large).find(inside) {
+                Some(keypoint) => chosen.targets.push(target(PointKind::Sift, keypoint.point())),
+                None => chosen.leave_out(NoPoint::NoSiftKeypoint),
+            }
+        }
+        let Some(map) = &self.map else { return };
+        if options.corners {
+            match map.strongest_corner_at(&region) {
+                Some(point) => chosen.targets.push(target(PointKind::Corner, point)),
+                None => chosen.leave_out(NoPoint::NoCorner),
+            }
+        }
+        let mut rng = seed.nth(part.map_or(u64::MAX, |part| part as u64)).rng();
+        for _ in 0..options.smooth_points {
+            chosen.targets.extend(map.smooth_point_at(&region, &mut rng).map(|point| target(PointKind::Smooth, point)));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +278,33 @@ mod tests {
             assert!(annotation.objects[0].parts[target.part.unwrap()].bbox.contains(target.point), "{target:?}");
         }
         assert_eq!(targets[4].keypoint, Some(1));
+    }
+
+    #[test]
+    fn papers_point_is_the_strongest_sift_keypoint_of_the_part() {
+        let size = ImageHw::new(80, 100).unwrap();
+        let (image, annotation) = (noise(size), annotation(size));
+        let chosen = choose_points(&image, &annotation, &PointOptions::paper(), Seed(3)).unwrap();
+        let keypoints = sift_keypoints(&GreyImage::from_rgb(&image), &SiftOptions::default()).unwrap();
+        let mask = annotation.objects[0].parts[0].mask.as_ref().unwrap();
+        let strongest = keypoints.iter().find(|keypoint| keypoint.is_in(mask)).unwrap();
+        assert_eq!((chosen.targets[0].kind, chosen.targets[0].point), (PointKind::Sift, strongest.point()));
+        // Two of the three parts are large enough, and so is the fence, which has no parts.
+        assert_eq!(
+            chosen.targets.iter().map(|target| (target.object, target.part)).collect::<Vec<_>>(),
+            [(0, Some(0)), (0, Some(1)), (1, None)]
+        );
+        assert_eq!(chosen.without, BTreeMap::from([(NoPoint::TooFewPixels, 1)]));
+    }
+
+    #[test]
+    fn filters_count_what_they_leave_out() {
+        let size = ImageHw::new(80, 100).unwrap();
+        let options = PointOptions { min_side_px: 20.0, min_keypoint_size_px: 1e6, keypoints: true, ..PointOptions::paper() };
+        let chosen = choose_points(&noise(size), &annotation(size), &options, Seed(3)).unwrap();
+        // The boxed part is 14 pixels high; no keypoint is as large as a million pixels; the horse's ear is hidden.
+        let expected = [(NoPoint::TooFewPixels, 1), (NoPoint::TooNarrow, 1), (NoPoint::NoSiftKeypoint, 2), (NoPoint::Hidden, 1)];
+        assert_eq!(chosen.without, BTreeMap::from(expected));
     }
 
     #[test]

@@ -21,6 +21,14 @@ impl<'a> Region<'a> {
     pub fn of(mask: Option<&'a Mask>, bbox: BoxXywh) -> Self {
         mask.map_or(Self::Box(bbox), |mask| Self::MaskInBox(mask, bbox))
     }
+
+    /// The box around it; `None` for a mask with nothing inside.
+    pub(crate) fn bounding_box(&self) -> Option<BoxXywh> {
+        match self {
+            Self::Mask(mask) => mask.bounding_box(),
+            Self::MaskInBox(_, bbox) | Self::Box(bbox) => Some(*bbox),
+        }
+    }
 }
 
 /// The pixels of a region, each with its chessboard distance to the outside; 1 at the outline and the image's border.
@@ -60,6 +68,12 @@ impl RegionDepth {
     /// How many pixels are inside.
     pub(crate) fn n_inside(&self) -> usize {
         self.n_inside
+    }
+
+    /// Whether a pixel of the image is inside.
+    pub(crate) fn contains(&self, row: usize, column: usize) -> bool {
+        let place = row.checked_sub(self.top).zip(column.checked_sub(self.left)).filter(|&(_, column)| column < self.width);
+        place.and_then(|(row, column)| self.depths.get(row * self.width + column)).is_some_and(|&depth| depth > 0)
     }
 
     /// Calls back with row, column and depth of every pixel inside, row by row.
@@ -139,6 +153,15 @@ mod tests {
             let expected = (row - 1).min(5 - row).min(column - 2).min(6 - column) + 1;
             assert_eq!(usize::from(depth), expected, "({row}, {column})");
         }
+    }
+
+    #[test]
+    fn pixels_outside_are_not_contained() {
+        let region = RegionDepth::new(Region::Box(BoxXywh { x: 2.0, y: 1.0, width: 3.0, height: 2.0 }), (20, 20)).unwrap();
+        for (row, column) in [(0, 2), (1, 1), (1, 5), (3, 2), (40, 3)] {
+            assert!(!region.contains(row, column), "({row}, {column})");
+        }
+        assert!(region.contains(1, 2) && region.contains(2, 4));
     }
 
     #[test]

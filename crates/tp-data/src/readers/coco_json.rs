@@ -2,12 +2,13 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{BufReader, Read},
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
+use super::segmentation::RawSegmentation;
 use crate::DataError;
 
 /// The largest annotation file that is read, in bytes.
@@ -77,6 +78,7 @@ pub(super) struct RawObject {
     pub(super) id: u64,
     pub(super) image_id: u64,
     pub(super) category_id: u64,
+    #[serde(default)]
     pub(super) bbox: Vec<f64>,
     #[serde(default)]
     pub(super) segmentation: RawSegmentation,
@@ -85,6 +87,11 @@ pub(super) struct RawObject {
     #[serde(default)]
     pub(super) keypoints: Vec<f64>,
     pub(super) derived: Option<String>,
+    /// The object that this is a part of, in the files that have parts among the objects.
+    #[serde(alias = "obj_ann_id", alias = "object_id")]
+    pub(super) parent_id: Option<u64>,
+    /// The parts that the object may have (ADE20KPart234).
+    pub(super) part_category_id: Option<Vec<u16>>,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +100,7 @@ pub(super) struct RawPart {
     pub(super) image_id: u64,
     pub(super) parent_id: u64,
     pub(super) category_id: u64,
+    #[serde(default)]
     pub(super) bbox: Vec<f64>,
     #[serde(default)]
     pub(super) segmentation: RawSegmentation,
@@ -101,29 +109,32 @@ pub(super) struct RawPart {
     pub(super) derived: Option<String>,
 }
 
-/// Polygons, or a run-length mask or something else that is refused later, with the number of its annotation.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum RawSegmentation {
-    Polygons(Vec<Vec<f64>>),
-    Absent(()),
-    Other(serde::de::IgnoredAny),
-}
-
-impl Default for RawSegmentation {
-    fn default() -> Self {
-        Self::Polygons(Vec::new())
-    }
-}
-
-/// Reads and parses the file; what does not parse is named with its line.
+/// Reads and parses the file as it streams in; what does not parse is named with its line.
 pub(super) fn read(path: &Path) -> Result<RawFile, DataError> {
+    parsed(path)
+}
+
+fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
+    if file.metadata().map_err(unreadable)?.len() > MAX_FILE_BYTES {
         return Err(DataError::FileTooLong { path: path.to_owned(), max: MAX_FILE_BYTES });
     }
-    serde_json::from_slice(&bytes).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })
+    // The file may grow while it is read: the cap holds all the same.
+    let reader = BufReader::with_capacity(1 << 20, file.take(MAX_FILE_BYTES));
+    serde_json::from_reader(reader).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })
+}
+
+/// The file names of the images alone.
+pub(super) fn image_names(path: &Path) -> Result<Vec<String>, DataError> {
+    #[derive(Deserialize)]
+    struct Names {
+        images: Vec<Name>,
+    }
+    #[derive(Deserialize)]
+    struct Name {
+        file_name: String,
+    }
+    let names: Names = parsed(path)?;
+    Ok(names.images.into_iter().map(|name| name.file_name).collect())
 }

@@ -2,10 +2,11 @@
 //! `parent_id` of its object. A plain COCO file of instances or keypoints, without parts, is read too.
 //!
 //! Coordinates in the file count from the outer edge of the first pixel, boxes and keypoints alike; keypoints are brought
-//! to the pixel frame, whose centres lie at integers, by subtracting ½.
+//! to the pixel frame, whose centres lie at integers, by subtracting ½. Files whose keypoints are numbers of pixels say so
+//! with [`KeypointFrame`].
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map},
+    collections::{HashMap, hash_map},
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -13,16 +14,17 @@ use std::{
 use tp_core::{ImageHw, PixelXy, RgbImage};
 
 use super::{
-    coco_json::{self, RawCategory, RawFile, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory, RawSegmentation},
+    Check, Dataset, ImageFiles, Labels, Loaded, Skipped,
+    coco_dialect::with_parts_apart,
+    coco_json::{self, RawCategory, RawFile, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory},
+    dataset::decode_as_annotated,
     refusal::{Entry, Gate, Refusal, Strictness},
+    segmentation::Segmentation,
 };
-use crate::{
-    AnnotatedImage, BoxXywh, DataError, DecodeOptions, ImageProblem, Keypoint, Licence, ObjectAnnotation, Orientation, PartAnnotation,
-    Split, Visibility, decode_image, mask_of_polygons, polygon::polygon_area,
-};
+use crate::{AnnotatedImage, BoxXywh, DataError, DecodeOptions, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
 
 /// The most mask pixels that one image may have, all its objects and parts together; a pixel takes a byte.
-const MAX_MASK_PIXELS: usize = 4 << 30;
+pub(super) const MAX_MASK_PIXELS: usize = 4 << 30;
 
 /// An annotation file, checked, with its images. Masks are drawn when an image is loaded, so that memory stays small.
 #[derive(Clone, Debug)]
@@ -30,19 +32,47 @@ pub struct CocoParts {
     name: String,
     images_dir: PathBuf,
     outlines: Vec<Outline>,
-    skipped: BTreeMap<Refusal, usize>,
+    skipped: Skipped,
+    labels: Labels,
+    image_check: Check,
 }
 
-/// An image whose masks are still polygons.
+/// What the coordinates of a file's keypoints count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KeypointFrame {
+    /// Distances from the outer edge of the first pixel, as those of boxes do.
+    #[default]
+    Edges,
+    /// Pixels, from 0 on: COCO's own keypoints and AP-10K's.
+    Pixels,
+    /// Pixels if all are whole numbers, else edges.
+    PixelsIfWhole,
+}
+
+/// How one file is read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FileOptions {
+    pub(super) strictness: Strictness,
+    pub(super) images: ImageFiles,
+    pub(super) keypoints: KeypointFrame,
+    /// The side of images that name none.
+    pub(super) split: Option<Split>,
+    /// The folder of the images, below the folder that names start from.
+    pub(super) prefix: String,
+    /// Whether the folders in a `file_name` are to be left out.
+    pub(super) base_names: bool,
+    /// The data set's name, if the file does not give it.
+    pub(super) name: Option<String>,
+}
+
+/// An image whose masks are still polygons or runs.
 #[derive(Clone, Debug)]
 struct Outline {
     /// Everything but the masks.
     image: AnnotatedImage,
-    /// For every object its own polygons and those of its parts; an empty list is no mask.
-    polygons: Vec<(Polygons, Vec<Polygons>)>,
+    /// For every object its own segmentation and those of its parts.
+    outlines: Vec<(Segmentation, Vec<Segmentation>)>,
 }
-
-type Polygons = Vec<Vec<f64>>;
 
 impl CocoParts {
     /// Reads and checks an annotation file; the images lie in `images_dir`, under the `file_name`s of the file.
@@ -53,17 +83,32 @@ impl CocoParts {
     /// [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad entry; otherwise such entries are left out
     /// and counted in [`skipped`](Self::skipped), together with the parts of an object that is left out.
     pub fn open(annotations: &Path, images_dir: &Path, strictness: Strictness) -> Result<Self, DataError> {
-        let raw = coco_json::read(annotations)?;
-        let name = raw.info.name.clone().unwrap_or_else(|| stem(annotations));
+        Self::open_as(annotations, images_dir, FileOptions { strictness, ..FileOptions::default() })
+    }
+
+    pub(super) fn open_as(annotations: &Path, images_dir: &Path, options: FileOptions) -> Result<Self, DataError> {
+        let mut raw = coco_json::read(annotations)?;
+        with_parts_apart(&mut raw);
+        let name = raw.info.name.clone().or_else(|| options.name.clone()).unwrap_or_else(|| stem(annotations));
+        let labels = Labels {
+            objects: raw.categories.iter().map(|category| category.name.clone()).collect(),
+            parts: raw.part_categories.iter().map(|category| category.name.clone()).collect(),
+        };
+        let n_images = raw.images.len();
         let mut building = Building {
-            gate: Gate::new(annotations.to_owned(), strictness),
+            gate: Gate::new(annotations.to_owned(), options.strictness),
+            options,
+            images_dir: images_dir.to_owned(),
             outlines: Vec::new(),
             images: HashMap::new(),
             objects: HashMap::new(),
+            missing: Vec::new(),
         };
-        building.add_all(raw, &name, images_dir)?;
-        let Building { gate, outlines, .. } = building;
-        Ok(Self { name, images_dir: images_dir.to_owned(), outlines, skipped: gate.skipped })
+        building.add_all(raw, &name)?;
+        let Building { gate, outlines, missing, options, .. } = building;
+        let about = format!("image files of {}", annotations.file_name().unwrap_or_default().display());
+        let image_check = Check::new(about, &images_dir.join(options.prefix), n_images, missing);
+        Ok(Self { name, images_dir: images_dir.to_owned(), outlines, skipped: gate.skipped, labels, image_check })
     }
 
     /// The data set's name: `info.name`, or the name of the file.
@@ -96,13 +141,12 @@ impl CocoParts {
     /// If there is no such image.
     #[must_use]
     pub fn load(&self, index: usize) -> AnnotatedImage {
-        let Outline { image, polygons } = &self.outlines[index];
+        let Outline { image, outlines } = &self.outlines[index];
         let mut image = image.clone();
-        let mask = |polygons: &Polygons| (!polygons.is_empty()).then(|| mask_of_polygons(polygons, image.size));
-        for (object, (own, of_parts)) in image.objects.iter_mut().zip(polygons) {
-            object.mask = mask(own);
-            for (part, polygons) in object.parts.iter_mut().zip(of_parts) {
-                part.mask = mask(polygons);
+        for (object, (own, of_parts)) in image.objects.iter_mut().zip(outlines) {
+            object.mask = own.mask(image.size);
+            for (part, outline) in object.parts.iter_mut().zip(of_parts) {
+                part.mask = outline.mask(image.size);
             }
         }
         image
@@ -123,21 +167,45 @@ impl CocoParts {
     ///
     /// # Errors
     ///
-    /// As [`decode_image`], and [`DataError::Image`] if the file has another size than the annotations say.
+    /// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the file has another size than the annotations say.
     pub fn decode(&self, image: &AnnotatedImage) -> Result<RgbImage, DataError> {
-        let path = self.image_path(image);
-        let pixels = decode_image(&path, &DecodeOptions { orientation: Orientation::Keep, ..DecodeOptions::default() })?;
-        if pixels.size() != image.size {
-            let problem = ImageProblem::OtherSize { found: pixels.size(), expected: image.size };
-            return Err(DataError::Image { name: path.display().to_string(), problem });
-        }
-        Ok(pixels)
+        decode_as_annotated(&self.image_path(image), image)
     }
 
-    /// How many entries were left out, by reason.
+    /// What was left out, and why.
     #[must_use]
-    pub fn skipped(&self) -> &BTreeMap<Refusal, usize> {
+    pub fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+}
+
+impl Dataset for CocoParts {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn load(&self, index: usize) -> Result<Loaded, DataError> {
+        Ok(Loaded { image: Some(self.load(index)), skipped: Skipped::default() })
+    }
+
+    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
+        self.image_path(image)
+    }
+
+    fn skipped(&self) -> &Skipped {
+        self.skipped()
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![self.image_check.clone()]
+    }
+
+    fn labels(&self) -> Labels {
+        self.labels.clone()
     }
 }
 
@@ -148,15 +216,23 @@ fn stem(path: &Path) -> String {
 /// The state of reading: what is kept so far, and where the numbers of the file point.
 struct Building {
     gate: Gate,
+    options: FileOptions,
+    images_dir: PathBuf,
     outlines: Vec<Outline>,
     /// Image number → index.
     images: HashMap<u64, usize>,
     /// Object number → image index and object index; `None` if it was left out.
     objects: HashMap<u64, Option<(usize, usize)>>,
+    /// Image files that are not there.
+    missing: Vec<String>,
 }
 
 impl Building {
-    fn add_all(&mut self, raw: RawFile, name: &str, images_dir: &Path) -> Result<(), DataError> {
+    fn add_all(&mut self, raw: RawFile, name: &str) -> Result<(), DataError> {
+        if self.options.keypoints == KeypointFrame::PixelsIfWhole {
+            let whole = raw.annotations.iter().flat_map(|object| &object.keypoints).all(|v| v.fract() == 0.0);
+            self.options.keypoints = if whole { KeypointFrame::Pixels } else { KeypointFrame::Edges };
+        }
         let licences = licences(&raw.licenses, &raw.info);
         let only_licence = file_licence(&raw.info).or_else(|| (licences.len() == 1).then(|| licences.values().next().cloned()).flatten());
         let categories = self.by_id(Entry::Category, raw.categories, |category: &RawCategory| category.id)?;
@@ -167,10 +243,10 @@ impl Building {
                 Some(id) => licences.get(&id).cloned(),
                 None => only_licence.clone(),
             };
-            let (id, found) = (image.id, self.image(image, name, licence, images_dir));
+            let (id, found) = (image.id, self.image(image, name, licence));
             if let Some(image) = self.gate.pass(Entry::Image, id, found)? {
                 self.images.insert(id, self.outlines.len());
-                self.outlines.push(Outline { image, polygons: Vec::new() });
+                self.outlines.push(Outline { image, outlines: Vec::new() });
             }
         }
 
@@ -179,10 +255,10 @@ impl Building {
         for object in raw.annotations {
             let (id, found) = (object.id, self.object(object, &categories));
             let duplicate = found.as_ref().is_err_and(|&refusal| refusal == Refusal::DuplicateId);
-            let kept = self.gate.pass(Entry::Object, id, found)?.map(|(image, object, polygons, slots)| {
+            let kept = self.gate.pass(Entry::Object, id, found)?.map(|(image, object, segmentation, slots)| {
                 let outline = &mut self.outlines[image];
                 outline.image.objects.push(object);
-                outline.polygons.push((polygons, Vec::new()));
+                outline.outlines.push((segmentation, Vec::new()));
                 links[image].push((Vec::new(), slots));
                 (image, outline.image.objects.len() - 1)
             });
@@ -195,10 +271,10 @@ impl Building {
         for part in raw.part_annotations {
             let (id, category) = (part.id, part.category_id);
             let found = if seen.insert(id, ()).is_some() { Err(Refusal::DuplicateId) } else { self.part(part, &part_categories) };
-            if let Some((image, object, part, polygons)) = self.gate.pass(Entry::Part, id, found)? {
+            if let Some((image, object, part, segmentation)) = self.gate.pass(Entry::Part, id, found)? {
                 let outline = &mut self.outlines[image];
                 outline.image.objects[object].parts.push(part);
-                outline.polygons[object].1.push(polygons);
+                outline.outlines[object].1.push(segmentation);
                 links[image][object].0.push(category);
             }
         }
@@ -230,7 +306,7 @@ impl Building {
         Ok(found)
     }
 
-    fn image(&self, raw: RawImage, source: &str, licence: Option<Arc<Licence>>, images_dir: &Path) -> Result<AnnotatedImage, Refusal> {
+    fn image(&mut self, raw: RawImage, source: &str, licence: Option<Arc<Licence>>) -> Result<AnnotatedImage, Refusal> {
         let limits = DecodeOptions::default();
         if self.images.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
@@ -245,25 +321,30 @@ impl Building {
             return Err(Refusal::BadSize);
         }
         let split = match raw.split.as_deref() {
-            None => None,
+            None => self.options.split,
             Some("train") => Some(Split::Train),
             Some("val") => Some(Split::Val),
             Some("test") => Some(Split::Test),
             Some(_) => return Err(Refusal::UnknownSplit),
         };
-        if !images_dir.join(relative).is_file() {
-            return Err(Refusal::MissingFile);
+        let name = self.options.name_of(&raw.file_name);
+        let path = self.images_dir.join(&name);
+        if !path.is_file() {
+            self.missing.push(path.display().to_string());
+            if self.options.images == ImageFiles::Needed {
+                return Err(Refusal::MissingFile);
+            }
         }
-        let group = raw.group.unwrap_or_else(|| raw.file_name.clone());
-        Ok(AnnotatedImage { name: raw.file_name, size, objects: Vec::new(), split, group, source: source.to_owned(), licence })
+        let group = raw.group.unwrap_or_else(|| name.clone());
+        Ok(AnnotatedImage { name, size, objects: Vec::new(), split, group, source: source.to_owned(), licence })
     }
 
-    /// The object, the index of its image, its polygons and the slots of its keypoints.
+    /// The object, the index of its image, its segmentation and the slots of its keypoints.
     fn object(
         &self,
         raw: RawObject,
         categories: &HashMap<u64, RawCategory>,
-    ) -> Result<(usize, ObjectAnnotation, Polygons, Vec<usize>), Refusal> {
+    ) -> Result<(usize, ObjectAnnotation, Segmentation, Vec<usize>), Refusal> {
         if self.objects.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
         }
@@ -274,23 +355,27 @@ impl Building {
             return Err(Refusal::Crowd);
         }
         let bbox = checked_box(&raw.bbox, size)?;
-        let polygons = checked_polygons(raw.segmentation, size)?;
-        let (keypoints, slots) = labelled_keypoints(&raw.keypoints, category, size)?;
+        let segmentation = Segmentation::checked(raw.segmentation, size)?;
+        let (keypoints, slots) = labelled_keypoints(&raw.keypoints, category, size, self.options.keypoints)?;
         let object = ObjectAnnotation {
             id: raw.id,
             category: category.name.clone(),
-            family: category.supercategory.clone().filter(|family| !family.is_empty()),
+            family: category.supercategory.clone().filter(|family| !family.is_empty() && family != "none"),
             bbox,
             mask: None,
             parts: Vec::new(),
             keypoints,
             derived: raw.derived,
         };
-        Ok((image, object, polygons, slots))
+        Ok((image, object, segmentation, slots))
     }
 
-    /// The part, the indices of its image and object, and its polygons.
-    fn part(&self, raw: RawPart, categories: &HashMap<u64, RawPartCategory>) -> Result<(usize, usize, PartAnnotation, Polygons), Refusal> {
+    /// The part, the indices of its image and object, and its segmentation.
+    fn part(
+        &self,
+        raw: RawPart,
+        categories: &HashMap<u64, RawPartCategory>,
+    ) -> Result<(usize, usize, PartAnnotation, Segmentation), Refusal> {
         let &image = self.images.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
         let parent = self.objects.get(&raw.parent_id).copied().flatten().filter(|parent| parent.0 == image);
         let (_, object) = parent.ok_or(Refusal::UnknownParent)?;
@@ -303,21 +388,30 @@ impl Building {
         if annotated.objects[object].bbox.intersection(&bbox).is_none() {
             return Err(Refusal::PartOutsideObject);
         }
-        let polygons = checked_polygons(raw.segmentation, annotated.size)?;
-        Ok((image, object, PartAnnotation { id: raw.id, name: category.name.clone(), bbox, mask: None, derived: raw.derived }, polygons))
+        let segmentation = Segmentation::checked(raw.segmentation, annotated.size)?;
+        let part = PartAnnotation { id: raw.id, name: category.name.clone(), bbox, mask: None, derived: raw.derived };
+        Ok((image, object, part, segmentation))
     }
 
     fn drop_images_with_too_many_masks(&mut self) -> Result<(), DataError> {
         let id_of_image: HashMap<usize, u64> = self.images.iter().map(|(&id, &index)| (index, id)).collect();
         let mut kept = Vec::with_capacity(self.outlines.len());
         for (index, outline) in std::mem::take(&mut self.outlines).into_iter().enumerate() {
-            let masks = outline.polygons.iter().flat_map(|(own, parts)| parts.iter().chain([own])).filter(|polygons| !polygons.is_empty());
+            let masks = outline.outlines.iter().flat_map(|(own, parts)| parts.iter().chain([own])).filter(|outline| !outline.is_absent());
             let pixels = masks.count().saturating_mul(outline.image.size.n_pixels());
             let found = if pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(outline) };
             kept.extend(self.gate.pass(Entry::Image, id_of_image[&index], found)?);
         }
         self.outlines = kept;
         Ok(())
+    }
+}
+
+impl FileOptions {
+    /// The name of an image: where its file lies, from the data set's folder on.
+    pub(super) fn name_of(&self, file_name: &str) -> String {
+        let file_name = if self.base_names { file_name.rsplit('/').next().unwrap_or(file_name) } else { file_name };
+        if self.prefix.is_empty() { file_name.to_owned() } else { format!("{}/{file_name}", self.prefix) }
     }
 }
 
@@ -333,7 +427,7 @@ fn file_licence(info: &RawInfo) -> Option<Arc<Licence>> {
 }
 
 /// The box, cut off at the border of the image.
-fn checked_box(bbox: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
+pub(super) fn checked_box(bbox: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
     let &[x, y, width, height] = bbox else { return Err(Refusal::BadBox) };
     if !bbox.iter().all(|v| v.is_finite()) || width <= 0.0 || height <= 0.0 {
         return Err(Refusal::BadBox);
@@ -341,27 +435,13 @@ fn checked_box(bbox: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
     BoxXywh { x, y, width, height }.intersection(&BoxXywh::of_image(size)).ok_or(Refusal::BoxOutsideImage)
 }
 
-/// The polygons, if they are some and cover a pixel; none if there are none.
-fn checked_polygons(raw: RawSegmentation, size: ImageHw) -> Result<Polygons, Refusal> {
-    let polygons = match raw {
-        RawSegmentation::Polygons(polygons) => polygons,
-        RawSegmentation::Absent(()) => Vec::new(),
-        RawSegmentation::Other(_) => return Err(Refusal::BadPolygon),
-    };
-    let reach = f64::from(size.width().max(size.height()));
-    // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack.
-    let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
-    if !polygons.iter().all(|polygon| polygon.len() >= 6 && polygon.len() % 2 == 0 && polygon.iter().all(near)) {
-        return Err(Refusal::BadPolygon);
-    }
-    if !polygons.is_empty() && polygons.iter().all(|polygon| polygon_area(polygon, size) == 0) {
-        return Err(Refusal::EmptyMask);
-    }
-    Ok(polygons)
-}
-
 /// The labelled keypoints, and the slot of each in its category's list of names.
-fn labelled_keypoints(raw: &[f64], category: &RawCategory, size: ImageHw) -> Result<(Vec<Keypoint>, Vec<usize>), Refusal> {
+fn labelled_keypoints(
+    raw: &[f64],
+    category: &RawCategory,
+    size: ImageHw,
+    frame: KeypointFrame,
+) -> Result<(Vec<Keypoint>, Vec<usize>), Refusal> {
     if raw.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
@@ -376,7 +456,8 @@ fn labelled_keypoints(raw: &[f64], category: &RawCategory, size: ImageHw) -> Res
             2.0 => Visibility::Visible,
             _ => return Err(Refusal::BadKeypoints),
         };
-        let point = PixelXy { x: xyv[0] - 0.5, y: xyv[1] - 0.5 };
+        let edge = if frame == KeypointFrame::Pixels { 0.0 } else { 0.5 };
+        let point = PixelXy { x: xyv[0] - edge, y: xyv[1] - edge };
         size.unit_from_pixel(point).map_err(|_| Refusal::KeypointOutsideImage)?;
         keypoints.push(Keypoint { name: name.clone(), point, visibility, part: None });
         slots.push(slot);

@@ -1,8 +1,46 @@
 //! Annotation files in, [`AnnotatedImage`](crate::AnnotatedImage) records out: one file per format.
 
+mod ade20k_full;
+mod ade20k_part_234;
+mod coco_dialect;
+mod coco_folder;
 mod coco_json;
 mod coco_parts;
+mod components;
+mod dataset;
+mod folder;
+mod format;
+#[cfg(test)]
+mod hostile_files;
+mod label_map;
+mod licence;
+mod manifest;
+mod mat_file;
+mod part_imagenet;
+mod part_imagenet_coco;
+mod part_labels;
+mod pascal_part_116;
+mod pascal_part_mat;
 mod refusal;
+mod segmentation;
+mod skipped;
+#[cfg(test)]
+mod small_sets;
+mod summary;
+#[cfg(test)]
+mod tests;
 
+use part_imagenet::PartImageNet;
+
+pub use ade20k_full::Ade20kFull;
+pub use ade20k_part_234::Ade20kPart234;
+pub use coco_folder::CocoFolder;
 pub use coco_parts::CocoParts;
+pub use dataset::{Dataset, ImageFiles, Labels, Loaded, ReadOptions};
+pub use format::DatasetFormat;
+pub use manifest::{Check, manifest};
+pub use pascal_part_116::PascalPart116;
+pub use pascal_part_mat::PascalPartMat;
 pub use refusal::{Entry, Refusal, Strictness};
+pub use skipped::Skipped;
+pub use summary::DatasetSummary;

@@ -1,8 +1,15 @@
-//! What can be wrong with one entry of an annotation file, and whether that ends the reading.
+//! What can be wrong with one entry of an annotation file, or with one file of many, and whether that ends the reading.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
-use crate::DataError;
+use serde::Serialize;
+use tp_core::ImageHw;
+
+use super::Skipped;
+use crate::{DataError, image_size};
 
 /// What a bad entry does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +34,8 @@ pub enum Entry {
     PartCategory,
     /// One of `part_annotations`.
     Part,
+    /// One of the instances of a label map.
+    Instance,
 }
 
 impl fmt::Display for Entry {
@@ -37,12 +46,15 @@ impl fmt::Display for Entry {
             Self::Object => "object",
             Self::PartCategory => "part category",
             Self::Part => "part",
+            Self::Instance => "instance",
         })
     }
 }
 
-/// Why an entry of an annotation file cannot be used. The message says what is wrong and what would be accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+/// Why an entry of an annotation file, or a file of a folder, cannot be used. The message says what is wrong and what would
+/// be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
     /// The number was given before.
@@ -93,21 +105,51 @@ pub enum Refusal {
     /// A crowd is not one object.
     #[error("it marks a crowd (iscrowd = 1), not one object")]
     Crowd,
+    /// Runs that are no mask of the image.
+    #[error("its segmentation is no run-length mask of its image: `size` must be [height, width], and `counts` must sum to their product")]
+    BadRle,
     /// More mask pixels than one image may have.
     #[error("its masks would take more than 4 GiB of memory; scale the image and its annotations down")]
     TooManyMaskPixels,
+    /// An image that nobody annotated, where every image should be.
+    #[error("there is no annotation for it")]
+    MissingAnnotation,
+    /// An annotation of nothing.
+    #[error("there is no image for it")]
+    AnnotationWithoutImage,
+    /// Two files for one image.
+    #[error("another file of the folder has the same name but for its ending or its capitals")]
+    DuplicateFile,
+    /// A file that is no annotation, or damaged.
+    #[error("it cannot be read as an annotation of this format; it is damaged, too large, or of another kind")]
+    UnreadableAnnotation,
+    /// An image of which not even the size can be read.
+    #[error("it is no image that can be read; png, jpeg and webp are accepted")]
+    UnreadableImage,
+    /// A label map that was stored with another depth than its labels need.
+    #[error("its pixels are not as deep as this format has them, so its labels cannot be trusted; get the original file")]
+    WrongBitDepth,
+    /// An annotation of another size than its image.
+    #[error("its width and height are not those of its image; an annotation must not be resized")]
+    WrongSize,
+    /// A label that the format does not know.
+    #[error("it has a label that this format does not have")]
+    UnknownLabel,
+    /// Parts that cannot belong to one object.
+    #[error("its parts belong to different kinds of object")]
+    MixedParts,
 }
 
 /// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
 pub(super) struct Gate {
     path: PathBuf,
     strictness: Strictness,
-    pub(super) skipped: BTreeMap<Refusal, usize>,
+    pub(super) skipped: Skipped,
 }
 
 impl Gate {
     pub(super) fn new(path: PathBuf, strictness: Strictness) -> Self {
-        Self { path, strictness, skipped: BTreeMap::new() }
+        Self { path, strictness, skipped: Skipped::default() }
     }
 
     /// What was found in a good entry, `None` for a bad one.
@@ -119,7 +161,28 @@ impl Gate {
                 Err(DataError::Annotation { path: self.path.clone(), entry, id, refusal })
             }
             Err(refusal) => {
-                *self.skipped.entry(refusal).or_default() += 1;
+                self.skipped.count(refusal, || format!("{}: {entry} {id}", self.path.display()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The size of an image, `None` if it is none.
+    pub(super) fn pass_image(&mut self, path: &Path) -> Result<Option<ImageHw>, DataError> {
+        match image_size(path) {
+            Ok(size) => Ok(Some(size)),
+            Err(error) if self.strictness == Strictness::Strict => Err(error),
+            Err(_) => self.pass_file(path, Err(Refusal::UnreadableImage)),
+        }
+    }
+
+    /// The same for a whole file.
+    pub(super) fn pass_file<T>(&mut self, path: &Path, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
+        match found {
+            Ok(value) => Ok(Some(value)),
+            Err(refusal) if self.strictness == Strictness::Strict => Err(DataError::AnnotationFile { path: path.to_owned(), refusal }),
+            Err(refusal) => {
+                self.skipped.count(refusal, || path.display().to_string());
                 Ok(None)
             }
         }

@@ -1,0 +1,220 @@
+//! A folder with COCO files and their images: AP-10K, COCO keypoints, exports of annotation programs, our own sets.
+//!
+//! AP-10K: `annotations/ap10k-{train,val,test}-split1.json` and `data/`; families are in `supercategory`. Its keypoints and
+//! COCO's are whole numbers of pixels (detectron2 adds ½ to them), other programs write edges.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Check, CocoParts, Dataset, DatasetFormat, Labels, Loaded, ReadOptions, Skipped, coco_json,
+    coco_parts::{FileOptions, KeypointFrame},
+    folder::{entries, file_name, root_where},
+};
+use crate::{AnnotatedImage, DataError, Split};
+
+/// Of a file's images so many are looked for, to find the folder that they lie in.
+const N_SOUGHT: usize = 50;
+/// COCO files say what they are within so many bytes.
+const HEAD_BYTES: u64 = 1 << 20;
+
+/// One or several COCO files, usually one per side of the split, with their images.
+#[derive(Clone, Debug)]
+pub struct CocoFolder {
+    name: String,
+    root: PathBuf,
+    files: Vec<CocoParts>,
+    skipped: Skipped,
+    checks: Vec<Check>,
+}
+
+impl CocoFolder {
+    pub(super) fn open(format: DatasetFormat, root: &Path, options: ReadOptions) -> Result<Self, DataError> {
+        let given = root;
+        let root = root_where(given, |root| annotation_files(format, root).is_ok_and(|files| !files.is_empty()));
+        let Some(root) = root.as_deref() else {
+            let expected = match format {
+                DatasetFormat::Ap10k => "annotations/ap10k-{train,val,test}-split1.json and data/",
+                _ => "a COCO file (*.json with images, annotations and categories) in it, in annotations/ or beside its images",
+            };
+            return Err(DataError::Layout { root: given.to_owned(), format, expected });
+        };
+        let annotations = annotation_files(format, root)?;
+        let mut files = Vec::new();
+        for path in &annotations {
+            let (prefix, base_names) = image_folder(root, path)?;
+            let keypoints = match format {
+                DatasetFormat::Ap10k => KeypointFrame::Pixels,
+                DatasetFormat::CocoKeypoints => KeypointFrame::PixelsIfWhole,
+                _ => KeypointFrame::Edges,
+            };
+            let options = FileOptions {
+                strictness: options.strictness,
+                images: options.images,
+                keypoints,
+                split: split_named_in(path),
+                prefix,
+                base_names,
+                name: (format != DatasetFormat::CocoParts).then(|| format.name().to_owned()),
+            };
+            files.push(CocoParts::open_as(path, root, options)?);
+        }
+        let mut skipped = Skipped::default();
+        files.iter().for_each(|file| skipped.add(file.skipped().clone()));
+        let mut checks = vec![Check::new("annotation files", root, annotations.len(), [])];
+        checks.extend(files.iter().flat_map(Dataset::checks));
+        let name = if format == DatasetFormat::CocoParts { files[0].name().to_owned() } else { format.name().to_owned() };
+        Ok(Self { name, root: root.to_owned(), files, skipped, checks })
+    }
+}
+
+impl Dataset for CocoFolder {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.files.iter().map(CocoParts::len).sum()
+    }
+
+    fn load(&self, index: usize) -> Result<Loaded, DataError> {
+        let mut index = index;
+        for file in &self.files {
+            if index < file.len() {
+                return Dataset::load(file, index);
+            }
+            index -= file.len();
+        }
+        panic!("the data set has {} images, there is no image {index} beyond them", self.len());
+    }
+
+    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
+        self.root.join(&image.name)
+    }
+
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        self.checks.clone()
+    }
+
+    fn labels(&self) -> Labels {
+        let mut all = Labels::default();
+        for labels in self.files.iter().map(Dataset::labels) {
+            for (all, names) in [(&mut all.objects, labels.objects), (&mut all.parts, labels.parts)] {
+                for name in names {
+                    if !all.contains(&name) {
+                        all.push(name);
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// The COCO files that belong to a format, in the order of their paths.
+fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut found = Vec::new();
+    for path in entries(root)? {
+        if path.is_dir() {
+            found.extend(entries(&path).unwrap_or_default());
+        } else {
+            found.push(path);
+        }
+    }
+    found.retain(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) && is_coco_file(path));
+    let named = |word: &str| {
+        let lower = |path: &PathBuf| file_name(path).to_lowercase();
+        found.iter().filter(|path| lower(path).contains(word)).cloned().collect::<Vec<_>>()
+    };
+    // A release brings files for other tasks, and other splits of the same images.
+    let preferred = match format {
+        DatasetFormat::Ap10k => named("split1"),
+        DatasetFormat::CocoKeypoints => named("keypoints"),
+        _ => Vec::new(),
+    };
+    if !preferred.is_empty() {
+        return Ok(preferred);
+    }
+    let for_others = |path: &PathBuf| file_name(path).starts_with("captions_");
+    found.retain(|path| !for_others(path));
+    Ok(found)
+}
+
+/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list.
+fn is_coco_file(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    let text: String = String::from_utf8_lossy(&head).chars().filter(|c| !c.is_whitespace()).collect();
+    read.is_ok() && ["\"images\":[", "\"annotations\":[", "\"categories\":["].iter().any(|list| text.contains(list))
+}
+
+/// The folder, below the root, in which most of a file's images lie, and whether the folders in their names are to be left
+/// out; `images` if none is found.
+fn image_folder(root: &Path, annotations: &Path) -> Result<(String, bool), DataError> {
+    let names: Vec<String> = coco_json::image_names(annotations)?;
+    // Evenly spread, so that a file of several sides is seen whole.
+    let sought: Vec<&String> = names.iter().step_by(names.len().div_ceil(N_SOUGHT).max(1)).collect();
+    let mut folders = vec![PathBuf::new()];
+    let beside = annotations.parent().and_then(|folder| folder.strip_prefix(root).ok()).map(Path::to_owned);
+    folders.extend(beside);
+    for first in entries(root)?.into_iter().filter(|path| path.is_dir()) {
+        let below = entries(&first).unwrap_or_default().into_iter().filter(|path| path.is_dir());
+        folders.extend([first.clone()].into_iter().chain(below).filter_map(|path| path.strip_prefix(root).ok().map(Path::to_owned)));
+    }
+    let mut best = (0, (if root.join("images").is_dir() { "images".to_owned() } else { String::new() }, false));
+    for base_names in [false, true] {
+        for folder in &folders {
+            let options = FileOptions { prefix: slashed(folder), base_names, ..FileOptions::default() };
+            // A name that leaves the folder is refused later; here it must not be followed.
+            let hits = sought.iter().filter(|name| !name.contains("..") && root.join(options.name_of(name)).is_file()).count();
+            if hits > best.0 {
+                best = (hits, (options.prefix, base_names));
+            }
+        }
+    }
+    Ok(best.1)
+}
+
+fn slashed(path: &Path) -> String {
+    path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
+}
+
+/// The side of the split that a file's name, or its folder's, tells.
+pub(super) fn split_named_in(path: &Path) -> Option<Split> {
+    let folder = path.parent().map(file_name).unwrap_or_default();
+    [file_name(path), folder].iter().find_map(|name| {
+        let name = name.to_lowercase();
+        let says = |word: &str| name.split(|c: char| !c.is_alphabetic()).any(|part| part == word);
+        match () {
+            () if says("train") || says("training") => Some(Split::Train),
+            () if says("val") || says("valid") || says("validation") => Some(Split::Val),
+            () if says("test") || says("testing") => Some(Split::Test),
+            () => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn side_is_told_by_file_or_folder() {
+        for (path, side) in [
+            ("annotations/ap10k-train-split1.json", Some(Split::Train)),
+            ("annotations/person_keypoints_val2017.json", Some(Split::Val)),
+            ("valid/_annotations.coco.json", Some(Split::Val)),
+            ("test/_annotations.coco.json", Some(Split::Test)),
+            ("annotations/trained.json", None),
+        ] {
+            assert_eq!(split_named_in(Path::new(path)), side, "{path}");
+        }
+    }
+}

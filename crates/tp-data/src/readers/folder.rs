@@ -1,0 +1,141 @@
+//! What lies in the folders of a data set, as people really have them: other spellings, one folder too many, litter of the
+//! operating system.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use crate::DataError;
+
+/// The endings of images, without the dot, in lower case.
+pub(super) const IMAGE: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+/// Folders are looked into this deep at most: a link may lead round in circles.
+const MAX_DEPTH: usize = 8;
+
+/// A file of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FoundFile {
+    /// Its path relative to the folder, without its ending, in lower case and with `/`: what pairs image and annotation.
+    pub(super) key: String,
+    pub(super) path: PathBuf,
+}
+
+/// All files with one of these endings, subfolders included, in the order of their keys.
+///
+/// Files that the operating system leaves behind (`._a.jpg`, `Thumbs.db`) and empty files are passed over.
+pub(super) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, DataError> {
+    let mut found = Vec::new();
+    collect(folder, "", endings, MAX_DEPTH, &mut found)?;
+    found.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
+    Ok(found)
+}
+
+fn collect(folder: &Path, before: &str, endings: &[&str], depth: usize, found: &mut Vec<FoundFile>) -> Result<(), DataError> {
+    for path in entries(folder)? {
+        let name = file_name(&path).to_lowercase();
+        if path.is_dir() {
+            if depth > 0 {
+                collect(&path, &format!("{before}{name}/"), endings, depth - 1, found)?;
+            }
+        } else if let Some((stem, ending)) = name.rsplit_once('.')
+            && endings.contains(&ending)
+            && fs::metadata(&path).is_ok_and(|about| about.len() > 0)
+        {
+            found.push(FoundFile { key: format!("{before}{stem}"), path });
+        }
+    }
+    Ok(())
+}
+
+/// What lies directly in a folder, without litter, in the order of the names.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = file_name(&path);
+        if !name.starts_with('.') && !name.eq_ignore_ascii_case("thumbs.db") && name != "__MACOSX" {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The last part of a path as text.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The subfolder of that name, whatever its capitals, hyphens and underscores.
+pub(super) fn subfolder(folder: &Path, name: &str) -> Option<PathBuf> {
+    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let direct = folder.join(name);
+    if direct.is_dir() {
+        return Some(direct);
+    }
+    entries(folder).ok()?.into_iter().find(|path| path.is_dir() && plain(&file_name(path)) == plain(name))
+}
+
+/// The folder in which a data set begins: the given one, or one of those up to three levels below it.
+pub(super) fn root_where(given: &Path, is_root: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let mut level = vec![given.to_owned()];
+    for _ in 0..4 {
+        if let Some(found) = level.iter().find(|folder| is_root(folder)) {
+            return Some(found.clone());
+        }
+        let folders = level.iter().filter_map(|folder| entries(folder).ok()).flatten();
+        level = folders.filter(|path| path.is_dir()).take(1000).collect();
+    }
+    None
+}
+
+/// A file's bytes, if there are not too many of them.
+pub(super) fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, DataError> {
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(unreadable)?.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > max { Err(DataError::FileTooLong { path: path.to_owned(), max }) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn litter_is_passed_over_and_capitals_do_not_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        for (name, text) in [
+            ("b/N01_2.JPEG", "x"),
+            ("a.jpg", "x"),
+            ("._a.jpg", "x"),
+            (".DS_Store", "x"),
+            ("Thumbs.db", "x"),
+            ("empty.png", ""),
+            ("c.txt", "x"),
+            ("__MACOSX/d.jpg", "x"),
+        ] {
+            write(name, text);
+        }
+        let keys: Vec<_> = files(folder.path(), &IMAGE).unwrap().into_iter().map(|file| file.key).collect();
+        assert_eq!(keys, ["a", "b/n01_2"]);
+        assert!(subfolder(folder.path(), "B").is_some() && subfolder(folder.path(), "x").is_none());
+    }
+
+    #[test]
+    fn root_may_lie_some_levels_deeper() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("Pascal-Part-116/PascalPart116/images");
+        fs::create_dir_all(&inner).unwrap();
+        let found = root_where(folder.path(), |folder| subfolder(folder, "images").is_some()).unwrap();
+        assert_eq!(found, inner.parent().unwrap());
+        assert_eq!(root_where(folder.path(), |folder| subfolder(folder, "masks").is_some()), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! Under which terms the images of a format may be used, as far as their publishers say.
+
+use std::sync::Arc;
+
+use super::DatasetFormat;
+use crate::Licence;
+
+/// The terms of a format whose files do not carry them.
+pub(super) fn of(format: DatasetFormat) -> Arc<Licence> {
+    use DatasetFormat::{Ade20kFull, Ade20kPart234, PartImageNet, PascalPart116, PascalPartMat};
+    let (name, url) = match format {
+        PascalPart116 | PascalPartMat => {
+            ("none stated; photographs from Flickr, for research under its terms", "http://host.robots.ox.ac.uk/pascal/VOC/")
+        }
+        Ade20kPart234 | Ade20kFull => {
+            ("ADE20K terms of use: non-commercial research and education", "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/")
+        }
+        PartImageNet => ("ImageNet terms of access: non-commercial research and education", "https://image-net.org/download.php"),
+        _ => ("not stated", ""),
+    };
+    Arc::new(Licence { name: name.to_owned(), url: url.to_owned(), attribution: None })
+}

@@ -1,0 +1,352 @@
+//! MATLAB files of level 5, as far as annotations need them: numbers, text, structures and cells, compressed or not.
+//!
+//! Source: MathWorks, "MAT-File Format", level 5. A file is 128 bytes of header and elements, each a tag of type and length
+//! and its data; a matrix is an element of elements. Lengths are believed only as far as the data and the budget reach.
+
+use std::io::{self, Read};
+
+use flate2::read::ZlibDecoder;
+
+/// The most bytes that a file may unpack to.
+const MAX_UNPACKED: u64 = 512 << 20;
+/// Structures within structures.
+const MAX_DEPTH: usize = 16;
+/// Elements of a structure or a cell, and fields of a structure.
+const MAX_ELEMENTS: usize = 100_000;
+const MAX_FIELDS: usize = 1000;
+
+const INT8: u32 = 1;
+const UINT16: u32 = 4;
+const INT32: u32 = 5;
+const UINT32: u32 = 6;
+const MATRIX: u32 = 14;
+const COMPRESSED: u32 = 15;
+const UTF16: u32 = 17;
+
+/// A variable, or what stands in a field of one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    /// Numbers or truth values of up to two dimensions, column after column.
+    Numbers {
+        height: usize,
+        width: usize,
+        bytes: Vec<u8>,
+        bytes_per_number: usize,
+    },
+    Text(String),
+    /// The elements in column order, each with its fields.
+    Structures(Vec<Vec<(String, Value)>>),
+    Cells(Vec<Value>),
+    /// Of a kind that is not needed.
+    Other,
+}
+
+impl Value {
+    /// A field of a structure that is one element.
+    pub(super) fn field(&self, name: &str) -> Option<&Value> {
+        match self {
+            Self::Structures(elements) => field(elements.first()?, name),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
+/// A field of one element of a structure.
+pub(super) fn field<'a>(element: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+    element.iter().find(|(field, _)| field == name).map(|(_, value)| value)
+}
+
+/// The variable of that name; `None` if the file is none, is damaged, has no such variable or would unpack to too much.
+pub(super) fn read_variable(file: &[u8], name: &str) -> Option<Value> {
+    let (header, mut rest) = file.split_at_checked(128)?;
+    // Little-endian, as every machine of today writes it.
+    if header[126..] != *b"IM" {
+        return None;
+    }
+    let mut budget = MAX_UNPACKED;
+    while rest.len() >= 8 {
+        let (tag, data) = rest.split_at(8);
+        let (kind, n) = (word(&tag[..4]), word(&tag[4..]) as usize);
+        let data = data.get(..n)?;
+        let padded = if kind == COMPRESSED { n } else { n.div_ceil(8) * 8 };
+        let found = match kind {
+            COMPRESSED => {
+                let mut source = Source { reader: ZlibDecoder::new(data), budget, position: 0 };
+                let variable = source.tagged_variable();
+                budget = source.budget;
+                variable.ok()?
+            }
+            MATRIX => Source { reader: data, budget, position: 0 }.variable(n as u64, 0).ok()?,
+            _ => (String::new(), Value::Other),
+        };
+        if found.0 == name {
+            return Some(found.1);
+        }
+        rest = rest.get((8 + padded).min(rest.len())..)?;
+    }
+    None
+}
+
+fn word(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
+}
+
+fn damaged<T>() -> io::Result<T> {
+    Err(io::ErrorKind::InvalidData.into())
+}
+
+/// Data that arrives piece by piece, with how much more of it is accepted.
+struct Source<R> {
+    reader: R,
+    budget: u64,
+    position: u64,
+}
+
+impl<R: Read> Source<R> {
+    fn bytes(&mut self, n: u64) -> io::Result<Vec<u8>> {
+        if n > self.budget {
+            return damaged();
+        }
+        let mut bytes = Vec::new();
+        // Grows with what arrives, not with what was promised.
+        (&mut self.reader).take(n).read_to_end(&mut bytes)?;
+        self.budget -= bytes.len() as u64;
+        self.position += bytes.len() as u64;
+        if bytes.len() as u64 == n { Ok(bytes) } else { damaged() }
+    }
+
+    /// An element that is no matrix: its type and its data.
+    fn element(&mut self) -> io::Result<(u32, Vec<u8>)> {
+        let tag = self.bytes(8)?;
+        let first = word(&tag[..4]);
+        if first >> 16 != 0 {
+            // A small element: up to four bytes in the tag itself.
+            let n = (first >> 16) as usize;
+            return tag.get(4..4 + n).map_or_else(damaged, |data| Ok((first & 0xffff, data.to_vec())));
+        }
+        let n = u64::from(word(&tag[4..]));
+        let data = self.bytes(n)?;
+        self.bytes((8 - n % 8) % 8)?;
+        Ok((first, data))
+    }
+
+    /// A matrix with its tag.
+    fn tagged_variable(&mut self) -> io::Result<(String, Value)> {
+        let tag = self.bytes(8)?;
+        if word(&tag[..4]) != MATRIX {
+            return Ok((String::new(), Value::Other));
+        }
+        self.variable(u64::from(word(&tag[4..])), 0)
+    }
+
+    /// A matrix of `n` bytes: its name and value.
+    fn variable(&mut self, n: u64, depth: usize) -> io::Result<(String, Value)> {
+        if n == 0 {
+            return Ok((String::new(), Value::Other)); // MATLAB's short form of an empty matrix
+        }
+        if depth > MAX_DEPTH {
+            return damaged();
+        }
+        let end = self.position + n;
+        let (UINT32, flags) = self.element()? else { return damaged() };
+        let (INT32, dimensions) = self.element()? else { return damaged() };
+        let (_, name) = self.element()?;
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let Some(&class) = flags.first() else { return damaged() };
+        let dimensions: Vec<usize> = dimensions.as_chunks::<4>().0.iter().map(|bytes| word(bytes) as usize).collect();
+        let n_elements = dimensions.iter().try_fold(1_usize, |n, &side| n.checked_mul(side));
+        let Some(n_elements) = n_elements.filter(|_| dimensions.len() >= 2) else { return damaged() };
+        let value = match class {
+            1 => Value::Cells(self.cells(n_elements, depth)?),
+            2 => Value::Structures(self.structures(n_elements, depth)?),
+            4 => Value::Text(self.text()?),
+            6..=15 => self.numbers(&dimensions, n_elements)?,
+            _ => Value::Other,
+        };
+        // What is left is an imaginary part, or of a kind that is not needed.
+        match end.checked_sub(self.position) {
+            Some(rest) => self.bytes(rest)?,
+            None => return damaged(),
+        };
+        Ok((name, value))
+    }
+
+    fn cells(&mut self, n_elements: usize, depth: usize) -> io::Result<Vec<Value>> {
+        if n_elements > MAX_ELEMENTS {
+            return damaged();
+        }
+        (0..n_elements).map(|_| self.inner(depth)).collect()
+    }
+
+    fn structures(&mut self, n_elements: usize, depth: usize) -> io::Result<Vec<Vec<(String, Value)>>> {
+        let (INT32, length) = self.element()? else { return damaged() };
+        let (INT8, names) = self.element()? else { return damaged() };
+        let length = word(length.get(..4).unwrap_or_default()) as usize;
+        let names: Vec<String> = names.chunks(length.max(1)).map(until_zero).collect();
+        if n_elements > MAX_ELEMENTS || names.len() > MAX_FIELDS || (names.is_empty() && n_elements > 1) {
+            return damaged();
+        }
+        let mut elements = Vec::new();
+        for _ in 0..n_elements {
+            let fields = names.iter().map(|name| Ok((name.clone(), self.inner(depth)?)));
+            elements.push(fields.collect::<io::Result<Vec<_>>>()?);
+        }
+        Ok(elements)
+    }
+
+    /// A matrix within a matrix.
+    fn inner(&mut self, depth: usize) -> io::Result<Value> {
+        let tag = self.bytes(8)?;
+        if word(&tag[..4]) != MATRIX {
+            return damaged();
+        }
+        Ok(self.variable(u64::from(word(&tag[4..])), depth + 1)?.1)
+    }
+
+    fn text(&mut self) -> io::Result<String> {
+        let (kind, data) = self.element()?;
+        Ok(if kind == UINT16 || kind == UTF16 {
+            let units: Vec<u16> = data.as_chunks::<2>().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect();
+            String::from_utf16_lossy(&units)
+        } else {
+            String::from_utf8_lossy(&data).into_owned()
+        })
+    }
+
+    fn numbers(&mut self, dimensions: &[usize], n_elements: usize) -> io::Result<Value> {
+        let (kind, bytes) = self.element()?;
+        // Numbers may be stored in a smaller type than the array's.
+        let bytes_per_number = match kind {
+            1 | 2 => 1,
+            3 | 4 => 2,
+            5..=7 => 4,
+            9 | 12 | 13 => 8,
+            _ => return damaged(),
+        };
+        if n_elements.checked_mul(bytes_per_number) != Some(bytes.len()) {
+            return damaged();
+        }
+        let height = dimensions[0];
+        Ok(Value::Numbers { height, width: n_elements.checked_div(height).unwrap_or(0), bytes, bytes_per_number })
+    }
+}
+
+fn until_zero(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// Writes the files that tests read.
+#[cfg(test)]
+pub(super) mod writer {
+    use std::io::Write;
+
+    use super::{COMPRESSED, INT8, INT32, MATRIX, UINT16, UINT32};
+
+    pub(in crate::readers) fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = kind.to_le_bytes().to_vec();
+        bytes.extend((data.len() as u32).to_le_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().div_ceil(8) * 8, 0);
+        bytes
+    }
+
+    fn matrix(class: u8, height: u32, width: u32, name: &str, rest: &[u8]) -> Vec<u8> {
+        let mut data = element(UINT32, &[class, 0, 0, 0, 0, 0, 0, 0]);
+        data.extend(element(INT32, &[height.to_le_bytes(), width.to_le_bytes()].concat()));
+        data.extend(element(INT8, name.as_bytes()));
+        data.extend(rest);
+        element(MATRIX, &data)
+    }
+
+    pub(in crate::readers) fn text(text: &str) -> Vec<u8> {
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        matrix(4, 1, text.len() as u32, "", &element(UINT16, &units))
+    }
+
+    /// Bytes, column after column.
+    pub(in crate::readers) fn bytes(height: u32, width: u32, values: &[u8]) -> Vec<u8> {
+        matrix(9, height, width, "", &element(2, values))
+    }
+
+    /// Structures in a row: the values of each, field by field.
+    pub(in crate::readers) fn structures(name: &str, fields: &[&str], elements: &[Vec<Vec<u8>>]) -> Vec<u8> {
+        // A small element with the length of a name.
+        let mut rest = ((4_u32 << 16) | INT32).to_le_bytes().to_vec();
+        rest.extend(16_u32.to_le_bytes());
+        let names = fields.iter().flat_map(|field| (0..16).map(|at| field.as_bytes().get(at).copied().unwrap_or(0)));
+        rest.extend(element(INT8, &names.collect::<Vec<_>>()));
+        rest.extend(elements.iter().flatten().flatten());
+        matrix(2, if elements.is_empty() { 0 } else { 1 }, elements.len() as u32, name, &rest)
+    }
+
+    pub(in crate::readers) fn file(variable: &[u8], compressed: bool) -> Vec<u8> {
+        let mut file = vec![b' '; 124];
+        file.extend([0, 1, b'I', b'M']);
+        if compressed {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(variable).unwrap();
+            let data = encoder.finish().unwrap();
+            file.extend(COMPRESSED.to_le_bytes());
+            file.extend((data.len() as u32).to_le_bytes());
+            file.extend(data);
+        } else {
+            file.extend(variable);
+        }
+        file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structures_text_and_numbers_are_read_compressed_or_not() {
+        let variable =
+            writer::structures("anno", &["word", "mask"], &[vec![writer::text("head"), writer::bytes(2, 3, &[0, 1, 2, 3, 4, 5])]]);
+        for compressed in [false, true] {
+            let found = read_variable(&writer::file(&variable, compressed), "anno").unwrap();
+            assert_eq!(found.field("word").and_then(Value::text), Some("head"));
+            let expected = Value::Numbers { height: 2, width: 3, bytes: vec![0, 1, 2, 3, 4, 5], bytes_per_number: 1 };
+            assert_eq!(found.field("mask"), Some(&expected));
+            assert_eq!(read_variable(&writer::file(&variable, compressed), "other"), None);
+        }
+    }
+
+    #[test]
+    fn lies_about_length_are_found_out() {
+        let mut file = writer::file(&writer::structures("anno", &["mask"], &[vec![writer::bytes(1, 1, &[7])]]), false);
+        assert!(read_variable(&file, "anno").is_some());
+        // The outer matrix says that it is longer than the file.
+        file[132..136].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(read_variable(&file, "anno"), None);
+        assert_eq!(read_variable(&file[..100], "anno"), None);
+    }
+
+    #[test]
+    fn bomb_stops_at_the_budget() {
+        // A gigabyte of zeros in a megabyte.
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut head = MATRIX.to_le_bytes().to_vec();
+        head.extend((1_u32 << 30).to_le_bytes());
+        head.extend(writer::element(UINT32, &[0; 8]));
+        head.extend(writer::element(INT32, &[1, 0, 0, 0, 1, 0, 0, 0]));
+        head.extend(writer::element(INT8, b"anno"));
+        std::io::Write::write_all(&mut encoder, &head).unwrap();
+        for _ in 0..16 {
+            std::io::Write::write_all(&mut encoder, &vec![0; 1 << 20]).unwrap();
+        }
+        let data = encoder.finish().unwrap();
+        let mut file = vec![b' '; 124];
+        file.extend([0, 1, b'I', b'M']);
+        file.extend(COMPRESSED.to_le_bytes());
+        file.extend((data.len() as u32).to_le_bytes());
+        file.extend(data);
+        assert_eq!(read_variable(&file, "anno"), None);
+    }
+}

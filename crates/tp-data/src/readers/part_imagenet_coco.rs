@@ -1,0 +1,212 @@
+//! PartImageNet as COCO files: one annotation for every piece of a part, none for the object.
+//!
+//! `{train,val,test}.json` in the folder, in `annotations/` or in `annotations/{train,val,test}/`; images in folders by side,
+//! by class, or in one. The object is the union of its parts; pieces of one part are one part.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Check, Dataset, DatasetFormat, Entry, ImageFiles, Labels, Loaded, ReadOptions, Refusal, Skipped,
+    coco_json::{self, RawFile},
+    coco_parts::{MAX_MASK_PIXELS, checked_box},
+    folder::{IMAGE, file_name, files, root_where},
+    licence,
+    part_imagenet::{SPLITS, Synsets, object, part_names},
+    pascal_part_116::part_record,
+    refusal::Gate,
+    segmentation::Segmentation,
+};
+use crate::{AnnotatedImage, DataError, Mask, Split};
+use tp_core::ImageHw;
+
+const FROM_PARTS: &str = "the union of the object's parts";
+
+/// The data set on disk.
+#[derive(Debug)]
+pub(super) struct PartImageNetCoco {
+    root: PathBuf,
+    images: Vec<Listed>,
+    synsets: Synsets,
+    skipped: Skipped,
+    checks: Vec<Check>,
+    parts: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    name: String,
+    size: ImageHw,
+    split: Split,
+    /// The pieces of every part.
+    pieces: BTreeMap<u16, Vec<Segmentation>>,
+}
+
+impl PartImageNetCoco {
+    pub(super) fn open(root: &Path, options: ReadOptions) -> Result<Self, DataError> {
+        let layout = || DataError::Layout {
+            root: root.to_owned(),
+            format: DatasetFormat::PartImageNet,
+            expected: "images/{train,val,test}/ with annotations/{train,val,test}/*.png, or with {train,val,test}.json",
+        };
+        let root = root_where(root, |root| side_files(root).next().is_some()).ok_or_else(layout)?;
+        let mut set = Self {
+            images: Vec::new(),
+            synsets: Synsets::near(&root)?,
+            skipped: Skipped::default(),
+            checks: Vec::new(),
+            parts: part_names(),
+            root: root.clone(),
+        };
+        // Images are found by their bare names, whatever folders a copy has them in.
+        let by_name: HashMap<String, PathBuf> =
+            files(&root, &IMAGE)?.into_iter().map(|file| (file_name(&file.path).to_lowercase(), file.path)).collect();
+        for (split, json) in side_files(&root) {
+            let raw = coco_json::read(&json)?;
+            set.add(raw, split, &json, &by_name, options)?;
+        }
+        Ok(set)
+    }
+
+    fn add(
+        &mut self,
+        raw: RawFile,
+        split: Split,
+        json: &Path,
+        files: &HashMap<String, PathBuf>,
+        options: ReadOptions,
+    ) -> Result<(), DataError> {
+        let mut gate = Gate::new(json.to_owned(), options.strictness);
+        let part_of: HashMap<u64, u16> =
+            raw.categories.iter().filter_map(|category| Some((category.id, self.part_named(&category.name)?))).collect();
+        let mut by_id = BTreeMap::new();
+        let (n_listed, mut missing) = (raw.images.len(), Vec::new());
+        for image in raw.images {
+            let base = image.file_name.rsplit('/').next().unwrap_or_default().to_owned();
+            let path = files.get(&base.to_lowercase());
+            if path.is_none() {
+                missing.push(image.file_name.clone());
+            }
+            let size = ImageHw::new(image.height, image.width).ok().filter(|size| size.n_pixels() <= 100_000_000);
+            let found = match (by_id.contains_key(&image.id), size) {
+                (true, _) => Err(Refusal::DuplicateId),
+                (_, None) => Err(Refusal::BadSize),
+                _ if path.is_none() && options.images == ImageFiles::Needed => Err(Refusal::MissingFile),
+                (_, Some(size)) => Ok(size),
+            };
+            if let Some(size) = gate.pass(Entry::Image, image.id, found)? {
+                by_id.insert(image.id, self.images.len());
+                let relative = path.and_then(|path| path.strip_prefix(&self.root).ok());
+                let name = relative.map_or(base, |path| path.to_string_lossy().replace('\\', "/"));
+                self.images.push(Listed { name, size, split, pieces: BTreeMap::new() });
+            }
+        }
+        self.checks.push(Check::new(format!("image files of {}", file_name(json)), &self.root, n_listed, missing));
+        let mut seen = HashSet::new();
+        for piece in raw.annotations {
+            let id = piece.id;
+            let found = (|| {
+                if !seen.insert(id) {
+                    return Err(Refusal::DuplicateId);
+                }
+                let &image = by_id.get(&piece.image_id).ok_or(Refusal::UnknownImage)?;
+                let size = self.images[image].size;
+                // Where a rewritten list names classes instead of kinds, the numbers are still those of the parts.
+                let by_number = || u16::try_from(piece.category_id).ok().filter(|&id| usize::from(id) < self.parts.len());
+                let part = part_of.get(&piece.category_id).copied().or_else(by_number).ok_or(Refusal::UnknownCategory)?;
+                checked_box(&piece.bbox, size)?;
+                let outline = Segmentation::checked(piece.segmentation, size)?;
+                if outline.is_absent() { Err(Refusal::EmptyMask) } else { Ok((image, part, outline)) }
+            })();
+            if let Some((image, part, outline)) = gate.pass(Entry::Part, id, found)? {
+                self.images[image].pieces.entry(part).or_default().push(outline);
+            }
+        }
+        for (&id, &index) in &by_id {
+            let listed = &mut self.images[index];
+            let kinds = listed.pieces.keys().map(|&part| self.parts[usize::from(part)].0);
+            let n_kinds = kinds.collect::<HashSet<_>>().len();
+            let n_masks = listed.pieces.len() + 1;
+            let found = match () {
+                () if n_kinds > 1 => Err(Refusal::MixedParts),
+                () if n_masks.saturating_mul(listed.size.n_pixels()) > MAX_MASK_PIXELS => Err(Refusal::TooManyMaskPixels),
+                () => Ok(()),
+            };
+            if gate.pass(Entry::Image, id, found)?.is_none() {
+                listed.pieces.clear();
+            }
+        }
+        self.skipped.add(gate.skipped);
+        Ok(())
+    }
+
+    /// The part of a category like `Car Side Mirror`.
+    fn part_named(&self, name: &str) -> Option<u16> {
+        let name = name.to_lowercase();
+        let (kind, part) = name.split_once(' ')?;
+        self.parts.iter().position(|known| *known == (kind, part)).map(|id| id as u16)
+    }
+}
+
+/// The COCO files of a folder, with their side of the split.
+fn side_files(root: &Path) -> impl Iterator<Item = (Split, PathBuf)> {
+    SPLITS.into_iter().filter_map(|(split, side)| {
+        let json = format!("{side}.json");
+        let places = [root.join(&json), root.join("annotations").join(&json), root.join("annotations").join(side).join(&json)];
+        places.into_iter().find(|path| path.is_file()).map(|path| (split, path))
+    })
+}
+
+impl Dataset for PartImageNetCoco {
+    fn name(&self) -> &str {
+        DatasetFormat::PartImageNet.name()
+    }
+
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    fn load(&self, index: usize) -> Result<Loaded, DataError> {
+        let Listed { name, size, split, pieces } = &self.images[index];
+        let mut whole = Mask::empty(*size);
+        let mut parts = Vec::new();
+        for (&part, outlines) in pieces {
+            let mut mask = Mask::empty(*size);
+            for piece in outlines.iter().filter_map(|outline| outline.mask(*size)) {
+                *mask.pixels_mut() |= piece.pixels();
+            }
+            *whole.pixels_mut() |= mask.pixels();
+            parts.push(part_record(u64::from(part), self.parts[usize::from(part)].1, mask));
+        }
+        let kind = pieces.keys().next().map(|&part| self.parts[usize::from(part)].0);
+        let objects = object(index as u64, kind, self.synsets.name_of(name), whole, parts, FROM_PARTS).into_iter().collect();
+        let image = AnnotatedImage {
+            name: name.clone(),
+            size: *size,
+            objects,
+            split: Some(*split),
+            group: name.clone(),
+            source: self.name().to_owned(),
+            licence: Some(licence::of(DatasetFormat::PartImageNet)),
+        };
+        Ok(Loaded { image: Some(image), skipped: Skipped::default() })
+    }
+
+    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
+        self.root.join(&image.name)
+    }
+
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        self.checks.clone()
+    }
+
+    fn labels(&self) -> Labels {
+        Labels { objects: Vec::new(), parts: self.parts.iter().map(|(_, part)| (*part).to_owned()).collect() }
+    }
+}

@@ -1,0 +1,123 @@
+//! How much a data set holds, counted image by image.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{Check, Dataset, Skipped};
+use crate::{AnnotatedImage, DataError, Visibility};
+
+/// Images that are counted at once; their records are dropped before the next ones are read.
+const CHUNK: usize = 64;
+
+/// The counts of a data set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DatasetSummary {
+    /// Usable images, those without an object included.
+    pub images: usize,
+    /// Objects.
+    pub objects: usize,
+    /// Parts, and parts of parts.
+    pub parts: usize,
+    /// Objects and parts together.
+    pub annotations: usize,
+    /// Labelled keypoints, hidden ones included.
+    pub keypoints: usize,
+    /// Those that can be seen.
+    pub visible_keypoints: usize,
+    /// Categories that the data set lists; where it has no list, those that occur.
+    pub categories: usize,
+    /// The same of parts; a word that several kinds of object have counts once for each if it is listed so.
+    pub part_categories: usize,
+    /// How many objects each category has.
+    pub objects_by_category: BTreeMap<String, usize>,
+    /// How many parts have each name.
+    pub parts_by_category: BTreeMap<String, usize>,
+    /// How many objects each family has.
+    pub objects_by_family: BTreeMap<String, usize>,
+    /// How often each reason led to something being left out.
+    #[serde(serialize_with = "counts_alone")]
+    pub skipped: Skipped,
+    /// The first place at which each reason did.
+    pub skipped_first: BTreeMap<String, String>,
+    /// What is there, what is missing, and where it is expected.
+    pub checks: Vec<Check>,
+}
+
+impl DatasetSummary {
+    /// Reads all annotations of a data set, and no image.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`] as [`Dataset::load`]: of the first image that gives one.
+    pub fn of(dataset: &dyn Dataset) -> Result<Self, DataError> {
+        let mut summary = Self { skipped: dataset.skipped().clone(), checks: dataset.checks(), ..Self::default() };
+        let indices: Vec<usize> = (0..dataset.len()).collect();
+        for chunk in indices.chunks(CHUNK) {
+            let counted = |&index: &usize| {
+                let loaded = dataset.load(index)?;
+                let mut one = loaded.image.as_ref().map(Self::of_image).unwrap_or_default();
+                one.skipped = loaded.skipped;
+                Ok(one)
+            };
+            let counts: Vec<Result<Self, DataError>> = chunk.par_iter().map(counted).collect();
+            for one in counts {
+                summary.add(one?);
+            }
+        }
+        let labels = dataset.labels();
+        let listed = |labels: Vec<String>, occurring: usize| if labels.is_empty() { occurring } else { labels.len() };
+        summary.categories = listed(labels.objects, summary.objects_by_category.len());
+        summary.part_categories = listed(labels.parts, summary.parts_by_category.len());
+        let places = summary.skipped.iter().map(|(reason, _, first)| (name_of(&reason), first.to_owned()));
+        summary.skipped_first = places.collect();
+        Ok(summary)
+    }
+
+    fn of_image(image: &AnnotatedImage) -> Self {
+        let mut one = Self { images: 1, objects: image.objects.len(), ..Self::default() };
+        for object in &image.objects {
+            one.parts += object.parts.len();
+            one.keypoints += object.keypoints.len();
+            one.visible_keypoints += object.keypoints.iter().filter(|keypoint| keypoint.visibility == Visibility::Visible).count();
+            *one.objects_by_category.entry(object.category.clone()).or_default() += 1;
+            if let Some(family) = &object.family {
+                *one.objects_by_family.entry(family.clone()).or_default() += 1;
+            }
+            for part in &object.parts {
+                *one.parts_by_category.entry(part.name.clone()).or_default() += 1;
+            }
+        }
+        one.annotations = one.objects + one.parts;
+        one
+    }
+
+    fn add(&mut self, one: Self) {
+        self.images += one.images;
+        self.objects += one.objects;
+        self.parts += one.parts;
+        self.annotations += one.annotations;
+        self.keypoints += one.keypoints;
+        self.visible_keypoints += one.visible_keypoints;
+        self.skipped.add(one.skipped);
+        for (all, one) in [
+            (&mut self.objects_by_category, one.objects_by_category),
+            (&mut self.parts_by_category, one.parts_by_category),
+            (&mut self.objects_by_family, one.objects_by_family),
+        ] {
+            for (name, n) in one {
+                *all.entry(name).or_default() += n;
+            }
+        }
+    }
+}
+
+fn counts_alone<S: serde::Serializer>(skipped: &Skipped, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(skipped.iter().map(|(reason, n, _)| (name_of(&reason), n)))
+}
+
+/// A refusal as it is written in JSON.
+fn name_of(reason: &impl Serialize) -> String {
+    serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

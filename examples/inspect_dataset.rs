@@ -1,0 +1,68 @@
+//! Counts what a data set on disk holds, says what is missing, and where it is expected.
+//!
+//! ```sh
+//! cargo run --example inspect_dataset -- --format coco-parts --root DIR --json
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    cli::{self, CommonArgs},
+    data::{DatasetFormat, DatasetSummary, ImageFiles, ReadOptions, Strictness},
+};
+
+#[derive(Parser)]
+#[command(about = "Counts what a data set on disk holds, says what is missing, and where it is expected")]
+struct Args {
+    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full.
+    #[arg(long)]
+    format: DatasetFormat,
+    /// The data set's folder, or one above it.
+    #[arg(long)]
+    root: PathBuf,
+    /// Leave out and count what is wrong, instead of stopping at it.
+    #[arg(long)]
+    lenient: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    format: DatasetFormat,
+    #[serde(flatten)]
+    summary: DatasetSummary,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| inspect(&args))
+}
+
+fn inspect(args: &Args) -> Result<(), Box<dyn Error>> {
+    args.common.device.open()?;
+    let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
+    // Annotations are counted whether their images were downloaded or not; the checks tell.
+    let dataset = args.format.open(&args.root, ReadOptions { strictness, images: ImageFiles::NotNeeded })?;
+    let inspected = Inspected { format: args.format, summary: DatasetSummary::of(dataset.as_ref())? };
+    cli::print_result(args.common.json, &inspected, || table(&inspected))
+}
+
+fn table(Inspected { format, summary }: &Inspected) -> String {
+    let DatasetSummary { images, objects, parts, keypoints, categories, part_categories, .. } = summary;
+    let mut lines = vec![
+        format!("{format}: {images} images"),
+        format!("{objects} objects of {categories} categories"),
+        format!("{parts} parts of {part_categories} categories"),
+        format!("{keypoints} keypoints, {} of them visible", summary.visible_keypoints),
+    ];
+    for check in &summary.checks {
+        let first = check.missing.first().map(|missing| format!(", the first that is missing: {missing}")).unwrap_or_default();
+        let place = check.place.display();
+        lines.push(format!("{}: {} of {} in {place}{first}", check.name, check.found, check.expected));
+    }
+    lines.push(format!("left out: {}", summary.skipped));
+    lines.join("\n")
+}
