@@ -176,7 +176,7 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
 fn wanted(asked: StageArg, stage: Stage) -> bool {
     match asked {
         StageArg::All => true,
-        StageArg::Base => matches!(stage, Stage::Eyes | Stage::Reading | Stage::Base),
+        StageArg::Base => matches!(stage, Stage::Eyes | Stage::Language | Stage::Base),
         StageArg::Descriptor => stage == Stage::Descriptor,
         StageArg::Localizer => stage == Stage::Localizer,
     }

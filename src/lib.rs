@@ -13,6 +13,7 @@ pub use tp_localizer as localizer;
 pub use tp_metrics as metrics;
 pub use tp_train as train;
 pub use tp_vision as vision;
+pub use tp_weights as weights;
 
 #[cfg(feature = "cli")]
 pub mod cli;

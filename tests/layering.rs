@@ -5,19 +5,31 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use serde_json::Value;
 
 /// Every crate and the crates of this workspace that it may use, in the order of `docs/ARCHITECTURE.md`.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("tp-core", &[]),
     ("tp-metrics", &["tp-core"]),
     ("tp-data", &["tp-core"]),
+    ("tp-weights", &["tp-core"]),
     ("tp-kernels", &[]),
-    ("tp-vision", &["tp-core", "tp-kernels"]),
-    ("tp-language", &["tp-core", "tp-kernels"]),
-    ("tp-descriptor", &["tp-core", "tp-kernels", "tp-vision", "tp-language"]),
-    ("tp-localizer", &["tp-core", "tp-kernels", "tp-vision", "tp-language"]),
+    ("tp-vision", &["tp-core", "tp-weights", "tp-kernels"]),
+    ("tp-language", &["tp-core", "tp-weights", "tp-kernels"]),
+    ("tp-descriptor", &["tp-core", "tp-weights", "tp-kernels", "tp-vision", "tp-language"]),
+    ("tp-localizer", &["tp-core", "tp-weights", "tp-kernels", "tp-vision", "tp-language"]),
     ("tp-train", &["tp-core"]),
     (
         "talking-points",
-        &["tp-core", "tp-metrics", "tp-data", "tp-kernels", "tp-vision", "tp-language", "tp-descriptor", "tp-localizer", "tp-train"],
+        &[
+            "tp-core",
+            "tp-metrics",
+            "tp-data",
+            "tp-weights",
+            "tp-kernels",
+            "tp-vision",
+            "tp-language",
+            "tp-descriptor",
+            "tp-localizer",
+            "tp-train",
+        ],
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! Lessons → token ids and plain numbers, on worker threads, before any tensor exists.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
@@ -34,22 +34,13 @@ pub struct Batch {
     /// What is true of each point.
     pub facts: Facts,
     /// What the Localizer reads, image by image.
-    pub localize: Vec<LocalizeText>,
+    pub localize: Vec<Vec<u32>>,
     /// What each of these texts says.
     pub spoken: Facts,
     /// Where it should point; `None` = nowhere in this image.
     pub targets: Vec<Option<ModelXy>>,
     /// Names of the images, for error messages.
     pub names: Vec<String>,
-}
-
-/// One text that the Localizer reads.
-#[derive(Clone, Debug)]
-pub struct LocalizeText {
-    /// The conversation around it, as token ids.
-    pub row: Vec<u32>,
-    /// Where in the row the text's own tokens stand.
-    pub text: Range<usize>,
 }
 
 /// Makes batches from a source.
@@ -107,18 +98,13 @@ impl<S: LessonSource> Batcher<S> {
                 batch.targets.push(if absent.is_some() { None } else { Some(point) });
                 let said = absent.unwrap_or(triplet);
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
-                batch.localize.push(self.localize_text(&conversation, said));
+                batch.localize.push(conversation.row(&self.tokenizer.encode_text(&said.description)));
                 batch.describe.push(DescribeTarget { style: triplet.style, ids: self.tokenizer.encode_text(&triplet.description) });
                 batch.facts.push(&self.vocabulary.facts(&triplet.record).map(Some));
             }
             batch.points.push(points);
         }
         batch
-    }
-
-    fn localize_text(&self, conversation: &LocalizeConversation, triplet: &Triplet) -> LocalizeText {
-        let ids = self.tokenizer.encode_text(&triplet.description);
-        LocalizeText { row: conversation.row(&ids), text: conversation.text_place(ids.len()) }
     }
 }
 

@@ -8,7 +8,7 @@
 mod batch;
 mod caption;
 mod dense;
-mod fact_readout;
+mod facts;
 mod lesson;
 pub mod plan;
 mod sources;
@@ -16,8 +16,8 @@ mod stages;
 mod tokenizer;
 mod vocabulary;
 
-pub use batch::{Batch, Batcher, LocalizeText};
-pub use fact_readout::{FactReadout, FactReadoutConfig, Facts, ReadoutLoss};
+pub use batch::{Batch, Batcher};
+pub use facts::{FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, Facts, ReadoutLoss};
 pub use lesson::{Lesson, LessonOptions};
 pub use sources::{LessonSource, Mixture, Photographs, Scenes};
 pub use stages::{Pupil, PupilConfig, Stage, StageTask, frozen_for};

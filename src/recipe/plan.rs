@@ -38,9 +38,9 @@ pub fn full() -> Vec<Stretch> {
             photographs: true,
         },
         Stretch {
-            stage: Stage::Reading,
-            name: "0-reading",
-            steps: 600,
+            stage: Stage::Language,
+            name: "0-language",
+            steps: 500,
             size: 128,
             n_images: 32,
             n_points: 4,

@@ -6,15 +6,18 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 use tp_core::{ModelXy, Seed};
-use tp_descriptor::DescribeConversation;
-use tp_language::{Context, Decoder, LoraAdapter, token_loss, visual_context};
+use tp_descriptor::{DescribeConversation, DescriptorNet};
+use tp_language::{Context, Decoder, LoraAdapter, visual_context};
 use tp_localizer::{LocalizeConversation, heatmap_loss, point_loss};
 use tp_train::{Evaluation, StepLoss, Task};
 use tp_vision::{DenseHeads, DenseHeadsConfig, VisionFeatures, dense_loss, normalise_batch, query_loss};
 
 use crate::{
     Network, NetworkConfig,
-    recipe::{Batch, Batcher, FactReadout, FactReadoutConfig, LessonSource, ReadoutLoss, Vocabulary, caption::CaptionConversation},
+    recipe::{
+        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, LessonSource, ReadoutLoss, Vocabulary,
+        caption::CaptionConversation,
+    },
 };
 
 /// Spread of the heat-map's target around the point, in units of the model's square.
@@ -25,8 +28,9 @@ const TARGET_SIGMA: f64 = 0.03;
 pub enum Stage {
     /// The eyes alone, densely: what stands in every cell.
     Eyes,
-    /// The language model alone, without an image: what a text says, and how texts go on.
-    Reading,
+    /// The language model alone, without an image: what a text says, and how a point is written about whose facts are
+    /// known.
+    Language,
     /// Eyes and language model together, on both inverse tasks.
     Base,
     /// The Descriptor on the frozen base.
@@ -46,6 +50,8 @@ pub struct Pupil {
     pub point_readout: FactReadout,
     /// What the projected state of `[SEG]` knows of its text.
     pub text_readout: FactReadout,
+    /// What a point's token would be if all facts were known.
+    pub known_points: FactTables,
 }
 
 /// Shape of a [`Pupil`].
@@ -77,6 +83,7 @@ impl PupilConfig {
             dense: DenseHeadsConfig::new(feat_channels, self.n_categories, self.n_parts).init(device),
             point_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
             text_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
+            known_points: FactTablesConfig::new(self.network.language.hidden_size, self.fact_classes.clone()).init(device),
         }
     }
 }
@@ -108,8 +115,9 @@ where
 
     fn loss(&self, pupil: &Pupil, batch: Batch) -> StepLoss {
         let mut losses = Losses::default();
-        if self.stage == Stage::Reading {
+        if self.stage == Stage::Language {
             self.ask_about_texts(pupil, &batch, &mut losses);
+            self.ask_for_words_about_known_points(pupil, &batch, &mut losses);
             return losses.into_step(batch.names);
         }
 
@@ -134,21 +142,26 @@ where
     }
 
     fn evaluate(&self, pupil: &Pupil) -> Option<Evaluation> {
-        (!matches!(self.stage, Stage::Eyes | Stage::Reading)).then(|| (self.judge)(pupil.valid().network))
+        (!matches!(self.stage, Stage::Eyes | Stage::Language)).then(|| (self.judge)(pupil.valid().network))
     }
 }
 
 impl<S: LessonSource, E> StageTask<S, E> {
-    /// What do these texts say, and how do they go on?
+    /// What do these texts say?
     fn ask_about_texts(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
         let Network { decoder, localizer, .. } = &pupil.network;
-        let rows: Vec<Vec<u32>> = batch.localize.iter().map(|text| text.row.clone()).collect();
-        let hidden = localizer.read(decoder, None, None, &rows);
-        let states = localizer.seg_states(hidden.clone(), &rows);
+        let hidden = localizer.read(decoder, None, None, &batch.localize);
+        let states = localizer.seg_states(hidden, &batch.localize);
         losses.read_out("said", 1.0, pupil.text_readout.loss(&states, &batch.spoken));
-        // The state at a token predicts the next one.
-        let words: Vec<_> = batch.localize.iter().map(|text| text.text.start - 1..text.text.end - 1).collect();
-        losses.add("text", 0.5, token_loss(decoder, hidden, &rows, &words, None));
+    }
+
+    /// How are these points written about, whose facts are known?
+    fn ask_for_words_about_known_points(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
+        let conversation = DescribeConversation::new(&self.batcher.tokenizer);
+        let tokens = pupil.known_points.forward(&batch.facts);
+        let [n_points, hidden] = tokens.dims();
+        let tokens = tokens.reshape([1, n_points, hidden]);
+        losses.add("text", 1.0, DescriptorNet::text_loss(&pupil.network.decoder, None, tokens, None, &conversation, &batch.describe));
     }
 
     /// What stands at these points, and in these images?
@@ -160,12 +173,28 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let tokens = &features.tokens;
         let context = visual_context(&network.decoder, conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
         let mask = self.config.descriptor.mask;
-        let points = network.descriptor.prompt.forward(&network.eyes, features, &batch.points, &mask);
+        let points = network.descriptor.prompt.forward(
+            network.eyes.encoder.query_decoder(),
+            &features.attended,
+            &features.mask_features,
+            &batch.points,
+            &mask,
+        );
         let [n_images, n_points, width] = points.dims();
         losses.read_out("seen", 0.4, pupil.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
-        let base = (&network.eyes, &network.decoder);
-        let text = network.descriptor.text_loss(base, adapter, points, &context, &conversation, &batch.describe);
-        losses.add("text", 1.0, text);
+        let tokens = network.eyes.projector.object_tokens(points);
+        if self.stage == Stage::Base {
+            // What the language model has learned to write about is the shortest way to its ear.
+            let known = pupil.known_points.forward(&batch.facts).detach();
+            let hidden = known.dims()[1];
+            let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
+            losses.add("known", 1.0, off.square().mean() / known.square().mean());
+        }
+        losses.add(
+            "text",
+            1.0,
+            DescriptorNet::text_loss(&network.decoder, adapter, tokens, Some(&context), &conversation, &batch.describe),
+        );
         if self.stage == Stage::Base {
             let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(&network.decoder, &context, &batch.captions);
             losses.add("caption", 0.2, caption);
@@ -177,8 +206,7 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let Network { decoder, localizer, .. } = &pupil.network;
         let adapter = (self.stage == Stage::Localizer).then_some(&localizer.adapter);
         let context = self.localize_context(decoder, &features, adapter);
-        let rows: Vec<Vec<u32>> = batch.localize.iter().map(|text| text.row.clone()).collect();
-        let states = localizer.seg_states(localizer.read(decoder, adapter, Some(&context), &rows), &rows);
+        let states = localizer.seg_states(localizer.read(decoder, adapter, Some(&context), &batch.localize), &batch.localize);
         losses.read_out("said", 0.3, pupil.text_readout.loss(&states, &batch.spoken));
         // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
         let (found, points): (Vec<i64>, Vec<ModelXy>) =
@@ -246,7 +274,7 @@ impl Losses {
 #[must_use]
 pub fn frozen_for(stage: Stage, pupil: Pupil) -> Pupil {
     match stage {
-        Stage::Eyes | Stage::Reading | Stage::Base => pupil,
+        Stage::Eyes | Stage::Language | Stage::Base => pupil,
         Stage::Descriptor | Stage::Localizer => {
             let Network { eyes, decoder, descriptor, localizer } = pupil.network;
             let network = Network { eyes: eyes.freeze(), decoder: decoder.freeze(), descriptor, localizer };

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Style, UnitXy};
+use crate::{Sampling, Style, UnitXy};
 
 /// Says in words where a point is. One encoded image serves many points.
 pub trait DescribePoint {
@@ -52,24 +52,8 @@ pub struct DescribeOptions {
 
 impl Default for DescribeOptions {
     fn default() -> Self {
-        Self { style: Style::CoarseToFine, max_new_tokens: 256, sampling: Sampling::Greedy, seed: 0 }
+        Self { style: Style::CoarseToFine, max_new_tokens: 256, sampling: Sampling::default(), seed: 0 }
     }
-}
-
-/// How the next token is chosen from its distribution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Sampling {
-    /// Always the most probable token.
-    #[default]
-    Greedy,
-    /// A draw from the distribution at a temperature, among the fewest tokens that hold `top_p` of the mass.
-    Nucleus {
-        /// Divides the logits; above 0.
-        temperature: f32,
-        /// In (0, 1]; 1 keeps every token.
-        top_p: f32,
-    },
 }
 
 /// What a Point Descriptor wrote.

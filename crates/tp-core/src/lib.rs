@@ -20,13 +20,15 @@ mod grounding;
 mod image;
 mod letterbox;
 mod point;
+mod sampling;
 mod seed;
 mod triplet;
 
 pub use atomic_file::write_atomically;
-pub use grounding::{DescribeOptions, DescribePoint, Description, LocalizePoint, Located, Sampling};
+pub use grounding::{DescribeOptions, DescribePoint, Description, LocalizePoint, Located};
 pub use image::{ImageHw, RgbImage};
 pub use letterbox::{Fit, Letterbox};
 pub use point::{ModelXy, PixelXy, PointError, UnitXy};
+pub use sampling::Sampling;
 pub use seed::Seed;
 pub use triplet::{Cell, Extent, ObjectSize, PointRecord, Style, Third, Triplet};

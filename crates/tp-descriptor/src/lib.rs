@@ -17,4 +17,4 @@ pub use conversation::{DescribeConversation, Request};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
 pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor};
-pub use point_prompt::{PointPrompt, PointPromptConfig};
+pub use point_prompt::{PointPrompt, PointPromptConfig, prompt_keys};

@@ -8,7 +8,7 @@ use burn::{
     tensor::{Bool, Device, Tensor, TensorData},
 };
 use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, Seed, Style, UnitXy};
-use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Tokenizer, generate, token_loss, visual_context};
+use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate, token_loss, visual_context};
 use tp_vision::{EncodedImage, Eyes, VisionFeatures};
 
 use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
@@ -56,20 +56,18 @@ pub struct DescribeTarget {
 impl DescriptorNet {
     /// Mean cross-entropy of the descriptions' tokens, the end token included.
     ///
-    /// - `point_features`: `[image, point, 2 · feat_channels]`, from [`PointPrompt::forward`]
+    /// - `point_tokens`: `[image, point, hidden]`, what the language model is told of each point
     /// - `context`: the images' visual prefixes, one group for each
     /// - `targets`: image by image, `image · point` of them
     #[must_use]
     pub fn text_loss(
-        &self,
-        base: (&Eyes, &Decoder),
+        decoder: &Decoder,
         adapter: Option<&LoraAdapter>,
-        point_features: Tensor<3>,
-        context: &Context,
+        point_tokens: Tensor<3>,
+        context: Option<&Context>,
         conversation: &DescribeConversation,
         targets: &[DescribeTarget],
     ) -> Tensor<1> {
-        let (eyes, decoder) = base;
         let requests: Vec<_> = targets.iter().map(|target| conversation.request(target.style)).collect();
         let rows: Vec<Vec<u32>> = targets
             .iter()
@@ -77,8 +75,7 @@ impl DescriptorNet {
             .map(|(target, request)| [&request.ids[..], &target.ids, &[conversation.end()]].concat())
             .collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
-        let embeddings = spliced(eyes, decoder, &rows, &marks, point_features);
-        let hidden = decoder.forward(embeddings, Some(context), adapter);
+        let hidden = decoder.forward(spliced(decoder, &rows, &marks, point_tokens), context, adapter);
         // The state at a token predicts the next one.
         let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
         token_loss(decoder, hidden, &rows, &answers, adapter)
@@ -86,18 +83,13 @@ impl DescriptorNet {
 }
 
 /// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row, token, hidden]`.
-fn spliced(eyes: &Eyes, decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_features: Tensor<3>) -> Tensor<3> {
-    let device = point_features.device();
+fn spliced(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_tokens: Tensor<3>) -> Tensor<3> {
     let embeddings = decoder.embed_rows(rows); // [row, token, hidden]
-    let length = embeddings.dims()[1];
-
-    let [n_images, n_points, _] = point_features.dims();
-    let tokens = eyes.projector.object_tokens(point_features);
-    let hidden = tokens.dims()[2];
-    let tokens = tokens.reshape([n_images * n_points, 1, hidden]).expand([rows.len(), length, hidden]);
+    let [n_rows, length, hidden] = embeddings.dims();
+    let tokens = point_tokens.reshape([n_rows, 1, hidden]).expand([n_rows, length, hidden]);
     let is_mark: Vec<bool> = marks.iter().flat_map(|&mark| (0..length).map(move |at| at == mark)).collect();
-    let is_mark = Tensor::<3, Bool>::from_data(TensorData::new(is_mark, [rows.len(), length, 1]), &device);
-    embeddings.mask_where(is_mark.expand([rows.len(), length, hidden]), tokens)
+    let is_mark = Tensor::<3, Bool>::from_data(TensorData::new(is_mark, [n_rows, length, 1]), &embeddings.device());
+    embeddings.mask_where(is_mark.expand([n_rows, length, hidden]), tokens)
 }
 
 /// A Descriptor ready for use. Clones share their weights.
@@ -144,7 +136,7 @@ impl PointDescriptor {
     }
 
     fn features_of(&self, features: &VisionFeatures, points: Vec<ModelXy>) -> Tensor<3> {
-        self.net.prompt.forward(&self.eyes, features, &[points], &self.mask)
+        self.net.prompt.forward(self.eyes.encoder.query_decoder(), &features.attended, &features.mask_features, &[points], &self.mask)
     }
 }
 
@@ -166,11 +158,13 @@ impl DescribePoint for PointDescriptor {
             let model_points = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
             let features = self.features_of(&image.features, model_points);
             let rows = vec![request.ids.clone(); points.len()];
-            let prompt = spliced(&self.eyes, &self.decoder, &rows, &vec![request.mark; points.len()], features);
+            let tokens = self.eyes.projector.object_tokens(features);
+            let prompt = spliced(&self.decoder, &rows, &vec![request.mark; points.len()], tokens);
             // Each point draws from a stream of its own: its words do not depend on its company.
             let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
             let seeds: Vec<u64> = points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
-            for completion in generate(&self.decoder, Some(&context), prompt, Some(&self.net.adapter), &options, &seeds)? {
+            let prompts = Prompts::level(prompt, 1);
+            for completion in generate(&self.decoder, Some(&context), prompts, Some(&self.net.adapter), &options, &seeds)? {
                 descriptions.push(Description {
                     text: self.tokenizer.decode(&completion.ids),
                     tokens: completion.ids.len() + usize::from(completion.finished),

@@ -10,7 +10,9 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use tp_core::ModelXy;
-use tp_vision::{Eyes, VisionFeatures, sine_code_of_box};
+use tp_kernels::linear;
+use tp_vision::{AttendedMemories, QueryDecoder, sine_code_of_box};
+use tp_weights::KeyMap;
 
 use crate::GaussianMask;
 
@@ -28,8 +30,10 @@ impl PointPromptConfig {
     /// A prompt to be trained.
     #[must_use]
     pub fn init(&self, device: &Device) -> PointPrompt {
+        let vectors = |n| Initializer::Normal { mean: 0.0, std: 0.02 }.init([n, self.feat_channels], device);
         PointPrompt {
-            content: Initializer::Normal { mean: 0.0, std: 0.02 }.init([1, self.feat_channels], device),
+            labels: vectors(2),
+            token: vectors(1),
             position: LinearConfig::new(2 * self.feat_channels, self.feat_channels).init(device),
             prompt_radius: self.prompt_radius,
         }
@@ -39,8 +43,10 @@ impl PointPromptConfig {
 /// Learned queries of a point: what it asks for, and where.
 #[derive(Module, Debug)]
 pub struct PointPrompt {
-    content: Param<Tensor<2>>, // [1, feat_channels]
-    position: Linear,          // sine code of the pseudo box → position query
+    /// `[2, feat_channels]`; the base model has a second row, which nothing reads.
+    labels: Param<Tensor<2>>,
+    token: Param<Tensor<2>>, // [1, feat_channels]
+    position: Linear,        // sine code of the pseudo box → position query
     prompt_radius: f64,
 }
 
@@ -48,34 +54,56 @@ impl PointPrompt {
     /// The keypoint features of points, `[image, point, 2 · feat_channels]`: what the decoder read through the mask,
     /// and the position query, as the base model joins them.
     ///
-    /// `points` holds the points of each image of the batch, equally many for all.
+    /// `points` holds the points of each image of the batch, equally many for all. `mask_features`,
+    /// `[image, height, width, feat_channels]`, are read if the mask is the predicted one.
     ///
     /// # Panics
     ///
     /// If the images have different numbers of points, or there are as many lists as images are not.
     #[must_use]
-    pub fn forward(&self, eyes: &Eyes, features: &VisionFeatures, points: &[Vec<ModelXy>], mask: &GaussianMask) -> Tensor<3> {
-        let device = features.mask_features.device();
-        let n_images = points.len();
+    pub fn forward(
+        &self,
+        decoder: &QueryDecoder,
+        attended: &AttendedMemories,
+        mask_features: &Tensor<4>,
+        points: &[Vec<ModelXy>],
+        mask: &GaussianMask,
+    ) -> Tensor<3> {
         let n_points = points.first().map_or(0, Vec::len);
-        let side = 2.0 * self.prompt_radius;
-        let boxes: Vec<f32> = points
-            .iter()
-            .inspect(|of_image| assert_eq!(of_image.len(), n_points, "every image of a batch needs equally many points"))
-            .flatten()
-            .flat_map(|point| [point.x, point.y, side, side].map(|v| v as f32))
-            .collect();
-        let boxes = Tensor::<3>::from_data(TensorData::new(boxes, [n_images, n_points, 4]), &device);
-
-        let feat_channels = self.content.dims()[1];
-        let position = self.position.forward(sine_code_of_box(boxes, feat_channels / 2)); // [image, point, feat]
-        let content = self.content.val().unsqueeze::<3>().expand([n_images, n_points, feat_channels]);
-        let levels = features.memories.each_ref().map(|memory| {
-            let [_, height, width, _] = memory.dims();
-            [height, width]
-        });
-        let prompt_mask = mask.prompt_mask(points, levels);
-        let read = eyes.encoder.query_decoder().forward_prompts(features, content, position.clone(), prompt_mask);
+        assert!(points.iter().all(|of_image| of_image.len() == n_points), "every image of a batch needs equally many points");
+        let position = self.position(points);
+        let [n_images, n_points, feat_channels] = position.dims();
+        let content = self.content().unsqueeze::<3>().expand([n_images, n_points, feat_channels]);
+        let mask = mask.prompt_mask(points, attended.sizes());
+        let read = decoder.forward_prompts(attended, mask_features, content, position.clone(), &mask);
         Tensor::cat(vec![read, position], 2)
     }
+
+    /// What every point asks for, `[1, feat_channels]`.
+    #[must_use]
+    pub fn content(&self) -> Tensor<2> {
+        self.labels.val().narrow(0, 0, 1) + self.token.val()
+    }
+
+    /// Where each point is, `[image, point, feat_channels]`.
+    #[must_use]
+    pub fn position(&self, points: &[Vec<ModelXy>]) -> Tensor<3> {
+        let device = self.token.val().device();
+        let side = 2.0 * self.prompt_radius;
+        let boxes: Vec<f32> = points.iter().flatten().flat_map(|point| [point.x, point.y, side, side].map(|v| v as f32)).collect();
+        let size = [points.len(), points.first().map_or(0, Vec::len), 4];
+        let boxes = Tensor::<3>::from_data(TensorData::new(boxes, size), &device);
+        let feat_channels = self.token.dims()[1];
+        linear(&self.position, sine_code_of_box(boxes, feat_channels / 2))
+    }
+}
+
+/// Published names ↔ parameters of [`PointPrompt`]; OMG-Seg keeps them in its head.
+#[must_use]
+pub fn prompt_keys() -> KeyMap {
+    KeyMap::new(&[
+        ("panoptic_head.pb_embedding.weight", "labels"),
+        ("panoptic_head.mask_tokens.weight", "token"),
+        ("panoptic_head.pos_linear", "position"),
+    ])
 }

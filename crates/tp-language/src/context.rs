@@ -21,7 +21,7 @@ pub(crate) struct KeysValues {
 }
 
 impl Context {
-    /// How many prefixes there are; a batch has a multiple of so many rows, group by group.
+    /// How many prefixes there are.
     #[must_use]
     pub fn groups(&self) -> usize {
         self.lengths.len()
@@ -31,25 +31,6 @@ impl Context {
     #[must_use]
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
-    }
-
-    /// The prefixes of some groups, in the order given.
-    ///
-    /// # Panics
-    ///
-    /// If a group does not exist.
-    #[must_use]
-    pub fn select(&self, groups: &[usize]) -> Self {
-        let lengths: Vec<usize> = groups.iter().map(|&group| self.lengths[group]).collect();
-        let pick = |tensor: &Tensor<3>| {
-            let [heads, prefix, d_head] = tensor.dims();
-            let kv_heads = heads / self.groups();
-            let at: Vec<i64> = groups.iter().map(|&group| group as i64).collect();
-            let at = Tensor::<1, Int>::from_data(TensorData::new(at, [groups.len()]), &tensor.device());
-            let picked = tensor.clone().reshape([self.groups(), kv_heads, prefix, d_head]).select(0, at);
-            picked.reshape([groups.len() * kv_heads, prefix, d_head])
-        };
-        self.mapped(lengths, pick)
     }
 
     /// The same numbers without their history: no gradients flow through the result.

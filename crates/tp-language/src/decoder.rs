@@ -2,19 +2,14 @@
 
 use burn::{
     module::Module,
-    nn::{Embedding, EmbeddingConfig, Initializer, Linear, RmsNorm, RmsNormConfig},
+    nn::{Embedding, EmbeddingConfig, Initializer, RmsNorm, RmsNormConfig},
     tensor::{Device, Int, Tensor, TensorData},
 };
 use tp_kernels::{AttentionPrefix, affine};
 
 use crate::{
-    Attention, Context, DecoderConfig, FeedForward, LoraAdapter, LoraLayer,
-    attention::linear,
-    attention_bias::{Places, attention_bias},
-    context::KeysValues,
-    kv_cache::KvCache,
-    lora::{project, updated},
-    rotary::Rotary,
+    Attention, Context, DecoderConfig, FeedForward, LoraAdapter, LoraLayer, LoraPair, context::KeysValues, kv_cache::KvCache,
+    projection::Projection, rotary::Rotary,
 };
 
 /// A decoder-only language model: blocks of RMS norm, grouped-query attention with rotary positions, and a gated
@@ -28,7 +23,7 @@ pub struct Decoder {
     /// The norm after the last block.
     pub norm: RmsNorm,
     /// The output layer, `[hidden, vocab]`; absent if the embedding table does its work.
-    pub output: Option<Linear>,
+    pub output: Option<Projection>,
     #[module(skip)]
     config: DecoderConfig,
 }
@@ -70,7 +65,7 @@ impl DecoderConfig {
                 .init(device),
             layers: (0..self.num_hidden_layers).map(layer).collect(),
             norm: norm(),
-            output: (!self.tie_word_embeddings).then(|| linear(self.hidden_size, self.vocab_size, device)),
+            output: (!self.tie_word_embeddings).then(|| Projection::new(self.hidden_size, self.vocab_size, device)),
             config: self.clone(),
         }
     }
@@ -78,9 +73,7 @@ impl DecoderConfig {
 
 /// What all layers of one pass share.
 struct Pass<'a> {
-    groups: usize,
     rotary: Rotary,
-    bias: Option<Tensor<4>>,
     context: Option<&'a Context>,
     adapter: Option<&'a LoraAdapter>,
 }
@@ -90,11 +83,7 @@ impl Pass<'_> {
         self.adapter.and_then(|adapter| adapter.layers.get(layer))
     }
 
-    fn prefix(&self, layer: usize) -> Option<&KeysValues> {
-        self.context.map(|context| &context.layers[layer])
-    }
-
-    fn attention_prefix(&self, layer: usize) -> Option<AttentionPrefix<'_>> {
+    fn prefix(&self, layer: usize) -> Option<AttentionPrefix<'_>> {
         self.context.map(|context| {
             let KeysValues { keys, values } = context.layers[layer].clone();
             AttentionPrefix { keys, values, lengths: context.lengths() }
@@ -174,29 +163,91 @@ impl Decoder {
         self.normalized(&self.norm, hidden)
     }
 
-    /// As [`Decoder::forward`], for tokens that follow those in the cache.
-    pub(crate) fn step(
+    /// Reads on: tokens that follow those in the cache, to which they are added. Gives the state of each row's last token,
+    /// `[rows, 1, hidden]`, after the final norm.
+    ///
+    /// - `embeddings`: `[rows, tokens, hidden]`, right-padded
+    /// - `lengths`: the true number of tokens of every row, at least 1
+    pub(crate) fn read_on(
         &self,
         embeddings: Tensor<3>,
+        lengths: &[usize],
         context: Option<&Context>,
         cache: &mut KvCache,
         adapter: Option<&LoraAdapter>,
     ) -> Tensor<3> {
-        let groups = context.map_or(1, Context::groups);
-        let tokens = embeddings.dims()[1];
-        let hidden = self.run(embeddings, context, groups, adapter, Recording::Cache(cache));
+        let [rows, tokens, _] = embeddings.dims();
+        let hidden = self.run(embeddings, context, 1, adapter, Recording::Cache(cache));
+        cache.advance(lengths);
+        let width = hidden.dims()[2];
+        let last: Vec<i64> = lengths.iter().enumerate().map(|(row, length)| (row * tokens + length - 1) as i64).collect();
+        let last = Tensor::<1, Int>::from_data(TensorData::new(last, [rows]), &hidden.device());
         // Only the last token is asked for what comes next.
-        self.normalized(&self.norm, hidden.narrow(1, tokens - 1, 1))
+        self.normalized(&self.norm, hidden.reshape([rows * tokens, width]).select(0, last).reshape([rows, 1, width]))
     }
 
     /// Logits of the next token: `[.., hidden]` → `[.., vocab]`.
     #[must_use]
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>, adapter: Option<&LoraAdapter>) -> Tensor<D> {
         let lora = adapter.and_then(|adapter| adapter.output.as_ref());
-        match &self.output {
-            Some(output) => project(output, hidden, lora),
-            None => updated(affine(hidden.clone(), self.embed_tokens.weight.val().transpose(), None), hidden, lora),
+        let logits = match &self.output {
+            Some(output) => return output.forward(hidden, lora),
+            None => affine(hidden.clone(), self.output_weight(), None),
+        };
+        match lora {
+            Some(pair) => logits + pair.forward(hidden),
+            None => logits,
         }
+    }
+
+    /// The matrix from states to logits, `[hidden, vocab]`.
+    pub(crate) fn output_weight(&self) -> Tensor<2> {
+        self.output.as_ref().map_or_else(|| self.embed_tokens.weight.val().transpose(), |output| output.weight.val())
+    }
+
+    /// The same decoder with the matrices of its blocks and its output layer in bytes: a quarter of the memory, for
+    /// inference alone. A tied output layer stays as it is, because it is the embedding table.
+    ///
+    /// Low-rank updates still apply. What is lost is measured by `benches/int8.rs`.
+    #[must_use]
+    pub fn to_int8(&self) -> Self {
+        let mut quantized = self.clone();
+        for layer in &mut quantized.layers {
+            let Attention { wqkv, wo, .. } = &mut layer.attention;
+            let FeedForward { w1, w2, w3 } = &mut layer.feed_forward;
+            for projection in [wqkv, wo, w1, w2, w3] {
+                *projection = projection.to_int8();
+            }
+        }
+        quantized.output = quantized.output.map(|output| output.to_int8());
+        quantized
+    }
+
+    /// The same decoder with an adapter added into its matrices: the same answers, one product a layer.
+    ///
+    /// # Panics
+    ///
+    /// If the adapter changes a tied output layer, or the decoder is in bytes.
+    #[must_use]
+    pub fn merged(&self, adapter: &LoraAdapter) -> Self {
+        let mut merged = self.clone();
+        let merge = |projection: &mut Projection, lora: &Option<LoraPair>| {
+            if let Some(pair) = lora {
+                *projection = projection.merged(pair);
+            }
+        };
+        for (layer, lora) in merged.layers.iter_mut().zip(&adapter.layers) {
+            merge(&mut layer.attention.wqkv, &lora.wqkv);
+            merge(&mut layer.attention.wo, &lora.wo);
+            merge(&mut layer.feed_forward.w1, &lora.w1);
+            merge(&mut layer.feed_forward.w2, &lora.w2);
+            merge(&mut layer.feed_forward.w3, &lora.w3);
+        }
+        match (&mut merged.output, &adapter.output) {
+            (Some(output), lora) => merge(output, lora),
+            (None, lora) => assert!(lora.is_none(), "an update of the output layer cannot be merged into the embedding table"),
+        }
+        merged
     }
 
     /// The blocks, first to last.
@@ -211,26 +262,18 @@ impl Decoder {
         let [batch, tokens, _] = x.dims();
         assert!(groups > 0 && batch.is_multiple_of(groups), "{batch} rows cannot be shared among {groups} groups");
         let context = context.filter(|context| context.layers[0].keys.dims()[1] > 0);
-        let past = if let Recording::Cache(cache) = &recording { cache.len() } else { 0 };
-        let no_prefix = [0];
-        let (prefix, lengths) = context.map_or((0, &no_prefix[..]), |context| (context.layers[0].keys.dims()[1], context.lengths()));
-        let starts: Vec<usize> = lengths.iter().map(|length| length + past).collect();
-        let (device, dtype) = (x.device(), x.dtype());
-        let pass = Pass {
-            groups,
-            rotary: Rotary::new(&self.config, &starts, tokens, &device, dtype),
-            // Only a pass with a cache composes its attention of single operators, and needs the bias.
-            bias: matches!(recording, Recording::Cache(_))
-                .then(|| attention_bias(&self.config, Places { prefix, lengths, past, tokens }, &device, dtype))
-                .flatten(),
-            context,
-            adapter,
+        let prefix_of = |group: usize| context.map_or(0, |context| context.lengths()[group]);
+        let starts: Vec<usize> = match &recording {
+            Recording::Cache(cache) => cache.rows().iter().map(|row| prefix_of(row.group) + row.past).collect(),
+            Recording::Nothing | Recording::Prefix(_) => (0..context.map_or(1, Context::groups)).map(prefix_of).collect(),
         };
+        let (device, dtype) = (x.device(), x.dtype());
+        let pass = Pass { rotary: Rotary::new(&self.config, &starts, tokens, &device, dtype), context, adapter };
         for (index, layer) in self.layers.iter().enumerate() {
             let lora = pass.lora(index);
             let qkv = layer.attention.qkv(self.normalized(&layer.attention_norm, x.clone()), lora);
             let read = match &mut recording {
-                Recording::Nothing => layer.attention.attend(qkv, &pass.rotary, pass.attention_prefix(index), lora),
+                Recording::Nothing => layer.attention.attend(qkv, &pass.rotary, pass.prefix(index), lora),
                 Recording::Prefix(kept) => {
                     kept.push(layer.attention.keys_values(qkv.clone(), &pass.rotary));
                     if index + 1 == self.layers.len() {
@@ -238,17 +281,11 @@ impl Decoder {
                     }
                     layer.attention.attend(qkv, &pass.rotary, None, lora)
                 }
-                Recording::Cache(cache) => {
-                    let projected = cache.append(index, layer.attention.project(qkv, groups, &pass.rotary));
-                    layer.attention.mix(projected, pass.groups, pass.prefix(index), pass.bias.as_ref(), lora)
-                }
+                Recording::Cache(cache) => layer.attention.attend_cached(qkv, &pass.rotary, pass.prefix(index), cache.layer(index), lora),
             };
             x = x + read;
             let normed = self.normalized(&layer.ffn_norm, x.clone());
             x = x + layer.feed_forward.forward(normed, lora);
-        }
-        if let Recording::Cache(cache) = recording {
-            cache.advance(tokens);
         }
         x
     }

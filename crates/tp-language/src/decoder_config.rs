@@ -1,6 +1,7 @@
 //! The shape of a decoder, under the names that Hugging Face configurations use.
 
 use burn::config::Config;
+use serde::{Deserialize, Serialize};
 
 use crate::LanguageError;
 
@@ -30,6 +31,67 @@ pub struct DecoderConfig {
     /// Whether the embedding table is the output layer, too.
     #[config(default = false)]
     pub tie_word_embeddings: bool,
+    /// Width of one head, if it is not `hidden_size / num_attention_heads`.
+    #[config(default = "None")]
+    pub head_dim: Option<usize>,
+    /// Whether queries, keys and values have biases (Qwen2).
+    #[config(default = false)]
+    pub qkv_bias: bool,
+    /// Whether queries and keys are normalized head by head (Qwen3).
+    #[config(default = false)]
+    pub qk_norm: bool,
+    /// How angles are slowed down for long contexts.
+    #[config(default = "None")]
+    pub rope_scaling: Option<RopeScaling>,
+    /// Places that the model can tell apart.
+    #[config(default = 32768)]
+    pub max_position_embeddings: usize,
+}
+
+/// How rotary angles are slowed down so that a model reads beyond the length it began with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "rope_type")]
+pub enum RopeScaling {
+    /// All angles are divided.
+    Linear {
+        /// By this.
+        factor: f64,
+    },
+    /// Llama 3.1's: slow angles are divided, fast ones stay, those between are mixed.
+    Llama3 {
+        /// Divides the slow angles.
+        factor: f64,
+        /// Turns within the original length below which an angle is slow.
+        low_freq_factor: f64,
+        /// Turns within the original length above which it is fast.
+        high_freq_factor: f64,
+        /// The length that the model began with.
+        original_max_position_embeddings: usize,
+    },
+}
+
+impl RopeScaling {
+    /// The angle between neighbours, given the unscaled one.
+    pub(crate) fn scaled(self, frequency: f64) -> f64 {
+        match self {
+            Self::Linear { factor } => frequency / factor,
+            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+                let turns = original_max_position_embeddings as f64 * frequency / std::f64::consts::TAU;
+                let fast = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+                (1.0 - fast) * frequency / factor + fast * frequency
+            }
+        }
+    }
+
+    fn is_sound(self) -> bool {
+        let at_least_1 = |x: f64| x.is_finite() && x >= 1.0;
+        match self {
+            Self::Linear { factor } => at_least_1(factor),
+            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+                at_least_1(factor) && low_freq_factor > 0.0 && high_freq_factor > low_freq_factor && original_max_position_embeddings > 0
+            }
+        }
+    }
 }
 
 /// No size of a decoder may exceed this; products of two then fit into 64 bits with room to spare.
@@ -51,7 +113,37 @@ impl DecoderConfig {
     /// Width of one head.
     #[must_use]
     pub fn d_head(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
+    }
+
+    /// Width of all query heads together.
+    #[must_use]
+    pub fn d_queries(&self) -> usize {
+        self.num_attention_heads * self.d_head()
+    }
+
+    /// Width of queries, keys and values together.
+    #[must_use]
+    pub fn d_qkv(&self) -> usize {
+        self.d_queries() + 2 * self.num_key_value_heads * self.d_head()
+    }
+
+    /// Number of parameters.
+    #[must_use]
+    pub fn n_parameters(&self) -> u64 {
+        let (hidden, ffn, vocab) = (self.hidden_size as u64, self.intermediate_size as u64, self.vocab_size as u64);
+        let (queries, qkv, d_head) = (self.d_queries() as u64, self.d_qkv() as u64, self.d_head() as u64);
+        let bias = if self.qkv_bias { qkv } else { 0 };
+        let qk_norm = if self.qk_norm { 2 * d_head } else { 0 };
+        let layer = hidden * qkv + bias + qk_norm + queries * hidden + 3 * hidden * ffn + 2 * hidden;
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        self.num_hidden_layers as u64 * layer + hidden + tables * vocab * hidden
+    }
+
+    /// Bytes that one token takes in the cache, in single precision.
+    #[must_use]
+    pub fn cache_bytes_per_token(&self) -> u64 {
+        4 * 2 * (self.num_hidden_layers * self.num_key_value_heads * self.d_head()) as u64
     }
 
     /// How many query heads share a key head.
@@ -76,6 +168,8 @@ impl DecoderConfig {
             ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("num_key_value_heads", self.num_key_value_heads),
+            ("head_dim", self.head_dim.unwrap_or(2)),
+            ("max_position_embeddings", self.max_position_embeddings),
         ] {
             if !(1..=LARGEST_SIZE).contains(&size) {
                 return refuse(field, &size, &format!("from 1 to {LARGEST_SIZE} is accepted"));
@@ -88,9 +182,16 @@ impl DecoderConfig {
                 &format!("it must divide num_attention_heads = {}", self.num_attention_heads),
             );
         }
-        if !self.hidden_size.is_multiple_of(2 * self.num_attention_heads) {
+        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(2 * self.num_attention_heads) {
             let accepted = format!("it must be an even multiple of num_attention_heads = {}", self.num_attention_heads);
             return refuse("hidden_size", &self.hidden_size, &accepted);
+        }
+        if let Some(odd) = self.head_dim.filter(|width| !width.is_multiple_of(2)) {
+            return refuse("head_dim", &odd, "an even number is accepted: rotary positions pair its halves");
+        }
+        if let Some(scaling) = self.rope_scaling.filter(|scaling| !scaling.is_sound()) {
+            let accepted = "factors of at least 1 and, for llama3, 0 < low_freq_factor < high_freq_factor are accepted";
+            return refuse("rope_scaling", &format!("{scaling:?}"), accepted);
         }
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
             return refuse("rope_theta", &self.rope_theta, "a positive number is accepted");
@@ -124,11 +225,31 @@ mod tests {
             ("num_key_value_heads", DecoderConfig { num_key_value_heads: 4, ..tiny.clone() }),
             ("rope_theta", DecoderConfig { rope_theta: f64::NAN, ..tiny.clone() }),
             ("rms_norm_eps", DecoderConfig { rms_norm_eps: 0.0, ..tiny.clone() }),
+            ("head_dim", DecoderConfig { head_dim: Some(31), ..tiny.clone() }),
+            ("rope_scaling", DecoderConfig { rope_scaling: Some(RopeScaling::Linear { factor: 0.0 }), ..tiny.clone() }),
         ];
         for (field, config) in cases {
             let message = config.validate().unwrap_err().to_string();
             assert!(message.contains(field), "{field}: {message}");
         }
+    }
+
+    #[test]
+    fn internlm2_has_the_published_number_of_parameters() {
+        // InternLM2-chat-7B has 7,737,708,544; four tokens are added in both tables.
+        assert_eq!(DecoderConfig::internlm2_7b().n_parameters(), 7_737_708_544 + 2 * 4 * 4096);
+        assert_eq!(DecoderConfig::internlm2_7b().cache_bytes_per_token(), 2 * 131_072);
+    }
+
+    #[test]
+    fn llama3_scaling_leaves_fast_angles_and_divides_slow_ones() {
+        let scaling =
+            RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 8192 };
+        let turns = |n: f64| n * std::f64::consts::TAU / 8192.0;
+        assert_eq!(scaling.scaled(turns(4.0)), turns(4.0));
+        assert_eq!(scaling.scaled(turns(1.0)), turns(1.0) / 8.0);
+        let middle = turns(2.5); // half fast, half slow
+        assert!((scaling.scaled(middle) - middle * (0.5 + 0.5 / 8.0)).abs() < 1e-15);
     }
 
     #[test]

@@ -10,6 +10,27 @@ pub enum LanguageError {
     /// A configuration value that makes no model.
     #[error("language model setting `{field}` is {value}: {accepted}")]
     InvalidConfig { field: &'static str, value: String, accepted: String },
+    /// A configuration that cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    ReadConfig { path: PathBuf, source: std::io::Error },
+    /// A configuration of a model that is not supported.
+    #[error("{} describes no model that can be built: {reason}", path.display())]
+    UnusableConfig { path: PathBuf, reason: String },
+    /// Weights that cannot be used.
+    #[error(transparent)]
+    Weights(#[from] tp_weights::WeightsError),
+    /// Weights that do not fit the configuration.
+    #[error("the weights in {} do not fit config.json: {}", path.display(), first_lines(report))]
+    Mismatch { path: PathBuf, report: Box<tp_weights::LoadReport> },
+    /// A model that does not fit into memory.
+    #[error("{}: {plan}; {available_mib} MiB are available: take a smaller model or a smaller number format", path.display())]
+    OutOfMemory { path: PathBuf, plan: String, available_mib: u64 },
+    /// A prompt beyond the places that the model can tell apart.
+    #[error("prompt {row} has {tokens} tokens and up to {new} are to follow: the model has {limit} places")]
+    ContextTooLong { row: usize, tokens: usize, new: usize, limit: usize },
+    /// A prompt without a token.
+    #[error("prompt {row} is empty")]
+    EmptyPrompt { row: usize },
     /// A tokenizer file that cannot be read.
     #[error("cannot read the tokenizer {}", path.display())]
     ReadTokenizer { path: PathBuf, source: std::io::Error },
@@ -22,6 +43,9 @@ pub enum LanguageError {
     /// A special token that is missing or ambiguous.
     #[error("tokenizer has no single id for the special token {token}: it must be an added token that is encoded as one id")]
     SpecialToken { token: &'static str },
+    /// A chat template that cannot be rendered.
+    #[error("the chat template cannot be used: {reason}")]
+    ChatTemplate { reason: String },
     /// A vocabulary that cannot be trained.
     #[error("vocabulary of {size} tokens: from {min} to {max} can be trained")]
     VocabularySize { size: usize, min: usize, max: usize },
@@ -32,19 +56,24 @@ pub enum LanguageError {
     #[error("cannot write the tokenizer {}", path.display())]
     WriteTokenizer { path: PathBuf, source: std::io::Error },
     /// Sampling settings that describe no distribution.
-    #[error("sampling needs a finite temperature > 0 and top_p in (0, 1], got {temperature} and {top_p}")]
-    InvalidSampling { temperature: f32, top_p: f32 },
+    #[error("sampling setting {name} is {value}: {accepted}")]
+    InvalidSampling { name: &'static str, value: f32, accepted: &'static str },
     /// More tokens than a completion may have.
     #[error("{max_new_tokens} new tokens were asked for: at most {limit} can be generated")]
     TooManyTokens { max_new_tokens: usize, limit: usize },
     /// Prompts that do not fit their company.
-    #[error(
-        "{rows} prompts of {tokens} tokens, {seeds} seeds, {groups} groups of context: each prompt needs a token and a seed, and every group the same number of prompts"
-    )]
-    PromptShape { rows: usize, tokens: usize, seeds: usize, groups: usize },
+    #[error("{rows} prompts, {lengths} lengths, {seeds} seeds, {groups} groups of context: every prompt needs one of each")]
+    PromptShape { rows: usize, lengths: usize, seeds: usize, groups: usize },
     /// A model whose numbers are broken.
     #[error(
         "the language model gave a logit that is not a number for row {row} after {tokens} new tokens: its weights are damaged or overflow their precision"
     )]
     NotFinite { row: usize, tokens: usize },
+}
+
+/// The first few faults, so that one line says enough.
+fn first_lines(report: &tp_weights::LoadReport) -> String {
+    let lines: Vec<String> = report.to_string().lines().take(5).map(str::to_owned).collect();
+    let more = report.missing.len() + report.unused.len() + report.unusable.len();
+    if more > 4 { format!("{}; …", lines.join("; ")) } else { lines.join("; ") }
 }

@@ -4,41 +4,36 @@
 
 use burn::{
     module::Module,
-    nn::Linear,
     tensor::{Device, Tensor},
 };
 
-use crate::{
-    DecoderConfig, LoraLayer,
-    attention::{linear, residual},
-    lora::project,
-};
+use crate::{DecoderConfig, LoraLayer, projection::Projection};
 
 /// The feed-forward half of a block.
 #[derive(Module, Debug)]
 pub struct FeedForward {
     /// The gate, `[hidden, intermediate]`.
-    pub w1: Linear,
+    pub w1: Projection,
     /// What is gated, `[hidden, intermediate]`.
-    pub w3: Linear,
+    pub w3: Projection,
     /// Back to the residual stream, `[intermediate, hidden]`.
-    pub w2: Linear,
+    pub w2: Projection,
 }
 
 impl FeedForward {
     pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
         Self {
-            w1: linear(hidden, intermediate, device),
-            w3: linear(hidden, intermediate, device),
-            w2: residual(intermediate, hidden, config.num_hidden_layers, device),
+            w1: Projection::new(hidden, intermediate, device),
+            w3: Projection::new(hidden, intermediate, device),
+            w2: Projection::residual(intermediate, hidden, config.num_hidden_layers, device),
         }
     }
 
     /// `x`: `[batch, tokens, hidden]`, already normalized.
     pub(crate) fn forward(&self, x: Tensor<3>, lora: Option<&LoraLayer>) -> Tensor<3> {
-        let gate = project(&self.w1, x.clone(), lora.and_then(|lora| lora.w1.as_ref()));
-        let up = project(&self.w3, x, lora.and_then(|lora| lora.w3.as_ref()));
-        project(&self.w2, tp_kernels::silu_gate(gate, up), lora.and_then(|lora| lora.w2.as_ref()))
+        let gate = self.w1.forward(x.clone(), lora.and_then(|lora| lora.w1.as_ref()));
+        let up = self.w3.forward(x, lora.and_then(|lora| lora.w3.as_ref()));
+        self.w2.forward(tp_kernels::silu_gate(gate, up), lora.and_then(|lora| lora.w2.as_ref()))
     }
 }

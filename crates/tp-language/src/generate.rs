@@ -1,5 +1,7 @@
 //! Prompts become completions, one token at a time for all rows at once.
 
+use std::ops::ControlFlow;
+
 use burn::{
     module::Module,
     tensor::{Int, Tensor, TensorData},
@@ -7,13 +9,47 @@ use burn::{
 use rand_chacha::ChaCha8Rng;
 use tp_core::{Sampling, Seed};
 
-use crate::{Context, Decoder, LanguageError, LoraAdapter, kv_cache::KvCache, sample, validate_sampling};
+use crate::{Context, Decoder, LanguageError, LoraAdapter, SampledToken, kv_cache::KvCache, sample, validate_sampling};
 
 /// The most tokens that can be asked for; beyond the places that published models were trained on.
 const MAX_NEW_TOKENS: usize = 32_768;
 
 /// The cache begins with room for so many new tokens, and doubles when they are used up.
 const FIRST_ROOM: usize = 64;
+
+/// What is to be continued.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    /// `[prompt, tokens, hidden]`, right-padded.
+    pub embeddings: Tensor<3>,
+    /// The true number of tokens of each prompt, at least 1.
+    pub lengths: Vec<usize>,
+    /// Whose context each prompt continues; zeros if there is none.
+    pub groups: Vec<usize>,
+    /// Tokens that the repetition penalty counts beside those that are written; may be empty.
+    pub history: Vec<Vec<u32>>,
+}
+
+impl Prompts {
+    /// Prompts of tokens alone, of any lengths, without a context.
+    #[must_use]
+    pub fn of_ids(decoder: &Decoder, rows: &[Vec<u32>]) -> Self {
+        Self {
+            embeddings: decoder.embed_rows(rows),
+            lengths: rows.iter().map(Vec::len).collect(),
+            groups: vec![0; rows.len()],
+            history: rows.to_vec(),
+        }
+    }
+
+    /// Prompts of one length, `[groups · rows, tokens, hidden]`, group by group.
+    #[must_use]
+    pub fn level(embeddings: Tensor<3>, n_groups: usize) -> Self {
+        let [rows, tokens, _] = embeddings.dims();
+        let groups = (0..rows).map(|row| row * n_groups / rows.max(1)).collect();
+        Self { embeddings, lengths: vec![tokens; rows], groups, history: Vec::new() }
+    }
+}
 
 /// How completions are written.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,137 +70,168 @@ pub struct Completion {
     /// The log-probability of every token in nats, under the model at temperature 1; the stop token's is the last one
     /// if the completion has finished.
     pub log_probs: Vec<f32>,
-    /// Whether a stop token came before the tokens ran out.
+    /// Whether it ended by itself before the tokens ran out.
     pub finished: bool,
+}
+
+/// What a watcher wants after a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// More of this row.
+    #[default]
+    GoOn,
+    /// This row is complete.
+    EndRow,
 }
 
 /// A row that is being written.
 struct Row {
     rng: ChaCha8Rng,
     last: u32,
+    history: Vec<u32>,
     completion: Completion,
+    ended: bool,
 }
 
-/// Writes one completion for every prompt. Rows that have finished make room for the others.
-///
-/// Each row draws from a generator of its own, which `seeds` starts: its tokens do not depend on its company (up to the
-/// rounding of the matrix products). No gradients are recorded, whatever device the model lives on.
-///
-/// # Shapes
-///
-/// - `prompt`: `[batch, tokens, hidden]`, all of one length; row `i` belongs to the context's group
-///   `i / (batch / groups)`
-/// - `seeds`: one for each row
+/// Writes one completion for every prompt.
 ///
 /// # Errors
 ///
-/// If options, prompts or seeds do not fit, or the model gives logits that are not numbers.
+/// As [`generate_watched`].
 pub fn generate(
     decoder: &Decoder,
     context: Option<&Context>,
-    prompt: Tensor<3>,
+    prompts: Prompts,
     adapter: Option<&LoraAdapter>,
     options: &GenerateOptions,
     seeds: &[u64],
 ) -> Result<Vec<Completion>, LanguageError> {
-    let [batch, tokens, _] = prompt.dims();
-    let groups = context.map_or(1, Context::groups);
-    check(options, [batch, tokens, seeds.len(), groups])?;
-    if batch == 0 || options.max_new_tokens == 0 {
-        return Ok(vec![Completion::default(); batch]);
+    generate_watched(decoder, context, prompts, adapter, options, seeds, |_, _| ControlFlow::Continue(Wish::GoOn))
+}
+
+/// Writes one completion for every prompt, and tells `watch` the row and each token as it comes. Rows that have ended make
+/// room for the others; a break ends all of them and gives what was written.
+///
+/// Each row draws from a generator of its own, which `seeds` starts: its tokens do not depend on its company (up to the
+/// rounding of the matrix products). No gradients are recorded, whatever device the model lives on.
+///
+/// # Errors
+///
+/// If options, prompts or seeds do not fit, a prompt leaves the model no places, or the model gives logits that are not
+/// numbers.
+pub fn generate_watched(
+    decoder: &Decoder,
+    context: Option<&Context>,
+    prompts: Prompts,
+    adapter: Option<&LoraAdapter>,
+    options: &GenerateOptions,
+    seeds: &[u64],
+    mut watch: impl FnMut(usize, SampledToken) -> ControlFlow<(), Wish>,
+) -> Result<Vec<Completion>, LanguageError> {
+    check(decoder, context, &prompts, options, seeds)?;
+    let Prompts { embeddings, mut lengths, groups, mut history } = prompts;
+    history.resize(groups.len(), Vec::new());
+    if groups.is_empty() || options.max_new_tokens == 0 {
+        return Ok(vec![Completion::default(); groups.len()]);
     }
 
-    let plain_decoder = prompt_or_weights_are_tracked(decoder, &prompt).then(|| decoder.valid());
+    let plain_decoder = (embeddings.is_autodiff() || decoder.embed_tokens.weight.val().is_autodiff()).then(|| decoder.valid());
     let plain_adapter = adapter.map(Module::valid);
     let (decoder, adapter) = (plain_decoder.as_ref().unwrap_or(decoder), plain_adapter.as_ref());
-    let mut context = context.map(Context::inner);
-    let prompt = prompt.inner();
-    let device = prompt.device();
+    let context = context.map(Context::inner);
+    let embeddings = if embeddings.is_autodiff() { embeddings.inner() } else { embeddings };
+    let device = embeddings.device();
 
-    let mut rows: Vec<Row> = seeds.iter().map(|&seed| Row { rng: Seed(seed).rng(), last: 0, completion: Completion::default() }).collect();
-    // The row that each line of the running batch writes, group by group.
-    let mut lines: Vec<Vec<usize>> = (0..batch).collect::<Vec<_>>().chunks(batch / groups).map(<[usize]>::to_vec).collect();
-    let room = tokens + options.max_new_tokens.min(FIRST_ROOM);
-    let mut cache = KvCache::new(decoder.config(), groups, batch / groups, room, &device, prompt.dtype());
-    let mut hidden = decoder.step(prompt, context.as_ref(), &mut cache, adapter); // [lines, 1, hidden]
+    let row = |(&seed, history)| Row { rng: Seed(seed).rng(), last: 0, history, completion: Completion::default(), ended: false };
+    let mut rows: Vec<Row> = seeds.iter().zip(history).map(row).collect();
+    // The row that each line of the running batch writes.
+    let mut lines: Vec<usize> = (0..rows.len()).collect();
+    let room = embeddings.dims()[1] + options.max_new_tokens.min(FIRST_ROOM);
+    let mut cache = KvCache::new(decoder.config(), &groups, room, &device, embeddings.dtype());
+    let mut hidden = decoder.read_on(embeddings, &lengths, context.as_ref(), &mut cache, adapter); // [lines, 1, hidden]
 
     for step in 0..options.max_new_tokens {
         let logits = decoder.logits(hidden, adapter).into_data().convert::<f32>();
         let logits = logits.as_slice::<f32>().expect("the data was converted to f32");
-        let vocab = decoder.config().vocab_size;
-        for (&row, logits) in lines.iter().flatten().zip(logits.chunks_exact(vocab)) {
-            if !rows[row].completion.finished {
-                rows[row].take(logits, options).ok_or(LanguageError::NotFinite { row, tokens: step })?;
+        for (&row, logits) in lines.iter().zip(logits.chunks_exact(decoder.config().vocab_size)) {
+            let token = rows[row].take(logits, options).ok_or(LanguageError::NotFinite { row, tokens: step })?;
+            match watch(row, token) {
+                ControlFlow::Continue(Wish::GoOn) => {}
+                ControlFlow::Continue(Wish::EndRow) => rows[row].end(),
+                ControlFlow::Break(()) => return Ok(completions(rows)),
             }
         }
-        let kept = unfinished(&lines, |row| !rows[row].completion.finished);
-        if kept.is_empty() || step + 1 == options.max_new_tokens {
+        let writing: Vec<usize> = (0..lines.len()).filter(|&line| !rows[lines[line]].ended).collect();
+        if writing.is_empty() || step + 1 == options.max_new_tokens {
             break;
         }
-        if kept.len() < lines.len() || kept[0].1.len() < lines[0].len() {
-            cache.keep(&kept);
-            context = context.map(|context| context.select(&kept.iter().map(|(group, _)| *group).collect::<Vec<_>>()));
-            lines = kept.iter().map(|(group, at)| at.iter().map(|&line| lines[*group][line]).collect()).collect();
+        if writing.len() < lines.len() {
+            cache.keep(&writing);
+            lines = writing.iter().map(|&line| lines[line]).collect();
         }
-        let last: Vec<i64> = lines.iter().flatten().map(|&row| i64::from(rows[row].last)).collect();
-        let n_lines = last.len();
-        let embeddings = decoder.embed(Tensor::<2, Int>::from_data(TensorData::new(last, [n_lines, 1]), &device));
-        hidden = decoder.step(embeddings, context.as_ref(), &mut cache, adapter);
+        lengths = vec![1; lines.len()];
+        let last: Vec<i64> = lines.iter().map(|&row| i64::from(rows[row].last)).collect();
+        let last = decoder.embed(Tensor::<2, Int>::from_data(TensorData::new(last, [lines.len(), 1]), &device));
+        hidden = decoder.read_on(last, &lengths, context.as_ref(), &mut cache, adapter);
     }
-    Ok(rows.into_iter().map(|row| row.completion).collect())
+    Ok(completions(rows))
+}
+
+fn completions(rows: Vec<Row>) -> Vec<Completion> {
+    rows.into_iter().map(|row| row.completion).collect()
 }
 
 impl Row {
     /// Takes the next token; `None` if the logits are broken.
-    fn take(&mut self, logits: &[f32], options: &GenerateOptions) -> Option<()> {
-        let token = sample(logits, options.sampling, &mut self.rng)?;
+    fn take(&mut self, logits: &[f32], options: &GenerateOptions) -> Option<SampledToken> {
+        let token = sample(logits, options.sampling, &self.history, &mut self.rng)?;
         self.last = token.id;
         self.completion.log_probs.push(token.log_prob);
         if options.stop.contains(&token.id) {
-            self.completion.finished = true;
+            self.end();
         } else {
             self.completion.ids.push(token.id);
+            self.history.push(token.id);
         }
-        Some(())
+        Some(token)
+    }
+
+    fn end(&mut self) {
+        (self.ended, self.completion.finished) = (true, true);
     }
 }
 
-/// The groups that still write, and of each the same number of lines: those that write, filled up with finished ones.
-fn unfinished(lines: &[Vec<usize>], writes: impl Fn(usize) -> bool) -> Vec<(usize, Vec<usize>)> {
-    let n_writing = |group: &Vec<usize>| group.iter().filter(|&&row| writes(row)).count();
-    let n_lines = lines.iter().map(n_writing).max().unwrap_or(0);
-    let ordered = lines.iter().enumerate().filter(|(_, group)| n_writing(group) > 0).map(|(index, group)| {
-        let (writing, finished): (Vec<usize>, Vec<usize>) = (0..group.len()).partition(|&line| writes(group[line]));
-        (index, writing.into_iter().chain(finished).take(n_lines).collect())
-    });
-    ordered.collect()
-}
-
-/// A tape that nobody reads would grow with every token.
-fn prompt_or_weights_are_tracked(decoder: &Decoder, prompt: &Tensor<3>) -> bool {
-    prompt.is_autodiff() || decoder.embed_tokens.weight.val().is_autodiff()
-}
-
-fn check(options: &GenerateOptions, [rows, tokens, seeds, groups]: [usize; 4]) -> Result<(), LanguageError> {
+fn check(
+    decoder: &Decoder,
+    context: Option<&Context>,
+    prompts: &Prompts,
+    options: &GenerateOptions,
+    seeds: &[u64],
+) -> Result<(), LanguageError> {
     validate_sampling(options.sampling)?;
     if options.max_new_tokens > MAX_NEW_TOKENS {
         return Err(LanguageError::TooManyTokens { max_new_tokens: options.max_new_tokens, limit: MAX_NEW_TOKENS });
     }
-    if seeds != rows || (tokens == 0 && rows > 0) || groups == 0 || !rows.is_multiple_of(groups) {
-        return Err(LanguageError::PromptShape { rows, tokens, seeds, groups });
+    let [rows, padded, _] = prompts.embeddings.dims();
+    let groups = context.map_or(1, Context::groups);
+    let fits = prompts.lengths.len() == rows
+        && prompts.groups.len() == rows
+        && seeds.len() == rows
+        && prompts.groups.iter().all(|&group| group < groups)
+        && prompts.lengths.iter().all(|&length| length <= padded);
+    if !fits {
+        return Err(LanguageError::PromptShape { rows, lengths: prompts.lengths.len(), seeds: seeds.len(), groups });
+    }
+    let limit = decoder.config().max_position_embeddings;
+    for (row, (&length, &group)) in prompts.lengths.iter().zip(&prompts.groups).enumerate() {
+        if length == 0 {
+            return Err(LanguageError::EmptyPrompt { row });
+        }
+        let tokens = length + context.map_or(0, |context| context.lengths()[group]);
+        // The last token that is written is never read.
+        if tokens + options.max_new_tokens.saturating_sub(1) > limit {
+            return Err(LanguageError::ContextTooLong { row, tokens, new: options.max_new_tokens, limit });
+        }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finished_rows_make_room_group_by_group() {
-        let lines = vec![vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8]];
-        let writing = [false, true, false, false, false, false, true, false, true];
-        assert_eq!(unfinished(&lines, |row| writing[row]), vec![(0, vec![1, 0]), (2, vec![0, 2])]);
-        assert!(unfinished(&lines, |_| false).is_empty());
-    }
 }

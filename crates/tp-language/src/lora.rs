@@ -6,7 +6,7 @@
 
 use burn::{
     config::Config,
-    module::Module,
+    module::{Module, Param},
     nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig},
     tensor::{Device, Tensor},
 };
@@ -88,13 +88,12 @@ impl LoraConfig {
             panic!("{error}");
         }
         let (hidden, intermediate) = (decoder.hidden_size, decoder.intermediate_size);
-        let qkv = decoder.num_key_value_heads * (decoder.queries_per_key() + 2) * decoder.d_head();
         let pair = |target, d_input, d_output| self.targets.contains(&target).then(|| LoraPair::new(self, d_input, d_output, device));
         LoraAdapter {
             layers: (0..decoder.num_hidden_layers)
                 .map(|_| LoraLayer {
-                    wqkv: pair(LoraTarget::Wqkv, hidden, qkv),
-                    wo: pair(LoraTarget::Wo, hidden, hidden),
+                    wqkv: pair(LoraTarget::Wqkv, hidden, decoder.d_qkv()),
+                    wo: pair(LoraTarget::Wo, decoder.d_queries(), hidden),
                     w1: pair(LoraTarget::W1, hidden, intermediate),
                     w2: pair(LoraTarget::W2, intermediate, hidden),
                     w3: pair(LoraTarget::W3, hidden, intermediate),
@@ -150,21 +149,34 @@ impl LoraPair {
         }
     }
 
-    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+    /// A pair of given matrices, `[in, rank]` and `[rank, out]`.
+    pub(crate) fn from_parts(a: Tensor<2>, b: Tensor<2>, scale: f64, dropout: f64) -> Self {
+        let layer = |weight: Tensor<2>| Linear { weight: Param::from_tensor(weight), bias: None };
+        Self { lora_a: layer(a), lora_b: layer(b), dropout: DropoutConfig::new(dropout).init(), scale }
+    }
+
+    /// Width of the narrow middle.
+    pub(crate) fn rank(&self) -> usize {
+        self.lora_b.weight.dims()[0]
+    }
+
+    /// `alpha / rank`
+    pub(crate) fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Share of the inputs that training leaves out.
+    pub(crate) fn dropout_share(&self) -> f64 {
+        self.dropout.prob
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         // The scale on the narrow middle: the fewest multiplications.
         linear(&self.lora_b, linear(&self.lora_a, self.dropout.forward(x)) * self.scale)
     }
-}
 
-/// A linear layer with its update, if there is one.
-pub(crate) fn project<const D: usize>(base: &Linear, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
-    updated(linear(base, x.clone()), x, lora)
-}
-
-/// Adds the update of a layer to what the layer gave for `x`.
-pub(crate) fn updated<const D: usize>(base: Tensor<D>, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
-    match lora {
-        Some(pair) => base + pair.forward(x),
-        None => base,
+    /// `(alpha / rank) · A B`, `[in, out]`: what the pair adds to the weight of its layer.
+    pub(crate) fn update(&self) -> Tensor<2> {
+        self.lora_a.weight.val().matmul(self.lora_b.weight.val()) * self.scale
     }
 }

@@ -1,8 +1,9 @@
-//! How probable the given answers are. Logits are computed for answer tokens alone.
+//! How probable the given answers are. Logits are computed for answer tokens alone, block by block.
 
 use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
+use tp_kernels::{projected_cross_entropy, token_cross_entropy};
 
 use crate::{Decoder, LoraAdapter};
 
@@ -46,7 +47,11 @@ pub fn token_losses(
     let upload = |values| Tensor::<1, Int>::from_data(TensorData::new(values, [n]), &hidden.device());
     let (places, targets) = (upload(places), upload(targets));
     let states = hidden.reshape([batch * tokens, width]).select(0, places); // [answer tokens, hidden]
-    tp_kernels::token_cross_entropy(decoder.logits(states, adapter), targets)
+    if adapter.is_some_and(|adapter| adapter.output.is_some()) {
+        return token_cross_entropy(decoder.logits(states, adapter), targets);
+    }
+    // Without an update of the output layer the logits of all tokens need never exist at once.
+    projected_cross_entropy(states, decoder.output_weight(), targets)
 }
 
 /// The mean of [`token_losses`] over all answer tokens, `[1]`; 0 if there are none.

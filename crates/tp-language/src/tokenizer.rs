@@ -1,12 +1,6 @@
-//! Text ↔ token ids. What stands for no text is a [`SpecialToken`]; plain text can never become one.
+//! Text ↔ token ids of our conversations. What stands for no text is a [`SpecialToken`]; plain text can never become one.
 
-use std::{
-    collections::HashSet,
-    fmt, fs,
-    io::{Read, Write},
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 use tokenizers::{
@@ -18,10 +12,7 @@ use tokenizers::{
     pre_tokenizers::byte_level::ByteLevel,
 };
 
-use crate::LanguageError;
-
-/// No tokenizer of a published language model comes near.
-const MAX_FILE_BYTES: u64 = 32 << 20;
+use crate::{LanguageError, TextTokenizer, text_tokenizer::guarded};
 
 /// The alphabet of bytes and the special tokens must fit; ids of a trained vocabulary fit into 16 bits.
 const TRAINED_VOCAB: std::ops::RangeInclusive<usize> = 256 + SpecialToken::ALL.len()..=65_536;
@@ -85,13 +76,11 @@ impl SpecialToken {
     }
 }
 
-/// Text ↔ token ids.
+/// Text ↔ token ids, with one id for every [`SpecialToken`].
 #[derive(Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer, // set to read special tokens in a text as text
+    text: TextTokenizer,
     specials: [u32; SpecialToken::ALL.len()],
-    no_text: HashSet<u32>,
-    vocab_size: usize,
 }
 
 impl Tokenizer {
@@ -101,14 +90,7 @@ impl Tokenizer {
     ///
     /// If the file cannot be read, has more than 32 MiB, is no tokenizer, or lacks a single id for a [`SpecialToken`].
     pub fn from_file(path: &Path) -> Result<Self, LanguageError> {
-        let read = |source| LanguageError::ReadTokenizer { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        // The limit holds for what is read, whatever size the file system reports.
-        fs::File::open(path).map_err(read)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(LanguageError::TokenizerTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
-        }
-        Self::from_bytes(&bytes)
+        Self::new(TextTokenizer::from_file(path)?)
     }
 
     /// As [`Tokenizer::from_file`], from the file's content.
@@ -117,38 +99,21 @@ impl Tokenizer {
     ///
     /// As [`Tokenizer::from_file`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LanguageError> {
-        let invalid = |reason| LanguageError::InvalidTokenizer { reason };
-        guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(invalid).and_then(Self::new)
+        Self::new(TextTokenizer::from_bytes(bytes)?)
     }
 
-    fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, LanguageError> {
-        let invalid = |reason| LanguageError::InvalidTokenizer { reason };
-        guarded(|| {
-            inner.with_padding(None);
-            inner.with_truncation(None).map(|_| ())
-        })
-        .map_err(invalid)?;
-
+    pub(crate) fn new(mut text: TextTokenizer) -> Result<Self, LanguageError> {
         let mut specials = [0; SpecialToken::ALL.len()];
         for (id, token) in specials.iter_mut().zip(SpecialToken::ALL) {
-            let ids = guarded(|| inner.encode(token.name(), false)).map_err(invalid)?;
-            let known = inner.token_to_id(token.name());
-            *id = match (ids.get_ids(), known) {
-                (&[only], Some(known)) if only == known => only,
-                _ => return Err(LanguageError::SpecialToken { token: token.name() }),
-            };
+            *id = text.single_id(token.name()).ok_or(LanguageError::SpecialToken { token: token.name() })?;
         }
         for (at, token) in SpecialToken::ALL.into_iter().enumerate() {
             if specials[..at].contains(&specials[at]) {
                 return Err(LanguageError::SpecialToken { token: token.name() });
             }
         }
-        let added = inner.get_added_tokens_decoder();
-        let flagged = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id);
-        let no_text = flagged.chain(specials).collect();
-        let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
-        inner.set_encode_special_tokens(true);
-        Ok(Self { inner, specials, no_text, vocab_size })
+        text.are_no_text(specials);
+        Ok(Self { text, specials })
     }
 
     /// Writes a `tokenizer.json`: whole, or not at all.
@@ -157,15 +122,19 @@ impl Tokenizer {
     ///
     /// [`LanguageError::WriteTokenizer`] if the file system refuses.
     pub fn save(&self, path: &Path) -> Result<(), LanguageError> {
-        let write = |source| LanguageError::WriteTokenizer { path: path.to_owned(), source };
-        let json = guarded(|| self.inner.to_string(true)).map_err(|reason| write(std::io::Error::other(reason)))?;
-        tp_core::write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(write)
+        self.text.save(path)
+    }
+
+    /// The same without the special tokens' meaning.
+    #[must_use]
+    pub fn text(&self) -> &TextTokenizer {
+        &self.text
     }
 
     /// One more than the largest id: the rows that an embedding table needs.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
-        self.vocab_size
+        self.text.vocab_size()
     }
 
     /// The id of a special token.
@@ -193,46 +162,19 @@ impl Tokenizer {
     /// The ids of plain text. Whatever it says, no id of a special token is among them: `[SEG]` is five characters.
     #[must_use]
     pub fn encode_text(&self, text: &str) -> Vec<u32> {
-        if text.is_empty() {
-            return Vec::new();
-        }
-        match self.encode_raw(text) {
-            Ok(ids) if !ids.iter().any(|id| self.no_text.contains(id)) => ids,
-            // A vocabulary can spell a special token out of ordinary pieces, or refuse a text as a whole.
-            Ok(_) => self.encode_by_character(text),
-            Err(reason) => {
-                tracing::warn!(%reason, "the tokenizer refuses a text: its characters are encoded one by one");
-                self.encode_by_character(text)
-            }
-        }
-    }
-
-    fn encode_by_character(&self, text: &str) -> Vec<u32> {
-        let mut buffer = [0; 4];
-        text.chars()
-            .flat_map(|character| self.encode_raw(character.encode_utf8(&mut buffer)).unwrap_or_default())
-            .filter(|id| !self.no_text.contains(id))
-            .collect()
-    }
-
-    fn encode_raw(&self, text: &str) -> Result<Vec<u32>, String> {
-        guarded(|| self.inner.encode_fast(text, false)).map(|encoding| encoding.get_ids().to_vec())
+        self.text.encode_text(text)
     }
 
     /// The text of ids; special tokens and ids without a token are left out.
     #[must_use]
     pub fn decode(&self, ids: &[u32]) -> String {
-        let ids: Vec<u32> = ids.iter().copied().filter(|id| !self.no_text.contains(id)).collect();
-        guarded(|| self.inner.decode(&ids, true)).unwrap_or_else(|reason| {
-            tracing::warn!(%reason, "the tokenizer cannot decode a sequence");
-            String::new()
-        })
+        self.text.decode(ids)
     }
 }
 
 impl fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokenizer").field("vocab_size", &self.vocab_size).finish_non_exhaustive()
+        f.debug_struct("Tokenizer").field("vocab_size", &self.vocab_size()).finish_non_exhaustive()
     }
 }
 
@@ -265,7 +207,7 @@ pub fn train_bpe<S: AsRef<str> + Send>(
     inner.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
     inner.with_decoder(Some(ByteLevel::default()));
     guarded(|| inner.train(&mut trainer, texts.into_iter()).map(|_| ())).map_err(|reason| LanguageError::TrainTokenizer { reason })?;
-    Tokenizer::new(inner)
+    Tokenizer::new(TextTokenizer::new(inner)?)
 }
 
 /// The first special token in a text, and where it begins.
@@ -274,18 +216,13 @@ fn first_special(text: &str) -> Option<(usize, SpecialToken)> {
     found.min_by_key(|(at, _)| *at) // no name begins with another
 }
 
-/// The tokenizer library panics on some inputs; its panics and errors both become a reason.
-fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the tokenizer library panicked".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
+    const MAX_FILE_BYTES: u64 = 32 << 20;
     const TEXTS: [&str; 3] = ["the left ear of the horse", "the right ear of the horse", "[SEG] [SEG] <p> <p> the ear"];
 
     fn tokenizer() -> Tokenizer {
@@ -315,12 +252,12 @@ mod tests {
     #[test]
     fn typed_special_tokens_stay_text_even_if_pieces_spell_them() {
         // A vocabulary whose merges lead to "<p>" from "<" + "p" + ">".
-        let mut json: serde_json::Value = serde_json::from_str(&tokenizer().inner.to_string(false).unwrap()).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&tokenizer().text.to_json()).unwrap();
         json["pre_tokenizer"]["use_regex"] = false.into();
         json["model"]["vocab"]["<p"] = 5000.into();
         json["model"]["merges"] = serde_json::json!([["<", "p"], ["<p", ">"]]);
         let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap();
-        assert_eq!(tokenizer.encode_raw("<p>").unwrap(), [tokenizer.special(SpecialToken::PhraseOpen)]); // the danger
+        assert_eq!(tokenizer.text.encode_raw("<p>").unwrap(), [tokenizer.special(SpecialToken::PhraseOpen)]); // the danger
         let ids = tokenizer.encode_text("a <p> b");
         assert!(!ids.contains(&tokenizer.special(SpecialToken::PhraseOpen)));
         assert_eq!(tokenizer.decode(&ids), "a <p> b");
@@ -331,7 +268,7 @@ mod tests {
     fn training_does_not_depend_on_the_order_of_texts() {
         let mut reversed = TEXTS;
         reversed.reverse();
-        let json = |texts| train_bpe(texts, 290).unwrap().inner.to_string(false).unwrap();
+        let json = |texts| train_bpe(texts, 290).unwrap().text.to_json();
         assert_eq!(json(TEXTS), json(reversed));
         assert_eq!(tokenizer().special(SpecialToken::Pad), 0);
         assert!(train_bpe(TEXTS, 100).is_err() && train_bpe(TEXTS, 1 << 20).is_err());
@@ -364,7 +301,7 @@ mod tests {
 
     #[test]
     fn tokenizer_without_a_special_token_is_refused_by_name() {
-        let json = tokenizer().inner.to_string(false).unwrap().replace("[SEG]", "[XEG]");
+        let json = tokenizer().text.to_json().replace("[SEG]", "[XEG]");
         let message = Tokenizer::from_bytes(json.as_bytes()).unwrap_err().to_string();
         assert!(message.contains("[SEG]"), "{message}");
     }

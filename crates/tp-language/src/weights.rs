@@ -1,22 +1,31 @@
-//! Published parameter names → ours, as pairs of a regular expression and its replacement, for burn-store's key
-//! remapping. Layouts need no table: `burn::store::PyTorchToBurnAdapter` transposes linear layers and renames norms.
+//! Published parameter names ↔ ours, and models straight from their folders.
 
-/// Of a decoder: InternLM2's names, bare or inside an OMG-LLaVA checkpoint.
+use tp_weights::KeyMap;
+
+/// Names of a decoder in a checkpoint ↔ parameters of [`Decoder`](crate::Decoder): InternLM2's names as they are, and
+/// Llama's, whose queries, keys and values were joined before.
 ///
-/// Query, key and value stay in one matrix in the published order, so nothing has to be cut or permuted.
-pub const DECODER_KEY_RENAMES: &[(&str, &str)] = &[
-    (r"^llm\.(?:base_model\.model\.)?", ""),
-    (r"^model\.tok_embeddings\.", "embed_tokens."),
-    (r"^model\.embed_tokens\.", "embed_tokens."),
-    (r"^lm_head\.", "output."),
-    (r"^model\.", ""),
-    (r"\.base_layer\.weight$", ".weight"),
-];
-
-/// Of an adapter: PEFT's names inside an OMG-LLaVA checkpoint, or bare.
-pub const ADAPTER_KEY_RENAMES: &[(&str, &str)] = &[
-    (r"^(?:llm\.)?base_model\.model\.", ""),
-    (r"^model\.layers\.(\d+)\.(?:attention|feed_forward)\.", "layers.$1."),
-    (r"\.lora_A\.(?:default\.)?weight$", ".lora_a.weight"),
-    (r"\.lora_B\.(?:default\.)?weight$", ".lora_b.weight"),
-];
+/// Inside OMG-LLaVA they stand behind `llm.` or, where an adapter wraps them, `llm.base_model.model.`.
+#[must_use]
+pub fn decoder_keys() -> KeyMap {
+    KeyMap::new(&[
+        ("model.tok_embeddings", "embed_tokens"),
+        ("model.embed_tokens", "embed_tokens"),
+        ("model.layers.{i}.attention.wqkv", "layers.{i}.attention.wqkv"),
+        ("model.layers.{i}.attention.wo", "layers.{i}.attention.wo"),
+        ("model.layers.{i}.self_attn.o_proj", "layers.{i}.attention.wo"),
+        ("model.layers.{i}.self_attn.q_norm.weight", "layers.{i}.attention.q_norm.gamma"),
+        ("model.layers.{i}.self_attn.k_norm.weight", "layers.{i}.attention.k_norm.gamma"),
+        ("model.layers.{i}.feed_forward", "layers.{i}.feed_forward"),
+        ("model.layers.{i}.mlp.gate_proj", "layers.{i}.feed_forward.w1"),
+        ("model.layers.{i}.mlp.up_proj", "layers.{i}.feed_forward.w3"),
+        ("model.layers.{i}.mlp.down_proj", "layers.{i}.feed_forward.w2"),
+        ("model.layers.{i}.attention_norm.weight", "layers.{i}.attention_norm.gamma"),
+        ("model.layers.{i}.input_layernorm.weight", "layers.{i}.attention_norm.gamma"),
+        ("model.layers.{i}.ffn_norm.weight", "layers.{i}.ffn_norm.gamma"),
+        ("model.layers.{i}.post_attention_layernorm.weight", "layers.{i}.ffn_norm.gamma"),
+        ("model.norm.weight", "norm.gamma"),
+        ("output", "output"),
+        ("lm_head", "output"),
+    ])
+}

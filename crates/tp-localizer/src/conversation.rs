@@ -3,8 +3,6 @@
 //! Because the answer is the same for every text, one teacher-forced pass over prompt and answer serves: nothing is
 //! generated, and nothing can be left out.
 
-use std::ops::Range;
-
 use tp_language::{SpecialToken, Tokenizer};
 
 /// The token ids of every piece of the conversation around image and text.
@@ -43,12 +41,6 @@ impl LocalizeConversation {
     #[must_use]
     pub fn row(&self, text: &[u32]) -> Vec<u32> {
         [&self.before_text[..], text, &self.after_text].concat()
-    }
-
-    /// Where in its [`row`](Self::row) a text of so many tokens stands.
-    #[must_use]
-    pub fn text_place(&self, n_tokens: usize) -> Range<usize> {
-        self.before_text.len()..self.before_text.len() + n_tokens
     }
 
     /// How many tokens a row has beside those of the text.

@@ -23,5 +23,5 @@ pub use heatmap::{Decoding, Heatmap};
 pub use heatmap_head::{HeatmapHead, HeatmapHeadConfig};
 pub use loss::{heatmap_loss, point_loss};
 pub use model::{LocalizerConfig, LocalizerHead, LocalizerNet, PointLocalizer};
-pub use regression_head::{RegressionHead, RegressionHeadConfig};
-pub use text_projector::{TextProjector, TextProjectorConfig};
+pub use regression_head::{RegressionHead, RegressionHeadConfig, regression_head_keys};
+pub use text_projector::{TextProjector, TextProjectorConfig, text_projector_keys};

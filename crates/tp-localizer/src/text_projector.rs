@@ -9,6 +9,8 @@ use burn::{
     nn::{Linear, LinearConfig},
     tensor::{Device, Tensor},
 };
+use tp_kernels::{gelu, linear};
+use tp_weights::KeyMap;
 
 /// Shape of the projector.
 #[derive(Config, Debug)]
@@ -41,6 +43,12 @@ impl TextProjector {
     /// `[text, hidden_size]` → `[text, text2vision_dim]`.
     #[must_use]
     pub fn forward(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.output.forward(tp_kernels::gelu(self.input.forward(hidden)))
+        linear(&self.output, gelu(linear(&self.input, hidden)))
     }
+}
+
+/// Published names ↔ parameters of [`TextProjector`].
+#[must_use]
+pub fn text_projector_keys() -> KeyMap {
+    KeyMap::new(&[("projector_text2vision.model.0", "input"), ("projector_text2vision.model.2", "output")])
 }

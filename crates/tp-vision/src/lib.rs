@@ -44,6 +44,7 @@ pub use convnext::ConvNext;
 pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss};
 pub use error::VisionError;
 pub use model::{EncodedImage, Eyes, VisionEncoder, VisionFeatures};
+pub use perception_prior::PerceptionPrior;
 pub use pixel_decoder::PixelDecoder;
 pub use position_encoding::{sine_code_of_box, sine_code_of_grid};
 pub use prediction_head::QueryPrediction;

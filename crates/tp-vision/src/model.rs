@@ -233,7 +233,7 @@ mod tests {
     }
 
     fn prompts(eyes: &Eyes, features: &VisionFeatures, content: Tensor<3>, mask: PromptMask) -> Tensor<3> {
-        eyes.encoder.query_decoder().forward_prompts(features, content.clone(), content * 0.5, mask)
+        eyes.encoder.query_decoder().forward_prompts(&features.attended, &features.mask_features, content.clone(), content * 0.5, &mask)
     }
 
     #[test]

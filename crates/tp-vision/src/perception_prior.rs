@@ -3,7 +3,7 @@
 //! Source: OMG-LLaVA. The original enlarges every mask to the size of the image, takes the sigmoid, weighs it by the class
 //! score and shrinks it to the grid. Shrinking reads two rows and two columns for each cell, so only those are ever made.
 
-use burn::tensor::{Tensor, TensorData, activation::sigmoid};
+use burn::tensor::{Int, Tensor, TensorData, activation::sigmoid};
 
 use crate::{
     QueryOutput,
@@ -13,9 +13,58 @@ use crate::{
 /// Pixels for each cell of a mask, along one axis.
 const MASK_STRIDE: usize = 4;
 
-/// How much each query claims each cell, `[batch, query, cell]` row-major: `(smooth + (1 − smooth) · s) · P` with `s` the best
-/// score of a true class and `P` the mask's probability.
-pub(crate) fn claims(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Tensor<3> {
+/// What the queries of a batch of images say about the cells of a grid.
+#[derive(Clone, Debug)]
+pub struct PerceptionPrior {
+    /// How much each query claims each cell, `[image, query, cell]`.
+    pub claims: Tensor<3>,
+    /// Content and position of each query, `[image, query, 2 · feat]`.
+    pub vectors: Tensor<3>,
+    /// Each cell's mixture of the vectors, `[image, cell, 2 · feat]`: a softmax of the claims over all queries, kept or not.
+    pub mixture: Tensor<3>,
+    /// For each image the queries that own a cell, in ascending order; of equal claims the first wins.
+    pub kept: Vec<Vec<usize>>,
+}
+
+impl PerceptionPrior {
+    /// The prior on a grid of `[rows, columns]`; masks have stride 4.
+    #[must_use]
+    pub fn new(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Self {
+        let [batch, n_queries, feat] = queries.query_features.dims();
+        let positions = queries.query_positions.clone().unsqueeze::<3>().expand([batch, n_queries, feat]);
+        let vectors = Tensor::cat(vec![queries.query_features.clone(), positions], 2);
+        Self::of(claims(queries, grid, smooth), vectors)
+    }
+
+    fn of(claims: Tensor<3>, vectors: Tensor<3>) -> Self {
+        // Whom to keep is a decision: made on the host, without gradient.
+        let kept = kept_queries(&claims);
+        let mixture = tp_kernels::softmax(claims.clone().swap_dims(1, 2)).matmul(vectors.clone());
+        Self { claims, vectors, mixture, kept }
+    }
+
+    /// The vectors of the kept queries, right-padded, `[image, kept of the most, 2 · feat]`.
+    #[must_use]
+    pub fn kept_vectors(&self) -> Tensor<3> {
+        let [batch, n_queries, width] = self.vectors.dims();
+        let most = self.kept.iter().map(Vec::len).max().unwrap_or(0);
+        let chosen: Vec<i64> = self
+            .kept
+            .iter()
+            .enumerate()
+            .flat_map(|(image, kept)| {
+                let padding = std::iter::repeat(&0);
+                kept.iter().chain(padding).take(most).map(move |query| (image * n_queries + query) as i64)
+            })
+            .collect();
+        let chosen = Tensor::<1, Int>::from_data(TensorData::new(chosen, [batch * most]), &self.vectors.device());
+        self.vectors.clone().reshape([batch * n_queries, width]).select(0, chosen).reshape([batch, most, width])
+    }
+}
+
+/// `[image, query, cell]` row-major: `(smooth + (1 − smooth) · s) · P` with `s` the best score of a true class and `P` the
+/// mask's probability.
+fn claims(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Tensor<3> {
     let scores = tp_kernels::softmax(queries.class_logits.clone());
     let with_void = scores.dims()[2];
     // Void takes its share of the softmax but is no class.
@@ -23,13 +72,8 @@ pub(crate) fn claims(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Te
     sampled_masks(queries.mask_logits.clone(), grid) * sure.mul_scalar(1.0 - smooth).add_scalar(smooth)
 }
 
-/// Each cell's mixture of query vectors, `[batch, cell, d]`: a softmax over all queries, kept or not.
-pub(crate) fn prior(claims: Tensor<3>, vectors: Tensor<3>) -> Tensor<3> {
-    tp_kernels::softmax(claims.swap_dims(1, 2)).matmul(vectors)
-}
-
 /// For each image the queries that own a cell, in ascending order; of equal claims the first wins.
-pub(crate) fn kept_queries(claims: &Tensor<3>) -> Vec<Vec<usize>> {
+fn kept_queries(claims: &Tensor<3>) -> Vec<Vec<usize>> {
     let [_, queries, cells] = claims.dims();
     let claims: Vec<f32> = claims.clone().into_data().iter::<f32>().collect();
     claims
@@ -115,9 +159,10 @@ mod tests {
         let device = Device::flex();
         let claims = Tensor::<3>::full([1, 4, 6], 0.3, &device);
         let vectors = Tensor::<3>::from_data([[[1.0], [2.0], [3.0], [6.0]]], &device);
-        let mixed: Vec<f32> = prior(claims.clone(), vectors).into_data().iter::<f32>().collect();
+        let prior = PerceptionPrior::of(claims, vectors);
+        let mixed: Vec<f32> = prior.mixture.into_data().iter::<f32>().collect();
         assert!(mixed.iter().all(|v| (v - 3.0).abs() < 1e-6), "{mixed:?}");
-        assert_eq!(kept_queries(&claims), [[0]]);
+        assert_eq!(prior.kept, [[0]]);
     }
 
     #[test]

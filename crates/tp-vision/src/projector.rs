@@ -5,14 +5,11 @@
 use burn::{
     module::{Module, Param},
     nn::{Initializer, Linear, LinearConfig},
-    tensor::{Device, Int, Tensor, TensorData},
+    tensor::{Device, Tensor},
 };
 use tp_kernels::{gelu, linear};
 
-use crate::{
-    QueryOutput, VisionConfig,
-    perception_prior::{claims, kept_queries, prior},
-};
+use crate::{PerceptionPrior, QueryOutput, VisionConfig};
 
 /// The visual tokens of a batch of images.
 #[derive(Clone, Debug)]
@@ -62,39 +59,33 @@ impl VisualProjector {
     /// - `coarse`: C5, `[batch, height, width, channels]`
     #[must_use]
     pub fn forward(&self, coarse: Tensor<4>, queries: &QueryOutput) -> VisualTokens {
-        let device = coarse.device();
+        let [_, height, width, _] = coarse.dims();
+        let grid = [height / self.unshuffle, width / self.unshuffle];
+        let prior = PerceptionPrior::new(queries, grid, self.prior_smooth);
+        let pixels = self.pixel_tokens(coarse, prior.mixture.clone());
+        let n_cells = pixels.dims()[1];
+        VisualTokens {
+            embeddings: self.sequence(pixels, self.object_tokens(prior.kept_vectors())),
+            lengths: prior.kept.iter().map(|kept| n_cells + 1 + kept.len()).collect(),
+        }
+    }
+
+    /// One token for each block of coarse cells, row by row, `[batch, cell, hidden]`: C5 and, behind its channels, the mixture
+    /// of the [`PerceptionPrior`].
+    #[must_use]
+    pub fn pixel_tokens(&self, coarse: Tensor<4>, mixture: Tensor<3>) -> Tensor<3> {
         let cells = unshuffled(coarse, self.unshuffle);
         let [batch, rows, columns, d_pixel] = cells.dims();
-        let n_cells = rows * columns;
-        let [_, n_queries, feat] = queries.query_features.dims();
-        let positions = queries.query_positions.clone().unsqueeze::<3>().expand([batch, n_queries, feat]);
-        let vectors = Tensor::cat(vec![queries.query_features.clone(), positions], 2); // [batch, query, 2 · feat]
+        let cells = cells.reshape([batch, rows * columns, d_pixel]);
+        through(&self.model_feat, Tensor::cat(vec![cells, mixture], 2))
+    }
 
-        let claims = claims(queries, [rows, columns], self.prior_smooth);
-        // Whom to keep is a decision: made on the host, without gradient.
-        let kept = kept_queries(&claims);
-        let prior = prior(claims, vectors.clone());
-        let pixels = Tensor::cat(vec![cells.reshape([batch, n_cells, d_pixel]), prior], 2);
-        let pixels = through(&self.model_feat, pixels); // [batch, cell, hidden]
-        let hidden = pixels.dims()[2];
+    /// Pixel tokens, the separator, object tokens.
+    #[must_use]
+    pub fn sequence(&self, pixels: Tensor<3>, objects: Tensor<3>) -> Tensor<3> {
+        let [batch, _, hidden] = pixels.dims();
         let separator = self.separator.val().unsqueeze::<3>().expand([batch, 1, hidden]);
-
-        let most = kept.iter().map(Vec::len).max().unwrap_or(0);
-        let chosen: Vec<i64> = kept
-            .iter()
-            .enumerate()
-            .flat_map(|(image, kept)| {
-                let padding = std::iter::repeat(&0);
-                kept.iter().chain(padding).take(most).map(move |query| (image * n_queries + query) as i64)
-            })
-            .collect();
-        let chosen = Tensor::<1, Int>::from_data(TensorData::new(chosen, [batch * most]), &device);
-        let objects = vectors.reshape([batch * n_queries, 2 * feat]).select(0, chosen);
-        let objects = self.object_tokens(objects).reshape([batch, most, hidden]);
-        VisualTokens {
-            embeddings: Tensor::cat(vec![pixels, separator, objects], 1),
-            lengths: kept.iter().map(|kept| n_cells + 1 + kept.len()).collect(),
-        }
+        Tensor::cat(vec![pixels, separator, objects], 1)
     }
 
     /// The device of the weights.
@@ -126,6 +117,8 @@ fn unshuffled(x: Tensor<4>, factor: usize) -> Tensor<4> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
+
     use super::*;
 
     #[test]

@@ -12,7 +12,7 @@ use burn::{
 use tp_kernels::{Windows, linear};
 
 use crate::{
-    VisionConfig, VisionFeatures,
+    VisionConfig,
     attention::{Attention, KeysValues},
     norm::ChannelNorm,
     position_encoding::SineCode,
@@ -30,6 +30,14 @@ pub enum PromptMask {
     Predicted,
     /// Every cell.
     Open,
+}
+
+impl AttendedMemories {
+    /// `[height, width]` of each level, coarse first.
+    #[must_use]
+    pub fn sizes(&self) -> [[usize; 2]; 3] {
+        self.sizes
+    }
 }
 
 /// What the learned queries found in a batch of images.
@@ -131,14 +139,21 @@ impl QueryDecoder {
     ///
     /// # Shapes
     ///
+    /// - `mask_features`: `[image, height / 4, width / 4, feat]`, read if the mask is predicted
     /// - `content`, `position`: `[image, prompt, feat]`
     /// - output: `[image, prompt, feat]`, before the final norm
     #[must_use]
-    pub fn forward_prompts(&self, features: &VisionFeatures, content: Tensor<3>, position: Tensor<3>, mask: PromptMask) -> Tensor<3> {
-        let attended = &features.attended;
-        let shrunk = matches!(mask, PromptMask::Predicted).then(|| shrunken(&features.mask_features, &attended.sizes));
+    pub fn forward_prompts(
+        &self,
+        attended: &AttendedMemories,
+        mask_features: &Tensor<4>,
+        content: Tensor<3>,
+        position: Tensor<3>,
+        mask: &PromptMask,
+    ) -> Tensor<3> {
+        let shrunk = matches!(mask, PromptMask::Predicted).then(|| shrunken(mask_features, &attended.sizes));
         self.layers.iter().enumerate().fold(content, |x, (index, layer)| {
-            let open = match (&mask, &shrunk) {
+            let open = match (mask, &shrunk) {
                 (PromptMask::Fixed(windows), _) => OpenKeys::Window(&windows[index % 3]),
                 (PromptMask::Predicted, Some(shrunk)) => {
                     OpenKeys::Biased(predicted_bias(self.head.mask_vectors(x.clone()), shrunk[index % 3].clone()))

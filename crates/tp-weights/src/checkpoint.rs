@@ -1,9 +1,10 @@
 //! All tensors of a checkpoint, in however many files.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     io::Read,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -23,6 +24,8 @@ pub struct Checkpoint {
     tensors: Vec<Stored>,
     /// Names → places in `tensors`.
     by_name: HashMap<String, usize>,
+    /// Names of tensors that live on as parts of others.
+    joined_away: HashSet<String>,
 }
 
 /// A tensor and where its numbers are.
@@ -38,6 +41,16 @@ enum Source {
     Safetensors(SafetensorsSource),
     #[cfg(feature = "pytorch")]
     Pytorch(pytorch_reader::Tensor),
+    Joined(Vec<Piece>),
+}
+
+/// Some bytes of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Whose.
+    pub tensor: String,
+    /// Which: rows of a matrix lie one after the other.
+    pub bytes: Range<usize>,
 }
 
 /// One tensor of an open file.
@@ -66,7 +79,7 @@ impl Checkpoint {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(WeightsError::Read { path: path.to_owned(), source });
         }
-        let mut checkpoint = Self { path: path.to_owned(), tensors: Vec::new(), by_name: HashMap::new() };
+        let mut checkpoint = Self { path: path.to_owned(), tensors: Vec::new(), by_name: HashMap::new(), joined_away: HashSet::new() };
         if path.is_dir() {
             checkpoint.add_file(&file_of(path)?)?;
         } else {
@@ -81,8 +94,49 @@ impl Checkpoint {
     ///
     /// As [`Checkpoint::open`], and [`WeightsError::Duplicate`] if both hold a tensor of one name.
     pub fn and(mut self, other: Self) -> Result<Self, WeightsError> {
+        self.joined_away.extend(other.joined_away);
         other.tensors.into_iter().try_for_each(|stored| self.add(stored))?;
         Ok(self)
+    }
+
+    /// Replaces tensors by one that is put together from them: `pieces`, one after the other, are its bytes. The pieces'
+    /// tensors are no longer listed.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if a tensor is missing or has fewer bytes, or the pieces do not make up the new one.
+    pub fn joined(mut self, entry: TensorEntry, pieces: Vec<Piece>) -> Result<Self, WeightsError> {
+        let unsound = |reason: String| WeightsError::Unsound { path: self.path.clone(), reason };
+        for piece in &pieces {
+            let n_bytes = self.entry(&piece.tensor)?.n_bytes().unwrap_or(0);
+            if piece.bytes.start > piece.bytes.end || piece.bytes.end > n_bytes {
+                return Err(unsound(format!("tensor {} has no bytes {:?}", piece.tensor, piece.bytes)));
+            }
+        }
+        if entry.n_bytes() != Some(pieces.iter().map(|piece| piece.bytes.len()).sum()) {
+            return Err(unsound(format!("the parts of {} do not make it up", entry.name)));
+        }
+        for piece in &pieces {
+            self.joined_away.insert(piece.tensor.clone());
+        }
+        let file = self.path.clone();
+        self.add(Stored { entry, file, source: Source::Joined(pieces) })?;
+        Ok(self)
+    }
+
+    /// What is said of one tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::NoSuchTensor`] if there is none of this name.
+    pub fn entry(&self, name: &str) -> Result<&TensorEntry, WeightsError> {
+        Ok(&self.stored(name)?.entry)
+    }
+
+    /// Whether there is a tensor of this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
     }
 
     /// Where it was opened.
@@ -92,8 +146,8 @@ impl Checkpoint {
     }
 
     /// Every tensor, in the order of its file.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = &TensorEntry> {
-        self.tensors.iter().map(|stored| &stored.entry)
+    pub fn entries(&self) -> impl Iterator<Item = &TensorEntry> {
+        self.tensors.iter().map(|stored| &stored.entry).filter(|entry| !self.joined_away.contains(&entry.name))
     }
 
     /// The bytes of one tensor, little-endian.
@@ -102,13 +156,29 @@ impl Checkpoint {
     ///
     /// [`WeightsError`] if there is none of this name, or its file cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, WeightsError> {
-        let missing = || WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() };
-        let stored = &self.tensors[*self.by_name.get(name).ok_or_else(missing)?];
+        let stored = self.stored(name)?;
         match &stored.source {
+            Source::Joined(pieces) => self.read_pieces(pieces),
             Source::Safetensors(SafetensorsSource { file, placed }) => file.read(placed),
             #[cfg(feature = "pytorch")]
             Source::Pytorch(tensor) => tensor.read().map_err(|source| WeightsError::Read { path: stored.file.clone(), source }),
         }
+    }
+
+    /// Each tensor is read once, however many pieces it gives.
+    fn read_pieces(&self, pieces: &[Piece]) -> Result<Vec<u8>, WeightsError> {
+        let mut read: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        for Piece { tensor, .. } in pieces {
+            if !read.contains_key(tensor.as_str()) {
+                read.insert(tensor, self.read(tensor)?);
+            }
+        }
+        Ok(pieces.iter().flat_map(|piece| &read[piece.tensor.as_str()][piece.bytes.clone()]).copied().collect())
+    }
+
+    fn stored(&self, name: &str) -> Result<&Stored, WeightsError> {
+        let missing = || WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() };
+        Ok(&self.tensors[*self.by_name.get(name).ok_or_else(missing)?])
     }
 
     fn add(&mut self, stored: Stored) -> Result<(), WeightsError> {
@@ -231,6 +301,21 @@ mod tests {
         assert_eq!(checkpoint.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(checkpoint.read("b").unwrap(), b"bbbb");
         assert!(checkpoint.read("d").unwrap_err().to_string().contains("no tensor d"));
+    }
+
+    #[test]
+    fn tensors_can_be_joined_piece_by_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        shards(folder.path());
+        let open = || Checkpoint::open(folder.path()).unwrap();
+        let piece = |tensor: &str, bytes| Piece { tensor: tensor.into(), bytes };
+        let joined = open().joined(entry("abab", 4), vec![piece("a", 0..1), piece("b", 0..1), piece("a", 1..2), piece("b", 3..4)]).unwrap();
+        assert_eq!(joined.read("abab").unwrap(), b"abab");
+        assert_eq!(joined.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["c", "abab"]);
+        for (pieces, reason) in [(vec![piece("a", 2..4)], "no bytes 2..4"), (vec![piece("a", 0..1)], "do not make it up")] {
+            let message = open().joined(entry("x", 2), pieces).unwrap_err().to_string();
+            assert!(message.contains(reason), "{message}");
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::{
 
 use burn::{
     store::{
-        ApplyError, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot, PyTorchToBurnAdapter,
+        ApplyError, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot, bridge,
         burn_pack::{Error as PackError, Tensor as PackTensor},
     },
-    tensor::{Bytes, DType},
+    tensor::{Bytes, DType, Shape, TensorData},
 };
 
 use crate::{Checkpoint, KeyMap, Layout, TensorEntry};
@@ -135,6 +135,9 @@ fn deferred(path: String, entry: &TensorEntry, checkpoint: Arc<Checkpoint>) -> P
     PackTensor::deferred(path, entry.dtype, entry.shape.clone(), None, n_bytes, read)
 }
 
+/// Modules whose matrices PyTorch lays out the other way round: Burn's layer, and those of ours that are alike.
+const LAYERS: [&str; 2] = ["Struct:Linear", "Struct:Projection"];
+
 /// Brings tensors under published names into Burn's layout, and leaves the others alone.
 #[derive(Clone, Debug)]
 struct PublishedLayout {
@@ -143,12 +146,36 @@ struct PublishedLayout {
 
 impl ModuleAdapter for PublishedLayout {
     fn adapt(&self, tensor: PackTensor, context: ModuleContext<'_>) -> PackTensor {
-        if self.paths.contains(&tensor.name) { PyTorchToBurnAdapter.adapt(tensor, context) } else { tensor }
+        let is_matrix_of_layer = context.module_type().is_some_and(|name| LAYERS.contains(&name)) && tensor.shape.num_dims() == 2;
+        if !is_matrix_of_layer || !self.paths.contains(&tensor.name) {
+            return tensor;
+        }
+        let (name, dtype) = (tensor.name.clone(), tensor.dtype);
+        let shape = Shape::from([tensor.shape[1], tensor.shape[0]]);
+        bridge::map_data(tensor, name, dtype, shape, |data| transposed(&data))
     }
 
     fn clone_box(&self) -> Box<dyn ModuleAdapter> {
         Box::new(self.clone())
     }
+}
+
+/// `[rows, columns]` → `[columns, rows]`, whatever the numbers are.
+fn transposed(data: &TensorData) -> TensorData {
+    /// Side of the squares in which a matrix is turned: both of them fit into the first-level cache.
+    const TILE: usize = 32;
+    let [rows, columns] = data.shape().dims();
+    let size = data.dtype().size();
+    let (from, mut to) = (data.as_bytes(), vec![0; data.as_bytes().len()]);
+    for (top, left) in (0..rows).step_by(TILE).flat_map(|top| (0..columns).step_by(TILE).map(move |left| (top, left))) {
+        for row in top..rows.min(top + TILE) {
+            for column in left..columns.min(left + TILE) {
+                let (source, target) = ((row * columns + column) * size, (column * rows + row) * size);
+                to[target..target + size].copy_from_slice(&from[source..source + size]);
+            }
+        }
+    }
+    TensorData::from_bytes_vec(to, [columns, rows], data.dtype())
 }
 
 #[cfg(test)]

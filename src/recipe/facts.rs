@@ -1,3 +1,5 @@
+//! Facts about a point, and their way out of vectors and into them.
+//!
 //! Linear read-outs of facts: used in training alone, so that a vector holds what matters before anything has to use it
 //! (`docs/training.md`). The keypoint feature learns what stands at the point and where; the state of `[SEG]` learns what
 //! the text said.
@@ -5,7 +7,7 @@
 use burn::{
     config::Config,
     module::Module,
-    nn::{Linear, LinearConfig},
+    nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig},
     tensor::{Device, Int, Tensor, TensorData},
 };
 
@@ -36,6 +38,53 @@ impl Facts {
         for (classes, class) in self.classes.iter_mut().zip(row) {
             classes.push(class.unwrap_or(UNASKED));
         }
+    }
+}
+
+/// Shape of [`FactTables`].
+#[derive(Config, Debug)]
+pub struct FactTablesConfig {
+    /// Width of the vectors.
+    pub d_output: usize,
+    /// The number of values of every fact.
+    pub classes: Vec<usize>,
+}
+
+impl FactTablesConfig {
+    /// Tables to be trained.
+    #[must_use]
+    pub fn init(&self, device: &Device) -> FactTables {
+        // Vectors that add up to about unit length, whatever their number.
+        let std = 1.0 / ((self.classes.len() * self.d_output) as f64).sqrt();
+        let table =
+            |&n: &usize| EmbeddingConfig::new(n + 1, self.d_output).with_initializer(Initializer::Normal { mean: 0.0, std }).init(device);
+        FactTables { facts: self.classes.iter().map(table).collect() }
+    }
+}
+
+/// One vector for every value of every fact: what a point's token would say if all of it were known. The language model
+/// learns from them to write about its point before there are eyes to tell it anything.
+#[derive(Module, Debug)]
+pub struct FactTables {
+    facts: Vec<Embedding>,
+}
+
+impl FactTables {
+    /// The sum of the facts' vectors, `[row, d_output]`; a fact that is not asked for has a vector of its own.
+    ///
+    /// # Panics
+    ///
+    /// If there are other facts than tables, or a class that its fact does not have.
+    #[must_use]
+    pub fn forward(&self, facts: &Facts) -> Tensor<2> {
+        assert_eq!(facts.classes.len(), self.facts.len(), "one list of classes for every fact");
+        let vectors = self.facts.iter().zip(&facts.classes).map(|(table, classes)| {
+            let unasked = table.weight.dims()[0] as u32 - 1;
+            let rows: Vec<i64> = classes.iter().map(|&class| i64::from(class.min(unasked))).collect();
+            let rows = Tensor::<2, Int>::from_data(TensorData::new(rows, [1, classes.len()]), &table.weight.device());
+            table.forward(rows).squeeze_dim::<2>(0)
+        });
+        vectors.reduce(|sum, vector| sum + vector).expect("there are facts")
     }
 }
 
@@ -110,13 +159,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tables_add_up() {
+        let device = Device::flex();
+        let tables = FactTablesConfig::new(3, vec![2, 4]).init(&device);
+        let mut facts = Facts::new(2);
+        facts.push(&[Some(1), Some(3)]);
+        facts.push(&[Some(1), None]);
+        let row = |fact: usize, at: usize| tables.facts[fact].weight.val().narrow(0, at, 1);
+        let expected = Tensor::cat(vec![row(0, 1) + row(1, 3), row(0, 1) + row(1, 4)], 0);
+        assert_eq!(tables.forward(&facts).into_data(), expected.into_data());
+    }
+
+    #[test]
     fn unasked_fact_neither_counts_nor_costs() {
         let device = Device::flex();
         let mut readout = FactReadoutConfig::new(2, vec![2, 3]).init(&device);
         // The first fact is the sign of the first component; the second is undecided.
-        readout.facts[0].weight = readout.facts[0].weight.map(|_| Tensor::from_floats([[9.0, -9.0], [0.0, 0.0]], &device));
+        readout.facts[0].weight = readout.facts[0].weight.clone().map(|_| Tensor::from_floats([[9.0, -9.0], [0.0, 0.0]], &device));
         readout.facts[0].bias = None;
-        readout.facts[1].weight = readout.facts[1].weight.map(|weight| weight.zeros_like());
+        readout.facts[1].weight = readout.facts[1].weight.clone().map(|weight| weight.zeros_like());
         readout.facts[1].bias = None;
         let mut facts = Facts::new(2);
         facts.push(&[Some(0), None]);

@@ -1,0 +1,363 @@
+//! Adapters in folders of their own, as the PEFT library keeps them: `adapter_config.json` and
+//! `adapter_model.safetensors`.
+
+use std::{fs::File, io::Read, io::Write, path::Path};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use tp_core::write_atomically;
+use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors};
+
+use crate::{DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair};
+
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+/// A configuration is a page of text; more is not one.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// Under which names an adapter's layers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterNames {
+    /// `attention.wqkv`, `attention.wo`, `feed_forward.w1`, `w2`, `w3`.
+    Internlm2,
+    /// `self_attn.q_proj`, `k_proj`, `v_proj`, `o_proj`, `mlp.gate_proj`, `down_proj`, `up_proj`.
+    Llama,
+}
+
+/// The keys that matter.
+#[derive(Serialize, Deserialize)]
+struct PeftConfig {
+    peft_type: String,
+    r: usize,
+    lora_alpha: f64,
+    #[serde(default)]
+    lora_dropout: f64,
+    #[serde(default)]
+    bias: Option<String>,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    use_dora: bool,
+    target_modules: Vec<String>,
+    #[serde(default)]
+    task_type: Option<String>,
+}
+
+/// Reads an adapter for a decoder of this shape, under either kind of names.
+///
+/// Updates of separate queries, keys and values become one of the joined layer: their narrow middles side by side.
+///
+/// # Errors
+///
+/// [`LanguageError`] if a file is missing or unsound, asks for something other than plain LoRA, or a tensor does not fit the
+/// decoder.
+pub fn load_adapter(folder: &Path, decoder: &DecoderConfig, device: &Device) -> Result<LoraAdapter, LanguageError> {
+    let config = read_config(folder)?;
+    let checkpoint = Checkpoint::open(folder.join(WEIGHTS))?;
+    let scale = config.lora_alpha / if config.use_rslora { (config.r as f64).sqrt() } else { config.r as f64 };
+    let reader = Reader { checkpoint: &checkpoint, decoder, scale, dropout: config.lora_dropout, device, taken: Default::default() };
+    let hidden = decoder.hidden_size;
+    let ffn = decoder.intermediate_size;
+    let layers = (0..decoder.num_hidden_layers)
+        .map(|layer| {
+            let at = |tail: &str| format!("model.layers.{layer}.{tail}");
+            Ok(LoraLayer {
+                wqkv: match reader.pair(&at("attention.wqkv"), [hidden, decoder.d_qkv()])? {
+                    Some(joined) => Some(joined),
+                    None => reader.joined_pair(&at("self_attn"))?,
+                },
+                wo: reader.either([at("attention.wo"), at("self_attn.o_proj")], [decoder.d_queries(), hidden])?,
+                w1: reader.either([at("feed_forward.w1"), at("mlp.gate_proj")], [hidden, ffn])?,
+                w2: reader.either([at("feed_forward.w2"), at("mlp.down_proj")], [ffn, hidden])?,
+                w3: reader.either([at("feed_forward.w3"), at("mlp.up_proj")], [hidden, ffn])?,
+            })
+        })
+        .collect::<Result<Vec<_>, LanguageError>>()?;
+    let output = reader.either(["output".to_owned(), "lm_head".to_owned()], [hidden, decoder.vocab_size])?;
+    reader.everything_was_taken()?;
+    Ok(LoraAdapter { layers, output })
+}
+
+/// Writes an adapter; PEFT reads it.
+///
+/// # Errors
+///
+/// [`LanguageError`] if a file cannot be written.
+///
+/// # Panics
+///
+/// If the pairs have different ranks or scales, as an adapter of one configuration has not.
+pub fn save_adapter(folder: &Path, adapter: &LoraAdapter, decoder: &DecoderConfig, names: AdapterNames) -> Result<(), LanguageError> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    let mut targets = Vec::new();
+    let mut shape: Option<(usize, f64, f64)> = None;
+    let mut add = |name: String, pair: &LoraPair, rows: Option<Vec<usize>>| {
+        let own = (pair.rank(), pair.scale(), pair.dropout_share());
+        assert!(shape.is_none_or(|shape| shape == own), "every pair of an adapter has one rank and one scale");
+        shape = Some(own);
+        let target = name.rsplit('.').next().unwrap_or_default().to_owned();
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+        // PEFT's A is [rank, in] and its B [out, rank]: ours turned.
+        let [a, b] = [&pair.lora_a, &pair.lora_b].map(|layer| numbers(layer.weight.val().transpose()));
+        let rank = pair.rank();
+        let b = match rows {
+            None => b,
+            Some(rows) => rows.into_iter().flat_map(|row| b[row * rank..(row + 1) * rank].to_vec()).collect(),
+        };
+        tensors.push((format!("base_model.model.{name}.lora_A.weight"), vec![rank, a.len() / rank], a));
+        let n_rows = b.len() / rank;
+        tensors.push((format!("base_model.model.{name}.lora_B.weight"), vec![n_rows, rank], b));
+    };
+    for (index, layer) in adapter.layers.iter().enumerate() {
+        let at = |tail: &str| format!("model.layers.{index}.{tail}");
+        let [wo, w1, w2, w3] = match names {
+            AdapterNames::Internlm2 => ["attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3"],
+            AdapterNames::Llama => ["self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj", "mlp.up_proj"],
+        };
+        if let Some(pair) = &layer.wqkv {
+            match names {
+                AdapterNames::Internlm2 => add(at("attention.wqkv"), pair, None),
+                // The three share the narrow middle; each has its rows of the way out.
+                AdapterNames::Llama => {
+                    for (part, rows) in ["q", "k", "v"].into_iter().zip(rows_of_parts(decoder)) {
+                        add(at(&format!("self_attn.{part}_proj")), pair, Some(rows));
+                    }
+                }
+            }
+        }
+        for (name, pair) in [(wo, &layer.wo), (w1, &layer.w1), (w2, &layer.w2), (w3, &layer.w3)] {
+            if let Some(pair) = pair {
+                add(at(name), pair, None);
+            }
+        }
+    }
+    if let Some(pair) = &adapter.output {
+        add(if names == AdapterNames::Llama { "lm_head" } else { "output" }.to_owned(), pair, None);
+    }
+    let (rank, scale, dropout) = shape.unwrap_or((1, 1.0, 0.0));
+    let config = PeftConfig {
+        peft_type: "LORA".to_owned(),
+        r: rank,
+        lora_alpha: scale * rank as f64,
+        lora_dropout: dropout,
+        bias: Some("none".to_owned()),
+        use_rslora: false,
+        use_dora: false,
+        target_modules: targets,
+        task_type: Some("CAUSAL_LM".to_owned()),
+    };
+
+    let entries: Vec<TensorEntry> =
+        tensors.iter().map(|(name, shape, _)| TensorEntry { name: name.clone(), dtype: DType::F32, shape: shape.clone() }).collect();
+    let bytes = |entry: &TensorEntry| {
+        let (.., values) = tensors.iter().find(|(name, ..)| *name == entry.name).expect("entries are made from the tensors");
+        Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    };
+    write_safetensors(folder, &entries, u64::MAX, bytes)?;
+    let (written, path) = (folder.join("model.safetensors"), folder.join(WEIGHTS));
+    std::fs::rename(&written, &path).map_err(|source| WeightsError::Write { path: path.clone(), source })?;
+    let path = folder.join(CONFIG);
+    let text = serde_json::to_string_pretty(&config).expect("a struct of numbers and strings has a JSON form");
+    write_atomically(&path, |out| writeln!(out, "{text}")).map_err(|source| WeightsError::Write { path, source })?;
+    Ok(())
+}
+
+/// For queries, keys and values the rows of the joined matrix that are theirs, in the order of the separate matrix.
+fn rows_of_parts(decoder: &DecoderConfig) -> [Vec<usize>; 3] {
+    let (d_head, queries) = (decoder.d_head(), decoder.queries_per_key());
+    let rows = |first: usize, n: usize| {
+        (0..decoder.num_key_value_heads)
+            .flat_map(move |kv_head| {
+                let start = (kv_head * (queries + 2) + first) * d_head;
+                start..start + n * d_head
+            })
+            .collect()
+    };
+    [rows(0, queries), rows(queries, 1), rows(queries + 1, 1)]
+}
+
+fn read_config(folder: &Path) -> Result<PeftConfig, LanguageError> {
+    let path = folder.join(CONFIG);
+    let read = |source| LanguageError::ReadConfig { path: path.clone(), source };
+    let unusable = |reason: String| LanguageError::UnusableConfig { path: path.clone(), reason };
+    let mut text = Vec::new();
+    File::open(&path).map_err(read)?.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut text).map_err(read)?;
+    if text.len() as u64 > MAX_CONFIG_BYTES {
+        return Err(unusable(format!("it has more than {MAX_CONFIG_BYTES} bytes")));
+    }
+    let config: PeftConfig = serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+    let plain = config.peft_type == "LORA" && !config.use_dora && config.bias.as_deref().is_none_or(|bias| bias == "none");
+    if !plain || !(1..=65_536).contains(&config.r) || !config.lora_alpha.is_finite() || !(0.0..1.0).contains(&config.lora_dropout) {
+        return Err(unusable("plain LoRA without biases, of a rank from 1 to 65536, is read".to_owned()));
+    }
+    Ok(config)
+}
+
+/// Takes pairs out of a checkpoint, and remembers which tensors were taken.
+struct Reader<'a> {
+    checkpoint: &'a Checkpoint,
+    decoder: &'a DecoderConfig,
+    scale: f64,
+    dropout: f64,
+    device: &'a Device,
+    taken: std::cell::RefCell<std::collections::HashSet<String>>,
+}
+
+/// Numbers of a matrix, row by row.
+struct Matrix {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Reader<'_> {
+    fn either(&self, names: [String; 2], size: [usize; 2]) -> Result<Option<LoraPair>, LanguageError> {
+        let [first, second] = names;
+        match self.pair(&first, size)? {
+            Some(pair) => Ok(Some(pair)),
+            None => self.pair(&second, size),
+        }
+    }
+
+    /// The pair of one layer of `[in, out]`, if the checkpoint has one.
+    fn pair(&self, layer: &str, [width, out]: [usize; 2]) -> Result<Option<LoraPair>, LanguageError> {
+        let Some([a, b]) = self.matrices(layer, [width, out])? else { return Ok(None) };
+        Ok(Some(self.assembled(a.rows, turned(&a), turned(&b), [width, out])))
+    }
+
+    /// One pair of the joined layer from those of queries, keys and values that there are.
+    fn joined_pair(&self, attention: &str) -> Result<Option<LoraPair>, LanguageError> {
+        let (hidden, out) = (self.decoder.hidden_size, self.decoder.d_qkv());
+        let mut parts = Vec::new();
+        for (part, rows) in ["q", "k", "v"].into_iter().zip(rows_of_parts(self.decoder)) {
+            if let Some(pair) = self.matrices(&format!("{attention}.{part}_proj"), [hidden, rows.len()])? {
+                parts.push((pair, rows));
+            }
+        }
+        let rank: usize = parts.iter().map(|([a, _], _)| a.rows).sum();
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let (mut ours_a, mut ours_b, mut first) = (vec![0.0; hidden * rank], vec![0.0; rank * out], 0);
+        for ([a, b], rows) in &parts {
+            for middle in 0..a.rows {
+                for column in 0..hidden {
+                    ours_a[column * rank + first + middle] = a.values[middle * hidden + column];
+                }
+                for (own, &row) in rows.iter().enumerate() {
+                    ours_b[(first + middle) * out + row] = b.values[own * b.columns + middle];
+                }
+            }
+            first += a.rows;
+        }
+        Ok(Some(self.assembled(rank, ours_a, ours_b, [hidden, out])))
+    }
+
+    fn assembled(&self, rank: usize, a: Vec<f32>, b: Vec<f32>, [width, out]: [usize; 2]) -> LoraPair {
+        let tensor = |values: Vec<f32>, size: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values, size), self.device);
+        LoraPair::from_parts(tensor(a, [width, rank]), tensor(b, [rank, out]), self.scale, self.dropout)
+    }
+
+    /// `A`, `[rank, in]`, and `B`, `[out, rank]`, as PEFT has them.
+    fn matrices(&self, layer: &str, [width, out]: [usize; 2]) -> Result<Option<[Matrix; 2]>, LanguageError> {
+        let (Some(a), Some(b)) = (self.matrix(layer, "lora_A")?, self.matrix(layer, "lora_B")?) else { return Ok(None) };
+        if a.columns != width || b.rows != out || a.rows != b.columns {
+            let reason =
+                format!("the update of {layer} is {}×{} and {}×{}, the layer is {out}×{width}", a.rows, a.columns, b.rows, b.columns);
+            return Err(WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into());
+        }
+        Ok(Some([a, b]))
+    }
+
+    fn matrix(&self, layer: &str, part: &str) -> Result<Option<Matrix>, LanguageError> {
+        // The live model's names have `default` in them, those of files do not.
+        let names = ["", ".default"].map(|adapter| format!("base_model.model.{layer}.{part}{adapter}.weight"));
+        let Some(name) = names.into_iter().find(|name| self.checkpoint.contains(name)) else { return Ok(None) };
+        let entry = self.checkpoint.entry(&name)?;
+        let &[rows, columns] = &entry.shape[..] else {
+            let reason = format!("{name} has the shape {:?}, a matrix is needed", entry.shape);
+            return Err(WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into());
+        };
+        let data = TensorData::from_bytes_vec(self.checkpoint.read(&name)?, [rows, columns], entry.dtype).convert::<f32>();
+        let values = data.as_slice::<f32>().expect("the data was converted to f32").to_vec();
+        self.taken.borrow_mut().insert(name);
+        Ok(Some(Matrix { rows, columns, values }))
+    }
+
+    fn everything_was_taken(&self) -> Result<(), LanguageError> {
+        let taken = self.taken.borrow();
+        let left: Vec<&str> = self.checkpoint.entries().map(|entry| entry.name.as_str()).filter(|name| !taken.contains(*name)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let reason = format!("{} tensors have no place in this decoder, the first is {}", left.len(), left[0]);
+        Err(WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into())
+    }
+}
+
+fn turned(matrix: &Matrix) -> Vec<f32> {
+    let Matrix { rows, columns, values } = matrix;
+    (0..*columns).flat_map(|column| (0..*rows).map(move |row| values[row * columns + column])).collect()
+}
+
+fn numbers(x: Tensor<2>) -> Vec<f32> {
+    x.into_data().iter::<f32>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::LoraConfig;
+
+    /// An adapter that changes everything, on a decoder with grouped queries.
+    fn adapter() -> (DecoderConfig, LoraAdapter) {
+        let config = DecoderConfig::new(20, 16, 24, 2, 4, 2);
+        let device = Device::flex();
+        let mut adapter = LoraConfig::new(3, 6.0).init(&config, &device);
+        for layer in &mut adapter.layers {
+            let LoraLayer { wqkv, wo, w1, w2, w3 } = layer;
+            for pair in [wqkv, wo, w1, w2, w3].into_iter().flatten() {
+                pair.lora_b.weight = pair.lora_b.weight.clone().map(|b| b.random_like(Distribution::Normal(0.0, 1.0)));
+            }
+        }
+        (config, adapter)
+    }
+
+    fn updates(adapter: &LoraAdapter) -> Vec<Vec<f32>> {
+        let of_layer = |layer: &LoraLayer| {
+            [&layer.wqkv, &layer.wo, &layer.w1, &layer.w2, &layer.w3].map(|pair| numbers(pair.as_ref().unwrap().update()))
+        };
+        adapter.layers.iter().flat_map(of_layer).collect()
+    }
+
+    #[test]
+    fn adapter_survives_its_folder_under_both_kinds_of_names() {
+        let (config, adapter) = adapter();
+        for names in [AdapterNames::Internlm2, AdapterNames::Llama] {
+            let folder = tempfile::tempdir().unwrap();
+            save_adapter(folder.path(), &adapter, &config, names).unwrap();
+            let again = load_adapter(folder.path(), &config, &Device::flex()).unwrap();
+            for (update, expected) in updates(&again).iter().zip(updates(&adapter)) {
+                assert!(update.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{names:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn adapter_of_another_model_is_refused() {
+        let (config, adapter) = adapter();
+        let folder = tempfile::tempdir().unwrap();
+        save_adapter(folder.path(), &adapter, &config, AdapterNames::Llama).unwrap();
+        let load = |config: &DecoderConfig| load_adapter(folder.path(), config, &Device::flex()).unwrap_err().to_string();
+        let narrower = DecoderConfig { intermediate_size: 12, ..config.clone() };
+        assert!(load(&narrower).contains("gate_proj"), "{}", load(&narrower));
+        let shorter = DecoderConfig { num_hidden_layers: 1, ..config };
+        assert!(load(&shorter).contains("have no place"), "{}", load(&shorter));
+        std::fs::write(folder.path().join(CONFIG), r#"{"peft_type":"IA3","r":1,"lora_alpha":1,"target_modules":[]}"#).unwrap();
+        assert!(load(&shorter).contains("plain LoRA"));
+    }
+}

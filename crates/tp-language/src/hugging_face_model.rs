@@ -1,0 +1,178 @@
+//! A decoder straight from a Hugging Face model folder: `config.json` and safetensors, sharded or not.
+
+use std::{fmt, path::Path};
+
+use burn::tensor::Device;
+use tp_weights::{Checkpoint, Piece, TensorEntry, TensorFloat, WeightsError, load_module};
+
+use crate::{Decoder, DecoderConfig, LanguageError, decoder_keys};
+
+/// What a model will take, before any of it is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Bytes of all parameters in the number format that was asked for.
+    pub weight_bytes: u64,
+    /// Bytes of the largest tensor, which stands in memory a second time while it is read.
+    pub largest_tensor_bytes: u64,
+    /// Bytes that one token takes in the cache.
+    pub cache_bytes_per_token: u64,
+}
+
+impl MemoryPlan {
+    /// The plan for a shape and a number format.
+    #[must_use]
+    pub fn of(config: &DecoderConfig, float: TensorFloat) -> Self {
+        let size = float.dtype().size() as u64;
+        let (hidden, ffn) = (config.hidden_size as u64, config.intermediate_size as u64);
+        let largest = [hidden * config.vocab_size as u64, hidden * ffn, hidden * config.d_qkv() as u64].into_iter().max().unwrap_or(0);
+        Self {
+            parameters: config.n_parameters(),
+            weight_bytes: size * config.n_parameters(),
+            // The file's own format may be wider: single precision at most.
+            largest_tensor_bytes: 4 * largest,
+            cache_bytes_per_token: config.cache_bytes_per_token() / 4 * size,
+        }
+    }
+
+    /// Bytes needed while the model is loaded, without any token in the cache.
+    #[must_use]
+    pub fn peak_bytes(&self) -> u64 {
+        self.weight_bytes + 2 * self.largest_tensor_bytes
+    }
+}
+
+impl fmt::Display for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        write!(
+            f,
+            "{:.1} M parameters need {} MiB, {} MiB while they are read, and {} KiB a token in the cache",
+            self.parameters as f64 / 1e6,
+            mib(self.weight_bytes),
+            mib(self.peak_bytes()),
+            self.cache_bytes_per_token.div_ceil(1024)
+        )
+    }
+}
+
+/// Loads a decoder from a Hugging Face folder onto a plain device.
+///
+/// Tensors are read one at a time. Query, key and value matrices of Llama-like models are joined on the way.
+///
+/// # Errors
+///
+/// [`LanguageError`] if a file is missing or unsound, the configuration asks for something that the decoder lacks, the
+/// weights do not fit it (every fault is in the report), or this machine has not the memory.
+pub fn load_hugging_face(folder: &Path, float: TensorFloat, device: &Device) -> Result<Decoder, LanguageError> {
+    let config = DecoderConfig::from_hugging_face(&folder.join("config.json"))?;
+    let plan = MemoryPlan::of(&config, float);
+    tracing::info!("{}: {plan}", folder.display());
+    if let Some(available) = available_bytes().filter(|&available| available < plan.peak_bytes()) {
+        let available_mib = available >> 20;
+        return Err(LanguageError::OutOfMemory { path: folder.to_owned(), plan: plan.to_string(), available_mib });
+    }
+    let checkpoint = with_joined_qkv(Checkpoint::open(folder)?, &config)?;
+    let mut decoder = config.init(device);
+    let mut report = load_module(&mut decoder, &checkpoint, &decoder_keys(), float);
+    // Rotary tables are computed here, and a tied output layer is the embedding table; some files hold them all the same.
+    report.unused.retain(|name| !name.ends_with(".rotary_emb.inv_freq") && !(config.tie_word_embeddings && name == "lm_head.weight"));
+    if report.is_complete() {
+        return Ok(decoder);
+    }
+    Err(LanguageError::Mismatch { path: folder.to_owned(), report: Box::new(report) })
+}
+
+/// Joins the three matrices of every layer as InternLM2 has them: for each key head its queries, then its key, then its
+/// value.
+///
+/// # Errors
+///
+/// [`WeightsError`] if one of the three is missing or has not the shape that the configuration says.
+pub fn with_joined_qkv(mut checkpoint: Checkpoint, config: &DecoderConfig) -> Result<Checkpoint, WeightsError> {
+    for layer in 0..config.num_hidden_layers {
+        for (kind, width) in [("weight", config.hidden_size), ("bias", 1)] {
+            let name = |part: &str| format!("model.layers.{layer}.self_attn.{part}_proj.{kind}");
+            if !checkpoint.contains(&name("q")) {
+                continue;
+            }
+            let dtype = checkpoint.entry(&name("q"))?.dtype;
+            // Bytes of the rows of one head.
+            let head = config.d_head() * width * dtype.size();
+            let mut pieces = Vec::new();
+            for kv_head in 0..config.num_key_value_heads {
+                let mut piece =
+                    |part: &str, first: usize, n: usize| pieces.push(Piece { tensor: name(part), bytes: first * head..(first + n) * head });
+                piece("q", kv_head * config.queries_per_key(), config.queries_per_key());
+                piece("k", kv_head, 1);
+                piece("v", kv_head, 1);
+            }
+            for (part, heads) in [("q", config.num_attention_heads), ("k", config.num_key_value_heads), ("v", config.num_key_value_heads)] {
+                let entry = checkpoint.entry(&name(part))?;
+                if entry.dtype != dtype || entry.n_bytes() != Some(heads * head) {
+                    let reason = format!("{} has the shape {:?} where the configuration says {heads} heads", name(part), entry.shape);
+                    return Err(WeightsError::Unsound { path: checkpoint.path().to_owned(), reason });
+                }
+            }
+            let shape = if kind == "weight" { vec![config.d_qkv(), config.hidden_size] } else { vec![config.d_qkv()] };
+            let entry = TensorEntry { name: format!("model.layers.{layer}.attention.wqkv.{kind}"), dtype, shape };
+            checkpoint = checkpoint.joined(entry, pieces)?;
+        }
+    }
+    Ok(checkpoint)
+}
+
+/// Bytes of memory that a new program could take, where the system says.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::DType;
+    use tp_weights::write_safetensors;
+
+    use super::*;
+
+    #[test]
+    fn plan_of_the_published_model_is_known() {
+        // 7.7 G parameters of two bytes; 131,072 bytes of cache a token.
+        let plan = MemoryPlan::of(&DecoderConfig::internlm2_7b(), TensorFloat::BF16);
+        assert_eq!((plan.weight_bytes, plan.cache_bytes_per_token), (2 * (7_737_708_544 + 32_768), 131_072));
+        assert!(plan.to_string().contains("128 KiB a token"), "{plan}");
+    }
+
+    #[test]
+    fn rows_are_joined_head_by_head() {
+        // One key head with two queries; heads of two rows; a matrix of width 1, so a row is one number.
+        let config = DecoderConfig { head_dim: Some(2), ..DecoderConfig::new(4, 1, 1, 1, 4, 2) };
+        let folder = tempfile::tempdir().unwrap();
+        let entry = |part: &str, rows| TensorEntry {
+            name: format!("model.layers.0.self_attn.{part}_proj.weight"),
+            dtype: DType::U8,
+            shape: vec![rows, 1],
+        };
+        let entries = [entry("q", 8), entry("k", 4), entry("v", 4)];
+        let numbers = |entry: &TensorEntry| {
+            let start = if entry.name.contains("q_") {
+                0
+            } else if entry.name.contains("k_") {
+                10
+            } else {
+                20
+            };
+            Ok((start..start + entry.shape[0] as u8).collect())
+        };
+        write_safetensors(folder.path(), &entries, u64::MAX, numbers).unwrap();
+        let joined = with_joined_qkv(Checkpoint::open(folder.path()).unwrap(), &config).unwrap();
+        let bytes = joined.read("model.layers.0.attention.wqkv.weight").unwrap();
+        assert_eq!(bytes, [0, 1, 2, 3, 10, 11, 20, 21, 4, 5, 6, 7, 12, 13, 22, 23]);
+
+        let other = DecoderConfig { num_key_value_heads: 4, ..config };
+        let message = with_joined_qkv(Checkpoint::open(folder.path()).unwrap(), &other).unwrap_err().to_string();
+        assert!(message.contains("k_proj") || message.contains("no bytes"), "{message}");
+    }
+}

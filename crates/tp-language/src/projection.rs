@@ -1,0 +1,76 @@
+//! A linear layer of a block, in single precision or in bytes, with its low-rank update if there is one.
+
+use burn::{
+    module::{Initializer, Module, Param},
+    tensor::{Device, Tensor},
+};
+use tp_kernels::{Int8Matrix, affine, int8_product};
+
+use crate::LoraPair;
+
+/// `x · weight + bias`.
+///
+/// The matrix can be replaced by bytes ([`Decoder::to_int8`](crate::Decoder::to_int8)); its parameter is empty then.
+#[derive(Module, Debug)]
+pub struct Projection {
+    /// `[in, out]`
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    int8: Option<Int8Matrix>,
+}
+
+impl Projection {
+    /// Of a gain near 1 whatever its width.
+    pub(crate) fn new(d_input: usize, d_output: usize, device: &Device) -> Self {
+        Self::of_gain(d_input, d_output, 1.0, device)
+    }
+
+    /// One that writes into the residual stream: the more blocks there are, the less each adds at the start.
+    pub(crate) fn residual(d_input: usize, d_output: usize, n_layers: usize, device: &Device) -> Self {
+        Self::of_gain(d_input, d_output, 1.0 / (2.0 * n_layers as f64).sqrt(), device)
+    }
+
+    /// A fixed deviation (GPT-2's 0.02) suits one width; at 128 it starves every path that leads through several layers.
+    fn of_gain(d_input: usize, d_output: usize, gain: f64, device: &Device) -> Self {
+        let std = gain / (d_input as f64).sqrt();
+        Self { weight: Initializer::Normal { mean: 0.0, std }.init([d_input, d_output], device), bias: None, int8: None }
+    }
+
+    pub(crate) fn with_bias(mut self, device: &Device) -> Self {
+        let [_, d_output] = self.weight.lazy_shape().dims();
+        self.bias = Some(Initializer::Zeros.init([d_output], device));
+        self
+    }
+
+    /// `[.., in]` → `[.., out]`
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
+        let bias = self.bias.as_ref().map(|bias| bias.val());
+        let y = match &self.int8 {
+            None => affine(x.clone(), self.weight.val(), bias),
+            Some(matrix) => match bias {
+                None => int8_product(x.clone(), matrix),
+                Some(bias) => int8_product(x.clone(), matrix) + bias.unsqueeze(),
+            },
+        };
+        match lora {
+            Some(pair) => y + pair.forward(x),
+            None => y,
+        }
+    }
+
+    /// The same in bytes; the parameter's memory is given back.
+    pub(crate) fn to_int8(&self) -> Self {
+        let weight = self.weight.val();
+        let empty = Tensor::zeros([0, 0], (&weight.device(), weight.dtype()));
+        Self { weight: Param::from_tensor(empty), bias: self.bias.clone(), int8: Some(Int8Matrix::nearest(&weight)) }
+    }
+
+    /// `weight + update`, `[in, out]`
+    pub(crate) fn merged(&self, lora: &LoraPair) -> Self {
+        let weight = self.weight.val();
+        let update = lora.update().cast(weight.dtype());
+        Self { weight: self.weight.clone().map(|weight| weight + update), bias: self.bias.clone(), int8: None }
+    }
+}
