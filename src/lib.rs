@@ -22,6 +22,7 @@ pub mod evaluation;
 mod model_dir;
 mod network;
 pub mod overlay;
+pub mod parity;
 pub mod recipe;
 
 pub use device::{DeviceError, DeviceName};

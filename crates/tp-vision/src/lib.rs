@@ -52,4 +52,4 @@ pub use preprocess::normalise_batch;
 pub use projector::{VisualProjector, VisualTokens};
 pub use query_decoder::{AttendedMemories, AuxPredictions, PromptMask, QueryDecoder, QueryOutput};
 pub use query_loss::{QueryTarget, QueryTargets, query_loss};
-pub use weights::{encoder_keys, projector_keys};
+pub use weights::{encoder_keys, open_clip_keys, projector_keys};

@@ -58,6 +58,21 @@ pub fn encoder_keys() -> KeyMap {
         .and(KeyMap::new(&[("class_embed", "query_decoder.head.class_embed")]))
 }
 
+/// Names in OpenCLIP's checkpoint of a ConvNeXt ↔ parameters of [`VisionEncoder`](crate::VisionEncoder): the frozen backbone,
+/// before OMG-Seg renamed it.
+#[must_use]
+pub fn open_clip_keys() -> KeyMap {
+    KeyMap::new(&[
+        ("stem.0", "stem.conv"),
+        ("stem.1", "stem.norm"),
+        ("stages.{i}.downsample.0", "stages.{i}.downsample.norm"),
+        ("stages.{i}.downsample.1", "stages.{i}.downsample.conv"),
+        ("stages.{i}.blocks.{j}", "stages.{i}.blocks.{j}"),
+        ("stages.{i}.blocks.{j}.mlp", "stages.{i}.blocks.{j}"),
+    ])
+    .under("visual.trunk", "backbone")
+}
+
 /// Names in OMG-LLaVA's checkpoint ↔ parameters of [`VisualProjector`](crate::VisualProjector).
 #[must_use]
 pub fn projector_keys() -> KeyMap {

@@ -1,0 +1,69 @@
+//! Compares our modules with the numbers of public peers, over folders that the scripts under `tests/oracles/` write.
+//!
+//! ```text
+//! cargo run --example verify_parity -- --fixture tests/fixtures/parity/convnext
+//! ```
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    cli::{self, CommonArgs},
+    parity::{ParityReport, verify},
+};
+
+/// Compares our modules with the numbers of public peers.
+#[derive(Parser)]
+struct Args {
+    /// A folder that a script under tests/oracles/ wrote; may be given more than once.
+    #[arg(long, required = true, num_args = 1..)]
+    fixture: Vec<PathBuf>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// What is printed for several folders.
+#[derive(Serialize)]
+struct Reports<'a> {
+    fixtures: &'a [ParityReport],
+    pass: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| {
+        let device = args.common.device.open()?;
+        let reports = args.fixture.iter().map(|folder| verify(folder, &device)).collect::<Result<Vec<_>, _>>()?;
+        let pass = reports.iter().all(|report| report.pass);
+        let text = || args.fixture.iter().zip(&reports).map(|(folder, report)| table(&folder.display().to_string(), report)).collect();
+        match &reports[..] {
+            [only] => cli::print_result(args.common.json, only, text)?,
+            several => cli::print_result(args.common.json, &Reports { fixtures: several, pass }, text)?,
+        }
+        if pass { Ok(()) } else { Err(differing(&args, &reports).into()) }
+    })
+}
+
+/// The folders that do not pass, and what differs there.
+fn differing(args: &Args, reports: &[ParityReport]) -> String {
+    let faults = args.fixture.iter().zip(reports).filter(|(_, report)| !report.pass).map(|(folder, report)| {
+        let names: Vec<&str> = report.tensors.iter().filter(|tensor| !tensor.ok).map(|tensor| tensor.name.as_str()).collect();
+        let what = if names.is_empty() { "nothing could be compared".to_owned() } else { format!("{} differ", names.join(", ")) };
+        format!("{}: {what}", folder.display())
+    });
+    faults.collect::<Vec<_>>().join("; ")
+}
+
+fn table(folder: &str, report: &ParityReport) -> String {
+    let verdict = if report.pass { "equal" } else { "DIFFERENT" };
+    let mut text = format!("{folder} ({}): {verdict}\n", report.stage);
+    for tensor in &report.tensors {
+        let mark = if tensor.ok { "ok" } else { "NO" };
+        text += &format!("  {mark} {:<28} max abs {:.1e}, max rel {:.1e}\n", tensor.name, tensor.max_abs, tensor.max_rel);
+    }
+    if !report.skipped.is_empty() {
+        text += &format!("  not compared or not read: {}\n", report.skipped.join(", "));
+    }
+    text
+}

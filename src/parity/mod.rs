@@ -1,0 +1,45 @@
+//! Our modules against the numbers of public peers, folder by folder.
+//!
+//! A folder says which stage it is of and holds weights under their published names, inputs and expected outputs;
+//! `tests/oracles/README.md` says how such folders are made and what each stage holds. [`verify`] runs our module over the
+//! inputs and compares tensor by tensor.
+
+mod error;
+mod fixture;
+mod language;
+mod localizer;
+mod report;
+mod vision;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+pub use error::ParityError;
+use fixture::Fixture;
+use report::Outcome;
+pub use report::{ParityReport, TensorParity};
+
+/// Computes what the folder expects, on a plain device, and compares.
+///
+/// # Errors
+///
+/// [`ParityError`] if the folder cannot be read, or does not fit together. Numbers that differ are no error: the report says
+/// so.
+pub fn verify(folder: &Path, device: &Device) -> Result<ParityReport, ParityError> {
+    let fixture = Fixture::open(folder)?;
+    let stage: String = fixture.setting("stage")?;
+    let outcome: Outcome = match stage.as_str() {
+        "convnext" => vision::convnext(&fixture, device)?,
+        "ms_deform_attn" => vision::ms_deform_attn(&fixture, device)?,
+        "pixel_decoder" => vision::pixel_decoder(&fixture, device)?,
+        "mask_decoder" => vision::mask_decoder(&fixture, device)?,
+        "point_prompt" => vision::point_prompt(&fixture, device)?,
+        "perception_prior" => vision::perception_prior(&fixture, device)?,
+        "projector" => vision::projector(&fixture, device)?,
+        "localizer" => localizer::localizer(&fixture, device)?,
+        "language" => language::language(&fixture, device)?,
+        _ => return Err(ParityError::UnknownStage { folder: folder.to_owned(), stage }),
+    };
+    outcome.compared(stage, &fixture)
+}
