@@ -77,7 +77,8 @@ pub fn load_hugging_face(folder: &Path, float: TensorFloat, device: &Device) -> 
     let mut decoder = config.init(device);
     let mut report = load_module(&mut decoder, &checkpoint, &decoder_keys(), float);
     // Rotary tables are computed here, and a tied output layer is the embedding table; some files hold them all the same.
-    report.unused.retain(|name| !name.ends_with(".rotary_emb.inv_freq") && !(config.tie_word_embeddings && name == "lm_head.weight"));
+    let is_copy = |name: &str| name.ends_with(".rotary_emb.inv_freq") || (config.tie_word_embeddings && name == "lm_head.weight");
+    report.unused.retain(|name| !is_copy(name));
     if report.is_complete() {
         return Ok(decoder);
     }

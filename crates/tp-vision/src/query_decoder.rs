@@ -166,6 +166,7 @@ impl QueryDecoder {
 }
 
 /// Which keys queries may read.
+#[expect(clippy::large_enum_variant, reason = "one at a time, handed on at once")]
 enum OpenKeys<'a> {
     All,
     /// All, with a number added to each logit, `[batch, query, key]`.

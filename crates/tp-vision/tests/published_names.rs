@@ -153,7 +153,7 @@ fn assert_same(list: Published, keys: &KeyMap, ours: &BTreeMap<String, Vec<usize
     assert_eq!(translated.len(), list.0.len(), "two names have one place");
     for (path, shape) in ours {
         assert_eq!(translated.get(path), Some(shape), "{path}");
-        let name = keys.published(path).unwrap();
+        let name = keys.published(path).unwrap_or_else(|| panic!("{path} has no published name"));
         assert_eq!(keys.ours(&name).as_ref(), Some(path), "{name}");
     }
     assert_eq!(translated.len(), ours.len());

@@ -43,7 +43,6 @@ impl SafetensorsFile {
 }
 
 /// Where the data begins, and the tensors in it; the inner error says what is unsound.
-#[expect(clippy::type_complexity, reason = "a file that cannot be read and one that lies are different errors")]
 pub(crate) fn header_of(file: &mut impl Read, size: u64) -> io::Result<Result<(u64, Vec<Placed>), String>> {
     let mut length = [0; 8];
     if size < length.len() as u64 {

@@ -93,7 +93,7 @@ impl<'a> Call<'a> {
 
     /// One slot of the tokens `from..to`, turned and scaled, `[to - from, d_head]`.
     #[inline(always)]
-    fn turned<const FMA: bool>(&self, row: usize, head: usize, slot: usize, from: usize, to: usize, scale: f32, out: &mut Vec<f32>) {
+    fn turned<const FMA: bool>(&self, row: usize, head: usize, slot: usize, [from, to]: [usize; 2], scale: f32, out: &mut Vec<f32>) {
         let (d_head, half, width) = (self.d_head, self.d_head / 2, self.width());
         let [cos, sin] = self.angles(row);
         let source = self.slot(row, head, slot);
@@ -167,10 +167,10 @@ impl Kernel for Forward<'_> {
         let Scratch { queries, keys, weights, .. } = scratch;
         let (d_head, slots, length) = (call.d_head, call.queries_per_key, call.lengths[call.group(row)]);
         for head in 0..call.kv_heads {
-            call.turned::<FMA>(row, head, slots, 0, to, 1.0, keys);
+            call.turned::<FMA>(row, head, slots, [0, to], 1.0, keys);
             let values = Matrix::new(call.slot(row, head, slots + 1), [to, d_head], call.width());
             for query in 0..slots {
-                call.turned::<FMA>(row, head, query, from, to, call.scale(), queries);
+                call.turned::<FMA>(row, head, query, [from, to], call.scale(), queries);
                 call.weigh::<FMA>(row, head, [from, to], queries, keys, weights);
                 let (n, n_keys) = (to - from, length + to);
                 let start = (head * slots + query) * d_head;
@@ -212,13 +212,13 @@ impl Kernel for BackwardPass<'_> {
         let out_width = (slots + 2) * d_head;
         let seen = [call.prefix_keys, call.prefix_values].map(|all| call.seen(all, row, head));
         let values = call.slot(row, head, slots + 1);
-        call.turned::<FMA>(row, head, slots, 0, tokens, 1.0, keys);
+        call.turned::<FMA>(row, head, slots, [0, tokens], 1.0, keys);
         let mut dkeys = vec![0.0; tokens * d_head]; // turned
         for query in 0..slots {
             for from in (0..tokens).step_by(BLOCK) {
                 let to = tokens.min(from + BLOCK);
                 let (n, n_keys) = (to - from, length + to);
-                call.turned::<FMA>(row, head, query, from, to, call.scale(), queries);
+                call.turned::<FMA>(row, head, query, [from, to], call.scale(), queries);
                 call.weigh::<FMA>(row, head, [from, to], queries, keys, weights);
                 let dy = &dy[(row * tokens + from) * call.out_width() + (head * slots + query) * d_head..];
                 let dy = Matrix::new(dy, [n, d_head], call.out_width());
