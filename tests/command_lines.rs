@@ -176,6 +176,29 @@ fn annotation_file_that_is_none_is_refused() {
 }
 
 #[test]
+fn language_model_writes_on_and_refuses_what_it_cannot_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = in_folder(&folder, "random");
+    let asked = ["--model", &model, "--prompt", "a hoof", "--max-new-tokens", "5", "--json"];
+    let first = run("generate", &[&asked[..], &["--random", "tiny"]].concat());
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    let answer = |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    assert_eq!(answer(&first)["tokens"], 5);
+    assert_eq!(answer(&run("generate", &asked))["text"], answer(&first)["text"]);
+
+    // A model that is there is never written over.
+    assert!(one_line("generate", &[&asked[..], &["--random", "tiny"]].concat()).contains("holds a model already"));
+    assert!(one_line("generate", &["--model", &model, "--prompt", " "]).contains("empty"));
+    let endless = "hoof ".repeat(3000);
+    assert!(one_line("generate", &["--model", &model, "--prompt", &endless]).contains("2048 places"));
+    assert!(one_line("generate", &["--model", "no/such", "--prompt", "x"]).contains("no/such"));
+    let weights = Path::new(&model).join("model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
+    assert!(one_line("generate", &asked).contains("model.safetensors"));
+}
+
+#[test]
 fn json_is_one_object_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "trip.png");

@@ -49,6 +49,45 @@ struct Raw {
     use_sliding_window: Option<bool>,
 }
 
+/// The tokens that end an answer, as a Hugging Face folder names them: `eos_token_id` of `generation_config.json`, or else of
+/// `config.json`; none if neither does.
+///
+/// # Errors
+///
+/// [`LanguageError`] if a file cannot be read, or is no JSON.
+pub fn end_tokens(folder: &Path) -> Result<Vec<u32>, LanguageError> {
+    for path in ["generation_config.json", "config.json"].map(|name| folder.join(name)) {
+        if !path.exists() {
+            continue;
+        }
+        let config: Value = serde_json::from_slice(&read_config(&path)?)
+            .map_err(|error| LanguageError::UnusableConfig { path: path.clone(), reason: error.to_string() })?;
+        let ids: Vec<u32> = match &config["eos_token_id"] {
+            Value::Array(several) => several.iter().filter_map(as_id).collect(),
+            one => as_id(one).into_iter().collect(),
+        };
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn as_id(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
+}
+
+/// The bytes of a configuration file.
+fn read_config(path: &Path) -> Result<Vec<u8>, LanguageError> {
+    let read = |source| LanguageError::ReadConfig { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(read)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(LanguageError::UnusableConfig { path: path.to_owned(), reason: format!("it has more than {MAX_BYTES} bytes") });
+    }
+    Ok(bytes)
+}
+
 impl DecoderConfig {
     /// Reads a Hugging Face `config.json` as it is: InternLM2, Llama, Mistral, Qwen2 and Qwen3.
     ///
@@ -57,14 +96,8 @@ impl DecoderConfig {
     /// [`LanguageError`] if the file cannot be read, is no configuration, or asks for something that this decoder lacks;
     /// the message names it.
     pub fn from_hugging_face(path: &Path) -> Result<Self, LanguageError> {
-        let read = |source| LanguageError::ReadConfig { path: path.to_owned(), source };
-        let mut text = Vec::new();
-        File::open(path).map_err(read)?.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(read)?;
         let unusable = |reason: String| LanguageError::UnusableConfig { path: path.to_owned(), reason };
-        if text.len() as u64 > MAX_BYTES {
-            return Err(unusable(format!("it has more than {MAX_BYTES} bytes")));
-        }
-        let raw: Raw = serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+        let raw: Raw = serde_json::from_slice(&read_config(path)?).map_err(|error| unusable(error.to_string()))?;
         let config = raw.into_config().map_err(unusable)?;
         config.validate()?;
         Ok(config)
@@ -173,6 +206,19 @@ mod tests {
         let config = read(&json!({ "rope_parameters": nested })).unwrap();
         assert_eq!((config.rope_scaling, config.rope_theta), (Some(expected), 5e5));
         assert_eq!(read(&json!({ "rope_scaling": { "type": "dynamic", "factor": 2.0 } })).unwrap().rope_scaling, None);
+    }
+
+    #[test]
+    fn end_tokens_are_read_from_either_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, value: Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+        assert_eq!(end_tokens(folder.path()).unwrap(), [0_u32; 0]);
+        write("config.json", json!({ "eos_token_id": 2 }));
+        assert_eq!(end_tokens(folder.path()).unwrap(), [2]);
+        write("generation_config.json", json!({ "eos_token_id": [7, 9, -1] }));
+        assert_eq!(end_tokens(folder.path()).unwrap(), [7, 9]);
+        std::fs::write(folder.path().join("generation_config.json"), "{").unwrap();
+        assert!(end_tokens(folder.path()).unwrap_err().to_string().contains("generation_config.json"));
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! Writes on from a prompt, with any small language model of a Hugging Face folder: InternLM2, Llama, Mistral, Qwen2, Qwen3.
+//!
+//! ```sh
+//! cargo run --example generate -- --model Qwen3-0.6B --prompt "What is a hoof?"
+//! cargo run --example generate -- --random tiny --model runs/random --prompt "What is a hoof?"   # nonsense, to try it
+//! ```
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use clap::{Parser, ValueEnum};
+use rand::RngExt;
+use serde::Serialize;
+use talking_points::{
+    cli::{self, CommonArgs},
+    core::{Sampling, Seed},
+    language::{
+        Completion, DecoderConfig, GenerateOptions, Prompts, PublishedChat, Speaker, TextStream, TextTokenizer, Turn, Wish, end_tokens,
+        generate_watched, load_adapter, load_hugging_face, train_bpe,
+    },
+    weights::{TensorEntry, TensorFloat, write_safetensors},
+};
+
+#[derive(Parser)]
+#[command(about = "Writes on from a prompt with a language model of a Hugging Face folder")]
+struct Args {
+    /// A folder with `config.json`, `tokenizer.json` and safetensors, sharded or not.
+    #[arg(long)]
+    model: PathBuf,
+    /// What to write on from; in the model's chat template, if its folder has one.
+    #[arg(long)]
+    prompt: String,
+    /// First write a model of random weights into the folder, which must not hold one.
+    #[arg(long, value_enum, value_name = "SIZE")]
+    random: Option<RandomSize>,
+    /// Leave the chat template alone, and write on from the very prompt.
+    #[arg(long)]
+    plain: bool,
+    /// A PEFT folder with a LoRA adapter.
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+    /// Keep matrices as bytes: a quarter of the memory, slightly other numbers.
+    #[arg(long)]
+    int8: bool,
+    /// The most tokens of an answer.
+    #[arg(long, default_value_t = 64)]
+    max_new_tokens: usize,
+    /// 0 takes the most probable token each time.
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Draw only from so many of the most probable tokens.
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Draw only from the fewest tokens that hold this share of the mass.
+    #[arg(long, default_value_t = 1.0)]
+    top_p: f32,
+    /// A text that ends the answer; may be given many times.
+    #[arg(long)]
+    stop: Vec<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RandomSize {
+    /// A Llama of 0.2 M parameters.
+    Tiny,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    text: String,
+    prompt_tokens: usize,
+    tokens: usize,
+    finished: bool,
+    mean_log_prob: Option<f64>,
+    seconds: f64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| write_on(&args))
+}
+
+fn write_on(args: &Args) -> Result<(), Box<dyn Error>> {
+    let device = args.common.device.open()?;
+    if let Some(RandomSize::Tiny) = args.random {
+        write_random_model(&args.model, Seed(args.common.seed))?;
+    }
+    let tokenizer = TextTokenizer::from_file(&args.model.join("tokenizer.json"))?;
+    let mut decoder = load_hugging_face(&args.model, TensorFloat::F32, &device)?;
+    let adapter = args.adapter.as_ref().map(|folder| load_adapter(folder, decoder.config(), &device)).transpose()?;
+    if args.int8 {
+        decoder = decoder.to_int8();
+    }
+
+    let prompt = prompt_ids(args, &tokenizer)?;
+    let (prompt_tokens, vocab_size) = (prompt.len(), decoder.config().vocab_size);
+    if let Some(id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
+        return Err(format!("the tokenizer gives the id {id}, the model in {} has {vocab_size} tokens", args.model.display()).into());
+    }
+    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, ..Sampling::default() };
+    let options = GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens(&args.model)? };
+
+    let began = Instant::now();
+    let mut stream = TextStream::new(&tokenizer, &args.stop);
+    let mut text = String::new();
+    let mut show = |piece: String| {
+        // A reader who has left does not end the work: the result says how it went.
+        if !args.common.json {
+            let _ = write!(io::stdout(), "{piece}").and_then(|()| io::stdout().flush());
+        }
+        text.push_str(&piece);
+    };
+    let watch = |_, token: talking_points::language::SampledToken| {
+        if !options.stop.contains(&token.id) {
+            show(stream.push(token.id));
+        }
+        ControlFlow::Continue(if stream.has_ended() { Wish::EndRow } else { Wish::GoOn })
+    };
+    let prompts = Prompts::of_ids(&decoder, &[prompt]);
+    let completions = generate_watched(&decoder, None, prompts, adapter.as_ref(), &options, &[args.common.seed], watch)?;
+    show(stream.finish());
+
+    let Completion { ids, log_probs, finished } = completions.into_iter().next().unwrap_or_default();
+    let mean_log_prob = (!log_probs.is_empty()).then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64);
+    let answer = Answer { text, prompt_tokens, tokens: ids.len(), finished, mean_log_prob, seconds: began.elapsed().as_secs_f64() };
+    cli::print_result(args.common.json, &answer, || {
+        let Answer { prompt_tokens, tokens, seconds, .. } = answer;
+        format!("\n\n{prompt_tokens} tokens read, {tokens} written in {seconds:.2} s, {:.1} a second", tokens as f64 / seconds)
+    })
+}
+
+fn prompt_ids(args: &Args, tokenizer: &TextTokenizer) -> Result<Vec<u32>, Box<dyn Error>> {
+    if args.prompt.trim().is_empty() {
+        return Err("the prompt is empty: write one after --prompt".into());
+    }
+    let chat = if args.plain { None } else { PublishedChat::from_folder(&args.model)? };
+    Ok(match chat {
+        Some(chat) => chat.prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }])?,
+        None => [tokenizer.opening(), tokenizer.encode_text(&args.prompt)].concat(),
+    })
+}
+
+/// A folder as publishers lay it out, with random numbers for weights.
+fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
+    if folder.join("config.json").exists() {
+        return Err(format!("{} holds a model already: name another folder, or leave --random away", folder.display()).into());
+    }
+    std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let tokenizer = train_bpe(["what is a hoof? the hard foot of a horse, a cow or a sheep, on which it stands and walks."], 300)?;
+    tokenizer.save(&folder.join("tokenizer.json"))?;
+
+    let shape = DecoderConfig::new(tokenizer.vocab_size(), 64, 192, 3, 4, 2);
+    let mut rng = seed.rng();
+    write_safetensors(folder, &llama_tensors(&shape), u64::MAX, |entry| {
+        let is_norm = entry.name.ends_with("norm.weight");
+        let number = |_| if is_norm { 1.0_f32 } else { rng.random_range(-0.2..0.2) };
+        Ok((0..entry.shape.iter().product::<usize>()).map(number).flat_map(f32::to_le_bytes).collect())
+    })?;
+    let config = serde_json::json!({
+        "model_type": "llama", "vocab_size": shape.vocab_size, "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size, "num_hidden_layers": shape.num_hidden_layers,
+        "num_attention_heads": shape.num_attention_heads, "num_key_value_heads": shape.num_key_value_heads,
+        "rms_norm_eps": shape.rms_norm_eps, "max_position_embeddings": 2048, "eos_token_id": 2,
+    });
+    Ok(std::fs::write(folder.join("config.json"), format!("{config:#}\n"))?)
+}
+
+/// Names and shapes of a Llama.
+fn llama_tensors(shape: &DecoderConfig) -> Vec<TensorEntry> {
+    let (hidden, ffn, vocab) = (shape.hidden_size, shape.intermediate_size, shape.vocab_size);
+    let (queries, keys) = (shape.d_queries(), shape.num_key_value_heads * shape.d_head());
+    let entry = |name: String, shape: &[usize]| TensorEntry { name, dtype: TensorFloat::F32.dtype(), shape: shape.to_vec() };
+    let mut entries = vec![entry("model.embed_tokens.weight".into(), &[vocab, hidden])];
+    for layer in 0..shape.num_hidden_layers {
+        for (name, shape) in [
+            ("input_layernorm", &[hidden][..]),
+            ("self_attn.q_proj", &[queries, hidden]),
+            ("self_attn.k_proj", &[keys, hidden]),
+            ("self_attn.v_proj", &[keys, hidden]),
+            ("self_attn.o_proj", &[hidden, queries]),
+            ("post_attention_layernorm", &[hidden]),
+            ("mlp.gate_proj", &[ffn, hidden]),
+            ("mlp.up_proj", &[ffn, hidden]),
+            ("mlp.down_proj", &[hidden, ffn]),
+        ] {
+            entries.push(entry(format!("model.layers.{layer}.{name}.weight"), shape));
+        }
+    }
+    entries.extend([entry("model.norm.weight".into(), &[hidden]), entry("lm_head.weight".into(), &[vocab, hidden])]);
+    entries
+}
