@@ -17,14 +17,18 @@ pub use tp_weights as weights;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+mod conversion;
 mod device;
 pub mod evaluation;
 mod model_dir;
 mod network;
 pub mod overlay;
 pub mod parity;
+mod published;
 pub mod recipe;
 
+pub use conversion::{Conversion, ConversionOptions, convert_weights};
 pub use device::{DeviceError, DeviceName};
 pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir};
 pub use network::{Network, NetworkConfig};
+pub use published::{PublishedName, network_keys, published_name};

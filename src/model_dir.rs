@@ -14,16 +14,23 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tp_core::{RgbImage, write_atomically};
 use tp_descriptor::PointDescriptor;
-use tp_language::Tokenizer;
+use tp_language::{Tokenizer, load_adapter};
 use tp_localizer::PointLocalizer;
 use tp_vision::{EncodedImage, VisionError};
+use tp_weights::{Checkpoint, LoadReport, TensorFloat, WeightsError, load_module};
 
-use crate::{Network, NetworkConfig};
+use crate::{Network, NetworkConfig, network_keys};
 
 /// The names of the three files.
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
+/// Beside weights in many files.
+const INDEX: &str = "model.safetensors.index.json";
+/// Where a published base keeps what it was tuned by.
+const ADAPTER: &str = "adapter";
+/// What Talking Points adds to its base.
+const ADDED: [&str; 4] = ["descriptor.adapter.", "localizer.adapter.", "localizer.regression.", "localizer.heatmap."];
 
 /// A configuration is a page of text; more is not one.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -51,9 +58,15 @@ pub enum ModelError {
     /// A tokenizer that cannot be used.
     #[error("cannot use the tokenizer {}", path.display())]
     Tokenizer { path: PathBuf, source: tp_language::LanguageError },
-    /// Weights that are not a sound safetensors file.
-    #[error("{} is not a sound safetensors file: {reason}", path.display())]
-    Weights { path: PathBuf, reason: String },
+    /// Weights that are missing or unsound.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights that cannot be laid out as a file.
+    #[error("cannot lay out {}: {reason}", path.display())]
+    Layout { path: PathBuf, reason: String },
+    /// An adapter beside the base that cannot be used.
+    #[error("cannot use the adapter {}", path.display())]
+    Adapter { path: PathBuf, source: tp_language::LanguageError },
     /// Weights that do not fit the configuration.
     #[error("the weights in {} do not fit {CONFIG}: {} missing, {} unused, {} unusable; {}", path.display(), missing.len(), unused.len(), unusable.len(), first_of(missing, unused, unusable))]
     Mismatch { path: PathBuf, missing: Vec<String>, unused: Vec<String>, unusable: Vec<String> },
@@ -143,11 +156,38 @@ impl ModelDir {
     pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
         let file = self.path.join(TOKENIZER);
         let tokenizer = Tokenizer::from_file(&file).map_err(|source| ModelError::Tokenizer { path: file, source })?;
-        let file = self.path.join(WEIGHTS);
-        let model = fingerprint(&file)?;
-        let network = load_weights(self.config.init(device), &file)?;
+        let model = fingerprint(&weights_of(&self.path))?;
+        let (network, report) = load_weights(self.config.init(device), &self.path)?;
+        if !report.is_complete() {
+            return Err(mismatch(&self.path, report));
+        }
         let run = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: rayon::current_num_threads(), model };
         Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), run))
+    }
+
+    /// Loads a published base, as [`convert_weights`](crate::convert_weights) gathers it, to be trained: eyes, language model
+    /// (with the update of `adapter/`, if there is one), point prompt and projections. What Talking Points adds to it (both
+    /// adapters and both heads) is fresh.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if a file is missing or unsound, or a tensor of the base is missing or of the wrong shape. Tensors that
+    /// no part of the network is called by are left alone, and logged.
+    pub fn load_base(&self, device: &Device) -> Result<Network, ModelError> {
+        let (mut network, mut report) = load_weights(self.config.init(device), &self.path)?;
+        report.missing.retain(|name| !ADDED.iter().any(|part| name.starts_with(part)));
+        if !report.missing.is_empty() || !report.unusable.is_empty() {
+            return Err(mismatch(&self.path, report));
+        }
+        if !report.unused.is_empty() {
+            tracing::warn!("{} tensors have no place in the network: {}", report.unused.len(), report.unused.join(", "));
+        }
+        let path = self.path.join(ADAPTER);
+        if path.exists() {
+            let adapter = load_adapter(&path, &self.config.language, device).map_err(|source| ModelError::Adapter { path, source })?;
+            network.decoder = network.decoder.merged(&adapter);
+        }
+        Ok(network)
     }
 }
 
@@ -182,8 +222,8 @@ pub fn save_model_dir(folder: &Path, network: &Network, config: &NetworkConfig, 
 
     let file = folder.join(WEIGHTS);
     let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(FloatCastAdapter::to(DType::F16));
-    network.save_into(&mut store).map_err(|error| ModelError::Weights { path: file.clone(), reason: one_line(&error.to_string()) })?;
-    let bytes = store.get_bytes().map_err(|error| ModelError::Weights { path: file.clone(), reason: one_line(&error.to_string()) })?;
+    network.save_into(&mut store).map_err(|error| ModelError::Layout { path: file.clone(), reason: one_line(&error.to_string()) })?;
+    let bytes = store.get_bytes().map_err(|error| ModelError::Layout { path: file.clone(), reason: one_line(&error.to_string()) })?;
     write_atomically(&file, |out| out.write_all(&bytes)).map_err(|source| write(&file, source))?;
 
     let file = folder.join(TOKENIZER);
@@ -194,18 +234,22 @@ pub fn save_model_dir(folder: &Path, network: &Network, config: &NetworkConfig, 
     write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| write(&file, source))
 }
 
-/// Fills a network from a safetensors file, in f32, all tensors or none.
-fn load_weights(mut network: Network, file: &Path) -> Result<Network, ModelError> {
-    let unsound = |reason: String| ModelError::Weights { path: file.to_owned(), reason: one_line(&reason) };
-    let mut store =
-        SafetensorsStore::from_file(file).with_from_adapter(FloatCastAdapter::to(DType::F32)).allow_partial(true).validate(false);
-    let report = network.load_from(&mut store).map_err(|error| unsound(error.to_string()))?;
-    let missing: Vec<String> = report.missing.iter().map(|(name, _)| name.clone()).collect();
-    let unusable: Vec<String> = report.errors.iter().map(|error| one_line(&error.to_string())).collect();
-    if missing.is_empty() && unusable.is_empty() && report.unused.is_empty() {
-        return Ok(network);
-    }
-    Err(ModelError::Mismatch { path: file.to_owned(), missing, unused: report.unused.clone(), unusable })
+/// Fills a network in f32, tensor by tensor, under our names or published ones.
+fn load_weights(mut network: Network, folder: &Path) -> Result<(Network, LoadReport), ModelError> {
+    let checkpoint = Checkpoint::open(weights_of(folder))?;
+    let report = load_module(&mut network, &checkpoint, &network_keys(), TensorFloat::F32);
+    Ok((network, report))
+}
+
+/// The one file of weights, or the index of many.
+fn weights_of(folder: &Path) -> PathBuf {
+    let index = folder.join(INDEX);
+    if index.exists() { index } else { folder.join(WEIGHTS) }
+}
+
+fn mismatch(folder: &Path, report: LoadReport) -> ModelError {
+    let LoadReport { missing, unused, unusable, .. } = report;
+    ModelError::Mismatch { path: weights_of(folder), missing, unused, unusable }
 }
 
 /// SHA-256 of a file, its first 16 digits.

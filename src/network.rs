@@ -39,6 +39,14 @@ impl NetworkConfig {
         Self::of(VisionConfig::tiny(), DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
     }
 
+    /// On OMG-LLaVA 7B, the published base of Talking Points; adapters of rank 16.
+    ///
+    /// Source: section 3 of the paper, and OMG-LLaVA's configuration of InternLM2-chat-7B.
+    #[must_use]
+    pub fn omg_llava_7b() -> Self {
+        Self::of(VisionConfig::omg_llava_7b(), DecoderConfig::internlm2_7b(), LoraConfig::new(16, 32.0), 256)
+    }
+
     /// Everything that follows from eyes and language model; the heat-map compares in `d_match` dimensions.
     #[must_use]
     pub fn of(vision: VisionConfig, language: DecoderConfig, lora: LoraConfig, d_match: usize) -> Self {

@@ -199,6 +199,18 @@ fn language_model_writes_on_and_refuses_what_it_cannot_read() {
 }
 
 #[test]
+fn weights_are_converted_once_and_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny"), in_folder(&folder, "out"));
+    let source = source.display().to_string();
+    assert!(one_line("convert_weights", &["--from", "no/such.pth", "--out", &out]).contains("no/such.pth"));
+    assert!(one_line("convert_weights", &["--from", &source, "--out", &out, "--max-shard-gib=nan"]).contains("above 0"));
+    assert!(!Path::new(&out).exists());
+    assert!(run("convert_weights", &["--from", &source, "--out", &out]).status.success());
+    assert!(one_line("convert_weights", &["--from", &source, "--out", &out]).contains("holds weights already"));
+}
+
+#[test]
 fn json_is_one_object_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "trip.png");

@@ -16,7 +16,8 @@ pub fn encoder_keys() -> KeyMap {
         ("layer{i+1}.downsample.0", "stages.{i}.downsample.norm"),
         ("layer{i+1}.downsample.1", "stages.{i}.downsample.conv"),
         ("layer{i+1}.blocks.{j}", "stages.{i}.blocks.{j}"),
-        ("layer{i+1}.blocks.{j}.mlp", "stages.{i}.blocks.{j}"),
+        ("layer{i+1}.blocks.{j}.mlp.fc1", "stages.{i}.blocks.{j}.fc1"),
+        ("layer{i+1}.blocks.{j}.mlp.fc2", "stages.{i}.blocks.{j}.fc2"),
     ]);
     let pixel_decoder = KeyMap::new(&[
         ("input_convs.{i}", "input_convs.{i}"),
@@ -68,7 +69,8 @@ pub fn open_clip_keys() -> KeyMap {
         ("stages.{i}.downsample.0", "stages.{i}.downsample.norm"),
         ("stages.{i}.downsample.1", "stages.{i}.downsample.conv"),
         ("stages.{i}.blocks.{j}", "stages.{i}.blocks.{j}"),
-        ("stages.{i}.blocks.{j}.mlp", "stages.{i}.blocks.{j}"),
+        ("stages.{i}.blocks.{j}.mlp.fc1", "stages.{i}.blocks.{j}.fc1"),
+        ("stages.{i}.blocks.{j}.mlp.fc2", "stages.{i}.blocks.{j}.fc2"),
     ])
     .under("visual.trunk", "backbone")
 }

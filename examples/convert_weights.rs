@@ -1,0 +1,86 @@
+//! Gathers published weights, whatever their files, into one folder of safetensors.
+//!
+//! ```sh
+//! cargo run --example convert_weights --features pytorch -- --from convnext_large_d_320.bin --from omg_seg_convl.pth \
+//!     --from internlm2-chat-7b --from omg_llava_7b_finetune_8gpus.pth --float bf16 --out models/omg-llava-7b
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+use talking_points::{
+    ConversionOptions,
+    cli::{self, CommonArgs},
+    convert_weights,
+    weights::TensorFloat,
+};
+
+#[derive(Parser)]
+#[command(about = "Gathers published weights, whatever their files, into one folder of safetensors")]
+struct Args {
+    /// A safetensors or PyTorch file, an index of shards, or a folder; may be given many times, and the last one that has a
+    /// tensor counts.
+    #[arg(long, required = true)]
+    from: Vec<PathBuf>,
+    /// The folder to be written; it must not hold weights.
+    #[arg(long)]
+    out: PathBuf,
+    /// The number format of floats.
+    #[arg(long, value_enum, default_value_t = Float::Keep)]
+    float: Float,
+    /// A file that would grow beyond so many GiB is split into shards.
+    #[arg(long, default_value_t = 4.0)]
+    max_shard_gib: f64,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Float {
+    /// Each tensor's own, bit for bit.
+    Keep,
+    F32,
+    F16,
+    Bf16,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| convert(&args))
+}
+
+fn convert(args: &Args) -> Result<(), Box<dyn Error>> {
+    for name in ["model.safetensors", "model.safetensors.index.json"] {
+        if args.out.join(name).exists() {
+            return Err(format!("{} holds weights already: name another folder", args.out.display()).into());
+        }
+    }
+    if !(args.max_shard_gib > 0.0) {
+        return Err(format!("--max-shard-gib {} makes no file: name a number above 0", args.max_shard_gib).into());
+    }
+    let float = match args.float {
+        Float::Keep => None,
+        Float::F32 => Some(TensorFloat::F32),
+        Float::F16 => Some(TensorFloat::F16),
+        Float::Bf16 => Some(TensorFloat::BF16),
+    };
+    let max_shard_bytes = (args.max_shard_gib * f64::from(1 << 30)) as u64;
+    let conversion = convert_weights(&args.from, &args.out, ConversionOptions { float, max_shard_bytes })?;
+    cli::print_result(args.common.json, &conversion, || {
+        let named = |what: &str, names: &[String]| match names {
+            [] => String::new(),
+            _ => {
+                format!("\n{} {what}: {}{}", names.len(), names[..names.len().min(5)].join(", "), if names.len() > 5 { ", …" } else { "" })
+            }
+        };
+        format!(
+            "{} tensors, {} of an adapter, {:.1} MiB → {}{}{}",
+            conversion.tensors,
+            conversion.adapter_tensors,
+            conversion.bytes as f64 / f64::from(1 << 20),
+            args.out.display(),
+            named("replaced by a later file", &conversion.overridden),
+            named("kept that no part of the network is called", &conversion.unknown),
+        )
+    })
+}
