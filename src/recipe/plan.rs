@@ -93,46 +93,21 @@ pub fn full() -> Vec<Stretch> {
 /// A lesson in twenty minutes, on scenes alone: enough to see the eyes open.
 #[must_use]
 pub fn quick() -> Vec<Stretch> {
+    let stretch = |stage, name, steps, n_images, n_points| Stretch {
+        stage,
+        name,
+        steps,
+        size: 128,
+        n_images,
+        n_points,
+        learning_rate: 2e-3,
+        photographs: false,
+    };
     vec![
-        Stretch {
-            stage: Stage::Eyes,
-            name: "0-eyes",
-            steps: 250,
-            size: 128,
-            n_images: 16,
-            n_points: 1,
-            learning_rate: 2e-3,
-            photographs: false,
-        },
-        Stretch {
-            stage: Stage::Base,
-            name: "0-base",
-            steps: 250,
-            size: 128,
-            n_images: 16,
-            n_points: 8,
-            learning_rate: 2e-3,
-            photographs: false,
-        },
-        Stretch {
-            stage: Stage::Descriptor,
-            name: "1-descriptor",
-            steps: 30,
-            size: 128,
-            n_images: 16,
-            n_points: 8,
-            learning_rate: 1e-3,
-            photographs: false,
-        },
-        Stretch {
-            stage: Stage::Localizer,
-            name: "2-localizer",
-            steps: 30,
-            size: 128,
-            n_images: 16,
-            n_points: 8,
-            learning_rate: 1e-3,
-            photographs: false,
-        },
+        stretch(Stage::Eyes, "0-eyes", 350, 16, 0),
+        stretch(Stage::Language, "0-language", 120, 16, 4),
+        stretch(Stage::Base, "0-base", 150, 8, 8),
+        stretch(Stage::Descriptor, "1-descriptor", 10, 8, 8),
+        stretch(Stage::Localizer, "2-localizer", 10, 8, 8),
     ]
 }
