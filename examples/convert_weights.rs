@@ -55,7 +55,7 @@ fn convert(args: &Args) -> Result<(), Box<dyn Error>> {
             return Err(format!("{} holds weights already: name another folder", args.out.display()).into());
         }
     }
-    if !(args.max_shard_gib > 0.0) {
+    if args.max_shard_gib.is_nan() || args.max_shard_gib <= 0.0 {
         return Err(format!("--max-shard-gib {} makes no file: name a number above 0", args.max_shard_gib).into());
     }
     let float = match args.float {

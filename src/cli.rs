@@ -1,6 +1,10 @@
 //! What every example shares: its flags, its logs, its way of failing, and the reading of a point.
 
-use std::{error::Error, process::ExitCode, str::FromStr};
+use std::{
+    error::Error,
+    process::{ExitCode, Termination},
+    str::FromStr,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -39,12 +43,12 @@ impl FromStr for PointArg {
 
 /// Sends logs to standard error (`RUST_LOG` chooses which) and runs the example.
 ///
-/// A failure becomes one line on standard error, causes included, and exit code 1.
-pub fn run(main: impl FnOnce() -> Result<(), Box<dyn Error>>) -> ExitCode {
+/// A failure becomes one line on standard error, causes included, and exit code 1; a success may bring a code of its own.
+pub fn run<T: Termination>(main: impl FnOnce() -> Result<T, Box<dyn Error>>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
     match main() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(end) => end.report(),
         Err(error) => {
             print_error(error.as_ref());
             ExitCode::FAILURE

@@ -175,6 +175,93 @@ fn annotation_file_that_is_none_is_refused() {
     }
 }
 
+/// A COCO folder with one horse of two parts.
+#[cfg(feature = "builder")]
+fn coco_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(photograph(), folder.path().join("horse.jpg")).unwrap();
+    let entry = |id: u32, bbox: [u32; 4]| serde_json::json!({"id": id, "image_id": 1, "category_id": id, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0, "segmentation": []});
+    let part = |id: u32, bbox: [u32; 4]| {
+        let mut part = entry(id, bbox);
+        part["parent_id"] = serde_json::json!(1);
+        part
+    };
+    let coco = serde_json::json!({
+        "images": [{"id": 1, "file_name": "horse.jpg", "width": 640, "height": 360}],
+        "categories": [{"id": 1, "name": "horse"}],
+        "annotations": [entry(1, [200, 60, 300, 260])],
+        "part_categories": [{"id": 1, "name": "head"}, {"id": 2, "name": "trunk"}],
+        "part_annotations": [part(1, [420, 60, 80, 80]), part(2, [250, 120, 160, 100])],
+    });
+    fs::write(folder.path().join("annotations.json"), coco.to_string()).unwrap();
+    folder
+}
+
+#[cfg(feature = "builder")]
+#[test]
+fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
+    let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
+    let (root, out) = (root.path().display().to_string(), in_folder(&folder, "out"));
+    let config = in_folder(&folder, "teachers.toml");
+    let refused_with = |more: &[&str]| {
+        let mut arguments = vec!["--format", "coco-parts", "--out", &out];
+        arguments.extend(more);
+        one_line("prepare_dataset", &arguments)
+    };
+    assert!(refused_with(&["--root", "no/such"]).contains("no/such"));
+    assert!(refused_with(&["--root", &root, "--recipe", "cake"]).contains("accepted are default, paper"));
+    assert!(refused_with(&["--root", &root, "--config", &config]).contains("--teacher openai"));
+    let openai = ["--root", &root, "--teacher", "openai", "--config", &config];
+    for (text, part) in [
+        ("[endpoints.a]\nurl = 3\n", "teachers.toml: line 2"),
+        (
+            "[endpoints.a]\nurl = \"http://127.0.0.1:9/v1\"\napi_key_env = \"TP_NO_SUCH_KEY\"\n[roles.local]\nmodel = \"m\"\n",
+            "TP_NO_SUCH_KEY",
+        ),
+    ] {
+        fs::write(&config, text).unwrap();
+        let line = refused_with(&openai);
+        assert!(line.contains(part), "{line}");
+    }
+    assert!(!Path::new(&out).exists());
+    assert!(refused("prepare_dataset", &["--format", "coco-parts", "--root", &root, "--out", &out, "--shard", "9/3"]).contains("i/n"));
+    fs::write(Path::new(&root).join("horse.jpg"), b"no image").unwrap();
+    assert!(refused_with(&["--root", &root]).contains("horse.jpg"));
+}
+
+#[cfg(feature = "builder")]
+#[test]
+fn data_set_is_made_planned_and_stopped_with_the_codes_that_the_help_names() {
+    let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
+    let (root, out, config) = (root.path().display().to_string(), in_folder(&folder, "out"), in_folder(&folder, "teachers.toml"));
+    let arguments = ["--format", "coco-parts", "--root", &root, "--out", &out, "--json"];
+    let output = run("prepare_dataset", &arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sum = ["train", "validation", "test"].iter().map(|side| made[side].as_u64().unwrap()).sum::<u64>();
+    assert!(made["triplets"].as_u64() == Some(sum) && sum == 4, "{made}");
+    assert!(made["rejected"].is_object() && made["seconds"].is_f64());
+    assert!(one_line("prepare_dataset", &arguments[..6]).contains("--resume"));
+
+    // Nobody is at that port, and nobody is asked.
+    fs::write(&config, "[endpoints.a]\nurl = \"http://127.0.0.1:9/v1\"\n[roles.local]\nmodel = \"m\"\n").unwrap();
+    let asking = [&arguments[..], &["--resume", "--teacher", "openai", "--config", &config]].concat();
+    let output = run("prepare_dataset", &[&asking[..], &["--plan"]].concat());
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((plan["stages"][1]["questions"].as_u64(), plan["stages"][2]["questions"].as_u64()), (Some(4), Some(0)));
+    for (limit, code) in [("--max-calls", 3), ("--max-cost", 4), ("--max-tokens", 5)] {
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(
+            &config,
+            format!("{}[prices.m]\ninput_per_million = 1.0\noutput_per_million = 1.0\n", text.split("[prices").next().unwrap()),
+        )
+        .unwrap();
+        let output = run("prepare_dataset", &[&asking[..], &[limit, "0"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("{limit}")));
+    }
+}
+
 #[test]
 fn language_model_writes_on_and_refuses_what_it_cannot_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -113,7 +113,7 @@ fn tensors(path: &Path) -> BTreeMap<String, (DType, Vec<usize>, Vec<u8>)> {
 fn conversion_keeps_every_bit_and_gathers_the_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let source = fixture("expected.safetensors");
-    let conversion = convert_weights(&[source.clone()], folder.path(), KEEP).unwrap();
+    let conversion = convert_weights(std::slice::from_ref(&source), folder.path(), KEEP).unwrap();
     let before = tensors(&source);
     let (base, adapter) =
         (tensors(&folder.path().join("model.safetensors")), tensors(&folder.path().join("adapter/adapter_model.safetensors")));

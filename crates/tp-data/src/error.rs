@@ -53,4 +53,52 @@ pub enum DataError {
     /// An image whose scale space would take too much memory.
     #[error("an image of {} by {} pixels is too large for sift, at most {max} pixels in all are accepted; scale it down", size.width(), size.height())]
     TooManyPixels { size: ImageHw, max: usize },
+    /// A configuration that cannot be understood.
+    #[cfg(feature = "builder")]
+    #[error("{}: {problem}", path.display())]
+    Config { path: PathBuf, problem: String },
+    /// A recipe that makes no data set.
+    #[cfg(feature = "builder")]
+    #[error("recipe: {problem}")]
+    Recipe { problem: String },
+    /// A folder that holds a build already.
+    #[cfg(feature = "builder")]
+    #[error("{} holds a build already; resume it (--resume), or take another folder", folder.display())]
+    Begun { folder: PathBuf },
+    /// A folder in which another process is at work.
+    #[cfg(feature = "builder")]
+    #[error("another process is building in {}; wait for its end, or take another folder", folder.display())]
+    InUse { folder: PathBuf },
+    /// What is no part of a job.
+    #[cfg(feature = "builder")]
+    #[error("`{text}` is no shard; write i/n with i from 1 to n and n up to 9999, as in 3/16")]
+    Shard { text: String },
+    /// A line of a journal that another version wrote, or that changed while it was open.
+    #[cfg(feature = "builder")]
+    #[error("{}: the line at byte {start} is not what it was when the journal was opened; build in another folder", path.display())]
+    Journal { path: PathBuf, start: u64 },
+    /// A teacher that cannot be asked at all.
+    #[cfg(feature = "builder")]
+    #[error("the teacher cannot be asked")]
+    Teacher { source: crate::TeacherError },
+    /// Teachers that have gone away.
+    #[cfg(feature = "builder")]
+    #[error("the teachers failed {failures} times in a row; run again when they are there, what was answered is kept")]
+    TeachersDown { failures: usize, source: crate::TeacherError },
+    /// A part of a job that is missing when the parts are put together.
+    #[cfg(feature = "builder")]
+    #[error("not complete: {what}")]
+    Incomplete { what: String },
+    /// An image that is not the one that was surveyed.
+    #[cfg(feature = "builder")]
+    #[error("{} has changed since its points were chosen; run again", path.display())]
+    Changed { path: PathBuf },
+    /// A Parquet file that cannot be read or written.
+    #[cfg(feature = "builder")]
+    #[error("{}: {problem}", path.display())]
+    Parquet { path: PathBuf, problem: String },
+    /// A Localizer that fails.
+    #[cfg(feature = "builder")]
+    #[error("the localizer failed at {image}: {problem}")]
+    Localizer { image: String, problem: String },
 }

@@ -9,35 +9,54 @@ mod appearance;
 mod augment;
 mod balance;
 mod box_intersection;
+#[cfg(feature = "builder")]
+mod builder;
+mod capped_file;
 mod corner_map;
 mod decode;
 mod encode;
 mod error;
 mod grey;
 mod mask;
+#[cfg(feature = "builder")]
+mod openai_teacher;
 mod points;
 mod polygon;
 mod position_words;
 mod readers;
 mod region;
 mod rle;
+#[cfg(feature = "builder")]
+mod rules_in_roles;
 mod rules_teacher;
 mod scene;
 mod sift;
 mod split;
 mod spoken_record;
+#[cfg(feature = "builder")]
+mod teacher;
 mod triplet_file;
 
 pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
 pub use appearance::COLOURS;
 pub use augment::{cropped, mirrored, photometric, resized};
 pub use balance::balanced;
+#[cfg(feature = "builder")]
+pub use builder::{
+    Budget, Build, BuildOptions, BuildOutcome, ContentKey, Contradiction, Images, Judge, Lengths, Likeness, Listener, Localizability,
+    Localized, LookHash, ParquetRows, Plan, Recipe, Report, Row, RunLimits, Shard, ShardDone, Sides, Sizes, Stage, StagePlan, Statistics,
+    StopReason, Summary, SurveyedImage, SurveyedPoint, Usage,
+};
 pub use corner_map::CornerMap;
 pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size};
 pub use encode::write_png;
 pub use error::DataError;
 pub use grey::{GreyImage, grey_plane};
 pub use mask::Mask;
+#[cfg(feature = "builder")]
+pub use openai_teacher::{
+    EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
+};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
@@ -51,4 +70,9 @@ pub use scene::{CategoryInfo, Scene, SceneOptions, SceneStatistics, VisibleShare
 pub use sift::{SiftKeypoint, SiftOptions, Upscale, sift_keypoints};
 pub use split::SplitFractions;
 pub use spoken_record::{SpokenRecord, read_record};
+#[cfg(feature = "builder")]
+pub use teacher::{
+    Answer, Answered, ContextAnswer, Estimate, FailureKind, Layers, LocalAnswer, OrganiserAnswer, Question, Role, Teacher, TeacherError,
+    Teachers,
+};
 pub use triplet_file::{MAX_TRIPLET_LINE_BYTES, TripletFile, read_triplets, write_triplets};

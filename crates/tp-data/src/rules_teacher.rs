@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 use tp_core::{Cell, Extent, ObjectSize, PixelXy, PointRecord, RgbImage, Seed, Style, Triplet};
 
 use crate::{
@@ -12,7 +13,8 @@ use crate::{
 };
 
 /// Why a point has no description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejected {
     /// The point is not in the image.
@@ -354,7 +356,7 @@ fn object_size(object: &ObjectAnnotation, annotation: &AnnotatedImage) -> Object
 
 /// The part's centroid, or its box's centre, in the object's box.
 fn part_cell(object: &ObjectAnnotation, mask: Option<&Mask>, bbox: BoxXywh) -> Cell {
-    let center = mask.and_then(Mask::centroid).unwrap_or_else(|| bbox.center());
+    let center = mask.and_then(|mask| mask.centroid_within(&bbox)).unwrap_or_else(|| bbox.center());
     let (x, y) = object.bbox.place_of(center);
     Cell::of(x, y)
 }

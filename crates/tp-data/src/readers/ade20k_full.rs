@@ -18,12 +18,12 @@ use tp_core::ImageHw;
 use super::{
     Check, Dataset, DatasetFormat, Entry, Labels, Loaded, Refusal, Skipped, Strictness,
     coco_parts::MAX_MASK_PIXELS,
-    folder::{entries, file_name, read_capped},
+    folder::{entries, file_name},
     label_map::{Depth, masks, read_labels, read_triples},
     licence,
     refusal::Gate,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split};
+use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped};
 
 /// The largest JSON file of an image, in bytes.
 const MAX_JSON_BYTES: u64 = 64 << 20;

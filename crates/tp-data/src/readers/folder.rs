@@ -2,8 +2,7 @@
 //! operating system.
 
 use std::{
-    fs::{self, File},
-    io::Read,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -90,14 +89,6 @@ pub(super) fn root_where(given: &Path, is_root: impl Fn(&Path) -> bool) -> Optio
         level = folders.filter(|path| path.is_dir()).take(1000).collect();
     }
     None
-}
-
-/// A file's bytes, if there are not too many of them.
-pub(super) fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, DataError> {
-    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(unreadable)?.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > max { Err(DataError::FileTooLong { path: path.to_owned(), max }) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::{
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use tp_core::ImageHw;
 
-use super::{Refusal, folder::read_capped};
-use crate::{DecodeOptions, Mask};
+use super::Refusal;
+use crate::{DecodeOptions, Mask, capped_file::read_capped};
 
 /// One number for every pixel, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Check, Dataset, DatasetFormat, Labels, Loaded, ReadOptions, Refusal, Skipped, Strictness,
-    folder::{FoundFile, IMAGE, entries, file_name, files, read_capped, root_where, subfolder},
+    folder::{FoundFile, IMAGE, entries, file_name, files, root_where, subfolder},
     label_map::{Depth, LabelMap, masks},
     licence,
     manifest::{Pair, Side, paired},
@@ -20,7 +20,7 @@ use super::{
     pascal_part_116::{labels_of_size, part_record},
     refusal::Gate,
 };
-use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split};
+use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, capped_file::read_capped};
 
 /// The kinds of object with their parts; part numbers run on through the list.
 const KINDS: [(&str, &[&str]); 11] = [

@@ -15,12 +15,12 @@ use tp_core::ImageHw;
 use super::{
     Check, Dataset, DatasetFormat, Entry, Labels, Loaded, Refusal, Skipped, Strictness,
     coco_parts::MAX_MASK_PIXELS,
-    folder::{IMAGE, entries, file_name, files, read_capped, root_where, subfolder},
+    folder::{IMAGE, entries, file_name, files, root_where, subfolder},
     licence,
     mat_file::{Value, field, read_variable},
     refusal::Gate,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, PartAnnotation, Split};
+use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, capped_file::read_capped};
 
 /// The largest file that is read, in bytes; the published ones have some ten thousand.
 const MAX_FILE_BYTES: u64 = 64 << 20;

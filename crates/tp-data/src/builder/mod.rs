@@ -1,0 +1,53 @@
+//! Makes data sets: images → points → questions → answers → triplets, in a job that can be killed at any moment.
+//!
+//! [`Build`] is the job. Its stages stand in files of their own, in this order: `survey` measures images, `selection` chooses
+//! points, `ask` asks teachers, `localize` lets a Localizer judge the texts, `write` writes. What a stage finds is filed by
+//! everything that decides it (`content_key`, `journal`), so nothing is done twice and nothing stale is served.
+
+mod annotation_hash;
+mod ask;
+mod build;
+mod card;
+mod content_key;
+mod contradiction;
+mod folder_lock;
+mod gallery;
+mod journal;
+mod localize;
+mod look_hash;
+mod manifest;
+mod near_pairs;
+mod parquet_reader;
+mod parquet_writer;
+mod plan;
+mod progress;
+mod recipe;
+mod row;
+mod rows;
+mod run_limits;
+mod selection;
+mod shard;
+mod statistics;
+mod survey;
+mod surveyed_image;
+pub(crate) mod toml_file;
+mod usage;
+mod work_folder;
+mod write;
+
+pub use build::{Build, BuildOptions, BuildOutcome, ShardDone, Summary};
+pub use content_key::ContentKey;
+pub use contradiction::Contradiction;
+pub use localize::{Judge, Localized};
+pub use look_hash::LookHash;
+pub use parquet_reader::ParquetRows;
+pub use plan::{Plan, StagePlan};
+pub use progress::{Listener, Report, Stage};
+pub use recipe::{Images, Recipe, Sides, Sizes};
+pub use row::Row;
+pub use run_limits::{Budget, RunLimits, StopReason};
+pub use selection::Likeness;
+pub use shard::Shard;
+pub use statistics::{Lengths, Localizability, Statistics};
+pub use surveyed_image::{SurveyedImage, SurveyedPoint};
+pub use usage::Usage;

@@ -1,0 +1,235 @@
+//! When a run must stop: the user says so, or the money is spent.
+//!
+//! Every call is paid in advance with the most that it can cost, and settled when its bill is there; so a limit is never
+//! passed, not even by the calls that are under way.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::Usage;
+
+/// How long a wait goes on before it looks whether the run is to stop.
+const LOOK_UP: Duration = Duration::from_millis(50);
+
+/// What a run may spend; what a resumed run spends is counted from zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Budget {
+    /// The most requests, repeated ones included.
+    pub max_calls: Option<u64>,
+    /// The most tokens, both ways.
+    pub max_tokens: Option<u64>,
+    /// The most money, in the currency of the price table.
+    pub max_cost: Option<f64>,
+}
+
+/// Why a run stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The user wants it.
+    Interrupted,
+    /// No call is left.
+    MaxCalls,
+    /// Another call could need more tokens than are left.
+    MaxTokens,
+    /// Another call could cost more than is left.
+    MaxCost,
+}
+
+/// Budget, bill and stop sign of one run.
+#[derive(Debug, Default)]
+pub struct RunLimits {
+    budget: Budget,
+    interrupted: Arc<AtomicBool>,
+    /// Something went wrong for good: those who wait must not go on waiting.
+    abandoned: AtomicBool,
+    account: Mutex<Account>,
+    settled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    spent: Usage,
+    reserved: Usage,
+    reason: Option<StopReason>,
+}
+
+impl RunLimits {
+    /// Limits of a run; whoever holds `interrupted` stops the run by setting it.
+    #[must_use]
+    pub fn new(budget: Budget, interrupted: Arc<AtomicBool>) -> Self {
+        Self { budget, interrupted, ..Self::default() }
+    }
+
+    /// Why the run is to stop, if it is.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        let is_over = self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
+        if is_over { Some(StopReason::Interrupted) } else { self.account().reason }
+    }
+
+    /// Ends all waits, or allows new ones.
+    pub(crate) fn abandon(&self, abandoned: bool) {
+        self.abandoned.store(abandoned, Ordering::SeqCst);
+    }
+
+    /// What the run has spent so far.
+    #[must_use]
+    pub fn spent(&self) -> Usage {
+        self.account().spent
+    }
+
+    /// Pays for one call in advance; `most` is all that it can need. `None` if the run is to stop instead.
+    ///
+    /// If only the calls under way stand between this one and the limit, it waits for their bills.
+    pub(crate) fn reserve(&self, most: Usage) -> Option<Reservation<'_>> {
+        let mut account = self.account();
+        loop {
+            let is_over = self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
+            if is_over || account.reason.is_some() {
+                return None;
+            }
+            let Some(reason) = self.beyond(&account, most) else {
+                account.reserved += Usage { calls: 1, ..most };
+                return Some(Reservation { limits: self, most: Usage { calls: 1, ..most }, settled: false });
+            };
+            if account.reserved.calls == 0 {
+                account.reason = Some(reason);
+                return None;
+            }
+            account = self.settled.wait_timeout(account, LOOK_UP).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The limit that one more call could pass.
+    fn beyond(&self, account: &Account, most: Usage) -> Option<StopReason> {
+        let Account { spent, reserved, .. } = account;
+        let above = |limit: Option<u64>, needed: u64| limit.is_some_and(|limit| needed > limit);
+        if above(self.budget.max_calls, spent.calls + reserved.calls + 1) {
+            return Some(StopReason::MaxCalls);
+        }
+        if above(self.budget.max_tokens, spent.tokens() + reserved.tokens() + most.tokens()) {
+            return Some(StopReason::MaxTokens);
+        }
+        // A bill is a sum of fractions: a limit that it meets exactly must not fail for rounding.
+        let cost = spent.cost + reserved.cost + most.cost;
+        self.budget.max_cost.is_some_and(|limit| cost > limit + 1e-9).then_some(StopReason::MaxCost)
+    }
+
+    /// Waits, but not beyond the moment at which the run is to stop; whether it may go on.
+    pub(crate) fn wait(&self, how_long: Duration) -> bool {
+        let until = Instant::now() + how_long;
+        while self.stop_reason().is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK_UP));
+        }
+        false
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is paid for; without a bill it counts as a call that cost nothing.
+pub(crate) struct Reservation<'a> {
+    limits: &'a RunLimits,
+    most: Usage,
+    settled: bool,
+}
+
+impl Reservation<'_> {
+    /// Replaces the advance by the bill.
+    pub(crate) fn settle(mut self, bill: Usage) {
+        self.close(bill);
+    }
+
+    /// The call was not made.
+    pub(crate) fn cancel(mut self) {
+        self.close(Usage::default());
+    }
+
+    fn close(&mut self, bill: Usage) {
+        let mut account = self.limits.account();
+        let Account { spent, reserved, .. } = &mut *account;
+        *spent += bill;
+        reserved.calls -= self.most.calls;
+        reserved.prompt_tokens -= self.most.prompt_tokens;
+        reserved.completion_tokens -= self.most.completion_tokens;
+        reserved.cost -= self.most.cost;
+        self.settled = true;
+        drop(account);
+        self.limits.settled.notify_all();
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.close(Usage { calls: 1, ..Usage::default() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(budget: Budget) -> RunLimits {
+        RunLimits::new(budget, Arc::default())
+    }
+
+    #[test]
+    fn third_of_two_calls_is_refused() {
+        let limits = limits(Budget { max_calls: Some(2), ..Budget::default() });
+        let call = Usage { calls: 1, prompt_tokens: 5, ..Usage::default() };
+        limits.reserve(call).unwrap().settle(call);
+        drop(limits.reserve(call).unwrap());
+        assert!(limits.reserve(call).is_none());
+        assert_eq!(limits.stop_reason(), Some(StopReason::MaxCalls));
+        assert_eq!(limits.spent(), Usage { calls: 2, prompt_tokens: 5, ..Usage::default() });
+    }
+
+    #[test]
+    fn cost_is_bounded_by_what_a_call_could_cost() {
+        let limits = limits(Budget { max_cost: Some(1.0), ..Budget::default() });
+        let most = Usage { cost: 0.4, ..Usage::default() };
+        // Three calls of at most 0.4 could cost 1.2; when the first two have cost 0.1 each, the third may.
+        for _ in 0..3 {
+            limits.reserve(most).unwrap().settle(Usage { calls: 1, cost: 0.1, ..Usage::default() });
+        }
+        limits.reserve(most).unwrap().settle(Usage { calls: 1, cost: 0.4, ..Usage::default() });
+        assert!(limits.reserve(most).is_none());
+        assert_eq!(limits.stop_reason(), Some(StopReason::MaxCost));
+    }
+
+    #[test]
+    fn call_waits_for_the_bills_of_those_under_way() {
+        let limits = limits(Budget { max_tokens: Some(10), ..Budget::default() });
+        let most = Usage { completion_tokens: 8, ..Usage::default() };
+        let first = limits.reserve(most).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| limits.reserve(most).is_some());
+            first.settle(Usage { calls: 1, completion_tokens: 1, ..Usage::default() });
+            assert!(second.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn interruption_ends_a_wait() {
+        let limits = limits(Budget::default());
+        limits.interrupted.store(true, Ordering::SeqCst);
+        assert!(!limits.wait(Duration::from_secs(3600)));
+        assert!(limits.reserve(Usage::default()).is_none());
+    }
+}

@@ -1,0 +1,47 @@
+//! What was spent: calls, tokens, money.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// What one answer, or a whole run, cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Requests that were sent, failed ones included.
+    pub calls: u64,
+    /// Tokens that were sent, as the server counts them.
+    pub prompt_tokens: u64,
+    /// Tokens that came back.
+    pub completion_tokens: u64,
+    /// In the currency of the price table; 0 for models without a price.
+    pub cost: f64,
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cost += other.cost;
+    }
+}
+
+impl Usage {
+    /// Both kinds of tokens.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.prompt_tokens + self.completion_tokens
+    }
+
+    /// The same `n` times.
+    #[must_use]
+    pub fn times(self, n: u64) -> Self {
+        Self {
+            calls: self.calls * n,
+            prompt_tokens: self.prompt_tokens * n,
+            completion_tokens: self.completion_tokens * n,
+            cost: self.cost * n as f64,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The folder of a build: what lies where, who may work in it, and which shards are done.
+//!
+//! ```text
+//! OUT/README.md  report.json  manifest.json  inputs.jsonl     the data set: card, counts, hashes
+//!     triplets/{train,validation,test}.jsonl                  one row a line
+//!     data/{train,validation,test}-00000.parquet              the same with images
+//!     gallery/index.html                                      to look at
+//!     work/survey/ answers/ located/ shards/ *.lock           what a resumed run reads; can be deleted in the end
+//! ```
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tp_core::write_atomically;
+
+use super::{
+    folder_lock::FolderLock,
+    journal::{Journal, journals_in},
+    shard::Shard,
+};
+use crate::{ContentKey, DataError, capped_file::read_capped};
+
+/// What a finished shard leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShardMark {
+    pub(crate) shard: Shard,
+    /// What was chosen, and by whom it is described: all shards of a job agree on it.
+    pub(crate) selection: ContentKey,
+}
+
+/// A build's folder, locked.
+pub(crate) struct WorkFolder {
+    out: PathBuf,
+    shard: Option<Shard>,
+    _locks: Vec<FolderLock>,
+}
+
+impl WorkFolder {
+    /// Whether teachers were asked there, or rows written. A survey alone, as a plan makes it, is no build.
+    pub(crate) fn is_begun(out: &Path) -> bool {
+        let has_text = |path: &PathBuf| fs::metadata(path).is_ok_and(|about| about.len() > 0);
+        out.join("triplets").is_dir() || journals_in(&out.join("work/answers")).is_ok_and(|journals| journals.iter().any(has_text))
+    }
+
+    /// Makes the folder, and locks it: shards beside one another, everything else alone.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::InUse`] and [`DataError::Write`].
+    pub(crate) fn open(out: &Path, shard: Option<Shard>) -> Result<Self, DataError> {
+        let work = out.join("work");
+        for name in ["survey", "answers", "located", "shards"] {
+            make(&work.join(name))?;
+        }
+        let mut locks = Vec::new();
+        match shard {
+            None => locks.push(FolderLock::take(&work.join("whole.lock"), out)?),
+            Some(shard) => {
+                locks.push(FolderLock::share(&work.join("whole.lock"), out)?);
+                locks.push(FolderLock::take(&work.join("shards").join(format!("{}.lock", shard.file_stem())), out)?);
+            }
+        }
+        Ok(Self { out: out.to_owned(), shard, _locks: locks })
+    }
+
+    /// A journal, with what all shards have filed in theirs.
+    pub(crate) fn journal<T: Serialize + DeserializeOwned>(&self, name: &str) -> Result<Journal<T>, DataError> {
+        let folder = self.out.join("work").join(name);
+        let stem = self.shard.map_or_else(|| "whole".to_owned(), |shard| shard.file_stem());
+        Journal::open(&folder.join(format!("{stem}.jsonl")), &journals_in(&folder)?)
+    }
+
+    /// Says that a shard is done.
+    pub(crate) fn mark(&self, mark: &ShardMark) -> Result<(), DataError> {
+        let path = self.out.join("work/shards").join(format!("{}.json", mark.shard.file_stem()));
+        write_json(&path, mark)
+    }
+
+    /// Checks that all shards of the job are done.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Incomplete`] with the shards that are missing.
+    pub(crate) fn check_marks(&self, selection: ContentKey) -> Result<(), DataError> {
+        let folder = self.out.join("work/shards");
+        let unreadable = |source| DataError::Read { path: folder.clone(), source };
+        let mut marks = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|ending| ending == "json") {
+                let bytes = read_capped(&path, 1 << 16)?;
+                let mark: ShardMark =
+                    serde_json::from_slice(&bytes).map_err(|error| DataError::Json { path, problem: error.to_string() })?;
+                marks.push(mark);
+            }
+        }
+        let incomplete = |what| Err(DataError::Incomplete { what });
+        let current: Vec<&ShardMark> = marks.iter().filter(|mark| mark.selection == selection).collect();
+        let Some(n) = current.iter().map(|mark| mark.shard.n()).max() else {
+            return incomplete(format!("no shard of this data set, recipe and teachers is done; {} of others are", marks.len()));
+        };
+        let missing: Vec<String> = (1..=n)
+            .filter_map(|i| Shard::new(i, n).ok())
+            .filter(|shard| !current.iter().any(|mark| mark.shard == *shard))
+            .map(|shard| shard.to_string())
+            .collect();
+        if missing.is_empty() { Ok(()) } else { incomplete(format!("these shards are not done: {}; run them again", missing.join(", "))) }
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.out.join(name)
+    }
+
+    /// Makes a folder of the data set, and takes out of it what a killed process left half written and what is not in `keep`.
+    pub(crate) fn swept(&self, name: &str, keep: &dyn Fn(&str) -> bool) -> Result<PathBuf, DataError> {
+        let folder = self.path(name);
+        make(&folder)?;
+        let unwritable = |source| DataError::Write { path: folder.clone(), source };
+        for entry in fs::read_dir(&folder).map_err(unwritable)? {
+            let path = entry.map_err(unwritable)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.is_file() && (name.starts_with(".tmp") || !keep(&name)) {
+                remove(&path)?;
+            }
+        }
+        Ok(folder)
+    }
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove(path: &Path) -> Result<(), DataError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(DataError::Write { path: path.to_owned(), source: error }),
+        _ => Ok(()),
+    }
+}
+
+fn make(folder: &Path) -> Result<(), DataError> {
+    fs::create_dir_all(folder).map_err(|source| DataError::Write { path: folder.to_owned(), source })
+}
+
+/// Writes a value as JSON for readers, whole or not at all.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
+    write_text(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Writes a file, whole or not at all.
+pub(crate) fn write_text(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), DataError> {
+    write_atomically(path, |file| write(file)).map_err(|source| DataError::Write { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_work_beside_one_another_and_nobody_beside_the_merge() {
+        let folder = tempfile::tempdir().unwrap();
+        let shard = |i| Some(Shard::new(i, 2).unwrap());
+        let first = WorkFolder::open(folder.path(), shard(1)).unwrap();
+        let second = WorkFolder::open(folder.path(), shard(2)).unwrap();
+        assert!(matches!(WorkFolder::open(folder.path(), shard(1)), Err(DataError::InUse { .. })));
+        assert!(matches!(WorkFolder::open(folder.path(), None), Err(DataError::InUse { .. })));
+        drop((first, second));
+        let _merge = WorkFolder::open(folder.path(), None).unwrap();
+        assert!(matches!(WorkFolder::open(folder.path(), shard(1)), Err(DataError::InUse { .. })));
+    }
+
+    #[test]
+    fn missing_shards_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = WorkFolder::open(folder.path(), None).unwrap();
+        let selection = ContentKey::of_bytes(b"job");
+        assert!(work.check_marks(selection).unwrap_err().to_string().contains("no shard"));
+        for i in [1, 3] {
+            work.mark(&ShardMark { shard: Shard::new(i, 4).unwrap(), selection }).unwrap();
+        }
+        work.mark(&ShardMark { shard: Shard::new(2, 4).unwrap(), selection: ContentKey::of_bytes(b"old recipe") }).unwrap();
+        assert!(work.check_marks(selection).unwrap_err().to_string().contains("not done: 2/4, 4/4;"));
+        for i in [2, 4] {
+            work.mark(&ShardMark { shard: Shard::new(i, 4).unwrap(), selection }).unwrap();
+        }
+        work.check_marks(selection).unwrap();
+    }
+}

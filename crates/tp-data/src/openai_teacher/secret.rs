@@ -1,0 +1,43 @@
+//! A key: from the environment, into the header of a request, and nowhere else.
+
+use std::fmt;
+
+/// A key that no log, error or record can show.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The key without the blanks around it; nothing if nothing is left, or if no header could hold it.
+    pub(crate) fn new(key: &str) -> Option<Self> {
+        let key = key.trim();
+        (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(key.to_owned()))
+    }
+
+    /// The header's value.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+
+    /// A text of a stranger, who may have been told the key, without it.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        text.replace(&self.0, "[key]")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[key]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_is_never_shown() {
+        let key = Secret("sk-12345".to_owned());
+        assert_eq!(format!("{key:?}"), "[key]");
+        assert_eq!(key.redacted("Incorrect API key provided: sk-12345."), "Incorrect API key provided: [key].");
+    }
+}

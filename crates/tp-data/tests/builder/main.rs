@@ -1,0 +1,10 @@
+//! The builder as a whole: what it writes, that being killed changes nothing, and how it deals with servers that misbehave.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and a killed process must be heard")]
+
+mod chat_server;
+mod outputs;
+mod python;
+mod scenes_on_disk;
+mod shards;
+mod sigkill;
+mod teachers;

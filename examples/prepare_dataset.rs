@@ -1,0 +1,308 @@
+//! Makes a data set of triplets: points on photographs, and texts that lead to them.
+//!
+//! ```sh
+//! cargo run --features builder --example prepare_dataset -- --format coco-parts --root DIR --out OUT
+//! cargo run --features builder --example prepare_dataset -- … --recipe paper --teacher openai --config teachers.toml --plan
+//! cargo run --features builder --example prepare_dataset -- --paper-teachers > teachers.toml
+//! ```
+//!
+//! Exit codes: 0 done; 1 an error; 2 wrong flags; 3, 4 and 5 stopped at `--max-calls`, `--max-cost` and `--max-tokens`;
+//! 130 stopped by Ctrl-C. What stopped goes on with `--resume`.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use talking_points::{
+    ModelDir,
+    cli::{self, CommonArgs},
+    core::RgbImage,
+    data::{
+        Budget, Build, BuildOptions, BuildOutcome, DatasetFormat, Images, Judge, PAPER_TEACHERS, Plan, ReadOptions, Recipe, Report,
+        RunLimits, Shard, StopReason, Strictness, Teachers, TeachersConfig, Usage,
+    },
+    train::stop_on_ctrl_c,
+};
+
+#[derive(Parser)]
+#[command(about = "Makes a data set of triplets: points on photographs, and texts that lead to them")]
+struct Args {
+    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full.
+    #[arg(long, required_unless_present = "paper_teachers")]
+    format: Option<DatasetFormat>,
+    /// The data set's folder, or one above it.
+    #[arg(long, required_unless_present = "paper_teachers")]
+    root: Option<PathBuf>,
+    /// The folder that is made.
+    #[arg(long, required_unless_present = "paper_teachers")]
+    out: Option<PathBuf>,
+    /// Leave out and count images and entries that are wrong, instead of stopping at the first.
+    #[arg(long)]
+    lenient: bool,
+    /// Which points, how many, on which side: default, paper, or a TOML file. --seed, if it is not 0, replaces the recipe's.
+    #[arg(long, default_value = "default")]
+    recipe: String,
+    /// Leave the images where they are: rows hold their names alone, and no gallery is made.
+    #[arg(long)]
+    without_images: bool,
+    /// Who describes.
+    #[arg(long, value_enum, default_value_t = TeacherKind::Rules)]
+    teacher: TeacherKind,
+    /// The servers, models and prompts of --teacher openai; the paper's if it is not given.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Print the paper's teachers as a configuration to start from, and nothing else.
+    #[arg(long)]
+    paper_teachers: bool,
+    /// A model folder whose Localizer reads every text; the distance to the point is kept in the row.
+    #[arg(long)]
+    localizer: Option<PathBuf>,
+    /// Say what would be asked and what it could cost, and ask nothing.
+    #[arg(long)]
+    plan: bool,
+    /// Stop before more requests than this are sent.
+    #[arg(long)]
+    max_calls: Option<u64>,
+    /// Stop before more than this could be spent, in the currency of the price table.
+    #[arg(long)]
+    max_cost: Option<f64>,
+    /// Stop before more tokens than this could be needed, both ways.
+    #[arg(long)]
+    max_tokens: Option<u64>,
+    /// Go on in a folder in which a build was begun.
+    #[arg(long)]
+    resume: bool,
+    /// Do one of several parts of the job, written i/n, in a folder that all parts share.
+    #[arg(long, conflicts_with = "merge")]
+    shard: Option<Shard>,
+    /// Put together what the parts did, and ask nothing.
+    #[arg(long)]
+    merge: bool,
+    /// Threads that read and measure images; all cores if it is not given.
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TeacherKind {
+    /// Sentences from annotation and pixels; nothing to install.
+    Rules,
+    /// Models behind servers that speak OpenAI's chat completions.
+    Openai,
+}
+
+/// What is printed when the run is over.
+#[derive(Serialize)]
+struct Prepared {
+    triplets: usize,
+    train: usize,
+    validation: usize,
+    test: usize,
+    rejected: BTreeMap<String, usize>,
+    skipped: BTreeMap<String, usize>,
+    contradictions: BTreeMap<String, usize>,
+    localizable: Option<f64>,
+    spent: Usage,
+    seconds: f64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| prepare(&args))
+}
+
+fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if args.paper_teachers {
+        std::io::stdout().write_all(PAPER_TEACHERS.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (Some(format), Some(root), Some(out)) = (args.format, &args.root, &args.out) else { return Ok(ExitCode::from(2)) };
+    let device = args.common.device.open()?;
+    let recipe = recipe(args)?;
+    let (teachers, config) = teachers(args)?;
+    let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
+    let dataset = format.open(root, ReadOptions { strictness, ..ReadOptions::default() })?;
+    let options = options(args, out, strictness, config.as_ref());
+    let models = args.localizer.as_ref().map(|folder| ModelDir::open(folder)?.load(&device)).transpose()?;
+    let judge = models.as_ref().map(|models| Judge::new(&models.run.model, &models.localizer, |image: &RgbImage| models.encode(image)));
+    let budget = Budget { max_calls: args.max_calls, max_tokens: args.max_tokens, max_cost: args.max_cost };
+    let limits = RunLimits::new(budget, stop_on_ctrl_c()?);
+    let (began, listener) = (Instant::now(), Narrator::default());
+    let listener = |report: &Report| listener.hear(report);
+    let build = Build {
+        dataset: &*dataset,
+        recipe: &recipe,
+        teachers: &teachers,
+        judge: judge.as_ref(),
+        options: &options,
+        limits: &limits,
+        listener: &listener,
+    };
+    if args.plan {
+        let Some(plan) = build.plan()? else { return Ok(ExitCode::from(130)) };
+        cli::print_result(args.common.json, &plan, || plan_text(&plan))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match build.run()? {
+        BuildOutcome::Finished(summary) => {
+            let side = |name: &str| summary.statistics.sides.get(name).copied().unwrap_or(0);
+            let prepared = Prepared {
+                triplets: summary.statistics.triplets,
+                train: side("train"),
+                validation: side("validation"),
+                test: side("test"),
+                localizable: summary.statistics.localizability.as_ref().map(|found| found.share),
+                rejected: summary.statistics.rejected,
+                skipped: summary.statistics.skipped,
+                contradictions: summary.statistics.contradictions,
+                spent: summary.spent,
+                seconds: began.elapsed().as_secs_f64(),
+            };
+            cli::print_result(args.common.json, &prepared, || prepared_text(&prepared, out))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        BuildOutcome::Shard(done) => {
+            cli::print_result(args.common.json, &done, || {
+                format!("shard done: {} points described, {} not; when all shards are done, run with --merge", done.answered, done.failed)
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        BuildOutcome::Stopped { reason, spent } => {
+            tracing::warn!("stopped: {}; {}; go on with --resume", words_of(reason), spent_text(&spent));
+            Ok(ExitCode::from(exit_code(reason)))
+        }
+    }
+}
+
+fn recipe(args: &Args) -> Result<Recipe, Box<dyn Error>> {
+    let mut recipe = match Recipe::named(&args.recipe) {
+        Some(recipe) => recipe,
+        None if args.recipe.ends_with(".toml") => Recipe::from_toml(Path::new(&args.recipe))?,
+        None => return Err(format!("unknown recipe `{}`; accepted are {} and a .toml file", args.recipe, Recipe::NAMES.join(", ")).into()),
+    };
+    if args.common.seed != 0 {
+        recipe.seed = args.common.seed;
+    }
+    if args.without_images {
+        recipe.images = Images::Named;
+    }
+    Ok(recipe)
+}
+
+fn teachers(args: &Args) -> Result<(Teachers, Option<TeachersConfig>), Box<dyn Error>> {
+    match (args.teacher, &args.config) {
+        (TeacherKind::Rules, None) => Ok((Teachers::rules(), None)),
+        (TeacherKind::Rules, Some(path)) => Err(format!("--config {} needs --teacher openai", path.display()).into()),
+        (TeacherKind::Openai, path) => {
+            let config = path.as_ref().map_or_else(|| Ok(TeachersConfig::paper()), |path| TeachersConfig::from_toml(path))?;
+            Ok((config.teachers()?, Some(config)))
+        }
+    }
+}
+
+fn options(args: &Args, out: &Path, strictness: Strictness, config: Option<&TeachersConfig>) -> BuildOptions {
+    let mut options =
+        BuildOptions { resume: args.resume || args.plan, shard: args.shard, merge: args.merge, strictness, ..BuildOptions::new(out) };
+    if let Some(n_threads) = args.threads {
+        options.n_threads = n_threads;
+    }
+    if let Some(config) = config {
+        options.n_questions = config.n_questions();
+        options.max_failures_in_row = config.retry.max_failures_in_row;
+    }
+    options
+}
+
+/// Tells on standard error how far the run is: a line that changes on a terminal, a line now and then elsewhere.
+#[derive(Default)]
+struct Narrator {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Narrator {
+    fn hear(&self, report: &Report) {
+        let on_terminal = std::io::stderr().is_terminal();
+        let pause = Duration::from_secs(if on_terminal { 1 } else { 30 });
+        let Ok(mut last) = self.last.lock() else { return };
+        let is_last = report.done == report.of;
+        if !is_last && last.is_some_and(|last| last.elapsed() < pause) {
+            return;
+        }
+        *last = Some(Instant::now());
+        let (start, end) = if on_terminal { ("\r\x1b[2K", if is_last { "\n" } else { "" }) } else { ("", "\n") };
+        // Nobody reads it if that fails.
+        let _ = write!(std::io::stderr(), "{start}{}{end}", report.line());
+    }
+}
+
+fn exit_code(reason: StopReason) -> u8 {
+    match reason {
+        StopReason::MaxCalls => 3,
+        StopReason::MaxCost => 4,
+        StopReason::MaxTokens => 5,
+        StopReason::Interrupted => 130,
+    }
+}
+
+fn words_of(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::MaxCalls => "the next call would be one more than --max-calls",
+        StopReason::MaxCost => "the next call could cost more than --max-cost leaves",
+        StopReason::MaxTokens => "the next call could need more than --max-tokens leaves",
+        StopReason::Interrupted => "it was asked to",
+    }
+}
+
+fn spent_text(spent: &Usage) -> String {
+    format!("{} calls, {} tokens, cost {:.4}", spent.calls, spent.tokens(), spent.cost)
+}
+
+fn prepared_text(prepared: &Prepared, out: &Path) -> String {
+    let Prepared { triplets, train, validation, test, seconds, .. } = prepared;
+    let mut lines = vec![format!("{triplets} triplets ({train} train, {validation} validation, {test} test) in {seconds:.1} s")];
+    let counts = |name: &str, counts: &BTreeMap<String, usize>| {
+        let counts: Vec<String> = counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+        (!counts.is_empty()).then(|| format!("{name}: {}", counts.join(", ")))
+    };
+    lines.extend(counts("no triplet", &prepared.rejected));
+    lines.extend(counts("left out", &prepared.skipped));
+    lines.extend(counts("contradictions", &prepared.contradictions));
+    lines
+        .extend(prepared.localizable.map(|share| format!("the Localizer is led back to the point by {:.1} % of the texts", share * 100.0)));
+    lines.push(format!("spent: {}", spent_text(&prepared.spent)));
+    lines.push(format!("look at {}", out.join("gallery/index.html").display()));
+    lines.join("\n")
+}
+
+fn plan_text(plan: &Plan) -> String {
+    let sides: Vec<String> = plan.sides.iter().map(|(side, n)| format!("{n} {side}")).collect();
+    let mut lines =
+        vec![format!("{} images; points: {}", plan.images, if sides.is_empty() { "none".to_owned() } else { sides.join(", ") })];
+    for stage in &plan.stages {
+        lines.push(format!(
+            "{} by {}: {} known, {} to ask; {} to {} calls, {} to {} tokens, cost {:.4} to {:.4}",
+            stage.role,
+            stage.teacher,
+            stage.known,
+            stage.questions,
+            stage.least.calls,
+            stage.most.calls,
+            stage.least.tokens(),
+            stage.most.tokens(),
+            stage.least.cost,
+            stage.most.cost
+        ));
+    }
+    lines.push(format!("in all at most: {}", spent_text(&plan.most)));
+    lines.join("\n")
+}
