@@ -10,7 +10,7 @@ use crate::DataError;
 /// Held as long as the process lives; the system lets go of it even when the process is killed.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -41,7 +41,16 @@ impl FolderLock {
             // Some network file systems have no locks: answers are filed by content, so two processes waste but do not harm.
             Err(TryLockError::Error(error)) => tracing::warn!("cannot lock {}: {error}", path.display()),
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+/// Closing the file is not enough: a child process that is just being started holds the same open file for a moment.
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!("cannot unlock: {error}");
+        }
     }
 }
 
