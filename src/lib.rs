@@ -11,6 +11,7 @@ pub use tp_kernels as kernels;
 pub use tp_language as language;
 pub use tp_localizer as localizer;
 pub use tp_metrics as metrics;
+pub use tp_rl as rl;
 pub use tp_train as train;
 pub use tp_vision as vision;
 pub use tp_weights as weights;
@@ -26,6 +27,7 @@ pub mod overlay;
 pub mod parity;
 mod published;
 pub mod recipe;
+pub mod reinforcement;
 
 pub use conversion::{Conversion, ConversionOptions, convert_weights};
 pub use device::{DeviceError, DeviceName};

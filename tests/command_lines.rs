@@ -322,3 +322,15 @@ fn json_is_one_object_and_nothing_else() {
     }
     assert!(fs::read(&out).unwrap().starts_with(b"\x89PNG"));
 }
+
+#[test]
+fn families_that_do_not_exist_and_models_that_are_none_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = in_folder(&folder, "run");
+    let arguments = ["--train-family", "Felidae", "--test-family", "Canidae", "--quick", "--out", &out];
+    let line = one_line("grpo_descriptor", &arguments);
+    assert!(line.contains("Felidae") && line.contains("Bovidae"), "{line}");
+    assert!(!Path::new(&out).exists());
+    assert!(one_line("grpo_doctor", &["--model", "no/such/model"]).contains("no/such/model"));
+    assert!(refused("grpo_doctor", &["--steps", "1"]).contains("4..=1000"));
+}

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use serde_json::Value;
 
 /// Every crate and the crates of this workspace that it may use, in the order of `docs/ARCHITECTURE.md`.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("tp-core", &[]),
     ("tp-metrics", &["tp-core"]),
     ("tp-data", &["tp-core"]),
@@ -16,6 +16,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("tp-descriptor", &["tp-core", "tp-weights", "tp-kernels", "tp-vision", "tp-language"]),
     ("tp-localizer", &["tp-core", "tp-weights", "tp-kernels", "tp-vision", "tp-language"]),
     ("tp-train", &["tp-core"]),
+    ("tp-rl", &["tp-core", "tp-train"]),
     (
         "talking-points",
         &[
@@ -29,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "tp-descriptor",
             "tp-localizer",
             "tp-train",
+            "tp-rl",
         ],
     ),
 ];

@@ -17,16 +17,11 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
 }
 
-/// Losses of reinforcement learning are compared where they are computed.
-fn is_ours(folder: &Path) -> bool {
-    !folder.file_name().unwrap().to_str().unwrap().starts_with("grpo_loss")
-}
-
 #[test]
 fn every_module_gives_the_numbers_of_its_peer() {
-    let mut folders: Vec<_> = fs::read_dir(fixtures()).unwrap().map(|item| item.unwrap().path()).filter(|path| is_ours(path)).collect();
+    let mut folders: Vec<_> = fs::read_dir(fixtures()).unwrap().map(|item| item.unwrap().path()).collect();
     folders.sort();
-    assert!(folders.len() >= 22, "{} fixtures", folders.len());
+    assert!(folders.len() >= 31, "{} fixtures", folders.len());
     for folder in folders {
         let report = verify(&folder, &Device::flex()).unwrap();
         assert!(report.pass, "{}: {report:#?}", folder.display());
@@ -120,4 +115,20 @@ fn folders_that_do_not_fit_together_are_explained() {
         fs::write(folder.path().join("config.json"), config.replacen(from, to, 1)).unwrap();
         assert!(message(folder.path()).contains(reason), "{}", message(folder.path()));
     }
+}
+
+#[test]
+fn masks_with_holes_and_unknown_losses_are_explained() {
+    let message = |folder: &Path| verify(folder, &Device::flex()).unwrap_err().to_string();
+    let folder = copy("grpo_loss-paper");
+    rewrite(folder.path(), "inputs.safetensors", |entry, bytes| {
+        if entry.name == "mask" {
+            bytes[..8].copy_from_slice(&0_i64.to_le_bytes());
+        }
+    });
+    assert!(message(folder.path()).contains("ones and then zeros"), "{}", message(folder.path()));
+    let folder = copy("grpo_loss-paper");
+    let config = fs::read_to_string(folder.path().join("config.json")).unwrap();
+    fs::write(folder.path().join("config.json"), config.replace("\"grpo\"", "\"ppo\"")).unwrap();
+    assert!(message(folder.path()).contains("no `ppo`"), "{}", message(folder.path()));
 }

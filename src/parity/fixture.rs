@@ -33,6 +33,13 @@ impl Default for Bound {
     }
 }
 
+/// Numbers on the host, row-major.
+#[derive(Debug)]
+pub(crate) struct Numbers<const D: usize> {
+    pub(crate) values: Vec<f64>,
+    pub(crate) shape: [usize; D],
+}
+
 /// One opened folder.
 #[derive(Debug)]
 pub(crate) struct Fixture {
@@ -101,6 +108,14 @@ impl Fixture {
     pub(crate) fn input<const D: usize>(&self, name: &str, shape: [usize; D], device: &Device) -> Result<Tensor<D>, ParityError> {
         let data = self.input_of_shape(name, &shape)?.convert::<f32>();
         Ok(Tensor::from_data(data, device))
+    }
+
+    /// An input in double precision, of the shape given, [`ANY`] where a side may have any length.
+    pub(crate) fn numbers<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Numbers<D>, ParityError> {
+        let data = self.input_of_shape(name, &shape)?;
+        let mut found = shape;
+        found.copy_from_slice(data.shape().as_slice());
+        Ok(Numbers { values: data.iter::<f64>().collect(), shape: found })
     }
 
     /// A feature map, `[batch, channels, height, width]` in the file, channels last here.

@@ -6,6 +6,7 @@
 
 mod error;
 mod fixture;
+mod grpo;
 mod language;
 mod localizer;
 mod report;
@@ -37,6 +38,7 @@ pub fn verify(folder: &Path, device: &Device) -> Result<ParityReport, ParityErro
         "point_prompt" => vision::point_prompt(&fixture, device)?,
         "perception_prior" => vision::perception_prior(&fixture, device)?,
         "projector" => vision::projector(&fixture, device)?,
+        "grpo_loss" => grpo::grpo_loss_stage(&fixture, device)?,
         "localizer" => localizer::localizer(&fixture, device)?,
         "language" => language::language(&fixture, device)?,
         _ => return Err(ParityError::UnknownStage { folder: folder.to_owned(), stage }),

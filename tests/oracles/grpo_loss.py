@@ -61,7 +61,10 @@ def advantages(rewards: torch.Tensor, config: dict) -> torch.Tensor:
         return centred.flatten()
     over = {"dim": 1, "keepdim": True} if config["advantage_scale"] == "group" else {}
     if config["advantage_std"] == "sample":
+        # nanstd divides two whole numbers, n / (n - 1), and torch does that in its default precision.
+        torch.set_default_dtype(torch.float64)
         std = nanstd(groups, **over)
+        torch.set_default_dtype(torch.float32)
     else:
         std = groups.std(correction=0, **over)
     return (centred / (std + config["advantage_eps"])).flatten()

@@ -16,5 +16,5 @@ mod point_prompt;
 pub use conversation::{DescribeConversation, Request};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
-pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor};
+pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor, spliced};
 pub use point_prompt::{PointPrompt, PointPromptConfig, prompt_keys};

@@ -83,7 +83,15 @@ impl DescriptorNet {
 }
 
 /// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row, token, hidden]`.
-fn spliced(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_tokens: Tensor<3>) -> Tensor<3> {
+///
+/// - `marks`: where in each row the point's token goes
+/// - `point_tokens`: one for every row, `[.., .., hidden]`
+///
+/// # Panics
+///
+/// If there are not as many point tokens as rows.
+#[must_use]
+pub fn spliced(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_tokens: Tensor<3>) -> Tensor<3> {
     let embeddings = decoder.embed_rows(rows); // [row, token, hidden]
     let [n_rows, length, hidden] = embeddings.dims();
     let tokens = point_tokens.reshape([n_rows, 1, hidden]).expand([n_rows, length, hidden]);

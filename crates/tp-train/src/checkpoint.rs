@@ -12,7 +12,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainConfig, TrainError};
+use crate::TrainError;
 
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -28,20 +28,24 @@ pub struct Progress {
     pub step: u64,
     /// The best score so far.
     pub best_score: Option<f64>,
-    /// Says which settings the run has: its [`TrainConfig`] as JSON.
+    /// Says which settings the run has: its configuration as JSON.
     pub settings: String,
 }
 
 /// The checkpoints of one run.
 #[derive(Clone, Debug)]
-pub(crate) struct Checkpoints {
+pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
 }
 
 impl Checkpoints {
     /// The checkpoints in the folder of a run, after clearing away what an interrupted write has left.
-    pub(crate) fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if the folder cannot be made, read or cleared.
+    pub fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
         let checkpoints = Self { folder: folder.join("checkpoints"), keep };
         fs::create_dir_all(&checkpoints.folder).map_err(failed(&checkpoints.folder))?;
         let (best, old_best) = (checkpoints.folder.join(BEST), checkpoints.folder.join(hidden(BEST, "old")));
@@ -56,13 +60,21 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
-    /// Whether there is any.
-    pub(crate) fn is_empty(&self) -> Result<bool, TrainError> {
+    /// Whether there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Read`] if the folder cannot be read.
+    pub fn is_empty(&self) -> Result<bool, TrainError> {
         Ok(self.steps()?.is_empty() && !self.folder.join(BEST).exists())
     }
 
     /// Writes a checkpoint and drops those beyond the last few.
-    pub(crate) fn save<M: Module>(&self, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Write`] if it cannot be written; the earlier ones are still there.
+    pub fn save<M: Module>(&self, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
         self.write(&format!("step-{:08}", progress.step), model, optimizer, progress)?;
         let saved = self.steps()?;
         saved[..saved.len().saturating_sub(self.keep)].iter().try_for_each(|(_, name)| self.discard(name))
@@ -74,7 +86,11 @@ impl Checkpoints {
     }
 
     /// The newest checkpoint, or `None` if there is none.
-    pub(crate) fn last(&self) -> Result<Option<PathBuf>, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Read`] if the folder cannot be read.
+    pub fn last(&self) -> Result<Option<PathBuf>, TrainError> {
         Ok(self.steps()?.pop().map(|(_, name)| self.folder.join(name)))
     }
 
@@ -133,15 +149,21 @@ impl Checkpoints {
 ///
 /// # Errors
 ///
-/// [`TrainError::OtherRun`] if the run had other settings, [`TrainError::Checkpoint`] if a file is not whole.
-pub(crate) fn load_model<M: Module>(path: &Path, model: M, config: &TrainConfig) -> Result<(M, Progress), TrainError> {
+/// [`TrainError::OtherRun`] if `difference`, told the settings of the run, finds one; [`TrainError::Checkpoint`] if a file is
+/// not whole, or more than `steps` steps are done.
+pub fn load_model<M: Module>(
+    path: &Path,
+    model: M,
+    steps: u64,
+    difference: impl Fn(&str) -> Option<String>,
+) -> Result<(M, Progress), TrainError> {
     let text = fs::read_to_string(path.join(PROGRESS)).map_err(|source| TrainError::Read { path: path.join(PROGRESS), source })?;
     let progress: Progress = serde_json::from_str(&text).map_err(|error| unusable(path, PROGRESS, &error))?;
-    if let Some(difference) = config.difference(&progress.settings) {
+    if let Some(difference) = difference(&progress.settings) {
         return Err(TrainError::OtherRun { path: path.to_owned(), difference });
     }
-    if progress.step > config.schedule.steps {
-        return Err(unusable(path, PROGRESS, &format!("{} steps of {} are done", progress.step, config.schedule.steps)));
+    if progress.step > steps {
+        return Err(unusable(path, PROGRESS, &format!("{} steps of {} are done", progress.step, steps)));
     }
     let model = model.try_load_file(path.join(MODEL)).map_err(|error| unusable(path, MODEL, &error))?;
     Ok((model, progress))
@@ -152,7 +174,7 @@ pub(crate) fn load_model<M: Module>(path: &Path, model: M, config: &TrainConfig)
 /// # Errors
 ///
 /// [`TrainError::Checkpoint`] if the file is not whole.
-pub(crate) fn load_optimizer(path: &Path, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
+pub fn load_optimizer(path: &Path, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
     let record = OptimizerRecord::load(path.join(OPTIMIZER)).map_err(|error| unusable(path, OPTIMIZER, &error))?;
     let saved = record.len();
     let optimizer = optimizer.load_record(record);

@@ -7,7 +7,8 @@ use burn::{
 };
 
 /// The Euclidean norm over the gradients of every parameter.
-pub(crate) fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
+#[must_use]
+pub fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     struct SumsOfSquares<'a> {
         gradients: &'a GradientsParams,
         sums: Vec<Tensor<1>>,
@@ -29,7 +30,8 @@ pub(crate) fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -
 }
 
 /// Scales the gradients down to a norm of at most `limit`, given the norm that they have.
-pub(crate) fn clipped<M: Module>(model: &M, gradients: GradientsParams, norm: f64, limit: f64) -> GradientsParams {
+#[must_use]
+pub fn clipped<M: Module>(model: &M, gradients: GradientsParams, norm: f64, limit: f64) -> GradientsParams {
     struct Scale {
         old: GradientsParams,
         new: GradientsParams,

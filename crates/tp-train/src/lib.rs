@@ -50,17 +50,24 @@ mod report_line;
 mod run_folder;
 mod run_log;
 mod schedule;
+mod step_lines;
 mod task;
 mod training_loop;
 
-pub use checkpoint::Progress;
+pub use checkpoint::{Checkpoints, Progress, load_model, load_optimizer};
 pub use config::{LrGroup, TrainConfig};
 pub use error::TrainError;
+pub use gradient_norm::{clipped, gradient_norm};
 pub use interrupt::stop_on_ctrl_c;
-pub use loss_plot::plot_losses;
+pub use loss_plot::{plot_curve, plot_losses};
 pub use mixture::{Mixture, MixtureBatch};
+pub use optimizer::adamw;
+pub use readings::rounded;
+pub use report_line::clock;
+pub use run_folder::RunFolder;
 pub use run_log::StepRecord;
 pub use schedule::Schedule;
+pub use step_lines::StepLines;
 pub use task::{Evaluation, StepLoss, Task};
 pub use training_loop::{Outcome, Trained, train};
 

@@ -1,4 +1,4 @@
-//! The loss as a picture.
+//! The loss, or another number of every step, as a picture.
 
 use std::{io::Write, path::Path};
 
@@ -12,24 +12,33 @@ use crate::{FONT, StepRecord, TrainError};
 
 const SIZE: (u32, u32) = (900, 520);
 
-/// Draws the loss of every step, thin, and its moving average, thick, and writes a PNG.
+/// Draws the loss of every step as [`plot_curve`] does.
+///
+/// # Errors
+///
+/// As [`plot_curve`].
+pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(), TrainError> {
+    let points: Vec<(u64, f64)> = records.iter().map(|record| (record.step, record.loss)).collect();
+    plot_curve(path, title, "loss", &points, points.len() / 40)
+}
+
+/// Draws a number of every step, thin, and its moving average over `window` steps, thick, and writes a PNG.
 ///
 /// # Errors
 ///
 /// [`TrainError::Plot`] if the picture cannot be drawn, [`TrainError::Write`] if it cannot be written.
-pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(), TrainError> {
+pub fn plot_curve(path: &Path, title: &str, label: &str, points: &[(u64, f64)], window: usize) -> Result<(), TrainError> {
     let failed = |reason: String| TrainError::Plot { path: path.to_owned(), reason };
-    let points: Vec<(u64, f64)> =
-        records.iter().filter(|record| record.loss.is_finite()).map(|record| (record.step, record.loss)).collect();
+    let points: Vec<(u64, f64)> = points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
     if points.is_empty() {
         return Ok(());
     }
-    let pixels = drawn(title, &points).map_err(|error| failed(error.to_string()))?;
+    let pixels = drawn(title, label, &points, window).map_err(|error| failed(error.to_string()))?;
     let png = encoded(&pixels).map_err(|error| failed(error.to_string()))?;
     write_atomically(path, |out| out.write_all(&png)).map_err(|source| TrainError::Write { path: path.to_owned(), source })
 }
 
-fn drawn(title: &str, points: &[(u64, f64)]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+fn drawn(title: &str, label: &str, points: &[(u64, f64)], window: usize) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "the font that ships with the program is unsound")?;
     let (first, last) = (points[0].0, points[points.len() - 1].0);
     // The first few steps are far above the rest: let the picture show the rest.
@@ -49,9 +58,9 @@ fn drawn(title: &str, points: &[(u64, f64)]) -> Result<Vec<u8>, Box<dyn std::err
             .x_label_area_size(36)
             .y_label_area_size(60)
             .build_cartesian_2d(first..last.max(first + 1), low - margin..high + margin)?;
-        chart.configure_mesh().x_desc("step").y_desc("loss").light_line_style(WHITE).draw()?;
+        chart.configure_mesh().x_desc("step").y_desc(label).light_line_style(WHITE).draw()?;
         chart.draw_series(LineSeries::new(points.iter().copied(), RGBColor(190, 205, 225)))?;
-        let smooth = smoothed(points, (points.len() / 40).max(1));
+        let smooth = smoothed(points, window.max(1));
         let color = RGBColor(30, 80, 160);
         // The end is marked: a run of one step has no line.
         chart.draw_series(smooth.last().map(|&end| Circle::new(end, 3, color.filled())))?;

@@ -14,7 +14,8 @@ use crate::{LrGroup, TrainConfig, TrainError};
 /// AdamW; vectors and embeddings are not decayed.
 ///
 /// The groups name parameters by id, so the model has to have its final ids: a checkpoint is loaded before.
-pub(crate) fn adamw<M: Module>(model: &M, config: &TrainConfig) -> ModuleOptimizer {
+#[must_use]
+pub fn adamw<M: Module>(model: &M, config: &TrainConfig) -> ModuleOptimizer {
     let adam = AdamWConfig::new().with_beta_1(config.beta_1).with_beta_2(config.beta_2).with_weight_decay(config.weight_decay);
     let undecayed = parameters(model).into_iter().filter(|parameter| parameter.rank <= 1 || parameter.path.contains("embed"));
     let undecayed = ParamGroup::from_ids(undecayed.map(|parameter| parameter.id).collect());

@@ -43,8 +43,9 @@ fn listed(readings: &[(String, f64)], digits: usize) -> String {
     })
 }
 
-/// Seconds as hours, minutes and seconds.
-fn clock(seconds: f64) -> String {
+/// Seconds as hours, minutes and seconds: `1:05`, `1:02:05`.
+#[must_use]
+pub fn clock(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match seconds / 3600 {
         0 => format!("{}:{:02}", seconds / 60, seconds % 60),

@@ -9,12 +9,17 @@ use crate::TrainError;
 
 /// Held as long as a run writes to its folder; the system frees it when the process ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct RunFolder {
+pub struct RunFolder {
     _lock: File,
 }
 
 impl RunFolder {
-    pub(crate) fn open(folder: &Path) -> Result<Self, TrainError> {
+    /// Makes the folder if need be, and locks it.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::InUse`] if another process holds it, [`TrainError::Write`] if it cannot be made.
+    pub fn open(folder: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(folder).map_err(|source| TrainError::Write { path: folder.to_owned(), source })?;
         let path = folder.join(".lock");
         let lock = File::create(&path).map_err(|source| TrainError::Write { path: path.clone(), source })?;

@@ -83,7 +83,7 @@ where
     let mut progress = Progress::default();
     let last = checkpoints.last()?;
     if let Some(path) = &last {
-        (model, progress) = load_model(path, model, config)?;
+        (model, progress) = load_model(path, model, config.schedule.steps, |saved| config.difference(saved))?;
     }
     progress.settings = config.to_text();
     let rates = LearningRates::of(&model, &config.groups)?;

@@ -79,15 +79,26 @@ impl HeadOfRow<'_> {
             let (token, query) = (at / call.queries_per_key, at % call.queries_per_key);
             let query = call.query(row, token, kv_head * call.queries_per_key + query);
             let n = call.rows[row].past + token + 1;
-            let both = |prefix, own| {
-                call.seen(prefix, row, kv_head).chunks_exact(d_head).chain(call.own(own, row, kv_head, n).chunks_exact(d_head))
-            };
+            let (seen_keys, own_keys) = (call.seen(call.prefix_keys, row, kv_head), call.own(call.keys, row, kv_head, n));
+            let (seen_values, own_values) = (call.seen(call.prefix_values, row, kv_head), call.own(call.values, row, kv_head, n));
+            let length = seen_keys.len() / d_head;
             weights.clear();
-            weights.extend(both(call.prefix_keys, call.keys).map(|key| dot::<FMA>(query, key)));
+            weights.resize(length + n, 0.0);
+            // Two plain loops: a closure that an iterator adapter calls is not compiled for the caller's instruction set, and
+            // every fused multiply-add in it becomes a call into the math library.
+            let (of_seen, of_own) = weights.split_at_mut(length);
+            for (keys, weights) in [(seen_keys, of_seen), (own_keys, of_own)] {
+                for (key, weight) in keys.chunks_exact(d_head).zip(weights) {
+                    *weight = dot::<FMA>(query, key);
+                }
+            }
             let highest = maximum(weights);
             let total = exp_in_place::<FMA>(weights, highest);
-            for (value, weight) in both(call.prefix_values, call.values).zip(weights.iter()) {
-                add_scaled::<FMA>(out, weight / total, value);
+            let (of_seen, of_own) = weights.split_at(length);
+            for (values, weights) in [(seen_values, of_seen), (own_values, of_own)] {
+                for (value, weight) in values.chunks_exact(d_head).zip(weights) {
+                    add_scaled::<FMA>(out, weight / total, value);
+                }
             }
         }
     }

@@ -1,0 +1,13 @@
+//! The paper's loss: every completion counts the same, however long it is.
+//!
+//! Sources: Talking Points, section on reinforcement learning; GRPO (DeepSeekMath, arXiv 2402.03300).
+
+use crate::{LossOptions, PolicyLoss, Sequence, Whole};
+
+/// `−(1/N) Σᵢ (1/|oᵢ|) Σₜ [ min(ρ Aᵢ, clip(ρ) Aᵢ) − β KL ]`, with `ρ = π / π_old` of each token.
+///
+/// `N` is [`Whole::n_sequences`]: micro-batches add up to the loss of the whole.
+#[must_use]
+pub fn grpo_loss(sequences: &[Sequence<'_>], whole: Whole, options: &LossOptions) -> PolicyLoss {
+    PolicyLoss::by_tokens(sequences, options, |length| 1.0 / (whole.n_sequences * length) as f64)
+}

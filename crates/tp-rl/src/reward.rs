@@ -1,0 +1,222 @@
+//! What a description is worth: named terms, weighted and added up.
+//!
+//! The paper's reward is the negative squared error of the point that a frozen Localizer finds by the description. The other
+//! terms are shapings of the same distance, and one that has nothing to do with it, for self-tests.
+
+use tp_core::{Located, UnitXy};
+
+/// What is known of a completion when it is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    /// The point that was to be described.
+    pub truth: UnitXy,
+    /// Where the judge found it; `None` = "nowhere", or there was nothing to read.
+    pub located: Option<Located>,
+    /// The words.
+    pub text: &'a str,
+    /// How many tokens they are, the end token included.
+    pub n_tokens: usize,
+    /// Whether the completion ended by itself.
+    pub finished: bool,
+}
+
+impl Judged<'_> {
+    /// How far off the judge is, in the unit square.
+    #[must_use]
+    pub fn distance(&self) -> Option<f64> {
+        self.located.map(|located| located.point.distance(self.truth))
+    }
+}
+
+/// One reason to like a description.
+pub trait RewardTerm: Sync {
+    /// Names the term in logs.
+    fn name(&self) -> &str;
+
+    /// How good the description is in this respect; higher is better. `None` = it cannot be said.
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64>;
+}
+
+/// `−MSE`, the mean over both coordinates: half the squared distance. The paper's reward.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NegativeMse;
+
+impl RewardTerm for NegativeMse {
+    fn name(&self) -> &str {
+        "negative_mse"
+    }
+
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64> {
+        judged.distance().map(|distance| -distance * distance / 2.0)
+    }
+}
+
+/// `−distance`: a step towards the point counts the same near it as far from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NegativeDistance;
+
+impl RewardTerm for NegativeDistance {
+    fn name(&self) -> &str {
+        "negative_distance"
+    }
+
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64> {
+        judged.distance().map(|distance| -distance)
+    }
+}
+
+/// `−ln(distance + floor)`: halving the distance counts the same near the point as far from it.
+#[derive(Clone, Copy, Debug)]
+pub struct NegativeLogDistance {
+    /// Distances well below this are not told apart.
+    pub floor: f64,
+}
+
+impl Default for NegativeLogDistance {
+    fn default() -> Self {
+        Self { floor: 0.02 }
+    }
+}
+
+impl RewardTerm for NegativeLogDistance {
+    fn name(&self) -> &str {
+        "negative_log_distance"
+    }
+
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64> {
+        judged.distance().map(|distance| -(distance + self.floor).ln())
+    }
+}
+
+/// 1 if the point is nearer than the threshold, else 0: what PCK counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit {
+    /// In the unit square.
+    pub threshold: f64,
+}
+
+impl Default for Hit {
+    fn default() -> Self {
+        Self { threshold: 0.1 }
+    }
+}
+
+impl RewardTerm for Hit {
+    fn name(&self) -> &str {
+        "hit"
+    }
+
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64> {
+        judged.distance().map(|distance| f64::from(u8::from(distance < self.threshold)))
+    }
+}
+
+/// The judge's own confidence; unscorable if it has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Confidence;
+
+impl RewardTerm for Confidence {
+    fn name(&self) -> &str {
+        "confidence"
+    }
+
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64> {
+        judged.located.and_then(|located| located.confidence).map(f64::from)
+    }
+}
+
+/// The number of tokens, whatever they say: the reward of self-tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Length;
+
+impl RewardTerm for Length {
+    fn name(&self) -> &str {
+        "length"
+    }
+
+    fn reward(&self, judged: &Judged<'_>) -> Option<f64> {
+        Some(judged.n_tokens as f64)
+    }
+}
+
+/// Terms and their weights.
+pub struct Reward {
+    terms: Vec<(f64, Box<dyn RewardTerm>)>,
+}
+
+impl Reward {
+    /// No terms yet; add them with [`plus`](Self::plus).
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { terms: Vec::new() }
+    }
+
+    /// The paper's.
+    #[must_use]
+    pub fn paper() -> Self {
+        Self::nothing().plus(1.0, NegativeMse)
+    }
+
+    /// The same with one more term.
+    #[must_use]
+    pub fn plus(mut self, weight: f64, term: impl RewardTerm + 'static) -> Self {
+        self.terms.push((weight, Box::new(term)));
+        self
+    }
+
+    /// Names and weights of the terms, in order.
+    pub fn names(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.terms.iter().map(|(weight, term)| (term.name(), *weight))
+    }
+
+    /// Every term's word, unweighted.
+    #[must_use]
+    pub fn terms(&self, judged: &Judged<'_>) -> Vec<Option<f64>> {
+        self.terms.iter().map(|(_, term)| term.reward(judged)).collect()
+    }
+
+    /// The weighted sum of the [`terms`](Self::terms); `None` if one of them has no word.
+    #[must_use]
+    pub fn total(&self, terms: &[Option<f64>]) -> Option<f64> {
+        self.terms.iter().zip(terms).map(|((weight, _), term)| term.map(|term| weight * term)).sum()
+    }
+}
+
+impl std::fmt::Debug for Reward {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(located: Option<(f64, Option<f32>)>) -> Judged<'static> {
+        let located = located.map(|(x, confidence)| Located { point: UnitXy::nearest(x, 0.5), confidence });
+        Judged { truth: UnitXy::nearest(0.5, 0.5), located, text: "the left ear", n_tokens: 4, finished: true }
+    }
+
+    #[test]
+    fn every_term_at_a_distance_of_a_fifth() {
+        let here = judged(Some((0.7, Some(0.25))));
+        let close = |value: Option<f64>, expected: f64| assert!((value.unwrap() - expected).abs() < 1e-9, "{value:?} {expected}");
+        close(NegativeMse.reward(&here), -0.02); // (0.2² + 0²) / 2
+        close(NegativeDistance.reward(&here), -0.2);
+        close(NegativeLogDistance { floor: 0.3 }.reward(&here), 0.5f64.ln().abs());
+        assert_eq!(Hit { threshold: 0.1 }.reward(&here), Some(0.0));
+        assert_eq!(Hit { threshold: 0.3 }.reward(&here), Some(1.0));
+        assert_eq!(Confidence.reward(&here), Some(0.25));
+        assert_eq!(Length.reward(&here), Some(4.0));
+    }
+
+    #[test]
+    fn one_term_without_a_word_makes_the_whole_unscorable() {
+        let reward = Reward::paper().plus(2.0, Length);
+        let terms = reward.terms(&judged(None));
+        assert_eq!(terms, [None, Some(4.0)]);
+        assert_eq!(reward.total(&terms), None);
+        assert_eq!(reward.total(&reward.terms(&judged(Some((0.5, None))))), Some(8.0));
+        assert_eq!(Reward::nothing().plus(1.0, Confidence).total(&[Confidence.reward(&judged(Some((0.5, None))))]), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! A group of completions for every point, each judged.
+
+use tp_core::{LocalizePoint, Located, UnitXy};
+
+use crate::{Completion, Judged, Link, PointsOfImage, Policy, Reward, RlError, SampleOptions, ToScore};
+
+/// One completion and what it is worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Index of its image in the rollout.
+    pub image: usize,
+    /// Index of its point among those of the image.
+    pub point: usize,
+    /// What was written.
+    pub completion: Completion,
+    /// Where the judge found it.
+    pub located: Option<Located>,
+    /// Every reward term, unweighted.
+    pub terms: Vec<Option<f64>>,
+    /// Their weighted sum; `None` = unscorable.
+    pub reward: Option<f64>,
+}
+
+/// Some images, and a group of samples for each of their points: image by image, point by point.
+#[derive(Clone, Debug)]
+pub struct Rollout<I> {
+    /// The images.
+    pub images: Vec<PointsOfImage<I>>,
+    /// The samples.
+    pub samples: Vec<Sample>,
+    /// Of the weights that the sampler used.
+    pub fingerprint: u64,
+}
+
+impl<I> Rollout<I> {
+    /// The point that a sample is about.
+    #[must_use]
+    pub fn truth(&self, sample: &Sample) -> UnitXy {
+        self.images[sample.image].points[sample.point]
+    }
+
+    /// A sample as the policy scores it.
+    #[must_use]
+    pub fn to_score<'a>(&self, sample: &'a Sample) -> ToScore<'a> {
+        ToScore { image: sample.image, point: sample.point, tokens: &sample.completion.tokens }
+    }
+
+    /// Every reward, and where each sample was located.
+    #[must_use]
+    pub fn outcomes(&self) -> (Vec<Option<f64>>, Vec<Option<UnitXy>>) {
+        self.samples.iter().map(|sample| (sample.reward, sample.located.map(|located| located.point))).unzip()
+    }
+}
+
+/// Lets the policy write and the judge read. The judge sees all texts of an image at once.
+///
+/// # Errors
+///
+/// [`RlError`] if policy or judge fails, or the policy gives other numbers of completions or log-probabilities than asked for.
+pub fn roll_out<P, J>(
+    policy: &P,
+    weights: &P::Weights,
+    judge: &J,
+    reward: &Reward,
+    images: Vec<PointsOfImage<P::Image>>,
+    options: &SampleOptions,
+    step: u64,
+) -> Result<Rollout<P::Image>, RlError>
+where
+    P: Policy,
+    J: LocalizePoint<Image = P::Image>,
+{
+    let written = policy.sample(weights, &images, options).map_err(|error| RlError::Policy { step, source: Box::new(error) })?;
+    let places: Vec<(usize, usize)> = images
+        .iter()
+        .enumerate()
+        .flat_map(|(image, of_image)| (0..of_image.points.len()).map(move |point| (image, point)))
+        .flat_map(|place| std::iter::repeat_n(place, options.group_size))
+        .collect();
+    let broken = |evidence: String| RlError::BrokenLink { step, link: Link::Masks, evidence };
+    if written.completions.len() != places.len() {
+        return Err(broken(format!("{} completions were asked for, {} came", places.len(), written.completions.len())));
+    }
+    for (number, completion) in written.completions.iter().enumerate() {
+        let (tokens, numbers) = (completion.tokens.len(), completion.log_probs.len());
+        if tokens == 0 || tokens != numbers || tokens > options.max_new_tokens {
+            let limit = options.max_new_tokens;
+            return Err(broken(format!("completion {number} has {tokens} tokens and {numbers} log-probabilities, of 1 to {limit}")));
+        }
+    }
+
+    let mut samples: Vec<Sample> = places
+        .into_iter()
+        .zip(written.completions)
+        .map(|((image, point), completion)| Sample { image, point, completion, located: None, terms: Vec::new(), reward: None })
+        .collect();
+    for (index, image) in images.iter().enumerate() {
+        // A text without words cannot be looked for.
+        let spoken: Vec<usize> =
+            (0..samples.len()).filter(|&at| samples[at].image == index && !samples[at].completion.text.trim().is_empty()).collect();
+        let texts: Vec<&str> = spoken.iter().map(|&at| samples[at].completion.text.as_str()).collect();
+        let located = judge.locate(&image.image, &texts).map_err(|error| RlError::Judge { step, source: Box::new(error) })?;
+        spoken.into_iter().zip(located).for_each(|(at, located)| samples[at].located = located);
+    }
+    for sample in &mut samples {
+        let judged = Judged {
+            truth: images[sample.image].points[sample.point],
+            located: sample.located,
+            text: &sample.completion.text,
+            n_tokens: sample.completion.tokens.len(),
+            finished: sample.completion.finished,
+        };
+        sample.terms = reward.terms(&judged);
+        sample.reward = reward.total(&sample.terms);
+    }
+    Ok(Rollout { images, samples, fingerprint: written.fingerprint })
+}

@@ -1,0 +1,156 @@
+//! The whole run: steps, files, checkpoints, resumption.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tp_train::{
+    Checkpoints, Outcome, Progress, RunFolder, StepLines, TrainError, adamw, clock, load_model, load_optimizer, plot_curve, rounded,
+};
+
+use crate::{GrpoConfig, Judge, Players, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer};
+
+/// At most this often a run says where it stands.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A policy after its run.
+#[derive(Debug)]
+pub struct Reinforced<W> {
+    /// The weights after the last step.
+    pub weights: W,
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// Steps that are done.
+    pub steps: u64,
+    /// The reports of the steps of this call.
+    pub reports: Vec<StepReport>,
+    /// Samples written, judged and learned from per second, in this call.
+    pub samples_per_second: f64,
+}
+
+/// What is drawn of a run, and where it stands in a report.
+const CURVES: [(&str, Reading); 4] =
+    [("reward", |step| step.reward), ("kl", |step| step.kl), ("distance", |step| step.distance), ("tokens", |step| step.mean_tokens)];
+
+type Reading = fn(&StepReport) -> f64;
+
+/// A line of `timings.jsonl`: the one file of a run that differs when it is done again.
+#[derive(Serialize)]
+struct Timing {
+    step: u64,
+    rollout_seconds: f64,
+    update_seconds: f64,
+    samples_per_second: f64,
+}
+
+/// Reinforces a policy, from the newest checkpoint in `folder` if `resume` is set and there is one.
+///
+/// `folder` receives `steps.jsonl` (a line a step), `samples.jsonl` (a line a sample: description, reward terms, true and found
+/// point), `timings.jsonl`, `reward.png`, `kl.png`, `distance.png` and `checkpoints/`. The run ends after its last step, or at
+/// the end of the step in which `stop` is raised, with a checkpoint. Interrupted anyhow and resumed, it writes the same bytes
+/// (but the timings) as undisturbed: every random draw is a function of the seed and the number of the step.
+///
+/// # Errors
+///
+/// [`RlError`] as [`Trainer::step`], and if the folder belongs to another run or a file cannot be read or written.
+pub fn reinforce<P, J, S>(
+    players: Players<'_, P, J, S>,
+    config: &GrpoConfig,
+    mut weights: P::Weights,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+) -> Result<Reinforced<P::Weights>, RlError>
+where
+    P: Policy,
+    J: Judge<Image = P::Image>,
+    S: PointSource<Image = P::Image>,
+{
+    config.validate()?;
+    let _alone = RunFolder::open(folder)?;
+    let checkpoints = Checkpoints::open(folder, config.training.keep.max(1))?;
+    if !resume && !checkpoints.is_empty()? {
+        return Err(TrainError::Occupied { folder: folder.to_owned() }.into());
+    }
+    let steps = config.training.schedule.steps;
+    let mut progress = Progress::default();
+    let last = checkpoints.last()?;
+    if let Some(path) = &last {
+        (weights, progress) = load_model(path, weights, steps, |saved| config.difference(saved))?;
+    }
+    progress.settings = config.to_text();
+    let optimizer = adamw(&weights, &config.training);
+    let optimizer = match &last {
+        Some(path) => load_optimizer(path, optimizer)?,
+        None => optimizer,
+    };
+    let mut trainer = Trainer::new(players, config.clone(), weights)?.at(progress.step, optimizer);
+    let mut step_lines = StepLines::open(&folder.join("steps.jsonl"), progress.step)?;
+    let mut sample_lines = StepLines::open(&folder.join("samples.jsonl"), progress.step)?;
+    let mut timing_lines = StepLines::open(&folder.join("timings.jsonl"), progress.step)?;
+
+    let first = progress.step;
+    let (mut reports, mut n_samples, mut outcome) = (Vec::new(), 0, Outcome::Finished);
+    let (began, mut said) = (Instant::now(), Instant::now());
+    for step in first..steps {
+        let StepOutcome { report, samples, rollout_time, update_time } = trainer.step()?;
+        progress.step = step + 1;
+        n_samples += samples.len();
+        sample_lines.push(&samples)?;
+        let seconds = (rollout_time + update_time).as_secs_f64().max(1e-9);
+        timing_lines.push(&[Timing {
+            step: progress.step,
+            rollout_seconds: rounded(rollout_time.as_secs_f64()),
+            update_seconds: rounded(update_time.as_secs_f64()),
+            samples_per_second: rounded(samples.len() as f64 / seconds),
+        }])?;
+        step_lines.push(&[&report])?;
+        if said.elapsed() >= EVERY || progress.step == steps {
+            said = Instant::now();
+            let left = began.elapsed().as_secs_f64() / (progress.step - first) as f64 * (steps - progress.step) as f64;
+            let StepReport { reward, distance, kl, mean_tokens, frac_zero_std, .. } = report;
+            tracing::info!(
+                "{}: step {}/{steps}, reward {reward:.4}, distance {distance:.3}, kl {kl:.4}, {mean_tokens:.1} tokens, {:.0} % idle groups, {} left",
+                config.training.name,
+                progress.step,
+                100.0 * frac_zero_std,
+                clock(left),
+            );
+        }
+        reports.push(report);
+        let (stopping, every) = (stop.load(Ordering::SeqCst), config.training.checkpoint_every);
+        if progress.step == steps || stopping || (every > 0 && progress.step.is_multiple_of(every)) {
+            checkpoints.save(trainer.weights(), trainer.optimizer(), &progress)?;
+        }
+        if stopping && progress.step < steps {
+            outcome = Outcome::Stopped;
+            break;
+        }
+    }
+    plot(folder, &config.training.name)?;
+    let samples_per_second = n_samples as f64 / began.elapsed().as_secs_f64().max(1e-9);
+    Ok(Reinforced { weights: trainer.weights().clone(), outcome, steps: progress.step, reports, samples_per_second })
+}
+
+/// Every step of a run that has been written down.
+///
+/// # Errors
+///
+/// [`TrainError::Read`] if the file cannot be read; lines that are none are left out.
+pub fn read_steps(folder: &Path) -> Result<Vec<StepReport>, TrainError> {
+    let path = folder.join("steps.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|source| TrainError::Read { path, source })?;
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+fn plot(folder: &Path, name: &str) -> Result<(), TrainError> {
+    let steps = read_steps(folder)?;
+    for (label, value) in CURVES {
+        let points: Vec<(u64, f64)> = steps.iter().map(|step| (step.step, value(step))).collect();
+        plot_curve(&folder.join(format!("{label}.png")), &format!("{name}: {label}"), label, &points, points.len() / 6)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Reinforces the Descriptor on a reward that must rise, the length of its texts, and names the broken link if it does not.
+//!
+//! ```sh
+//! cargo run --example grpo_doctor
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    ModelDir,
+    cli::{self, CommonArgs},
+    core::{Seed, Style},
+    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_set},
+    rl::{Finding, GrpoConfig, Length, LossOptions, Players, Reward, RlError, StyleMonitor, Trainer, broken_at, examine},
+    train::{Schedule, TrainConfig},
+};
+
+#[derive(Parser)]
+#[command(about = "Finds the broken link between sampling and a better policy")]
+struct Args {
+    /// A model folder.
+    #[arg(long, default_value = "models/tiny")]
+    model: PathBuf,
+    /// Updates; the reward is compared between the first and the last quarter.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(4..=1000))]
+    steps: u64,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Report {
+    links: Vec<Finding>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| grpo_doctor(&args))
+}
+
+fn grpo_doctor(args: &Args) -> Result<(), Box<dyn Error>> {
+    let seed = Seed(args.common.seed);
+    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let side = u32::try_from(models.config.vision.image_size)?;
+    let set = family_set("Bovidae", side, 8, 2, seed.split("doctor"))?;
+    let (policy, judge, source) =
+        (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models), SeenPoints::new(&models, &set));
+    let (reward, style) = (Reward::nothing().plus(1.0, Length), StyleMonitor::default());
+    let schedule = Schedule { peak: 2e-3, warmup: 0, steps: args.steps, floor: 1.0 };
+    let config = GrpoConfig {
+        group_size: 8,
+        images_per_step: 4,
+        // Terse texts have some 35 tokens: there is room to grow.
+        max_new_tokens: 60,
+        loss: LossOptions { beta: 0.0, ..Default::default() },
+        training: TrainConfig { weight_decay: 0.0, ..TrainConfig::new("doctor", schedule, seed.split("doctor run")) },
+        ..GrpoConfig::paper(args.steps, seed)
+    };
+    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let links = match Trainer::new(players, config, DescriptorPolicy::weights(&models)) {
+        Ok(trainer) => examine(trainer, args.steps as usize)?,
+        Err(RlError::BrokenLink { link, evidence, .. }) => broken_at(link, &evidence),
+        Err(error) => return Err(error.into()),
+    };
+    let broken = links.iter().find(|finding| !finding.ok).map(|finding| finding.name);
+    let report = Report { links };
+    cli::print_result(args.common.json, &report, || {
+        let line = |finding: &Finding| format!("{} {:<10} {}", if finding.ok { "ok" } else { "NO" }, finding.name, finding.evidence);
+        report.links.iter().map(line).collect::<Vec<_>>().join("\n")
+    })?;
+    broken.map_or(Ok(()), |link| Err(format!("the {link} link is broken").into()))
+}

@@ -1,0 +1,181 @@
+//! The Descriptor's adapter, as a policy.
+
+use std::sync::Arc;
+
+use burn::{module::Module, tensor::Tensor};
+use tp_core::Style;
+use tp_descriptor::{DescribeConversation, spliced};
+use tp_language::{
+    Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, Tokenizer, generate, token_losses, visual_context,
+};
+use tp_rl::{Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint};
+
+use super::SeenImage;
+use crate::Models;
+
+/// Writes descriptions with an adapter that learns, over a base that does not.
+///
+/// Images are encoded and points turned into tokens before ([`SeenImage`]); all samples of all points of an image share the keys
+/// and values of its prefix, and all rows of a batch are written together.
+#[derive(Clone, Debug)]
+pub struct DescriptorPolicy {
+    decoder: Decoder,
+    /// The same weights on the autodiff device, frozen: gradients flow through them, not to them.
+    learning_decoder: Decoder,
+    reference: Option<LoraAdapter>,
+    tokenizer: Arc<Tokenizer>,
+    conversation: DescribeConversation,
+    style: Style,
+}
+
+impl DescriptorPolicy {
+    /// The supervised Descriptor of these models, asked for one style. Its adapter, copied and frozen, is the reference.
+    #[must_use]
+    pub fn new(models: &Models, style: Style) -> Self {
+        let network = models.network.valid();
+        let learning_decoder = network.decoder.clone().train().freeze();
+        Self {
+            learning_decoder,
+            reference: Some(network.descriptor.adapter),
+            decoder: network.decoder,
+            tokenizer: models.tokenizer.clone(),
+            conversation: DescribeConversation::new(&models.tokenizer),
+            style,
+        }
+    }
+
+    /// The same with the base alone as the reference: adapters off. Fits a policy whose adapter is fresh.
+    #[must_use]
+    pub fn with_base_as_reference(mut self) -> Self {
+        self.reference = None;
+        self
+    }
+
+    /// The adapter of these models, ready to learn.
+    #[must_use]
+    pub fn weights(models: &Models) -> LoraAdapter {
+        models.network.descriptor.adapter.clone().train()
+    }
+
+    /// What all rows of an image share.
+    fn context(&self, decoder: &Decoder, images: &[&SeenImage], adapter: Option<&LoraAdapter>, learns: bool) -> Context {
+        let tokens = images.iter().map(|image| &image.encoded.features.tokens);
+        let longest = tokens.clone().map(|tokens| tokens.embeddings.dims()[1]).max().unwrap_or(0);
+        let lengths: Vec<usize> = tokens.clone().flat_map(|tokens| tokens.lengths.clone()).collect();
+        let padded: Vec<Tensor<3>> = tokens.map(|tokens| padded(tokens.embeddings.clone(), longest)).collect();
+        let embeddings = Tensor::cat(padded, 0); // [image, token, hidden]
+        let embeddings = if learns { embeddings.autodiff() } else { embeddings };
+        visual_context(decoder, self.conversation.head(), embeddings, &lengths, adapter)
+    }
+
+    /// Scores rows of some images, equally many for each: `[tokens]`.
+    fn scored(
+        &self,
+        adapter: Option<&LoraAdapter>,
+        images: &[PointsOfImage<SeenImage>],
+        of: &[usize],
+        sequences: &[ToScore<'_>],
+        learns: bool,
+    ) -> Tensor<1> {
+        let decoder = if learns { &self.learning_decoder } else { &self.decoder };
+        let seen: Vec<&SeenImage> = of.iter().map(|&image| &images[image].image).collect();
+        let context = self.context(decoder, &seen, adapter, learns);
+        let request = self.conversation.request(self.style);
+        let rows: Vec<Vec<u32>> = sequences.iter().map(|sequence| [&request.ids[..], sequence.tokens].concat()).collect();
+        let point = |sequence: &ToScore<'_>| images[sequence.image].image.point_tokens.clone().narrow(0, sequence.point, 1);
+        let tokens = Tensor::cat(sequences.iter().map(point).collect(), 0).unsqueeze::<3>(); // [1, row, hidden]
+        let tokens = if learns { tokens.autodiff() } else { tokens };
+        let hidden = decoder.forward(spliced(decoder, &rows, &vec![request.mark; rows.len()], tokens), Some(&context), adapter);
+        // The state at a token predicts the next one.
+        let answers: Vec<_> = rows.iter().map(|row| request.ids.len() - 1..row.len() - 1).collect();
+        token_losses(decoder, hidden, &rows, &answers, adapter).neg()
+    }
+}
+
+/// Zeros behind the tokens of an image; what pads a row is never read.
+fn padded(embeddings: Tensor<3>, tokens: usize) -> Tensor<3> {
+    let [images, own, hidden] = embeddings.dims();
+    if own == tokens {
+        return embeddings;
+    }
+    let zeros = Tensor::zeros([images, tokens - own, hidden], (&embeddings.device(), embeddings.dtype()));
+    Tensor::cat(vec![embeddings, zeros], 1)
+}
+
+impl Policy for DescriptorPolicy {
+    type Weights = LoraAdapter;
+    type Image = SeenImage;
+    type Error = LanguageError;
+
+    fn sample(
+        &self,
+        weights: &LoraAdapter,
+        images: &[PointsOfImage<SeenImage>],
+        options: &SampleOptions,
+    ) -> Result<Written, LanguageError> {
+        let adapter = weights.valid();
+        let fingerprint = fingerprint(&adapter);
+        if images.iter().all(|image| image.points.is_empty()) {
+            return Ok(Written { completions: Vec::new(), fingerprint });
+        }
+        let seen: Vec<&SeenImage> = images.iter().map(|image| &image.image).collect();
+        let context = self.context(&self.decoder, &seen, Some(&adapter), false);
+        let request = self.conversation.request(self.style);
+        let groups: Vec<usize> = images
+            .iter()
+            .enumerate()
+            .flat_map(|(index, image)| std::iter::repeat_n(index, image.points.len() * options.group_size))
+            .collect();
+        let rows = vec![request.ids.clone(); groups.len()];
+        // Every point token once for each sample.
+        let tokens = images.iter().map(|image| image.image.point_tokens.clone());
+        let tokens: Tensor<2> = Tensor::cat(tokens.collect(), 0); // [point, hidden]
+        let [points, hidden] = tokens.dims();
+        let tokens = tokens.unsqueeze_dim::<3>(1).expand([points, options.group_size, hidden]).reshape([1, groups.len(), hidden]);
+        let prompts = Prompts {
+            embeddings: spliced(&self.decoder, &rows, &vec![request.mark; rows.len()], tokens),
+            lengths: vec![request.ids.len(); rows.len()],
+            groups,
+            history: Vec::new(),
+        };
+        let end = self.conversation.end();
+        let how = GenerateOptions { max_new_tokens: options.max_new_tokens, sampling: options.sampling, stop: vec![end] };
+        let seeds: Vec<u64> = (0..rows.len() as u64).map(|row| options.seed.nth(row).0).collect();
+        let completions = generate(&self.decoder, Some(&context), prompts, Some(&adapter), &how, &seeds)?
+            .into_iter()
+            .map(|completion| {
+                let text = self.tokenizer.decode(&completion.ids);
+                let mut tokens = completion.ids;
+                tokens.extend(completion.finished.then_some(end));
+                Completion { tokens, log_probs: completion.log_probs, text, finished: completion.finished }
+            })
+            .collect();
+        Ok(Written { completions, fingerprint })
+    }
+
+    fn log_probs(
+        &self,
+        weights: Weights<'_, LoraAdapter>,
+        images: &[PointsOfImage<SeenImage>],
+        sequences: &[ToScore<'_>],
+    ) -> Result<Tensor<1>, LanguageError> {
+        let (adapter, learns) = match weights {
+            Weights::Learning(adapter) => (Some(adapter), true),
+            Weights::Reference => (self.reference.as_ref(), false),
+        };
+        let runs: Vec<&[ToScore<'_>]> = sequences.chunk_by(|a, b| a.image == b.image).collect();
+        let of: Vec<usize> = runs.iter().map(|run| run[0].image).collect();
+        // A batch shares its prefixes evenly; a micro-batch that cuts an image in two does not.
+        if runs.iter().all(|run| run.len() == runs[0].len()) {
+            return Ok(self.scored(adapter, images, &of, sequences, learns));
+        }
+        let parts = runs.iter().zip(of).map(|(run, image)| self.scored(adapter, images, &[image], run, learns));
+        Ok(Tensor::cat(parts.collect(), 0))
+    }
+
+    fn frozen_fingerprint(&self) -> u64 {
+        // Computed anew each time, or no change could show.
+        let reference = self.reference.as_ref().map_or(0, fingerprint);
+        fingerprint(&self.learning_decoder.valid()) ^ fingerprint(&self.decoder).rotate_left(1) ^ reference.rotate_left(2)
+    }
+}

@@ -1,0 +1,50 @@
+//! The frozen Localizer, as the one who rewards.
+
+use tp_core::{LocalizePoint, Located};
+use tp_localizer::{LocalizerError, PointLocalizer};
+use tp_rl::{Judge, fingerprint, n_trainable};
+
+use super::SeenImage;
+use crate::{Models, Network};
+
+/// A Localizer on a plain device: no gradient can reach it.
+#[derive(Clone, Debug)]
+pub struct LocalizerJudge {
+    localizer: PointLocalizer,
+    weights: Network,
+}
+
+impl LocalizerJudge {
+    /// The Localizer of these models.
+    #[must_use]
+    pub fn new(models: &Models) -> Self {
+        Self { localizer: models.localizer.clone(), weights: models.network.clone() }
+    }
+}
+
+impl LocalizePoint for LocalizerJudge {
+    type Image = SeenImage;
+    type Error = LocalizerError;
+
+    /// All texts at once. A text that the Localizer refuses (too long, say) is "nowhere" and does not fail the others.
+    fn locate(&self, image: &SeenImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Ok(located) = self.localizer.locate(&image.encoded, texts) {
+            return Ok(located);
+        }
+        let one = |text: &&str| self.localizer.locate(&image.encoded, &[text]).ok().and_then(|located| located[0]);
+        Ok(texts.iter().map(one).collect())
+    }
+}
+
+impl Judge for LocalizerJudge {
+    fn n_trainable(&self) -> usize {
+        n_trainable(&self.weights.localizer) + n_trainable(&self.weights.decoder) + n_trainable(&self.weights.eyes)
+    }
+
+    fn fingerprint(&self) -> u64 {
+        fingerprint(&self.weights.localizer) ^ fingerprint(&self.weights.decoder).rotate_left(1)
+    }
+}

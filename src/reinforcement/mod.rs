@@ -1,0 +1,21 @@
+//! The paper's reinforcement: the Descriptor learns to write what the Localizer finds.
+//!
+//! [`DescriptorPolicy`] lets the Descriptor's adapter learn, with a frozen copy of it as the reference; [`LocalizerJudge`] is the
+//! frozen Localizer; [`SeenPoints`] are the points of a set of images, each encoded once. What reinforcement itself is stands in
+//! [`rl`](crate::rl), which knows none of them.
+
+mod closed_loop;
+mod descriptor_policy;
+mod families;
+mod jitter;
+mod localizer_judge;
+mod page;
+mod seen_points;
+
+pub use closed_loop::closed_loop;
+pub use descriptor_policy::DescriptorPolicy;
+pub use families::{family_set, with_adapter};
+pub use jitter::localizer_jitter;
+pub use localizer_judge::LocalizerJudge;
+pub use page::write_page;
+pub use seen_points::{SeenImage, SeenPoints};

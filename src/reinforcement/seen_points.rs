@@ -1,0 +1,51 @@
+//! The points of a set of images, as the Descriptor sees them.
+
+use burn::tensor::Tensor;
+use tp_core::UnitXy;
+use tp_rl::{PointSource, PointsOfImage};
+use tp_vision::{EncodedImage, VisionError};
+
+use crate::{Models, evaluation::EvalSet};
+
+/// An image that was looked at once, and what the language model is told of each of its points. Nothing in here is trained.
+#[derive(Clone, Debug)]
+pub struct SeenImage {
+    /// What eyes see.
+    pub encoded: EncodedImage,
+    /// The embedding that stands for each point, `[point, hidden]`.
+    pub point_tokens: Tensor<2>,
+}
+
+/// The images of a set, encoded when they are asked for.
+#[derive(Clone, Debug)]
+pub struct SeenPoints<'a> {
+    models: &'a Models,
+    set: &'a EvalSet,
+}
+
+impl<'a> SeenPoints<'a> {
+    /// The images of `set` through the eyes of `models`.
+    #[must_use]
+    pub fn new(models: &'a Models, set: &'a EvalSet) -> Self {
+        Self { models, set }
+    }
+}
+
+impl PointSource for SeenPoints<'_> {
+    type Image = SeenImage;
+    type Error = VisionError;
+
+    fn len(&self) -> usize {
+        self.set.images.len()
+    }
+
+    fn image(&self, index: usize) -> Result<PointsOfImage<SeenImage>, VisionError> {
+        let image = &self.set.images[index];
+        let encoded = self.models.encode(&image.image)?;
+        let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
+        let features = self.models.descriptor.point_features(&encoded, &points); // [point, 2 · feat_channels]
+        let point_tokens = self.models.network.eyes.projector.object_tokens(features);
+        // Scenes have a group of their own each, photographs may share one.
+        Ok(PointsOfImage { name: format!("{index}:{}", image.group), image: SeenImage { encoded, point_tokens }, points })
+    }
+}
