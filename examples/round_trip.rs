@@ -37,7 +37,7 @@ struct Args {
 }
 
 /// A point on the bundled photograph.
-const BUNDLED_POINT: PixelXy = PixelXy { x: 460.0, y: 95.0 };
+const BUNDLED_POINT: PixelXy = PixelXy { x: 300.0, y: 130.0 };
 
 #[derive(Serialize)]
 struct RoundTrip {

@@ -50,7 +50,7 @@ pub fn full() -> Vec<Stretch> {
         Stretch {
             stage: Stage::Base,
             name: "0-base",
-            steps: 1600,
+            steps: 1150,
             size: 128,
             n_images: 16,
             n_points: 8,
@@ -60,7 +60,7 @@ pub fn full() -> Vec<Stretch> {
         Stretch {
             stage: Stage::Base,
             name: "0-base-256",
-            steps: 400,
+            steps: 120,
             size: 256,
             n_images: 8,
             n_points: 8,
@@ -70,7 +70,7 @@ pub fn full() -> Vec<Stretch> {
         Stretch {
             stage: Stage::Descriptor,
             name: "1-descriptor",
-            steps: 500,
+            steps: 100,
             size: 256,
             n_images: 8,
             n_points: 8,
@@ -80,7 +80,7 @@ pub fn full() -> Vec<Stretch> {
         Stretch {
             stage: Stage::Localizer,
             name: "2-localizer",
-            steps: 500,
+            steps: 100,
             size: 256,
             n_images: 8,
             n_points: 8,
