@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic_file;
+mod file_lock;
 mod grounding;
 mod image;
 mod letterbox;
@@ -25,6 +26,7 @@ mod seed;
 mod triplet;
 
 pub use atomic_file::write_atomically;
+pub use file_lock::{FileLock, LockMode};
 pub use grounding::{DescribeOptions, DescribePoint, Description, LocalizePoint, Located};
 pub use image::{ImageHw, RgbImage};
 pub use letterbox::{Fit, Letterbox};

@@ -1,16 +1,15 @@
 //! The folder of a run, which one process at a time may write to.
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::Path,
-};
+use std::{fs, path::Path};
+
+use tp_core::{FileLock, LockMode};
 
 use crate::TrainError;
 
 /// Held as long as a run writes to its folder; the system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct RunFolder {
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl RunFolder {
@@ -22,12 +21,10 @@ impl RunFolder {
     pub fn open(folder: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(folder).map_err(|source| TrainError::Write { path: folder.to_owned(), source })?;
         let path = folder.join(".lock");
-        let lock = File::create(&path).map_err(|source| TrainError::Write { path: path.clone(), source })?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(TrainError::InUse { folder: folder.to_owned() }),
-            // Some network file systems have no locks; that is no reason not to train there.
-            Err(TryLockError::Error(error)) => tracing::warn!("cannot lock {}: {error}", path.display()),
+        let lock = FileLock::take(&path, LockMode::Alone).map_err(|source| TrainError::Write { path: path.clone(), source })?;
+        let lock = lock.ok_or_else(|| TrainError::InUse { folder: folder.to_owned() })?;
+        if !lock.is_held() {
+            tracing::warn!("the file system of {} has no locks: see to it that one process at a time trains there", folder.display());
         }
         Ok(Self { _lock: lock })
     }

@@ -10,7 +10,6 @@ mod build;
 mod card;
 mod content_key;
 mod contradiction;
-mod folder_lock;
 mod gallery;
 mod journal;
 mod localize;

@@ -15,10 +15,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tp_core::write_atomically;
+use tp_core::{FileLock, LockMode, write_atomically};
 
 use super::{
-    folder_lock::FolderLock,
     journal::{Journal, journals_in},
     shard::Shard,
 };
@@ -36,7 +35,7 @@ pub(crate) struct ShardMark {
 pub(crate) struct WorkFolder {
     out: PathBuf,
     shard: Option<Shard>,
-    _locks: Vec<FolderLock>,
+    _locks: Vec<FileLock>,
 }
 
 impl WorkFolder {
@@ -56,14 +55,14 @@ impl WorkFolder {
         for name in ["survey", "answers", "located", "shards"] {
             make(&work.join(name))?;
         }
-        let mut locks = Vec::new();
-        match shard {
-            None => locks.push(FolderLock::take(&work.join("whole.lock"), out)?),
+        let whole = work.join("whole.lock");
+        let locks = match shard {
+            None => vec![locked(&whole, LockMode::Alone, out)?],
             Some(shard) => {
-                locks.push(FolderLock::share(&work.join("whole.lock"), out)?);
-                locks.push(FolderLock::take(&work.join("shards").join(format!("{}.lock", shard.file_stem())), out)?);
+                let own = work.join("shards").join(format!("{}.lock", shard.file_stem()));
+                vec![locked(&whole, LockMode::Shared, out)?, locked(&own, LockMode::Alone, out)?]
             }
-        }
+        };
         Ok(Self { out: out.to_owned(), shard, _locks: locks })
     }
 
@@ -138,6 +137,16 @@ pub(crate) fn remove(path: &Path) -> Result<(), DataError> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(DataError::Write { path: path.to_owned(), source: error }),
         _ => Ok(()),
     }
+}
+
+fn locked(path: &Path, mode: LockMode, out: &Path) -> Result<FileLock, DataError> {
+    let lock = FileLock::take(path, mode).map_err(|source| DataError::Write { path: path.to_owned(), source })?;
+    let lock = lock.ok_or_else(|| DataError::InUse { folder: out.to_owned() })?;
+    if !lock.is_held() {
+        // Answers are filed by content, so two processes waste but do not harm.
+        tracing::warn!("the file system of {} has no locks", path.display());
+    }
+    Ok(lock)
 }
 
 fn make(folder: &Path) -> Result<(), DataError> {
