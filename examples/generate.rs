@@ -21,8 +21,8 @@ use talking_points::{
     cli::{self, CommonArgs},
     core::{Sampling, Seed},
     language::{
-        Completion, DecoderConfig, GenerateOptions, Prompts, PublishedChat, Speaker, TextStream, TextTokenizer, Turn, Wish, end_tokens,
-        generate_watched, load_adapter, load_hugging_face, train_bpe,
+        Completion, DecoderConfig, GenerateOptions, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer, Turn, Wish,
+        end_tokens, generate_watched, load_adapter, load_hugging_face, train_bpe,
     },
     weights::{TensorEntry, TensorFloat, write_safetensors},
 };
@@ -60,6 +60,9 @@ struct Args {
     /// Draw only from the fewest tokens that hold this share of the mass.
     #[arg(long, default_value_t = 1.0)]
     top_p: f32,
+    /// How many answers are written, side by side; with a temperature they differ.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    answers: u64,
     /// A text that ends the answer; may be given many times.
     #[arg(long)]
     stop: Vec<String>,
@@ -74,13 +77,19 @@ enum RandomSize {
 }
 
 #[derive(Serialize)]
+struct Answers {
+    answers: Vec<Answer>,
+    prompt_tokens: usize,
+    seconds_to_first_token: f64,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
 struct Answer {
     text: String,
-    prompt_tokens: usize,
     tokens: usize,
     finished: bool,
     mean_log_prob: Option<f64>,
-    seconds: f64,
 }
 
 fn main() -> ExitCode {
@@ -108,33 +117,50 @@ fn write_on(args: &Args) -> Result<(), Box<dyn Error>> {
     let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, ..Sampling::default() };
     let options = GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens(&args.model)? };
 
+    let n_answers = args.answers as usize;
     let began = Instant::now();
-    let mut stream = TextStream::new(&tokenizer, &args.stop);
-    let mut text = String::new();
-    let mut show = |piece: String| {
-        // A reader who has left does not end the work: the result says how it went.
-        if !args.common.json {
+    let mut first = None;
+    let mut streams = vec![TextStream::new(&tokenizer, &args.stop); n_answers];
+    let mut texts = vec![String::new(); n_answers];
+    let is_shown = !args.common.json && n_answers == 1;
+    let mut add = |row: usize, piece: String| {
+        if is_shown {
+            // A reader who has left does not end the work: the result says how it went.
             let _ = write!(io::stdout(), "{piece}").and_then(|()| io::stdout().flush());
         }
-        text.push_str(&piece);
+        texts[row].push_str(&piece);
     };
-    let watch = |_, token: talking_points::language::SampledToken| {
+    let watch = |row: usize, token: SampledToken| {
+        first.get_or_insert_with(|| began.elapsed().as_secs_f64());
         if !options.stop.contains(&token.id) {
-            show(stream.push(token.id));
+            add(row, streams[row].push(token.id));
         }
-        ControlFlow::Continue(if stream.has_ended() { Wish::EndRow } else { Wish::GoOn })
+        ControlFlow::Continue(if streams[row].has_ended() { Wish::EndRow } else { Wish::GoOn })
     };
-    let prompts = Prompts::of_ids(&decoder, &[prompt]);
-    let completions = generate_watched(&decoder, None, prompts, adapter.as_ref(), &options, &[args.common.seed], watch)?;
-    show(stream.finish());
+    let seeds: Vec<u64> = (0..args.answers).map(|answer| Seed(args.common.seed).nth(answer).0).collect();
+    let prompts = Prompts::of_ids(&decoder, &vec![prompt; n_answers]);
+    let completions = generate_watched(&decoder, None, prompts, adapter.as_ref(), &options, &seeds, watch)?;
+    streams.iter_mut().enumerate().for_each(|(row, stream)| add(row, stream.finish()));
 
-    let Completion { ids, log_probs, finished } = completions.into_iter().next().unwrap_or_default();
-    let mean_log_prob = (!log_probs.is_empty()).then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64);
-    let answer = Answer { text, prompt_tokens, tokens: ids.len(), finished, mean_log_prob, seconds: began.elapsed().as_secs_f64() };
-    cli::print_result(args.common.json, &answer, || {
-        let Answer { prompt_tokens, tokens, seconds, .. } = answer;
-        format!("\n\n{prompt_tokens} tokens read, {tokens} written in {seconds:.2} s, {:.1} a second", tokens as f64 / seconds)
+    let seconds = began.elapsed().as_secs_f64();
+    let answer = |(text, completion): (String, Completion)| Answer {
+        text,
+        tokens: completion.ids.len(),
+        finished: completion.finished,
+        mean_log_prob: mean(&completion.log_probs),
+    };
+    let answers: Vec<Answer> = texts.into_iter().zip(completions).map(answer).collect();
+    let result = Answers { answers, prompt_tokens, seconds_to_first_token: first.unwrap_or(seconds), seconds };
+    cli::print_result(args.common.json, &result, || {
+        let texts = if is_shown { String::new() } else { result.answers.iter().map(|answer| format!("{}\n\n", answer.text)).collect() };
+        let tokens: usize = result.answers.iter().map(|answer| answer.tokens).sum();
+        let rate = tokens as f64 / seconds;
+        format!("{texts}\n{prompt_tokens} tokens read, {tokens} written in {seconds:.2} s, {rate:.1} a second")
     })
+}
+
+fn mean(log_probs: &[f32]) -> Option<f64> {
+    (!log_probs.is_empty()).then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64)
 }
 
 fn prompt_ids(args: &Args, tokenizer: &TextTokenizer) -> Result<Vec<u32>, Box<dyn Error>> {

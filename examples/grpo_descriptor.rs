@@ -62,7 +62,7 @@ struct Args {
     #[arg(long)]
     resume: bool,
     /// A model folder.
-    #[arg(long, default_value = "models/tiny")]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
     model: PathBuf,
     /// Where logs, checkpoints, page and model go.
     #[arg(long)]

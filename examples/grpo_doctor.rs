@@ -21,7 +21,7 @@ use talking_points::{
 #[command(about = "Finds the broken link between sampling and a better policy")]
 struct Args {
     /// A model folder.
-    #[arg(long, default_value = "models/tiny")]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
     model: PathBuf,
     /// Updates; the reward is compared between the first and the last quarter.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(4..=1000))]
