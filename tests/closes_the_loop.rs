@@ -1,5 +1,4 @@
 //! The gate of the shipped model: on scenes that it never saw, words lead back to their point, and only the right words do.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 
