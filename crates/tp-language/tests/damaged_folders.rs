@@ -56,8 +56,8 @@ fn refusal(folder: &TempDir) -> String {
 }
 
 fn first_shard(folder: &TempDir) -> std::path::PathBuf {
-    let names = fs::read_dir(folder.path()).unwrap().map(|item| item.unwrap().path());
-    names.filter(|path| path.to_string_lossy().contains("model-00001-of-")).next().unwrap()
+    let mut paths = fs::read_dir(folder.path()).unwrap().map(|item| item.unwrap().path());
+    paths.find(|path| path.to_string_lossy().contains("model-00001-of-")).unwrap()
 }
 
 #[test]
