@@ -6,44 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{
-    module::{Module, ModuleVisitor, Param},
-    tensor::{DType, Device, Tensor},
-};
+use burn::tensor::{DType, Device};
 use talking_points::{
     ConversionOptions, ModelDir, NetworkConfig, convert_weights, network_keys,
-    weights::{Checkpoint, TensorEntry, TensorFloat, write_safetensors},
+    weights::{Checkpoint, TensorEntry, TensorFloat, parameter_shapes, write_safetensors},
 };
-
-/// Paths and shapes of a module, matrices of layers as PyTorch has them; fails if a matrix was allocated.
-#[derive(Default)]
-struct Listing {
-    path: Vec<String>,
-    containers: Vec<String>,
-    found: BTreeMap<String, Vec<usize>>,
-}
-
-impl ModuleVisitor for Listing {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.to_owned());
-        self.containers.push(container.to_owned());
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-        self.containers.pop();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        // Vectors that begin at a pattern are made at once; they weigh nothing.
-        assert!(D == 1 || !param.is_initialized(), "{path} was allocated");
-        let mut shape = param.lazy_shape().to_vec();
-        let is_layer = |container: &String| container.ends_with(":Linear") || container.ends_with(":Projection");
-        if D == 2 && self.containers.iter().rev().any(is_layer) {
-            shape.reverse();
-        }
-        self.found.insert(path, shape);
-    }
-}
 
 /// The language model, the point prompt and the way back to the eyes; those of the eyes are listed in `tp-vision`.
 fn published_list() -> BTreeMap<String, Vec<usize>> {
@@ -77,22 +44,23 @@ fn published_list() -> BTreeMap<String, Vec<usize>> {
 
 #[test]
 fn full_size_network_has_the_published_parameters() {
-    let mut listing = Listing::default();
-    NetworkConfig::omg_llava_7b().init(&Device::flex()).visit(&mut listing);
+    let found = parameter_shapes(&NetworkConfig::omg_llava_7b().init(&Device::flex()));
+    // Vectors that begin at a pattern are made at once; they weigh nothing.
+    assert!(found.values().all(|parameter| parameter.shape.len() == 1 || !parameter.is_allocated));
     let keys = network_keys();
     for (name, shape) in published_list() {
         let path = keys.ours(&name).unwrap();
-        assert_eq!(listing.found.get(&path), Some(&shape), "{name}");
+        assert_eq!(found.get(&path).map(|parameter| &parameter.shape), Some(&shape), "{name}");
     }
     // What has no published name is what Talking Points adds to its base.
     let is_added =
         |path: &String| ["descriptor.adapter.", "localizer.adapter.", "localizer.heatmap."].iter().any(|part| path.starts_with(part));
-    let nameless: Vec<_> = listing.found.keys().filter(|path| keys.published(path).is_none() && !is_added(path)).collect();
+    let nameless: Vec<_> = found.keys().filter(|path| keys.published(path).is_none() && !is_added(path)).collect();
     assert!(nameless.is_empty(), "{nameless:?}");
-    let n_eyes = listing.found.keys().filter(|path| path.starts_with("eyes.")).count();
+    let n_eyes = found.keys().filter(|path| path.starts_with("eyes.")).count();
     assert_eq!(
         n_eyes + published_list().len(),
-        listing.found.keys().filter(|path| !is_added(path) && !path.starts_with("localizer.regression.")).count()
+        found.keys().filter(|path| !is_added(path) && !path.starts_with("localizer.regression.")).count()
     );
 }
 

@@ -1,19 +1,17 @@
 //! Adapters in folders of their own, as the PEFT library keeps them: `adapter_config.json` and
 //! `adapter_model.safetensors`.
 
-use std::{fs::File, io::Read, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use tp_core::write_atomically;
 use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors};
 
-use crate::{DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair};
+use crate::{DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair, config_file::read_config};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
-/// A configuration is a page of text; more is not one.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Under which names an adapter's layers go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +50,7 @@ struct PeftConfig {
 /// [`LanguageError`] if a file is missing or unsound, asks for something other than plain LoRA, or a tensor does not fit the
 /// decoder.
 pub fn load_adapter(folder: &Path, decoder: &DecoderConfig, device: &Device) -> Result<LoraAdapter, LanguageError> {
-    let config = read_config(folder)?;
+    let config = peft_config(folder)?;
     let checkpoint = Checkpoint::open(folder.join(WEIGHTS))?;
     let scale = config.lora_alpha / if config.use_rslora { (config.r as f64).sqrt() } else { config.r as f64 };
     let reader = Reader { checkpoint: &checkpoint, decoder, scale, dropout: config.lora_dropout, device, taken: Default::default() };
@@ -178,16 +176,10 @@ fn rows_of_parts(decoder: &DecoderConfig) -> [Vec<usize>; 3] {
     [rows(0, queries), rows(queries, 1), rows(queries + 1, 1)]
 }
 
-fn read_config(folder: &Path) -> Result<PeftConfig, LanguageError> {
+fn peft_config(folder: &Path) -> Result<PeftConfig, LanguageError> {
     let path = folder.join(CONFIG);
-    let read = |source| LanguageError::ReadConfig { path: path.clone(), source };
     let unusable = |reason: String| LanguageError::UnusableConfig { path: path.clone(), reason };
-    let mut text = Vec::new();
-    File::open(&path).map_err(read)?.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut text).map_err(read)?;
-    if text.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(unusable(format!("it has more than {MAX_CONFIG_BYTES} bytes")));
-    }
-    let config: PeftConfig = serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+    let config: PeftConfig = serde_json::from_slice(&read_config(&path)?).map_err(|error| unusable(error.to_string()))?;
     let plain = config.peft_type == "LORA" && !config.use_dora && config.bias.as_deref().is_none_or(|bias| bias == "none");
     if !plain || !(1..=65_536).contains(&config.r) || !config.lora_alpha.is_finite() || !(0.0..1.0).contains(&config.lora_dropout) {
         return Err(unusable("plain LoRA without biases, of a rank from 1 to 65536, is read".to_owned()));

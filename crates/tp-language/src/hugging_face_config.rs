@@ -1,14 +1,11 @@
 //! The `config.json` of a Hugging Face model folder → the shape of a decoder.
 
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{DecoderConfig, LanguageError, RopeScaling};
-
-/// A configuration is a page of text; more is not one.
-const MAX_BYTES: u64 = 1 << 20;
+use crate::{DecoderConfig, LanguageError, RopeScaling, config_file::read_config};
 
 /// What families differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +72,6 @@ pub fn end_tokens(folder: &Path) -> Result<Vec<u32>, LanguageError> {
 
 fn as_id(value: &Value) -> Option<u32> {
     u32::try_from(value.as_u64()?).ok()
-}
-
-/// The bytes of a configuration file.
-fn read_config(path: &Path) -> Result<Vec<u8>, LanguageError> {
-    let read = |source| LanguageError::ReadConfig { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(read)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(LanguageError::UnusableConfig { path: path.to_owned(), reason: format!("it has more than {MAX_BYTES} bytes") });
-    }
-    Ok(bytes)
 }
 
 impl DecoderConfig {

@@ -31,6 +31,7 @@
 mod adapter_folder;
 mod attention;
 mod chat_template;
+mod config_file;
 mod context;
 mod decoder;
 mod decoder_config;

@@ -1,4 +1,4 @@
-//! Published parameter names ↔ ours, and models straight from their folders.
+//! Published parameter names ↔ ours.
 
 use tp_weights::KeyMap;
 

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::{
-    module::{Module, ModuleVisitor, Param},
-    tensor::{Device, Tensor},
-};
+use burn::{module::Module, tensor::Device};
 use tp_vision::{VisionConfig, encoder_keys, projector_keys};
-use tp_weights::KeyMap;
+use tp_weights::{KeyMap, ParameterShape, parameter_shapes};
 
 /// Names and shapes, as PyTorch would list them.
 #[derive(Default)]
@@ -116,35 +113,12 @@ fn projector() -> Published {
 
 /// Our parameters by path, matrices of layers as PyTorch has them; fails if a matrix was allocated.
 fn parameters(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
-    #[derive(Default)]
-    struct Listing {
-        path: Vec<String>,
-        containers: Vec<String>,
-        found: BTreeMap<String, Vec<usize>>,
-    }
-    impl ModuleVisitor for Listing {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.path.push(name.to_owned());
-            self.containers.push(container.to_owned());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
-            self.containers.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let path = self.path.join(".");
-            // Vectors that begin at a pattern are made at once; they weigh nothing.
-            assert!(D == 1 || !param.is_initialized(), "{path} was allocated");
-            let mut shape = param.lazy_shape().to_vec();
-            if D == 2 && self.containers.iter().rev().any(|container| container.ends_with(":Linear")) {
-                shape.reverse();
-            }
-            self.found.insert(path, shape);
-        }
-    }
-    let mut listing = Listing::default();
-    module.visit(&mut listing);
-    listing.found
+    let checked = |(path, found): (String, ParameterShape)| {
+        // Vectors that begin at a pattern are made at once; they weigh nothing.
+        assert!(found.shape.len() == 1 || !found.is_allocated, "{path} was allocated");
+        (path, found.shape)
+    };
+    parameter_shapes(module).into_iter().map(checked).collect()
 }
 
 fn assert_same(list: Published, keys: &KeyMap, ours: &BTreeMap<String, Vec<usize>>) {

@@ -31,6 +31,7 @@ mod checkpoint;
 mod error;
 mod key_map;
 mod load;
+mod parameter_shapes;
 #[cfg(feature = "pytorch")]
 mod pytorch_file;
 mod safetensors_file;
@@ -42,5 +43,6 @@ pub use checkpoint::{Checkpoint, Piece};
 pub use error::WeightsError;
 pub use key_map::{KeyMap, Layout};
 pub use load::{LoadReport, TensorFloat, load_module};
+pub use parameter_shapes::{ParameterShape, parameter_shapes};
 pub use safetensors_writer::write_safetensors;
 pub use tensor_entry::TensorEntry;

@@ -136,7 +136,7 @@ fn deferred(path: String, entry: &TensorEntry, checkpoint: Arc<Checkpoint>) -> P
 }
 
 /// Modules whose matrices PyTorch lays out the other way round: Burn's layer, and those of ours that are alike.
-const LAYERS: [&str; 2] = ["Struct:Linear", "Struct:Projection"];
+pub(crate) const LAYERS: [&str; 2] = ["Struct:Linear", "Struct:Projection"];
 
 /// Brings tensors under published names into Burn's layout, and leaves the others alone.
 #[derive(Clone, Debug)]

@@ -105,7 +105,7 @@ fn damaged_safetensors_are_read_or_refused() {
 }
 
 #[test]
-#[ignore = "minutes; run before a release"]
+#[ignore = "half a minute; run before a release"]
 fn a_hundred_thousand_damaged_safetensors() {
     try_cases(&sound_file(), "safetensors", 100_000);
 }
