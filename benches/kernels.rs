@@ -1,7 +1,7 @@
 //! Our kernels beside Burn's own composition of the same thing, forward and with gradients.
 //!
 //! ```sh
-//! cargo bench --package tp-benches --bench kernels
+//! cargo bench --profile dev --package tp-benches --bench kernels
 //! ```
 
 use std::hint::black_box;

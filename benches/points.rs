@@ -1,7 +1,7 @@
 //! What points cost: attention within their windows beside the dense masked body at full size, and 1 to 1,000 points on one image.
 //!
 //! ```sh
-//! cargo bench --package tp-benches --bench points
+//! cargo bench --profile dev --package tp-benches --bench points
 //! ```
 
 use std::hint::black_box;

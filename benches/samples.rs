@@ -1,11 +1,10 @@
 //! Samples written and scored per second: a group at once, beside our own public API called once for each sample.
 //!
 //! ```sh
-//! cargo bench --package tp-benches --bench samples
+//! cargo bench --profile dev --package tp-benches --bench samples
 //! ```
 //!
-//! Both sides write the same number of tokens (no end token is waited for: the random model hardly ever ends) and hand every text
-//! to the same Localizer. The naive loop is what one would write without this crate: for each sample look at the image, describe
+//! Both sides write at most the same number of tokens with the shipped model and hand every text to the same Localizer. The naive loop is what one would write without this crate: for each sample look at the image, describe
 //! the point, locate the words.
 
 use std::hint::black_box;
