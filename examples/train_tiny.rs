@@ -51,6 +51,9 @@ struct Args {
     /// A folder with `annotations.json` and its photographs, shown beside the scenes; may be given many times.
     #[arg(long, value_name = "DIR")]
     photographs: Vec<PathBuf>,
+    /// Neither scenes nor photographs show this family; may be given many times. Its words stay in the vocabulary.
+    #[arg(long, value_name = "FAMILY")]
+    without_family: Vec<String>,
     /// Where logs, checkpoints and the model go.
     #[arg(long)]
     out: PathBuf,
@@ -112,7 +115,10 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
         pupil = pupil.try_load_file(file).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
     }
 
-    let judge_set = EvalSet::drawn("scenes", &Scenes::default(), 75, 4, Style::CoarseToFine, seed.split("judge"));
+    let scenes = SceneOptions { exclude_families: args.without_family.clone(), ..Default::default() };
+    scenes.validate()?;
+    let judged_scenes = Scenes { options: scenes.clone(), ..Default::default() };
+    let judge_set = EvalSet::drawn("scenes", &judged_scenes, 75, 4, Style::CoarseToFine, seed.split("judge"));
     let judge = |network: Network| judged(network, &config, &tokenizer, &judge_set).unwrap_or_default();
     let mut stages = Vec::new();
     let mut shipped: Option<(&str, Evaluation)> = None;
@@ -126,8 +132,8 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
             stage: stretch.stage,
             batcher: Batcher {
                 source: Mixture {
-                    scenes: Scenes { options: SceneOptions { size: side, ..Default::default() }, ..Default::default() },
-                    photographs: Photographs::new(sets, Split::Train, stretch.size),
+                    scenes: Scenes { options: SceneOptions { size: side, ..scenes.clone() }, ..Default::default() },
+                    photographs: Photographs::new(sets, Split::Train, stretch.size).without_families(&args.without_family),
                     photograph_share: PHOTOGRAPH_SHARE,
                 },
                 options: LessonOptions { n_points: stretch.n_points, ..Default::default() },

@@ -46,6 +46,17 @@ impl Photographs {
         Self { sets, drawable, side, teacher: RulesTeacher }
     }
 
+    /// The same without the photographs that show an object of one of these families.
+    #[must_use]
+    pub fn without_families(mut self, families: &[String]) -> Self {
+        let shows = |&(set, image): &(usize, usize)| {
+            let objects = self.sets[set].load(image).objects;
+            objects.iter().any(|object| object.family.as_ref().is_some_and(|family| families.contains(family)))
+        };
+        self.drawable.retain(|drawn| !shows(drawn));
+        self
+    }
+
     /// How many photographs can be drawn.
     #[must_use]
     pub fn len(&self) -> usize {
