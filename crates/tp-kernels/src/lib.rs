@@ -14,8 +14,8 @@
 //! let gradients = y.slice([0..1, 2..3]).sum().backward();
 //! assert_eq!(x.grad(&gradients).unwrap().dims(), [1, 3]);
 //! ```
-// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 after asking the processor,
-// and `matrix.rs` hands slices to a matrix product that takes pointers: none can be said in safe Rust. Nothing else uses it.
+// `flex_buffer.rs` fills fresh memory piece by piece, and `simd.rs` calls functions compiled for AVX2 after asking the
+// processor: neither can be said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]
 
 mod activation;
@@ -43,7 +43,7 @@ pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
 pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};
 pub use int8_product::{Int8Matrix, Int8ProductOps, int8_product};
-pub use linear::{FewRowsOps, affine, linear};
+pub use linear::{ProductOps, affine, linear};
 pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
 pub use projected_cross_entropy::{ProjectedCrossEntropyOps, projected_cross_entropy};
 pub use windowed_attention::{WindowedAttentionOps, Windows, windowed_attention};

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{CachedAttentionOps, CachedRow, reference};
 use crate::AttentionHeads;
 use crate::flex_buffer::{all_f32, floats, tensor_of};
-use crate::matrix::{Matrix, MatrixMut, multiply};
+use crate::matrix::{matrix, matrix_mut, multiply};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, exp_in_place, maximum};
 
@@ -110,15 +110,15 @@ impl HeadOfRow<'_> {
         let CachedRow { group, past } = call.rows[row];
         let length = call.lengths[group];
         let (n, n_keys) = (past + tokens, length + past + tokens);
-        let matrix = |all, n| Matrix::new(all, [n, d_head], d_head);
+        let entries = |all, n| matrix(all, [n, d_head], d_head);
         for query in 0..queries_per_key {
             let start = row * tokens * call.width() + (kv_head * queries_per_key + query) * d_head;
-            let queries = Matrix::new(&call.queries[start..], [tokens, d_head], call.width());
+            let queries = matrix(&call.queries[start..], [tokens, d_head], call.width());
             weights.clear();
             weights.resize(tokens * n_keys, 0.0);
-            let (seen, own) = (matrix(call.seen(call.prefix_keys, row, kv_head), length), matrix(call.own(call.keys, row, kv_head, n), n));
-            multiply(MatrixMut::new(weights, [tokens, length], n_keys), queries, seen.transposed(), false);
-            multiply(MatrixMut::new(&mut weights[length..], [tokens, n], n_keys), queries, own.transposed(), false);
+            let (seen, own) = (entries(call.seen(call.prefix_keys, row, kv_head), length), entries(call.own(call.keys, row, kv_head, n), n));
+            multiply(matrix_mut(weights, [tokens, length], n_keys), queries, seen.transpose(), false);
+            multiply(matrix_mut(&mut weights[length..], [tokens, n], n_keys), queries, own.transpose(), false);
             for (token, weights) in weights.chunks_exact_mut(n_keys).enumerate() {
                 let (open, closed) = weights.split_at_mut(length + past + token + 1);
                 let highest = maximum(open);
@@ -127,12 +127,12 @@ impl HeadOfRow<'_> {
                 closed.fill(0.0);
             }
             let (seen, own) =
-                (matrix(call.seen(call.prefix_values, row, kv_head), length), matrix(call.own(call.values, row, kv_head, n), n));
+                (entries(call.seen(call.prefix_values, row, kv_head), length), entries(call.own(call.values, row, kv_head, n), n));
             let stride = queries_per_key * d_head;
             let mut answers =
-                |weights, values, add| multiply(MatrixMut::new(&mut out[query * d_head..], [tokens, d_head], stride), weights, values, add);
-            answers(Matrix::new(&weights[length..], [tokens, n], n_keys), own, false);
-            answers(Matrix::new(weights, [tokens, length], n_keys), seen, true);
+                |weights, values, add| multiply(matrix_mut(&mut out[query * d_head..], [tokens, d_head], stride), weights, values, add);
+            answers(matrix(&weights[length..], [tokens, n], n_keys), own, false);
+            answers(matrix(weights, [tokens, length], n_keys), seen, true);
         }
     }
 }

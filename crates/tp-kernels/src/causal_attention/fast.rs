@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::{AttentionHeads, CausalAttentionOps, reference};
 use crate::flex_buffer::{all_f32, floats, interleaved, tensor_of};
-use crate::matrix::{Matrix, MatrixMut, multiply};
+use crate::matrix::{matrix, matrix_mut, multiply};
+use faer::MatRef;
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, exp_in_place, maximum, mul_add};
 
@@ -78,10 +79,10 @@ impl<'a> Call<'a> {
     }
 
     /// The prefix of one key head of a row's group: keys or values, `[length, d_head]`.
-    fn seen(&self, all: &'a [f32], row: usize, head: usize) -> Matrix<'a> {
+    fn seen(&self, all: &'a [f32], row: usize, head: usize) -> MatRef<'a, f32> {
         let group = self.group(row);
         let start = (group * self.kv_heads + head) * self.prefix * self.d_head;
-        Matrix::new(&all[start..], [self.lengths[group], self.d_head], self.d_head)
+        matrix(&all[start..], [self.lengths[group], self.d_head], self.d_head)
     }
 
     /// Cosines and sines of a row's tokens, `[tokens, d_head / 2]` each.
@@ -127,10 +128,10 @@ impl<'a> Call<'a> {
         let n_keys = length + to;
         weights.clear();
         weights.resize(n * n_keys, 0.0);
-        let queries = Matrix::new(queries, [n, d_head], d_head);
-        multiply(MatrixMut::new(weights, [n, length], n_keys), queries, self.seen(self.prefix_keys, row, head).transposed(), false);
-        let own = Matrix::new(keys, [to, d_head], d_head).transposed();
-        multiply(MatrixMut::new(&mut weights[length..], [n, to], n_keys), queries, own, false);
+        let queries = matrix(queries, [n, d_head], d_head);
+        multiply(matrix_mut(weights, [n, length], n_keys), queries, self.seen(self.prefix_keys, row, head).transpose(), false);
+        let own = matrix(keys, [to, d_head], d_head).transpose();
+        multiply(matrix_mut(&mut weights[length..], [n, to], n_keys), queries, own, false);
         for (token, weights) in (from..to).zip(weights.chunks_exact_mut(n_keys)) {
             let (open, closed) = weights.split_at_mut(length + token + 1);
             let highest = maximum(open);
@@ -168,18 +169,18 @@ impl Kernel for Forward<'_> {
         let (d_head, slots, length) = (call.d_head, call.queries_per_key, call.lengths[call.group(row)]);
         for head in 0..call.kv_heads {
             call.turned::<FMA>(row, head, slots, [0, to], 1.0, keys);
-            let values = Matrix::new(call.slot(row, head, slots + 1), [to, d_head], call.width());
+            let values = matrix(call.slot(row, head, slots + 1), [to, d_head], call.width());
             for query in 0..slots {
                 call.turned::<FMA>(row, head, query, [from, to], call.scale(), queries);
                 call.weigh::<FMA>(row, head, [from, to], queries, keys, weights);
                 let (n, n_keys) = (to - from, length + to);
                 let start = (head * slots + query) * d_head;
                 let mut answers = |weights, values, add| {
-                    let out = MatrixMut::new(&mut out[start..], [n, d_head], call.out_width());
+                    let out = matrix_mut(&mut out[start..], [n, d_head], call.out_width());
                     multiply(out, weights, values, add);
                 };
-                answers(Matrix::new(&weights[length..], [n, to], n_keys), values, false);
-                answers(Matrix::new(weights, [n, length], n_keys), call.seen(call.prefix_values, row, head), true);
+                answers(matrix(&weights[length..], [n, to], n_keys), values, false);
+                answers(matrix(weights, [n, length], n_keys), call.seen(call.prefix_values, row, head), true);
             }
         }
     }
@@ -221,23 +222,23 @@ impl Kernel for BackwardPass<'_> {
                 call.turned::<FMA>(row, head, query, [from, to], call.scale(), queries);
                 call.weigh::<FMA>(row, head, [from, to], queries, keys, weights);
                 let dy = &dy[(row * tokens + from) * call.out_width() + (head * slots + query) * d_head..];
-                let dy = Matrix::new(dy, [n, d_head], call.out_width());
+                let dy = matrix(dy, [n, d_head], call.out_width());
 
                 let [seen_weights, own_weights] = parts(weights, n, length, to);
-                let own_values = Matrix::new(values, [to, d_head], call.width());
-                let own_keys = Matrix::new(keys, [to, d_head], d_head);
+                let own_values = matrix(values, [to, d_head], call.width());
+                let own_keys = matrix(keys, [to, d_head], d_head);
                 multiply(
-                    MatrixMut::new(&mut out.slots[(slots + 1) * d_head..], [to, d_head], out_width),
-                    own_weights.transposed(),
+                    matrix_mut(&mut out.slots[(slots + 1) * d_head..], [to, d_head], out_width),
+                    own_weights.transpose(),
                     dy,
                     true,
                 );
-                multiply(MatrixMut::new(&mut out.prefix_values, [length, d_head], d_head), seen_weights.transposed(), dy, true);
+                multiply(matrix_mut(&mut out.prefix_values, [length, d_head], d_head), seen_weights.transpose(), dy, true);
 
                 dscores.clear();
                 dscores.resize(n * n_keys, 0.0);
-                multiply(MatrixMut::new(dscores, [n, length], n_keys), dy, seen[1].transposed(), false);
-                multiply(MatrixMut::new(&mut dscores[length..], [n, to], n_keys), dy, own_values.transposed(), false);
+                multiply(matrix_mut(dscores, [n, length], n_keys), dy, seen[1].transpose(), false);
+                multiply(matrix_mut(&mut dscores[length..], [n, to], n_keys), dy, own_values.transpose(), false);
                 for (dscores, weights) in dscores.chunks_exact_mut(n_keys).zip(weights.chunks_exact(n_keys)) {
                     let shared = dot::<FMA>(weights, dscores);
                     for (dscore, weight) in dscores.iter_mut().zip(weights) {
@@ -246,13 +247,13 @@ impl Kernel for BackwardPass<'_> {
                 }
 
                 let [dseen, down] = parts(dscores, n, length, to);
-                let turned_queries = Matrix::new(queries, [n, d_head], d_head);
-                multiply(MatrixMut::new(&mut out.prefix_keys, [length, d_head], d_head), dseen.transposed(), turned_queries, true);
-                multiply(MatrixMut::new(&mut dkeys, [to, d_head], d_head), down.transposed(), turned_queries, true);
+                let turned_queries = matrix(queries, [n, d_head], d_head);
+                multiply(matrix_mut(&mut out.prefix_keys, [length, d_head], d_head), dseen.transpose(), turned_queries, true);
+                multiply(matrix_mut(&mut dkeys, [to, d_head], d_head), down.transpose(), turned_queries, true);
                 dturned.clear();
                 dturned.resize(n * d_head, 0.0);
-                multiply(MatrixMut::new(dturned, [n, d_head], d_head), down, own_keys, false);
-                multiply(MatrixMut::new(dturned, [n, d_head], d_head), dseen, seen[0], true);
+                multiply(matrix_mut(dturned, [n, d_head], d_head), down, own_keys, false);
+                multiply(matrix_mut(dturned, [n, d_head], d_head), dseen, seen[0], true);
                 turn_back::<FMA>(&call, row, dturned, call.scale(), from, &mut out.slots[query * d_head..], out_width);
             }
         }
@@ -261,8 +262,8 @@ impl Kernel for BackwardPass<'_> {
 }
 
 /// What belongs to the prefix, and what to the row's own tokens.
-fn parts(weights: &[f32], n: usize, length: usize, to: usize) -> [Matrix<'_>; 2] {
-    [Matrix::new(weights, [n, length], length + to), Matrix::new(&weights[length..], [n, to], length + to)]
+fn parts(weights: &[f32], n: usize, length: usize, to: usize) -> [MatRef<'_, f32>; 2] {
+    [matrix(weights, [n, length], length + to), matrix(&weights[length..], [n, to], length + to)]
 }
 
 /// Gradients of turned vectors → of the vectors, written to the tokens from `from` on.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Int8ProductOps, reference};
 use crate::flex_buffer::{all_f32, floats, tensor_of};
-use crate::matrix::{Matrix, MatrixMut, multiply};
+use crate::matrix::{matrix, matrix_mut, multiply};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::mul_add;
 
@@ -90,6 +90,6 @@ fn many_rows(x: &[f32], steps: &[i8], scales: &[f32], width: usize, y: &mut [f32
     for ((unpacked, steps), scale) in unpacked.chunks_exact_mut(width).zip(steps.chunks_exact(width)).zip(scales) {
         unpacked.iter_mut().zip(steps).for_each(|(unpacked, &step)| *unpacked = scale * f32::from(step));
     }
-    let out = MatrixMut::new(y, [outputs, rows], rows);
-    multiply(out, Matrix::new(&unpacked, [outputs, width], width), Matrix::new(x, [rows, width], width).transposed(), false);
+    let out = matrix_mut(y, [outputs, rows], rows);
+    multiply(out, matrix(&unpacked, [outputs, width], width), matrix(x, [rows, width], width).transpose(), false);
 }

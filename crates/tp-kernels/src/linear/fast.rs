@@ -1,42 +1,87 @@
-//! The product of few rows with a matrix on the CPU. Its time is that of reading the matrix, so every task reads a stretch
-//! of it in order, once, and all rows are multiplied while the stretch is in the cache.
+//! Products on the CPU. The time of a product of few rows is that of reading the matrix, so every task reads a stretch of it
+//! in order, once, and all rows are multiplied while the stretch is in the cache. Other products are `faer`'s.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor, ops::FloatTensorOps};
+use faer::MatRef;
 use rayon::prelude::*;
 
-use super::FewRowsOps;
+use super::ProductOps;
 use crate::flex_buffer::{all_f32, floats, tensor_of};
+use crate::matrix::{matrix, matrix_mut, multiply_in_tasks};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{dot, mul_add};
 
+/// Up to so many rows, a product is bound by reading the matrix.
+const FEW_ROWS: usize = 3;
 /// Rows of the matrix that are multiplied together: their sum is one pass over the result.
 const TOGETHER: usize = 8;
 /// Columns whose results stay in the first-level cache meanwhile.
 const TILE: usize = 512;
+/// Rows of the matrix a task, at least: what it adds to the sum should be little beside what it reads.
+const ROWS: usize = 64;
 /// Elements of the matrix a task, about: 1 MiB. It depends on shapes alone, and so does the order of every sum.
 const STRETCH: usize = 256 * 1024;
 
-impl FewRowsOps for Flex {
-    fn product_of_few_rows(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        let (rows, width, out) = (x.shape()[0], x.shape()[1], weight.shape()[1]);
-        let columns = weight.transpose(0, 1);
-        if !all_f32(&[&x, &weight]) || !(weight.is_contiguous() || columns.is_contiguous()) || rows * width * out == 0 {
-            return Self::float_matmul(x, weight);
+impl ProductOps for Flex {
+    fn matrix_product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        if !all_f32(&[&a, &b]) {
+            return Self::float_matmul(a, b);
         }
-        let x = x.to_contiguous();
-        let x = floats(&x);
-        let y = if weight.is_contiguous() {
-            by_rows(x, floats(&weight), [rows, width, out])
-        } else {
-            by_columns(x, floats(&columns), [rows, width, out])
-        };
-        tensor_of(y, [rows, out])
+        product(a, b, None)
     }
+
+    fn affine_product(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let bias = if bias.is_contiguous() { bias } else { bias.to_contiguous() };
+        if !all_f32(&[&x, &weight, &bias]) {
+            let shape = [1, bias.shape()[0]].into();
+            return Self::float_add(Self::float_matmul(x, weight), bias.reshape(shape));
+        }
+        product(x, weight, Some(floats(&bias)))
+    }
+}
+
+/// `a · b`, the bias added to every row.
+fn product(a: FlexTensor, b: FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
+    let ([rows, inner], columns) = ([a.shape()[0], a.shape()[1]], b.shape()[1]);
+    let (a, b) = (dense(a), dense(b));
+    if rows <= FEW_ROWS && rows * inner * columns > 0 {
+        let (x, size) = (a.to_contiguous(), [rows, inner, columns]);
+        let mut y = if b.is_contiguous() {
+            by_rows(floats(&x), floats(&b), size)
+        } else {
+            by_columns(floats(&x), floats(&b.transpose(0, 1)), size)
+        };
+        if let Some(bias) = bias {
+            y.chunks_exact_mut(columns).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
+        }
+        return tensor_of(y, [rows, columns]);
+    }
+    let mut y = match bias {
+        Some(bias) => bias.repeat(rows),
+        None => vec![0.0; rows * columns],
+    };
+    multiply_in_tasks(matrix_mut(&mut y, [rows, columns], columns), view(&a), view(&b), bias.is_some());
+    tensor_of(y, [rows, columns])
+}
+
+/// The same matrix, lying row by row or column by column without gaps.
+fn dense(x: FlexTensor) -> FlexTensor {
+    if x.is_contiguous() || x.transpose(0, 1).is_contiguous() { x } else { x.to_contiguous() }
+}
+
+/// What [`dense`] returned, as it lies.
+fn view(x: &FlexTensor) -> MatRef<'_, f32> {
+    let [rows, columns] = [x.shape()[0], x.shape()[1]];
+    if x.is_contiguous() {
+        return matrix(floats(x), [rows, columns], columns);
+    }
+    let (from, to) = x.transpose(0, 1).layout().contiguous_offsets().expect("a dense matrix");
+    matrix(&x.storage()[from..to], [columns, rows], rows).transpose()
 }
 
 /// The matrix lies row by row: a task takes some rows, and the tasks' results are added up in order.
 fn by_rows(x: &[f32], weight: &[f32], [rows, width, out]: [usize; 3]) -> Vec<f32> {
-    let stretch = (STRETCH / out).next_multiple_of(TOGETHER).max(TOGETHER);
+    let stretch = (STRETCH / out).next_multiple_of(TOGETHER).max(ROWS);
     let part = |(index, weight): (usize, &[f32])| {
         let mut y = vec![0.0; rows * out];
         dispatch(ByRows { x, weight, first: index * stretch, width, out, y: &mut y });

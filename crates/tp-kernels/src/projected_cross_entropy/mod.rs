@@ -12,7 +12,7 @@ use burn::backend::{
 };
 use burn::tensor::{Int, Slice, Tensor};
 
-use crate::CrossEntropyOps;
+use crate::{CrossEntropyOps, ProductOps};
 
 /// Logits that exist at once, about: 32 MiB.
 const LOGITS: usize = 8 << 20;
@@ -20,7 +20,7 @@ const LOGITS: usize = 8 << 20;
 /// Cross-entropy from hidden states as a backend operator, made of products and of
 /// [`token_cross_entropy`](crate::token_cross_entropy).
 #[backend_extension(Flex, Autodiff)]
-pub trait ProjectedCrossEntropyOps: CrossEntropyOps {
+pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
     /// See [`projected_cross_entropy`](crate::projected_cross_entropy). Returns the losses and, for the gradient, the
     /// logarithm of `Σ e^logit` of every row; both `[rows]`.
     fn fused_projected_cross_entropy(
@@ -30,7 +30,7 @@ pub trait ProjectedCrossEntropyOps: CrossEntropyOps {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (mut losses, mut log_sums) = (Vec::new(), Vec::new());
         for block in blocks(&hidden, &weight) {
-            let logits = Self::float_matmul(rows::<Self>(hidden.clone(), block), weight.clone());
+            let logits = Self::matrix_product(rows::<Self>(hidden.clone(), block), weight.clone());
             let (loss, log_sum) = Self::fused_cross_entropy(logits, Self::int_slice(targets.clone(), &[Slice::from(block[0]..block[1])]));
             losses.push(loss);
             log_sums.push(log_sum);
@@ -52,12 +52,12 @@ pub trait ProjectedCrossEntropyOps: CrossEntropyOps {
         for block in blocks(&hidden, &weight) {
             let cut = |x: &FloatTensor<Self>| Self::float_slice(x.clone(), &[Slice::from(block[0]..block[1])]);
             let states = rows::<Self>(hidden.clone(), block);
-            let logits = Self::float_matmul(states.clone(), weight.clone());
+            let logits = Self::matrix_product(states.clone(), weight.clone());
             let targets = Self::int_slice(targets.clone(), &[Slice::from(block[0]..block[1])]);
             let dlogits = Self::fused_cross_entropy_backward(logits, targets, cut(&log_sums), cut(&dy));
-            dhidden.push(Self::float_matmul(dlogits.clone(), across.clone()));
+            dhidden.push(Self::matrix_product(dlogits.clone(), across.clone()));
             if !frozen {
-                let part = Self::float_matmul(Self::float_swap_dims(states, 0, 1), dlogits);
+                let part = Self::matrix_product(Self::float_swap_dims(states, 0, 1), dlogits);
                 dweight = Some(match dweight {
                     Some(sum) => Self::float_add(sum, part),
                     None => part,
