@@ -146,6 +146,21 @@ pub(crate) fn dot<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
     fold_pair(x, y, |a, x, y| mul_add::<FMA>(x, y, a))
 }
 
+/// `Σ x y` of a few dozen elements: one register of sums, where [`dot`] has four to fold.
+#[inline(always)]
+pub(crate) fn short_dot<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
+    let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
+        for i in 0..8 {
+            lanes[i] = mul_add::<FMA>(x[i], y[i], lanes[i]);
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    let blocks = ((a + e) + (c + g)) + ((b + f) + (d + h));
+    x_rest.iter().zip(y_rest).fold(blocks, |sum, (&x, &y)| mul_add::<FMA>(x, y, sum))
+}
+
 /// `Σ (x - center) y`.
 #[inline(always)]
 pub(crate) fn centered_dot<const FMA: bool>(x: &[f32], center: f32, y: &[f32]) -> f32 {
@@ -250,6 +265,7 @@ mod tests {
             assert_eq!(sum(&x), total);
             assert_eq!(centered_dot::<true>(&x, 1.0, &vec![1.0; n as usize]), total - n as f32);
             assert_eq!(dot::<true>(&x, &vec![2.0; n as usize]), 2.0 * total);
+            assert_eq!(short_dot::<true>(&x, &vec![2.0; n as usize]), 2.0 * total);
             let mut y = vec![1.0; n as usize];
             add_scaled::<true>(&mut y, 2.0, &x);
             assert_eq!(sum(&y), 2.0 * total + n as f32);
