@@ -173,9 +173,12 @@ pub(crate) fn add_scaled<const FMA: bool>(y: &mut [f32], a: f32, x: &[f32]) {
     let (y_blocks, y_rest) = y.as_chunks_mut::<8>();
     let (x_blocks, x_rest) = x.as_chunks::<8>();
     for (y, x) in y_blocks.iter_mut().zip(x_blocks) {
+        // On copies: inlined, the compiler no longer knows that the slices do not overlap, and goes one by one.
+        let (mut sum, x) = (*y, *x);
         for i in 0..8 {
-            y[i] = mul_add::<FMA>(a, x[i], y[i]);
+            sum[i] = mul_add::<FMA>(a, x[i], sum[i]);
         }
+        *y = sum;
     }
     for (y, &x) in y_rest.iter_mut().zip(x_rest) {
         *y = mul_add::<FMA>(a, x, *y);
