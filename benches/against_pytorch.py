@@ -1,7 +1,7 @@
 """The eyes beside PyTorch eager: same weights, same input, same threads, turn by turn in one run.
 
     python benches/against_pytorch.py [--rounds 15] [--threads 2]
-    python benches/against_pytorch.py --full-size [--rounds 3]
+    python benches/against_pytorch.py --full-size [--rounds 3] [--threads 2]
 
 Theirs is timm's ConvNeXt and transformers' Mask2Former under the weights of `models/tiny`, as `tests/oracles/` puts them
 together, and its composed `grid_sample` body of deformable attention. Up to masks and classes: what the language model is told
@@ -33,11 +33,12 @@ import omg  # noqa: E402
 import pixel_decoder  # noqa: E402
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--rounds", type=int, default=15)
+parser.add_argument("--rounds", type=int, help="15, at full size 3")
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--full-size", action="store_true")
 parser.add_argument("--full-size-theirs", action="store_true", help=argparse.SUPPRESS)
 args = parser.parse_args()
+args.rounds = args.rounds or (3 if args.full_size else 15)
 torch.set_num_threads(args.threads)
 environment = {**os.environ, "RAYON_NUM_THREADS": str(args.threads), "RUST_LOG": "off"}
 
