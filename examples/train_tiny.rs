@@ -108,7 +108,7 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let vocabulary = Vocabulary::of_scenes_and(&photographs(&args.photographs)?);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
     let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), &args.photographs, seed)?);
-    let config = NetworkConfig::tiny(tokenizer.vocab_size());
+    let config = NetworkConfig::tiny(tokenizer.vocab_size()).with_class_names(Some(vocabulary.categories.clone()));
     let device = plain.clone().autodiff();
     let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
     if let Some(file) = &args.from {

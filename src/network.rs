@@ -17,6 +17,8 @@ pub struct NetworkConfig {
     pub descriptor: DescriptorConfig,
     /// What the Localizer adds.
     pub localizer: LocalizerConfig,
+    /// The names of the eyes' classes, in their order; the classes after the last name were never taught.
+    pub class_names: Option<Vec<String>>,
 }
 
 /// The base (eyes and language model) with both of its inverse tasks.

@@ -66,9 +66,12 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn missing_image_is_named() {
-    for (example, rest) in
-        [("round_trip", vec!["--point", "1,1"]), ("describe_point", vec!["--point", "1,1"]), ("localize_point", vec!["--text", "a hoof"])]
-    {
+    for (example, rest) in [
+        ("round_trip", vec!["--point", "1,1"]),
+        ("describe_point", vec!["--point", "1,1"]),
+        ("localize_point", vec!["--text", "a hoof"]),
+        ("show_predictions", vec!["--out", "never.png"]),
+    ] {
         let mut arguments = vec!["--image", "no/such.jpg"];
         arguments.extend(rest);
         assert!(one_line(example, &arguments).contains("no/such.jpg"), "{example}");

@@ -21,6 +21,7 @@
 mod activation;
 mod cached_attention;
 mod causal_attention;
+mod conv3x3;
 mod cross_entropy;
 mod deformable_attention;
 mod depthwise_conv;
@@ -39,6 +40,7 @@ mod windowed_attention;
 pub use activation::{ActivationOps, gelu, silu, silu_gate};
 pub use cached_attention::{CachedAttentionOps, CachedRow, cached_attention};
 pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention};
+pub use conv3x3::{Conv3x3Ops, conv3x3};
 pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
 pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};

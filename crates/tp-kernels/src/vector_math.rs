@@ -146,6 +146,22 @@ pub(crate) fn dot<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
     fold_pair(x, y, |a, x, y| mul_add::<FMA>(x, y, a))
 }
 
+/// `Σ x y` of a few dozen elements: one register of sums, where [`dot`] has four to fold.
+#[inline(always)]
+pub(crate) fn short_dot<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
+    let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
+        for i in 0..8 {
+            lanes[i] = mul_add::<FMA>(x[i], y[i], lanes[i]);
+        }
+    }
+    // The barrier is that of `combine_lanes`.
+    let [a, b, c, d, e, f, g, h] = std::hint::black_box(lanes);
+    let blocks = ((a + e) + (c + g)) + ((b + f) + (d + h));
+    x_rest.iter().zip(y_rest).fold(blocks, |sum, (&x, &y)| mul_add::<FMA>(x, y, sum))
+}
+
 /// `Σ (x - center) y`.
 #[inline(always)]
 pub(crate) fn centered_dot<const FMA: bool>(x: &[f32], center: f32, y: &[f32]) -> f32 {
@@ -158,9 +174,12 @@ pub(crate) fn add_scaled<const FMA: bool>(y: &mut [f32], a: f32, x: &[f32]) {
     let (y_blocks, y_rest) = y.as_chunks_mut::<8>();
     let (x_blocks, x_rest) = x.as_chunks::<8>();
     for (y, x) in y_blocks.iter_mut().zip(x_blocks) {
+        // On copies: inlined, the compiler no longer knows that the slices do not overlap, and goes one by one.
+        let (mut sum, x) = (*y, *x);
         for i in 0..8 {
-            y[i] = mul_add::<FMA>(a, x[i], y[i]);
+            sum[i] = mul_add::<FMA>(a, x[i], sum[i]);
         }
+        *y = sum;
     }
     for (y, &x) in y_rest.iter_mut().zip(x_rest) {
         *y = mul_add::<FMA>(a, x, *y);
@@ -250,6 +269,7 @@ mod tests {
             assert_eq!(sum(&x), total);
             assert_eq!(centered_dot::<true>(&x, 1.0, &vec![1.0; n as usize]), total - n as f32);
             assert_eq!(dot::<true>(&x, &vec![2.0; n as usize]), 2.0 * total);
+            assert_eq!(short_dot::<true>(&x, &vec![2.0; n as usize]), 2.0 * total);
             let mut y = vec![1.0; n as usize];
             add_scaled::<true>(&mut y, 2.0, &x);
             assert_eq!(sum(&y), 2.0 * total + n as f32);

@@ -3,9 +3,9 @@
 use burn::{
     module::{Module, Param},
     nn::Initializer,
-    tensor::{Device, Tensor, module::conv2d, ops::ConvOptions},
+    tensor::{Device, Tensor},
 };
-use tp_kernels::affine;
+use tp_kernels::{affine, conv3x3};
 
 /// Weights of a convolution, `[to, from, side, side]`; how they are applied is the caller's choice.
 #[derive(Module, Debug)]
@@ -58,10 +58,11 @@ impl Convolution {
 
     /// Side 3, stride 1, padded with zeros: `[batch, height, width, from]` → `[batch, height, width, to]`.
     pub(crate) fn same_3x3(&self, x: Tensor<4>) -> Tensor<4> {
-        // Through the channels-first convolution: nine shifted copies and one product take twice as long and nine times
-        // the memory.
-        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-        conv2d(x.permute([0, 3, 1, 2]), self.weight.val(), self.bias(), options).permute([0, 2, 3, 1])
+        let y = conv3x3(x, self.weight.val());
+        match self.bias() {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        }
     }
 }
 
@@ -88,7 +89,7 @@ impl Depthwise {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Distribution, Tolerance};
+    use burn::tensor::{Distribution, Tolerance, module::conv2d, ops::ConvOptions};
 
     use super::*;
 

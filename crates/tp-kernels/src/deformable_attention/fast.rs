@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{DeformableAttentionOps, reference};
 use crate::flex_buffer::{all_f32, floats, interleaved, tensor_of};
 use crate::simd::{Kernel, dispatch};
-use crate::vector_math::{add_scaled, dot, mul_add};
+use crate::vector_math::{add_scaled, mul_add, short_dot};
 
 /// Queries of one task of the forward pass.
 const QUERIES: usize = 32;
@@ -218,7 +218,7 @@ impl Kernel for SampleBackward<'_> {
                     let mut slopes = [0.0; 4];
                     for ((cell, share), slope) in corners.cells.iter().zip(shares).zip(&mut slopes) {
                         if let Some(cell) = cell {
-                            *slope = dot::<FMA>(dy, &value[(cell * heads + head) * d_head..][..d_head]);
+                            *slope = short_dot::<FMA>(dy, &value[(cell * heads + head) * d_head..][..d_head]);
                             add_scaled::<FMA>(&mut out.value[cell * d_head..][..d_head], weight * share, dy);
                         }
                     }

@@ -1,7 +1,8 @@
 //! Windowed attention on the CPU.
 //!
-//! Forward, a task owns one query. Backward, a task owns one head of one image, as in deformable attention: it alone adds
-//! to the gradients of that head's keys and values, in the order of the queries.
+//! All heads of a cell lie side by side in memory and are read together, so a window is a few stretches of whole rows.
+//! Forward, a task owns one query. Backward, a task first owns one query and notes what each cell of its window gave; then
+//! a task owns a block of cells and adds up what the queries noted of it, in their order.
 
 use std::sync::Arc;
 
@@ -9,9 +10,17 @@ use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
 
 use super::{WindowedAttentionOps, Windows, reference};
-use crate::flex_buffer::{all_f32, floats, interleaved, tensor_of};
+use crate::flex_buffer::{all_f32, floats, tensor_of};
 use crate::simd::{Kernel, dispatch};
-use crate::vector_math::{add_scaled, dot, exp_in_place, maximum};
+use crate::vector_math::{add_scaled, exp, short_dot};
+
+/// One number for each of eight heads: what is computed of heads alone is computed of eight at a time.
+type Heads = [f32; LANES];
+const LANES: usize = 8;
+/// Numbers that a task should read at least; waking a thread costs about as much.
+const GRAIN: usize = 1 << 16;
+/// Cells of one task of the backward pass.
+const BLOCK: usize = 64;
 
 /// The inputs of one call, as slices.
 #[derive(Clone, Copy)]
@@ -20,7 +29,6 @@ struct Call<'a> {
     keys: &'a [f32],
     values: &'a [f32],
     windows: &'a Windows,
-    batch: usize,
     n_queries: usize,
     cells: usize,
     heads: usize,
@@ -33,7 +41,7 @@ impl<'a> Call<'a> {
         let tensors = tensors.map(|tensor| tensor.to_contiguous());
         let (shape, cells) = (tensors[0].shape(), tensors[1].shape()[1]);
         let [queries, keys, values] = tensors.each_ref().map(floats);
-        body(Call { queries, keys, values, windows, batch: shape[0], n_queries: shape[1], cells, heads, d_head: shape[2] / heads })
+        body(Call { queries, keys, values, windows, n_queries: shape[1], cells, heads, d_head: shape[2] / heads })
     }
 
     fn width(&self) -> usize {
@@ -44,31 +52,72 @@ impl<'a> Call<'a> {
         1.0 / (self.d_head as f32).sqrt()
     }
 
-    /// One head of one cell, of keys or values; `query` says which image.
-    #[inline(always)]
-    fn at(&self, all: &'a [f32], query: usize, cell: u32, head: usize) -> &'a [f32] {
-        let row = query / self.n_queries * self.cells + cell as usize;
-        &all[row * self.width() + head * self.d_head..][..self.d_head]
+    /// How many [`Heads`] hold one number for every head.
+    fn groups(&self) -> usize {
+        self.heads.div_ceil(LANES)
     }
 
-    /// One head of one query or of one answer.
-    #[inline(always)]
-    fn head_of(&self, all: &'a [f32], query: usize, head: usize) -> &'a [f32] {
-        &all[query * self.width() + head * self.d_head..][..self.d_head]
+    /// Queries of one task: as many as read [`GRAIN`] numbers.
+    fn queries_per_task(&self) -> usize {
+        let numbers = 2 * self.windows.n_entries() * self.width();
+        (GRAIN * self.windows.len() / numbers.max(1)).max(1)
     }
 
-    /// How much one head of a query reads of each cell of its window.
+    /// All heads of one query, or of its answer.
     #[inline(always)]
-    fn weigh<const FMA: bool>(&self, query: usize, head: usize, weights: &mut Vec<f32>) {
-        let (cells, bias) = self.windows.get(query);
-        let own = self.head_of(self.queries, query, head);
-        weights.clear();
-        weights.extend(
-            cells.iter().zip(bias).map(|(&cell, bias)| self.scale() * dot::<FMA>(own, self.at(self.keys, query, cell, head)) + bias),
-        );
-        let highest = maximum(weights);
-        let total = exp_in_place::<FMA>(weights, highest);
-        weights.iter_mut().for_each(|weight| *weight /= total);
+    fn of_query<'b>(&self, all: &'b [f32], query: usize) -> &'b [f32] {
+        &all[query * self.width()..][..self.width()]
+    }
+
+    /// All heads of the keys or values of each cell that a query reads.
+    #[inline(always)]
+    fn window(&self, all: &'a [f32], query: usize) -> impl Iterator<Item = &'a [f32]> {
+        let (image, width) = (query / self.n_queries * self.cells, self.width());
+        self.windows.get(query).0.iter().map(move |&cell| &all[(image + cell as usize) * width..][..width])
+    }
+
+    /// How much each head of a query reads of each cell of its window, `[cell][group]`.
+    #[inline(always)]
+    fn weigh<const FMA: bool>(&self, query: usize, weights: &mut [Heads]) {
+        let (asked, scale, groups) = (self.of_query(self.queries, query), self.scale(), self.groups());
+        let (_, bias) = self.windows.get(query);
+        for ((key, bias), scores) in self.window(self.keys, query).zip(bias).zip(weights.chunks_exact_mut(groups)) {
+            dots::<FMA>(asked, key, self.d_head, scores);
+            scores.as_flattened_mut().iter_mut().for_each(|score| *score = scale * *score + bias);
+        }
+        for group in 0..groups {
+            let mut highest = [f32::NEG_INFINITY; LANES];
+            for score in weights[group..].iter().step_by(groups) {
+                (0..LANES).for_each(|head| highest[head] = if score[head] > highest[head] { score[head] } else { highest[head] });
+            }
+            let mut total = [0.0; LANES];
+            for score in weights[group..].iter_mut().step_by(groups) {
+                for head in 0..LANES {
+                    score[head] = exp::<FMA>(score[head] - highest[head]);
+                    total[head] += score[head];
+                }
+            }
+            let share = total.map(|total| 1.0 / total);
+            for score in weights[group..].iter_mut().step_by(groups) {
+                (0..LANES).for_each(|head| score[head] *= share[head]);
+            }
+        }
+    }
+}
+
+/// The product of every head of `x` with the same head of `y`.
+#[inline(always)]
+fn dots<const FMA: bool>(x: &[f32], y: &[f32], d_head: usize, out: &mut [Heads]) {
+    for ((x, y), out) in x.chunks_exact(d_head).zip(y.chunks_exact(d_head)).zip(out.as_flattened_mut()) {
+        *out = short_dot::<FMA>(x, y);
+    }
+}
+
+/// `y += a x`, for every head its own `a`.
+#[inline(always)]
+fn add_heads<const FMA: bool>(y: &mut [f32], a: &[Heads], x: &[f32], d_head: usize) {
+    for ((y, x), &a) in y.chunks_exact_mut(d_head).zip(x.chunks_exact(d_head)).zip(a.as_flattened()) {
+        add_scaled::<FMA>(y, a, x);
     }
 }
 
@@ -77,61 +126,117 @@ struct Read<'a> {
     call: Call<'a>,
     query: usize,
     out: &'a mut [f32],
-    weights: &'a mut Vec<f32>,
+    /// Room for the weights of its window.
+    weights: &'a mut [Heads],
 }
 
 impl Kernel for Read<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Self { call, query, out, weights } = self;
-        let (cells, _) = call.windows.get(query);
-        for (head, out) in out.chunks_exact_mut(call.d_head).enumerate() {
-            call.weigh::<FMA>(query, head, weights);
-            for (&cell, &weight) in cells.iter().zip(weights.iter()) {
-                add_scaled::<FMA>(out, weight, call.at(call.values, query, cell, head));
-            }
+        call.weigh::<FMA>(query, weights);
+        for (value, weight) in call.window(call.values, query).zip(weights.chunks_exact(call.groups())) {
+            add_heads::<FMA>(out, weight, value, call.d_head);
         }
     }
 }
 
-/// Gradients of one head of one image, each without the dimension of the heads.
-struct HeadGradient {
-    queries: Vec<f32>,
-    keys: Vec<f32>,
-    values: Vec<f32>,
-}
-
+/// The gradient of one query; and of each cell that it read how much, and the slope of that.
 struct ReadBackward<'a> {
     call: Call<'a>,
     dy: &'a [f32],
-    image: usize,
-    head: usize,
-    out: &'a mut HeadGradient,
+    query: usize,
+    dquery: &'a mut [f32],
+    weights: &'a mut [Heads],
+    dscores: &'a mut [Heads],
 }
 
 impl Kernel for ReadBackward<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { call, dy, image, head, out } = self;
-        let (d_head, scale) = (call.d_head, call.scale());
-        let (mut weights, mut slopes) = (Vec::new(), Vec::new());
-        for (own, query) in (image * call.n_queries..(image + 1) * call.n_queries).enumerate() {
-            let (cells, _) = call.windows.get(query);
-            let dy = call.head_of(dy, query, head);
-            call.weigh::<FMA>(query, head, &mut weights);
-            slopes.clear();
-            slopes.extend(cells.iter().map(|&cell| dot::<FMA>(dy, call.at(call.values, query, cell, head))));
-            let shared = dot::<FMA>(&weights, &slopes);
-            let asked = call.head_of(call.queries, query, head);
-            let dquery = &mut out.queries[own * d_head..][..d_head];
-            for ((&cell, &weight), slope) in cells.iter().zip(&weights).zip(&slopes) {
-                let at = cell as usize * d_head..(cell as usize + 1) * d_head;
-                let dscore = scale * weight * (slope - shared);
-                add_scaled::<FMA>(dquery, dscore, call.at(call.keys, query, cell, head));
-                add_scaled::<FMA>(&mut out.keys[at.clone()], dscore, asked);
-                add_scaled::<FMA>(&mut out.values[at], weight, dy);
+        let Self { call, dy, query, dquery, weights, dscores } = self;
+        let (groups, scale) = (call.groups(), call.scale());
+        call.weigh::<FMA>(query, weights);
+        for (value, slope) in call.window(call.values, query).zip(dscores.chunks_exact_mut(groups)) {
+            dots::<FMA>(call.of_query(dy, query), value, call.d_head, slope);
+        }
+        for group in 0..groups {
+            let mut shared = [0.0; LANES];
+            for (weight, slope) in weights[group..].iter().zip(&dscores[group..]).step_by(groups) {
+                (0..LANES).for_each(|head| shared[head] += weight[head] * slope[head]);
+            }
+            for (weight, slope) in weights[group..].iter().zip(&mut dscores[group..]).step_by(groups) {
+                (0..LANES).for_each(|head| slope[head] = scale * weight[head] * (slope[head] - shared[head]));
             }
         }
+        for (key, dscore) in call.window(call.keys, query).zip(dscores.chunks_exact(groups)) {
+            add_heads::<FMA>(dquery, dscore, key, call.d_head);
+        }
+    }
+}
+
+/// The gradients of a block of cells, out of what the queries noted.
+struct Gather<'a> {
+    call: Call<'a>,
+    dy: &'a [f32],
+    weights: &'a [Heads],
+    dscores: &'a [Heads],
+    /// Counted over all images, as the readers are.
+    first_cell: usize,
+    readers: &'a Readers,
+    dkeys: &'a mut [f32],
+    dvalues: &'a mut [f32],
+}
+
+impl Kernel for Gather<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Self { call, dy, weights, dscores, first_cell, readers, dkeys, dvalues } = self;
+        let (width, groups) = (call.width(), call.groups());
+        let rows = dkeys.chunks_exact_mut(width).zip(dvalues.chunks_exact_mut(width));
+        for (cell, (dkey, dvalue)) in rows.enumerate() {
+            for &(query, entry) in readers.of(first_cell + cell) {
+                let noted = entry as usize * groups..(entry as usize + 1) * groups;
+                add_heads::<FMA>(dkey, &dscores[noted.clone()], call.of_query(call.queries, query as usize), call.d_head);
+                add_heads::<FMA>(dvalue, &weights[noted], call.of_query(dy, query as usize), call.d_head);
+            }
+        }
+    }
+}
+
+/// Who reads each cell: the windows the other way round.
+struct Readers {
+    /// Where the readers of each cell begin, and where the last ones end.
+    starts: Vec<u32>,
+    /// Query, and number of the entry among those of all windows; by query for each cell.
+    entries: Vec<(u32, u32)>,
+}
+
+impl Readers {
+    fn new(call: Call<'_>) -> Self {
+        let windows = call.windows;
+        let entries = || {
+            (0..windows.len()).flat_map(|query| {
+                let image = query / call.n_queries * call.cells;
+                windows.get(query).0.iter().map(move |&cell| (query, image + cell as usize))
+            })
+        };
+        // A counting sort. While it runs, `starts[cell + 1]` is where the next reader of the cell goes.
+        let n_cells = windows.len() / call.n_queries.max(1) * call.cells;
+        let mut starts = vec![0_u32; n_cells + 2];
+        entries().for_each(|(_, cell)| starts[cell + 2] += 1);
+        (2..starts.len()).for_each(|cell| starts[cell] += starts[cell - 1]);
+        let mut sorted = vec![(0, 0); windows.n_entries()];
+        for (entry, (query, cell)) in entries().enumerate() {
+            let next = &mut starts[cell + 1];
+            sorted[*next as usize] = (query as u32, entry as u32);
+            *next += 1;
+        }
+        Self { starts, entries: sorted }
+    }
+
+    fn of(&self, cell: usize) -> &[(u32, u32)] {
+        &self.entries[self.starts[cell] as usize..self.starts[cell + 1] as usize]
     }
 }
 
@@ -149,8 +254,11 @@ impl WindowedAttentionOps for Flex {
         let shape = queries.shape();
         Call::with([queries, keys, values], &windows, heads, |call| {
             let mut out = vec![0.0; shape.num_elements()];
-            out.par_chunks_mut(call.width()).enumerate().for_each_init(Vec::new, |weights, (query, out)| {
-                dispatch(Read { call, query, out, weights });
+            let room = || vec![[0.0; LANES]; windows.largest() * call.groups()];
+            let tasks = out.par_chunks_mut(call.width()).enumerate().with_min_len(call.queries_per_task());
+            tasks.for_each_init(room, |weights, (query, out)| {
+                let n = windows.range(query).len() * call.groups();
+                dispatch(Read { call, query, out, weights: &mut weights[..n] });
             });
             tensor_of(out, shape)
         })
@@ -171,22 +279,23 @@ impl WindowedAttentionOps for Flex {
         let dy = dy.to_contiguous();
         let dy = floats(&dy);
         Call::with([queries, keys, values], &windows, heads, |call| {
-            let per_head = |map: usize| {
-                let mut gradient = HeadGradient {
-                    queries: vec![0.0; call.n_queries * call.d_head],
-                    keys: vec![0.0; call.cells * call.d_head],
-                    values: vec![0.0; call.cells * call.d_head],
-                };
-                dispatch(ReadBackward { call, dy, image: map / heads, head: map % heads, out: &mut gradient });
-                gradient
-            };
-            let gradients: Vec<HeadGradient> = (0..call.batch * heads).into_par_iter().map(per_head).collect();
-            let of = |part: fn(&HeadGradient) -> &[f32]| interleaved(&gradients, part, heads, call.d_head);
-            (
-                tensor_of(of(|gradient| &gradient.queries), queries_shape),
-                tensor_of(of(|gradient| &gradient.keys), cells_shape.clone()),
-                tensor_of(of(|gradient| &gradient.values), cells_shape),
-            )
+            let (width, groups) = (call.width(), call.groups());
+            let mut dqueries = vec![0.0; queries_shape.num_elements()];
+            let [mut weights, mut dscores] = [(); 2].map(|()| vec![[0.0; LANES]; windows.n_entries() * groups]);
+            let notes = windows.split(&mut weights, groups).into_par_iter().zip(windows.split(&mut dscores, groups));
+            let tasks = dqueries.par_chunks_mut(width).zip(notes).enumerate().with_min_len(call.queries_per_task());
+            tasks.for_each(|(query, (dquery, (weights, dscores)))| {
+                dispatch(ReadBackward { call, dy, query, dquery, weights, dscores });
+            });
+
+            let readers = Readers::new(call);
+            let [mut dkeys, mut dvalues] = [(); 2].map(|()| vec![0.0; cells_shape.num_elements()]);
+            let blocks = dkeys.par_chunks_mut(BLOCK * width).zip(dvalues.par_chunks_mut(BLOCK * width));
+            blocks.enumerate().for_each(|(block, (dkeys, dvalues))| {
+                let (weights, dscores, readers, first_cell) = (&weights, &dscores, &readers, block * BLOCK);
+                dispatch(Gather { call, dy, weights, dscores, first_cell, readers, dkeys, dvalues });
+            });
+            (tensor_of(dqueries, queries_shape), tensor_of(dkeys, cells_shape.clone()), tensor_of(dvalues, cells_shape))
         })
     }
 }

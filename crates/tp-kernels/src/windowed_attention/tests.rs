@@ -31,7 +31,7 @@ type Operator = fn(Tensor<3>, Tensor<3>, Tensor<3>, &Arc<Windows>, usize) -> Ten
 
 #[test]
 fn equals_dense_attention_under_the_same_mask() {
-    for (heads, width) in [(1, 3), (2, 8)] {
+    for (heads, width) in [(1, 3), (2, 8), (9, 18)] {
         let run = |operator: Operator| {
             move |x: &[Tensor<1>]| {
                 let [queries, keys, values] = [(0, 3), (1, CELLS), (2, CELLS)].map(|(i, n)| x[i].clone().reshape([2, n, width]));

@@ -59,6 +59,17 @@ impl Windows {
         (0..self.len()).map(|index| self.range(index).len()).max().unwrap_or(0)
     }
 
+    /// How many cells all windows hold.
+    pub(super) fn n_entries(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Cuts what belongs to the cells of all windows, `per_cell` elements each, into the parts of the windows.
+    pub(super) fn split<'a, T>(&self, mut all: &'a mut [T], per_cell: usize) -> Vec<&'a mut [T]> {
+        let part = |index| all.split_off_mut(..self.range(index).len() * per_cell).expect("an element for every cell");
+        (0..self.len()).map(part).collect()
+    }
+
     /// Where a window's cells stand among those of all.
     pub(super) fn range(&self, index: usize) -> Range<usize> {
         self.starts[index]..self.starts[index + 1]

@@ -1,0 +1,131 @@
+//! The convolution on the CPU, as matrix products that copy no neighbourhood.
+//!
+//! A task writes a band of rows with its border of zeros into a buffer `[row][column][channel]`. There the three neighbours of a
+//! pixel in one row are `3 · channels` numbers on end, and those of the next pixel begin `channels` numbers later: a matrix whose
+//! rows overlap. One product for each row of the filter makes the band; where its rows wrap around, two columns of it mean nothing.
+
+use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
+use rayon::prelude::*;
+
+use super::{Conv3x3Ops, reference};
+use crate::flex_buffer::{all_f32, floats, tensor_of};
+use crate::matrix::{Matrix, MatrixMut, multiply};
+
+/// Output rows of one task.
+const BAND: usize = 8;
+/// The same for the gradient of the filter, of which every task makes a copy.
+const TALL_BAND: usize = 32;
+
+/// Sizes of one call.
+#[derive(Clone, Copy)]
+struct Geometry {
+    height: usize,
+    width: usize,
+    from: usize,
+    to: usize,
+}
+
+impl Geometry {
+    /// Columns of a row in a buffer.
+    fn columns(&self) -> usize {
+        self.width + 2
+    }
+
+    /// Pixels of `rows` rows in a buffer that have three neighbours ahead of them.
+    fn pixels(&self, rows: usize) -> usize {
+        rows * self.columns() - 2
+    }
+
+    /// Rows `first..first + rows` of an image of `channels` channels, where the border of zeros is row -1, into a buffer with
+    /// `left` zeros before and `2 - left` behind each.
+    fn padded(&self, image: &[f32], channels: usize, first: isize, rows: usize, left: usize) -> Vec<f32> {
+        let mut buffer = vec![0.0; rows * self.columns() * channels];
+        for (at, line) in buffer.chunks_exact_mut(self.columns() * channels).enumerate() {
+            let row = first + at as isize;
+            if (0..self.height as isize).contains(&row) {
+                let len = self.width * channels;
+                line[left * channels..][..len].copy_from_slice(&image[row as usize * len..][..len]);
+            }
+        }
+        buffer
+    }
+
+    /// For every pixel of a buffer its three neighbours in row `u`, `[pixel, 3 · from]`.
+    fn neighbours<'a>(&self, buffer: &'a [f32], u: usize, rows: usize) -> Matrix<'a> {
+        Matrix::new(&buffer[u * self.columns() * self.from..], [self.pixels(rows), 3 * self.from], self.from)
+    }
+}
+
+/// `[to, from, 3, 3]` as `[u][v · from][to]`.
+fn packed(weight: &[f32], size: Geometry) -> Vec<f32> {
+    let mut packed = vec![0.0; weight.len()];
+    for (index, &w) in weight.iter().enumerate() {
+        packed[packed_index(index, size)] = w;
+    }
+    packed
+}
+
+/// Where a number of the filter stands after packing.
+fn packed_index(index: usize, Geometry { from, to, .. }: Geometry) -> usize {
+    let (tap, channels) = (index % 9, index / 9);
+    (tap * from + channels % from) * to + channels / from
+}
+
+impl Conv3x3Ops for Flex {
+    fn fused_conv3x3(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let (shape, to) = (x.shape(), weight.shape()[0]);
+        if !all_f32(&[&x, &weight]) || shape.num_elements() * to == 0 {
+            return reference::conv3x3::<Self>(x, weight);
+        }
+        let size = Geometry { height: shape[1], width: shape[2], from: shape[3], to };
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let (x, weight) = (floats(&x), packed(floats(&weight), size));
+        let mut out = vec![0.0; shape[0] * size.height * size.width * to];
+        let images = out.chunks_mut(size.height * size.width * to).zip(x.chunks_exact(size.height * size.width * size.from));
+        let bands: Vec<_> =
+            images.flat_map(|(out, image)| out.chunks_mut(BAND * size.width * to).enumerate().map(move |band| (image, band))).collect();
+        bands.into_par_iter().for_each(|(image, (band, out))| {
+            let rows = out.len() / (size.width * to);
+            let buffer = size.padded(image, size.from, (band * BAND) as isize - 1, rows + 2, 1);
+            let mut wide = vec![0.0; rows * size.columns() * to];
+            for (u, weight) in weight.chunks_exact(3 * size.from * to).enumerate() {
+                let made = MatrixMut::new(&mut wide, [size.pixels(rows), to], to);
+                multiply(made, size.neighbours(&buffer, u, rows), Matrix::new(weight, [3 * size.from, to], to), u > 0);
+            }
+            for (out, wide) in out.chunks_exact_mut(size.width * to).zip(wide.chunks_exact(size.columns() * to)) {
+                out.copy_from_slice(&wide[..out.len()]);
+            }
+        });
+        tensor_of(out, [shape[0], size.height, size.width, to])
+    }
+
+    fn fused_conv3x3_weight_backward(x: FlexTensor, weight: FlexTensor, dy: FlexTensor) -> FlexTensor {
+        let (shape, to) = (x.shape(), weight.shape()[0]);
+        if !all_f32(&[&x, &weight, &dy]) || shape.num_elements() * to == 0 {
+            return reference::conv3x3_weight_backward::<Self>(x, weight, dy);
+        }
+        let size = Geometry { height: shape[1], width: shape[2], from: shape[3], to };
+        let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
+        let (x, dy) = (floats(&x), floats(&dy));
+        let bands = size.height.div_ceil(TALL_BAND);
+        // A row of the filter each, band by band; added up in that order.
+        let of_task = |task: usize| {
+            let (u, band, image) = (task % 3, task / 3 % bands, task / 3 / bands);
+            let of_image = |all: &'_ [f32], channels: usize| image * size.height * size.width * channels..all.len();
+            let (first, rows) = (band * TALL_BAND, TALL_BAND.min(size.height - band * TALL_BAND));
+            let buffer = size.padded(&x[of_image(x, size.from)], size.from, (first + u) as isize - 1, rows, 1);
+            let wide = size.padded(&dy[of_image(dy, to)], to, first as isize, rows, 0);
+            let mut sum = vec![0.0; 3 * size.from * to];
+            let made = MatrixMut::new(&mut sum, [3 * size.from, to], to);
+            multiply(made, size.neighbours(&buffer, 0, rows).transposed(), Matrix::new(&wide, [size.pixels(rows), to], to), false);
+            sum
+        };
+        let parts: Vec<Vec<f32>> = (0..shape[0] * bands * 3).into_par_iter().map(of_task).collect();
+        let mut sums = vec![0.0; 9 * size.from * to];
+        for parts in parts.chunks_exact(3) {
+            sums.iter_mut().zip(parts.iter().flatten()).for_each(|(sum, part)| *sum += part);
+        }
+        let dweight = (0..sums.len()).map(|index| sums[packed_index(index, size)]).collect();
+        tensor_of(dweight, weight.shape())
+    }
+}

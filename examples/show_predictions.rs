@@ -1,0 +1,108 @@
+//! Shows what the eyes have found in an image before anybody asked: masks and classes of the learned queries.
+//!
+//! ```sh
+//! cargo run --example show_predictions -- --image photo.jpg --out found.png
+//! cargo run --example show_predictions -- --seed 7 --out found.png    # a procedural scene
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    ModelDir, Models,
+    cli::{self, CommonArgs},
+    core::{ImageHw, Seed},
+    data::{DecodeOptions, Scene, SceneOptions, decode_image, write_png},
+    overlay::Overlay,
+    vision::FoundObject,
+};
+
+/// Of objects, in the order in which they are found.
+const COLOURS: [[u8; 3]; 6] = [[255, 70, 190], [40, 150, 255], [255, 150, 20], [30, 190, 90], [150, 80, 240], [200, 170, 0]];
+
+#[derive(Parser)]
+#[command(about = "Shows what the eyes have found in an image: masks and classes of the learned queries")]
+struct Args {
+    /// A JPEG, PNG or WebP file; without one, the procedural scene of the seed.
+    #[arg(long)]
+    image: Option<PathBuf>,
+    /// A model folder.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
+    model: PathBuf,
+    /// A less probable class is not shown.
+    #[arg(long, default_value_t = 0.3)]
+    least_score: f32,
+    /// Where the picture goes.
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Found {
+    objects: Vec<ShownObject>,
+}
+
+#[derive(Serialize)]
+struct ShownObject {
+    class: String,
+    score: f32,
+    /// Of the model's square.
+    area_share: f64,
+    query: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| show(&args))
+}
+
+fn show(args: &Args) -> Result<(), Box<dyn Error>> {
+    let image = match &args.image {
+        Some(path) => decode_image(path, &DecodeOptions::default())?,
+        None => {
+            let options = SceneOptions { size: ImageHw::new(256, 256)?, ..Default::default() };
+            Scene::generate(Seed(args.common.seed), &options).into_parts().0
+        }
+    };
+    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let encoded = models.encode(&image)?;
+    let [_, _, height, width] = encoded.features.queries.mask_logits.dims();
+
+    let mut overlay = Overlay::new(&image);
+    let mut objects = Vec::new();
+    for (object, colour) in encoded.features.queries.objects(0, args.least_score).into_iter().zip(COLOURS.into_iter().cycle()) {
+        overlay.heat(
+            |place| {
+                let at = encoded.letterbox.model_from_unit(place);
+                let index = |v: f64, n: usize| ((v * n as f64) as usize).min(n - 1);
+                if object.cells[index(at.y, height) * width + index(at.x, width)] { 0.5 } else { 0.0 }
+            },
+            colour,
+        );
+        let shown = shown(&models, &object);
+        overlay.caption(format!("{} {:.0} %", shown.class, 100.0 * shown.score), Some(colour));
+        objects.push(shown);
+    }
+    write_png(&args.out, &overlay.finish())?;
+
+    let found = Found { objects };
+    cli::print_result(args.common.json, &found, || {
+        let line = |object: &ShownObject| format!("{} {:.2}, {:.0} % of the image", object.class, object.score, 100.0 * object.area_share);
+        let lines: Vec<String> = found.objects.iter().map(line).collect();
+        if lines.is_empty() { "nothing was found".to_owned() } else { lines.join("\n") }
+    })
+}
+
+/// An object with the name of its class, or the class's number where it has none.
+fn shown(models: &Models, object: &FoundObject) -> ShownObject {
+    let name = models.config.class_names.as_ref().and_then(|names| names.get(object.class));
+    ShownObject {
+        class: name.cloned().unwrap_or_else(|| format!("class {}", object.class)),
+        score: object.score,
+        area_share: object.n_cells() as f64 / object.cells.len() as f64,
+        query: object.query,
+    }
+}
