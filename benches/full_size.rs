@@ -8,6 +8,7 @@ use std::{hint::black_box, time::Instant};
 
 use burn::tensor::{Device, Distribution, Tensor};
 use talking_points::vision::VisionConfig;
+use tp_benches::peak_bytes;
 
 #[expect(clippy::print_stdout, reason = "its result")]
 fn main() {
@@ -24,11 +25,4 @@ fn main() {
     let mut seconds: Vec<f64> = (0..rounds).map(look).collect();
     seconds.sort_by(f64::total_cmp);
     println!(r#"{{"seconds": {}, "peak_bytes": {}}}"#, seconds[rounds / 2], peak_bytes());
-}
-
-/// The largest resident size of this process so far; 0 where the system does not tell.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -5,7 +5,7 @@
 //! cargo bench --profile dev --package tp-benches --bench points
 //! ```
 
-use std::{fs, hint::black_box};
+use std::hint::black_box;
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -16,6 +16,7 @@ use talking_points::{
     descriptor::GaussianMask,
     vision::PromptMask,
 };
+use tp_benches::{forget_peak, peak_bytes};
 use tp_kernels::windowed_attention;
 
 /// Points in a spiral, so that no two see the same cells.
@@ -109,14 +110,11 @@ fn bytes_per_point(_: &mut Criterion) {
     let encoded = models.encode(&image).expect("it fits");
     let [few, many] = [1_000, 20_000].map(|n| {
         let places = places(n);
-        // Linux forgets the highest mark when told so; elsewhere there is none.
-        let _ = fs::write("/proc/self/clear_refs", "5");
+        forget_peak();
         black_box(models.descriptor.point_features(&encoded, &places).into_data());
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let highest = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok());
-        1024.0 * highest.unwrap_or(f64::NAN)
+        peak_bytes()
     });
-    println!("one image/bytes per point: {:.0}", (many - few) / 19_000.0);
+    println!("one image/bytes per point: {:.0}", (many as f64 - few as f64) / 19_000.0);
 }
 
 criterion_group! {

@@ -9,17 +9,21 @@ const BLOCK: usize = 96;
 /// Parts of a product that are enough.
 const PARTS: usize = 64;
 
-/// A matrix in a slice, `[rows, columns]`, the rows contiguous and `stride` elements apart.
+/// A matrix in a slice, `[rows, columns]`, the rows contiguous and `stride` elements apart; they may overlap.
 ///
 /// # Panics
 ///
-/// If it reaches beyond the slice, or rows overlap.
+/// If it reaches beyond the slice.
 #[inline]
 pub(crate) fn matrix(data: &[f32], [rows, columns]: [usize; 2], stride: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice_with_stride(data, rows, columns, stride)
 }
 
 /// As [`matrix`], to be written.
+///
+/// # Panics
+///
+/// If it reaches beyond the slice, or rows overlap.
 #[inline]
 pub(crate) fn matrix_mut(data: &mut [f32], [rows, columns]: [usize; 2], stride: usize) -> MatMut<'_, f32> {
     // Not `from_row_major_slice_with_stride_mut`: in faer 0.24.4 it gives a matrix of columns, which may reach beyond the slice.

@@ -116,7 +116,8 @@ impl HeadOfRow<'_> {
             let queries = matrix(&call.queries[start..], [tokens, d_head], call.width());
             weights.clear();
             weights.resize(tokens * n_keys, 0.0);
-            let (seen, own) = (entries(call.seen(call.prefix_keys, row, kv_head), length), entries(call.own(call.keys, row, kv_head, n), n));
+            let (seen, own) =
+                (entries(call.seen(call.prefix_keys, row, kv_head), length), entries(call.own(call.keys, row, kv_head, n), n));
             multiply(matrix_mut(weights, [tokens, length], n_keys), queries, seen.transpose(), false);
             multiply(matrix_mut(&mut weights[length..], [tokens, n], n_keys), queries, own.transpose(), false);
             for (token, weights) in weights.chunks_exact_mut(n_keys).enumerate() {

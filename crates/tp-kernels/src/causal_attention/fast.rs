@@ -1,12 +1,12 @@
 //! Causal attention on the CPU: a task owns a block of queries, and its scores never leave the cache.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
+use faer::MatRef;
 use rayon::prelude::*;
 
 use super::{AttentionHeads, CausalAttentionOps, reference};
 use crate::flex_buffer::{all_f32, floats, interleaved, tensor_of};
 use crate::matrix::{matrix, matrix_mut, multiply};
-use faer::MatRef;
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, exp_in_place, maximum, mul_add};
 
@@ -227,12 +227,7 @@ impl Kernel for BackwardPass<'_> {
                 let [seen_weights, own_weights] = parts(weights, n, length, to);
                 let own_values = matrix(values, [to, d_head], call.width());
                 let own_keys = matrix(keys, [to, d_head], d_head);
-                multiply(
-                    matrix_mut(&mut out.slots[(slots + 1) * d_head..], [to, d_head], out_width),
-                    own_weights.transpose(),
-                    dy,
-                    true,
-                );
+                multiply(matrix_mut(&mut out.slots[(slots + 1) * d_head..], [to, d_head], out_width), own_weights.transpose(), dy, true);
                 multiply(matrix_mut(&mut out.prefix_values, [length, d_head], d_head), seen_weights.transpose(), dy, true);
 
                 dscores.clear();

@@ -5,11 +5,12 @@
 //! rows overlap. One product for each row of the filter makes the band; where its rows wrap around, two columns of it mean nothing.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
+use faer::MatRef;
 use rayon::prelude::*;
 
 use super::{Conv3x3Ops, reference};
 use crate::flex_buffer::{all_f32, floats, tensor_of};
-use crate::matrix::{Matrix, MatrixMut, multiply};
+use crate::matrix::{matrix, matrix_mut, multiply};
 
 /// Output rows of one task.
 const BAND: usize = 8;
@@ -51,8 +52,8 @@ impl Geometry {
     }
 
     /// For every pixel of a buffer its three neighbours in row `u`, `[pixel, 3 · from]`.
-    fn neighbours<'a>(&self, buffer: &'a [f32], u: usize, rows: usize) -> Matrix<'a> {
-        Matrix::new(&buffer[u * self.columns() * self.from..], [self.pixels(rows), 3 * self.from], self.from)
+    fn neighbours<'a>(&self, buffer: &'a [f32], u: usize, rows: usize) -> MatRef<'a, f32> {
+        matrix(&buffer[u * self.columns() * self.from..], [self.pixels(rows), 3 * self.from], self.from)
     }
 }
 
@@ -89,8 +90,8 @@ impl Conv3x3Ops for Flex {
             let buffer = size.padded(image, size.from, (band * BAND) as isize - 1, rows + 2, 1);
             let mut wide = vec![0.0; rows * size.columns() * to];
             for (u, weight) in weight.chunks_exact(3 * size.from * to).enumerate() {
-                let made = MatrixMut::new(&mut wide, [size.pixels(rows), to], to);
-                multiply(made, size.neighbours(&buffer, u, rows), Matrix::new(weight, [3 * size.from, to], to), u > 0);
+                let made = matrix_mut(&mut wide, [size.pixels(rows), to], to);
+                multiply(made, size.neighbours(&buffer, u, rows), matrix(weight, [3 * size.from, to], to), u > 0);
             }
             for (out, wide) in out.chunks_exact_mut(size.width * to).zip(wide.chunks_exact(size.columns() * to)) {
                 out.copy_from_slice(&wide[..out.len()]);
@@ -116,8 +117,8 @@ impl Conv3x3Ops for Flex {
             let buffer = size.padded(&x[of_image(x, size.from)], size.from, (first + u) as isize - 1, rows, 1);
             let wide = size.padded(&dy[of_image(dy, to)], to, first as isize, rows, 0);
             let mut sum = vec![0.0; 3 * size.from * to];
-            let made = MatrixMut::new(&mut sum, [3 * size.from, to], to);
-            multiply(made, size.neighbours(&buffer, 0, rows).transposed(), Matrix::new(&wide, [size.pixels(rows), to], to), false);
+            let made = matrix_mut(&mut sum, [3 * size.from, to], to);
+            multiply(made, size.neighbours(&buffer, 0, rows).transpose(), matrix(&wide, [size.pixels(rows), to], to), false);
             sum
         };
         let parts: Vec<Vec<f32>> = (0..shape[0] * bands * 3).into_par_iter().map(of_task).collect();
