@@ -67,6 +67,23 @@ fn layers(criterion: &mut Criterion) {
     });
 }
 
+/// Rows through a matrix of a language model of width 768.
+fn products(criterion: &mut Criterion) {
+    let device = Device::flex();
+    let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    // Several matrices, taken in turn, so that they come from memory as in a model of many layers.
+    let matrices: Vec<Tensor<2>> = (0..12).map(|_| random([768, 4096])).collect();
+    for rows in [1, 8, 64, 2048] {
+        let x = random([rows, 768]);
+        let mut turn = matrices.iter().cycle();
+        let mut next = || turn.next().expect("a cycle does not end").clone();
+        criterion.bench_function(&format!("product of {rows} rows, burn"), |bench| bench.iter(|| black_box(x.clone().matmul(next()))));
+        criterion.bench_function(&format!("product of {rows} rows, ours"), |bench| {
+            bench.iter(|| black_box(tp_kernels::affine(x.clone(), next(), None)));
+        });
+    }
+}
+
 /// Eight texts about each of 16 images, as the tiny language model reads them; the composition has the keys' rotation for
 /// free.
 fn attention(criterion: &mut Criterion) {
@@ -108,6 +125,6 @@ fn attention(criterion: &mut Criterion) {
 criterion_group! {
     name = kernels;
     config = Criterion::default().sample_size(20);
-    targets = activations, normalizations, layers, attention
+    targets = activations, normalizations, layers, products, attention
 }
 criterion_main!(kernels);

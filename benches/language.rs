@@ -1,5 +1,5 @@
-//! What sharing and blocks save: eight continuations of one prefix beside eight separate runs, and the cross-entropy of a published
-//! vocabulary beside Burn's own.
+//! What sharing and blocks save, and what bytes lose: eight continuations of one prefix beside eight separate runs; the
+//! cross-entropy of a published vocabulary beside Burn's own; the shipped model with its matrices in bytes.
 //!
 //! ```sh
 //! cargo bench --profile dev --package tp-benches --bench language
@@ -12,8 +12,11 @@ use burn::{
     tensor::{Device, Distribution, Int, Tensor, TensorData},
 };
 use talking_points::{
-    core::{Sampling, Seed},
+    ModelDir, Models,
+    core::{DescribeOptions, Sampling, Seed, Style},
+    evaluation::{EvalSet, RowName, evaluate_rows, mpck},
     language::{Completion, Decoder, DecoderConfig, GenerateOptions, Prompts, generate},
+    recipe::Scenes,
 };
 use tp_benches::{forget_peak, peak_bytes};
 use tp_kernels::{projected_cross_entropy, token_cross_entropy};
@@ -23,6 +26,7 @@ const TURNS: usize = 5;
 fn main() {
     shared_prefix();
     cross_entropy();
+    bytes_for_numbers();
 }
 
 /// Runs rivals turn by turn, and prints the median seconds of each and the most memory that it held beside what was there.
@@ -67,6 +71,7 @@ fn shared_prefix() {
         };
         separate = (0..ROWS).map(run).collect();
     };
+    together(); // Random weights are made at their first use.
     race("8 continuations of 300 tokens", &mut [("prefix read once", &mut together), ("separate runs", &mut one_by_one)]);
     let ids = |rows: &[Completion]| rows.iter().map(|row| row.ids.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&shared), ids(&separate), "sharing a prefix changed what was written");
@@ -96,4 +101,24 @@ fn cross_entropy() {
     let mut burn = || drop(black_box(burns.forward(states.clone().matmul(head.clone()), targets.clone()).backward()));
     let mut ours = || drop(black_box(projected_cross_entropy(states.clone(), head.clone(), targets.clone()).mean().backward()));
     race("cross-entropy of states", &mut [("Burn", &mut burn), ("ours, in blocks", &mut ours)]);
+}
+
+/// mPCK of the shipped model on 200 points of unseen scenes, its language model in `f32` and in bytes.
+#[expect(clippy::print_stdout, reason = "its result")]
+fn bytes_for_numbers() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny");
+    let models = ModelDir::open(folder).and_then(|folder| folder.load(&Device::flex())).expect("the shipped model");
+    let set = EvalSet::drawn("scenes", &Scenes::default(), 50, 4, Style::CoarseToFine, Seed(0).split("bytes"));
+    let mut in_bytes = models.network.clone();
+    in_bytes.decoder = in_bytes.decoder.to_int8();
+    let in_bytes = Models::new(in_bytes, models.config.clone(), models.tokenizer.clone(), models.run.clone());
+    let wanted = [RowName::Reference, RowName::Ours];
+    let rows = [&models, &in_bytes]
+        .map(|models| evaluate_rows(models, &set, &wanted, None, &DescribeOptions::default(), |_| {}).expect("it fits"));
+    for (name, rows) in ["numbers", "bytes"].into_iter().zip(&rows) {
+        let score = |row| mpck(&set, &rows.answers[&row]).ok().flatten().unwrap_or(f64::NAN);
+        println!("matrices as {name}: mPCK of the reference {:.1}, of its own words {:.1}", score(wanted[0]), score(wanted[1]));
+    }
+    let same = rows[0].descriptions.iter().zip(&rows[1].descriptions).filter(|(a, b)| a == b).count();
+    println!("descriptions that are the same: {same} of {}", rows[0].descriptions.len());
 }

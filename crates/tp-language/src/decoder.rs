@@ -208,7 +208,7 @@ impl Decoder {
     /// The same decoder with the matrices of its blocks and its output layer in bytes: a quarter of the memory, for
     /// inference alone. A tied output layer stays as it is, because it is the embedding table.
     ///
-    /// Low-rank updates still apply. What is lost is measured by `benches/int8.rs`.
+    /// Low-rank updates still apply. `benches/language.rs` measures what is lost.
     #[must_use]
     pub fn to_int8(&self) -> Self {
         let mut quantized = self.clone();
