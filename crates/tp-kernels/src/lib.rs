@@ -17,6 +17,8 @@
 // `flex_buffer.rs` fills fresh memory piece by piece, and `simd.rs` calls functions compiled for AVX2 after asking the
 // processor: neither can be said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]
+// Burn announces the end of the LibTorch backend by deprecating its type, which every operator's dispatch names.
+#![cfg_attr(feature = "libtorch", allow(deprecated))]
 
 mod activation;
 mod cached_attention;
@@ -30,6 +32,7 @@ mod int8_product;
 mod linear;
 mod matrix;
 mod normalization;
+mod other_backends;
 mod projected_cross_entropy;
 mod simd;
 #[cfg(test)]
