@@ -24,9 +24,9 @@ pub enum DeviceError {
     /// No device has this name.
     #[error("unknown device `{name}`: this build knows {}", known())]
     Unknown { name: String },
-    /// The backend is not part of this build.
-    #[error("this build holds no `{name}` backend: build with `--features {feature}`, or run on `--device flex`")]
-    NotCompiledIn { name: DeviceName, feature: &'static str },
+    /// The backend is not part of this build; its Cargo feature has the device's name.
+    #[error("this build holds no `{name}` backend: build with `--features {name}`, or run on `--device flex`")]
+    NotCompiledIn { name: DeviceName },
 }
 
 /// The names that this build can open.
@@ -38,16 +38,6 @@ fn known() -> String {
 impl DeviceName {
     /// Every device that some build knows.
     pub const ALL: [Self; 3] = [Self::Flex, Self::Libtorch, Self::Cuda];
-
-    /// The Cargo feature that brings the backend into a build.
-    #[must_use]
-    pub fn feature(self) -> &'static str {
-        match self {
-            Self::Flex => "default",
-            Self::Libtorch => "libtorch",
-            Self::Cuda => "cuda",
-        }
-    }
 
     /// Whether this build holds the backend.
     #[must_use]
@@ -69,7 +59,7 @@ impl DeviceName {
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "libtorch")]
             Self::Libtorch => Ok(libtorch()),
-            _ => Err(DeviceError::NotCompiledIn { name: self, feature: self.feature() }),
+            _ => Err(DeviceError::NotCompiledIn { name: self }),
         }
     }
 
