@@ -27,6 +27,15 @@ pub enum DeviceError {
     /// The backend is not part of this build; its Cargo feature has the device's name.
     #[error("this build holds no `{name}` backend: build with `--features {name}`, or run on `--device flex`")]
     NotCompiledIn { name: DeviceName },
+    /// NVIDIA's driver is not there.
+    #[error("no NVIDIA driver: `libcuda.so.1` cannot be loaded; install the driver, or run on `--device flex`")]
+    NoDriver,
+    /// The driver finds no card.
+    #[error("no NVIDIA card: the driver is there, but finds none; see what `nvidia-smi` lists, or run on `--device flex`")]
+    NoCard,
+    /// The driver answers with an error.
+    #[error("the NVIDIA driver refuses to start, with error {code}; see what `nvidia-smi` says, or run on `--device flex`")]
+    DriverRefused { code: i32 },
 }
 
 /// The names that this build can open.
@@ -45,7 +54,7 @@ impl DeviceName {
         match self {
             Self::Flex => true,
             Self::Libtorch => cfg!(feature = "libtorch"),
-            Self::Cuda => false,
+            Self::Cuda => cfg!(feature = "cuda"),
         }
     }
 
@@ -53,12 +62,16 @@ impl DeviceName {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend; never a silent fallback.
+    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend, another [`DeviceError`] if this machine has no
+    /// such device; never a silent fallback.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "libtorch")]
             Self::Libtorch => Ok(libtorch()),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => first_card(),
+            #[cfg(not(all(feature = "libtorch", feature = "cuda")))]
             _ => Err(DeviceError::NotCompiledIn { name: self }),
         }
     }
@@ -75,6 +88,18 @@ impl DeviceName {
 #[expect(deprecated, reason = "Burn's next version ends this backend")]
 fn libtorch() -> Device {
     Device::libtorch()
+}
+
+/// Burn fails without a word for the user if there is no driver or no card, so both are asked for first.
+#[cfg(feature = "cuda")]
+fn first_card() -> Result<Device, DeviceError> {
+    use tp_kernels::CudaRefusal;
+    match tp_kernels::cuda_cards() {
+        Ok(_) => Ok(Device::cuda(0)),
+        Err(CudaRefusal::NoDriver) => Err(DeviceError::NoDriver),
+        Err(CudaRefusal::NoCard) => Err(DeviceError::NoCard),
+        Err(CudaRefusal::Driver(code)) => Err(DeviceError::DriverRefused { code }),
+    }
 }
 
 /// What a device is called: the name that opens it, or what Burn calls a device that no name opens.

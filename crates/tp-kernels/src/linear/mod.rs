@@ -13,7 +13,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 /// Products of matrices as backend operators. The default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProductOps: Backend {
     /// `a · b`, `[rows, inner]` and `[inner, columns]` → `[rows, columns]`.
     fn matrix_product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -19,7 +19,7 @@ const LOGITS: usize = 8 << 20;
 
 /// Cross-entropy from hidden states as a backend operator, made of products and of
 /// [`token_cross_entropy`](crate::token_cross_entropy).
-#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
     /// See [`projected_cross_entropy`](crate::projected_cross_entropy). Returns the losses and, for the gradient, the
     /// logarithm of `Σ e^logit` of every row; both `[rows]`.
