@@ -18,7 +18,7 @@ pub struct CommonArgs {
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,
-    /// Where tensors live: flex.
+    /// Where tensors live: flex; with Cargo features of these names also libtorch or cuda.
     #[arg(long, default_value = "flex")]
     pub device: DeviceName,
     /// Decides every random choice.

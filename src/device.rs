@@ -22,27 +22,91 @@ pub enum DeviceName {
 #[non_exhaustive]
 pub enum DeviceError {
     /// No device has this name.
-    #[error(
-        "unknown device `{name}`: this build knows `flex` (the CPU); `libtorch` and `cuda` are names of backends that it does not hold"
-    )]
+    #[error("unknown device `{name}`: this build knows {}", known())]
     Unknown { name: String },
-    /// The backend is not part of this build.
-    #[error("this build holds no `{name}` backend: run on `--device flex`")]
+    /// The backend is not part of this build; its Cargo feature has the device's name.
+    #[error("this build holds no `{name}` backend: build with `--features {name}`, or run on `--device flex`")]
     NotCompiledIn { name: DeviceName },
+    /// NVIDIA's driver is not there.
+    #[error("no NVIDIA driver: `libcuda.so.1` cannot be loaded; install the driver, or run on `--device flex`")]
+    NoDriver,
+    /// The driver finds no card.
+    #[error("no NVIDIA card: the driver is there, but finds none; see what `nvidia-smi` lists, or run on `--device flex`")]
+    NoCard,
+    /// The driver answers with an error.
+    #[error("the NVIDIA driver refuses to start, with error {code}; see what `nvidia-smi` says, or run on `--device flex`")]
+    DriverRefused { code: i32 },
+}
+
+/// The names that this build can open.
+fn known() -> String {
+    let names: Vec<String> = DeviceName::ALL.iter().filter(|name| name.is_compiled_in()).map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 impl DeviceName {
+    /// Every device that some build knows.
+    pub const ALL: [Self; 3] = [Self::Flex, Self::Libtorch, Self::Cuda];
+
+    /// Whether this build holds the backend.
+    #[must_use]
+    pub fn is_compiled_in(self) -> bool {
+        match self {
+            Self::Flex => true,
+            Self::Libtorch => cfg!(feature = "libtorch"),
+            Self::Cuda => cfg!(feature = "cuda"),
+        }
+    }
+
     /// Opens the device.
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend; never a silent fallback.
+    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend, another [`DeviceError`] if this machine has no
+    /// such device; never a silent fallback.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Flex => Ok(Device::flex()),
-            Self::Libtorch | Self::Cuda => Err(DeviceError::NotCompiledIn { name: self }),
+            #[cfg(feature = "libtorch")]
+            Self::Libtorch => Ok(libtorch()),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => first_card(),
+            #[cfg(not(all(feature = "libtorch", feature = "cuda")))]
+            _ => Err(DeviceError::NotCompiledIn { name: self }),
         }
     }
+
+    /// Every device of this build that can be opened here, the processor in pure Rust first.
+    #[must_use]
+    pub fn usable() -> Vec<(Self, Device)> {
+        Self::ALL.into_iter().filter_map(|name| Some((name, name.open().ok()?))).collect()
+    }
+}
+
+/// The processor through LibTorch. A card of LibTorch's would be another device.
+#[cfg(feature = "libtorch")]
+#[expect(deprecated, reason = "Burn's next version ends this backend")]
+fn libtorch() -> Device {
+    Device::libtorch()
+}
+
+/// Burn fails without a word for the user if there is no driver or no card, so both are asked for first.
+#[cfg(feature = "cuda")]
+fn first_card() -> Result<Device, DeviceError> {
+    use tp_kernels::CudaRefusal;
+    match tp_kernels::cuda_cards() {
+        Ok(_) => Ok(Device::cuda(0)),
+        Err(CudaRefusal::NoDriver) => Err(DeviceError::NoDriver),
+        Err(CudaRefusal::NoCard) => Err(DeviceError::NoCard),
+        Err(CudaRefusal::Driver(code)) => Err(DeviceError::DriverRefused { code }),
+    }
+}
+
+/// What a device is called: the name that opens it, or what Burn calls a device that no name opens.
+pub(crate) fn name_of(device: &Device) -> String {
+    let plain = device.clone().without_autodiff();
+    let ours = DeviceName::usable().into_iter().find(|(_, usable)| *usable == plain);
+    ours.map_or_else(|| format!("{plain:?}"), |(name, _)| name.to_string())
 }
 
 impl FromStr for DeviceName {
@@ -80,9 +144,26 @@ mod tests {
     }
 
     #[test]
-    fn missing_backend_is_an_error_and_not_a_fallback() {
+    fn missing_backend_is_an_error_that_names_its_feature() {
         assert!(DeviceName::Flex.open().is_ok());
-        assert_eq!(DeviceName::Cuda.open().unwrap_err(), DeviceError::NotCompiledIn { name: DeviceName::Cuda });
-        assert!("gpu".parse::<DeviceName>().unwrap_err().to_string().contains("`gpu`"));
+        for name in DeviceName::ALL.into_iter().filter(|name| !name.is_compiled_in()) {
+            let message = name.open().unwrap_err().to_string();
+            assert!(message.contains(&format!("`--features {name}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn unknown_name_lists_what_the_build_knows() {
+        let message = "gpu".parse::<DeviceName>().unwrap_err().to_string();
+        assert!(message.contains("`gpu`") && message.contains("knows `flex`"), "{message}");
+        assert_eq!(message.contains("`libtorch`"), DeviceName::Libtorch.is_compiled_in());
+    }
+
+    #[test]
+    fn devices_are_called_by_the_name_that_opens_them() {
+        for (name, device) in DeviceName::usable() {
+            assert_eq!(name_of(&device), name.to_string());
+            assert_eq!(name_of(&device.autodiff()), name.to_string());
+        }
     }
 }

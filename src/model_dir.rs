@@ -19,7 +19,7 @@ use tp_localizer::PointLocalizer;
 use tp_vision::{EncodedImage, VisionError};
 use tp_weights::{Checkpoint, LoadReport, TensorFloat, WeightsError, load_module};
 
-use crate::{Network, NetworkConfig, network_keys};
+use crate::{Network, NetworkConfig, device::name_of, network_keys};
 
 /// The names of the three files.
 const CONFIG: &str = "config.json";
@@ -94,6 +94,14 @@ pub struct RunInfo {
     pub model: String,
 }
 
+impl RunInfo {
+    /// On this device, in single precision, on all worker threads; `model` is the fingerprint of the weights.
+    #[must_use]
+    pub fn on(device: &Device, model: String) -> Self {
+        Self { device: name_of(device), dtype: "f32".into(), threads: rayon::current_num_threads(), model }
+    }
+}
+
 /// A model folder whose files are there.
 #[derive(Clone, Debug)]
 pub struct ModelDir {
@@ -161,7 +169,7 @@ impl ModelDir {
         if !report.is_complete() {
             return Err(mismatch(&self.path, report));
         }
-        let run = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: rayon::current_num_threads(), model };
+        let run = RunInfo::on(device, model);
         Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), run))
     }
 

@@ -65,6 +65,22 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
+fn selftest_names_every_device_and_fails_for_one_that_is_not_there() {
+    let all = run("selftest", &["--json"]);
+    assert!(all.status.success(), "{all:?}");
+    let report: serde_json::Value = serde_json::from_slice(&all.stdout).unwrap();
+    let devices = report["devices"].as_array().unwrap();
+    assert_eq!(devices.len(), 3);
+    assert_eq!((&devices[0]["device"], &devices[0]["works"]), (&"flex".into(), &true.into()));
+    for device in devices.iter().filter(|device| device["works"] == false) {
+        let name = device["device"].as_str().unwrap();
+        let asked = run("selftest", &["--device", name]);
+        let said = String::from_utf8(asked.stderr).unwrap();
+        assert!(!asked.status.success() && said.contains(device["state"].as_str().unwrap()), "{said}");
+    }
+}
+
+#[test]
 fn missing_image_is_named() {
     for (example, rest) in [
         ("round_trip", vec!["--point", "1,1"]),

@@ -99,3 +99,28 @@ fn unsafe_code_is_forbidden_outside_the_kernels() {
         assert_eq!(text.contains("#![forbid(unsafe_code)]"), package != "tp-kernels", "{}", file.display());
     }
 }
+
+/// Rust files under a folder.
+fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for item in std::fs::read_dir(folder).expect("a folder of the workspace") {
+        let path = item.expect("an entry of a folder").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn nobody_asks_for_burns_default_device() {
+    // It changes with the features of the build, and with a variable of the environment.
+    let asked = concat!("Device::", "default()");
+    let mut files = Vec::new();
+    for folder in ["src", "examples", "tests", "benches", "crates"] {
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
+    }
+    assert!(files.len() > 100, "{} files", files.len());
+    let asking: Vec<_> = files.iter().filter(|file| std::fs::read_to_string(file).unwrap().contains(asked)).collect();
+    assert!(asking.is_empty(), "{asking:?}");
+}

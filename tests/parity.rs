@@ -8,6 +8,7 @@ use std::{
 
 use burn::tensor::{DType, Device};
 use talking_points::{
+    DeviceName,
     parity::verify,
     weights::{Checkpoint, TensorEntry, write_safetensors},
 };
@@ -22,9 +23,11 @@ fn every_module_gives_the_numbers_of_its_peer() {
     let mut folders: Vec<_> = fs::read_dir(fixtures()).unwrap().map(|item| item.unwrap().path()).collect();
     folders.sort();
     assert!(folders.len() >= 31, "{} fixtures", folders.len());
-    for folder in folders {
-        let report = verify(&folder, &Device::flex()).unwrap();
-        assert!(report.pass, "{}: {report:#?}", folder.display());
+    for (name, device) in DeviceName::usable() {
+        for folder in &folders {
+            let report = verify(folder, &device).unwrap();
+            assert!(report.pass, "{} on {name}: {report:#?}", folder.display());
+        }
     }
 }
 

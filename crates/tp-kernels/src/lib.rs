@@ -14,15 +14,19 @@
 //! let gradients = y.slice([0..1, 2..3]).sum().backward();
 //! assert_eq!(x.grad(&gradients).unwrap().dims(), [1, 3]);
 //! ```
-// `flex_buffer.rs` fills fresh memory piece by piece, and `simd.rs` calls functions compiled for AVX2 after asking the
-// processor: neither can be said in safe Rust. Nothing else uses it.
+// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 after asking the processor,
+// and `cuda_driver.rs` calls NVIDIA's library: none can be said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]
+// Burn announces the end of the LibTorch backend by deprecating its type, which every operator's dispatch names.
+#![cfg_attr(feature = "libtorch", allow(deprecated))]
 
 mod activation;
 mod cached_attention;
 mod causal_attention;
 mod conv3x3;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod cuda_driver;
 mod deformable_attention;
 mod depthwise_conv;
 mod flex_buffer;
@@ -30,6 +34,8 @@ mod int8_product;
 mod linear;
 mod matrix;
 mod normalization;
+#[cfg(any(feature = "libtorch", feature = "cuda"))]
+mod other_backends;
 mod projected_cross_entropy;
 mod simd;
 #[cfg(test)]
@@ -42,6 +48,8 @@ pub use cached_attention::{CachedAttentionOps, CachedRow, cached_attention};
 pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention};
 pub use conv3x3::{Conv3x3Ops, conv3x3};
 pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
+#[cfg(feature = "cuda")]
+pub use cuda_driver::{CudaRefusal, cuda_cards};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
 pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};
 pub use int8_product::{Int8Matrix, Int8ProductOps, int8_product};

@@ -5,6 +5,15 @@ use burn::tensor::DType;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// Every device of this build, on the processor: the one with fast paths, then those where every operator is its reference.
+pub(crate) fn devices() -> Vec<Device> {
+    vec![
+        Device::flex(),
+        #[cfg(feature = "libtorch")]
+        Device::libtorch(),
+    ]
+}
+
 /// Numbers in `[-scale, scale]`.
 pub(crate) fn random(seed: u64, count: usize, scale: f64) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -13,8 +22,13 @@ pub(crate) fn random(seed: u64, count: usize, scale: f64) -> Vec<f64> {
 
 /// A tensor of [`random`] numbers in single precision, on the plain device.
 pub(crate) fn random_tensor<const D: usize>(seed: u64, shape: [usize; D], scale: f64) -> Tensor<D> {
+    random_on(&Device::flex(), seed, shape, scale)
+}
+
+/// The same on another device.
+pub(crate) fn random_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D], scale: f64) -> Tensor<D> {
     let data = TensorData::new(random(seed, shape.iter().product(), scale), shape);
-    Tensor::from_data(data, (&Device::flex(), DType::F32))
+    Tensor::from_data(data, (device, DType::F32))
 }
 
 /// The elements in row-major order.
@@ -32,13 +46,54 @@ pub(crate) fn assert_close(what: &str, actual: &[f64], expected: &[f64], toleran
 /// An operator with its inputs flattened; it restores the shapes itself.
 pub(crate) type Flat<'a> = &'a dyn Fn(&[Tensor<1>]) -> Tensor<1>;
 
-fn leaves(inputs: &[Vec<f64>], dtype: DType) -> Vec<Tensor<1>> {
-    let device = (&Device::flex().autodiff(), dtype);
-    inputs.iter().map(|x| Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), device).require_grad()).collect()
+/// How [`check`] runs an operator.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    operator: Flat<'a>,
+    device: &'a Device,
+    dtype: DType,
 }
 
-fn output(operator: Flat, inputs: &[Vec<f64>], dtype: DType) -> Vec<f64> {
-    elements(operator(&leaves(inputs, dtype)))
+impl Setting<'_> {
+    fn leaves(&self, inputs: &[Vec<f64>]) -> Vec<Tensor<1>> {
+        let device = self.device.clone().autodiff();
+        let leaf = |x: &Vec<f64>| Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), (&device, self.dtype)).require_grad();
+        inputs.iter().map(leaf).collect()
+    }
+
+    fn output(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        elements((self.operator)(&self.leaves(inputs)))
+    }
+
+    fn gradients(&self, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let leaves = self.leaves(inputs);
+        let out = (self.operator)(&leaves);
+        let weights = TensorData::new(loss_weights(out.dims()[0]), out.dims());
+        let weights = Tensor::from_data(weights, (&out.device(), self.dtype));
+        let grads = (out * weights).sum().backward();
+        leaves.iter().map(|leaf| elements(leaf.grad(&grads).expect("a gradient"))).collect()
+    }
+
+    /// Central differences of the weighted sum of outputs, with respect to input `which`.
+    fn differences(&self, inputs: &[Vec<f64>], which: usize) -> Vec<f64> {
+        const STEP: f64 = 1e-5;
+        let loss = |inputs: &[Vec<f64>]| {
+            let out = self.output(inputs);
+            let weights = loss_weights(out.len());
+            out.iter().zip(weights).map(|(o, w)| o * w).sum::<f64>()
+        };
+        let mut moved = inputs.to_vec();
+        (0..inputs[which].len())
+            .map(|i| {
+                let [above, below] = [STEP, -STEP].map(|step| {
+                    moved[which][i] = inputs[which][i] + step;
+                    loss(&moved)
+                });
+                moved[which][i] = inputs[which][i];
+                (above - below) / (2.0 * STEP)
+            })
+            .collect()
+    }
 }
 
 /// Fixed weights that make one number of all outputs.
@@ -46,16 +101,8 @@ fn loss_weights(count: usize) -> Vec<f64> {
     random(99, count, 1.0)
 }
 
-fn gradients(operator: Flat, inputs: &[Vec<f64>], dtype: DType) -> Vec<Vec<f64>> {
-    let leaves = leaves(inputs, dtype);
-    let out = operator(&leaves);
-    let weights = loss_weights(out.dims()[0]);
-    let weights = Tensor::from_data(TensorData::new(weights, out.dims()), (&out.device(), dtype));
-    let grads = (out * weights).sum().backward();
-    leaves.iter().map(|leaf| elements(leaf.grad(&grads).expect("a gradient"))).collect()
-}
-
 /// Tolerances of [`check`], relative to `1 + |expected|`.
+#[derive(Clone, Copy)]
 pub(crate) struct Tolerance {
     /// Single precision against double precision, for outputs.
     pub(crate) output: f64,
@@ -63,46 +110,50 @@ pub(crate) struct Tolerance {
     pub(crate) gradient: f64,
 }
 
-/// Compares the fast path, the reference body, a composition of Burn's own operators and finite differences.
-pub(crate) fn check(operator: Flat, composed: Flat, inputs: &[Vec<f64>], tolerance: Tolerance) {
-    let exact = output(operator, inputs, DType::F64);
-    assert_close("reference against composition", &exact, &output(composed, inputs, DType::F64), 1e-9);
-    let fast = output(operator, inputs, DType::F32);
-    assert_close("fast path against reference", &fast, &exact, tolerance.output);
-    assert_eq!(fast, output(operator, inputs, DType::F32), "two runs must be equal");
+impl Tolerance {
+    /// For a device without our fast path: references sum in the order in which the backend likes to.
+    const OF_REFERENCES: Self = Self { output: 1e-5, gradient: 2e-5 };
 
-    let exact_gradients = gradients(operator, inputs, DType::F64);
-    let fast_gradients = gradients(operator, inputs, DType::F32);
-    assert_eq!(fast_gradients, gradients(operator, inputs, DType::F32), "two gradients must be equal");
-    let composed_gradients = gradients(composed, inputs, DType::F64);
-    for (i, exact) in exact_gradients.iter().enumerate() {
-        assert_close(&format!("gradient {i}, reference against composition"), exact, &composed_gradients[i], 1e-9);
-        assert_close(&format!("gradient {i}, fast path against reference"), &fast_gradients[i], exact, tolerance.gradient);
-        assert_close(&format!("gradient {i}, reference against differences"), exact, &differences(operator, inputs, i), 1e-6);
-    }
-    for half in [DType::F16, DType::BF16] {
-        assert_close("half precision", &output(operator, inputs, half), &exact, 0.1);
-        assert!(gradients(operator, inputs, half).iter().flatten().all(|g| g.is_finite()));
+    fn on(self, device: &Device) -> Self {
+        if *device == Device::flex() { self } else { Self::OF_REFERENCES }
     }
 }
 
-/// Central differences of the weighted sum of outputs, with respect to input `which`.
-fn differences(operator: Flat, inputs: &[Vec<f64>], which: usize) -> Vec<f64> {
-    const STEP: f64 = 1e-5;
-    let loss = |inputs: &[Vec<f64>]| {
-        let out = output(operator, inputs, DType::F64);
-        let weights = loss_weights(out.len());
-        out.iter().zip(weights).map(|(o, w)| o * w).sum::<f64>()
-    };
-    let mut moved = inputs.to_vec();
-    (0..inputs[which].len())
-        .map(|i| {
-            let [above, below] = [STEP, -STEP].map(|step| {
-                moved[which][i] = inputs[which][i] + step;
-                loss(&moved)
-            });
-            moved[which][i] = inputs[which][i];
-            (above - below) / (2.0 * STEP)
-        })
-        .collect()
+/// Compares, on every device, single precision (the fast path, where there is one), the reference body in double precision, a
+/// composition of Burn's own operators and finite differences; and the devices with each other.
+pub(crate) fn check(operator: Flat, composed: Flat, inputs: &[Vec<f64>], tolerance: Tolerance) {
+    let mut of_first: Option<Vec<f64>> = None;
+    for device in devices() {
+        let exact = check_on(&device, operator, composed, inputs, tolerance.on(&device));
+        assert_close(&format!("{device:?} against the first device"), &exact, of_first.get_or_insert_with(|| exact.clone()), 1e-9);
+    }
+}
+
+/// Returns the outputs and gradients in double precision, one after the other.
+fn check_on(device: &Device, operator: Flat, composed: Flat, inputs: &[Vec<f64>], tolerance: Tolerance) -> Vec<f64> {
+    let named = |what: &str| format!("{device:?}, {what}");
+    let ours = |dtype| Setting { operator, device, dtype };
+    let theirs = Setting { operator: composed, device, dtype: DType::F64 };
+
+    let exact = ours(DType::F64).output(inputs);
+    assert_close(&named("reference against composition"), &exact, &theirs.output(inputs), 1e-9);
+    let fast = ours(DType::F32).output(inputs);
+    assert_close(&named("fast path against reference"), &fast, &exact, tolerance.output);
+    assert_eq!(fast, ours(DType::F32).output(inputs), "{device:?}: two runs must be equal");
+
+    let exact_gradients = ours(DType::F64).gradients(inputs);
+    let fast_gradients = ours(DType::F32).gradients(inputs);
+    assert_eq!(fast_gradients, ours(DType::F32).gradients(inputs), "{device:?}: two gradients must be equal");
+    let composed_gradients = theirs.gradients(inputs);
+    for (i, exact) in exact_gradients.iter().enumerate() {
+        let named = |against: &str| named(&format!("gradient {i}, {against}"));
+        assert_close(&named("reference against composition"), exact, &composed_gradients[i], 1e-9);
+        assert_close(&named("fast path against reference"), &fast_gradients[i], exact, tolerance.gradient);
+        assert_close(&named("reference against differences"), exact, &ours(DType::F64).differences(inputs, i), 1e-6);
+    }
+    for half in [DType::F16, DType::BF16] {
+        assert_close(&named("half precision"), &ours(half).output(inputs), &exact, 0.1);
+        assert!(ours(half).gradients(inputs).iter().flatten().all(|g| g.is_finite()), "{device:?}: gradients in {half:?}");
+    }
+    [exact, exact_gradients.concat()].concat()
 }

@@ -2,7 +2,7 @@ use burn::prelude::*;
 use burn::tensor::{DType, activation};
 
 use super::*;
-use crate::testing::{Tolerance, check, elements, random, random_tensor};
+use crate::testing::{Tolerance, check, devices, elements, random, random_tensor};
 
 const TOLERANCE: Tolerance = Tolerance { output: 3e-7, gradient: 5e-7 };
 
@@ -39,20 +39,23 @@ fn views_and_shared_buffers_are_left_alone() {
 
 #[test]
 fn gradients_of_several_pieces() {
-    let device = Device::flex().autodiff();
-    let x = Tensor::<2>::from_data(random_tensor(6, [300, 129], 3.0).into_data(), &device).require_grad();
-    let fast = silu_gate(gelu(x.clone()), silu(x.clone().swap_dims(0, 1)).swap_dims(0, 1));
-    let slow = activation::silu(activation::gelu(x.clone())) * activation::silu(x.clone());
-    let [fast, slow] = [fast, slow].map(|y| elements(x.grad(&(y.clone() * y).sum().backward()).unwrap()));
-    crate::testing::assert_close("gradient", &fast, &slow, 1e-5);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let x = Tensor::<2>::from_data(random_tensor(6, [300, 129], 3.0).into_data(), &device).require_grad();
+        let fast = silu_gate(gelu(x.clone()), silu(x.clone().swap_dims(0, 1)).swap_dims(0, 1));
+        let slow = activation::silu(activation::gelu(x.clone())) * activation::silu(x.clone());
+        let [fast, slow] = [fast, slow].map(|y| elements(x.grad(&(y.clone() * y).sum().backward()).unwrap()));
+        crate::testing::assert_close("gradient", &fast, &slow, 1e-5);
+    }
 }
 
 #[test]
 fn extremes_do_not_overflow() {
-    let x = Tensor::<1>::from_data([-1e30f32, -200.0, -0.0, 0.0, 200.0, 1e30], (&Device::flex(), DType::F32));
-    assert_eq!(elements(gelu(x.clone())), [0.0, 0.0, 0.0, 0.0, 200.0, f64::from(1e30f32)]);
-    let silu = elements(silu(x));
-    assert!(silu[1].abs() < 1e-30 && silu[4] == 200.0 && silu.iter().all(|y| y.is_finite()), "{silu:?}");
+    for device in devices() {
+        let x = Tensor::<1>::from_data([-1e30f32, -200.0, -0.0, 0.0, 200.0, 1e30], (&device, DType::F32));
+        assert_eq!(elements(gelu(x.clone())), [0.0, 0.0, 0.0, 0.0, 200.0, f64::from(1e30f32)], "{device:?}");
+        let silu = elements(silu(x));
+        assert!(silu[1].abs() < 1e-30 && silu[4] == 200.0 && silu.iter().all(|y| y.is_finite()), "{device:?}: {silu:?}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct CachedRow {
 
 /// Attention over a cache as a backend operator. Each default body is the meaning; a backend overrides what it can do
 /// faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CachedAttentionOps: Backend {
     /// See [`cached_attention`](crate::cached_attention).
     // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look at.

@@ -24,7 +24,7 @@ pub struct AttentionHeads {
 }
 
 /// Causal attention as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CausalAttentionOps: Backend {
     /// See [`causal_attention`](crate::causal_attention).
     fn fused_causal_attention(

@@ -1,7 +1,7 @@
 use burn::tensor::activation;
 
 use super::*;
-use crate::testing::{Tolerance, check, elements, random, random_tensor};
+use crate::testing::{Tolerance, check, devices, elements, random, random_on, random_tensor};
 use burn::tensor::{Device, Int, TensorData};
 
 #[derive(Clone, Copy)]
@@ -152,32 +152,35 @@ fn several_blocks_of_queries_equal_the_composition() {
         d_head: 32,
         angle_groups: 2,
     };
-    let device = Device::flex().autodiff();
-    let run = |operator: fn(Case, &[Tensor<1>]) -> Tensor<1>| {
-        let leaves = inputs(case).map(|x| Tensor::<1>::from_data(x.into_data(), &device).require_grad());
-        let y = operator(case, &leaves);
-        let grads = y.clone().square().sum().backward();
-        (elements(y), leaves.map(|leaf| elements(leaf.grad(&grads).unwrap())))
-    };
-    let (fast, slow) = (run(ours), run(composed));
-    crate::testing::assert_close("output", &fast.0, &slow.0, 1e-5);
-    for (i, (fast, slow)) in fast.1.iter().zip(&slow.1).enumerate() {
-        crate::testing::assert_close(&format!("gradient {i}"), fast, slow, 2e-4);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let run = |operator: fn(Case, &[Tensor<1>]) -> Tensor<1>| {
+            let leaves = inputs(case).map(|x| Tensor::<1>::from_data(x.into_data(), &device).require_grad());
+            let y = operator(case, &leaves);
+            let grads = y.clone().square().sum().backward();
+            (elements(y), leaves.map(|leaf| elements(leaf.grad(&grads).unwrap())))
+        };
+        let (fast, slow) = (run(ours), run(composed));
+        crate::testing::assert_close("output", &fast.0, &slow.0, 1e-5);
+        for (i, (fast, slow)) in fast.1.iter().zip(&slow.1).enumerate() {
+            crate::testing::assert_close(&format!("gradient {i}"), fast, slow, 2e-4);
+        }
     }
 }
 
 #[test]
 fn first_token_without_a_prefix_answers_with_its_own_value() {
     let case = Case { tokens: 2, ..CASES[1] };
-    let x = random(7, 3 * 2 * 3 * 6, 1.0);
-    let qkv = Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), &Device::flex());
-    let unseen = random_tensor(1, [6], 1.0);
-    let y = elements(ours(case, &[qkv, unseen.clone(), unseen]));
-    // A row has 2 tokens of 3 slots of 6 numbers; its answers are 2 × 6.
-    for row in 0..3 {
-        let value = &x[row * 36 + 12..row * 36 + 18];
-        for (y, value) in y[row * 12..].iter().zip(value) {
-            assert!((y - value).abs() < 1e-6);
+    for device in devices() {
+        let x = random(7, 3 * 2 * 3 * 6, 1.0);
+        let qkv = Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), &device);
+        let unseen = random_on(&device, 1, [6], 1.0);
+        let y = elements(ours(case, &[qkv, unseen.clone(), unseen]));
+        // A row has 2 tokens of 3 slots of 6 numbers; its answers are 2 × 6.
+        for row in 0..3 {
+            let value = &x[row * 36 + 12..row * 36 + 18];
+            for (y, value) in y[row * 12..].iter().zip(value) {
+                assert!((y - value).abs() < 1e-6);
+            }
         }
     }
 }

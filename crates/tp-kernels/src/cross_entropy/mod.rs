@@ -11,7 +11,7 @@ use burn::backend::{
 use burn::tensor::{Int, Tensor};
 
 /// Cross-entropy as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CrossEntropyOps: Backend {
     /// See [`token_cross_entropy`](crate::token_cross_entropy). Returns the losses and, for the gradient, the
     /// logarithm of `Σ e^logit` of every row; both `[rows]`.

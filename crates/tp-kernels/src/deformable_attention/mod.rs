@@ -11,7 +11,7 @@ use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// Deformable attention as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait DeformableAttentionOps: Backend {
     /// See [`deformable_attention`](crate::deformable_attention).
     fn fused_deformable_attention(

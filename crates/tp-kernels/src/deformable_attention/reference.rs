@@ -56,6 +56,11 @@ fn slice<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) ->
 /// The coordinate along one axis, in cells: integer part and offset, both `[maps, samples, 1]`.
 fn split_coordinate<B: Backend>(locations: &FloatTensor<B>, axis: usize, cells: usize) -> (FloatTensor<B>, FloatTensor<B>) {
     let unit = slice::<B>(locations.clone(), 2, axis, 1);
+    // Places far outside of the map all read zeros, and so does one that is no number: some backends refuse the index that
+    // would be made of it.
+    let bool_dtype = get_device_settings::<B>(&unit.device()).bool_dtype;
+    let unit = B::float_mask_fill(unit.clone(), B::float_is_nan(unit, bool_dtype), (-1.0).into());
+    let unit = B::float_clamp(unit, (-1.0).into(), 2.0.into());
     let place = B::float_add_scalar(B::float_mul_scalar(unit, (cells as f64).into()), (-0.5).into());
     let floor = B::float_floor(place.clone());
     (floor.clone(), B::float_sub(place, floor))

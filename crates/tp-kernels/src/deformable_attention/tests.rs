@@ -1,7 +1,8 @@
 use burn::prelude::*;
+use burn::tensor::DType;
 
 use super::*;
-use crate::testing::{Tolerance, assert_close, check, elements, random, random_tensor};
+use crate::testing::{Tolerance, assert_close, check, devices, elements, random, random_tensor};
 
 fn composed(value: Tensor<4>, spatial_shapes: &[[usize; 2]], locations: Tensor<6>, weights: Tensor<5>) -> Tensor<3> {
     let [b, _, heads, d] = value.dims();
@@ -64,37 +65,41 @@ fn equals_a_composition_of_gathers() {
 
 #[test]
 fn one_place_by_hand() {
-    let device = Device::flex();
-    let value = Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0], &device).reshape([1, 4, 1, 1]);
-    let at = |x: f32, y: f32| {
-        let location = Tensor::<1>::from_data([x, y], &device).reshape([1, 1, 1, 1, 1, 2]);
-        elements(deformable_attention(value.clone(), &[[2, 2]], location, Tensor::ones([1, 1, 1, 1, 1], &device)))[0]
-    };
-    assert_eq!(at(0.25, 0.25), 1.0, "centre of the first cell");
-    assert_eq!(at(0.5, 0.5), 2.5, "mean of all four");
-    assert_eq!(at(1.0, 0.75), 2.0, "half of the last cell, half of the outside");
-    assert_eq!(at(-1.0, 0.5), 0.0);
-    assert_eq!(at(f32::NAN, 0.5), 0.0);
+    for (device, dtype) in devices().iter().flat_map(|device| [DType::F32, DType::F64].map(|dtype| (device, dtype))) {
+        let value = Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0], (device, dtype)).reshape([1, 4, 1, 1]);
+        let at = |x: f32, y: f32| {
+            let location = Tensor::<1>::from_data([x, y], (device, dtype)).reshape([1, 1, 1, 1, 1, 2]);
+            elements(deformable_attention(value.clone(), &[[2, 2]], location, Tensor::ones([1, 1, 1, 1, 1], (device, dtype))))[0]
+        };
+        assert_eq!(at(0.25, 0.25), 1.0, "centre of the first cell");
+        assert_eq!(at(0.5, 0.5), 2.5, "mean of all four");
+        assert_eq!(at(1.0, 0.75), 2.0, "half of the last cell, half of the outside");
+        assert_eq!(at(-1.0, 0.5), 0.0);
+        for nowhere in [f32::NAN, f32::INFINITY, f32::MIN] {
+            assert_eq!(at(nowhere, 0.5), 0.0, "{nowhere} on {device:?} in {dtype:?}");
+        }
+    }
 }
 
 #[test]
 fn blocks_of_queries_and_views() {
-    let device = Device::flex().autodiff();
-    let [batch, queries, heads, levels, points, d_head] = [3, 45, 4, 3, 4, 16];
-    let leaf = |seed, shape: [usize; 4]| Tensor::<4>::from_data(random_tensor(seed, shape, 1.0).into_data(), &device).require_grad();
-    let value = leaf(4, [batch, heads, CELLS, d_head]);
-    let locations = leaf(5, [batch, queries, heads, levels * points * 2]);
-    let weights = leaf(6, [heads, queries, batch, levels * points]);
-    let [fast, slow] = [deformable_attention, composed].map(|operator| {
-        let places = (locations.clone() * 0.7 + 0.5).reshape([batch, queries, heads, levels, points, 2]);
-        let shares = weights.clone().swap_dims(0, 2).reshape([batch, queries, heads, levels, points]);
-        let y = operator(value.clone().swap_dims(1, 2), &SHAPES, places, shares);
-        let grads = y.clone().square().sum().backward();
-        let leaves = [&value, &locations, &weights].map(|t| elements(t.grad(&grads).unwrap()));
-        (elements(y), leaves)
-    });
-    assert_close("output", &fast.0, &slow.0, 1e-5);
-    for (i, (fast, slow)) in fast.1.iter().zip(&slow.1).enumerate() {
-        assert_close(&format!("gradient {i}"), fast, slow, 1e-4);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let [batch, queries, heads, levels, points, d_head] = [3, 45, 4, 3, 4, 16];
+        let leaf = |seed, shape: [usize; 4]| Tensor::<4>::from_data(random_tensor(seed, shape, 1.0).into_data(), &device).require_grad();
+        let value = leaf(4, [batch, heads, CELLS, d_head]);
+        let locations = leaf(5, [batch, queries, heads, levels * points * 2]);
+        let weights = leaf(6, [heads, queries, batch, levels * points]);
+        let [fast, slow] = [deformable_attention, composed].map(|operator| {
+            let places = (locations.clone() * 0.7 + 0.5).reshape([batch, queries, heads, levels, points, 2]);
+            let shares = weights.clone().swap_dims(0, 2).reshape([batch, queries, heads, levels, points]);
+            let y = operator(value.clone().swap_dims(1, 2), &SHAPES, places, shares);
+            let grads = y.clone().square().sum().backward();
+            let leaves = [&value, &locations, &weights].map(|t| elements(t.grad(&grads).unwrap()));
+            (elements(y), leaves)
+        });
+        assert_close("output", &fast.0, &slow.0, 1e-5);
+        for (i, (fast, slow)) in fast.1.iter().zip(&slow.1).enumerate() {
+            assert_close(&format!("gradient {i}"), fast, slow, 1e-4);
+        }
     }
 }

@@ -11,7 +11,7 @@ use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// Depthwise convolution as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait DepthwiseConvOps: Backend {
     /// See [`depthwise_conv2d`](crate::depthwise_conv2d).
     fn fused_depthwise_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -2,7 +2,7 @@ use burn::prelude::*;
 use burn::tensor::{module, ops::ConvOptions};
 
 use super::*;
-use crate::testing::{Tolerance, assert_close, check, elements, random, random_tensor};
+use crate::testing::{Tolerance, assert_close, check, devices, elements, random, random_tensor};
 
 fn composed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
     let [channels, _, k, _] = weight.dims();
@@ -31,21 +31,22 @@ fn equals_the_grouped_convolution() {
 
 #[test]
 fn bands_tiles_and_channel_groups_meet() {
-    let device = Device::flex().autodiff();
-    for (shape @ [_, _, _, channels], k) in [([2, 19, 17, 12], 7), ([1, 8, 8, 16], 5), ([3, 9, 1, 8], 3)] {
-        let leaf = |seed, shape| Tensor::<4>::from_data(random_tensor(seed, shape, 1.0).into_data(), &device).require_grad();
-        // Permuted inputs and a sliced filter: nothing here is contiguous.
-        let x = leaf(4, [shape[0], channels, shape[1], shape[2]]);
-        let weight = leaf(5, [channels, 2, k, k]);
-        let bias = leaf(6, [1, 1, 1, channels]);
-        let [fast, slow] = [depthwise_conv2d, composed].map(|operator| {
-            let y = operator(x.clone().permute([0, 2, 3, 1]), weight.clone().narrow(1, 1, 1), bias.clone().reshape([channels]));
-            let weights = Tensor::from_data(random_tensor(7, shape, 1.0).into_data(), &device);
-            let grads = (y.clone() * weights).sum().backward();
-            [Some(y.inner()), x.grad(&grads), weight.grad(&grads), bias.grad(&grads)].map(|t| elements(t.unwrap()))
-        });
-        for (i, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
-            assert_close(&format!("{shape:?}, {k}, tensor {i}"), fast, slow, 2e-5);
+    for device in devices().into_iter().map(Device::autodiff) {
+        for (shape @ [_, _, _, channels], k) in [([2, 19, 17, 12], 7), ([1, 8, 8, 16], 5), ([3, 9, 1, 8], 3)] {
+            let leaf = |seed, shape| Tensor::<4>::from_data(random_tensor(seed, shape, 1.0).into_data(), &device).require_grad();
+            // Permuted inputs and a sliced filter: nothing here is contiguous.
+            let x = leaf(4, [shape[0], channels, shape[1], shape[2]]);
+            let weight = leaf(5, [channels, 2, k, k]);
+            let bias = leaf(6, [1, 1, 1, channels]);
+            let [fast, slow] = [depthwise_conv2d, composed].map(|operator| {
+                let y = operator(x.clone().permute([0, 2, 3, 1]), weight.clone().narrow(1, 1, 1), bias.clone().reshape([channels]));
+                let weights = Tensor::from_data(random_tensor(7, shape, 1.0).into_data(), &device);
+                let grads = (y.clone() * weights).sum().backward();
+                [Some(y.inner()), x.grad(&grads), weight.grad(&grads), bias.grad(&grads)].map(|t| elements(t.unwrap()))
+            });
+            for (i, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
+                assert_close(&format!("{shape:?}, {k}, tensor {i}"), fast, slow, 2e-5);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ const STEPS: f32 = 127.0;
 
 /// The product with a matrix of bytes as a backend operator. The default body is the meaning; a backend overrides what it
 /// can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait Int8ProductOps: Backend {
     /// `x · (scales · steps)ᵀ`, `[rows, in]`, `[out, in]` and `[out]` → `[rows, out]`.
     fn fused_int8_product(x: FloatTensor<Self>, steps: IntTensor<Self>, scales: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{assert_close, elements, random_tensor};
+use crate::testing::{assert_close, devices, elements, random_on, random_tensor};
 
 #[test]
 fn nearest_matrix_is_off_by_half_a_step() {
@@ -15,9 +15,10 @@ fn nearest_matrix_is_off_by_half_a_step() {
 
 #[test]
 fn product_is_that_of_the_matrix_it_stands_for() {
-    for (rows, width, out) in [(1, 1000, 300), (5, 33, 3), (17, 64, 130), (40, 7, 1)] {
-        let matrix = Int8Matrix::nearest(&random_tensor(2, [width, out], 1.0));
-        let x = random_tensor::<2>(3, [rows, width], 1.0);
+    let sizes = [(1, 1000, 300), (5, 33, 3), (17, 64, 130), (40, 7, 1)];
+    for (device, (rows, width, out)) in devices().iter().flat_map(|device| sizes.map(|size| (device, size))) {
+        let matrix = Int8Matrix::nearest(&random_on(device, 2, [width, out], 1.0));
+        let x = random_on::<2>(device, 3, [rows, width], 1.0);
         let expected = elements(x.clone().matmul(matrix.to_weight()));
         assert_close("fast path", &elements(int8_product(x.clone(), &matrix)), &expected, 1e-5);
         let exact = int8_product(x.cast(burn::tensor::DType::F64), &matrix);

@@ -13,7 +13,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 /// Products of matrices as backend operators. The default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProductOps: Backend {
     /// `a · b`, `[rows, inner]` and `[inner, columns]` → `[rows, columns]`.
     fn matrix_product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -74,37 +74,39 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::testing::{assert_close, elements, random_tensor};
+    use crate::testing::{assert_close, devices, elements, random_on, random_tensor};
 
     #[test]
     fn folding_changes_neither_values_nor_gradients() {
-        let device = Device::flex().autodiff();
-        let layer = LinearConfig::new(5, 3).init(&device);
-        let x = Tensor::<4>::from_data(random_tensor(1, [2, 3, 40, 5], 1.0).into_data(), &device).require_grad();
-        let run = |y: Tensor<4>| {
-            let grads = y.clone().square().sum().backward();
-            let bias = layer.bias.as_ref().unwrap().val();
-            (
-                elements(y),
-                elements(x.grad(&grads).unwrap()),
-                elements(layer.weight.val().grad(&grads).unwrap()),
-                elements(bias.grad(&grads).unwrap()),
-            )
-        };
-        let (ours, burns) = (run(linear(&layer, x.clone())), run(layer.forward(x.clone())));
-        for (ours, burns) in [(ours.0, burns.0), (ours.1, burns.1), (ours.2, burns.2), (ours.3, burns.3)] {
-            assert_close("folded", &ours, &burns, 1e-5);
+        for device in devices().into_iter().map(Device::autodiff) {
+            let layer = LinearConfig::new(5, 3).init(&device);
+            let x = Tensor::<4>::from_data(random_tensor(1, [2, 3, 40, 5], 1.0).into_data(), &device).require_grad();
+            let run = |y: Tensor<4>| {
+                let grads = y.clone().square().sum().backward();
+                let bias = layer.bias.as_ref().unwrap().val();
+                (
+                    elements(y),
+                    elements(x.grad(&grads).unwrap()),
+                    elements(layer.weight.val().grad(&grads).unwrap()),
+                    elements(bias.grad(&grads).unwrap()),
+                )
+            };
+            let (ours, burns) = (run(linear(&layer, x.clone())), run(layer.forward(x.clone())));
+            for (ours, burns) in [(ours.0, burns.0), (ours.1, burns.1), (ours.2, burns.2), (ours.3, burns.3)] {
+                assert_close("folded", &ours, &burns, 1e-5);
+            }
         }
     }
 
     #[test]
     fn few_rows_are_multiplied_as_many_are() {
         // Sizes that leave a rest in every blocking, the weights row by row and column by column.
-        for (rows, width, out) in [(1, 1000, 70), (3, 37, 530), (16, 264, 129), (8, 9, 1)] {
-            let x = random_tensor::<2>(1, [rows, width], 1.0);
-            let by_rows = random_tensor::<2>(2, [width, out], 1.0);
-            let by_columns = random_tensor::<2>(3, [out, width], 1.0).transpose();
-            let cut = random_tensor::<2>(4, [width, out + 3], 1.0).narrow(1, 2, out);
+        let sizes = [(1, 1000, 70), (3, 37, 530), (16, 264, 129), (8, 9, 1)];
+        for (device, (rows, width, out)) in devices().iter().flat_map(|device| sizes.map(|size| (device, size))) {
+            let x = random_on::<2>(device, 1, [rows, width], 1.0);
+            let by_rows = random_on::<2>(device, 2, [width, out], 1.0);
+            let by_columns = random_on::<2>(device, 3, [out, width], 1.0).transpose();
+            let cut = random_on::<2>(device, 4, [width, out + 3], 1.0).narrow(1, 2, out);
             for weight in [by_rows, by_columns, cut] {
                 let expected = elements(x.clone().matmul(weight.clone()));
                 assert_close("few rows", &elements(affine(x.clone(), weight, None)), &expected, 1e-5);

@@ -11,7 +11,7 @@ use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// Normalisations as backend operators. Each default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait NormalizationOps: Backend {
     /// See [`softmax`](crate::softmax).
     fn fused_softmax(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -2,7 +2,7 @@ use burn::prelude::*;
 use burn::tensor::activation;
 
 use super::*;
-use crate::testing::{Tolerance, assert_close, check, elements, random, random_tensor};
+use crate::testing::{Tolerance, assert_close, check, devices, elements, random, random_tensor};
 
 const TOLERANCE: Tolerance = Tolerance { output: 2e-6, gradient: 1e-5 };
 
@@ -32,9 +32,11 @@ fn softmax_is_burns_and_its_gradient_is_the_slope() {
 
 #[test]
 fn softmax_of_closed_cells_is_exactly_zero() {
-    let x = Tensor::<2>::from_data([[0.0f32, -1e9, 1.0], [f32::NEG_INFINITY, 1e4, 1e4]], &Device::flex());
-    let y = elements(softmax(x));
-    assert_eq!((y[1], y[3], y[4], y[5]), (0.0, 0.0, 0.5, 0.5));
+    for device in devices() {
+        let x = Tensor::<2>::from_data([[0.0f32, -1e9, 1.0], [f32::NEG_INFINITY, 1e4, 1e4]], &device);
+        let y = elements(softmax(x));
+        assert_eq!((y[1], y[3], y[4], y[5]), (0.0, 0.0, 0.5, 0.5), "{device:?}");
+    }
 }
 
 #[test]
@@ -75,18 +77,19 @@ fn views_and_shared_buffers_are_left_alone() {
 
 #[test]
 fn gradients_of_several_pieces() {
-    let device = Device::flex().autodiff();
-    let leaf = |seed, shape| Tensor::<2>::from_data(random_tensor(seed, shape, 2.0).into_data(), &device).require_grad();
-    let (x, gamma) = (leaf(9, [257, 130]), leaf(10, [1, 130]));
-    let weights = Tensor::<2>::from_data(random_tensor(11, [257, 130], 1.0).into_data(), &device);
-    let gradients = |y: Tensor<2>| {
-        let grads = (y * weights.clone()).sum().backward();
-        [x.grad(&grads), gamma.grad(&grads)].map(|g| elements(g.unwrap()))
-    };
-    let row = || gamma.clone().reshape([130]);
-    let fast = gradients(softmax(rms_norm(layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5)));
-    let slow = composed_rms_norm(composed_layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5);
-    let slow = gradients(activation::softmax(slow, 1));
-    assert_close("dx", &fast[0], &slow[0], 1e-5);
-    assert_close("dgamma", &fast[1], &slow[1], 1e-4);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let leaf = |seed, shape| Tensor::<2>::from_data(random_tensor(seed, shape, 2.0).into_data(), &device).require_grad();
+        let (x, gamma) = (leaf(9, [257, 130]), leaf(10, [1, 130]));
+        let weights = Tensor::<2>::from_data(random_tensor(11, [257, 130], 1.0).into_data(), &device);
+        let gradients = |y: Tensor<2>| {
+            let grads = (y * weights.clone()).sum().backward();
+            [x.grad(&grads), gamma.grad(&grads)].map(|g| elements(g.unwrap()))
+        };
+        let row = || gamma.clone().reshape([130]);
+        let fast = gradients(softmax(rms_norm(layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5)));
+        let slow = composed_rms_norm(composed_layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5);
+        let slow = gradients(activation::softmax(slow, 1));
+        assert_close("dx", &fast[0], &slow[0], 1e-5);
+        assert_close("dgamma", &fast[1], &slow[1], 1e-4);
+    }
 }

@@ -19,7 +19,7 @@ const LOGITS: usize = 8 << 20;
 
 /// Cross-entropy from hidden states as a backend operator, made of products and of
 /// [`token_cross_entropy`](crate::token_cross_entropy).
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
     /// See [`projected_cross_entropy`](crate::projected_cross_entropy). Returns the losses and, for the gradient, the
     /// logarithm of `Σ e^logit` of every row; both `[rows]`.
@@ -108,7 +108,7 @@ mod tests {
     use burn::tensor::{DType, Device, TensorData};
 
     use super::*;
-    use crate::testing::{Tolerance, check, random};
+    use crate::testing::{Tolerance, check, devices, random};
     use crate::token_cross_entropy;
 
     #[test]
@@ -133,14 +133,15 @@ mod tests {
     #[test]
     fn blocks_cover_all_rows_and_a_frozen_weight_gets_no_gradient() {
         // 5 rows of 4 million logits are three blocks.
-        let device = Device::flex().autodiff();
-        let hidden = Tensor::<2>::ones([5, 1], &device).require_grad();
-        let weight = Tensor::<2>::zeros([1, LOGITS / 2], &device);
-        let targets = Tensor::<1, Int>::zeros([5], &device);
-        let losses = projected_cross_entropy(hidden.clone(), weight.clone(), targets);
-        let expected = ((LOGITS / 2) as f32).ln();
-        assert!(losses.clone().into_data().iter::<f32>().all(|loss| (loss - expected).abs() < 1e-3));
-        let gradients = losses.sum().backward();
-        assert!(hidden.grad(&gradients).is_some() && weight.grad(&gradients).is_none());
+        for device in devices().into_iter().map(Device::autodiff) {
+            let hidden = Tensor::<2>::ones([5, 1], &device).require_grad();
+            let weight = Tensor::<2>::zeros([1, LOGITS / 2], &device);
+            let targets = Tensor::<1, Int>::zeros([5], &device);
+            let losses = projected_cross_entropy(hidden.clone(), weight.clone(), targets);
+            let expected = ((LOGITS / 2) as f32).ln();
+            assert!(losses.clone().into_data().iter::<f32>().all(|loss| (loss - expected).abs() < 1e-3));
+            let gradients = losses.sum().backward();
+            assert!(hidden.grad(&gradients).is_some() && weight.grad(&gradients).is_none());
+        }
     }
 }

@@ -18,7 +18,7 @@ use burn::tensor::Tensor;
 pub use windows::Windows;
 
 /// Windowed attention as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait WindowedAttentionOps: Backend {
     /// See [`windowed_attention`](crate::windowed_attention).
     fn fused_windowed_attention(

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, TensorData, activation};
 
 use super::*;
-use crate::testing::{Tolerance, assert_close, check, elements, random, random_tensor};
+use crate::testing::{Tolerance, assert_close, check, devices, elements, random, random_tensor};
 
 const CELLS: usize = 7;
 
@@ -45,27 +45,28 @@ fn equals_dense_attention_under_the_same_mask() {
 
 #[test]
 fn many_queries_over_many_cells() {
-    let device = Device::flex().autodiff();
-    let [batch, n_queries, cells, heads, width] = [2, 70, 300, 4, 64];
-    let mut at = random(9, batch * n_queries * 40, 1.0).into_iter();
-    let mut window = || {
-        let mut cells: Vec<u32> = at.by_ref().take(40).map(|x| ((x + 1.0) * 150.0) as u32 % 300).collect();
-        cells.sort_unstable();
-        cells.dedup();
-        cells.into_iter().map(|cell| (cell, -0.01 * cell as f32)).collect::<Vec<_>>()
-    };
-    let windows = Arc::new(Windows::new((0..batch * n_queries).map(|_| window())));
-    let leaf = |seed, n| Tensor::<3>::from_data(random_tensor(seed, [batch, n, width], 1.0).into_data(), &device).require_grad();
-    let leaves = [leaf(1, n_queries), leaf(2, cells), leaf(3, cells)];
-    let [fast, slow] = [windowed_attention as Operator, dense].map(|operator| {
-        let [queries, keys, values] = leaves.clone();
-        let y = operator(queries, keys, values, &windows, heads);
-        let grads = y.clone().square().sum().backward();
-        (elements(y), leaves.each_ref().map(|leaf| elements(leaf.grad(&grads).unwrap())))
-    });
-    assert_close("output", &fast.0, &slow.0, 1e-5);
-    for (fast, slow) in fast.1.iter().zip(&slow.1) {
-        assert_close("gradient", fast, slow, 1e-5);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let [batch, n_queries, cells, heads, width] = [2, 70, 300, 4, 64];
+        let mut at = random(9, batch * n_queries * 40, 1.0).into_iter();
+        let mut window = || {
+            let mut cells: Vec<u32> = at.by_ref().take(40).map(|x| ((x + 1.0) * 150.0) as u32 % 300).collect();
+            cells.sort_unstable();
+            cells.dedup();
+            cells.into_iter().map(|cell| (cell, -0.01 * cell as f32)).collect::<Vec<_>>()
+        };
+        let windows = Arc::new(Windows::new((0..batch * n_queries).map(|_| window())));
+        let leaf = |seed, n| Tensor::<3>::from_data(random_tensor(seed, [batch, n, width], 1.0).into_data(), &device).require_grad();
+        let leaves = [leaf(1, n_queries), leaf(2, cells), leaf(3, cells)];
+        let [fast, slow] = [windowed_attention as Operator, dense].map(|operator| {
+            let [queries, keys, values] = leaves.clone();
+            let y = operator(queries, keys, values, &windows, heads);
+            let grads = y.clone().square().sum().backward();
+            (elements(y), leaves.each_ref().map(|leaf| elements(leaf.grad(&grads).unwrap())))
+        });
+        assert_close("output", &fast.0, &slow.0, 1e-5);
+        for (fast, slow) in fast.1.iter().zip(&slow.1) {
+            assert_close("gradient", fast, slow, 1e-5);
+        }
     }
 }
 

@@ -1,0 +1,248 @@
+//! The shipped model on every device of this build: the same weights give the same numbers, answers and gradients as on
+//! `flex`, each within its bound.
+//!
+//! The default build holds `flex` alone and has nothing to compare; `docs/backends.md` says how a second backend comes in.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "`--nocapture` shows how near each tensor is")]
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    tensor::{Device, Gradients, Tensor},
+};
+use talking_points::{
+    DeviceName, ModelDir, Models,
+    core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, UnitXy},
+    data::{DecodeOptions, SceneOptions, decode_image},
+    recipe::{Batcher, LessonOptions, Pupil, PupilConfig, Scenes, Stage, StageTask, Vocabulary},
+    train::{Evaluation, Task},
+};
+
+/// How far a device may be from `flex`: the largest difference, as a share of the largest number there. Gradients are compared
+/// part by part.
+///
+/// Both sides compute in single precision and add in different orders. With LibTorch 2.9.0 on x86-64 no tensor was off by more than
+/// 4e-6; each bound is about ten times what was found for it.
+const BOUNDS: [(&str, f64); 27] = [
+    ("coarse", 5e-6),
+    ("mask_features", 1e-5),
+    ("memory of stride 32", 1e-5),
+    ("memory of stride 16", 1e-5),
+    ("memory of stride 8", 1e-5),
+    ("class logits", 5e-6),
+    ("mask logits", 1e-5),
+    ("visual tokens", 2e-6),
+    ("points through the mask", 5e-6),
+    ("heat-maps", 5e-6),
+    ("loss", 2e-6),
+    ("gradients of dense", 5e-6),
+    ("gradients of point_readout", 5e-6),
+    ("gradients of text_readout", 5e-6),
+    ("gradients of network.eyes.encoder.backbone", 1e-5),
+    ("gradients of network.eyes.encoder.pixel_decoder", 2e-5),
+    ("gradients of network.eyes.encoder.query_decoder", 5e-5),
+    ("gradients of network.eyes.projector", 2e-5),
+    ("gradients of network.decoder.embed_tokens", 5e-5),
+    ("gradients of network.decoder.layers", 2e-5),
+    ("gradients of network.decoder.norm", 5e-5),
+    ("gradients of network.descriptor.prompt", 5e-6),
+    ("gradients of network.descriptor.adapter", 2e-5),
+    ("gradients of network.localizer.adapter", 1e-5),
+    ("gradients of network.localizer.projector", 5e-6),
+    ("gradients of network.localizer.regression", 5e-6),
+    ("gradients of network.localizer.heatmap", 1e-5),
+];
+
+fn bound(name: &str) -> f64 {
+    BOUNDS.iter().find(|(bounded, _)| *bounded == name).unwrap_or_else(|| panic!("{name} has no bound")).1
+}
+
+/// Runs `compare` for every other device of the build, with what `of` gives there and on `flex`.
+fn compare_devices<T>(of: impl Fn(&Device) -> T, compare: impl Fn(DeviceName, &T, &T)) {
+    let others: Vec<_> = DeviceName::usable().into_iter().filter(|(name, _)| *name != DeviceName::Flex).collect();
+    if others.is_empty() {
+        return;
+    }
+    let flex = of(&Device::flex());
+    others.into_iter().for_each(|(name, device)| compare(name, &of(&device), &flex));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// What is drawn while a model is made comes from one generator: models are made one at a time.
+static MAKING: Mutex<()> = Mutex::new(());
+
+fn models(device: &Device) -> Models {
+    let _alone = MAKING.lock().unwrap();
+    ModelDir::open(root().join("models/tiny")).unwrap().load(device).unwrap()
+}
+
+/// Numbers by name.
+type Numbers = BTreeMap<String, Vec<f64>>;
+
+fn elements<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// Panics, naming all of them, if some numbers are farther apart than their bounds.
+fn compare(device: DeviceName, ours: &Numbers, flex: &Numbers) {
+    assert_eq!(ours.keys().collect::<Vec<_>>(), flex.keys().collect::<Vec<_>>());
+    let mut apart = Vec::new();
+    for (name, expected) in flex {
+        assert_eq!(ours[name].len(), expected.len(), "{name} on {device}");
+        let difference = ours[name].iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, largest);
+        let share = difference / expected.iter().map(|b| b.abs()).fold(f64::MIN_POSITIVE, largest);
+        println!("{device}: {name:<32} {share:.1e}");
+        if share.is_nan() || share > bound(name) {
+            apart.push(format!("{name}: {share:.1e} instead of {:.0e}", bound(name)));
+        }
+    }
+    assert!(apart.is_empty(), "{device} is not flex: {}", apart.join("; "));
+}
+
+/// The larger of two numbers, and NaN if one of them is.
+fn largest(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// The horse's head and its hind hoof.
+fn points() -> [UnitXy; 2] {
+    [UnitXy::new(0.72, 0.26).unwrap(), UnitXy::new(0.36, 0.73).unwrap()]
+}
+
+const TEXTS: [&str; 2] = ["The horse's head, near the top of the image.", "A hoof at the bottom."];
+
+/// What the eyes see, what the Gaussian mask lets a point read of it, and where texts are found.
+fn forward(models: &Models) -> Numbers {
+    let image = decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
+    let encoded = models.encode(&image).unwrap();
+    let features = encoded.features.clone();
+    let [stride_32, stride_16, stride_8] = features.memories;
+    let heatmaps = models.localizer.heatmaps(&encoded, &TEXTS).unwrap();
+    let probabilities =
+        heatmaps.iter().flat_map(|heatmap| heatmap.cells().iter().chain([&heatmap.nowhere()]).map(|p| f64::from(*p)).collect::<Vec<_>>());
+    [
+        ("coarse", elements(features.coarse)),
+        ("mask_features", elements(features.mask_features)),
+        ("memory of stride 32", elements(stride_32)),
+        ("memory of stride 16", elements(stride_16)),
+        ("memory of stride 8", elements(stride_8)),
+        ("class logits", elements(features.queries.class_logits)),
+        ("mask logits", elements(features.queries.mask_logits)),
+        ("visual tokens", elements(features.tokens.embeddings)),
+        ("points through the mask", elements(models.descriptor.point_features(&encoded, &points()))),
+        ("heat-maps", probabilities.collect()),
+    ]
+    .map(|(name, numbers)| (name.to_owned(), numbers))
+    .into()
+}
+
+#[test]
+fn shipped_model_gives_the_numbers_of_flex() {
+    compare_devices(|device| forward(&models(device)), compare);
+}
+
+#[test]
+fn shipped_model_gives_the_answers_of_flex() {
+    let image = decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
+    let answers = |device: &Device| {
+        let models = models(device);
+        let encoded = models.encode(&image).unwrap();
+        let texts: Vec<_> = models.descriptor.describe(&encoded, &points(), &DescribeOptions::default()).unwrap();
+        let texts: Vec<_> = texts.into_iter().map(|description| description.text).collect();
+        let said: Vec<&str> = texts.iter().map(String::as_str).chain(TEXTS).collect();
+        let found = models.localizer.locate(&encoded, &said).unwrap();
+        (texts, found)
+    };
+    compare_devices(answers, |name, ours, flex| {
+        assert_eq!(ours.0, flex.0, "descriptions on {name}");
+        for (ours, flex) in ours.1.iter().zip(&flex.1) {
+            let apart = ours.zip(*flex).map(|(ours, flex)| ours.point.distance(flex.point));
+            assert!(ours.is_some() == flex.is_some() && apart.unwrap_or(0.0) <= 1e-3, "{name}: {ours:?} instead of {flex:?}");
+        }
+    });
+}
+
+/// A lesson on two scenes of 128 pixels.
+fn lesson(stage: Stage, device: &Device) -> StageTask<Scenes, fn(talking_points::Network) -> Evaluation> {
+    let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
+    let tokenizer = talking_points::language::Tokenizer::from_file(&root().join("models/tiny/tokenizer.json")).unwrap();
+    let options = SceneOptions { size: ImageHw::new(128, 128).unwrap(), ..Default::default() };
+    StageTask {
+        stage,
+        batcher: Batcher {
+            source: Scenes { options, ..Default::default() },
+            options: LessonOptions { n_points: 3, ..Default::default() },
+            n_images: 2,
+            swapped_share: 0.2,
+            tokenizer: Arc::new(tokenizer),
+            vocabulary: Vocabulary::of_scenes_and(&[]),
+        },
+        config: tiny.config().clone(),
+        device: device.clone(),
+        judge: |_| Evaluation::default(),
+    }
+}
+
+/// The shipped network, with training heads that are drawn on `flex`: every backend draws other numbers.
+fn pupil() -> Pupil {
+    let _alone = MAKING.lock().unwrap();
+    let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
+    let device = Device::flex();
+    device.seed(1);
+    let heads = PupilConfig::of(tiny.config().clone(), &Vocabulary::of_scenes_and(&[])).init(&device);
+    Pupil { network: tiny.load(&device).unwrap().network, ..heads.materialize() }
+}
+
+/// The gradients of the parameters of each part, joined.
+struct GradientsByPart<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    numbers: Numbers,
+}
+
+impl ModuleVisitor for GradientsByPart<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            let depth = match self.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                ["network", "eyes", "encoder", ..] => 4,
+                ["network", ..] => 3,
+                _ => 1,
+            };
+            let part = self.path[..self.path.len().min(depth)].join(".");
+            self.numbers.entry(format!("gradients of {part}")).or_default().extend(elements(gradient));
+        }
+    }
+}
+
+#[test]
+fn a_lesson_gives_the_loss_and_the_gradients_of_flex() {
+    let pupil = pupil();
+    let learn = |stage: Stage, device: &Device| {
+        let (pupil, task) = (pupil.clone().fork(device).train(), lesson(stage, &device.clone().autodiff()));
+        let step = task.loss(&pupil, task.batch(Seed(5)));
+        let gradients = step.loss.backward();
+        let mut parts = GradientsByPart { gradients: &gradients, path: Vec::new(), numbers: Numbers::new() };
+        pupil.visit(&mut parts);
+        parts.numbers.insert("loss".to_owned(), elements(step.loss.inner()));
+        parts.numbers
+    };
+    for stage in [Stage::Base, Stage::Descriptor, Stage::Localizer] {
+        compare_devices(|device| learn(stage, device), compare);
+    }
+}
