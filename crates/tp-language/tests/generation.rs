@@ -34,7 +34,7 @@ fn seeds(rows: impl IntoIterator<Item = usize>) -> Vec<u64> {
 }
 
 fn written(decoder: &Decoder, rows: &[Vec<u32>], seeds: &[u64], temperature: f32) -> Vec<Completion> {
-    generate(decoder, None, Prompts::of_ids(decoder, rows), None, &options(temperature), seeds).unwrap()
+    generate(decoder, None, Prompts::of_ids(decoder, rows), None, &options(temperature), seeds).expect("they fit")
 }
 
 fn assert_same(what: &str, actual: &Completion, expected: &Completion) {

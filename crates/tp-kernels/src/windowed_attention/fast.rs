@@ -195,7 +195,14 @@ impl Kernel for Gather<'_> {
         let (width, groups) = (call.width(), call.groups());
         let rows = dkeys.chunks_exact_mut(width).zip(dvalues.chunks_exact_mut(width));
         for (cell, (dkey, dvalue)) in rows.enumerate() {
-            for &(query, entry) in readers.of(first_cell + cell) {
+            let readers = readers.of(first_cell + cell);
+            if readers.is_empty() {
+                continue;
+            }
+            // Zeros already, but fresh memory: a page that is read before it is written is handed out twice.
+            dkey.fill(0.0);
+            dvalue.fill(0.0);
+            for &(query, entry) in readers {
                 let noted = entry as usize * groups..(entry as usize + 1) * groups;
                 add_heads::<FMA>(dkey, &dscores[noted.clone()], call.of_query(call.queries, query as usize), call.d_head);
                 add_heads::<FMA>(dvalue, &weights[noted], call.of_query(dy, query as usize), call.d_head);
