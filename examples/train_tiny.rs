@@ -224,7 +224,7 @@ fn tokenizer(path: &Path, folders: &[PathBuf], seed: Seed) -> Result<Tokenizer, 
 
 /// mPCK of held-out scenes: with the right descriptions (the score), with shuffled ones, and with the model's own.
 fn judged(network: Network, config: &NetworkConfig, tokenizer: &Arc<Tokenizer>, set: &EvalSet) -> Result<Evaluation, EvaluationError> {
-    let run = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let run = RunInfo::on(&network.decoder.embed_tokens.weight.val().device(), String::new());
     let models = Models::new(network, config.clone(), tokenizer.clone(), run);
     let rows = [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
     let how = DescribeOptions { max_new_tokens: 80, ..Default::default() };
