@@ -15,11 +15,11 @@ use std::{
     time::Instant,
 };
 
-use burn::module::Module;
+use burn::{module::Module, tensor::Device};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use talking_points::{
-    Models, Network, NetworkConfig, RunInfo,
+    ModelDir, Models, Network, NetworkConfig, RunInfo,
     cli::{self, CommonArgs},
     core::{DescribeOptions, ImageHw, Seed, Style},
     data::{CocoParts, SceneOptions, Split, Strictness},
@@ -30,7 +30,7 @@ use talking_points::{
     },
     save_model_dir,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
-    vision::VisionConfig,
+    vision::{Eyes, VisionConfig},
 };
 
 #[derive(Parser)]
@@ -48,6 +48,12 @@ struct Args {
     /// Start from these weights (a `model.bpk` of an earlier run) instead of random ones.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Start with the eyes of this model folder, and skip the stage that opens them.
+    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    eyes: Option<PathBuf>,
+    /// A share of every stretch's steps: for trials, and for machines that have no night.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    steps: f64,
     /// A folder with `annotations.json` and its photographs, shown beside the scenes; may be given many times.
     #[arg(long, value_name = "DIR")]
     photographs: Vec<PathBuf>,
@@ -102,17 +108,24 @@ fn main() -> ExitCode {
 
 fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
+    if !(args.steps > 0.0 && args.steps <= 1.0) {
+        return Err(format!("--steps {} is no share: give a number above 0, at most 1", args.steps).into());
+    }
     let plain = args.common.device.open()?;
     plain.seed(seed.split("weights").0);
+    let device = plain.clone().autodiff();
+    let eyes = args.eyes.as_ref().map(|folder| eyes(folder, &device)).transpose()?;
     let stop = stop_on_ctrl_c()?;
     let vocabulary = Vocabulary::of_scenes_and(&photographs(&args.photographs)?);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
     let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), &args.photographs, seed)?);
     let config = NetworkConfig::tiny(tokenizer.vocab_size()).with_class_names(Some(vocabulary.categories.clone()));
-    let device = plain.clone().autodiff();
     let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
     if let Some(file) = &args.from {
         pupil = pupil.try_load_file(file).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
+    }
+    if let Some(eyes) = eyes {
+        pupil.network.eyes = eyes;
     }
 
     let scenes = SceneOptions { exclude_families: args.without_family.clone(), ..Default::default() };
@@ -123,9 +136,10 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut stages = Vec::new();
     let mut shipped: Option<(&str, Evaluation)> = None;
     for stretch in if args.quick { plan::quick() } else { plan::full() } {
-        if !wanted(args.stage, stretch.stage) {
+        if !wanted(args.stage, stretch.stage) || (args.eyes.is_some() && stretch.stage == Stage::Eyes) {
             continue;
         }
+        let steps = (stretch.steps as f64 * args.steps).ceil() as u64;
         let side = ImageHw::new(stretch.size, stretch.size)?;
         let sets = if stretch.photographs { photographs(&args.photographs)? } else { Vec::new() };
         let task = StageTask {
@@ -146,7 +160,7 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
             device: device.clone(),
             judge,
         };
-        let schedule = Schedule { peak: stretch.learning_rate, warmup: (stretch.steps / 10).min(60), steps: stretch.steps, floor: 0.03 };
+        let schedule = Schedule { peak: stretch.learning_rate, warmup: (steps / 10).min(60), steps, floor: 0.03 };
         let run = TrainConfig { evaluate_every: 250, ..TrainConfig::new(stretch.name, schedule, seed.split(stretch.name)) };
         let began = Instant::now();
         let trained = train(frozen_for(stretch.stage, pupil), &task, &run, &args.out.join(stretch.name), args.resume, &stop)?;
@@ -191,6 +205,16 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
 
 fn reading(evaluation: &Evaluation, name: &str) -> f64 {
     evaluation.readings.iter().find(|(known, _)| known == name).map_or(f64::NAN, |&(_, value)| value)
+}
+
+/// The eyes of a trained model, if they have the shape of those to be trained; the size of the images may differ.
+fn eyes(folder: &Path, device: &Device) -> Result<Eyes, Box<dyn Error>> {
+    let models = ModelDir::open(folder)?.load(device)?;
+    let shape = |vision: &VisionConfig| serde_json::to_value(VisionConfig { image_size: 0, ..vision.clone() });
+    if shape(&models.config.vision)? != shape(&VisionConfig::tiny())? {
+        return Err(format!("the eyes of {} are shaped otherwise than the tiny model's", folder.display()).into());
+    }
+    Ok(models.network.eyes)
 }
 
 /// What decides between stretches: how well the right descriptions are found, and how well the model's own are.
