@@ -19,7 +19,7 @@ use talking_points::{
 #[derive(Parser)]
 #[command(about = "Draws a procedural scene and says what is in it; or measures many of them")]
 struct Args {
-    /// Where the picture goes.
+    /// Where the picture goes; small scenes are magnified to be looked at.
     #[arg(long, required_unless_present = "statistics")]
     out: Option<PathBuf>,
     /// Side of the scene in pixels.
