@@ -14,7 +14,7 @@ use talking_points::{
     ModelDir, Models,
     core::{DescribeOptions, DescribePoint, LocalizePoint, Sampling, Seed, Style},
     evaluation::EvalSet,
-    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_set},
+    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_scenes},
     rl::{PointSource, Reward, SampleOptions, roll_out},
 };
 
@@ -55,7 +55,7 @@ fn samples(criterion: &mut Criterion) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny");
     let models = ModelDir::open(folder).and_then(|folder| folder.load(&device)).expect("the shipped model");
     let side = u32::try_from(models.config.vision.image_size).expect("a side in pixels");
-    let set = family_set("Bovidae", side, 4, 2, Seed(3)).expect("a family of the scenes");
+    let set = family_scenes("Bovidae", side, 4, 2, Seed(3)).expect("a family of the scenes");
     let mut group = criterion.benchmark_group("samples");
     group.sample_size(10).throughput(Throughput::Elements((set.n_points() * GROUP_SIZE) as u64));
     group.bench_function("a group at once", |bench| bench.iter(|| at_once(&models, &set)));

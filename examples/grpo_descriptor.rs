@@ -2,21 +2,33 @@
 //!
 //! ```sh
 //! cargo run --example grpo_descriptor -- --train-family Bovidae --test-family Canidae --quick --out runs/grpo
+//! cargo run --example grpo_descriptor -- --train-family Bovidae --test-family Canidae --format ap10k --root DIR --out runs/ap10k
 //! ```
+//!
+//! `points-*.jsonl` in the folder hold what every model's words lead to: `compare_points` puts runs together.
 //!
 //! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use talking_points::{
     ModelDir, Models,
     cli::{self, CommonArgs},
-    core::{DescribeOptions, Seed, Style},
+    core::{DescribeOptions, Seed, Style, write_atomically},
+    data::{DatasetFormat, ReadOptions, Split, Strictness},
     evaluation::EvalSet,
-    metrics::{Bootstrap, PairedMean, Protocol, paired},
-    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_set, localizer_jitter, with_adapter, write_page},
+    metrics::{Bootstrap, PairedMean, PointRow, Protocol, paired, rows_to_jsonl},
+    reinforcement::{
+        DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_photographs, family_scenes, localizer_jitter, with_adapter,
+        write_page,
+    },
     rl::{
         AdvantageConfig, Algorithm, GrpoConfig, LossOptions, NegativeDistance, Players, Reward, Scale, SpreadReport, StepReport,
         StyleMonitor, Trainer, read_steps, reinforce,
@@ -34,6 +46,13 @@ struct Args {
     /// The family on which the result is judged, e.g. Canidae.
     #[arg(long)]
     test_family: String,
+    /// Photographs instead of scenes: the form of the data set, as `inspect_dataset` names it.
+    #[arg(long, requires = "root")]
+    format: Option<DatasetFormat>,
+    /// The folder of the photographs. Those of the training family are learned from on the training side of the data set's
+    /// split, and held back on the others; all of the other family are tested on.
+    #[arg(long, value_name = "DIR", requires = "format")]
+    root: Option<PathBuf>,
     /// Updates.
     #[arg(long, default_value_t = 300)]
     steps: u64,
@@ -107,6 +126,13 @@ struct Report {
     samples_per_second: f64,
 }
 
+/// What is learned from, what is held back of its family, and the other family.
+struct Sets {
+    train: EvalSet,
+    held_back: EvalSet,
+    test: EvalSet,
+}
+
 /// How large an experiment is.
 struct Size {
     train_images: u64,
@@ -128,10 +154,7 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
     let side = u32::try_from(models.config.vision.image_size)?;
-    let drawn = |family: &str, purpose: &str, n_images| family_set(family, side, n_images, size.points_per_image, seed.split(purpose));
-    let train_set = drawn(&args.train_family, "reinforcement", size.train_images)?;
-    let test_set = drawn(&args.test_family, "reinforcement test", size.test_images)?;
-    let held_back = drawn(&args.train_family, "reinforcement held back", size.test_images)?;
+    let Sets { train: train_set, held_back, test: test_set } = sets(args, &size, side, seed)?;
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
     let stop = stop_on_ctrl_c()?;
 
@@ -143,7 +166,7 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
         RewardArg::Mse => Reward::paper(),
         RewardArg::Distance => Reward::nothing().plus(1.0, NegativeDistance),
     };
-    let config = config(args, &size, jitter.unwrap_or(0.0), seed);
+    let config = config(args, train_set.images.len(), jitter.unwrap_or(0.0), seed);
     let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
     let spread = Trainer::new(players, config.clone(), DescriptorPolicy::weights(&models))?.spread_report(12)?;
     tracing::info!(
@@ -167,12 +190,19 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     let after = with_adapter(&models, &trained.weights);
     save_model_dir(&args.out.join("model"), &after.network, &after.config, &after.tokenizer)?;
 
-    let compared = |reader: &Models, set: &EvalSet| compared(&models, &after, reader, set, &config, seed);
-    let abroad = compared(&models, &test_set)?;
-    let at_home = compared(&models, &held_back)?;
+    let how = DescribeOptions { max_new_tokens: config.max_new_tokens, ..Default::default() };
+    let compared = |reader: &Models, set: &EvalSet, name: &str| -> Result<PairedMean, Box<dyn Error>> {
+        tracing::info!("judging {} points: {name}", set.n_points());
+        let (after, before) = (closed_loop(&after, reader, set, &how)?, closed_loop(&models, reader, set, &how)?);
+        save_points(&args.out, &format!("{name}-after"), &after)?;
+        save_points(&args.out, &format!("{name}-before"), &before)?;
+        Ok(paired(&after, &before, &Protocol::paper(), &Bootstrap::new(seed.split("bootstrap")))?.mpck)
+    };
+    let abroad = compared(&models, &test_set, "other-family")?;
+    let at_home = compared(&models, &held_back, "held-back")?;
     let referee = args.referee.as_ref().map(|folder| -> Result<_, Box<dyn Error>> {
         let referee = ModelDir::open(folder)?.load(&args.common.device.open()?)?;
-        compared(&referee, &test_set)
+        compared(&referee, &test_set, "other-family-referee")
     });
     let referee = referee.transpose()?;
     let share = (steps.len() / 5).max(1).min(steps.len());
@@ -195,13 +225,37 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     cli::print_result(args.common.json, &report, || text(&report, args))
 }
 
-fn config(args: &Args, size: &Size, jitter: f64, seed: Seed) -> GrpoConfig {
+fn sets(args: &Args, size: &Size, side: u32, seed: Seed) -> Result<Sets, Box<dyn Error>> {
+    let (own, other) = (args.train_family.as_str(), args.test_family.as_str());
+    let Some((format, root)) = args.format.zip(args.root.as_ref()) else {
+        let drawn = |family, purpose, n_images| family_scenes(family, side, n_images, size.points_per_image, seed.split(purpose));
+        return Ok(Sets {
+            train: drawn(own, "reinforcement", size.train_images)?,
+            held_back: drawn(own, "reinforcement held back", size.test_images)?,
+            test: drawn(other, "reinforcement test", size.test_images)?,
+        });
+    };
+    let dataset = format.open(root, ReadOptions { strictness: Strictness::Lenient, ..ReadOptions::default() })?;
+    let shown = |family, sides: &[Split]| family_photographs(&*dataset, family, sides, size.points_per_image, seed.split("points"));
+    let mut sets = Sets {
+        train: shown(own, &[Split::Train])?,
+        held_back: shown(own, &[Split::Val, Split::Test])?,
+        test: shown(other, &[Split::Train, Split::Val, Split::Test])?,
+    };
+    if args.quick {
+        sets.train.images.truncate(size.train_images as usize);
+        [&mut sets.held_back, &mut sets.test].into_iter().for_each(|set| set.images.truncate(size.test_images as usize));
+    }
+    Ok(sets)
+}
+
+fn config(args: &Args, train_images: usize, jitter: f64, seed: Seed) -> GrpoConfig {
     let steps = if args.quick { args.steps.min(60) } else { args.steps };
     let mut config = GrpoConfig::paper(steps, seed.split("reinforcement run"));
     config.max_new_tokens = 64;
     config.training.name = format!("{} for {}", args.train_family, args.test_family);
     if args.paper {
-        config.training.schedule.steps = config.steps_of(3, size.train_images as usize).min(steps);
+        config.training.schedule.steps = config.steps_of(3, train_images).min(steps);
     } else {
         // A small model needs a larger group and larger steps than the paper's seven billion parameters: see docs.
         config.group_size = 8;
@@ -230,18 +284,10 @@ fn config(args: &Args, size: &Size, jitter: f64, seed: Seed) -> GrpoConfig {
     config
 }
 
-/// mPCK of the words of both models, read by one, on the same points: after (a) and before (b).
-fn compared(
-    before: &Models,
-    after: &Models,
-    reader: &Models,
-    set: &EvalSet,
-    config: &GrpoConfig,
-    seed: Seed,
-) -> Result<PairedMean, Box<dyn Error>> {
-    let how = DescribeOptions { max_new_tokens: config.max_new_tokens, ..Default::default() };
-    let (after, before) = (closed_loop(after, reader, set, &how)?, closed_loop(before, reader, set, &how)?);
-    Ok(paired(&after, &before, &Protocol::paper(), &Bootstrap::new(seed.split("bootstrap")))?.mpck)
+/// What words led to, point by point.
+fn save_points(folder: &Path, name: &str, rows: &[PointRow]) -> Result<(), Box<dyn Error>> {
+    let lines = rows_to_jsonl(rows, &Protocol::paper())?;
+    Ok(write_atomically(&folder.join(format!("points-{name}.jsonl")), |file| file.write_all(lines.as_bytes()))?)
 }
 
 /// The mean reward of some steps.

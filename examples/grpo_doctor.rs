@@ -12,7 +12,7 @@ use talking_points::{
     ModelDir,
     cli::{self, CommonArgs},
     core::{Seed, Style},
-    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_set},
+    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_scenes},
     rl::{Finding, GrpoConfig, Length, LossOptions, Players, Reward, RlError, StyleMonitor, Trainer, broken_at, examine},
     train::{Schedule, TrainConfig},
 };
@@ -44,7 +44,7 @@ fn grpo_doctor(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
     let side = u32::try_from(models.config.vision.image_size)?;
-    let set = family_set("Bovidae", side, 8, 2, seed.split("doctor"))?;
+    let set = family_scenes("Bovidae", side, 8, 2, seed.split("doctor"))?;
     let (policy, judge, source) =
         (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models), SeenPoints::new(&models, &set));
     let (reward, style) = (Reward::nothing().plus(1.0, Length), StyleMonitor::default());

@@ -194,8 +194,7 @@ fn annotation_file_that_is_none_is_refused() {
     }
 }
 
-/// A COCO folder with one horse of two parts.
-#[cfg(feature = "builder")]
+/// A COCO folder with one horse of two parts, of no family.
 fn coco_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(photograph(), folder.path().join("horse.jpg")).unwrap();
@@ -356,4 +355,39 @@ fn families_that_do_not_exist_and_models_that_are_none_are_named() {
     assert!(!Path::new(&out).exists());
     assert!(one_line("grpo_doctor", &["--model", "no/such/model"]).contains("no/such/model"));
     assert!(refused("grpo_doctor", &["--steps", "1"]).contains("4..=1000"));
+}
+
+#[test]
+fn photographs_of_another_family_are_refused_before_anything_is_learned() {
+    let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
+    let (root, out) = (root.path().display().to_string(), in_folder(&folder, "run"));
+    let families = ["--train-family", "Bovidae", "--test-family", "Equidae", "--quick", "--out", &out];
+    let line = one_line("grpo_descriptor", &[&families[..], &["--format", "coco-parts", "--root", &root]].concat());
+    assert!(line.contains("no object of the family `Bovidae`"), "{line}");
+    assert!(!Path::new(&out).exists());
+    assert!(refused("grpo_descriptor", &[&families[..], &["--root", &root]].concat()).contains("--format"));
+}
+
+#[test]
+fn shares_of_training_that_are_none_and_eyes_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = in_folder(&folder, "run");
+    assert!(one_line("train_tiny", &["--out", &out, "--steps", "1.5"]).contains("1.5"));
+    assert!(one_line("train_tiny", &["--out", &out, "--eyes", "no/such/model"]).contains("no/such/model"));
+}
+
+#[test]
+fn answers_that_cannot_be_compared_are_refused_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (in_folder(&folder, "a.jsonl"), in_folder(&folder, "b.jsonl"));
+    let line = |point: &str| {
+        format!(r#"{{"point":"{point}","image":"i","size":{{"height":4,"width":4}},"truth":{{"x":0.5,"y":0.5}},"predicted":"not_found"}}"#)
+    };
+    fs::write(&a, line("1")).unwrap();
+    fs::write(&b, line("2")).unwrap();
+    assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl"));
+    assert!(one_line("compare_points", &["--a", &a, &b, "--b", &b]).contains("one of each"));
+    assert!(one_line("compare_points", &["--a", "no/such/file", "--b", &b]).contains("no/such/file"));
+    fs::write(&b, "{").unwrap();
+    assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl, line 1"));
 }

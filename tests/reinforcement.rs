@@ -9,9 +9,13 @@ use std::{
 use talking_points::{
     Models, NetworkConfig, RunInfo,
     core::{DescribeOptions, Sampling, Seed, Style},
+    data::{DatasetFormat, ReadOptions, Scene, SceneOptions, Split, write_png},
     evaluation::{EvalSet, RowName, evaluate_rows, point_rows},
     language::{DecoderConfig, LoraConfig, Tokenizer},
-    reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_set, localizer_jitter, with_adapter, write_page},
+    reinforcement::{
+        DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_photographs, family_scenes, localizer_jitter, with_adapter,
+        write_page,
+    },
     rl::{
         GrpoConfig, Judge, Judged, Link, Players, PointSource, Policy, Reward, RewardTerm, RlError, SampleOptions, StyleMonitor, Trainer,
         Weights, fingerprint, n_trainable, read_steps, reinforce,
@@ -24,7 +28,7 @@ use talking_points::{
 static MAKING: Mutex<()> = Mutex::new(());
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
-static SET: LazyLock<EvalSet> = LazyLock::new(|| family_set("Bovidae", 64, 3, 2, Seed(4)).unwrap());
+static SET: LazyLock<EvalSet> = LazyLock::new(|| family_scenes("Bovidae", 64, 3, 2, Seed(4)).unwrap());
 
 fn models() -> Models {
     let _alone = MAKING.lock().unwrap();
@@ -183,6 +187,53 @@ fn loop_of_one_model_with_itself_is_the_row_of_the_evaluation() {
 fn jitter_is_a_distance_and_unknown_families_are_named() {
     let jitter = localizer_jitter(&models(), &SET, 1).unwrap();
     assert!(jitter.is_none_or(|jitter| (0.0..1.5).contains(&jitter)), "{jitter:?}");
-    let error = family_set("Felidae", 64, 1, 1, Seed(0)).unwrap_err().to_string();
+    let error = family_scenes("Felidae", 64, 1, 1, Seed(0)).unwrap_err().to_string();
     assert!(error.contains("Felidae") && error.contains("Canidae"), "{error}");
+}
+
+#[test]
+fn photographs_of_a_family_ask_about_nothing_else_that_they_show() {
+    // Two photographs, one on each side of the split: a cow on the left, a horse on the right.
+    let folder = tempfile::tempdir().unwrap();
+    let (mut images, mut objects, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+    for (image, split) in [(1, "train"), (2, "val")] {
+        let (pixels, _) = Scene::generate(Seed(image), &SceneOptions::default()).into_parts();
+        let name = format!("{image}.png");
+        write_png(&folder.path().join(&name), &pixels).unwrap();
+        let [height, width] = [pixels.size().height(), pixels.size().width()];
+        images.push(serde_json::json!({"id": image, "file_name": name, "width": width, "height": height, "split": split}));
+        for (category, left) in [(1, 0), (2, width / 2)] {
+            let id = image * 10 + category;
+            let bbox = [left, 0, width / 2, height];
+            let entry = serde_json::json!({"id": id, "image_id": image, "category_id": category, "bbox": bbox, "iscrowd": 0});
+            let mut part = entry.clone();
+            (part["parent_id"], part["category_id"]) = (id.into(), 1.into());
+            objects.push(entry);
+            parts.push(part);
+        }
+    }
+    let categories = serde_json::json!([
+        {"id": 1, "name": "cow", "supercategory": "Bovidae"},
+        {"id": 2, "name": "horse", "supercategory": "Equidae"},
+    ]);
+    let coco = serde_json::json!({
+        "images": images, "categories": categories, "annotations": objects,
+        "part_categories": [{"id": 1, "name": "body"}], "part_annotations": parts,
+    });
+    std::fs::write(folder.path().join("annotations.json"), coco.to_string()).unwrap();
+
+    let dataset = DatasetFormat::CocoParts.open(folder.path(), ReadOptions::default()).unwrap();
+    let shown = |family: &str, sides: &[Split]| family_photographs(&*dataset, family, sides, 4, Seed(1));
+    let cows = shown("Bovidae", &[Split::Train]).unwrap();
+    assert_eq!(cows.images.len(), 1);
+    assert!(cows.n_points() > 0 && cows.points().all(|(_, asked)| asked.point.x() < 0.5 && asked.record.category == "cow"));
+    let horses = shown("Equidae", &[Split::Train, Split::Val, Split::Test]).unwrap();
+    assert_eq!(horses.images.len(), 2);
+    assert!(horses.points().all(|(_, asked)| asked.point.x() > 0.5));
+    for image in &horses.images {
+        let distinct = |at: usize| image.points[..at].iter().all(|other| other.point != image.points[at].point);
+        assert!((1..=4).contains(&image.points.len()) && (0..image.points.len()).all(distinct));
+    }
+    assert!(shown("Felidae", &[Split::Train]).unwrap_err().to_string().contains("Felidae"));
+    assert!(shown("Bovidae", &[Split::Test]).is_err());
 }

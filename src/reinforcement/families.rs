@@ -1,23 +1,75 @@
-//! Sets of scenes that hold one family, and models with another adapter.
+//! Sets of images that show one family, and models with another adapter.
 
 use burn::module::Module;
+use rayon::prelude::*;
 use tp_core::{ImageHw, Seed, Style};
-use tp_data::{DataError, SceneOptions};
+use tp_data::{AnnotatedImage, DataError, Dataset, RulesTeacher, SceneOptions, Split};
 use tp_language::LoraAdapter;
 
-use crate::{Models, Network, evaluation::EvalSet, recipe::Scenes};
+use crate::{
+    Models, Network,
+    evaluation::{EvalImage, EvalPoint, EvalSet},
+    recipe::{Lesson, LessonOptions, Scenes},
+};
 
 /// Scenes of `side` pixels that hold objects of one family alone, `points_per_image` described points each.
 ///
 /// # Errors
 ///
 /// [`DataError::SceneOptions`] if there is no such family; the message names those that are.
-pub fn family_set(family: &str, side: u32, n_images: u64, points_per_image: usize, seed: Seed) -> Result<EvalSet, DataError> {
+pub fn family_scenes(family: &str, side: u32, n_images: u64, points_per_image: usize, seed: Seed) -> Result<EvalSet, DataError> {
     let size = ImageHw::new(side, side).map_err(|error| DataError::SceneOptions { problem: error.to_string() })?;
     let options = SceneOptions { size, families: Some(vec![family.to_owned()]), ..Default::default() };
     options.validate()?;
     let source = Scenes { options, ..Default::default() };
     Ok(EvalSet::drawn(family, &source, n_images, points_per_image, Style::CoarseToFine, seed))
+}
+
+/// All photographs of a data set on these sides of its split that show a family: up to `points_per_image` points on objects of
+/// that family, whatever else is in the picture. What the data set puts on no side is training's.
+///
+/// The photographs are held in memory, decoded.
+///
+/// # Errors
+///
+/// [`DataError::NoFamily`] if the data set shows none of that family; and whatever its reader refuses.
+pub fn family_photographs(
+    dataset: &dyn Dataset,
+    family: &str,
+    sides: &[Split],
+    points_per_image: usize,
+    seed: Seed,
+) -> Result<EvalSet, DataError> {
+    let mut style_weights = [0.0; 4];
+    style_weights[Style::CoarseToFine as usize] = 1.0;
+    let options = LessonOptions { n_points: points_per_image, style_weights, ..Default::default() };
+    let photograph = |index: usize| -> Result<Option<EvalImage>, DataError> {
+        let Some(mut annotation) = dataset.load(index)?.image else { return Ok(None) };
+        annotation.objects.retain(|object| object.family.as_deref() == Some(family));
+        if annotation.objects.is_empty() || !sides.contains(&annotation.split.unwrap_or(Split::Train)) {
+            return Ok(None);
+        }
+        let pixels = dataset.decode(&annotation)?;
+        Ok(Lesson::new(pixels, annotation, &RulesTeacher, &options, seed.split("photographs").nth(index as u64)).map(asked))
+    };
+    let images: Result<Vec<_>, _> = (0..dataset.len()).into_par_iter().filter_map(|index| photograph(index).transpose()).collect();
+    let images = images?;
+    if images.is_empty() {
+        return Err(DataError::NoFamily { dataset: dataset.name().to_owned(), family: family.to_owned() });
+    }
+    Ok(EvalSet { name: format!("{family} of {}", dataset.name()), images })
+}
+
+/// The image of a lesson with each of its points once.
+fn asked(lesson: Lesson) -> EvalImage {
+    let Lesson { image, annotation: AnnotatedImage { group, .. }, triplets } = lesson;
+    let mut points: Vec<EvalPoint> = Vec::with_capacity(triplets.len());
+    for triplet in triplets {
+        if points.iter().all(|known| known.point != triplet.point) {
+            points.push(triplet.into());
+        }
+    }
+    EvalImage { group, image, points }
 }
 
 /// The same models, the Descriptor with another adapter.

@@ -14,7 +14,7 @@ mod seen_points;
 
 pub use closed_loop::closed_loop;
 pub use descriptor_policy::DescriptorPolicy;
-pub use families::{family_set, with_adapter};
+pub use families::{family_photographs, family_scenes, with_adapter};
 pub use jitter::localizer_jitter;
 pub use localizer_judge::LocalizerJudge;
 pub use page::write_page;

@@ -1,0 +1,98 @@
+//! Is one system better than another? Reads what both answered to the same points, from one run or from many.
+//!
+//! ```sh
+//! cargo run --example compare_points -- --a runs/*/points-other-family-after.jsonl --b runs/*/points-other-family-before.jsonl
+//! ```
+//!
+//! The n-th file of `--a` is compared with the n-th of `--b`; then all together. Files are what `evaluate` and `grpo_descriptor`
+//! write: one point a line. Points of one image, in whichever run, are resampled together.
+
+use std::{error::Error, fmt::Write, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    cli::{self, CommonArgs},
+    core::Seed,
+    metrics::{Bootstrap, Paired, PairedMean, PointRow, Protocol, paired, rows_from_jsonl},
+};
+
+#[derive(Parser)]
+#[command(about = "Is one system better than another? Reads what both answered to the same points")]
+struct Args {
+    /// Points of the system in question, one file a run.
+    #[arg(long, required = true, num_args = 1..)]
+    a: Vec<PathBuf>,
+    /// Points of the one that it is compared with, in the same order.
+    #[arg(long, required = true, num_args = 1..)]
+    b: Vec<PathBuf>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Compared {
+    runs: Vec<Paired>,
+    /// The mean of the runs' differences in mPCK.
+    mean_of_runs: Option<f64>,
+    together: Paired,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| compare(&args))
+}
+
+fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
+    if args.a.len() != args.b.len() {
+        return Err(format!("--a names {} files and --b {}: every run needs one of each", args.a.len(), args.b.len()).into());
+    }
+    let bootstrap = Bootstrap::new(Seed(args.common.seed));
+    let (mut runs, mut all_a, mut all_b) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (a, b)) in args.a.iter().zip(&args.b).enumerate() {
+        let (rows_a, rows_b) = (rows(a)?, rows(b)?);
+        let of_files = |error| format!("{} and {}: {error}", a.display(), b.display());
+        runs.push(paired(&rows_a, &rows_b, &Protocol::paper(), &bootstrap).map_err(of_files)?);
+        // The same point in two runs is two answers; its image is one image.
+        let numbered = |rows: Vec<PointRow>| rows.into_iter().map(move |row| PointRow { point: format!("{number}:{}", row.point), ..row });
+        all_a.extend(numbered(rows_a));
+        all_b.extend(numbered(rows_b));
+    }
+    let differences: Vec<f64> = runs.iter().filter_map(|run| run.mpck.difference).collect();
+    let mean_of_runs = (!differences.is_empty()).then(|| differences.iter().sum::<f64>() / differences.len() as f64);
+    let compared = Compared { runs, mean_of_runs, together: paired(&all_a, &all_b, &Protocol::paper(), &bootstrap)? };
+    cli::print_result(args.common.json, &compared, || text(&compared, args))
+}
+
+fn rows(file: &PathBuf) -> Result<Vec<PointRow>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Ok(rows_from_jsonl(&text).map_err(|error| format!("{}, {error}", file.display()))?)
+}
+
+/// What people read.
+fn text(compared: &Compared, args: &Args) -> String {
+    let mut text = String::new();
+    for (run, file) in compared.runs.iter().zip(&args.a) {
+        let _ = writeln!(text, "{}\n    {}", file.display(), line(run));
+    }
+    if compared.runs.len() > 1 {
+        let mean = compared.mean_of_runs.map_or("–".to_owned(), |mean| format!("{mean:+.2}"));
+        let _ = writeln!(text, "together, mean of the runs {mean}\n    {}", line(&compared.together));
+    }
+    text.trim_end().to_owned()
+}
+
+fn line(run: &Paired) -> String {
+    let PairedMean { a, b, difference, ci, smallest_detectable } = &run.mpck;
+    let number = |value: &Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    format!(
+        "mPCK {} → {}, difference {} {}, smallest detectable {}; {} points on {} images",
+        number(b),
+        number(a),
+        difference.map_or("–".to_owned(), |difference| format!("{difference:+.2}")),
+        ci.map_or("[–]".to_owned(), |ci| format!("[{:+.2}, {:+.2}]", ci.lo, ci.hi)),
+        number(smallest_detectable),
+        run.n,
+        run.n_images
+    )
+}
