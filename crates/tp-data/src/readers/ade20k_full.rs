@@ -16,9 +16,10 @@ use serde_json::Value;
 use tp_core::ImageHw;
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, Labels, Loaded, Refusal, Skipped, Strictness,
+    Check, DatasetFormat, Entry, Refusal, Strictness,
     coco_parts::MAX_MASK_PIXELS,
     folder::{entries, file_name},
+    folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, masks, read_labels, read_triples},
     licence,
     refusal::Gate,
@@ -37,12 +38,9 @@ const N_CLASSES: usize = 26 * 256;
 /// The data set on disk.
 #[derive(Debug)]
 pub struct Ade20kFull {
-    root: PathBuf,
+    folder: DatasetFolder,
     /// Every image's file.
     images: Vec<PathBuf>,
-    strictness: Strictness,
-    skipped: Skipped,
-    checks: Vec<Check>,
 }
 
 /// An object or a part as its file describes it.
@@ -88,45 +86,8 @@ impl Ade20kFull {
         }
         let named = orphans.iter().map(|path| path.display().to_string());
         let checks = vec![Check::new("annotations", root, n_images, missing), Check::new("images", root, annotated + orphans.len(), named)];
-        Ok(Self { root: root.to_owned(), images: kept, strictness, skipped: gate.skipped, checks })
-    }
-
-    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
-        let image = &self.images[index];
-        let json = image.with_extension("json");
-        let Some(size) = gate.pass_image(image)? else { return Ok(None) };
-        let Some(items) = gate.pass_file(&json, items(&json))? else { return Ok(None) };
-        let n_pixels = items.len().saturating_mul(size.n_pixels());
-        let fits = if n_pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };
-        if gate.pass_file(&json, fits)?.is_none() {
-            return Ok(None);
-        }
-        let mut masks: Vec<Option<Mask>> = items.iter().map(|item| instance_mask(image, item, size)).collect();
-        for level in 0..=items.iter().map(|item| item.level).max().unwrap_or(0) {
-            let open: Vec<usize> = (0..items.len()).filter(|&at| items[at].level == level && masks[at].is_none()).collect();
-            let path = level_map(image, level);
-            if open.is_empty() {
-                continue;
-            }
-            let found = if path.is_file() { masks_of_level(&path, &items, &open, size) } else { Err(Refusal::MissingAnnotation) };
-            let Some(found) = gate.pass_file(&path, found)? else { return Ok(None) };
-            for (at, mask) in found {
-                masks[at] = Some(mask);
-            }
-        }
-        let mut entries = Gate::new(json, self.strictness);
-        let objects = objects(items, masks, &mut entries)?;
-        gate.skipped.add(entries.skipped);
-        let name = image.strip_prefix(&self.root).unwrap_or(image).to_string_lossy().replace('\\', "/");
-        Ok(Some(AnnotatedImage {
-            split: split_of(&name),
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            source: self.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::Ade20kFull)),
-        }))
+        let folder = DatasetFolder { format: DatasetFormat::Ade20kFull, root: root.to_owned(), strictness, skipped: gate.skipped, checks };
+        Ok(Self { folder, images: kept })
     }
 }
 
@@ -358,35 +319,51 @@ fn root_of(parent: Option<u64>, parents: &HashMap<u64, (usize, Option<u64>)>) ->
     None
 }
 
-impl Dataset for Ade20kFull {
-    fn name(&self) -> &str {
-        DatasetFormat::Ade20kFull.name()
+impl FolderReader for Ade20kFull {
+    fn folder(&self) -> &DatasetFolder {
+        &self.folder
     }
 
-    fn len(&self) -> usize {
+    fn n_images(&self) -> usize {
         self.images.len()
     }
 
-    fn load(&self, index: usize) -> Result<Loaded, DataError> {
-        let mut gate = Gate::new(self.root.clone(), self.strictness);
-        let image = self.record(index, &mut gate)?;
-        Ok(Loaded { image, skipped: gate.skipped })
-    }
-
-    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
-        self.root.join(&image.name)
-    }
-
-    fn skipped(&self) -> &Skipped {
-        &self.skipped
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.checks.clone()
-    }
-
-    fn labels(&self) -> Labels {
-        Labels::default()
+    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
+        let image = &self.images[index];
+        let json = image.with_extension("json");
+        let Some(size) = gate.pass_image(image)? else { return Ok(None) };
+        let Some(items) = gate.pass_file(&json, items(&json))? else { return Ok(None) };
+        let n_pixels = items.len().saturating_mul(size.n_pixels());
+        let fits = if n_pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };
+        if gate.pass_file(&json, fits)?.is_none() {
+            return Ok(None);
+        }
+        let mut masks: Vec<Option<Mask>> = items.iter().map(|item| instance_mask(image, item, size)).collect();
+        for level in 0..=items.iter().map(|item| item.level).max().unwrap_or(0) {
+            let open: Vec<usize> = (0..items.len()).filter(|&at| items[at].level == level && masks[at].is_none()).collect();
+            let path = level_map(image, level);
+            if open.is_empty() {
+                continue;
+            }
+            let found = if path.is_file() { masks_of_level(&path, &items, &open, size) } else { Err(Refusal::MissingAnnotation) };
+            let Some(found) = gate.pass_file(&path, found)? else { return Ok(None) };
+            for (at, mask) in found {
+                masks[at] = Some(mask);
+            }
+        }
+        let mut entries = Gate::new(json, self.folder.strictness);
+        let objects = objects(items, masks, &mut entries)?;
+        gate.skipped.add(entries.skipped);
+        let name = self.folder.name_of(image);
+        Ok(Some(AnnotatedImage {
+            split: split_of(&name),
+            group: name.clone(),
+            name,
+            size,
+            objects,
+            source: self.folder.format.name().to_owned(),
+            licence: Some(licence::of(DatasetFormat::Ade20kFull)),
+        }))
     }
 }
 

@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, Labels, Loaded, Refusal, Skipped, Strictness,
+    Check, DatasetFormat, Entry, Labels, Refusal, Strictness,
     coco_json::{self, RawFile, RawObject},
     coco_parts::{MAX_MASK_PIXELS, checked_box},
     folder::{FoundFile, IMAGE, files, root_where, subfolder},
+    folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, LabelMap, masks},
     licence,
     manifest::{Pair, Side, paired},
@@ -30,11 +31,8 @@ const NOTHING: u16 = u16::MAX;
 /// The data set on disk.
 #[derive(Debug)]
 pub struct Ade20kPart234 {
-    root: PathBuf,
+    folder: DatasetFolder,
     images: Vec<Listed>,
-    strictness: Strictness,
-    skipped: Skipped,
-    checks: Vec<Check>,
     /// Object and name of every part.
     parts: Vec<(u16, &'static str)>,
 }
@@ -78,14 +76,8 @@ impl Ade20kPart234 {
             expected: "images/ and annotations_detectron2_part/, each with training/ and validation/, and ade20k_instance_{train,val}.json",
         };
         let root = root_where(root, is_root).ok_or_else(layout)?;
-        let mut set = Self {
-            images: Vec::new(),
-            strictness,
-            skipped: Skipped::default(),
-            checks: Vec::new(),
-            parts: ADE20K_PART_234.parts(),
-            root: root.clone(),
-        };
+        let folder = DatasetFolder::new(DatasetFormat::Ade20kPart234, root.clone(), strictness);
+        let mut set = Self { folder, images: Vec::new(), parts: ADE20K_PART_234.parts() };
         for (split, json, folder) in instance_files(&root) {
             set.add_side(split, &json, folder)?;
         }
@@ -94,22 +86,22 @@ impl Ade20kPart234 {
 
     fn add_side(&mut self, split: Split, json: &Path, folder: &str) -> Result<(), DataError> {
         let raw = coco_json::read(json)?;
-        let mut files_gate = Gate::new(self.root.clone(), self.strictness);
+        let mut files_gate = self.folder.gate();
         let side = |kind: &str, parent: &str, endings: &[&str]| {
-            let parent = subfolder(&self.root, parent).unwrap_or_else(|| self.root.join(parent));
+            let parent = subfolder(&self.folder.root, parent).unwrap_or_else(|| self.folder.root.join(parent));
             let place = subfolder(&parent, folder).unwrap_or_else(|| parent.join(folder));
             let files = if place.is_dir() { files(&place, endings)? } else { Vec::new() };
             Ok::<_, DataError>(Side { name: format!("{kind} of {folder}"), place, files })
         };
         let (images, maps) = (side("images", "images", &IMAGE)?, side("part maps", "annotations_detectron2_part", &["png"])?);
-        let pairs = paired(images, vec![maps], &mut files_gate, &mut self.checks)?;
-        self.skipped.add(files_gate.skipped);
+        let pairs = paired(images, vec![maps], &mut files_gate, &mut self.folder.checks)?;
+        self.folder.skipped.add(files_gate.skipped);
         let by_key: HashMap<String, Pair> = pairs.into_iter().map(|pair| (base(&pair.image.key).to_owned(), pair)).collect();
         self.add_images(raw, split, json, by_key)
     }
 
     fn add_images(&mut self, raw: RawFile, split: Split, json: &Path, mut files: HashMap<String, Pair>) -> Result<(), DataError> {
-        let mut gate = Gate::new(json.to_owned(), self.strictness);
+        let mut gate = Gate::new(json.to_owned(), self.folder.strictness);
         let names: HashMap<u64, String> = raw.categories.into_iter().map(|category| (category.id, category.name)).collect();
         let mut by_id: HashMap<u64, usize> = HashMap::new();
         let (n_listed, mut missing) = (raw.images.len(), Vec::new());
@@ -128,13 +120,13 @@ impl Ade20kPart234 {
             };
             if let Some((size, Pair { image: FoundFile { path, .. }, annotations })) = gate.pass(Entry::Image, image.id, found)? {
                 by_id.insert(image.id, self.images.len());
-                let name = path.strip_prefix(&self.root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                let name = self.folder.name_of(&path);
                 let part_map = annotations.into_iter().next().expect("one list of maps was paired");
                 self.images.push(Listed { name, size, split, part_map, instances: Vec::new() });
             }
         }
         let about = format!("listed images of {}", json.file_name().unwrap_or_default().display());
-        self.checks.push(Check::new(about, &self.root.join("images"), n_listed, missing));
+        self.folder.checks.push(Check::new(about, &self.folder.root.join("images"), n_listed, missing));
         for (_, Pair { image, .. }) in BTreeMap::from_iter(files) {
             gate.pass_file::<()>(&image.path, Err(Refusal::MissingAnnotation))?;
         }
@@ -146,7 +138,7 @@ impl Ade20kPart234 {
                 self.images[by_id[&image_id]].instances.push(instance);
             }
         }
-        self.skipped.add(gate.skipped);
+        self.folder.skipped.add(gate.skipped);
         Ok(())
     }
 
@@ -166,46 +158,6 @@ impl Ade20kPart234 {
             return Err(Refusal::EmptyMask);
         }
         Ok(Instance { id: raw.id, object, bbox, segmentation, may_have: raw.part_category_id })
-    }
-
-    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
-        let Listed { name, size, split, part_map, instances } = &self.images[index];
-        let Some(stored) = gate.pass_image(&self.root.join(name))? else { return Ok(None) };
-        let found = if stored == *size { labels_of_size(part_map, Depth::Sixteen, *size) } else { Err(Refusal::WrongSize) };
-        let known = |map: LabelMap| {
-            let unknown = map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= self.parts.len());
-            if unknown { Err(Refusal::UnknownLabel) } else { Ok(map) }
-        };
-        let Some(map) = gate.pass_file(part_map, found.and_then(known))? else { return Ok(None) };
-        let mut objects = Vec::new();
-        let mut placed = BTreeSet::new();
-        let mut n_masks = 0;
-        for instance in instances {
-            let Some(mask) = instance.segmentation.mask(*size) else { continue };
-            let parts = self.parts_under(&map, instance, &mask);
-            n_masks += 1 + parts.len();
-            let found = if n_masks.saturating_mul(size.n_pixels()) > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };
-            if gate.pass_file(part_map, found)?.is_none() {
-                return Ok(None);
-            }
-            placed.extend(parts.keys().copied());
-            objects.push(self.object(&map, instance, mask, &parts));
-        }
-        let there: BTreeSet<u16> = map.labels.iter().copied().filter(|&label| label != NOTHING).collect();
-        for &part in there.difference(&placed) {
-            let mut of_map = Gate::new(part_map.clone(), self.strictness);
-            of_map.pass::<()>(Entry::Part, u64::from(part), Err(Refusal::PartOutsideObject))?;
-            gate.skipped.add(of_map.skipped);
-        }
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name: name.clone(),
-            size: *size,
-            objects,
-            split: Some(*split),
-            source: self.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::Ade20kPart234)),
-        }))
     }
 
     /// The parts that an instance has pixels of, numbered from 0 on.
@@ -252,34 +204,56 @@ fn base(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
-impl Dataset for Ade20kPart234 {
-    fn name(&self) -> &str {
-        DatasetFormat::Ade20kPart234.name()
+impl FolderReader for Ade20kPart234 {
+    fn folder(&self) -> &DatasetFolder {
+        &self.folder
     }
 
-    fn len(&self) -> usize {
+    fn n_images(&self) -> usize {
         self.images.len()
     }
 
-    fn load(&self, index: usize) -> Result<Loaded, DataError> {
-        let mut gate = Gate::new(self.root.clone(), self.strictness);
-        let image = self.record(index, &mut gate)?;
-        Ok(Loaded { image, skipped: gate.skipped })
+    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
+        let Listed { name, size, split, part_map, instances } = &self.images[index];
+        let Some(stored) = gate.pass_image(&self.folder.root.join(name))? else { return Ok(None) };
+        let found = if stored == *size { labels_of_size(part_map, Depth::Sixteen, *size) } else { Err(Refusal::WrongSize) };
+        let known = |map: LabelMap| {
+            let unknown = map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= self.parts.len());
+            if unknown { Err(Refusal::UnknownLabel) } else { Ok(map) }
+        };
+        let Some(map) = gate.pass_file(part_map, found.and_then(known))? else { return Ok(None) };
+        let mut objects = Vec::new();
+        let mut placed = BTreeSet::new();
+        let mut n_masks = 0;
+        for instance in instances {
+            let Some(mask) = instance.segmentation.mask(*size) else { continue };
+            let parts = self.parts_under(&map, instance, &mask);
+            n_masks += 1 + parts.len();
+            let found = if n_masks.saturating_mul(size.n_pixels()) > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };
+            if gate.pass_file(part_map, found)?.is_none() {
+                return Ok(None);
+            }
+            placed.extend(parts.keys().copied());
+            objects.push(self.object(&map, instance, mask, &parts));
+        }
+        let there: BTreeSet<u16> = map.labels.iter().copied().filter(|&label| label != NOTHING).collect();
+        for &part in there.difference(&placed) {
+            let mut of_map = Gate::new(part_map.clone(), self.folder.strictness);
+            of_map.pass::<()>(Entry::Part, u64::from(part), Err(Refusal::PartOutsideObject))?;
+            gate.skipped.add(of_map.skipped);
+        }
+        Ok(Some(AnnotatedImage {
+            group: name.clone(),
+            name: name.clone(),
+            size: *size,
+            objects,
+            split: Some(*split),
+            source: self.folder.format.name().to_owned(),
+            licence: Some(licence::of(DatasetFormat::Ade20kPart234)),
+        }))
     }
 
-    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
-        self.root.join(&image.name)
-    }
-
-    fn skipped(&self) -> &Skipped {
-        &self.skipped
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.checks.clone()
-    }
-
-    fn labels(&self) -> Labels {
+    fn listed_labels(&self) -> Labels {
         ADE20K_PART_234.labels()
     }
 }

@@ -9,6 +9,7 @@ mod coco_parts;
 mod components;
 mod dataset;
 mod folder;
+mod folder_reader;
 mod format;
 #[cfg(test)]
 mod hostile_files;

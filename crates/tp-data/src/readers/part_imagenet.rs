@@ -11,8 +11,9 @@ use std::{
 };
 
 use super::{
-    Check, Dataset, DatasetFormat, Labels, Loaded, ReadOptions, Refusal, Skipped, Strictness,
+    Check, Dataset, DatasetFormat, Labels, ReadOptions, Refusal, Strictness,
     folder::{FoundFile, IMAGE, entries, file_name, files, root_where, subfolder},
+    folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, LabelMap, masks},
     licence,
     manifest::{Pair, Side, paired},
@@ -75,14 +76,11 @@ impl Synsets {
 /// `PartImageNet_Seg` on disk.
 #[derive(Debug)]
 pub(super) struct PartImageNet {
-    root: PathBuf,
+    folder: DatasetFolder,
     pairs: Vec<(Split, Pair)>,
     /// Object maps by image name, where there are some.
     wholes: HashMap<PathBuf, PathBuf>,
     synsets: Synsets,
-    strictness: Strictness,
-    skipped: Skipped,
-    checks: Vec<Check>,
     parts: Vec<(&'static str, &'static str)>,
 }
 
@@ -129,34 +127,8 @@ impl PartImageNet {
             }
         }
         let synsets = Synsets::near(&root)?;
-        Ok(Self { root, pairs, wholes, synsets, strictness, skipped: gate.skipped, checks, parts: part_names() })
-    }
-
-    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
-        let (split, Pair { image, annotations }) = &self.pairs[index];
-        let part_path = &annotations[0];
-        let Some(size) = gate.pass_image(&image.path)? else { return Ok(None) };
-        let map = labels_of_size(part_path, Depth::Eight, size).and_then(|map| within(map, NOTHING));
-        let Some(map) = gate.pass_file(part_path, map)? else { return Ok(None) };
-        let whole = match self.wholes.get(&image.path) {
-            Some(path) => {
-                let whole = labels_of_size(path, Depth::Eight, size).and_then(|map| within(map, NO_OBJECT));
-                let Some(whole) = gate.pass_file(path, whole)? else { return Ok(None) };
-                Some(whole)
-            }
-            None => None,
-        };
-        let name = image.path.strip_prefix(&self.root).unwrap_or(&image.path).to_string_lossy().replace('\\', "/");
-        let Some(objects) = gate.pass_file(part_path, self.objects(&map, whole.as_ref(), &name))? else { return Ok(None) };
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            split: Some(*split),
-            source: self.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::PartImageNet)),
-        }))
+        let folder = DatasetFolder { format: DatasetFormat::PartImageNet, root, strictness, skipped: gate.skipped, checks };
+        Ok(Self { folder, pairs, wholes, synsets, parts: part_names() })
     }
 
     /// One object for every class in the object map, or one for all parts.
@@ -225,34 +197,43 @@ fn holds_a_map(folder: &Path) -> bool {
     folder.is_dir() && entries(folder).is_ok_and(|files| files.iter().any(|path| file_name(path).to_lowercase().ends_with(".png")))
 }
 
-impl Dataset for PartImageNet {
-    fn name(&self) -> &str {
-        DatasetFormat::PartImageNet.name()
+impl FolderReader for PartImageNet {
+    fn folder(&self) -> &DatasetFolder {
+        &self.folder
     }
 
-    fn len(&self) -> usize {
+    fn n_images(&self) -> usize {
         self.pairs.len()
     }
 
-    fn load(&self, index: usize) -> Result<Loaded, DataError> {
-        let mut gate = Gate::new(self.root.clone(), self.strictness);
-        let image = self.record(index, &mut gate)?;
-        Ok(Loaded { image, skipped: gate.skipped })
+    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
+        let (split, Pair { image, annotations }) = &self.pairs[index];
+        let part_path = &annotations[0];
+        let Some(size) = gate.pass_image(&image.path)? else { return Ok(None) };
+        let map = labels_of_size(part_path, Depth::Eight, size).and_then(|map| within(map, NOTHING));
+        let Some(map) = gate.pass_file(part_path, map)? else { return Ok(None) };
+        let whole = match self.wholes.get(&image.path) {
+            Some(path) => {
+                let whole = labels_of_size(path, Depth::Eight, size).and_then(|map| within(map, NO_OBJECT));
+                let Some(whole) = gate.pass_file(path, whole)? else { return Ok(None) };
+                Some(whole)
+            }
+            None => None,
+        };
+        let name = self.folder.name_of(&image.path);
+        let Some(objects) = gate.pass_file(part_path, self.objects(&map, whole.as_ref(), &name))? else { return Ok(None) };
+        Ok(Some(AnnotatedImage {
+            group: name.clone(),
+            name,
+            size,
+            objects,
+            split: Some(*split),
+            source: self.folder.format.name().to_owned(),
+            licence: Some(licence::of(DatasetFormat::PartImageNet)),
+        }))
     }
 
-    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
-        self.root.join(&image.name)
-    }
-
-    fn skipped(&self) -> &Skipped {
-        &self.skipped
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.checks.clone()
-    }
-
-    fn labels(&self) -> Labels {
+    fn listed_labels(&self) -> Labels {
         // The classes are not listed anywhere in the data.
         Labels { objects: Vec::new(), parts: self.parts.iter().map(|(_, part)| (*part).to_owned()).collect() }
     }

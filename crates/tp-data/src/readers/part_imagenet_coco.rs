@@ -9,10 +9,11 @@ use std::{
 };
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, ImageFiles, Labels, Loaded, ReadOptions, Refusal, Skipped,
+    Check, DatasetFormat, Entry, ImageFiles, Labels, ReadOptions, Refusal,
     coco_json::{self, RawFile},
     coco_parts::{MAX_MASK_PIXELS, checked_box},
     folder::{IMAGE, file_name, files, root_where},
+    folder_reader::{DatasetFolder, FolderReader},
     licence,
     part_imagenet::{SPLITS, Synsets, object, part_names},
     pascal_part_116::part_record,
@@ -27,11 +28,9 @@ const FROM_PARTS: &str = "the union of the object's parts";
 /// The data set on disk.
 #[derive(Debug)]
 pub(super) struct PartImageNetCoco {
-    root: PathBuf,
+    folder: DatasetFolder,
     images: Vec<Listed>,
     synsets: Synsets,
-    skipped: Skipped,
-    checks: Vec<Check>,
     parts: Vec<(&'static str, &'static str)>,
 }
 
@@ -52,14 +51,8 @@ impl PartImageNetCoco {
             expected: "images/{train,val,test}/ with annotations/{train,val,test}/*.png, or with {train,val,test}.json",
         };
         let root = root_where(root, |root| side_files(root).next().is_some()).ok_or_else(layout)?;
-        let mut set = Self {
-            images: Vec::new(),
-            synsets: Synsets::near(&root)?,
-            skipped: Skipped::default(),
-            checks: Vec::new(),
-            parts: part_names(),
-            root: root.clone(),
-        };
+        let folder = DatasetFolder::new(DatasetFormat::PartImageNet, root.clone(), options.strictness);
+        let mut set = Self { folder, images: Vec::new(), synsets: Synsets::near(&root)?, parts: part_names() };
         // Images are found by their bare names, whatever folders a copy has them in.
         let by_name: HashMap<String, PathBuf> =
             files(&root, &IMAGE)?.into_iter().map(|file| (file_name(&file.path).to_lowercase(), file.path)).collect();
@@ -98,12 +91,11 @@ impl PartImageNetCoco {
             };
             if let Some(size) = gate.pass(Entry::Image, image.id, found)? {
                 by_id.insert(image.id, self.images.len());
-                let relative = path.and_then(|path| path.strip_prefix(&self.root).ok());
-                let name = relative.map_or(base, |path| path.to_string_lossy().replace('\\', "/"));
+                let name = path.map_or(base, |path| self.folder.name_of(path));
                 self.images.push(Listed { name, size, split, pieces: BTreeMap::new() });
             }
         }
-        self.checks.push(Check::new(format!("image files of {}", file_name(json)), &self.root, n_listed, missing));
+        self.folder.checks.push(Check::new(format!("image files of {}", file_name(json)), &self.folder.root, n_listed, missing));
         let mut seen = HashSet::new();
         for piece in raw.annotations {
             let id = piece.id;
@@ -138,7 +130,7 @@ impl PartImageNetCoco {
                 listed.pieces.clear();
             }
         }
-        self.skipped.add(gate.skipped);
+        self.folder.skipped.add(gate.skipped);
         Ok(())
     }
 
@@ -159,16 +151,16 @@ fn side_files(root: &Path) -> impl Iterator<Item = (Split, PathBuf)> {
     })
 }
 
-impl Dataset for PartImageNetCoco {
-    fn name(&self) -> &str {
-        DatasetFormat::PartImageNet.name()
+impl FolderReader for PartImageNetCoco {
+    fn folder(&self) -> &DatasetFolder {
+        &self.folder
     }
 
-    fn len(&self) -> usize {
+    fn n_images(&self) -> usize {
         self.images.len()
     }
 
-    fn load(&self, index: usize) -> Result<Loaded, DataError> {
+    fn record(&self, index: usize, _: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let Listed { name, size, split, pieces } = &self.images[index];
         let mut whole = Mask::empty(*size);
         let mut parts = Vec::new();
@@ -182,31 +174,18 @@ impl Dataset for PartImageNetCoco {
         }
         let kind = pieces.keys().next().map(|&part| self.parts[usize::from(part)].0);
         let objects = object(index as u64, kind, self.synsets.name_of(name), whole, parts, FROM_PARTS).into_iter().collect();
-        let image = AnnotatedImage {
+        Ok(Some(AnnotatedImage {
             name: name.clone(),
             size: *size,
             objects,
             split: Some(*split),
             group: name.clone(),
-            source: self.name().to_owned(),
+            source: self.folder.format.name().to_owned(),
             licence: Some(licence::of(DatasetFormat::PartImageNet)),
-        };
-        Ok(Loaded { image: Some(image), skipped: Skipped::default() })
+        }))
     }
 
-    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
-        self.root.join(&image.name)
-    }
-
-    fn skipped(&self) -> &Skipped {
-        &self.skipped
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.checks.clone()
-    }
-
-    fn labels(&self) -> Labels {
+    fn listed_labels(&self) -> Labels {
         Labels { objects: Vec::new(), parts: self.parts.iter().map(|(_, part)| (*part).to_owned()).collect() }
     }
 }

@@ -3,18 +3,16 @@
 //! `images/{train,val}/*.jpg`, `annotations_detectron2_obj/{train,val}/*.png`, `annotations_detectron2_part/{train,val}/*.png`;
 //! 8 bits, 255 = nothing. The maps know classes, not instances: the connected areas of an object's label stand for them.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use tp_core::ImageHw;
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, Labels, Loaded, Refusal, Skipped, Strictness,
+    DatasetFormat, Entry, Labels, Refusal, Strictness,
     coco_parts::MAX_MASK_PIXELS,
     components::components,
     folder::{IMAGE, files, root_where, subfolder},
+    folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, LabelMap, masks, read_labels},
     licence,
     manifest::{Pair, Side, paired},
@@ -30,11 +28,8 @@ const INSTANCE: &str = "a connected area of the object map; touching objects of 
 /// The data set on disk.
 #[derive(Debug)]
 pub struct PascalPart116 {
-    root: PathBuf,
+    folder: DatasetFolder,
     pairs: Vec<(Split, Pair)>,
-    strictness: Strictness,
-    skipped: Skipped,
-    checks: Vec<Check>,
     /// Object and name of every part.
     parts: Vec<(u16, &'static str)>,
 }
@@ -69,40 +64,8 @@ impl PascalPart116 {
             let found = paired(side("images", &images, &IMAGE)?, maps, &mut gate, &mut checks)?;
             pairs.extend(found.into_iter().map(|pair| (split, pair)));
         }
-        Ok(Self { root, pairs, strictness, skipped: gate.skipped, checks, parts: PASCAL_PART_116.parts() })
-    }
-
-    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
-        let (split, Pair { image, annotations }) = &self.pairs[index];
-        let Some(size) = gate.pass_image(&image.path)? else { return Ok(None) };
-        let (object_path, part_path) = (&annotations[0], &annotations[1]);
-        let Some(objects) = gate.pass_file(object_path, labels_of_size(object_path, Depth::Eight, size))? else { return Ok(None) };
-        let Some(parts) = gate.pass_file(part_path, labels_of_size(part_path, Depth::Eight, size))? else { return Ok(None) };
-        let n_objects = 20;
-        let unknown = |map: &LabelMap, n: usize| map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= n);
-        for (path, map, n) in [(object_path, &objects, n_objects), (part_path, &parts, self.parts.len())] {
-            let found = if unknown(map, n) { Err(Refusal::UnknownLabel) } else { Ok(()) };
-            if gate.pass_file(path, found)?.is_none() {
-                return Ok(None);
-            }
-        }
-        let found = self.objects(&objects, &parts);
-        let Some((objects, strays)) = gate.pass_file(object_path, found)? else { return Ok(None) };
-        for part in strays {
-            let mut of_map = Gate::new(part_path.clone(), self.strictness);
-            of_map.pass::<()>(Entry::Part, u64::from(part), Err(Refusal::PartOutsideObject))?;
-            gate.skipped.add(of_map.skipped);
-        }
-        let name = image.path.strip_prefix(&self.root).unwrap_or(&image.path).to_string_lossy().replace('\\', "/");
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            split: Some(*split),
-            source: self.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::PascalPart116)),
-        }))
+        let folder = DatasetFolder { format: DatasetFormat::PascalPart116, root, strictness, skipped: gate.skipped, checks };
+        Ok(Self { folder, pairs, parts: PASCAL_PART_116.parts() })
     }
 
     /// The objects with their parts, and the numbers of parts that lie on no object of theirs.
@@ -164,34 +127,49 @@ pub(super) fn labels_of_size(path: &Path, depth: Depth, size: ImageHw) -> Result
     read_labels(path, depth).and_then(|map| if map.size == size { Ok(map) } else { Err(Refusal::WrongSize) })
 }
 
-impl Dataset for PascalPart116 {
-    fn name(&self) -> &str {
-        DatasetFormat::PascalPart116.name()
+impl FolderReader for PascalPart116 {
+    fn folder(&self) -> &DatasetFolder {
+        &self.folder
     }
 
-    fn len(&self) -> usize {
+    fn n_images(&self) -> usize {
         self.pairs.len()
     }
 
-    fn load(&self, index: usize) -> Result<Loaded, DataError> {
-        let mut gate = Gate::new(self.root.clone(), self.strictness);
-        let image = self.record(index, &mut gate)?;
-        Ok(Loaded { image, skipped: gate.skipped })
+    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
+        let (split, Pair { image, annotations }) = &self.pairs[index];
+        let Some(size) = gate.pass_image(&image.path)? else { return Ok(None) };
+        let (object_path, part_path) = (&annotations[0], &annotations[1]);
+        let Some(objects) = gate.pass_file(object_path, labels_of_size(object_path, Depth::Eight, size))? else { return Ok(None) };
+        let Some(parts) = gate.pass_file(part_path, labels_of_size(part_path, Depth::Eight, size))? else { return Ok(None) };
+        let n_objects = 20;
+        let unknown = |map: &LabelMap, n: usize| map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= n);
+        for (path, map, n) in [(object_path, &objects, n_objects), (part_path, &parts, self.parts.len())] {
+            let found = if unknown(map, n) { Err(Refusal::UnknownLabel) } else { Ok(()) };
+            if gate.pass_file(path, found)?.is_none() {
+                return Ok(None);
+            }
+        }
+        let found = self.objects(&objects, &parts);
+        let Some((objects, strays)) = gate.pass_file(object_path, found)? else { return Ok(None) };
+        for part in strays {
+            let mut of_map = Gate::new(part_path.clone(), self.folder.strictness);
+            of_map.pass::<()>(Entry::Part, u64::from(part), Err(Refusal::PartOutsideObject))?;
+            gate.skipped.add(of_map.skipped);
+        }
+        let name = self.folder.name_of(&image.path);
+        Ok(Some(AnnotatedImage {
+            group: name.clone(),
+            name,
+            size,
+            objects,
+            split: Some(*split),
+            source: self.folder.format.name().to_owned(),
+            licence: Some(licence::of(DatasetFormat::PascalPart116)),
+        }))
     }
 
-    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
-        self.root.join(&image.name)
-    }
-
-    fn skipped(&self) -> &Skipped {
-        &self.skipped
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.checks.clone()
-    }
-
-    fn labels(&self) -> Labels {
+    fn listed_labels(&self) -> Labels {
         PASCAL_PART_116.labels()
     }
 }

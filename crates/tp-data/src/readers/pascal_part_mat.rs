@@ -13,9 +13,10 @@ use ndarray::Array2;
 use tp_core::ImageHw;
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, Labels, Loaded, Refusal, Skipped, Strictness,
+    Check, DatasetFormat, Entry, Refusal, Strictness,
     coco_parts::MAX_MASK_PIXELS,
     folder::{IMAGE, entries, file_name, files, root_where, subfolder},
+    folder_reader::{DatasetFolder, FolderReader},
     licence,
     mat_file::{Value, field, read_variable},
     refusal::Gate,
@@ -28,11 +29,8 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// The data set on disk.
 #[derive(Debug)]
 pub struct PascalPartMat {
-    root: PathBuf,
+    folder: DatasetFolder,
     files: Vec<Annotated>,
-    strictness: Strictness,
-    skipped: Skipped,
-    checks: Vec<Check>,
 }
 
 #[derive(Debug)]
@@ -85,51 +83,9 @@ impl PascalPartMat {
             }
         }
         let checks = vec![Check::new("MATLAB files", &annotations, n_mats, []), Check::new("photographs", &images, n_mats, missing)];
-        Ok(Self { root: root.to_owned(), files: found, strictness, skipped: gate.skipped, checks })
-    }
-
-    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
-        let Annotated { mat, image, split } = &self.files[index];
-        let Some(size) = gate.pass_image(image)? else { return Ok(None) };
-        let bytes = match read_capped(mat, MAX_FILE_BYTES) {
-            Err(DataError::FileTooLong { .. }) => Err(Refusal::UnreadableAnnotation),
-            other => Ok(other?),
-        };
-        let objects = bytes.and_then(|bytes| read_variable(&bytes, "anno").ok_or(Refusal::UnreadableAnnotation));
-        let Some(anno) = gate.pass_file(mat, objects)? else { return Ok(None) };
-        let of_file = match anno.field("objects") {
-            Some(Value::Structures(objects)) => checked_count(objects, size).map(|()| &objects[..]),
-            // An image in which nothing was annotated.
-            Some(Value::Other) => Ok(&[][..]),
-            Some(Value::Numbers { bytes, .. }) if bytes.is_empty() => Ok(&[][..]),
-            _ => Err(Refusal::UnreadableAnnotation),
-        };
-        let Some(raw_objects) = gate.pass_file(mat, of_file)? else { return Ok(None) };
-        let mut entries = Gate::new(mat.clone(), self.strictness);
-        let mut objects = Vec::new();
-        for (id, raw) in raw_objects.iter().enumerate() {
-            let Some(mut object) = entries.pass(Entry::Object, id as u64, object(id, raw, size))? else { continue };
-            let parts = match field(raw, "parts") {
-                Some(Value::Structures(parts)) => &parts[..],
-                _ => &[],
-            };
-            for (number, raw) in parts.iter().enumerate() {
-                let found = part(number, raw, size, object.mask.as_ref().expect("every object has a mask"));
-                object.parts.extend(entries.pass(Entry::Part, number as u64, found)?);
-            }
-            objects.push(object);
-        }
-        gate.skipped.add(entries.skipped);
-        let name = image.strip_prefix(&self.root).unwrap_or(image).to_string_lossy().replace('\\', "/");
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            split: *split,
-            source: self.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::PascalPartMat)),
-        }))
+        let folder =
+            DatasetFolder { format: DatasetFormat::PascalPartMat, root: root.to_owned(), strictness, skipped: gate.skipped, checks };
+        Ok(Self { folder, files: found })
     }
 }
 
@@ -260,42 +216,64 @@ fn sided_name(code: &str) -> Option<String> {
     })
 }
 
-impl Dataset for PascalPartMat {
-    fn name(&self) -> &str {
-        DatasetFormat::PascalPartMat.name()
+impl FolderReader for PascalPartMat {
+    fn folder(&self) -> &DatasetFolder {
+        &self.folder
     }
 
-    fn len(&self) -> usize {
+    fn n_images(&self) -> usize {
         self.files.len()
     }
 
-    fn load(&self, index: usize) -> Result<Loaded, DataError> {
-        let mut gate = Gate::new(self.root.clone(), self.strictness);
-        let image = self.record(index, &mut gate)?;
-        Ok(Loaded { image, skipped: gate.skipped })
-    }
-
-    fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
-        self.root.join(&image.name)
-    }
-
-    fn skipped(&self) -> &Skipped {
-        &self.skipped
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.checks.clone()
-    }
-
-    fn labels(&self) -> Labels {
-        Labels::default()
+    fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
+        let Annotated { mat, image, split } = &self.files[index];
+        let Some(size) = gate.pass_image(image)? else { return Ok(None) };
+        let bytes = match read_capped(mat, MAX_FILE_BYTES) {
+            Err(DataError::FileTooLong { .. }) => Err(Refusal::UnreadableAnnotation),
+            other => Ok(other?),
+        };
+        let objects = bytes.and_then(|bytes| read_variable(&bytes, "anno").ok_or(Refusal::UnreadableAnnotation));
+        let Some(anno) = gate.pass_file(mat, objects)? else { return Ok(None) };
+        let of_file = match anno.field("objects") {
+            Some(Value::Structures(objects)) => checked_count(objects, size).map(|()| &objects[..]),
+            // An image in which nothing was annotated.
+            Some(Value::Other) => Ok(&[][..]),
+            Some(Value::Numbers { bytes, .. }) if bytes.is_empty() => Ok(&[][..]),
+            _ => Err(Refusal::UnreadableAnnotation),
+        };
+        let Some(raw_objects) = gate.pass_file(mat, of_file)? else { return Ok(None) };
+        let mut entries = Gate::new(mat.clone(), self.folder.strictness);
+        let mut objects = Vec::new();
+        for (id, raw) in raw_objects.iter().enumerate() {
+            let Some(mut object) = entries.pass(Entry::Object, id as u64, object(id, raw, size))? else { continue };
+            let parts = match field(raw, "parts") {
+                Some(Value::Structures(parts)) => &parts[..],
+                _ => &[],
+            };
+            for (number, raw) in parts.iter().enumerate() {
+                let found = part(number, raw, size, object.mask.as_ref().expect("every object has a mask"));
+                object.parts.extend(entries.pass(Entry::Part, number as u64, found)?);
+            }
+            objects.push(object);
+        }
+        gate.skipped.add(entries.skipped);
+        let name = self.folder.name_of(image);
+        Ok(Some(AnnotatedImage {
+            group: name.clone(),
+            name,
+            size,
+            objects,
+            split: *split,
+            source: self.folder.format.name().to_owned(),
+            licence: Some(licence::of(DatasetFormat::PascalPartMat)),
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readers::mat_file::writer;
+    use crate::readers::{Dataset, mat_file::writer};
 
     #[test]
     fn codes_become_words() {
