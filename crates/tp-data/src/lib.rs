@@ -44,8 +44,8 @@ pub use balance::balanced;
 #[cfg(feature = "builder")]
 pub use builder::{
     Budget, Build, BuildOptions, BuildOutcome, ContentKey, Contradiction, Images, Judge, Lengths, Likeness, Listener, Localizability,
-    Localized, LookHash, ParquetRows, Plan, Recipe, Report, Row, RunLimits, Shard, ShardDone, Sides, Sizes, Stage, StagePlan, Statistics,
-    StopReason, Summary, SurveyedImage, SurveyedPoint, Usage,
+    Localized, LookHash, ParquetRows, Plan, Recipe, Report, Reservation, Row, RunLimits, Shard, ShardDone, Sides, Sizes, Stage, StagePlan,
+    Statistics, StopReason, Summary, SurveyedImage, SurveyedPoint, Usage,
 };
 pub use corner_map::CornerMap;
 pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size};

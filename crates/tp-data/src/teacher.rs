@@ -129,6 +129,37 @@ pub struct Answered {
 }
 
 /// Writes, or helps to write, the description of a point.
+///
+/// A teacher that costs something books every call with [`RunLimits::reserve`]; it is what keeps a run within its budget.
+///
+/// # Example
+///
+/// A person who looks at points for five cents each:
+///
+/// ```
+/// use tp_data::{Answer, Answered, LocalAnswer, Question, Role, RunLimits, Teacher, TeacherError, Usage};
+///
+/// struct Person;
+///
+/// impl Teacher for Person {
+///     fn name(&self, _: Role) -> String {
+///         "a person".to_owned()
+///     }
+///
+///     fn asked(&self, question: &Question<'_>) -> String {
+///         format!("a person, {:?}", question.point.point)
+///     }
+///
+///     fn ask(&self, question: &Question<'_>, limits: &RunLimits) -> Result<Answered, TeacherError> {
+///         let price = Usage { calls: 1, cost: 0.05, ..Usage::default() };
+///         let reservation = limits.reserve(price).ok_or(TeacherError::Stopped)?;
+///         // Here the person is asked; these are the measured words.
+///         let colour = question.point.record.colour.clone();
+///         reservation.settle(price);
+///         Ok(Answered { answer: Answer::Local(LocalAnswer { colour, ..LocalAnswer::default() }), usage: price })
+///     }
+/// }
+/// ```
 pub trait Teacher: Send + Sync {
     /// Its name in reports: the model.
     fn name(&self, role: Role) -> String;
@@ -155,11 +186,11 @@ pub trait Teacher: Send + Sync {
         Estimate::default()
     }
 
-    /// Asks.
+    /// Asks. What it costs is booked with [`RunLimits::reserve`] before it is spent, one call at a time.
     ///
     /// # Errors
     ///
-    /// [`TeacherError`].
+    /// [`TeacherError`]; [`TeacherError::Stopped`] where nothing may be booked any more.
     fn ask(&self, question: &Question<'_>, limits: &RunLimits) -> Result<Answered, TeacherError>;
 }
 

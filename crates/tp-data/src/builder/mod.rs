@@ -44,7 +44,7 @@ pub use plan::{Plan, StagePlan};
 pub use progress::{Listener, Report, Stage};
 pub use recipe::{Images, Recipe, Sides, Sizes};
 pub use row::Row;
-pub use run_limits::{Budget, RunLimits, StopReason};
+pub use run_limits::{Budget, Reservation, RunLimits, StopReason};
 pub use selection::Likeness;
 pub use shard::Shard;
 pub use statistics::{Lengths, Localizability, Statistics};

@@ -86,10 +86,33 @@ impl RunLimits {
         self.account().spent
     }
 
-    /// Pays for one call in advance; `most` is all that it can need. `None` if the run is to stop instead.
+    /// Pays for one call in advance; `most` is all that it can need, and counts as one call whatever its `calls` say. `None` if
+    /// the run is to stop instead: a [`Teacher`](crate::Teacher) then answers [`TeacherError::Stopped`](crate::TeacherError::Stopped).
     ///
-    /// If only the calls under way stand between this one and the limit, it waits for their bills.
-    pub(crate) fn reserve(&self, most: Usage) -> Option<Reservation<'_>> {
+    /// If only the calls under way stand between this one and the limit, it waits for their bills. So a thread that holds a
+    /// reservation must not ask for another one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use tp_data::{Budget, RunLimits, StopReason, Usage};
+    ///
+    /// let limits = RunLimits::new(Budget { max_cost: Some(1.0), ..Budget::default() }, Arc::default());
+    /// let most = Usage { cost: 0.6, ..Usage::default() };
+    ///
+    /// let reservation = limits.reserve(most).unwrap();
+    /// // Here the call is made, and its bill comes back.
+    /// reservation.settle(Usage { calls: 1, cost: 0.5, ..Usage::default() });
+    ///
+    /// // Another call could cost 0.6, which is more than is left.
+    /// assert!(limits.reserve(most).is_none());
+    /// assert_eq!(limits.stop_reason(), Some(StopReason::MaxCost));
+    /// assert_eq!(limits.spent().cost, 0.5);
+    /// ```
+    #[must_use = "a reservation that is dropped counts as a call"]
+    pub fn reserve(&self, most: Usage) -> Option<Reservation<'_>> {
         let mut account = self.account();
         loop {
             let is_over = self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
@@ -141,21 +164,25 @@ impl RunLimits {
     }
 }
 
-/// A call that is paid for; without a bill it counts as a call that cost nothing.
-pub(crate) struct Reservation<'a> {
+/// A call that is paid for in advance, from [`RunLimits::reserve`]; what is neither settled nor cancelled, because of a panic
+/// or an early return, counts as a call that cost nothing.
+#[derive(Debug)]
+#[must_use = "a reservation that is dropped counts as a call"]
+pub struct Reservation<'a> {
     limits: &'a RunLimits,
     most: Usage,
     settled: bool,
 }
 
 impl Reservation<'_> {
-    /// Replaces the advance by the bill.
-    pub(crate) fn settle(mut self, bill: Usage) {
+    /// Replaces the advance by the bill, which counts as it is: one above the advance can pass a limit. Failed calls are billed,
+    /// too, with `calls: 1` at least.
+    pub fn settle(mut self, bill: Usage) {
         self.close(bill);
     }
 
-    /// The call was not made.
-    pub(crate) fn cancel(mut self) {
+    /// Gives the advance back: the call was not made.
+    pub fn cancel(mut self) {
         self.close(Usage::default());
     }
 

@@ -5,13 +5,16 @@ use std::{
     fs,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use serde_json::json;
-use tp_data::{Budget, Build, BuildOutcome, DataError, Recipe, Report, Row, RunLimits, Sizes, Stage, StopReason, Usage};
+use tp_data::{
+    Answered, Budget, Build, BuildOutcome, DataError, Question, Recipe, Report, Role, Row, RulesTeacher, RunLimits, Sizes, Stage,
+    StopReason, Teacher, TeacherError, Teachers, Usage,
+};
 
 use super::{
     chat_server::{Asked, ChatServer, Deed, after, good_answer, prompt_of, role_of, say_well},
@@ -222,6 +225,59 @@ fn calls_end_at_their_limit_and_the_next_run_goes_on() {
     run.limits = RunLimits::default();
     run.finished();
     assert_eq!(server.n_requests(), 18);
+}
+
+/// A teacher of somebody else: it knows what the rules know, and wants 0.25 a call.
+struct PaidTeacher {
+    n_calls: Arc<AtomicU64>,
+}
+
+impl Teacher for PaidTeacher {
+    fn name(&self, _: Role) -> String {
+        "paid".to_owned()
+    }
+
+    fn asked(&self, question: &Question<'_>) -> String {
+        format!("paid {:?} {:?} {:?}", question.point.point, question.context, question.local)
+    }
+
+    fn ask(&self, question: &Question<'_>, limits: &RunLimits) -> Result<Answered, TeacherError> {
+        let usage = Usage { calls: 1, cost: 0.25, ..Usage::default() };
+        let reservation = limits.reserve(usage).ok_or(TeacherError::Stopped)?;
+        self.n_calls.fetch_add(1, Ordering::SeqCst);
+        let answered = RulesTeacher.ask(question, limits)?;
+        reservation.settle(usage);
+        Ok(Answered { usage, ..answered })
+    }
+}
+
+#[test]
+fn paid_teacher_of_somebody_else_keeps_within_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = ScenesOnDisk::draw(folder.path(), 4);
+    let out = folder.path().join("out");
+    let n_calls = Arc::new(AtomicU64::new(0));
+    let mut run = Run::new(&dataset, &out);
+    run.recipe = Recipe { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..Recipe::default() };
+    run.teachers = Teachers::one(PaidTeacher { n_calls: n_calls.clone() });
+    // Of the eighteen calls seven, then four more, since a fifth would cost 1.25.
+    for (budget, reason, n) in [
+        (Budget { max_calls: Some(7), ..Budget::default() }, StopReason::MaxCalls, 7),
+        (Budget { max_cost: Some(1.1), ..Budget::default() }, StopReason::MaxCost, 4),
+    ] {
+        n_calls.store(0, Ordering::SeqCst);
+        run.limits = RunLimits::new(budget, Arc::default());
+        match run.build().run().unwrap() {
+            BuildOutcome::Stopped { reason: stopped, spent } => {
+                assert_eq!((stopped, spent.calls, spent.cost), (reason, n, n as f64 * 0.25))
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(n_calls.load(Ordering::SeqCst), n);
+        assert!(!out.join("manifest.json").exists());
+    }
+    run.limits = RunLimits::default();
+    assert_eq!(run.finished().spent.calls, 7);
 }
 
 #[test]
