@@ -1,7 +1,7 @@
 //! Describes the points of an annotated data set by rules alone: one JSON line a triplet.
 //!
 //! ```sh
-//! cargo run --example describe_annotation -- --coco annotations.json --images . --limit 20
+//! cargo run --example describe_annotation -- --coco annotations.json --images . --split test --limit 20
 //! ```
 
 use std::{
@@ -11,11 +11,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use talking_points::{
     cli::{self, CommonArgs},
     core::{Seed, Style},
-    data::{CocoParts, PointOptions, RejectedCounts, RulesTeacher, Strictness, points_of_image},
+    data::{CocoParts, PointOptions, RejectedCounts, RulesTeacher, Split, Strictness, points_of_image},
 };
 
 #[derive(Parser)]
@@ -27,6 +27,9 @@ struct Args {
     /// The folder that its file names start from.
     #[arg(long)]
     images: PathBuf,
+    /// Only the images that the file puts on this side of its split; all of them if nothing is said.
+    #[arg(long, value_enum)]
+    split: Option<Side>,
     /// Stop after this many triplets.
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
@@ -35,6 +38,14 @@ struct Args {
     strict: bool,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Side {
+    Train,
+    #[value(alias = "val")]
+    Validation,
+    Test,
 }
 
 fn main() -> ExitCode {
@@ -46,12 +57,13 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
     args.common.device.open()?;
     let strictness = if args.strict { Strictness::Strict } else { Strictness::Lenient };
     let set = CocoParts::open(&args.coco, &args.images, strictness)?;
+    let indices = indices(&set, args)?;
     let teacher = RulesTeacher;
     let mut rejected = RejectedCounts::default();
     let mut written = 0;
     let mut out = io::stdout().lock();
 
-    for index in 0..set.len() {
+    for &index in &indices {
         if written >= args.limit {
             break;
         }
@@ -71,6 +83,27 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    tracing::info!("{written} triplets from {} images; rejected: {rejected}; faulty records: {:?}", set.len(), set.skipped());
+    tracing::info!("{written} triplets from {} images; rejected: {rejected}; faulty records: {:?}", indices.len(), set.skipped());
     Ok(())
+}
+
+/// The images to describe. Each keeps its number in the file, so its triplets are the same with and without `--split`.
+fn indices(set: &CocoParts, args: &Args) -> Result<Vec<usize>, String> {
+    let split = match args.split {
+        None => return Ok((0..set.len()).collect()),
+        Some(Side::Train) => Split::Train,
+        Some(Side::Validation) => Split::Val,
+        Some(Side::Test) => Split::Test,
+    };
+    let indices: Vec<usize> = set.indices_of(split).collect();
+    if indices.is_empty() {
+        let [train, val, test] = [Split::Train, Split::Val, Split::Test].map(|split| set.indices_of(split).count());
+        return Err(format!(
+            "no image of {} is on the side that --split names: {train} are on train, {val} on validation, {test} on test and {} on none; \
+             name another side, or leave --split out for all of them",
+            args.coco.display(),
+            set.len() - train - val - test
+        ));
+    }
+    Ok(indices)
 }

@@ -194,6 +194,18 @@ fn annotation_file_that_is_none_is_refused() {
     }
 }
 
+#[test]
+fn side_without_an_image_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(photograph(), folder.path().join("horse.jpg")).unwrap();
+    let path = in_folder(&folder, "annotations.json");
+    let images = folder.path().display().to_string();
+    let image = serde_json::json!({"id": 1, "file_name": "horse.jpg", "width": 640, "height": 360, "split": "val"});
+    fs::write(&path, serde_json::json!({"images": [image], "categories": [], "annotations": []}).to_string()).unwrap();
+    let line = one_line("describe_annotation", &["--coco", &path, "--images", &images, "--split", "test"]);
+    assert!(line.contains("annotations.json") && line.contains("0 are on train, 1 on validation, 0 on test and 0 on none"), "{line}");
+}
+
 /// A COCO folder with one horse of two parts, of no family.
 fn coco_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
