@@ -11,7 +11,8 @@ use std::{
 
 use super::{
     Check, CocoParts, Dataset, DatasetFormat, Labels, Loaded, ReadOptions, Skipped, coco_json,
-    coco_parts::{FileOptions, KeypointFrame},
+    coco_listed::KeypointFrame,
+    coco_parts::FileOptions,
     folder::{entries, file_name, root_where},
 };
 use crate::{AnnotatedImage, DataError, Split};

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::segmentation::RawSegmentation;
+use super::{numbers::Numbers, segmentation::RawSegmentation};
 use crate::DataError;
 
 /// The largest annotation file that is read, in bytes.
@@ -56,7 +56,7 @@ pub(super) struct RawImage {
     pub(super) license: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct RawCategory {
     pub(super) id: u64,
     pub(super) name: String,
@@ -65,7 +65,7 @@ pub(super) struct RawCategory {
     pub(super) keypoints: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct RawPartCategory {
     pub(super) id: u64,
     pub(super) name: String,
@@ -85,7 +85,7 @@ pub(super) struct RawObject {
     #[serde(default)]
     pub(super) iscrowd: u8,
     #[serde(default)]
-    pub(super) keypoints: Vec<f64>,
+    pub(super) keypoints: Numbers,
     pub(super) derived: Option<String>,
     /// The object that this is a part of, in the files that have parts among the objects.
     #[serde(alias = "obj_ann_id", alias = "object_id")]

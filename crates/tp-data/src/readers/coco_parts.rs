@@ -11,42 +11,34 @@ use std::{
     sync::Arc,
 };
 
-use tp_core::{ImageHw, PixelXy, RgbImage};
+use tp_core::{ImageHw, RgbImage};
 
 use super::{
     Check, Dataset, ImageFiles, Labels, Loaded, Skipped,
     coco_dialect::with_parts_apart,
     coco_json::{self, RawCategory, RawFile, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory},
+    coco_listed::{KeypointFrame, ListedImage, ListedObject, ListedPart, labelled_keypoints},
     dataset::decode_as_annotated,
+    numbers::Numbers,
     refusal::{Entry, Gate, Refusal, Strictness},
     segmentation::Segmentation,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, DecodeOptions, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
+use crate::{AnnotatedImage, BoxXywh, DataError, DecodeOptions, Licence, Split};
 
 /// The most mask pixels that one image may have, all its objects and parts together; a pixel takes a byte.
 pub(super) const MAX_MASK_PIXELS: usize = 4 << 30;
 
-/// An annotation file, checked, with its images. Masks are drawn when an image is loaded, so that memory stays small.
+/// An annotation file, checked, with its images. Names are put in and masks drawn when an image is loaded, so that memory stays
+/// small.
 #[derive(Clone, Debug)]
 pub struct CocoParts {
     name: String,
     images_dir: PathBuf,
-    outlines: Vec<Outline>,
+    keypoints: KeypointFrame,
+    images: Vec<ListedImage>,
     skipped: Skipped,
     labels: Labels,
     image_check: Check,
-}
-
-/// What the coordinates of a file's keypoints count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum KeypointFrame {
-    /// Distances from the outer edge of the first pixel, as those of boxes do.
-    #[default]
-    Edges,
-    /// Pixels, from 0 on: COCO's own keypoints and AP-10K's.
-    Pixels,
-    /// Pixels if all are whole numbers, else edges.
-    PixelsIfWhole,
 }
 
 /// How one file is read.
@@ -63,15 +55,6 @@ pub(super) struct FileOptions {
     pub(super) base_names: bool,
     /// The data set's name, if the file does not give it.
     pub(super) name: Option<String>,
-}
-
-/// An image whose masks are still polygons or runs.
-#[derive(Clone, Debug)]
-struct Outline {
-    /// Everything but the masks.
-    image: AnnotatedImage,
-    /// For every object its own segmentation and those of its parts.
-    outlines: Vec<(Segmentation, Vec<Segmentation>)>,
 }
 
 impl CocoParts {
@@ -99,16 +82,17 @@ impl CocoParts {
             gate: Gate::new(annotations.to_owned(), options.strictness),
             options,
             images_dir: images_dir.to_owned(),
-            outlines: Vec::new(),
-            images: HashMap::new(),
+            images: Vec::new(),
+            index_of: HashMap::new(),
             objects: HashMap::new(),
             missing: Vec::new(),
         };
-        building.add_all(raw, &name)?;
-        let Building { gate, outlines, missing, options, .. } = building;
+        building.add_all(raw)?;
+        let Building { gate, images, missing, options, .. } = building;
         let about = format!("image files of {}", annotations.file_name().unwrap_or_default().display());
-        let image_check = Check::new(about, &images_dir.join(options.prefix), n_images, missing);
-        Ok(Self { name, images_dir: images_dir.to_owned(), outlines, skipped: gate.skipped, labels, image_check })
+        let image_check = Check::new(about, &images_dir.join(&options.prefix), n_images, missing);
+        let (images_dir, keypoints) = (images_dir.to_owned(), options.keypoints);
+        Ok(Self { name, images_dir, keypoints, images, skipped: gate.skipped, labels, image_check })
     }
 
     /// The data set's name: `info.name`, or the name of the file.
@@ -120,18 +104,18 @@ impl CocoParts {
     /// How many images there are, those without annotations included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.outlines.len()
+        self.images.len()
     }
 
     /// Whether there is no image.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.outlines.is_empty()
+        self.images.is_empty()
     }
 
     /// Which images the data set puts on one side of its split.
     pub fn indices_of(&self, split: Split) -> impl Iterator<Item = usize> + '_ {
-        self.outlines.iter().enumerate().filter(move |(_, outline)| outline.image.split == Some(split)).map(|(index, _)| index)
+        self.images.iter().enumerate().filter(move |(_, image)| image.split == Some(split)).map(|(index, _)| index)
     }
 
     /// The record of one image, in file order, with its masks.
@@ -141,15 +125,7 @@ impl CocoParts {
     /// If there is no such image.
     #[must_use]
     pub fn load(&self, index: usize) -> AnnotatedImage {
-        let Outline { image, outlines } = &self.outlines[index];
-        let mut image = image.clone();
-        for (object, (own, of_parts)) in image.objects.iter_mut().zip(outlines) {
-            object.mask = own.mask(image.size);
-            for (part, outline) in object.parts.iter_mut().zip(of_parts) {
-                part.mask = outline.mask(image.size);
-            }
-        }
-        image
+        self.images[index].record(&self.name, self.keypoints)
     }
 
     /// All records, one after another.
@@ -218,9 +194,9 @@ struct Building {
     gate: Gate,
     options: FileOptions,
     images_dir: PathBuf,
-    outlines: Vec<Outline>,
+    images: Vec<ListedImage>,
     /// Image number → index.
-    images: HashMap<u64, usize>,
+    index_of: HashMap<u64, usize>,
     /// Object number → image index and object index; `None` if it was left out.
     objects: HashMap<u64, Option<(usize, usize)>>,
     /// Image files that are not there.
@@ -228,9 +204,9 @@ struct Building {
 }
 
 impl Building {
-    fn add_all(&mut self, raw: RawFile, name: &str) -> Result<(), DataError> {
+    fn add_all(&mut self, raw: RawFile) -> Result<(), DataError> {
         if self.options.keypoints == KeypointFrame::PixelsIfWhole {
-            let whole = raw.annotations.iter().flat_map(|object| &object.keypoints).all(|v| v.fract() == 0.0);
+            let whole = raw.annotations.iter().flat_map(|object| object.keypoints.to_vec()).all(|v| v.fract() == 0.0);
             self.options.keypoints = if whole { KeypointFrame::Pixels } else { KeypointFrame::Edges };
         }
         let licences = licences(&raw.licenses, &raw.info);
@@ -243,24 +219,20 @@ impl Building {
                 Some(id) => licences.get(&id).cloned(),
                 None => only_licence.clone(),
             };
-            let (id, found) = (image.id, self.image(image, name, licence));
+            let (id, found) = (image.id, self.image(image, licence));
             if let Some(image) = self.gate.pass(Entry::Image, id, found)? {
-                self.images.insert(id, self.outlines.len());
-                self.outlines.push(Outline { image, outlines: Vec::new() });
+                self.index_of.insert(id, self.images.len());
+                self.images.push(image);
             }
         }
 
-        // For every object the part category of each of its parts, and the slot of each of its keypoints in its category.
-        let mut links: Vec<Vec<(Vec<u64>, Vec<usize>)>> = vec![Vec::new(); self.outlines.len()];
         for object in raw.annotations {
             let (id, found) = (object.id, self.object(object, &categories));
             let duplicate = found.as_ref().is_err_and(|&refusal| refusal == Refusal::DuplicateId);
-            let kept = self.gate.pass(Entry::Object, id, found)?.map(|(image, object, segmentation, slots)| {
-                let outline = &mut self.outlines[image];
-                outline.image.objects.push(object);
-                outline.outlines.push((segmentation, Vec::new()));
-                links[image].push((Vec::new(), slots));
-                (image, outline.image.objects.len() - 1)
+            let kept = self.gate.pass(Entry::Object, id, found)?.map(|(image, object)| {
+                let objects = &mut self.images[image].objects;
+                objects.push(object);
+                (image, objects.len() - 1)
             });
             if !duplicate {
                 self.objects.insert(id, kept);
@@ -269,34 +241,27 @@ impl Building {
 
         let mut seen = HashMap::new();
         for part in raw.part_annotations {
-            let (id, category) = (part.id, part.category_id);
+            let id = part.id;
             let found = if seen.insert(id, ()).is_some() { Err(Refusal::DuplicateId) } else { self.part(part, &part_categories) };
-            if let Some((image, object, part, segmentation)) = self.gate.pass(Entry::Part, id, found)? {
-                let outline = &mut self.outlines[image];
-                outline.image.objects[object].parts.push(part);
-                outline.outlines[object].1.push(segmentation);
-                links[image][object].0.push(category);
+            if let Some((image, object, part)) = self.gate.pass(Entry::Part, id, found)? {
+                self.images[image].objects[object].parts.push(part);
             }
         }
-
-        for (outline, links) in self.outlines.iter_mut().zip(links) {
-            for (object, (parts, slots)) in outline.image.objects.iter_mut().zip(links) {
-                for (keypoint, slot) in object.keypoints.iter_mut().zip(slots) {
-                    keypoint.part = parts.iter().position(|part| part_categories[part].keypoint_indices.contains(&slot));
-                }
-            }
+        for image in &mut self.images {
+            image.objects.shrink_to_fit();
+            image.objects.iter_mut().for_each(|object| object.parts.shrink_to_fit());
         }
         self.drop_images_with_too_many_masks()
     }
 
     /// Categories by number.
-    fn by_id<T>(&mut self, entry: Entry, list: Vec<T>, id_of: impl Fn(&T) -> u64) -> Result<HashMap<u64, T>, DataError> {
+    fn by_id<T>(&mut self, entry: Entry, list: Vec<T>, id_of: impl Fn(&T) -> u64) -> Result<HashMap<u64, Arc<T>>, DataError> {
         let mut found = HashMap::new();
         for category in list {
             let id = id_of(&category);
             match found.entry(id) {
                 hash_map::Entry::Vacant(place) => {
-                    place.insert(category);
+                    place.insert(Arc::new(category));
                 }
                 hash_map::Entry::Occupied(_) => {
                     self.gate.pass::<()>(entry, id, Err(Refusal::DuplicateId))?;
@@ -306,9 +271,9 @@ impl Building {
         Ok(found)
     }
 
-    fn image(&mut self, raw: RawImage, source: &str, licence: Option<Arc<Licence>>) -> Result<AnnotatedImage, Refusal> {
+    fn image(&mut self, raw: RawImage, licence: Option<Arc<Licence>>) -> Result<ListedImage, Refusal> {
         let limits = DecodeOptions::default();
-        if self.images.contains_key(&raw.id) {
+        if self.index_of.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
         }
         // A file must not reach into the rest of the disk.
@@ -335,74 +300,58 @@ impl Building {
                 return Err(Refusal::MissingFile);
             }
         }
-        let group = raw.group.unwrap_or_else(|| name.clone());
-        Ok(AnnotatedImage { name, size, objects: Vec::new(), split, group, source: source.to_owned(), licence })
+        Ok(ListedImage { name, size, split, group: raw.group, licence, objects: Vec::new() })
     }
 
-    /// The object, the index of its image, its segmentation and the slots of its keypoints.
-    fn object(
-        &self,
-        raw: RawObject,
-        categories: &HashMap<u64, RawCategory>,
-    ) -> Result<(usize, ObjectAnnotation, Segmentation, Vec<usize>), Refusal> {
+    /// The object, after the index of its image.
+    fn object(&self, raw: RawObject, categories: &HashMap<u64, Arc<RawCategory>>) -> Result<(usize, ListedObject), Refusal> {
         if self.objects.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
         }
-        let &image = self.images.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
-        let size = self.outlines[image].image.size;
+        let &image = self.index_of.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
+        let size = self.images[image].size;
         let category = categories.get(&raw.category_id).ok_or(Refusal::UnknownCategory)?;
         if raw.iscrowd != 0 {
             return Err(Refusal::Crowd);
         }
         let bbox = checked_box(&raw.bbox, size)?;
         let segmentation = Segmentation::checked(raw.segmentation, size)?;
-        let (keypoints, slots) = labelled_keypoints(&raw.keypoints, category, size, self.options.keypoints)?;
-        let object = ObjectAnnotation {
-            id: raw.id,
-            category: category.name.clone(),
-            family: category.supercategory.clone().filter(|family| !family.is_empty() && family != "none"),
-            bbox,
-            mask: None,
-            parts: Vec::new(),
-            keypoints,
-            derived: raw.derived,
-        };
-        Ok((image, object, segmentation, slots))
+        let (labelled, _) = labelled_keypoints(&raw.keypoints.to_vec(), category, size, self.options.keypoints)?;
+        let keypoints = if labelled.is_empty() { Numbers::default() } else { raw.keypoints };
+        let derived = raw.derived.map(String::into_boxed_str);
+        let object = ListedObject { id: raw.id, category: category.clone(), bbox, segmentation, keypoints, parts: Vec::new(), derived };
+        Ok((image, object))
     }
 
-    /// The part, the indices of its image and object, and its segmentation.
-    fn part(
-        &self,
-        raw: RawPart,
-        categories: &HashMap<u64, RawPartCategory>,
-    ) -> Result<(usize, usize, PartAnnotation, Segmentation), Refusal> {
-        let &image = self.images.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
+    /// The part, after the indices of its image and object.
+    fn part(&self, raw: RawPart, categories: &HashMap<u64, Arc<RawPartCategory>>) -> Result<(usize, usize, ListedPart), Refusal> {
+        let &image = self.index_of.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
         let parent = self.objects.get(&raw.parent_id).copied().flatten().filter(|parent| parent.0 == image);
         let (_, object) = parent.ok_or(Refusal::UnknownParent)?;
         let category = categories.get(&raw.category_id).ok_or(Refusal::UnknownCategory)?;
         if raw.iscrowd != 0 {
             return Err(Refusal::Crowd);
         }
-        let annotated = &self.outlines[image].image;
-        let bbox = checked_box(&raw.bbox, annotated.size)?;
-        if annotated.objects[object].bbox.intersection(&bbox).is_none() {
+        let listed = &self.images[image];
+        let bbox = checked_box(&raw.bbox, listed.size)?;
+        if listed.objects[object].bbox.intersection(&bbox).is_none() {
             return Err(Refusal::PartOutsideObject);
         }
-        let segmentation = Segmentation::checked(raw.segmentation, annotated.size)?;
-        let part = PartAnnotation { id: raw.id, name: category.name.clone(), bbox, mask: None, derived: raw.derived };
-        Ok((image, object, part, segmentation))
+        let segmentation = Segmentation::checked(raw.segmentation, listed.size)?;
+        let derived = raw.derived.map(String::into_boxed_str);
+        Ok((image, object, ListedPart { id: raw.id, category: category.clone(), bbox, segmentation, derived }))
     }
 
     fn drop_images_with_too_many_masks(&mut self) -> Result<(), DataError> {
-        let id_of_image: HashMap<usize, u64> = self.images.iter().map(|(&id, &index)| (index, id)).collect();
-        let mut kept = Vec::with_capacity(self.outlines.len());
-        for (index, outline) in std::mem::take(&mut self.outlines).into_iter().enumerate() {
-            let masks = outline.outlines.iter().flat_map(|(own, parts)| parts.iter().chain([own])).filter(|outline| !outline.is_absent());
-            let pixels = masks.count().saturating_mul(outline.image.size.n_pixels());
-            let found = if pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(outline) };
+        let id_of_image: HashMap<usize, u64> = self.index_of.iter().map(|(&id, &index)| (index, id)).collect();
+        let mut kept = Vec::with_capacity(self.images.len());
+        for (index, image) in std::mem::take(&mut self.images).into_iter().enumerate() {
+            let n_masks = image.objects.iter().map(ListedObject::n_masks).sum::<usize>();
+            let pixels = n_masks.saturating_mul(image.size.n_pixels());
+            let found = if pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(image) };
             kept.extend(self.gate.pass(Entry::Image, id_of_image[&index], found)?);
         }
-        self.outlines = kept;
+        self.images = kept;
         Ok(())
     }
 }
@@ -433,34 +382,4 @@ pub(super) fn checked_box(bbox: &[f64], size: ImageHw) -> Result<BoxXywh, Refusa
         return Err(Refusal::BadBox);
     }
     BoxXywh { x, y, width, height }.intersection(&BoxXywh::of_image(size)).ok_or(Refusal::BoxOutsideImage)
-}
-
-/// The labelled keypoints, and the slot of each in its category's list of names.
-fn labelled_keypoints(
-    raw: &[f64],
-    category: &RawCategory,
-    size: ImageHw,
-    frame: KeypointFrame,
-) -> Result<(Vec<Keypoint>, Vec<usize>), Refusal> {
-    if raw.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    if raw.len() != category.keypoints.len() * 3 {
-        return Err(Refusal::BadKeypoints);
-    }
-    let (mut keypoints, mut slots) = (Vec::new(), Vec::new());
-    for (slot, (name, xyv)) in category.keypoints.iter().zip(raw.chunks_exact(3)).enumerate() {
-        let visibility = match xyv[2] {
-            0.0 => continue,
-            1.0 => Visibility::Hidden,
-            2.0 => Visibility::Visible,
-            _ => return Err(Refusal::BadKeypoints),
-        };
-        let edge = if frame == KeypointFrame::Pixels { 0.0 } else { 0.5 };
-        let point = PixelXy { x: xyv[0] - edge, y: xyv[1] - edge };
-        size.unit_from_pixel(point).map_err(|_| Refusal::KeypointOutsideImage)?;
-        keypoints.push(Keypoint { name: name.clone(), point, visibility, part: None });
-        slots.push(slot);
-    }
-    Ok((keypoints, slots))
 }

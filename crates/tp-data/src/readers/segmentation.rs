@@ -8,7 +8,7 @@ use serde::{
 };
 use tp_core::ImageHw;
 
-use super::Refusal;
+use super::{Refusal, numbers::Numbers};
 use crate::{Mask, Rle, mask_of_polygons, polygon::polygon_area};
 
 /// A segmentation as it stands in the file.
@@ -18,7 +18,7 @@ pub(super) enum RawSegmentation {
     #[default]
     Absent,
     /// Polygons; what is no number among theirs is NaN.
-    Polygons(Vec<Vec<f64>>),
+    Polygons(Box<[Numbers]>),
     /// The lengths of runs.
     Counts { size: Vec<u32>, counts: Vec<i64> },
     /// Runs in a packed string.
@@ -31,7 +31,7 @@ pub(super) enum RawSegmentation {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Segmentation {
     Absent,
-    Polygons(Vec<Vec<f64>>),
+    Polygons(Box<[Numbers]>),
     Runs(Rle),
 }
 
@@ -55,7 +55,7 @@ impl Segmentation {
     pub(super) fn mask(&self, size: ImageHw) -> Option<Mask> {
         match self {
             Self::Absent => None,
-            Self::Polygons(polygons) => Some(mask_of_polygons(polygons, size)),
+            Self::Polygons(polygons) => Some(mask_of_polygons(&corners(polygons), size)),
             Self::Runs(runs) => Some(runs.to_mask()),
         }
     }
@@ -65,7 +65,13 @@ impl Segmentation {
     }
 }
 
-fn checked_polygons(polygons: Vec<Vec<f64>>, size: ImageHw) -> Result<Vec<Vec<f64>>, Refusal> {
+/// The numbers of polygons, unpacked.
+fn corners(polygons: &[Numbers]) -> Vec<Vec<f64>> {
+    polygons.iter().map(Numbers::to_vec).collect()
+}
+
+fn checked_polygons(packed: Box<[Numbers]>, size: ImageHw) -> Result<Box<[Numbers]>, Refusal> {
+    let polygons = corners(&packed);
     let reach = f64::from(size.width().max(size.height()));
     // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack.
     let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
@@ -75,7 +81,7 @@ fn checked_polygons(polygons: Vec<Vec<f64>>, size: ImageHw) -> Result<Vec<Vec<f6
     if polygons.iter().all(|polygon| polygon_area(polygon, size) == 0) {
         return Err(Refusal::EmptyMask);
     }
-    Ok(polygons)
+    Ok(packed)
 }
 
 impl<'de> Deserialize<'de> for RawSegmentation {
@@ -112,15 +118,15 @@ impl<'de> Visitor<'de> for SegmentationVisitor {
         let (mut polygons, mut flat) = (Vec::new(), Vec::new());
         while let Some(element) = list.next_element()? {
             match element {
-                Element::List(polygon) => polygons.push(polygon),
+                Element::List(polygon) => polygons.push(Numbers::from(polygon)),
                 // Some programs write a single polygon without the outer brackets.
                 Element::Number(number) => flat.push(number),
             }
         }
         if !flat.is_empty() {
-            polygons.push(flat);
+            polygons.push(Numbers::from(flat));
         }
-        Ok(if polygons.is_empty() { RawSegmentation::Absent } else { RawSegmentation::Polygons(polygons) })
+        Ok(if polygons.is_empty() { RawSegmentation::Absent } else { RawSegmentation::Polygons(polygons.into()) })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSegmentation, A::Error> {

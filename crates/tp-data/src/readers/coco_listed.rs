@@ -1,0 +1,145 @@
+//! The images of a COCO file as they are kept between opening and loading: checked, in as little memory as is simple. Names stand
+//! once, in the categories; masks are polygons or runs.
+
+use std::sync::Arc;
+
+use tp_core::{ImageHw, PixelXy};
+
+use super::{
+    Refusal,
+    coco_json::{RawCategory, RawPartCategory},
+    numbers::Numbers,
+    segmentation::Segmentation,
+};
+use crate::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
+
+/// What the coordinates of a file's keypoints count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KeypointFrame {
+    /// Distances from the outer edge of the first pixel, as those of boxes do.
+    #[default]
+    Edges,
+    /// Pixels, from 0 on: COCO's own keypoints and AP-10K's.
+    Pixels,
+    /// Pixels if all are whole numbers, else edges.
+    PixelsIfWhole,
+}
+
+/// One image.
+#[derive(Clone, Debug)]
+pub(super) struct ListedImage {
+    pub(super) name: String,
+    pub(super) size: ImageHw,
+    pub(super) split: Option<Split>,
+    /// `None` if the image is a group of its own.
+    pub(super) group: Option<String>,
+    pub(super) licence: Option<Arc<Licence>>,
+    pub(super) objects: Vec<ListedObject>,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+pub(super) struct ListedObject {
+    pub(super) id: u64,
+    pub(super) category: Arc<RawCategory>,
+    pub(super) bbox: BoxXywh,
+    pub(super) segmentation: Segmentation,
+    /// x, y and v of every keypoint of the category; empty if none is labelled.
+    pub(super) keypoints: Numbers,
+    pub(super) parts: Vec<ListedPart>,
+    pub(super) derived: Option<Box<str>>,
+}
+
+/// One part of an object.
+#[derive(Clone, Debug)]
+pub(super) struct ListedPart {
+    pub(super) id: u64,
+    pub(super) category: Arc<RawPartCategory>,
+    pub(super) bbox: BoxXywh,
+    pub(super) segmentation: Segmentation,
+    pub(super) derived: Option<Box<str>>,
+}
+
+impl ListedImage {
+    /// The record of the image, with names and masks.
+    pub(super) fn record(&self, source: &str, frame: KeypointFrame) -> AnnotatedImage {
+        AnnotatedImage {
+            name: self.name.clone(),
+            size: self.size,
+            objects: self.objects.iter().map(|object| object.record(self.size, frame)).collect(),
+            split: self.split,
+            group: self.group.as_ref().unwrap_or(&self.name).clone(),
+            source: source.to_owned(),
+            licence: self.licence.clone(),
+        }
+    }
+}
+
+impl ListedObject {
+    /// The object with its names and masks.
+    fn record(&self, size: ImageHw, frame: KeypointFrame) -> ObjectAnnotation {
+        // They were checked when the file was opened.
+        let (mut keypoints, slots) = labelled_keypoints(&self.keypoints.to_vec(), &self.category, size, frame).unwrap_or_default();
+        for (keypoint, slot) in keypoints.iter_mut().zip(slots) {
+            keypoint.part = self.parts.iter().position(|part| part.category.keypoint_indices.contains(&slot));
+        }
+        ObjectAnnotation {
+            id: self.id,
+            category: self.category.name.clone(),
+            family: self.category.supercategory.clone().filter(|family| !family.is_empty() && family != "none"),
+            bbox: self.bbox,
+            mask: self.segmentation.mask(size),
+            parts: self.parts.iter().map(|part| part.record(size)).collect(),
+            keypoints,
+            derived: self.derived.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// How many masks it has, those of its parts included.
+    pub(super) fn n_masks(&self) -> usize {
+        self.parts.iter().map(|part| &part.segmentation).chain([&self.segmentation]).filter(|outline| !outline.is_absent()).count()
+    }
+}
+
+impl ListedPart {
+    /// The part with its name and mask.
+    fn record(&self, size: ImageHw) -> PartAnnotation {
+        PartAnnotation {
+            id: self.id,
+            name: self.category.name.clone(),
+            bbox: self.bbox,
+            mask: self.segmentation.mask(size),
+            derived: self.derived.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+/// The labelled keypoints, and the slot of each in its category's list of names.
+pub(super) fn labelled_keypoints(
+    raw: &[f64],
+    category: &RawCategory,
+    size: ImageHw,
+    frame: KeypointFrame,
+) -> Result<(Vec<Keypoint>, Vec<usize>), Refusal> {
+    if raw.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    if raw.len() != category.keypoints.len() * 3 {
+        return Err(Refusal::BadKeypoints);
+    }
+    let (mut keypoints, mut slots) = (Vec::new(), Vec::new());
+    for (slot, (name, xyv)) in category.keypoints.iter().zip(raw.chunks_exact(3)).enumerate() {
+        let visibility = match xyv[2] {
+            0.0 => continue,
+            1.0 => Visibility::Hidden,
+            2.0 => Visibility::Visible,
+            _ => return Err(Refusal::BadKeypoints),
+        };
+        let edge = if frame == KeypointFrame::Pixels { 0.0 } else { 0.5 };
+        let point = PixelXy { x: xyv[0] - edge, y: xyv[1] - edge };
+        size.unit_from_pixel(point).map_err(|_| Refusal::KeypointOutsideImage)?;
+        keypoints.push(Keypoint { name: name.clone(), point, visibility, part: None });
+        slots.push(slot);
+    }
+    Ok((keypoints, slots))
+}

@@ -1,0 +1,86 @@
+//! The long lists of numbers in annotation files, in as little memory as keeps every one to the last bit.
+//!
+//! Coordinates are written with two decimals at most: as whole hundredths they take four bytes instead of eight. A hundredth
+//! divided by 100 is the float nearest to the decimal, which is the one that was parsed.
+
+use serde::{Deserialize, Deserializer};
+
+/// A list of numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Numbers {
+    /// All of them are whole hundredths.
+    Hundredths(Box<[i32]>),
+    /// One of them, at least, is not.
+    Floats(Box<[f64]>),
+}
+
+impl Numbers {
+    /// The numbers, as they were.
+    pub(super) fn to_vec(&self) -> Vec<f64> {
+        match self {
+            Self::Hundredths(hundredths) => hundredths.iter().map(|&n| f64::from(n) / 100.0).collect(),
+            Self::Floats(floats) => floats.to_vec(),
+        }
+    }
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self::Hundredths(Box::default())
+    }
+}
+
+impl From<Vec<f64>> for Numbers {
+    fn from(floats: Vec<f64>) -> Self {
+        let hundredths = floats.iter().map(|&v| {
+            let n = (v * 100.0).round() as i32;
+            // Not-a-number, minus zero and what is too large or too fine do not come back.
+            (f64::from(n) / 100.0).to_bits().eq(&v.to_bits()).then_some(n)
+        });
+        match hundredths.collect() {
+            Some(hundredths) => Self::Hundredths(hundredths),
+            None => Self::Floats(floats.into_boxed_slice()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<f64>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn comes_back(numbers: &[f64]) -> bool {
+        let back = Numbers::from(numbers.to_vec()).to_vec();
+        back.len() == numbers.len() && back.iter().zip(numbers).all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+
+    #[test]
+    fn decimals_of_files_are_hundredths() {
+        let numbers: Numbers = serde_json::from_str("[0.07, 0.29, 239.97, 640, 1e3, -3.5]").unwrap();
+        assert_eq!(numbers, Numbers::Hundredths([7, 29, 23997, 64000, 100_000, -350].into()));
+        assert_eq!(numbers.to_vec(), [0.07, 0.29, 239.97, 640.0, 1000.0, -3.5]);
+    }
+
+    #[test]
+    fn what_is_no_hundredth_stays_as_it_is() {
+        for odd in [f64::NAN, f64::INFINITY, -0.0, 0.125, 1e300, 21_474_836.48, 0.1 + 0.2] {
+            assert!(matches!(Numbers::from(vec![1.0, odd]), Numbers::Floats(_)) && comes_back(&[1.0, odd]), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_comes_back(numbers in prop::collection::vec(any::<f64>(), 0..8), decimals in prop::collection::vec(-2_000_000_000..2_000_000_000i32, 0..8)) {
+            prop_assert!(comes_back(&numbers));
+            let decimals: Vec<f64> = decimals.iter().map(|n| format!("{}e-2", n).parse().unwrap()).collect();
+            prop_assert!(comes_back(&decimals) && matches!(Numbers::from(decimals), Numbers::Hundredths(_)));
+        }
+    }
+}
