@@ -5,7 +5,8 @@
 //! cargo run --example grpo_descriptor -- --train-family Bovidae --test-family Canidae --format ap10k --root DIR --out runs/ap10k
 //! ```
 //!
-//! `points-*.jsonl` in the folder hold what every model's words lead to: `compare_points` puts runs together.
+//! `texts-*.jsonl` in the folder hold what was said before and after, `points-*.jsonl` where it leads: `compare_points` puts runs
+//! together.
 //!
 //! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
 
@@ -24,10 +25,10 @@ use talking_points::{
     core::{DescribeOptions, Seed, Style, write_atomically},
     data::{DatasetFormat, ReadOptions, Split, Strictness},
     evaluation::EvalSet,
-    metrics::{Bootstrap, PairedMean, PointRow, Protocol, paired, rows_to_jsonl},
+    metrics::{Bootstrap, PointRow, Protocol, paired, rows_to_jsonl},
     reinforcement::{
-        DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_photographs, family_scenes, localizer_jitter, with_adapter,
-        write_page,
+        DescriptorPolicy, LocalizerJudge, SeenPoints, descriptions, family_photographs, family_scenes, localizer_jitter, points_by_words,
+        with_adapter, write_page,
     },
     rl::{
         AdvantageConfig, Algorithm, GrpoConfig, LossOptions, NegativeDistance, Players, Reward, Scale, SpreadReport, StepReport,
@@ -191,18 +192,24 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     save_model_dir(&args.out.join("model"), &after.network, &after.config, &after.tokenizer)?;
 
     let how = DescribeOptions { max_new_tokens: config.max_new_tokens, ..Default::default() };
-    let compared = |reader: &Models, set: &EvalSet, name: &str| -> Result<PairedMean, Box<dyn Error>> {
-        tracing::info!("judging {} points: {name}", set.n_points());
-        let (after, before) = (closed_loop(&after, reader, set, &how)?, closed_loop(&models, reader, set, &how)?);
+    let said = |set: &EvalSet, name: &str| -> Result<[Vec<String>; 2], Box<dyn Error>> {
+        tracing::info!("describing {} points twice: {name}", set.n_points());
+        let texts = [descriptions(&after, set, &how)?, descriptions(&models, set, &how)?];
+        save_texts(&args.out, name, set, &texts)?;
+        Ok(texts)
+    };
+    let read = |reader: &Models, set: &EvalSet, [after, before]: &[Vec<String>; 2], name: &str| -> Result<_, Box<dyn Error>> {
+        let (after, before) = (points_by_words(reader, set, after)?, points_by_words(reader, set, before)?);
         save_points(&args.out, &format!("{name}-after"), &after)?;
         save_points(&args.out, &format!("{name}-before"), &before)?;
         Ok(paired(&after, &before, &Protocol::paper(), &Bootstrap::new(seed.split("bootstrap")))?.mpck)
     };
-    let abroad = compared(&models, &test_set, "other-family")?;
-    let at_home = compared(&models, &held_back, "held-back")?;
+    let (texts_abroad, texts_at_home) = (said(&test_set, "other-family")?, said(&held_back, "held-back")?);
+    let abroad = read(&models, &test_set, &texts_abroad, "other-family")?;
+    let at_home = read(&models, &held_back, &texts_at_home, "held-back")?;
     let referee = args.referee.as_ref().map(|folder| -> Result<_, Box<dyn Error>> {
         let referee = ModelDir::open(folder)?.load(&args.common.device.open()?)?;
-        compared(&referee, &test_set, "other-family-referee")
+        read(&referee, &test_set, &texts_abroad, "other-family-referee")
     });
     let referee = referee.transpose()?;
     let share = (steps.len() / 5).max(1).min(steps.len());
@@ -282,6 +289,16 @@ fn config(args: &Args, train_images: usize, jitter: f64, seed: Seed) -> GrpoConf
         config.loss.beta = beta;
     }
     config
+}
+
+/// What is said of every point: by the annotation, before and after.
+fn save_texts(folder: &Path, name: &str, set: &EvalSet, [after, before]: &[Vec<String>; 2]) -> Result<(), Box<dyn Error>> {
+    let lines = set.points().zip(before.iter().zip(after)).map(|((_, point), (before, after))| {
+        let line = serde_json::json!({"reference": point.description, "before": before, "after": after});
+        format!("{line}\n")
+    });
+    let lines: String = lines.collect();
+    Ok(write_atomically(&folder.join(format!("texts-{name}.jsonl")), |file| file.write_all(lines.as_bytes()))?)
 }
 
 /// What words led to, point by point.

@@ -8,22 +8,50 @@ use crate::{
     evaluation::{EvalSet, EvaluationError, point_rows},
 };
 
-/// The points of a set as `reader` finds them by the words of `writer`; each model looks at the images with its own eyes.
-///
-/// What is not found, and what was not said, is a miss.
+/// What `writer` says of every point of a set, in the set's order.
 ///
 /// # Errors
 ///
-/// [`EvaluationError`] if an image, a point or a text is refused.
-pub fn closed_loop(writer: &Models, reader: &Models, set: &EvalSet, how: &DescribeOptions) -> Result<Vec<PointRow>, EvaluationError> {
-    let mut answers: Vec<Option<Located>> = Vec::with_capacity(set.n_points());
+/// [`EvaluationError`] if an image or a point is refused.
+pub fn descriptions(writer: &Models, set: &EvalSet, how: &DescribeOptions) -> Result<Vec<String>, EvaluationError> {
+    let mut texts = Vec::with_capacity(set.n_points());
     for image in &set.images {
         let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
         let described = writer.descriptor.describe(&writer.encode(&image.image)?, &points, how)?;
-        let spoken: Vec<&str> =
-            described.iter().map(|description| description.text.as_str()).filter(|text| !text.trim().is_empty()).collect();
+        texts.extend(described.into_iter().map(|description| description.text));
+    }
+    Ok(texts)
+}
+
+/// The points of a set as `reader` finds them by `texts`, one for each point, in the set's order. What is not found, and what was
+/// not said, is a miss.
+///
+/// # Errors
+///
+/// [`EvaluationError`] if an image or a text is refused.
+///
+/// # Panics
+///
+/// If there are not as many texts as points.
+pub fn points_by_words(reader: &Models, set: &EvalSet, texts: &[String]) -> Result<Vec<PointRow>, EvaluationError> {
+    assert_eq!(texts.len(), set.n_points(), "every point of the set has one text");
+    let mut answers: Vec<Option<Located>> = Vec::with_capacity(texts.len());
+    let mut rest = texts;
+    for image in &set.images {
+        let (of_image, others) = rest.split_at(image.points.len());
+        rest = others;
+        let spoken: Vec<&str> = of_image.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
         let mut found = reader.localizer.locate(&reader.encode(&image.image)?, &spoken)?.into_iter();
-        answers.extend(described.iter().map(|description| if description.text.trim().is_empty() { None } else { found.next().flatten() }));
+        answers.extend(of_image.iter().map(|text| if text.trim().is_empty() { None } else { found.next().flatten() }));
     }
     Ok(point_rows(set, &answers))
+}
+
+/// The points of a set as `reader` finds them by the words of `writer`; each model looks at the images with its own eyes.
+///
+/// # Errors
+///
+/// As [`descriptions`] and [`points_by_words`].
+pub fn closed_loop(writer: &Models, reader: &Models, set: &EvalSet, how: &DescribeOptions) -> Result<Vec<PointRow>, EvaluationError> {
+    points_by_words(reader, set, &descriptions(writer, set, how)?)
 }

@@ -12,7 +12,7 @@ mod localizer_judge;
 mod page;
 mod seen_points;
 
-pub use closed_loop::closed_loop;
+pub use closed_loop::{closed_loop, descriptions, points_by_words};
 pub use descriptor_policy::DescriptorPolicy;
 pub use families::{family_photographs, family_scenes, with_adapter};
 pub use jitter::localizer_jitter;
