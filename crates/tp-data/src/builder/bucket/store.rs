@@ -127,11 +127,16 @@ impl Store {
 /// An error in one line. What a server says in its own words may hold the key it was asked with; only its code is shown.
 pub(super) fn told(error: &Error) -> String {
     let text = error.to_string();
-    let before = text.split('<').next().unwrap_or_default().trim_end_matches([' ', ':', '-']).replace(['\n', '\r'], " ");
+    let own_words = ["status code: ", "error response: "].iter().find_map(|mark| {
+        let start = text.find(mark)? + mark.len();
+        // After a status comes its name, and then a colon.
+        Some(if mark.starts_with("error") { start } else { start + text[start..].find(':')? })
+    });
+    let ours = text[..own_words.unwrap_or(text.len())].trim_end_matches([' ', ':']).replace(['\n', '\r'], " ");
     let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
     let code = code.filter(|code| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    let before: String = before.chars().take(400).collect();
-    code.map_or(before.clone(), |code| format!("{before}: {code}"))
+    let ours: String = ours.chars().take(400).collect();
+    code.map_or(ours.clone(), |code| format!("{ours}: {code}"))
 }
 
 #[cfg(test)]
@@ -192,9 +197,21 @@ mod tests {
 
     #[test]
     fn words_of_a_server_are_cut_down_to_their_code() {
-        let said = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>InvalidAccessKeyId</Code>\
-                    <AWSAccessKeyId>AKIASECRET</AWSAccessKeyId></Error>";
-        let text = told(&Error::Generic { store: "S3", source: said.into() });
-        assert_eq!(text, "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: InvalidAccessKeyId");
+        let told = |said: &str| told(&Error::Generic { store: "S3", source: said.into() });
+        let xml = "<?xml version=\"1.0\"?>\n<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId></Error>";
+        for (said, text) in [
+            (
+                format!("PUT x - Server returned non-2xx status code: 403 Forbidden: {xml}"),
+                "Generic S3 error: PUT x - Server returned non-2xx status code: 403 Forbidden: InvalidAccessKeyId",
+            ),
+            (
+                "Server returned non-2xx status code: 401 Unauthorized: no AKIASECRET here".to_owned(),
+                "Generic S3 error: Server returned non-2xx status code: 401 Unauthorized",
+            ),
+            (format!("Server returned error response: {xml}"), "Generic S3 error: Server returned error response: InvalidAccessKeyId"),
+            ("HTTP error: io: Connection refused".to_owned(), "Generic S3 error: HTTP error: io: Connection refused"),
+        ] {
+            assert_eq!(told(&said), text);
+        }
     }
 }
