@@ -4,6 +4,7 @@
 //! cargo run --features builder --example prepare_dataset -- --format coco-parts --root DIR --out OUT
 //! cargo run --features builder --example prepare_dataset -- … --recipe paper --teacher openai --config teachers.toml --plan
 //! cargo run --features builder --example prepare_dataset -- --paper-teachers > teachers.toml
+//! cargo run --features builder,bucket,https --example prepare_dataset -- … --shard 1/16 --bucket s3://NAME/PREFIX
 //! ```
 //!
 //! Exit codes: 0 done; 1 an error; 2 wrong flags; 3, 4 and 5 stopped at `--max-calls`, `--max-cost` and `--max-tokens`;
@@ -80,12 +81,16 @@ struct Args {
     /// Go on in a folder in which a build was begun.
     #[arg(long)]
     resume: bool,
-    /// Do one of several parts of the job, written i/n, in a folder that all parts share.
+    /// Do one of several parts of the job, written i/n, in a folder or a bucket that all parts share.
     #[arg(long, conflicts_with = "merge")]
     shard: Option<Shard>,
     /// Put together what the parts did, and ask nothing.
     #[arg(long)]
     merge: bool,
+    /// Meet the other parts in s3://NAME/PREFIX, or in file:///FOLDER, and leave the data set there; --out is this part's own
+    /// folder then. Credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT, AWS_REGION.
+    #[arg(long)]
+    bucket: Option<String>,
     /// Threads that read and measure images; all cores if it is not given.
     #[arg(long)]
     threads: Option<usize>,
@@ -132,7 +137,7 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let (teachers, config) = teachers(args)?;
     let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
     let dataset = format.open(root, ReadOptions { strictness, ..ReadOptions::default() })?;
-    let options = options(args, out, strictness, config.as_ref());
+    let options = in_bucket(args, options(args, out, strictness, config.as_ref()))?;
     let models = args.localizer.as_ref().map(|folder| ModelDir::open(folder)?.load(&device)).transpose()?;
     let judge = models.as_ref().map(|models| Judge::new(&models.run.model, &models.localizer, |image: &RgbImage| models.encode(image)));
     let budget = Budget { max_calls: args.max_calls, max_tokens: args.max_tokens, max_cost: args.max_cost };
@@ -221,6 +226,17 @@ fn options(args: &Args, out: &Path, strictness: Strictness, config: Option<&Teac
         options.max_failures_in_row = config.retry.max_failures_in_row;
     }
     options
+}
+
+#[cfg(feature = "bucket")]
+fn in_bucket(args: &Args, options: BuildOptions) -> Result<BuildOptions, Box<dyn Error>> {
+    let bucket = args.bucket.as_deref().map(talking_points::data::Bucket::open).transpose()?;
+    Ok(BuildOptions { bucket, ..options })
+}
+
+#[cfg(not(feature = "bucket"))]
+fn in_bucket(args: &Args, options: BuildOptions) -> Result<BuildOptions, Box<dyn Error>> {
+    if args.bucket.is_some() { Err("--bucket needs the cargo feature `bucket`".into()) } else { Ok(options) }
 }
 
 /// Tells on standard error how far the run is: a line that changes on a terminal, a line now and then elsewhere.

@@ -91,6 +91,14 @@ fn default_build_compiles_no_c() {
 }
 
 #[test]
+fn builder_and_buckets_compile_no_c() {
+    let arguments = ["tree", "--package", "tp-data", "--features", "bucket", "--edges", "normal,build", "--prefix", "none"];
+    let tree = cargo(&[&arguments[..], &["--format", "{p}"]].concat());
+    let native = tree.lines().any(|line| ["cc ", "cmake ", "bindgen ", "pkg-config ", "ring "].iter().any(|name| line.starts_with(name)));
+    assert!(tree.contains("object_store ") && !native, "{tree}");
+}
+
+#[test]
 fn unsafe_code_is_forbidden_outside_the_kernels() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (package, _) in MAY_USE {

@@ -96,6 +96,26 @@ pub enum DataError {
     #[cfg(feature = "builder")]
     #[error("{} has changed since its points were chosen; run again", path.display())]
     Changed { path: PathBuf },
+    /// What names no bucket. It is not repeated: somebody may have put a key into it.
+    #[cfg(feature = "bucket")]
+    #[error(
+        "no bucket; write s3://name/prefix, where the name has letters, digits, dots, hyphens and underscores, or file:///absolute/path"
+    )]
+    BucketAddress,
+    /// A bucket that cannot be used, or an object in it.
+    #[cfg(feature = "bucket")]
+    #[error("{url}: {problem}")]
+    Bucket { url: String, problem: String },
+    /// A part of a build in a bucket at which another process is at work.
+    #[cfg(feature = "bucket")]
+    #[error(
+        "{what} is held by another process in {url}; wait for its end, or, if it was killed, {for_secs} s, after which its hold runs out"
+    )]
+    Held { url: String, what: String, for_secs: u64 },
+    /// A part of a build that another process took over.
+    #[cfg(feature = "bucket")]
+    #[error("another process took over {what} in {url}; nothing is lost, let only one of them run")]
+    TakenOver { url: String, what: String },
     /// A Parquet file that cannot be read or written.
     #[cfg(feature = "builder")]
     #[error("{}: {problem}", path.display())]

@@ -41,6 +41,8 @@ pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotatio
 pub use appearance::COLOURS;
 pub use augment::{cropped, mirrored, photometric, resized};
 pub use balance::balanced;
+#[cfg(feature = "bucket")]
+pub use builder::Bucket;
 #[cfg(feature = "builder")]
 pub use builder::{
     Budget, Build, BuildOptions, BuildOutcome, ContentKey, Contradiction, Images, Judge, Lengths, Likeness, Listener, Localizability,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
+use tp_core::LockMode;
 
 use super::{
     ask::{AskOptions, Job, ask, pending},
@@ -10,6 +11,7 @@ use super::{
     localize::{Court, Finding, Judge},
     plan::{Plan, plan},
     progress::{Listener, Progress},
+    remote::{Nowhere, Remote},
     selection::{Selection, select},
     shard::Shard,
     survey::{Survey, SurveyOptions, survey},
@@ -31,6 +33,9 @@ pub struct BuildOptions {
     pub shard: Option<Shard>,
     /// Whether to put together what shards did, asking nothing.
     pub merge: bool,
+    /// Where the processes of the build meet, each of which has a folder of its own then; in the folder if nothing is said.
+    #[cfg(feature = "bucket")]
+    pub bucket: Option<super::Bucket>,
     /// What a bad image does.
     pub strictness: Strictness,
     /// Threads that read and measure images.
@@ -50,6 +55,8 @@ impl BuildOptions {
             resume: false,
             shard: None,
             merge: false,
+            #[cfg(feature = "bucket")]
+            bucket: None,
             strictness: Strictness::Strict,
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             n_questions: 1,
@@ -115,7 +122,6 @@ pub struct ShardDone {
 
 /// The stages up to the choice of points.
 struct Prepared {
-    folder: WorkFolder,
     images: Journal<SurveyedImage>,
     answers: Journal<Answered>,
     survey: Survey,
@@ -130,9 +136,13 @@ impl Build<'_> {
     /// [`DataError`]: for a bad recipe, image or folder, for a folder in use, for teachers that are gone. Points that a teacher
     /// does not describe are no errors; they are counted.
     pub fn run(&self) -> Result<BuildOutcome, DataError> {
+        self.in_folder(|folder, remote| self.run_in(folder, remote))
+    }
+
+    fn run_in(&self, folder: &WorkFolder, remote: &dyn Remote) -> Result<BuildOutcome, DataError> {
         let progress = Progress::new(self.listener, self.limits);
-        let Some(prepared) = self.prepared(&progress)? else { return Ok(self.stopped()) };
-        let Prepared { folder, images, answers, survey, selection } = &prepared;
+        let Some(prepared) = self.prepared(folder, remote, &progress)? else { return Ok(self.stopped()) };
+        let Prepared { images, answers, survey, selection } = &prepared;
         let job = Job { dataset: self.dataset, survey, images, answers, teachers: self.teachers };
         let teachers = self.teacher_names();
         let agreed = self.agreed(survey, &teachers);
@@ -161,8 +171,10 @@ impl Build<'_> {
         let words = &selection.words;
         let writing = Writing { job, court, words, selection, recipe: self.recipe, teachers: &teachers, folder, limits: self.limits };
         match writing.run(&progress)? {
-            Some(statistics) => Ok(BuildOutcome::Finished(Box::new(Summary { statistics, spent: self.limits.spent() }))),
-            None => Ok(self.stopped()),
+            Some(statistics) if remote.publish()? => {
+                Ok(BuildOutcome::Finished(Box::new(Summary { statistics, spent: self.limits.spent() })))
+            }
+            _ => Ok(self.stopped()),
         }
     }
 
@@ -172,21 +184,34 @@ impl Build<'_> {
     ///
     /// As [`run`](Self::run).
     pub fn plan(&self) -> Result<Option<Plan>, DataError> {
-        let progress = Progress::new(self.listener, self.limits);
-        let Some(prepared) = self.prepared(&progress)? else { return Ok(None) };
-        let Prepared { images, answers, survey, selection, .. } = &prepared;
-        let job = Job { dataset: self.dataset, survey, images, answers, teachers: self.teachers };
-        plan(&job, selection, self.options.shard.unwrap_or(Shard::WHOLE)).map(Some)
+        self.in_folder(|folder, remote| {
+            let progress = Progress::new(self.listener, self.limits);
+            let Some(prepared) = self.prepared(folder, remote, &progress)? else { return Ok(None) };
+            let Prepared { images, answers, survey, selection } = &prepared;
+            let job = Job { dataset: self.dataset, survey, images, answers, teachers: self.teachers };
+            plan(&job, selection, self.options.shard.unwrap_or(Shard::WHOLE)).map(Some)
+        })
     }
 
-    /// Locks the folder, surveys, and chooses points.
-    fn prepared(&self, progress: &Progress<'_>) -> Result<Option<Prepared>, DataError> {
-        let BuildOptions { out, resume, shard, merge, strictness, n_threads, .. } = self.options;
+    /// Works in the locked folder, and in the bucket if there is one.
+    fn in_folder<T>(&self, work: impl FnOnce(&WorkFolder, &dyn Remote) -> Result<T, DataError>) -> Result<T, DataError> {
+        let BuildOptions { out, shard, .. } = self.options;
         self.recipe.checked().map_err(|problem| DataError::Recipe { problem })?;
+        #[cfg(feature = "bucket")]
+        if let Some(bucket) = &self.options.bucket {
+            // What others file is written into the folder as it comes: nobody else may be at work there.
+            let folder = WorkFolder::open(out, *shard, LockMode::Alone)?;
+            return super::bucket::with_bucket(bucket, &folder, self.limits, |remote| work(&folder, remote));
+        }
+        work(&WorkFolder::open(out, *shard, LockMode::Shared)?, &Nowhere)
+    }
+
+    /// Surveys, and chooses points.
+    fn prepared(&self, folder: &WorkFolder, remote: &dyn Remote, progress: &Progress<'_>) -> Result<Option<Prepared>, DataError> {
+        let BuildOptions { out, resume, shard, merge, strictness, n_threads, .. } = self.options;
         if WorkFolder::is_begun(out) && !(*resume || *merge || shard.is_some()) {
             return Err(DataError::Begun { folder: out.clone() });
         }
-        let folder = WorkFolder::open(out, *shard)?;
         let look = |only, images: &Journal<SurveyedImage>| {
             let options = SurveyOptions { recipe: self.recipe, strictness: *strictness, n_threads: *n_threads, only };
             survey(self.dataset, &options, images, self.limits, progress)
@@ -197,12 +222,14 @@ impl Build<'_> {
             if look(*shard, &own)?.is_none() {
                 return Ok(None);
             }
+            drop(own);
+            remote.fetch()?;
         }
         let images = folder.journal("survey")?;
         let Some(survey) = look(None, &images)? else { return Ok(None) };
         let answers = folder.journal("answers")?;
         let selection = select(&survey, &images, self.recipe, self.teachers)?;
-        Ok(Some(Prepared { folder, images, answers, survey, selection }))
+        Ok(Some(Prepared { images, answers, survey, selection }))
     }
 
     /// Checks that every point of every shard was asked about.

@@ -2,10 +2,13 @@
 //!
 //! [`Build`] is the job. Its stages stand in files of their own, in this order: `survey` measures images, `selection` chooses
 //! points, `ask` asks teachers, `localize` lets a Localizer judge the texts, `write` writes. What a stage finds is filed by
-//! everything that decides it (`content_key`, `journal`), so nothing is done twice and nothing stale is served.
+//! everything that decides it (`content_key`, `journal`), so nothing is done twice and nothing stale is served. Processes meet
+//! in a folder (`work_folder`) or in a bucket.
 
 mod annotation_hash;
 mod ask;
+#[cfg(feature = "bucket")]
+mod bucket;
 mod build;
 mod card;
 mod content_key;
@@ -21,6 +24,7 @@ mod parquet_writer;
 mod plan;
 mod progress;
 mod recipe;
+mod remote;
 mod row;
 mod rows;
 mod run_limits;
@@ -34,6 +38,8 @@ mod usage;
 mod work_folder;
 mod write;
 
+#[cfg(feature = "bucket")]
+pub use bucket::Bucket;
 pub use build::{Build, BuildOptions, BuildOutcome, ShardDone, Summary};
 pub use content_key::ContentKey;
 pub use contradiction::Contradiction;

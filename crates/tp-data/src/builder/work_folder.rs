@@ -23,6 +23,9 @@ use super::{
 };
 use crate::{ContentKey, DataError, capped_file::read_capped};
 
+/// The longest mark that is believed.
+pub(super) const MAX_MARK_BYTES: u64 = 1 << 16;
+
 /// What a finished shard leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShardMark {
@@ -45,12 +48,12 @@ impl WorkFolder {
         out.join("triplets").is_dir() || journals_in(&out.join("work/answers")).is_ok_and(|journals| journals.iter().any(has_text))
     }
 
-    /// Makes the folder, and locks it: shards beside one another, everything else alone.
+    /// Makes the folder, and locks it: shards beside one another if `shards` says so, everything else alone.
     ///
     /// # Errors
     ///
     /// [`DataError::InUse`] and [`DataError::Write`].
-    pub(crate) fn open(out: &Path, shard: Option<Shard>) -> Result<Self, DataError> {
+    pub(crate) fn open(out: &Path, shard: Option<Shard>, shards: LockMode) -> Result<Self, DataError> {
         let work = out.join("work");
         for name in ["survey", "answers", "located", "shards"] {
             make(&work.join(name))?;
@@ -60,10 +63,16 @@ impl WorkFolder {
             None => vec![locked(&whole, LockMode::Alone, out)?],
             Some(shard) => {
                 let own = work.join("shards").join(format!("{}.lock", shard.file_stem()));
-                vec![locked(&whole, LockMode::Shared, out)?, locked(&own, LockMode::Alone, out)?]
+                vec![locked(&whole, shards, out)?, locked(&own, LockMode::Alone, out)?]
             }
         };
         Ok(Self { out: out.to_owned(), shard, _locks: locks })
+    }
+
+    /// The shard that works here; none for the whole.
+    #[cfg(feature = "bucket")]
+    pub(crate) fn shard(&self) -> Option<Shard> {
+        self.shard
     }
 
     /// A journal, with what all shards have filed in theirs.
@@ -79,6 +88,13 @@ impl WorkFolder {
         write_json(&path, mark)
     }
 
+    /// What this folder's shard said when it was done.
+    #[cfg(feature = "bucket")]
+    pub(crate) fn own_mark(&self) -> Result<Option<ShardMark>, DataError> {
+        let path = self.shard.map(|shard| self.path(&format!("work/shards/{}.json", shard.file_stem())));
+        path.filter(|path| path.exists()).map(|path| read_mark(&path)).transpose()
+    }
+
     /// Checks that all shards of the job are done.
     ///
     /// # Errors
@@ -91,10 +107,7 @@ impl WorkFolder {
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
             if path.extension().is_some_and(|ending| ending == "json") {
-                let bytes = read_capped(&path, 1 << 16)?;
-                let mark: ShardMark =
-                    serde_json::from_slice(&bytes).map_err(|error| DataError::Json { path, problem: error.to_string() })?;
-                marks.push(mark);
+                marks.push(read_mark(&path)?);
             }
         }
         let incomplete = |what| Err(DataError::Incomplete { what });
@@ -129,6 +142,11 @@ impl WorkFolder {
         }
         Ok(folder)
     }
+}
+
+fn read_mark(path: &Path) -> Result<ShardMark, DataError> {
+    let bytes = read_capped(path, MAX_MARK_BYTES)?;
+    serde_json::from_slice(&bytes).map_err(|error| DataError::Json { path: path.to_owned(), problem: error.to_string() })
 }
 
 /// Removes a file that may not be there.
@@ -174,19 +192,23 @@ mod tests {
     fn shards_work_beside_one_another_and_nobody_beside_the_merge() {
         let folder = tempfile::tempdir().unwrap();
         let shard = |i| Some(Shard::new(i, 2).unwrap());
-        let first = WorkFolder::open(folder.path(), shard(1)).unwrap();
-        let second = WorkFolder::open(folder.path(), shard(2)).unwrap();
-        assert!(matches!(WorkFolder::open(folder.path(), shard(1)), Err(DataError::InUse { .. })));
-        assert!(matches!(WorkFolder::open(folder.path(), None), Err(DataError::InUse { .. })));
+        let open = |shard| WorkFolder::open(folder.path(), shard, LockMode::Shared);
+        let first = open(shard(1)).unwrap();
+        let second = open(shard(2)).unwrap();
+        assert!(matches!(open(shard(1)), Err(DataError::InUse { .. })));
+        assert!(matches!(open(None), Err(DataError::InUse { .. })));
         drop((first, second));
-        let _merge = WorkFolder::open(folder.path(), None).unwrap();
-        assert!(matches!(WorkFolder::open(folder.path(), shard(1)), Err(DataError::InUse { .. })));
+        let merge = open(None).unwrap();
+        assert!(matches!(open(shard(1)), Err(DataError::InUse { .. })));
+        drop(merge);
+        let _alone = WorkFolder::open(folder.path(), shard(1), LockMode::Alone).unwrap();
+        assert!(matches!(open(shard(2)), Err(DataError::InUse { .. })));
     }
 
     #[test]
     fn missing_shards_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let work = WorkFolder::open(folder.path(), None).unwrap();
+        let work = WorkFolder::open(folder.path(), None, LockMode::Alone).unwrap();
         let selection = ContentKey::of_bytes(b"job");
         assert!(work.check_marks(selection).unwrap_err().to_string().contains("no shard"));
         for i in [1, 3] {

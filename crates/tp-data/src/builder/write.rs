@@ -112,7 +112,7 @@ impl Writing<'_> {
                 next = atomically(&path, |parquet| self.write_shard(parquet, &path, lines, (row, image), rows, counter, progress))?;
                 files.push(file);
             }
-            Ok(())
+            Ok::<_, Halt>(())
         })?;
         Ok(files)
     }
@@ -169,7 +169,10 @@ impl Writing<'_> {
 }
 
 /// Writes a file whole or not at all, and keeps the reason if it is not.
-fn atomically<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, Halt>) -> Result<T, Halt> {
+pub(super) fn atomically<T, E: From<DataError>>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, E>,
+) -> Result<T, E> {
     let mut outcome = None;
     let written = write_atomically(path, |file| match write(file) {
         Ok(value) => {
@@ -184,7 +187,7 @@ fn atomically<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> R
     match (outcome, written) {
         (Some(Ok(value)), Ok(())) => Ok(value),
         (Some(Err(halt)), _) => Err(halt),
-        (_, Err(source)) => Err(Halt::Failed(DataError::Write { path: path.to_owned(), source })),
-        (None, Ok(())) => Err(Halt::Failed(DataError::Incomplete { what: path.display().to_string() })),
+        (_, Err(source)) => Err(DataError::Write { path: path.to_owned(), source }.into()),
+        (None, Ok(())) => Err(DataError::Incomplete { what: path.display().to_string() }.into()),
     }
 }
