@@ -70,19 +70,21 @@ def with_datasets(folder):
         decoded = lambda *row: seen(*row[:4], row[4]["bytes"])
         found += rows.map(decoded, input_columns=fields, remove_columns=rows.column_names, num_proc=N_WORKERS)
         # The same rows as a stream, of which every process reads its shards.
-        n_shards += datasets.load_dataset(str(folder), split=side, streaming=True).num_shards
-        with Pool(N_WORKERS) as pool:
-            streamed = pool.starmap(ids_of_shards, [(folder, side, index) for index in range(N_WORKERS)])
+        n_files = datasets.load_dataset(str(folder), split=side, streaming=True).num_shards
+        n_shards += n_files
+        n_readers = min(N_WORKERS, n_files)
+        with Pool(n_readers) as pool:
+            streamed = pool.starmap(ids_of_shards, [(folder, side, n_readers, index) for index in range(n_readers)])
         assert all(streamed) and sorted(sum(streamed, [])) == sorted(rows["id"])
     print("datasets", datasets.__version__, "shards", n_shards)
     return found, n_shards
 
 
-def ids_of_shards(folder, side, index):
+def ids_of_shards(folder, side, n_readers, index):
     import datasets
 
-    stream = datasets.load_dataset(str(folder), split=side, streaming=True)
-    return [row["id"] for row in stream.shard(num_shards=N_WORKERS, index=index) if row["image"].size == (row["width"], row["height"])]
+    stream = datasets.load_dataset(str(folder), split=side, streaming=True).shard(num_shards=n_readers, index=index)
+    return [row["id"] for row in stream if row["image"].size == (row["width"], row["height"])]
 
 
 def main(folder, engine):
