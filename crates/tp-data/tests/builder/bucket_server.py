@@ -1,7 +1,7 @@
 """Runs the test of buckets on an S3 server, moto's, which lives in this process and is reached on this machine alone.
 
-    python3 -m venv /tmp/moto && /tmp/moto/bin/pip install "moto[server]==5.2.5"
-    /tmp/moto/bin/python crates/tp-data/tests/builder/bucket_server.py run \
+    python3 -m venv VENV && VENV/bin/pip install "moto[server]==5.2.5"
+    VENV/bin/python crates/tp-data/tests/builder/bucket_server.py run \
         cargo test -p tp-data --features bucket --lib --test builder -- on_a_server --nocapture
 
 `fetch FOLDER` is what the test itself calls: the data set, by Amazon's own client.
