@@ -10,6 +10,7 @@ mod spoken;
 mod words_only;
 
 pub use eval_set::{EvalImage, EvalPoint, EvalSet};
+pub(crate) use rows::located_words;
 pub use rows::{EvaluationError, RowName, Rows, evaluate_rows, mpck, point_rows};
 pub use spoken::{WordAccuracy, word_accuracy};
 pub use words_only::WordsOnly;

@@ -203,7 +203,7 @@ fn described<D: DescribePoint>(describer: &D, image: &D::Image, points: &[UnitXy
 }
 
 /// Where words are found; a Descriptor that wrote nothing is not found.
-fn located_words(models: &Models, image: &EncodedImage, words: &[String]) -> Result<Vec<Option<Located>>, LocalizerError> {
+pub(crate) fn located_words(models: &Models, image: &EncodedImage, words: &[String]) -> Result<Vec<Option<Located>>, LocalizerError> {
     let spoken: Vec<&str> = words.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
     let mut found = models.localizer.locate(image, &spoken)?.into_iter();
     Ok(words.iter().map(|text| if text.trim().is_empty() { None } else { found.next().flatten() }).collect())

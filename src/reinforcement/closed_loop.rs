@@ -1,11 +1,11 @@
 //! One model writes, another reads: is a better score a better description, or a private code?
 
-use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, UnitXy};
+use tp_core::{DescribeOptions, DescribePoint, Located, UnitXy};
 use tp_metrics::PointRow;
 
 use crate::{
     Models,
-    evaluation::{EvalSet, EvaluationError, point_rows},
+    evaluation::{EvalSet, EvaluationError, located_words, point_rows},
 };
 
 /// What `writer` says of every point of a set, in the set's order.
@@ -40,9 +40,7 @@ pub fn points_by_words(reader: &Models, set: &EvalSet, texts: &[String]) -> Resu
     for image in &set.images {
         let (of_image, others) = rest.split_at(image.points.len());
         rest = others;
-        let spoken: Vec<&str> = of_image.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
-        let mut found = reader.localizer.locate(&reader.encode(&image.image)?, &spoken)?.into_iter();
-        answers.extend(of_image.iter().map(|text| if text.trim().is_empty() { None } else { found.next().flatten() }));
+        answers.extend(located_words(reader, &reader.encode(&image.image)?, of_image)?);
     }
     Ok(point_rows(set, &answers))
 }
