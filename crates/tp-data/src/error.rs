@@ -39,7 +39,9 @@ pub enum DataError {
     #[error("unknown format `{name}`; accepted are {}", DatasetFormat::NAMES.join(", "))]
     UnknownFormat { name: String },
     /// A family that no object of a data set is of.
-    #[error("{dataset} shows no object of the family `{family}` there; categories and families are listed by inspect_dataset")]
+    #[error(
+        "{dataset} shows no object of the family `{family}` on the sides of its split that are needed; categories and families are listed by inspect_dataset"
+    )]
     NoFamily { dataset: String, family: String },
     /// A line that is no triplet.
     #[error("{}, line {line}: {problem}; every line must be one triplet in JSON", path.display())]

@@ -21,7 +21,6 @@ use super::{
     folder::{entries, file_name},
     folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, masks, read_labels, read_triples},
-    licence,
     refusal::Gate,
 };
 use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped};
@@ -355,15 +354,8 @@ impl FolderReader for Ade20kFull {
         let objects = objects(items, masks, &mut entries)?;
         gate.skipped.add(entries.skipped);
         let name = self.folder.name_of(image);
-        Ok(Some(AnnotatedImage {
-            split: split_of(&name),
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            source: self.folder.format.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::Ade20kFull)),
-        }))
+        let split = split_of(&name);
+        Ok(Some(self.folder.image(name, size, split, objects)))
     }
 }
 

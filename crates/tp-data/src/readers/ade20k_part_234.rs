@@ -15,7 +15,6 @@ use super::{
     folder::{FoundFile, IMAGE, files, root_where, subfolder},
     folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, LabelMap, masks},
-    licence,
     manifest::{Pair, Side, paired},
     part_labels::ADE20K_PART_234,
     pascal_part_116::{labels_of_size, part_record},
@@ -242,15 +241,7 @@ impl FolderReader for Ade20kPart234 {
             of_map.pass::<()>(Entry::Part, u64::from(part), Err(Refusal::PartOutsideObject))?;
             gate.skipped.add(of_map.skipped);
         }
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name: name.clone(),
-            size: *size,
-            objects,
-            split: Some(*split),
-            source: self.folder.format.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::Ade20kPart234)),
-        }))
+        Ok(Some(self.folder.image(name.clone(), *size, Some(*split), objects)))
     }
 
     fn listed_labels(&self) -> Labels {

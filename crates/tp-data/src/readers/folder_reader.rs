@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Check, Dataset, DatasetFormat, Labels, Loaded, Skipped, Strictness, refusal::Gate};
-use crate::{AnnotatedImage, DataError};
+use tp_core::ImageHw;
+
+use super::{Check, Dataset, DatasetFormat, Labels, Loaded, Skipped, Strictness, licence, refusal::Gate};
+use crate::{AnnotatedImage, DataError, ObjectAnnotation, Split};
 
 /// The folder of a data set, and what was noticed when it was opened.
 #[derive(Debug)]
@@ -30,6 +32,19 @@ impl DatasetFolder {
     /// The name of an image: the path of its file, from the root on.
     pub(super) fn name_of(&self, image: &Path) -> String {
         image.strip_prefix(&self.root).unwrap_or(image).to_string_lossy().replace('\\', "/")
+    }
+
+    /// The record of an image, which is a group of its own.
+    pub(super) fn image(&self, name: String, size: ImageHw, split: Option<Split>, objects: Vec<ObjectAnnotation>) -> AnnotatedImage {
+        AnnotatedImage {
+            group: name.clone(),
+            name,
+            size,
+            objects,
+            split,
+            source: self.format.name().to_owned(),
+            licence: Some(licence::of(self.format)),
+        }
     }
 }
 

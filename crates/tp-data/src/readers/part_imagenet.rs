@@ -15,7 +15,6 @@ use super::{
     folder::{FoundFile, IMAGE, entries, file_name, files, root_where, subfolder},
     folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, LabelMap, masks},
-    licence,
     manifest::{Pair, Side, paired},
     part_imagenet_coco::PartImageNetCoco,
     pascal_part_116::{labels_of_size, part_record},
@@ -222,15 +221,7 @@ impl FolderReader for PartImageNet {
         };
         let name = self.folder.name_of(&image.path);
         let Some(objects) = gate.pass_file(part_path, self.objects(&map, whole.as_ref(), &name))? else { return Ok(None) };
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            split: Some(*split),
-            source: self.folder.format.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::PartImageNet)),
-        }))
+        Ok(Some(self.folder.image(name, size, Some(*split), objects)))
     }
 
     fn listed_labels(&self) -> Labels {

@@ -14,7 +14,6 @@ use super::{
     folder::{IMAGE, files, root_where, subfolder},
     folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, LabelMap, masks, read_labels},
-    licence,
     manifest::{Pair, Side, paired},
     part_labels::PASCAL_PART_116,
     refusal::Gate,
@@ -158,15 +157,7 @@ impl FolderReader for PascalPart116 {
             gate.skipped.add(of_map.skipped);
         }
         let name = self.folder.name_of(&image.path);
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            split: Some(*split),
-            source: self.folder.format.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::PascalPart116)),
-        }))
+        Ok(Some(self.folder.image(name, size, Some(*split), objects)))
     }
 
     fn listed_labels(&self) -> Labels {

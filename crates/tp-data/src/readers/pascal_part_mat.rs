@@ -17,7 +17,6 @@ use super::{
     coco_parts::MAX_MASK_PIXELS,
     folder::{IMAGE, entries, file_name, files, root_where, subfolder},
     folder_reader::{DatasetFolder, FolderReader},
-    licence,
     mat_file::{Value, field, read_variable},
     refusal::Gate,
 };
@@ -258,15 +257,7 @@ impl FolderReader for PascalPartMat {
         }
         gate.skipped.add(entries.skipped);
         let name = self.folder.name_of(image);
-        Ok(Some(AnnotatedImage {
-            group: name.clone(),
-            name,
-            size,
-            objects,
-            split: *split,
-            source: self.folder.format.name().to_owned(),
-            licence: Some(licence::of(DatasetFormat::PascalPartMat)),
-        }))
+        Ok(Some(self.folder.image(name, size, *split, objects)))
     }
 }
 
