@@ -64,44 +64,34 @@ impl Target {
     }
 
     fn at_end(path: PathBuf, about: Metadata) -> io::Result<Self> {
-        let refused = |kind, reason: &str| Err(io::Error::new(kind, reason));
         if about.is_file() {
             // A rename does not ask whether the old file may be written.
             OpenOptions::new().write(true).open(&path)?;
             return Ok(Self::File { path, old: Some(about) });
         }
-        match kind_of(&about) {
-            Kind::Folder => refused(ErrorKind::IsADirectory, "it is a folder; name a file"),
-            Kind::Socket => refused(ErrorKind::InvalidInput, "it is a socket; name a file or a pipe"),
-            Kind::Disk => refused(ErrorKind::InvalidInput, "it is a block device, whose file system would be lost; name a file"),
-            Kind::Stream => OpenOptions::new().write(true).open(&path).map(Self::Stream),
+        match refusal(&about) {
+            Some((kind, reason)) => Err(io::Error::new(kind, reason)),
+            None => OpenOptions::new().write(true).open(&path).map(Self::Stream),
         }
     }
 }
 
-/// What is no regular file.
-enum Kind {
-    Folder,
-    Socket,
-    Disk,
-    Stream,
-}
-
-#[cfg(unix)]
-fn kind_of(about: &Metadata) -> Kind {
-    use std::os::unix::fs::FileTypeExt;
-    let kind = about.file_type();
-    match () {
-        () if kind.is_dir() => Kind::Folder,
-        () if kind.is_socket() => Kind::Socket,
-        () if kind.is_block_device() => Kind::Disk,
-        () => Kind::Stream,
+/// Why nothing is written into what is no regular file; none for pipes, terminals and character devices.
+fn refusal(about: &Metadata) -> Option<(ErrorKind, &'static str)> {
+    if about.is_dir() {
+        return Some((ErrorKind::IsADirectory, "it is a folder; name a file"));
     }
-}
-
-#[cfg(not(unix))]
-fn kind_of(about: &Metadata) -> Kind {
-    if about.is_dir() { Kind::Folder } else { Kind::Stream }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if about.file_type().is_socket() {
+            return Some((ErrorKind::InvalidInput, "it is a socket; name a file or a pipe"));
+        }
+        if about.file_type().is_block_device() {
+            return Some((ErrorKind::InvalidInput, "it is a block device, whose content would be lost; name a file"));
+        }
+    }
+    None
 }
 
 /// A descriptor that the shell has opened, as `/dev/stdout` names it. The file behind it is the shell's to make: it may hold

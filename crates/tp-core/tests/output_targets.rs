@@ -1,6 +1,7 @@
 //! What stays where it is when something is written to it: links, pipes, devices, modes.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{
     fs::{self, OpenOptions, Permissions},
