@@ -79,6 +79,9 @@ fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
         "scenes" => EvalSet::drawn("scenes", &Scenes::default(), args.points / 4, 4, Style::CoarseToFine, seed.split("test scenes")),
         file => EvalSet::from_triplets(Path::new(file), Path::new(file).parent().unwrap_or(Path::new(".")))?,
     };
+    if set.upright_images > 0 {
+        tracing::info!("{} images were annotated as their EXIF orientation turns them, and are shown so", set.upright_images);
+    }
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
     let wanted: Vec<RowName> = if args.rows.is_empty() { RowName::ALL.to_vec() } else { args.rows.iter().map(|&row| row.into()).collect() };
 

@@ -19,7 +19,7 @@ use rand::RngExt;
 use serde::Serialize;
 use talking_points::{
     cli::{self, CommonArgs},
-    core::{Sampling, Seed},
+    core::{Sampling, Seed, write_atomically},
     language::{
         Completion, DecoderConfig, GenerateOptions, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer, Turn, Wish,
         end_tokens, generate_watched, load_adapter, load_hugging_face, train_bpe,
@@ -196,7 +196,7 @@ fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
         "num_attention_heads": shape.num_attention_heads, "num_key_value_heads": shape.num_key_value_heads,
         "rms_norm_eps": shape.rms_norm_eps, "max_position_embeddings": 2048, "eos_token_id": 2,
     });
-    Ok(std::fs::write(folder.join("config.json"), format!("{config:#}\n"))?)
+    Ok(write_atomically(&folder.join("config.json"), |file| writeln!(file, "{config:#}"))?)
 }
 
 /// Names and shapes of a Llama.

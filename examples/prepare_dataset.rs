@@ -115,6 +115,8 @@ struct Prepared {
     test: usize,
     rejected: BTreeMap<String, usize>,
     skipped: BTreeMap<String, usize>,
+    /// Images that were annotated as their EXIF orientation turns them; the others are as they are stored.
+    upright_images: usize,
     contradictions: BTreeMap<String, usize>,
     localizable: Option<f64>,
     spent: Usage,
@@ -169,6 +171,7 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
                 localizable: summary.statistics.localizability.as_ref().map(|found| found.share),
                 rejected: summary.statistics.rejected,
                 skipped: summary.statistics.skipped,
+                upright_images: summary.statistics.upright_images,
                 contradictions: summary.statistics.contradictions,
                 spent: summary.spent,
                 seconds: began.elapsed().as_secs_f64(),
@@ -292,6 +295,9 @@ fn prepared_text(prepared: &Prepared, out: &Path) -> String {
     };
     lines.extend(counts("no triplet", &prepared.rejected));
     lines.extend(counts("left out", &prepared.skipped));
+    lines.extend(
+        (prepared.upright_images > 0).then(|| format!("annotated upright, by their EXIF orientation: {}", prepared.upright_images)),
+    );
     lines.extend(counts("contradictions", &prepared.contradictions));
     lines
         .extend(prepared.localizable.map(|share| format!("the Localizer is led back to the point by {:.1} % of the texts", share * 100.0)));

@@ -17,9 +17,12 @@ mod decode;
 mod encode;
 mod error;
 mod grey;
+mod jpeg_structure;
 mod mask;
 #[cfg(feature = "builder")]
 mod openai_teacher;
+mod orientation_tag;
+mod pixel_grid;
 mod points;
 mod polygon;
 mod position_words;
@@ -59,6 +62,7 @@ pub use mask::Mask;
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
 };
+pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{

@@ -44,5 +44,5 @@ pub use error::WeightsError;
 pub use key_map::{KeyMap, Layout};
 pub use load::{LoadReport, TensorFloat, load_module};
 pub use parameter_shapes::{ParameterShape, parameter_shapes};
-pub use safetensors_writer::write_safetensors;
+pub use safetensors_writer::{write_safetensors, write_safetensors_file};
 pub use tensor_entry::TensorEntry;

@@ -23,7 +23,9 @@ use super::{
     label_map::{Depth, masks, read_labels, read_triples},
     refusal::Gate,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped};
+use crate::{
+    AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped, image_size,
+};
 
 /// The largest JSON file of an image, in bytes.
 const MAX_JSON_BYTES: u64 = 64 << 20;
@@ -330,7 +332,7 @@ impl FolderReader for Ade20kFull {
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let image = &self.images[index];
         let json = image.with_extension("json");
-        let Some(size) = gate.pass_image(image)? else { return Ok(None) };
+        let Some(size) = gate.pass_image_as(image, image_size(&level_map(image, 0)).ok())? else { return Ok(None) };
         let Some(items) = gate.pass_file(&json, items(&json))? else { return Ok(None) };
         let n_pixels = items.len().saturating_mul(size.n_pixels());
         let fits = if n_pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };

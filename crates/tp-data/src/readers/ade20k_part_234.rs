@@ -214,8 +214,8 @@ impl FolderReader for Ade20kPart234 {
 
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let Listed { name, size, split, part_map, instances } = &self.images[index];
-        let Some(stored) = gate.pass_image(&self.folder.root.join(name))? else { return Ok(None) };
-        let found = if stored == *size { labels_of_size(part_map, Depth::Sixteen, *size) } else { Err(Refusal::WrongSize) };
+        let Some(shown) = gate.pass_image_as(&self.folder.root.join(name), Some(*size))? else { return Ok(None) };
+        let found = if shown == *size { labels_of_size(part_map, Depth::Sixteen, *size) } else { Err(Refusal::WrongSize) };
         let known = |map: LabelMap| {
             let unknown = map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= self.parts.len());
             if unknown { Err(Refusal::UnknownLabel) } else { Ok(map) }

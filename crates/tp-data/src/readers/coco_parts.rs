@@ -139,11 +139,11 @@ impl CocoParts {
         self.images_dir.join(&image.name)
     }
 
-    /// Decodes the file of an image, on the stored pixel grid that the annotations refer to.
+    /// Decodes the file of an image, on the grid of pixels that its annotation is on.
     ///
     /// # Errors
     ///
-    /// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the file has another size than the annotations say.
+    /// As [`decode_annotated`](crate::decode_annotated).
     pub fn decode(&self, image: &AnnotatedImage) -> Result<RgbImage, DataError> {
         decode_as_annotated(&self.image_path(image), image)
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tp_core::ImageHw;
 
 use super::Skipped;
-use crate::{DataError, image_size};
+use crate::{DataError, image_size, pixel_grid::has_upright_size};
 
 /// What a bad entry does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,7 +130,9 @@ pub enum Refusal {
     #[error("its pixels are not as deep as this format has them, so its labels cannot be trusted; get the original file")]
     WrongBitDepth,
     /// An annotation of another size than its image.
-    #[error("its width and height are not those of its image; an annotation must not be resized")]
+    #[error(
+        "its width and height are those of its image neither as it is stored nor as its EXIF orientation turns it; an annotation must not be resized"
+    )]
     WrongSize,
     /// A label that the format does not know.
     #[error("it has a label that this format does not have")]
@@ -174,6 +176,13 @@ impl Gate {
             Err(error) if self.strictness == Strictness::Strict => Err(error),
             Err(_) => self.pass_file(path, Err(Refusal::UnreadableImage)),
         }
+    }
+
+    /// The same on the grid that an annotation of some size is on: that size, where the image has it as its EXIF orientation
+    /// turns it.
+    pub(super) fn pass_image_as(&mut self, path: &Path, annotated: Option<ImageHw>) -> Result<Option<ImageHw>, DataError> {
+        let stored = self.pass_image(path)?;
+        Ok(stored.map(|stored| annotated.filter(|&size| size != stored && has_upright_size(path, size)).unwrap_or(stored)))
     }
 
     /// The same for a whole file.
