@@ -3,7 +3,7 @@
     apt-get install libjpeg-turbo-progs          # cjpeg and jpegtran 2.1.5
     pip install pillow==13.0.0 numpy==2.4.6
     python tests/oracles/jpeg_files.py crates/tp-data/tests/fixtures/jpeg --few     # the committed ones
-    python tests/oracles/jpeg_files.py FOLDER                                       # some 4,000
+    python tests/oracles/jpeg_files.py FOLDER                                       # 3,401 files
 
 Beside NAME.jpg stands NAME.ppm with Pillow's RGB, unless Pillow refuses the file. Crossed are samplings, orders of scans,
 progressive scripts, restart intervals, one, three and four components, claims about colours (JFIF, Adobe, names of

@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn label_map_of_the_upright_picture_is_recognized() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        for (orientation, wanted) in [(1, false), (3, false), (6, true), (8, true)] {
+            std::fs::write(&path, photograph(orientation)).unwrap();
+            assert_eq!(has_upright_size(&path, size(48, 32)), wanted, "{orientation}");
+            assert!(!has_upright_size(&path, size(32, 48)) && !has_upright_size(&path, size(48, 48)));
+        }
+    }
+
+    #[test]
     fn passed_on_file_is_on_that_grid_whether_it_is_turned_or_not() {
         for orientation in 1..=8 {
             let file = photograph(orientation);

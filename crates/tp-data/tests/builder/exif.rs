@@ -1,6 +1,6 @@
 //! Photographs that are stored on their side: whoever reads the data set sees the picture that the points are on.
 
-use std::{fs, io::Cursor, path::Path};
+use std::{fs, io::Cursor, path::Path, process::Command};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use tp_core::ImageHw;
@@ -160,6 +160,28 @@ fn eight_orientations_from_the_build_to_every_reader() {
         let again = root.join("again");
         Run::new(&dataset, &again).finished();
         assert_same_files(&out, &again);
+    }
+}
+
+#[test]
+fn datasets_shows_the_points_where_they_are() {
+    let python = std::env::var("TP_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has_all = Command::new(&python).args(["-c", "import datasets, PIL"]).output().is_ok_and(|output| output.status.success());
+    if !has_all {
+        println!("passed over: {python} cannot import datasets and PIL; TP_PYTHON may name another");
+        return;
+    }
+    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+        let folder = tempfile::tempdir().unwrap();
+        photographs(folder.path(), format);
+        let dataset = CocoParts::open(&folder.path().join("annotations.json"), folder.path(), Strictness::Strict).unwrap();
+        let out = folder.path().join("out");
+        Run::new(&dataset, &out).finished();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/builder/read_turned.py");
+        let cache = folder.path().join("cache");
+        let output = Command::new(&python).arg(script).arg(&out).env("HF_HOME", cache).env("HF_HUB_OFFLINE", "1").output().unwrap();
+        println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{format:?}");
     }
 }
 
