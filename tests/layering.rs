@@ -1,4 +1,5 @@
 //! The arrows between the rooms of the house, and what the default build may not contain.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
