@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod error;
 mod grey;
+mod inner_path;
 mod mask;
 #[cfg(feature = "builder")]
 mod openai_teacher;
