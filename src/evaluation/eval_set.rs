@@ -62,7 +62,7 @@ impl EvalSet {
     ///
     /// # Errors
     ///
-    /// [`DataError`] if the file or one of its images cannot be read.
+    /// [`DataError`] if the file or one of its images cannot be read, or there is no triplet in it.
     pub fn from_triplets(file: &Path, folder: &Path) -> Result<Self, DataError> {
         let mut images: Vec<(String, EvalImage)> = Vec::new();
         for triplet in read_triplets(file)? {
@@ -76,6 +76,9 @@ impl EvalSet {
                 }
             };
             images[at].1.points.push(EvalPoint::from(triplet));
+        }
+        if images.is_empty() {
+            return Err(DataError::NoTriplets { path: file.to_owned() });
         }
         Ok(Self { name: file.display().to_string(), images: images.into_iter().map(|(_, image)| image).collect() })
     }
