@@ -61,7 +61,7 @@ struct Args {
     #[arg(long)]
     config: Option<PathBuf>,
     /// Print the paper's teachers as a configuration to start from, and nothing else.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     paper_teachers: bool,
     /// A model folder whose Localizer reads every text; the distance to the point is kept in the row.
     #[arg(long)]
@@ -70,13 +70,13 @@ struct Args {
     #[arg(long)]
     plan: bool,
     /// Stop before more requests than this are sent.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_calls: Option<u64>,
     /// Stop before more than this could be spent, in the currency of the price table.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_cost: Option<f64>,
     /// Stop before more tokens than this could be needed, both ways.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_tokens: Option<u64>,
     /// Go on in a folder in which a build was begun.
     #[arg(long)]
@@ -92,7 +92,7 @@ struct Args {
     #[arg(long)]
     bucket: Option<String>,
     /// Threads that read and measure images; all cores if it is not given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     threads: Option<usize>,
     #[command(flatten)]
     common: CommonArgs,
@@ -142,6 +142,9 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let options = in_bucket(args, options(args, out, strictness, config.as_ref()))?;
     let models = args.localizer.as_ref().map(|folder| ModelDir::open(folder)?.load(&device)).transpose()?;
     let judge = models.as_ref().map(|models| Judge::new(&models.run.model, &models.localizer, |image: &RgbImage| models.encode(image)));
+    if let Some(cost) = args.max_cost.filter(|cost| cost.is_nan() || *cost < 0.0) {
+        return Err(format!("--max-cost {cost} bounds nothing: name a number from 0").into());
+    }
     let budget = Budget { max_calls: args.max_calls, max_tokens: args.max_tokens, max_cost: args.max_cost };
     let limits = RunLimits::new(budget, stop_on_ctrl_c()?);
     let (began, listener) = (Instant::now(), Narrator::default());

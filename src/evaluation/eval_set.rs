@@ -65,7 +65,8 @@ impl EvalSet {
     ///
     /// # Errors
     ///
-    /// [`DataError`] if the file or one of its images cannot be read, or an image has not the size that a triplet says.
+    /// [`DataError`] if the file or one of its images cannot be read, there is no triplet in it, or an image has not the size
+    /// that a triplet says.
     pub fn from_triplets(file: &Path, folder: &Path) -> Result<Self, DataError> {
         let mut set = Self { name: file.display().to_string(), images: Vec::new(), upright_images: 0 };
         // The size belongs to the name: two triplets of one file may be on different grids of it.
@@ -83,6 +84,9 @@ impl EvalSet {
                 }
             };
             set.images[at].points.push(EvalPoint::from(triplet));
+        }
+        if set.images.is_empty() {
+            return Err(DataError::NoTriplets { path: file.to_owned() });
         }
         Ok(set)
     }

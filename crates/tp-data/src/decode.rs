@@ -6,14 +6,14 @@
 
 use std::{
     fs::{self, File},
-    io::{BufReader, Cursor, Read},
+    io::{BufRead, BufReader, Cursor, Read},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage as DecodedRgb, metadata::Orientation as Turn};
 use jpeg_decoder::{ColorTransform, Error as JpegError, PixelFormat};
-use tp_core::{ImageHw, RgbImage};
+use tp_core::{IS_LFS_POINTER, ImageHw, RgbImage, is_lfs_pointer};
 
 use crate::{
     DataError,
@@ -76,6 +76,9 @@ pub enum ImageProblem {
     /// More bytes than the options allow.
     #[error("the file has {bytes} bytes, at most {max} are accepted")]
     TooManyBytes { bytes: u64, max: u64 },
+    /// What Git leaves where large files were not fetched.
+    #[error("this {IS_LFS_POINTER}")]
+    LfsPointer,
     /// The first bytes are of no accepted format.
     #[error("{found}; png, jpeg and webp are accepted, whatever the file is called")]
     NotAccepted { found: String },
@@ -143,7 +146,10 @@ pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
     if !fs::metadata(path).map_err(read)?.is_file() {
         return Err(refuse(ImageProblem::NotAFile));
     }
-    let file = BufReader::new(File::open(path).map_err(read)?);
+    let mut file = BufReader::new(File::open(path).map_err(read)?);
+    if is_lfs_pointer(file.fill_buf().map_err(read)?) {
+        return Err(refuse(ImageProblem::LfsPointer));
+    }
     let reader = ImageReader::new(file).with_guessed_format().map_err(read)?;
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) {
         return Err(refuse(ImageProblem::NotAccepted { found: "not an image".to_owned() }));
@@ -201,6 +207,9 @@ impl Header {
         }
         if bytes.len() as u64 > options.max_bytes {
             return Err(ImageProblem::TooManyBytes { bytes: bytes.len() as u64, max: options.max_bytes });
+        }
+        if is_lfs_pointer(bytes) {
+            return Err(ImageProblem::LfsPointer);
         }
         let format = image::guess_format(bytes).map_err(|_| ImageProblem::NotAccepted { found: "not an image".to_owned() })?;
         let (stored, jpeg) = match format {

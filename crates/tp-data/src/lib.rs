@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod error;
 mod grey;
+mod inner_path;
 mod jpeg_structure;
 mod mask;
 #[cfg(feature = "builder")]

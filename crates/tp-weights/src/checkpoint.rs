@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use tp_core::is_lfs_pointer;
 
 use crate::{TensorEntry, WeightsError, safetensors_file::SafetensorsFile, safetensors_header::Placed};
 
@@ -192,8 +193,11 @@ impl Checkpoint {
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), WeightsError> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        match path.extension().and_then(|ending| ending.to_str()) {
+        // A name may hold what is no UTF-8; its ending is told all the same.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        refuse_lfs_pointer(path)?;
+        match ending {
             _ if name.ends_with(".safetensors.index.json") => self.add_shards(path),
             Some("safetensors") => self.add_safetensors(path, None),
             Some(ending) if PYTORCH.contains(&ending) => self.add_pytorch(path),
@@ -234,6 +238,7 @@ impl Checkpoint {
                 let (index, tensor) = (index.to_owned(), tensors[0].to_owned());
                 return Err(WeightsError::MissingShard { index, tensor, shard: shard.to_owned() });
             }
+            refuse_lfs_pointer(&path)?;
             self.add_safetensors(&path, Some(&tensors))?;
         }
         Ok(())
@@ -251,6 +256,18 @@ impl Checkpoint {
     fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
         Err(WeightsError::PytorchNotBuilt { path: path.to_owned() })
     }
+}
+
+/// Refuses what Git leaves in the place of a large file, whatever reads it next.
+///
+/// # Errors
+///
+/// [`WeightsError::LfsPointer`] if it is that, [`WeightsError::Read`] if it cannot be read.
+pub fn refuse_lfs_pointer(path: &Path) -> Result<(), WeightsError> {
+    let mut start = Vec::new();
+    let read = |source| WeightsError::Read { path: path.to_owned(), source };
+    File::open(path).map_err(read)?.take(64).read_to_end(&mut start).map_err(read)?;
+    if is_lfs_pointer(&start) { Err(WeightsError::LfsPointer { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// The file of a folder that holds its weights: an index, `model.safetensors`, or the only weight file.
@@ -301,6 +318,34 @@ mod tests {
         assert_eq!(checkpoint.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(checkpoint.read("b").unwrap(), b"bbbb");
         assert!(checkpoint.read("d").unwrap_err().to_string().contains("no tensor d"));
+    }
+
+    #[test]
+    fn git_lfs_pointers_are_named_whatever_their_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        for name in ["a.safetensors", "b.bin", "c.pth", "d.safetensors.index.json"] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, pointer).unwrap();
+            let message = Checkpoint::open(&path).unwrap_err().to_string();
+            assert_eq!(message, format!("{} is a Git LFS pointer, not the file: run `git lfs pull`", path.display()));
+        }
+        let model = tempfile::tempdir().unwrap();
+        shards(model.path());
+        let shard = model.path().join("model-00002-of-00002.safetensors");
+        std::fs::write(&shard, pointer).unwrap();
+        assert!(Checkpoint::open(model.path()).unwrap_err().to_string().contains("model-00002-of-00002.safetensors is a Git LFS pointer"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_no_utf8_are_opened() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        shards(folder.path());
+        let index = folder.path().join(std::ffi::OsStr::from_bytes(b"m\xff.safetensors.index.json"));
+        std::fs::rename(folder.path().join("model.safetensors.index.json"), &index).unwrap();
+        assert_eq!(Checkpoint::open(&index).unwrap().read("b").unwrap(), b"bbbb");
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod safetensors_header;
 mod safetensors_writer;
 mod tensor_entry;
 
-pub use checkpoint::{Checkpoint, Piece};
+pub use checkpoint::{Checkpoint, Piece, refuse_lfs_pointer};
 pub use error::WeightsError;
 pub use key_map::{KeyMap, Layout};
 pub use load::{LoadReport, TensorFloat, load_module};

@@ -120,9 +120,9 @@ fn survey_image(
     let Some(annotation) = loaded.image else { return Ok(Found { key: None, skipped }) };
     match measured(dataset, &annotation, options, journal) {
         Ok(key) => Ok(Found { key, skipped }),
-        Err(error @ (DataError::Image { .. } | DataError::Read { .. } | DataError::TooManyPixels { .. }))
-            if options.strictness == Strictness::Lenient =>
-        {
+        Err(
+            error @ (DataError::Image { .. } | DataError::Read { .. } | DataError::LfsPointer { .. } | DataError::TooManyPixels { .. }),
+        ) if options.strictness == Strictness::Lenient => {
             tracing::warn!("left out: {error}");
             skipped.push(("unreadable_image".to_owned(), 1));
             Ok(Found { key: None, skipped })

@@ -18,7 +18,7 @@ use tp_core::ImageHw;
 use super::{
     Check, DatasetFormat, Entry, Refusal, Strictness,
     coco_parts::MAX_MASK_PIXELS,
-    folder::{entries, file_name},
+    folder::{entries, file_name, named},
     folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, masks, read_labels, read_triples},
     refusal::Gate,
@@ -71,6 +71,7 @@ impl Ade20kFull {
             return Err(DataError::Layout { root: root.to_owned(), format: DatasetFormat::Ade20kFull, expected });
         }
         images.sort();
+        images.iter().try_for_each(|(image, _)| named(root, image))?;
         let mut gate = Gate::new(root.to_owned(), strictness);
         let (n_images, mut missing, mut kept) = (images.len(), Vec::new(), Vec::new());
         for (image, is_annotated) in images {
@@ -147,7 +148,7 @@ fn level_map(image: &Path, level: usize) -> PathBuf {
 
 /// The objects and parts of a JSON file.
 fn items(path: &Path) -> Result<Vec<Item>, Refusal> {
-    let bytes = read_capped(path, MAX_JSON_BYTES).map_err(|_| Refusal::UnreadableAnnotation)?;
+    let bytes = read_capped(path, MAX_JSON_BYTES).map_err(|error| Refusal::of_file(&error))?;
     // Some files were written in the code page of an old Windows; only names can differ.
     let text = String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
     let file: Value = serde_json::from_str(&text).map_err(|_| Refusal::UnreadableAnnotation)?;

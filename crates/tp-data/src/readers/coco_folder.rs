@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tp_core::is_lfs_pointer;
+
 use super::{
     Check, CocoParts, Dataset, DatasetFormat, Labels, Loaded, ReadOptions, Skipped, coco_json,
     coco_listed::KeypointFrame,
@@ -148,12 +150,14 @@ fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, 
     Ok(found)
 }
 
-/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list.
+/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list. What Git left in the place of a
+/// file may have been one: it is taken for one here, so that its reader names it.
 fn is_coco_file(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     let text: String = String::from_utf8_lossy(&head).chars().filter(|c| !c.is_whitespace()).collect();
-    read.is_ok() && ["\"images\":[", "\"annotations\":[", "\"categories\":["].iter().any(|list| text.contains(list))
+    read.is_ok()
+        && (is_lfs_pointer(&head) || ["\"images\":[", "\"annotations\":[", "\"categories\":["].iter().any(|list| text.contains(list)))
 }
 
 /// The folder, below the root, in which most of a file's images lie, and whether the folders in their names are to be left

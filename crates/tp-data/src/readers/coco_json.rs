@@ -2,11 +2,12 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
+use tp_core::is_lfs_pointer;
 
 use super::{numbers::Numbers, segmentation::RawSegmentation};
 use crate::DataError;
@@ -121,7 +122,10 @@ fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> {
         return Err(DataError::FileTooLong { path: path.to_owned(), max: MAX_FILE_BYTES });
     }
     // The file may grow while it is read: the cap holds all the same.
-    let reader = BufReader::with_capacity(1 << 20, file.take(MAX_FILE_BYTES));
+    let mut reader = BufReader::with_capacity(1 << 20, file.take(MAX_FILE_BYTES));
+    if is_lfs_pointer(reader.fill_buf().map_err(unreadable)?) {
+        return Err(DataError::LfsPointer { path: path.to_owned() });
+    }
     serde_json::from_reader(reader).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })
 }
 

@@ -15,6 +15,8 @@ mod format;
 #[cfg(test)]
 mod hostile_files;
 mod label_map;
+#[cfg(test)]
+mod lfs_pointers;
 mod licence;
 mod manifest;
 mod mat_file;

@@ -228,7 +228,7 @@ impl FolderReader for PascalPartMat {
         let Annotated { mat, image, split } = &self.files[index];
         let Some(size) = gate.pass_image(image)? else { return Ok(None) };
         let bytes = match read_capped(mat, MAX_FILE_BYTES) {
-            Err(DataError::FileTooLong { .. }) => Err(Refusal::UnreadableAnnotation),
+            Err(error @ (DataError::FileTooLong { .. } | DataError::LfsPointer { .. })) => Err(Refusal::of_file(&error)),
             other => Ok(other?),
         };
         let objects = bytes.and_then(|bytes| read_variable(&bytes, "anno").ok_or(Refusal::UnreadableAnnotation));

@@ -6,10 +6,10 @@ use std::{
 };
 
 use serde::Serialize;
-use tp_core::ImageHw;
+use tp_core::{IS_LFS_POINTER, ImageHw};
 
 use super::Skipped;
-use crate::{DataError, image_size, pixel_grid::has_upright_size};
+use crate::{DataError, ImageProblem, image_size, pixel_grid::has_upright_size};
 
 /// What a bad entry does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,6 +123,9 @@ pub enum Refusal {
     /// A file that is no annotation, or damaged.
     #[error("it cannot be read as an annotation of this format; it is damaged, too large, or of another kind")]
     UnreadableAnnotation,
+    /// What Git leaves where large files were not fetched.
+    #[error("it {IS_LFS_POINTER}")]
+    LfsPointer,
     /// An image of which not even the size can be read.
     #[error("it is no image that can be read; png, jpeg and webp are accepted")]
     UnreadableImage,
@@ -140,6 +143,13 @@ pub enum Refusal {
     /// Parts that cannot belong to one object.
     #[error("its parts belong to different kinds of object")]
     MixedParts,
+}
+
+impl Refusal {
+    /// What becomes of an annotation file whose bytes cannot be had.
+    pub(super) fn of_file(error: &DataError) -> Self {
+        if matches!(error, DataError::LfsPointer { .. }) { Self::LfsPointer } else { Self::UnreadableAnnotation }
+    }
 }
 
 /// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
@@ -174,6 +184,7 @@ impl Gate {
         match image_size(path) {
             Ok(size) => Ok(Some(size)),
             Err(error) if self.strictness == Strictness::Strict => Err(error),
+            Err(DataError::Image { problem: ImageProblem::LfsPointer, .. }) => self.pass_file(path, Err(Refusal::LfsPointer)),
             Err(_) => self.pass_file(path, Err(Refusal::UnreadableImage)),
         }
     }
