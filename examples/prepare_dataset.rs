@@ -180,6 +180,10 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
                 seconds: began.elapsed().as_secs_f64(),
             };
             cli::print_result(args.common.json, &prepared, || prepared_text(&prepared, out))?;
+            if prepared.triplets == 0 {
+                let why: Vec<String> = prepared.rejected.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+                return Err(format!("the data set in {} has no triplet: {}", out.display(), why.join(", ")).into());
+            }
             Ok(ExitCode::SUCCESS)
         }
         BuildOutcome::Shard(done) => {

@@ -75,6 +75,10 @@ pub enum DataError {
     #[cfg(feature = "builder")]
     #[error("recipe: {problem}")]
     Recipe { problem: String },
+    /// Images and annotations of which no triplet can be made.
+    #[cfg(feature = "builder")]
+    #[error("no point can be described, so there is no data set to write: {why}")]
+    NoTriplet { why: String },
     /// A folder that holds a build already.
     #[cfg(feature = "builder")]
     #[error("{} holds a build already; resume it (--resume), or take another folder", folder.display())]

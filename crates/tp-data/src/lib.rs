@@ -67,8 +67,8 @@ pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
-    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, Entry, ImageFiles, Labels, Loaded,
-    PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
+    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, Entry, ImageFiles, Interpreted,
+    Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};

@@ -88,7 +88,8 @@ impl Ade20kFull {
         }
         let named = orphans.iter().map(|path| path.display().to_string());
         let checks = vec![Check::new("annotations", root, n_images, missing), Check::new("images", root, annotated + orphans.len(), named)];
-        let folder = DatasetFolder { format: DatasetFormat::Ade20kFull, root: root.to_owned(), strictness, skipped: gate.skipped, checks };
+        let folder =
+            DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::Ade20kFull, root.to_owned(), strictness) };
         Ok(Self { folder, images: kept })
     }
 }

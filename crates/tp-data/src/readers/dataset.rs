@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tp_core::RgbImage;
 
-use super::{Check, Skipped, Strictness};
+use super::{Check, Interpreted, Skipped, Strictness};
 use crate::{AnnotatedImage, DataError, decode_annotated};
 
 /// A data set on disk. Opening it looks at names and, where there is one file for all images, at that file; what belongs to
@@ -38,6 +38,11 @@ pub trait Dataset: Send + Sync {
 
     /// What was left out when the data set was opened.
     fn skipped(&self) -> &Skipped;
+
+    /// What was read otherwise than it is written.
+    fn interpreted(&self) -> Interpreted {
+        Interpreted::default()
+    }
 
     /// What is there, what is missing, and where it is expected.
     fn checks(&self) -> Vec<Check>;

@@ -126,7 +126,7 @@ impl PartImageNet {
             }
         }
         let synsets = Synsets::near(&root)?;
-        let folder = DatasetFolder { format: DatasetFormat::PartImageNet, root, strictness, skipped: gate.skipped, checks };
+        let folder = DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::PartImageNet, root, strictness) };
         Ok(Self { folder, pairs, wholes, synsets, parts: part_names() })
     }
 

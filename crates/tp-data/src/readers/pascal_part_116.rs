@@ -63,7 +63,7 @@ impl PascalPart116 {
             let found = paired(side("images", &images, &IMAGE)?, maps, &mut gate, &mut checks)?;
             pairs.extend(found.into_iter().map(|pair| (split, pair)));
         }
-        let folder = DatasetFolder { format: DatasetFormat::PascalPart116, root, strictness, skipped: gate.skipped, checks };
+        let folder = DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::PascalPart116, root, strictness) };
         Ok(Self { folder, pairs, parts: PASCAL_PART_116.parts() })
     }
 

@@ -82,8 +82,11 @@ impl PascalPartMat {
             }
         }
         let checks = vec![Check::new("MATLAB files", &annotations, n_mats, []), Check::new("photographs", &images, n_mats, missing)];
-        let folder =
-            DatasetFolder { format: DatasetFormat::PascalPartMat, root: root.to_owned(), strictness, skipped: gate.skipped, checks };
+        let folder = DatasetFolder {
+            skipped: gate.skipped,
+            checks,
+            ..DatasetFolder::new(DatasetFormat::PascalPartMat, root.to_owned(), strictness)
+        };
         Ok(Self { folder, files: found })
     }
 }

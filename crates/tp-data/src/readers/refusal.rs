@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use tp_core::{IS_LFS_POINTER, ImageHw};
 
-use super::Skipped;
+use super::{Skipped, json_values::Entries};
 use crate::{DataError, ImageProblem, image_size, pixel_grid::has_upright_size};
 
 /// What a bad entry does.
@@ -60,12 +60,24 @@ pub enum Refusal {
     /// The number was given before.
     #[error("its id stands in the file twice; every id must be unique in its list")]
     DuplicateId,
+    /// What stands in a list and is no entry.
+    #[error("it is no object with fields; the number is its place in its list, from 1 on")]
+    NoEntry,
+    /// An entry that others could not refer to.
+    #[error("its id is neither a number nor a text; the number is its place in its list, from 1 on")]
+    NoId,
+    /// A category without a name.
+    #[error("its name is no text, or an empty one")]
+    NoName,
     /// A path that leaves the image folder.
-    #[error("its file_name is no relative path inside the image folder")]
+    #[error("its file_name is no relative path inside the image folder, and what it ends with is not there either")]
     BadFileName,
     /// No such file.
     #[error("its file is not in the image folder")]
     MissingFile,
+    /// Several files that may be meant.
+    #[error("its file_name fits several files, or its file fits several names; give each image the path of its own file")]
+    AmbiguousFileName,
     /// No pixels, or more than are decoded.
     #[error("its width and height are not those of an image that can be decoded: 1 to 16384 pixels each, 100 million in all")]
     BadSize,
@@ -81,6 +93,9 @@ pub enum Refusal {
     /// An object that was not listed, or was left out, or is in another image.
     #[error("its parent_id is of no usable object in the same image")]
     UnknownParent,
+    /// A part by its name, without an object that it could belong to.
+    #[error("its category names a part of a category, and no object of that category covers half of it; link it by parent_id")]
+    PartWithoutObject,
     /// Numbers that are no box.
     #[error("its bbox is not four finite numbers [x, y, width, height] with a positive width and height")]
     BadBox,
@@ -91,13 +106,18 @@ pub enum Refusal {
     #[error("its bbox does not meet that of its object; a part must lie on its object")]
     PartOutsideObject,
     /// Polygons that are none.
-    #[error("its segmentation is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image")]
+    #[error(
+        "it has a segmentation that is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image"
+    )]
     BadPolygon,
+    /// A polygon without a pixel, among others that have some.
+    #[error("one of its polygons lies outside the image")]
+    PolygonOutsideImage,
     /// Polygons without a pixel.
     #[error("its segmentation covers no pixel")]
     EmptyMask,
     /// Keypoints that do not fit the category.
-    #[error("its keypoints are not three numbers x, y, v (v = 0, 1 or 2) for every keypoint name of its category")]
+    #[error("it has keypoints that are not three numbers x, y, v (v = 0, 1 or 2) for every keypoint name of its category")]
     BadKeypoints,
     /// A labelled keypoint beyond the border.
     #[error("it has a labelled keypoint outside the image")]
@@ -126,6 +146,9 @@ pub enum Refusal {
     /// What Git leaves where large files were not fetched.
     #[error("it {IS_LFS_POINTER}")]
     LfsPointer,
+    /// Something behind the end of the JSON.
+    #[error("it goes on after the end of its JSON; only what stands before is read")]
+    GoesOn,
     /// An image of which not even the size can be read.
     #[error("it is no image that can be read; png, jpeg and webp are accepted")]
     UnreadableImage,
@@ -150,6 +173,11 @@ impl Refusal {
     pub(super) fn of_file(error: &DataError) -> Self {
         if matches!(error, DataError::LfsPointer { .. }) { Self::LfsPointer } else { Self::UnreadableAnnotation }
     }
+
+    /// Whether a file may have it: no one has to clean a file of crowds, or of polygons that draw nothing.
+    fn is_allowed(self) -> bool {
+        matches!(self, Self::Crowd | Self::PolygonOutsideImage)
+    }
 }
 
 /// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
@@ -168,8 +196,7 @@ impl Gate {
     pub(super) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
         match found {
             Ok(value) => Ok(Some(value)),
-            // Crowds are legal COCO: no one has to clean a file of them.
-            Err(refusal) if self.strictness == Strictness::Strict && refusal != Refusal::Crowd => {
+            Err(refusal) if self.strictness == Strictness::Strict && !refusal.is_allowed() => {
                 Err(DataError::Annotation { path: self.path.clone(), entry, id, refusal })
             }
             Err(refusal) => {
@@ -177,6 +204,19 @@ impl Gate {
                 Ok(None)
             }
         }
+    }
+
+    /// What was left out of an entry that is used all the same.
+    pub(super) fn leave_out(&mut self, entry: Entry, id: u64, faults: Vec<Refusal>) -> Result<(), DataError> {
+        faults.into_iter().try_for_each(|fault| self.pass::<()>(entry, id, Err(fault)).map(|_| ()))
+    }
+
+    /// The entries of a list, without what is none.
+    pub(super) fn entries<T>(&mut self, entry: Entry, entries: Entries<T>) -> Result<Vec<T>, DataError> {
+        for _ in 0..entries.n_odd {
+            self.pass::<()>(entry, entries.first_odd, Err(Refusal::NoEntry))?;
+        }
+        Ok(entries.list)
     }
 
     /// The size of an image, `None` if it is none.
