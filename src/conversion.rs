@@ -7,6 +7,7 @@ use std::{
 
 use burn::tensor::{DType, TensorData};
 use serde::Serialize;
+use tp_vision::folded_efficientnet_lite;
 use tp_weights::{Checkpoint, TensorEntry, TensorFloat, WeightsError, write_safetensors, write_safetensors_file};
 
 use crate::published::{PublishedName, network_keys, published_name};
@@ -14,7 +15,7 @@ use crate::published::{PublishedName, network_keys, published_name};
 /// How weights are converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConversionOptions {
-    /// The number format of floats; `None` keeps each tensor's own, bit for bit.
+    /// The number format of floats; `None` keeps each tensor's own, bit for bit where nothing is folded.
     pub float: Option<TensorFloat>,
     /// A file that would grow beyond this is split into shards.
     pub max_shard_bytes: u64,
@@ -42,13 +43,14 @@ struct Origin<'a> {
 }
 
 /// Writes the tensors of all `sources` into `out`, under the spelling of [`published_name`]; of one name the last source's
-/// tensor counts. No more than one tensor is in memory at a time.
+/// tensor counts. Batch norms of an EfficientNet-Lite are folded into its convolutions, whose tensors are in single precision
+/// then, whatever they were. No more than one tensor is in memory at a time.
 ///
 /// # Errors
 ///
 /// [`WeightsError`] if a source is missing or unsound, or a file cannot be written.
 pub fn convert_weights(sources: &[PathBuf], out: &Path, options: ConversionOptions) -> Result<Conversion, WeightsError> {
-    let checkpoints = sources.iter().map(Checkpoint::open).collect::<Result<Vec<_>, _>>()?;
+    let checkpoints = sources.iter().map(|source| folded_efficientnet_lite(Checkpoint::open(source)?)).collect::<Result<Vec<_>, _>>()?;
     let keys = network_keys();
     let mut conversion = Conversion::default();
     let (mut base, mut adapter) = (BTreeMap::new(), BTreeMap::new());

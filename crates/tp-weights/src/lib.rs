@@ -27,6 +27,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod batch_norm;
 mod checkpoint;
 mod error;
 mod key_map;
