@@ -33,8 +33,7 @@ mod shard;
 mod statistics;
 mod survey;
 mod surveyed_image;
-pub(crate) mod toml_file;
-mod usage;
+pub(crate) mod usage;
 mod work_folder;
 mod write;
 
