@@ -1,57 +1,28 @@
 //! Left and right exchanged in what people wrote of a photograph that is mirrored.
 
+use crate::Lexicon;
+
 /// Words before "right" or "left" that make them sides.
-const BEFORE: [&str; 22] = [
+const BEFORE: [&str; 24] = [
     "the", "its", "his", "her", "their", "my", "your", "a", "an", "far", "upper", "lower", "top", "bottom", "front", "rear", "back",
-    "hind", "middle", "center", "centre", "very",
+    "hind", "middle", "center", "centre", "second", "third", "fourth",
 ];
 
-/// Words after them that make them sides, whatever stands before.
-const AFTER: [&str; 46] = [
-    "side", "half", "end", "edge", "corner", "part", "hand", "one", "of", "arm", "leg", "foot", "ear", "eye", "wing", "wheel", "door",
-    "window", "sleeve", "shoe", "handle", "hoof", "paw", "foreleg", "forefoot", "horn", "knee", "elbow", "shoulder", "cheek", "wall",
-    "shutter", "pane", "panel", "knob", "pocket", "front", "hind", "rear", "lower", "upper", "third", "quarter", "bottom", "top", "column",
+/// Words after them that make them sides; nouns do so, too.
+const AFTER: [&str; 20] = [
+    "side", "half", "end", "edge", "corner", "part", "hand", "one", "of", "front", "hind", "rear", "lower", "upper", "third", "quarter",
+    "bottom", "top", "column", "most",
 ];
 
-/// Words after "right" that make it an adverb: "right behind the cup".
-const NO_SIDE_AFTER_RIGHT: [&str; 32] = [
-    "in",
-    "on",
-    "at",
-    "behind",
-    "beside",
-    "above",
-    "below",
-    "under",
-    "underneath",
-    "over",
-    "next",
-    "by",
-    "near",
-    "where",
-    "after",
-    "before",
-    "here",
-    "there",
-    "now",
-    "away",
-    "through",
-    "between",
-    "across",
-    "inside",
-    "outside",
-    "into",
-    "onto",
-    "against",
-    "along",
-    "around",
-    "beneath",
-    "opposite",
+/// Words before them after which they are more likely a verb or an adverb, whatever follows: "is left", "all right".
+const NO_SIDE_AFTER: [&str; 20] = [
+    "is", "are", "was", "were", "be", "been", "all", "what", "who", "someone", "somebody", "they", "has", "have", "had", "just", "nothing",
+    "anything", "only", "still",
 ];
 
-/// Words after "left" that make it a verb: "left standing".
-const NO_SIDE_AFTER_LEFT: [&str; 12] =
-    ["standing", "lying", "over", "open", "out", "alone", "behind", "to", "hanging", "empty", "in", "on"];
+/// Words after them that make them an adverb or a verb in spite of an article: "the only one left standing".
+const NO_SIDE_BEFORE: [&str; 14] =
+    ["standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here", "there", "now", "away", "through"];
 
 /// The text with left and right exchanged; the same text if it names neither; `None` if one of these words may mean something
 /// else, so that the photograph had better stay as it is.
@@ -143,31 +114,38 @@ fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<Strin
 
 /// Whether "left" or "right" is beyond doubt a side.
 fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
-    let word = words[at].as_str();
-    let before = at.checked_sub(1).filter(|_| !piece.begins_clause).map(|before| words[before].as_str());
+    let before_at = at.checked_sub(1).filter(|_| !piece.begins_clause);
+    let before = before_at.map(|before| words[before].as_str());
+    let two_before = before_at.and_then(|before| before.checked_sub(1)).map(|before| words[before].as_str());
     let after = words.get(at + 1).filter(|_| !piece.ends_clause).map(String::as_str);
-    if piece.hyphen_after && after.is_some_and(|after| matches!(after, "hand" | "most" | "side" | "handed")) {
-        return after != Some("handed");
+    let is = |word: Option<&str>, list: &[&str]| word.is_some_and(|word| list.contains(&word));
+    if piece.hyphen_after {
+        return is(after, &["hand", "most", "side"]);
     }
-    // "The cup left on the table", "what is left of it": a verb unless something says that it is a side.
-    let is_placed = before.is_some_and(|before| BEFORE.contains(&before))
-        || matches!((at.checked_sub(2).map(|two| words[two].as_str()), before), (Some("to" | "on" | "at"), Some("the")));
-    let is_noun = is_placed && after.is_none_or(|after| !is_adverb(word, after, before));
-    let is_adjective = after.is_some_and(|after| AFTER.contains(&after))
-        && !before.is_some_and(|before| {
-            matches!(before, "is" | "are" | "was" | "were" | "all" | "what" | "been" | "has" | "have" | "be" | "just" | "nothing" | "s")
-        });
-    // A note at the end: "the second cup, left", "the handle (left)".
-    let is_note = piece.begins_clause && piece.ends_clause && at > 0;
-    let is_direction = matches!(before, Some("from" | "facing" | "towards" | "toward" | "and" | "or" | "to")) && after.is_none();
-    is_noun || is_adjective || is_note || is_direction
+    if is(after, &NO_SIDE_BEFORE) {
+        return false;
+    }
+    // "The dog's left ear", but "it's left".
+    let is_owned = before == Some("s") && !is(two_before, &["it", "that", "what", "there", "he", "she", "who", "nothing"]);
+    if is_owned || is(before, &BEFORE) {
+        return true;
+    }
+    if is(before, &NO_SIDE_AFTER) || before == Some("s") {
+        return false;
+    }
+    let is_adjective = after.is_some_and(|after| AFTER.contains(&after) || is_noun(after));
+    // "From left to right", "left and right".
+    let is_paired = is(after, &["and", "or", "to"]) && words.get(at + 2).is_some_and(|word| matches!(word.as_str(), "left" | "right"))
+        || is(before, &["and", "or", "to"]) && matches!(two_before, Some("left" | "right"));
+    // "The second cup, left", "the cup on left", "facing right".
+    let is_note = after.is_none() && (before.is_none() && at > 0 || is(before, &["on", "at", "to", "from", "facing", "towards", "toward"]));
+    is_adjective || is_paired || is_note
 }
 
-/// Whether the word after makes it an adverb or a verb in spite of an article: "the right on top" is not said, "the cup on the
-/// left in front" is.
-fn is_adverb(word: &str, after: &str, before: Option<&str>) -> bool {
-    let listed = if word == "right" { NO_SIDE_AFTER_RIGHT.contains(&after) } else { NO_SIDE_AFTER_LEFT.contains(&after) };
-    listed && before != Some("the")
+/// A thing or a part; places that anything has are too vague: "right back".
+fn is_noun(word: &str) -> bool {
+    let lexicon = Lexicon::shipped();
+    lexicon.is_known_object(word) || lexicon.part(word, None).is_some_and(|part| !part.generic)
 }
 
 /// The other word, capitalised as the first was.
@@ -203,6 +181,9 @@ mod tests {
             ("the second mug, left", "the second mug, right"),
             ("the dog's left front paw", "the dog's right front paw"),
             ("the one on the left in front", "the one on the right in front"),
+            ("count from left to right", "count from right to left"),
+            ("left drawer, bottom right knob", "right drawer, bottom left knob"),
+            ("the dog facing left", "the dog facing right"),
             ("bright leftovers aside: a cup", ""),
         ] {
             if mirrored.is_empty() {

@@ -123,7 +123,8 @@ fn in_rows(boxes: &[BoxXywh], this: &BoxXywh) -> Option<Standing> {
         }
     }
     let is_row = |row: &Vec<&BoxXywh>| row.iter().all(|bbox| bbox.center().y - row[0].center().y < 0.6 * usual);
-    if rows.len() < 2 || !rows.iter().all(is_row) {
+    // What stands one above the other makes no rows.
+    if rows.len() < 2 || rows.iter().all(|row| row.len() == 1) || !rows.iter().all(is_row) {
         return None;
     }
     let index = rows.iter().position(|row| row.iter().any(|bbox| std::ptr::eq(*bbox, this)))?;

@@ -228,3 +228,6 @@ fn part_cell(object: &ObjectAnnotation, mask: Option<&Mask>, bbox: BoxXywh) -> C
     let (x, y) = object.bbox.place_of(center);
     Cell::of(x, y)
 }
+
+#[cfg(test)]
+mod tests;
