@@ -3,9 +3,9 @@
 use crate::Lexicon;
 
 /// Words before "right" or "left" that make them sides.
-const BEFORE: [&str; 24] = [
+const BEFORE: [&str; 26] = [
     "the", "its", "his", "her", "their", "my", "your", "a", "an", "far", "upper", "lower", "top", "bottom", "front", "rear", "back",
-    "hind", "middle", "center", "centre", "second", "third", "fourth",
+    "hind", "middle", "center", "centre", "second", "third", "fourth", "furthest", "farthest",
 ];
 
 /// Words after them that make them sides; nouns do so, too.
@@ -130,6 +130,10 @@ fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
     if is_owned || is(before, &BEFORE) {
         return true;
     }
+    // "Just left of the lock", "at the very right", but "what is left of it", "right in the middle".
+    if after == Some("of") && before == Some("just") || matches!((two_before, before), (Some("the"), Some("very"))) {
+        return true;
+    }
     if is(before, &NO_SIDE_AFTER) || before == Some("s") {
         return false;
     }
@@ -181,6 +185,7 @@ mod tests {
             ("the second mug, left", "the second mug, right"),
             ("the dog's left front paw", "the dog's right front paw"),
             ("the one on the left in front", "the one on the right in front"),
+            ("the wood just left of the lock", "the wood just right of the lock"),
             ("count from left to right", "count from right to left"),
             ("left drawer, bottom right knob", "right drawer, bottom left knob"),
             ("the dog facing left", "the dog facing right"),

@@ -25,8 +25,8 @@ pub(super) enum Standing {
     From(Direction, usize),
     /// The middle one of a row of three or five.
     Middle,
-    /// In a row of its own kind, so many rows from the top or bottom, and where in it; none if it is alone there.
-    InRow(Direction, usize, Option<(Direction, usize)>),
+    /// In a row of its own kind, so many rows from the top or bottom, and so far from the left or right in it.
+    InRow(Direction, usize, (Direction, usize)),
     /// Clearly larger than all others.
     Largest,
     /// Clearly smaller than all others.
@@ -110,6 +110,10 @@ fn in_line(this: &BoxXywh, others: &[&BoxXywh]) -> Vec<Standing> {
 
 /// The row and the place in it, if all boxes stand in clear rows.
 fn in_rows(boxes: &[BoxXywh], this: &BoxXywh) -> Option<Standing> {
+    // Fewer are counted, not sorted into rows.
+    if boxes.len() < 6 {
+        return None;
+    }
     let mut by_height: Vec<&BoxXywh> = boxes.iter().collect();
     by_height.sort_by(|a, b| a.center().y.total_cmp(&b.center().y));
     let mut heights: Vec<f64> = boxes.iter().map(|bbox| bbox.height).collect();
@@ -123,8 +127,7 @@ fn in_rows(boxes: &[BoxXywh], this: &BoxXywh) -> Option<Standing> {
         }
     }
     let is_row = |row: &Vec<&BoxXywh>| row.iter().all(|bbox| bbox.center().y - row[0].center().y < 0.6 * usual);
-    // What stands one above the other makes no rows.
-    if rows.len() < 2 || rows.iter().all(|row| row.len() == 1) || !rows.iter().all(is_row) {
+    if rows.len() < 2 || rows.iter().any(|row| row.len() == 1) || !rows.iter().all(is_row) {
         return None;
     }
     let index = rows.iter().position(|row| row.iter().any(|bbox| std::ptr::eq(*bbox, this)))?;
@@ -133,16 +136,13 @@ fn in_rows(boxes: &[BoxXywh], this: &BoxXywh) -> Option<Standing> {
         return None;
     }
     let others: Vec<&BoxXywh> = rows[index].iter().copied().filter(|bbox| !std::ptr::eq(*bbox, this)).collect();
-    if others.is_empty() {
-        return Some(Standing::InRow(from, rank, None));
-    }
     let n_left = others.iter().filter(|other| is_further(Direction::Left, other, this)).count();
     let n_right = others.iter().filter(|other| is_further(Direction::Right, other, this)).count();
     if n_left + n_right < others.len() {
         return None;
     }
     let column = if n_left <= n_right { (Direction::Left, n_left) } else { (Direction::Right, n_right) };
-    (column.1 <= MOST_COUNTED).then_some(Standing::InRow(from, rank, Some(column)))
+    (column.1 <= MOST_COUNTED).then_some(Standing::InRow(from, rank, column))
 }
 
 #[cfg(test)]
@@ -191,8 +191,8 @@ mod tests {
     #[test]
     fn windows_stand_in_rows() {
         let windows = boxes(&[(10.0, 10.0), (30.0, 11.0), (50.0, 10.0), (10.0, 40.0), (30.0, 40.0), (50.0, 41.0)]);
-        assert_eq!(standings(&windows, 1), [Standing::InRow(Top, 0, Some((Left, 1)))]);
-        assert_eq!(standings(&windows, 5), [Standing::InRow(Top, 1, Some((Right, 0)))]);
+        assert_eq!(standings(&windows, 1), [Standing::InRow(Top, 0, (Left, 1))]);
+        assert_eq!(standings(&windows, 5), [Standing::InRow(Top, 1, (Right, 0))]);
     }
 
     #[test]

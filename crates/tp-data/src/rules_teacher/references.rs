@@ -108,9 +108,8 @@ pub(super) fn of_standing(standing: Standing, n: usize, name: &Name, countable: 
                 (_, rank) => format!("in the {} row from the bottom", ordinal_word(rank)),
             };
             match column {
-                None => after(&row),
-                Some((direction, 0)) if rng.random_range(0..2) == 0 => Reference::around(extreme(direction), name, &row),
-                Some((direction, rank)) => Reference::around(ordinal_word(rank), name, &format!("from the {} {row}", side(direction))),
+                (direction, 0) if rng.random_range(0..2) == 0 => Reference::around(extreme(direction), name, &row),
+                (direction, rank) => Reference::around(ordinal_word(rank), name, &format!("from the {} {row}", side(direction))),
             }
         }
         Standing::Largest | Standing::Smallest => {
@@ -191,11 +190,11 @@ mod tests {
     #[test]
     fn rows_are_counted_from_the_nearer_end() {
         assert_eq!(
-            all(Standing::InRow(Direction::Bottom, 0, Some((Direction::Right, 0))), 9, false),
+            all(Standing::InRow(Direction::Bottom, 0, (Direction::Right, 0)), 9, false),
             set(&["rightmost knife in the bottom row", "first knife from the right in the bottom row"])
         );
         assert_eq!(
-            all(Standing::InRow(Direction::Top, 1, Some((Direction::Left, 2))), 9, false),
+            all(Standing::InRow(Direction::Top, 1, (Direction::Left, 2)), 9, false),
             set(&["third knife from the left in the second row", "third knife from the left in the second row from the top"])
         );
     }

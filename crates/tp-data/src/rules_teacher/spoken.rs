@@ -183,11 +183,6 @@ impl Spoken<'_> {
     fn part_meant(&self, object: &ObjectAnnotation, name: &Name, part: &Reference, owner: Option<&Reference>, rng: &mut impl Rng) -> Meant {
         let naming = self.naming();
         let own_sides = naming.has_own_sides(&object.category);
-        let is_alive = ["animal", "person"].iter().any(|kind| self.lexicon.is_a(&object.category, kind));
-        let mut words = match owner {
-            None => format!("the {}", part.words()),
-            Some(owner) => joined(part, owner, is_alive, rng),
-        };
         let (_, bbox) = self.extent(object);
         let longest = f64::from(self.annotation.size.width().max(self.annotation.size.height()));
         let is_large = bbox.width.max(bbox.height) > 0.08 * longest;
@@ -199,9 +194,14 @@ impl Spoken<'_> {
             8
         };
         let is_place = rng.random_range(0..100) < chance;
+        let is_patch = !is_place && rng.random_range(0..100) < 7;
+        let mut words = match owner {
+            None => format!("the {}", part.words()),
+            Some(owner) => joined(part, owner, self.is_alive(&object.category), !is_place && !is_patch, rng),
+        };
         if is_place {
             words = placed(&words, self.record.point_cell, own_sides, rng);
-        } else if rng.random_range(0..100) < 7 {
+        } else if is_patch {
             words = format!("the {} {} of {words}", self.record.colour, pick(rng, &["bit", "part", "area"]));
         }
         Meant {
@@ -337,11 +337,16 @@ impl Spoken<'_> {
         category: &str,
         rng: &mut impl Rng,
     ) -> Option<Reference> {
-        let has_side =
-            normal_form(word).split(' ').any(|word| matches!(word, "left" | "right" | "upper" | "lower" | "front" | "top" | "bottom"));
+        let has_side = normal_form(word).split(' ').any(|word| matches!(word, "left" | "right" | "upper" | "lower" | "top" | "bottom"));
+        // How much of a leg is seen says little of how large it is.
+        let has_size = !self.is_alive(category);
         let all: Vec<Standing> = standings(boxes, at)
             .into_iter()
-            .filter(|standing| !has_side || matches!(standing, Standing::Only | Standing::Largest | Standing::Smallest))
+            .filter(|standing| match standing {
+                Standing::Only => true,
+                Standing::Largest | Standing::Smallest => has_size,
+                _ => !has_side,
+            })
             .collect();
         let standing = (!all.is_empty()).then(|| all[rng.random_range(0..all.len())])?;
         let naming = self.naming();
@@ -379,13 +384,17 @@ impl Spoken<'_> {
         Cell::of(x, y)
     }
 
+    fn is_alive(&self, category: &str) -> bool {
+        ["animal", "person"].iter().any(|kind| self.lexicon.is_a(category, kind))
+    }
+
     fn naming(&self) -> Naming<'_> {
         Naming { lexicon: self.lexicon, annotation: self.annotation }
     }
 }
 
-/// "the mug's handle", "the handle of the mug on the left", "the mug handle".
-fn joined(part: &Reference, owner: &Reference, is_alive: bool, rng: &mut impl Rng) -> String {
+/// "the mug's handle", "the handle of the mug on the left", "the mug handle"; or, if nothing is put before it, "the mug, its handle".
+fn joined(part: &Reference, owner: &Reference, is_alive: bool, is_whole: bool, rng: &mut impl Rng) -> String {
     let (part_words, owner_words) = (part.words(), owner.words());
     let of = if is_alive || rng.random_range(0..3) > 0 { "of" } else { "on" };
     match (owner.possessive().filter(|_| part.after.is_empty() && !part.partitive), rng.random_range(0..20)) {
@@ -393,7 +402,7 @@ fn joined(part: &Reference, owner: &Reference, is_alive: bool, rng: &mut impl Rn
         (Some(_), 9..11) if owner.is_bare() && part.is_bare() && !is_alive && !owner.plural_only => {
             format!("the {owner_words} {part_words}")
         }
-        (_, 11) if !part.partitive => {
+        (_, 11) if !part.partitive && is_whole => {
             let its = if owner.plural_only { "their" } else { "its" };
             format!("the {owner_words}, {its} {part_words}")
         }
@@ -409,11 +418,11 @@ fn placed(words: &str, cell: Cell, own_sides: bool, rng: &mut impl Rng) -> Strin
         (Third::Low, Third::Low) => pick(rng, &["upper left", "top left", "top left part"]),
         (Third::Low, Third::Middle) => pick(rng, &["top", "upper part", "top part"]),
         (Third::Low, Third::High) => pick(rng, &["upper right", "top right", "top right part"]),
-        (Third::Middle, Third::Low) if own_sides => pick(rng, &["left end", "part on the left"]),
-        (Third::Middle, Third::Low) => pick(rng, &["left side", "left part", "left"]),
+        (Third::Middle, Third::Low) if own_sides => pick(rng, &["left end", "left-hand end"]),
+        (Third::Middle, Third::Low) => pick(rng, &["left side", "left part", "left-hand side"]),
         (Third::Middle, Third::Middle) => pick(rng, &["middle", "center", "very middle"]),
-        (Third::Middle, Third::High) if own_sides => pick(rng, &["right end", "part on the right"]),
-        (Third::Middle, Third::High) => pick(rng, &["right side", "right part", "right"]),
+        (Third::Middle, Third::High) if own_sides => pick(rng, &["right end", "right-hand end"]),
+        (Third::Middle, Third::High) => pick(rng, &["right side", "right part", "right-hand side"]),
         (Third::High, Third::Low) => pick(rng, &["lower left", "bottom left", "bottom left part"]),
         (Third::High, Third::Middle) => pick(rng, &["bottom", "lower part", "bottom part"]),
         (Third::High, Third::High) => pick(rng, &["lower right", "bottom right", "bottom right part"]),
