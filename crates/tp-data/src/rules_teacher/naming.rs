@@ -125,6 +125,13 @@ impl Naming<'_> {
         ["animal", "person", "vehicle", "clothes", "garment", "furniture"].iter().any(|kind| self.lexicon.is_a(category, kind))
     }
 
+    /// Whether it is ground or background rather than a thing.
+    pub(super) fn is_scenery(&self, category: &str) -> bool {
+        const SCENERY: [&str; 11] =
+            ["structure", "building", "vegetation", "road", "ground", "grass", "sky", "sea", "mountain", "field", "tree"];
+        SCENERY.iter().any(|kind| self.lexicon.is_a(category, kind))
+    }
+
     /// Whether there can be two of it.
     pub(super) fn is_countable(&self, name: &Name) -> bool {
         !name.plural_only && (name.one != name.several || self.lexicon.is_a(&name.one, "animal"))

@@ -30,6 +30,9 @@ const COMMANDS: [&str; 18] = [
 /// Parts by which things are held.
 const HANDLES: [&str; 7] = ["handle", "knob", "pull", "strap", "neck", "lever", "shaft"];
 
+/// Where animals are petted.
+const PETTED: [&str; 9] = ["head", "neck", "back", "belly", "ear", "chin", "flank", "rump", "shoulder"];
+
 /// Things that are held.
 const GRASPABLE: [&str; 8] = ["tool", "kitchenware", "container", "utensil", "bag", "toy", "sports gear", "umbrella"];
 
@@ -73,7 +76,7 @@ fn command(meant: &Meant, lexicon: &Lexicon, rng: &mut impl Rng) -> String {
                     return format!("{} {owner} by {by} {part}", pick(rng, &["open", "pull"]));
                 }
             }
-            if lexicon.is_a(&meant.category, "mammal") && !held.is_generic && rng.random_range(0..3) == 0 {
+            if lexicon.is_a(&meant.category, "mammal") && PETTED.iter().any(|petted| part_is(petted)) && rng.random_range(0..2) == 0 {
                 return format!("{} {owner} on {by} {part}", pick(rng, &["pet", "stroke", "scratch"]));
             }
         }

@@ -126,6 +126,19 @@ pub(super) fn of_standing(standing: Standing, n: usize, name: &Name, countable: 
     }
 }
 
+/// The same of what is not counted: "grass on the left". Nothing counts or measures it.
+pub(super) fn of_mass(standing: Standing, name: &Name) -> Option<Reference> {
+    let place = match standing {
+        Standing::Only => "",
+        Standing::Outermost(Direction::Left) => "on the left",
+        Standing::Outermost(Direction::Right) => "on the right",
+        Standing::Outermost(Direction::Top) => "at the top",
+        Standing::Outermost(Direction::Bottom) => "at the bottom",
+        _ => return None,
+    };
+    Some(Reference::around("", name, place))
+}
+
 /// "left", "upper".
 pub(super) fn side(direction: Direction) -> &'static str {
     match direction {

@@ -23,12 +23,17 @@ impl Relation {
         match self {
             Self::LeftOf => &["to the left of", "left of", "on the left of"],
             Self::RightOf => &["to the right of", "right of", "on the right of"],
-            Self::Above => &["above", "over"],
-            Self::Below => &["below", "under"],
+            Self::Above => &["above"],
+            Self::Below => &["below"],
             Self::NextTo => &["next to", "beside", "by"],
             Self::InFrontOf => &["in front of"],
             Self::Behind => &["behind"],
         }
+    }
+
+    /// Whether it is said of things that stand on the ground far behind others, too: a car is not below the house behind it.
+    pub(super) fn is_sideways(self) -> bool {
+        matches!(self, Self::LeftOf | Self::RightOf | Self::NextTo)
     }
 
     /// Whether it is beyond doubt that `a` lies so to `b`.

@@ -14,7 +14,7 @@ use super::{
     naming::{Name, Naming},
     openers::opened,
     pick,
-    references::{Reference, of_standing},
+    references::{Reference, of_mass, of_standing},
     relations::{Relation, is_between, may_be_between},
 };
 use crate::{AnnotatedImage, BoxXywh, Lexicon, Mask, ObjectAnnotation, PointTarget, appearance::main_colour, lexicon::normal_form};
@@ -55,7 +55,6 @@ pub(super) struct Held {
     pub(super) owner_is_plural: bool,
     pub(super) part: String,
     pub(super) noun: String,
-    pub(super) is_generic: bool,
 }
 
 /// What a text may speak of.
@@ -186,7 +185,9 @@ impl Spoken<'_> {
         let (_, bbox) = self.extent(object);
         let longest = f64::from(self.annotation.size.width().max(self.annotation.size.height()));
         let is_large = bbox.width.max(bbox.height) > 0.08 * longest;
-        let chance = if name.generic {
+        // A keypoint is a place already.
+        let is_keypoint = self.part_word(object).is_some_and(|(_, is_keypoint)| is_keypoint);
+        let chance = if name.generic || is_keypoint {
             0
         } else if is_large {
             40
@@ -217,7 +218,6 @@ impl Spoken<'_> {
                 owner_is_plural: owner.plural_only,
                 part: part.words(),
                 noun: name.one.clone(),
-                is_generic: name.generic,
             }),
         }
     }
@@ -233,13 +233,16 @@ impl Spoken<'_> {
             let relation = if fitting.objects_only { self.related(&name, &fitting.rivals, rng) } else { None };
             let colour = self.colour_of(object, &fitting.rivals, &name, fitting.objects_only);
             let n = fitting.boxes.len();
-            if !all.is_empty() {
-                let standing = all[rng.random_range(0..all.len())];
-                let own_sides = false;
-                let plain = of_standing(standing, n, &name, naming.is_countable(&name), own_sides, rng);
+            let countable = naming.is_countable(&name);
+            if n > 1 && !countable && !name.plural_only {
+                ways.extend(all.iter().filter_map(|&standing| of_mass(standing, &name)));
+            } else if !all.is_empty() {
+                let plain = of_standing(all[rng.random_range(0..all.len())], n, &name, countable, false, rng);
                 ways.extend([plain.clone(), plain]);
             }
-            if is_only {
+            // Nobody says of the only thing that it is in the middle.
+            let is_central = self.record.object_cell == Cell { row: Third::Middle, column: Third::Middle };
+            if is_only && (!is_central || rng.random_range(0..8) == 0) {
                 ways.extend(self.where_it_is(&name, rng));
             }
             ways.extend(relation);
@@ -265,7 +268,11 @@ impl Spoken<'_> {
         for (index, anchor) in &anchors {
             let other = &objects[*index];
             for relation in Relation::ALL {
-                if relation.holds(this, other) && rivals.iter().all(|&rival| !relation.may_hold(&objects[rival], other)) {
+                let is_upright = [this, other].iter().all(|object| !naming.is_scenery(&object.category));
+                if (is_upright || relation.is_sideways())
+                    && relation.holds(this, other)
+                    && rivals.iter().all(|&rival| !relation.may_hold(&objects[rival], other))
+                {
                     ways.push(format!("{} the {}", pick(rng, relation.words()), anchor.one));
                 }
             }

@@ -157,6 +157,40 @@ fn what_nothing_tells_apart_is_not_described() {
 }
 
 #[test]
+fn a_keypoint_is_spoken_of_as_the_place_that_it_is() {
+    let (image, mut annotation) = shelf();
+    annotation.objects[0].keypoints = vec![crate::Keypoint {
+        name: "l_corner".to_owned(),
+        point: PixelXy { x: 24.0, y: 80.0 },
+        visibility: crate::Visibility::Visible,
+        part: Some(0),
+    }];
+    let keypoint = PointTarget { keypoint: Some(0), ..target(0, Some(0), 24.0, 80.0) };
+    let texts = said(&image, &annotation, &keypoint, 400);
+    let named: Vec<&String> = texts.iter().filter(|text| says(text, &["left corner"])).collect();
+    assert!(named.len() > 200);
+    // A third of the handle's box is no part of a corner.
+    for text in named {
+        assert!(!has(text, &["middle of", "center of", "part of the left corner", "top of", "end of"]) || has(text, &["red"]), "{text}");
+    }
+}
+
+#[test]
+fn a_car_is_not_below_the_house_behind_it() {
+    let (image, mut annotation) = shelf();
+    annotation.objects.truncate(2);
+    annotation.objects[0] = ObjectAnnotation {
+        category: "facade".to_owned(),
+        bbox: BoxXywh { x: 0.0, y: 0.0, width: 200.0, height: 60.0 },
+        parts: Vec::new(),
+        ..annotation.objects[0].clone()
+    };
+    annotation.objects[1].category = "car".to_owned();
+    let texts = said(&image, &annotation, &target(1, None, 110.0, 80.0), 300);
+    assert!(texts.len() == 300 && texts.iter().all(|text| !has(text, &["below", "under", "facade", "house"])));
+}
+
+#[test]
 fn the_mirror_image_is_spoken_of_as_it_looks() {
     let (image, annotation) = shelf();
     let (image, annotation) = mirrored(&image, &annotation);
