@@ -33,7 +33,7 @@ mod shard;
 mod statistics;
 mod survey;
 mod surveyed_image;
-pub(crate) mod usage;
+mod usage;
 mod work_folder;
 mod write;
 
