@@ -19,6 +19,7 @@ mod error;
 mod grey;
 mod inner_path;
 mod jpeg_structure;
+mod lexicon;
 mod mask;
 #[cfg(feature = "builder")]
 mod openai_teacher;
@@ -39,11 +40,12 @@ mod split;
 mod spoken_record;
 #[cfg(feature = "builder")]
 mod teacher;
+mod toml_file;
 mod triplet_file;
 
 pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
 pub use appearance::COLOURS;
-pub use augment::{cropped, mirrored, photometric, resized};
+pub use augment::{cropped, mirrored, mirrored_text, photometric, resized};
 pub use balance::balanced;
 #[cfg(feature = "bucket")]
 pub use builder::Bucket;
@@ -58,6 +60,7 @@ pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_
 pub use encode::write_png;
 pub use error::DataError;
 pub use grey::{GreyImage, grey_plane};
+pub use lexicon::{FoundNoun, Lexicon, LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, says};
 pub use mask::Mask;
 #[cfg(feature = "builder")]
 pub use openai_teacher::{

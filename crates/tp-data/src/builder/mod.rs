@@ -33,7 +33,6 @@ mod shard;
 mod statistics;
 mod survey;
 mod surveyed_image;
-pub(crate) mod toml_file;
 mod usage;
 mod work_folder;
 mod write;

@@ -1,59 +1,28 @@
-//! Writes descriptions from annotation and pixels alone: the paper's four layers, in four styles.
+//! Writes descriptions from annotation and pixels alone: the paper's four layers in four styles, and as people speak.
 
-use std::{collections::BTreeMap, fmt};
+mod among;
+mod layers;
+mod misspelling;
+mod naming;
+mod openers;
+mod references;
+mod rejected;
+mod relations;
+mod spoken;
 
 use rand::{Rng, RngExt};
-use serde::{Deserialize, Serialize};
 use tp_core::{Cell, Extent, ObjectSize, PixelXy, PointRecord, RgbImage, Seed, Style, Triplet};
 
+pub use rejected::{Rejected, RejectedCounts};
+
+use layers::{Words, ordinal};
+use spoken::Spoken;
+
 use crate::{
-    AnnotatedImage, BoxXywh, Mask, ObjectAnnotation, PointTarget,
+    AnnotatedImage, BoxXywh, Lexicon, Mask, ObjectAnnotation, PointTarget,
     appearance::appearance,
     position_words::{in_image, size_word, within},
 };
-
-/// Why a point has no description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Rejected {
-    /// The point is not in the image.
-    #[error("the point is outside the image")]
-    OutsideImage,
-    /// The target names an object or a part that the annotation lacks.
-    #[error("the annotation has no such object or part")]
-    NoSuchTarget,
-    /// Something else fits the same words.
-    #[error("several things fit the same words")]
-    Ambiguous,
-}
-
-/// How many points had no description, by reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RejectedCounts(BTreeMap<Rejected, usize>);
-
-impl RejectedCounts {
-    /// Counts one more.
-    pub fn count(&mut self, reason: Rejected) {
-        *self.0.entry(reason).or_default() += 1;
-    }
-
-    /// How many there are of one reason.
-    #[must_use]
-    pub fn of(&self, reason: Rejected) -> usize {
-        self.0.get(&reason).copied().unwrap_or(0)
-    }
-}
-
-impl fmt::Display for RejectedCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        let counts: Vec<String> = self.0.iter().map(|(reason, n)| format!("{n} because {reason}")).collect();
-        f.write_str(&counts.join(", "))
-    }
-}
 
 /// The rule describer: nothing to install, the same seed writes the same words.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +44,10 @@ impl RulesTeacher {
     ) -> Result<Triplet, Rejected> {
         let point = annotation.size.unit_from_pixel(target.point).map_err(|_| Rejected::OutsideImage)?;
         let record = self.record(image, annotation, target)?;
-        let description = self.write(annotation, target, &record, style, seed)?;
+        let description = match style {
+            Style::Spoken => Self::spoken(Some(image), annotation, target, &record, seed)?,
+            _ => self.write(annotation, target, &record, style, seed)?,
+        };
         Ok(Triplet {
             image: annotation.name.clone(),
             size: annotation.size,
@@ -137,7 +109,7 @@ impl RulesTeacher {
         }
     }
 
-    /// The words of one point's facts.
+    /// The words of one point's facts. Without the pixels, [`Style::Spoken`] names no colour of a whole thing.
     ///
     /// # Errors
     ///
@@ -150,6 +122,9 @@ impl RulesTeacher {
         style: Style,
         seed: Seed,
     ) -> Result<String, Rejected> {
+        if style == Style::Spoken {
+            return Self::spoken(None, annotation, target, record, seed);
+        }
         let object = annotation.objects.get(target.object).ok_or(Rejected::NoSuchTarget)?;
         let rng = &mut seed.rng();
         let object_ordinal = {
@@ -190,127 +165,20 @@ impl RulesTeacher {
             Style::CoarseToFine => words.coarse_to_fine(record, rng),
             Style::Terse => words.terse(record, rng),
             Style::Colloquial => words.colloquial(record, rng),
-            Style::Template => words.template(record),
+            Style::Template | Style::Spoken => words.template(record),
         };
         Ok(capitalised(&sentence))
     }
-}
 
-/// Everything that sentences are made of.
-struct Words {
-    category: String,
-    size: &'static str,
-    object_place: &'static str,
-    part: Option<String>,
-    part_place: Option<&'static str>,
-    point_place: &'static str,
-    object_ordinal: Option<&'static str>,
-    part_ordinal: Option<&'static str>,
-}
-
-impl Words {
-    fn coarse_to_fine(&self, record: &PointRecord, rng: &mut impl Rng) -> String {
-        let verb = pick(rng, &["is", "can be seen", "appears"]);
-        let object = match self.object_ordinal {
-            Some(ordinal) => format!("the {ordinal} {} {} from the left {verb} {}", self.size, self.category, self.object_place),
-            None => format!("{} {} {verb} {}", with_article(self.size), self.category, self.object_place),
-        };
-        let look = look(record, rng);
-        match (&self.part, self.part_place) {
-            (Some(part), Some(place)) => {
-                let part_named = ranked(part, self.part_ordinal);
-                let on = pick(rng, &["the point is on", "the marked point is on", "the point sits on"]);
-                let lies = pick(rng, &["it lies in the", "it is in the", "within it, the point is in the"]);
-                format!(
-                    "{object}. {} its {part_named}, in the {place} of the {}; {lies} {} of the {part}, where it is {look}.",
-                    capitalised(on),
-                    self.category,
-                    self.point_place
-                )
-            }
-            _ => format!("{object}. The point is in the {} of the {}, where it is {look}.", self.point_place, self.category),
-        }
+    fn spoken(
+        image: Option<&RgbImage>,
+        annotation: &AnnotatedImage,
+        target: &PointTarget,
+        record: &PointRecord,
+        seed: Seed,
+    ) -> Result<String, Rejected> {
+        Spoken { lexicon: Lexicon::shipped(), image, annotation, target, record }.say(&mut seed.rng())
     }
-
-    fn terse(&self, record: &PointRecord, rng: &mut impl Rng) -> String {
-        let object = match self.object_ordinal {
-            Some(ordinal) => format!("{ordinal} {} {} from the left {}", self.size, self.category, self.object_place),
-            None => format!("{} {} {}", self.size, self.category, self.object_place),
-        };
-        let look = match rng.random_range(0..4) {
-            0 => record.colour.clone(),
-            1 => format!("{}, {}", record.colour, record.texture),
-            2 => format!("{}, {}", record.colour, record.shape),
-            _ => format!("{}, {}, {}", record.colour, record.texture, record.shape),
-        };
-        match (&self.part, self.part_place) {
-            (Some(part), Some(place)) => format!(
-                "{object}; {} in the {place} of the {}; {} of the {part}; {look}.",
-                ranked(part, self.part_ordinal),
-                self.category,
-                self.point_place
-            ),
-            _ => format!("{object}; {} of the {}; {look}.", self.point_place, self.category),
-        }
-    }
-
-    fn colloquial(&self, record: &PointRecord, rng: &mut impl Rng) -> String {
-        let object = match self.object_ordinal {
-            Some(ordinal) => format!("the {ordinal} {} {} from the left, {}", self.size, self.category, self.object_place),
-            None => format!("the {} {} {}", self.size, self.category, self.object_place),
-        };
-        let start = pick(rng, &["see", "look at", "find"]);
-        let bit = pick(rng, &["bit", "spot", "patch"]);
-        match (&self.part, self.part_place) {
-            (Some(part), Some(place)) => format!(
-                "{start} {object}: the {} in the {place} of the {} has a {} {bit} in the {} of the {part}, and that is it.",
-                ranked(part, self.part_ordinal),
-                self.category,
-                record.colour,
-                self.point_place
-            ),
-            _ => format!("{start} {object}: the {} {bit} in the {} of the {}.", record.colour, self.point_place, self.category),
-        }
-    }
-
-    fn template(&self, record: &PointRecord) -> String {
-        let name = record.keypoint.as_deref().map(keypoint_name).or_else(|| self.part.clone());
-        let category = ranked(&self.category, self.object_ordinal);
-        match name {
-            Some(name) => format!("{} of the {category}.", ranked(&name, self.part_ordinal)),
-            None => format!("{category}."),
-        }
-    }
-}
-
-/// The look of the place, in one of several orders.
-fn look(record: &PointRecord, rng: &mut impl Rng) -> String {
-    let PointRecord { colour, texture, shape, .. } = record;
-    match rng.random_range(0..3) {
-        0 => format!("{colour} and {texture}, {shape}"),
-        1 => format!("{texture} and {colour}, with {shape}"),
-        _ => format!("{colour}, {texture}, on {shape}"),
-    }
-}
-
-/// Which one from the left, if there are several; none if it is the only one.
-fn ordinal(rivals: &[f64], x: f64, style: Style) -> Result<Option<&'static str>, Rejected> {
-    const ORDINALS: [&str; 4] = ["first", "second", "third", "fourth"];
-    if rivals.len() <= 1 {
-        return Ok(None);
-    }
-    // A bare name has no room for an ordinal, and equal places have no order.
-    let equal = rivals.iter().filter(|&&other| (other - x).abs() < 1.0).count();
-    let before = rivals.iter().filter(|&&other| other < x - 0.5).count();
-    if style == Style::Template || equal > 1 || before >= ORDINALS.len() {
-        return Err(Rejected::Ambiguous);
-    }
-    Ok(Some(ORDINALS[before]))
-}
-
-/// "the second front leg from the left", without the article.
-fn ranked(name: &str, ordinal: Option<&str>) -> String {
-    ordinal.map_or_else(|| name.to_owned(), |ordinal| format!("{ordinal} {name} from the left"))
 }
 
 fn pick<'a>(rng: &mut impl Rng, words: &[&'a str]) -> &'a str {
@@ -360,3 +228,6 @@ fn part_cell(object: &ObjectAnnotation, mask: Option<&Mask>, bbox: BoxXywh) -> C
     let (x, y) = object.bbox.place_of(center);
     Cell::of(x, y)
 }
+
+#[cfg(test)]
+mod tests;
