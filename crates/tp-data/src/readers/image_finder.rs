@@ -118,7 +118,7 @@ impl ImageFinder {
     pub(super) fn direct(&self, name: &str) -> Option<FoundImage> {
         readings(name).into_iter().enumerate().find_map(|(at, reading)| {
             let path = self.below(&reading.parts.join("/"));
-            self.root.join(&path).is_file().then(|| FoundImage { name: path, is_there: true, renamed: at > 0 })
+            self.root.join(&path).is_file().then_some(FoundImage { name: path, is_there: true, renamed: at > 0 })
         })
     }
 
