@@ -44,6 +44,9 @@ pub use balance::balanced;
 #[cfg(feature = "bucket")]
 pub use builder::Bucket;
 #[cfg(feature = "builder")]
+#[doc(hidden)]
+pub use builder::read_journal;
+#[cfg(feature = "builder")]
 pub use builder::{
     Budget, Build, BuildOptions, BuildOutcome, ContentKey, Contradiction, Images, Judge, Lengths, Likeness, Listener, Localizability,
     Localized, LookHash, ParquetRows, Plan, Recipe, Report, Reservation, Row, RunLimits, Shard, ShardDone, Sides, Sizes, Stage, StagePlan,
@@ -59,6 +62,9 @@ pub use mask::Mask;
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
 };
+#[cfg(feature = "builder")]
+#[doc(hidden)]
+pub use openai_teacher::{read_error_reply, read_reply};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
