@@ -6,13 +6,15 @@ const TEXTS: [&str; 4] = ["the left ear", " two  spaces <s></p>[SEG] ", "Ohr –
 
 pub(crate) fn run(input: &[u8]) {
     let Ok(tokenizer) = TextTokenizer::from_bytes(input) else { return };
-    tokenizer.opening();
+    let check =
+        |ids: &[u32]| assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()), "{ids:?} of {}", tokenizer.vocab_size());
+    check(&tokenizer.opening());
     for text in TEXTS {
         let ids = tokenizer.encode_text(text);
-        assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()), "{ids:?} of {}", tokenizer.vocab_size());
+        check(&ids);
         tokenizer.decode(&ids);
         if let Ok(ids) = tokenizer.encode_template(text) {
-            assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()), "{ids:?} of {}", tokenizer.vocab_size());
+            check(&ids);
         }
     }
     tokenizer.decode(&[0, 1, u32::MAX]);
