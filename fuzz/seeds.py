@@ -195,10 +195,10 @@ def label_maps():
         cells = [(row, column) for row in range(HEIGHT) for column in range(WIDTH)]
         return b"".join(inside if x <= column < x + w and y <= row < y + h else outside for row, column in cells)
 
-    put("label_map", "pascal_part_116", label_map(0, 0, area([1, 1, 3, 2], b"\x20", b"\xff") + area([1, 1, 3, 4], b"\x0b", b"\xff")))
+    put("label_map", "pascal_part_116", label_map(0, 0, area([1, 1, 3, 2], b"\x3d", b"\xff") + area([1, 1, 3, 4], b"\x0b", b"\xff")))
     listed = {"id": 1, "file_name": "ADE_val_00000001.jpg", "width": WIDTH, "height": HEIGHT}
     objects = {"images": [listed], "categories": [], "annotations": [annotation(1, 6, [1, 1, 3, 4])]}
-    for part in [0, 10, 40, 200]:
+    for part in [18, 5, 300]:  # of the cabinet, of a person, of nothing
         file = label_map(1, 1, area([1, 1, 3, 2], struct.pack(">H", part), b"\xff\xff"), objects)
         put("label_map", f"ade20k_part_234_{part}", file)
     size = {"imgHeight": HEIGHT, "imgWidth": WIDTH}
@@ -452,7 +452,21 @@ def points_and_texts():
         put("point_and_text", f"{at}", words)
 
 
+MAKERS = {
+    "image": images,
+    "coco": coco,
+    "mat": mat,
+    "label_map": label_maps,
+    "triplets": triplets,
+    "journal": journal,
+    "teacher_reply": teacher_replies,
+    "safetensors": safetensors,
+    "pytorch": pytorch,
+    "tokenizer": tokenizers,
+    "chat_template": chat_templates,
+    "point_and_text": points_and_texts,
+}
+
 if __name__ == "__main__":
-    data = [images, coco, mat, label_maps, triplets, journal, teacher_replies]
-    for make in [*data, safetensors, pytorch, tokenizers, chat_templates, points_and_texts]:
-        make()
+    for target in sys.argv[1:] or MAKERS:
+        MAKERS[target]()
