@@ -17,9 +17,13 @@ mod decode;
 mod encode;
 mod error;
 mod grey;
+mod inner_path;
+mod jpeg_structure;
 mod mask;
 #[cfg(feature = "builder")]
 mod openai_teacher;
+mod orientation_tag;
+mod pixel_grid;
 mod points;
 mod polygon;
 mod position_words;
@@ -65,11 +69,12 @@ pub use openai_teacher::{
 #[cfg(feature = "builder")]
 #[doc(hidden)]
 pub use openai_teacher::{read_error_reply, read_reply};
+pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
-    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, Entry, ImageFiles, Labels, Loaded,
-    PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
+    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, Entry, ImageFiles, Interpreted,
+    Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};
