@@ -1,7 +1,8 @@
 //! A COCO file, read as every format that such files have.
 
 use serde_json::Value;
-use tp_data::DatasetFormat;
+use tp_core::{ImageHw, RgbImage};
+use tp_data::{DatasetFormat, write_png};
 
 use crate::{annotated, scratch};
 
@@ -9,7 +10,11 @@ use crate::{annotated, scratch};
 const MAX_PIXELS: f64 = 65_536.0;
 
 pub(crate) fn run(input: &[u8]) {
-    let root = scratch::folder("coco", |root| scratch::put(&root.join("images/a.png"), b"an image that is not looked at"));
+    let root = scratch::folder("coco", |root| {
+        let image = root.join("images/a.png");
+        scratch::put(&image, b"");
+        write_png(&image, &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60])).expect("it can be written");
+    });
     scratch::put(&root.join("annotations.json"), input);
     let small = images_are_small(input);
     for format in [DatasetFormat::CocoParts, DatasetFormat::CocoKeypoints, DatasetFormat::Ap10k] {

@@ -1,6 +1,8 @@
-//! An image behind the guard: whatever decodes has the size that its header says, turned or not.
+//! An image behind the guard: whatever decodes has the size that its header says, turned or not, and is passed on as it is
+//! annotated.
 
-use tp_data::{DecodeOptions, Orientation, decode_bytes, decode_image, image_size};
+use tp_core::RgbImage;
+use tp_data::{DecodeOptions, Orientation, PixelGrid, decode_annotated_bytes, decode_bytes, decode_image, file_as_annotated, image_size};
 
 use crate::scratch;
 
@@ -30,4 +32,22 @@ pub(crate) fn run(input: &[u8]) {
     // Turning moves pixels and changes none.
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
     assert_eq!(sum(upright.bytes()), sum(stored.bytes()));
+    check_grid(input, &stored, PixelGrid::Stored);
+    if upright.size() != stored.size() {
+        check_grid(input, &upright, PixelGrid::Upright);
+    }
+}
+
+/// What is annotated on a grid is decoded on it, and passed on so that programs that turn pictures and programs that do not see
+/// the same.
+fn check_grid(input: &[u8], image: &RgbImage, grid: PixelGrid) {
+    assert_eq!(decode_annotated_bytes("input", input, image.size()).expect("it was decoded before"), (image.clone(), grid));
+    let passed_on = file_as_annotated("input", input, image.size()).expect("it was decoded before");
+    let [turned, kept] = [Orientation::Apply, Orientation::Keep].map(|orientation| {
+        decode_bytes("passed on", &passed_on, &DecodeOptions { orientation, ..DecodeOptions::default() }).expect("what we write we read")
+    });
+    assert_eq!((turned.size(), kept.size()), (image.size(), image.size()));
+    assert!(turned == kept);
+    // An upright picture is encoded anew, which may change its pixels.
+    assert!(grid == PixelGrid::Upright || kept == *image);
 }
