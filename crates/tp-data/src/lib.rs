@@ -50,6 +50,9 @@ pub use balance::balanced;
 #[cfg(feature = "bucket")]
 pub use builder::Bucket;
 #[cfg(feature = "builder")]
+#[doc(hidden)]
+pub use builder::read_journal;
+#[cfg(feature = "builder")]
 pub use builder::{
     Budget, Build, BuildOptions, BuildOutcome, ContentKey, Contradiction, Images, Judge, Lengths, Likeness, Listener, Localizability,
     Localized, LookHash, ParquetRows, Plan, Recipe, Report, Reservation, Row, RunLimits, Shard, ShardDone, Sides, Sizes, Stage, StagePlan,
@@ -66,6 +69,9 @@ pub use mask::Mask;
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
 };
+#[cfg(feature = "builder")]
+#[doc(hidden)]
+pub use openai_teacher::{read_error_reply, read_reply};
 pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;

@@ -42,6 +42,7 @@ pub use bucket::Bucket;
 pub use build::{Build, BuildOptions, BuildOutcome, ShardDone, Summary};
 pub use content_key::ContentKey;
 pub use contradiction::Contradiction;
+pub use journal::read_journal;
 pub use localize::{Judge, Localized};
 pub use look_hash::LookHash;
 pub use parquet_reader::ParquetRows;
