@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tp_core::{ImageHw, PixelXy};
 
-use crate::Mask;
+use crate::{DescribedPoint, Mask};
 
 /// One image and everything that is annotated in it.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct AnnotatedImage {
     pub source: String,
     /// Under which licence the image may be used, if the data set says.
     pub licence: Option<Arc<Licence>>,
+    /// Points that people have described.
+    pub described: Vec<DescribedPoint>,
 }
 
 /// One object.
@@ -33,6 +35,8 @@ pub struct ObjectAnnotation {
     pub id: u64,
     /// E.g. `horse`.
     pub category: String,
+    /// Other right names, e.g. `pony` and `animal`.
+    pub also: Vec<String>,
     /// E.g. `Equidae`.
     pub family: Option<String>,
     /// The box around its visible pixels.
@@ -54,6 +58,8 @@ pub struct PartAnnotation {
     pub id: u64,
     /// E.g. `left foreleg`.
     pub name: String,
+    /// Other right names, e.g. `front leg`.
+    pub also: Vec<String>,
     /// The box around its visible pixels.
     pub bbox: BoxXywh,
     /// Its visible pixels, if the data set has masks.

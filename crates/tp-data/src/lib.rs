@@ -14,6 +14,7 @@ mod builder;
 mod capped_file;
 mod corner_map;
 mod decode;
+mod described_point;
 mod encode;
 mod error;
 mod grey;
@@ -51,6 +52,7 @@ pub use builder::{
 };
 pub use corner_map::CornerMap;
 pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size};
+pub use described_point::{DescribedPoint, PointText, TextKind};
 pub use encode::write_png;
 pub use error::DataError;
 pub use grey::{GreyImage, grey_plane};
@@ -62,8 +64,8 @@ pub use openai_teacher::{
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
-    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, Entry, ImageFiles, Labels, Loaded,
-    PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
+    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, DescribedPoints, Entry, ImageFiles,
+    Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};

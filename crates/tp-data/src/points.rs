@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn part(id: u64, bbox: BoxXywh, mask: Option<Mask>) -> PartAnnotation {
-        PartAnnotation { id, name: format!("part {id}"), bbox, mask, derived: None }
+        PartAnnotation { id, name: format!("part {id}"), bbox, mask, derived: None, also: Vec::new() }
     }
 
     fn annotation(size: ImageHw) -> AnnotatedImage {
@@ -236,6 +236,7 @@ mod tests {
         let horse = ObjectAnnotation {
             id: 1,
             category: "horse".to_owned(),
+            also: Vec::new(),
             family: None,
             bbox: BoxXywh { x: 0.0, y: 0.0, width: 90.0, height: 70.0 },
             mask: None,
@@ -252,6 +253,7 @@ mod tests {
             group: "a".to_owned(),
             source: "test".to_owned(),
             licence: None,
+            described: Vec::new(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! A photograph seen another way, with its annotation: so that few photographs teach more.
 
+mod described_in_window;
+mod image_places;
 mod mirror;
+mod other_side;
 mod photometric;
 mod window;
 

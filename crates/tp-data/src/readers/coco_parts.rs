@@ -7,14 +7,14 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tp_core::{ImageHw, RgbImage};
 
 use super::{
-    Check, Dataset, ImageFiles, Labels, Loaded, Skipped,
+    Check, Dataset, ImageFiles, Labels, Loaded, Skipped, checked,
     coco_dialect::with_parts_apart,
     coco_json::{self, RawCategory, RawFile, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory},
     coco_listed::{KeypointFrame, ListedImage, ListedObject, ListedPart, labelled_keypoints},
@@ -23,7 +23,7 @@ use super::{
     refusal::{Entry, Gate, Refusal, Strictness},
     segmentation::Segmentation,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, DecodeOptions, Licence, Split};
+use crate::{AnnotatedImage, BoxXywh, DataError, Licence, Split};
 
 /// The most mask pixels that one image may have, all its objects and parts together; a pixel takes a byte.
 pub(super) const MAX_MASK_PIXELS: usize = 4 << 30;
@@ -272,26 +272,12 @@ impl Building {
     }
 
     fn image(&mut self, raw: RawImage, licence: Option<Arc<Licence>>) -> Result<ListedImage, Refusal> {
-        let limits = DecodeOptions::default();
         if self.index_of.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
         }
-        // A file must not reach into the rest of the disk.
-        let relative = Path::new(&raw.file_name);
-        if raw.file_name.is_empty() || !relative.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(Refusal::BadFileName);
-        }
-        let size = ImageHw::new(raw.height, raw.width).map_err(|_| Refusal::BadSize)?;
-        if raw.width > limits.max_width || raw.height > limits.max_height || size.n_pixels() as u64 > limits.max_pixels {
-            return Err(Refusal::BadSize);
-        }
-        let split = match raw.split.as_deref() {
-            None => self.options.split,
-            Some("train") => Some(Split::Train),
-            Some("val") => Some(Split::Val),
-            Some("test") => Some(Split::Test),
-            Some(_) => return Err(Refusal::UnknownSplit),
-        };
+        checked::file_name(&raw.file_name)?;
+        let size = checked::size(raw.width, raw.height)?;
+        let split = raw.split.as_deref().map(checked::split).transpose()?.or(self.options.split);
         let name = self.options.name_of(&raw.file_name);
         let path = self.images_dir.join(&name);
         if !path.is_file() {

@@ -2,6 +2,7 @@
 
 mod ade20k_full;
 mod ade20k_part_234;
+mod checked;
 mod coco_dialect;
 mod coco_folder;
 mod coco_json;
@@ -9,11 +10,13 @@ mod coco_listed;
 mod coco_parts;
 mod components;
 mod dataset;
+mod described_points;
 mod folder;
 mod folder_reader;
 mod format;
 #[cfg(test)]
 mod hostile_files;
+mod json_lines;
 mod label_map;
 mod licence;
 mod manifest;
@@ -40,6 +43,7 @@ pub use ade20k_part_234::Ade20kPart234;
 pub use coco_folder::CocoFolder;
 pub use coco_parts::CocoParts;
 pub use dataset::{Dataset, ImageFiles, Labels, Loaded, ReadOptions};
+pub use described_points::DescribedPoints;
 pub use format::DatasetFormat;
 pub use manifest::{Check, manifest};
 pub use pascal_part_116::PascalPart116;
