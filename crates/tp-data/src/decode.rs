@@ -158,7 +158,22 @@ pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result
         .map_err(|problem| DataError::Image { name: name.to_owned(), problem })
 }
 
+/// The same for a picture that is cut out along its edges: its transparency is kept, the stored grid too.
+pub(crate) fn decode_with_transparency(name: &str, bytes: &[u8]) -> Result<image::RgbaImage, DataError> {
+    let options = DecodeOptions { orientation: Orientation::Keep, ..DecodeOptions::default() };
+    catch_unwind(AssertUnwindSafe(|| decoded_channels(bytes, &options)))
+        .unwrap_or_else(|_| Err(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() }))
+        .map(DynamicImage::into_rgba8)
+        .map_err(|problem| DataError::Image { name: name.to_owned(), problem })
+}
+
 fn decoded(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, ImageProblem> {
+    let rgb = decoded_channels(bytes, options)?.into_rgb8();
+    let size = ImageHw::new(rgb.height(), rgb.width()).map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
+    RgbImage::from_bytes(size, rgb.into_raw()).map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
+}
+
+fn decoded_channels(bytes: &[u8], options: &DecodeOptions) -> Result<DynamicImage, ImageProblem> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty);
     }
@@ -194,10 +209,7 @@ fn decoded(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, ImageProbl
     };
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| problem(error, options))?;
     image.apply_orientation(turn);
-
-    let rgb = image.into_rgb8();
-    let size = ImageHw::new(rgb.height(), rgb.width()).map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
-    RgbImage::from_bytes(size, rgb.into_raw()).map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
+    Ok(image)
 }
 
 fn problem(error: ImageError, options: &DecodeOptions) -> ImageProblem {

@@ -13,6 +13,7 @@ mod box_intersection;
 mod builder;
 mod capped_file;
 mod corner_map;
+mod cutouts;
 mod decode;
 mod described_point;
 mod encode;
@@ -51,6 +52,7 @@ pub use builder::{
     Statistics, StopReason, Summary, SurveyedImage, SurveyedPoint, Usage,
 };
 pub use corner_map::CornerMap;
+pub use cutouts::{ComposeOptions, CutOuts, photographs_in};
 pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size};
 pub use described_point::{DescribedPoint, PointText, TextKind};
 pub use encode::write_png;

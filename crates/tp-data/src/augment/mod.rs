@@ -7,6 +7,8 @@ mod other_side;
 mod photometric;
 mod window;
 
+pub(crate) use other_side::{name_of_other_side, text_of_other_side};
+
 pub use mirror::mirrored;
 pub use photometric::photometric;
 pub use window::{cropped, resized};

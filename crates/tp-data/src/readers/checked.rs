@@ -8,7 +8,7 @@ use super::Refusal;
 use crate::{BoxXywh, DecodeOptions, Split};
 
 /// The size, if an image of it would be decoded.
-pub(super) fn size(width: u32, height: u32) -> Result<ImageHw, Refusal> {
+pub(crate) fn size(width: u32, height: u32) -> Result<ImageHw, Refusal> {
     let limits = DecodeOptions::default();
     let size = ImageHw::new(height, width).map_err(|_| Refusal::BadSize)?;
     if width > limits.max_width || height > limits.max_height || size.n_pixels() as u64 > limits.max_pixels {
@@ -28,13 +28,13 @@ pub(super) fn split(name: &str) -> Result<Split, Refusal> {
 }
 
 /// A file must not reach into the rest of the disk.
-pub(super) fn file_name(name: &str) -> Result<(), Refusal> {
+pub(crate) fn file_name(name: &str) -> Result<(), Refusal> {
     let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
     if inside && !name.is_empty() { Ok(()) } else { Err(Refusal::BadFileName) }
 }
 
 /// The box with these corners `[x0, y0, x1, y1]`, cut off at the border of the image.
-pub(super) fn corners(corners: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
+pub(crate) fn corners(corners: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
     let &[left, top, right, bottom] = corners else { return Err(Refusal::BadCorners) };
     if !corners.iter().all(|v| v.is_finite()) || right <= left || bottom <= top {
         return Err(Refusal::BadCorners);
@@ -44,7 +44,7 @@ pub(super) fn corners(corners: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal
 }
 
 /// A name or a text of a person, without the spaces around it; `None` if nothing is said.
-pub(super) fn text(text: &str) -> Result<Option<String>, Refusal> {
+pub(crate) fn text(text: &str) -> Result<Option<String>, Refusal> {
     /// A description is a few sentences.
     const MAX_BYTES: usize = 4096;
     let trimmed = text.trim();
@@ -55,7 +55,7 @@ pub(super) fn text(text: &str) -> Result<Option<String>, Refusal> {
 }
 
 /// A list of names; empty ones are passed over.
-pub(super) fn names(names: &[String]) -> Result<Vec<String>, Refusal> {
+pub(crate) fn names(names: &[String]) -> Result<Vec<String>, Refusal> {
     /// More other names than anybody knows.
     const MAX_NAMES: usize = 64;
     if names.len() > MAX_NAMES {

@@ -22,7 +22,7 @@ const MAX_LINE_BYTES: u64 = 1 << 18;
 ///
 /// [`DataError::Read`] and [`DataError::FileTooLong`] for the file, [`DataError::JsonLine`] for a line that is too long and, under
 /// [`Strictness::Strict`], for one that does not parse; otherwise the gate counts it.
-pub(super) fn for_each_line<Row: DeserializeOwned>(
+pub(crate) fn for_each_line<Row: DeserializeOwned>(
     path: &Path,
     gate: &mut Gate,
     mut with: impl FnMut(&mut Gate, u64, Row) -> Result<(), DataError>,

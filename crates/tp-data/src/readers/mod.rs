@@ -38,6 +38,11 @@ mod tests;
 
 use part_imagenet::PartImageNet;
 
+pub(crate) use checked::{corners, file_name as checked_file_name, names, size as checked_size, text};
+pub(crate) use folder::{IMAGE, files};
+pub(crate) use json_lines::for_each_line;
+pub(crate) use refusal::Gate;
+
 pub use ade20k_full::Ade20kFull;
 pub use ade20k_part_234::Ade20kPart234;
 pub use coco_folder::CocoFolder;

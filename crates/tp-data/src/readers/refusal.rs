@@ -167,14 +167,14 @@ pub enum Refusal {
 }
 
 /// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     path: PathBuf,
     strictness: Strictness,
-    pub(super) skipped: Skipped,
+    pub(crate) skipped: Skipped,
 }
 
 impl Gate {
-    pub(super) fn new(path: PathBuf, strictness: Strictness) -> Self {
+    pub(crate) fn new(path: PathBuf, strictness: Strictness) -> Self {
         Self { path, strictness, skipped: Skipped::default() }
     }
 
@@ -184,7 +184,7 @@ impl Gate {
     }
 
     /// What was found in a good entry, `None` for a bad one.
-    pub(super) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
+    pub(crate) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
         match found {
             Ok(value) => Ok(Some(value)),
             // Crowds are legal COCO: no one has to clean a file of them.
