@@ -28,9 +28,13 @@ pub(crate) fn annotation_hash(image: &AnnotatedImage) -> ContentKey {
     let names = image.objects.iter().flat_map(|object| std::iter::once(&object.also).chain(object.parts.iter().map(|part| &part.also)));
     for (at, also) in names.enumerate().filter(|(_, also)| !also.is_empty()) {
         hash.text("also").number(at as u64).number(also.len() as u64);
-        also.iter().for_each(|name| drop(hash.text(name)));
+        for name in also {
+            hash.text(name);
+        }
     }
-    image.described.iter().for_each(|point| drop(hash.described(point)));
+    for point in &image.described {
+        hash.described(point);
+    }
     ContentKey::of_hash(hash.0)
 }
 
