@@ -2,7 +2,6 @@
 //! the clock and of all processors, and a number by which both sides are seen to have computed the same.
 
 use std::{
-    fs,
     io::{self, BufRead, Write},
     time::Instant,
 };
@@ -18,6 +17,7 @@ use talking_points::{
     ModelDir,
     vision::{Eyes, VisionFeatures},
 };
+use tp_benches::processor_seconds;
 use tp_kernels::deformable_attention;
 
 /// Places that a query reads in each level.
@@ -51,13 +51,6 @@ fn timed(run: impl FnOnce() -> Tensor<1>) -> Answer {
     let (processor, began) = (processor_seconds(), Instant::now());
     let mean = run().into_scalar::<f32>();
     Answer { seconds: began.elapsed().as_secs_f64(), processor: processor_seconds() - processor, mean }
-}
-
-/// What all threads of this process have computed so far; 0 where the system does not tell.
-fn processor_seconds() -> f64 {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let nanoseconds = |path| fs::read_to_string(path).ok()?.split_whitespace().next()?.parse::<f64>().ok();
-    1e-9 * threads.filter_map(|thread| nanoseconds(thread.path().join("schedstat"))).sum::<f64>()
 }
 
 /// The same picture as in `against_pytorch.py`.

@@ -7,13 +7,18 @@
 //! The n-th file of `--a` is compared with the n-th of `--b`; then all together. Files are what `evaluate` and `grpo_descriptor`
 //! write: one point a line. Points of one image, in whichever run, are resampled together.
 
-use std::{error::Error, fmt::Write, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    fmt::{Display, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::Parser;
 use serde::Serialize;
 use talking_points::{
     cli::{self, CommonArgs},
-    core::Seed,
+    core::{IS_LFS_POINTER, Seed, is_lfs_pointer},
     metrics::{Bootstrap, Paired, PairedMean, PointRow, Protocol, paired, rows_from_jsonl},
 };
 
@@ -51,8 +56,12 @@ fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
     let (mut runs, mut all_a, mut all_b) = (Vec::new(), Vec::new(), Vec::new());
     for (number, (a, b)) in args.a.iter().zip(&args.b).enumerate() {
         let (rows_a, rows_b) = (rows(a)?, rows(b)?);
-        let of_files = |error| format!("{} and {}: {error}", a.display(), b.display());
-        runs.push(paired(&rows_a, &rows_b, &Protocol::paper(), &bootstrap).map_err(of_files)?);
+        let of_files = |error: &dyn Display| format!("{} and {}: {error}", a.display(), b.display());
+        let run = paired(&rows_a, &rows_b, &Protocol::paper(), &bootstrap).map_err(|error| of_files(&error))?;
+        if run.n == 0 {
+            return Err(of_files(&"none of their points is of a kind that the protocol counts, so there is nothing to compare").into());
+        }
+        runs.push(run);
         // The same point in two runs is two answers; its image is one image.
         let numbered = |rows: Vec<PointRow>| rows.into_iter().map(move |row| PointRow { point: format!("{number}:{}", row.point), ..row });
         all_a.extend(numbered(rows_a));
@@ -66,7 +75,11 @@ fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
 
 fn rows(file: &PathBuf) -> Result<Vec<PointRow>, Box<dyn Error>> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    Ok(rows_from_jsonl(&text).map_err(|error| format!("{}, {error}", file.display()))?)
+    if is_lfs_pointer(text.as_bytes()) {
+        return Err(format!("{} {IS_LFS_POINTER}", file.display()).into());
+    }
+    let rows = rows_from_jsonl(&text).map_err(|error| format!("{}, {error}", file.display()))?;
+    if rows.is_empty() { Err(format!("{} holds no points: one JSON line a point is expected", file.display()).into()) } else { Ok(rows) }
 }
 
 /// What people read.

@@ -29,7 +29,7 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Float::Keep)]
     float: Float,
     /// A file that would grow beyond so many GiB is split into shards.
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 4.0)]
     max_shard_gib: f64,
     #[command(flatten)]
     common: CommonArgs,

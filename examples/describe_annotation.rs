@@ -13,7 +13,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use talking_points::{
-    cli::{self, CommonArgs},
+    DeviceName, cli,
     core::{Seed, Style},
     data::{CocoParts, PointOptions, RejectedCounts, RulesTeacher, Split, Strictness, points_of_image},
 };
@@ -31,13 +31,20 @@ struct Args {
     #[arg(long, value_enum)]
     split: Option<Side>,
     /// Stop after this many triplets.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
     /// Refuse a file with any faulty record, instead of passing the record over.
     #[arg(long)]
     strict: bool,
-    #[command(flatten)]
-    common: CommonArgs,
+    /// Changes nothing: standard output holds one JSON object a line, one line a triplet, and nothing else.
+    #[arg(long)]
+    json: bool,
+    /// Where tensors live: flex; with Cargo features of these names also libtorch or cuda.
+    #[arg(long, default_value = "flex")]
+    device: DeviceName,
+    /// Decides every random choice.
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
+    seed: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -54,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
-    args.common.device.open()?;
+    args.device.open()?;
     let strictness = if args.strict { Strictness::Strict } else { Strictness::Lenient };
     let set = CocoParts::open(&args.coco, &args.images, strictness)?;
     let indices = indices(&set, args)?;
@@ -67,7 +74,7 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
         if written >= args.limit {
             break;
         }
-        let seed = Seed(args.common.seed).nth(index as u64);
+        let seed = Seed(args.seed).nth(index as u64);
         let annotation = set.load(index);
         let image = set.decode(&annotation)?;
         let targets = points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
@@ -84,6 +91,9 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
         }
     }
     tracing::info!("{written} triplets from {} images; rejected: {rejected}; faulty records: {:?}", indices.len(), set.skipped());
+    if written == 0 && args.limit > 0 {
+        return Err(format!("{} gives no triplet: {} images; rejected: {rejected}", args.coco.display(), indices.len()).into());
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use talking_points::{
     ModelDir,
     cli::{self, CommonArgs, PointArg},
-    core::{DescribeOptions, DescribePoint, PixelXy, UnitXy},
+    core::{DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, UnitXy, is_lfs_pointer},
     data::{DecodeOptions, decode_image},
 };
 
@@ -22,7 +22,7 @@ struct Args {
     #[arg(long)]
     image: PathBuf,
     /// Column and row of a point in pixels; may be given many times.
-    #[arg(long, value_name = "X,Y", required_unless_present = "points")]
+    #[arg(long, allow_hyphen_values = true, value_name = "X,Y", required_unless_present = "points")]
     point: Vec<PointArg>,
     /// A JSON file with a list of points: [{"x": 120, "y": 85}, …].
     #[arg(long, conflicts_with = "point")]
@@ -36,7 +36,7 @@ struct Args {
 
 #[derive(Serialize)]
 struct Described {
-    image: PathBuf,
+    image: String,
     points: Vec<DescribedPoint>,
 }
 
@@ -76,7 +76,7 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
             log_prob: description.log_prob,
         })
         .collect();
-    let result = Described { image: args.image.clone(), points };
+    let result = Described { image: args.image.display().to_string(), points };
     cli::print_result(args.common.json, &result, || {
         result.points.iter().map(|point| format!("({}, {})  {}", point.x, point.y, point.description)).collect::<Vec<_>>().join("\n")
     })
@@ -84,6 +84,9 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
 
 fn points_from_file(path: &PathBuf) -> Result<Vec<PixelXy>, Box<dyn Error>> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if is_lfs_pointer(text.as_bytes()) {
+        return Err(format!("{} {IS_LFS_POINTER}", path.display()).into());
+    }
     let points: Vec<PixelXy> = serde_json::from_str(&text)
         .map_err(|error| format!("{} is not a list of points like [{{\"x\": 120, \"y\": 85}}]: {error}", path.display()))?;
     if points.is_empty() {

@@ -30,9 +30,9 @@ struct Args {
     model: PathBuf,
     /// `scenes`, or a JSONL file of triplets whose images lie beside it.
     #[arg(long, default_value = "scenes")]
-    set: String,
+    set: PathBuf,
     /// How many points of scenes, four to an image.
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
     points: u64,
     /// The rows of the table; all if none is named.
     #[arg(long, value_delimiter = ',')]
@@ -75,12 +75,19 @@ fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     let device = args.common.device.open()?;
     let models = ModelDir::open(&args.model)?.load(&device)?;
-    let set = match args.set.as_str() {
-        "scenes" => EvalSet::drawn("scenes", &Scenes::default(), args.points / 4, 4, Style::CoarseToFine, seed.split("test scenes")),
-        file => EvalSet::from_triplets(Path::new(file), Path::new(file).parent().unwrap_or(Path::new(".")))?,
+    let set = if args.set == Path::new("scenes") {
+        EvalSet::drawn("scenes", &Scenes::default(), args.points / 4, 4, Style::CoarseToFine, seed.split("test scenes"))
+    } else {
+        EvalSet::from_triplets(&args.set, args.set.parent().unwrap_or(Path::new(".")))?
     };
+    if set.upright_images > 0 {
+        tracing::info!("{} images were annotated as their EXIF orientation turns them, and are shown so", set.upright_images);
+    }
+    if set.n_points() == 0 {
+        return Err(format!("{} holds no points, so there is nothing to judge", set.name).into());
+    }
+    let wanted = wanted(args, &set)?;
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
-    let wanted: Vec<RowName> = if args.rows.is_empty() { RowName::ALL.to_vec() } else { args.rows.iter().map(|&row| row.into()).collect() };
 
     // The control that reads is fitted to scenes that the test does not hold.
     let words_only = wanted.contains(&RowName::WordsOnly).then(|| {
@@ -107,6 +114,17 @@ fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
         let words = judged.words.map_or_else(String::new, |words| format!("\nwords, % right: {words}\n"));
         format!("{}{words}\nreport: {}", report.to_text(), args.out.join("report.md").display())
     })
+}
+
+/// The rows that are asked for; of all of them, those that the set has images enough for.
+fn wanted(args: &Args, set: &EvalSet) -> Result<Vec<RowName>, String> {
+    let named: Vec<RowName> = args.rows.iter().map(|&row| row.into()).collect();
+    let has_images = |row: &RowName| set.images.len() > 1 || !matches!(row, RowName::ImageOnly | RowName::WrongImage | RowName::Shuffled);
+    match named.iter().find(|row| !has_images(row)) {
+        Some(row) => Err(format!("the row {row} needs texts or pixels of another image, and {} holds one image", set.name)),
+        None if named.is_empty() => Ok(RowName::ALL.into_iter().filter(has_images).collect()),
+        None => Ok(named),
+    }
 }
 
 /// Every row against every other that it is worth comparing with.

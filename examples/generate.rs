@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example generate -- --model Qwen3-0.6B --prompt "What is a hoof?"
-//! cargo run --example generate -- --random tiny --model runs/random --prompt "What is a hoof?"   # nonsense, to try it
+//! cargo run --example generate -- --random tiny --prompt "What is a hoof?"   # nonsense, to try it
 //! ```
 
 use std::{
@@ -19,7 +19,7 @@ use rand::RngExt;
 use serde::Serialize;
 use talking_points::{
     cli::{self, CommonArgs},
-    core::{Sampling, Seed},
+    core::{Sampling, Seed, write_atomically},
     language::{
         Completion, DecoderConfig, GenerateOptions, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer, Turn, Wish,
         end_tokens, generate_watched, load_adapter, load_hugging_face, train_bpe,
@@ -31,12 +31,12 @@ use talking_points::{
 #[command(about = "Writes on from a prompt with a language model of a Hugging Face folder")]
 struct Args {
     /// A folder with `config.json`, `tokenizer.json` and safetensors, sharded or not.
-    #[arg(long)]
-    model: PathBuf,
+    #[arg(long, required_unless_present = "random")]
+    model: Option<PathBuf>,
     /// What to write on from; in the model's chat template, if its folder has one.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = cli::text_arg)]
     prompt: String,
-    /// First write a model of random weights into the folder, which must not hold one.
+    /// Take a model of random weights; it is left in --model, which must not hold one, or nowhere if that is not given.
     #[arg(long, value_enum, value_name = "SIZE")]
     random: Option<RandomSize>,
     /// Leave the chat template alone, and write on from the very prompt.
@@ -49,22 +49,22 @@ struct Args {
     #[arg(long)]
     int8: bool,
     /// The most tokens of an answer.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 64)]
     max_new_tokens: usize,
     /// 0 takes the most probable token each time.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0.0)]
     temperature: f32,
     /// Draw only from so many of the most probable tokens.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     top_k: Option<usize>,
     /// Draw only from the fewest tokens that hold this share of the mass.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1.0)]
     top_p: f32,
     /// How many answers are written, side by side; with a temperature they differ.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     answers: u64,
     /// A text that ends the answer; may be given many times.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = cli::text_arg)]
     stop: Vec<String>,
     #[command(flatten)]
     common: CommonArgs,
@@ -99,23 +99,25 @@ fn main() -> ExitCode {
 
 fn write_on(args: &Args) -> Result<(), Box<dyn Error>> {
     let device = args.common.device.open()?;
+    let passing = tempfile::tempdir()?; // goes away with what is in it
+    let folder = args.model.as_deref().unwrap_or(passing.path());
     if let Some(RandomSize::Tiny) = args.random {
-        write_random_model(&args.model, Seed(args.common.seed))?;
+        write_random_model(folder, Seed(args.common.seed))?;
     }
-    let tokenizer = TextTokenizer::from_file(&args.model.join("tokenizer.json"))?;
-    let mut decoder = load_hugging_face(&args.model, TensorFloat::F32, &device)?;
+    let tokenizer = TextTokenizer::from_file(&folder.join("tokenizer.json"))?;
+    let mut decoder = load_hugging_face(folder, TensorFloat::F32, &device)?;
     let adapter = args.adapter.as_ref().map(|folder| load_adapter(folder, decoder.config(), &device)).transpose()?;
     if args.int8 {
         decoder = decoder.to_int8();
     }
 
-    let prompt = prompt_ids(args, &tokenizer)?;
+    let prompt = prompt_ids(args, folder, &tokenizer)?;
     let (prompt_tokens, vocab_size) = (prompt.len(), decoder.config().vocab_size);
     if let Some(id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
-        return Err(format!("the tokenizer gives the id {id}, the model in {} has {vocab_size} tokens", args.model.display()).into());
+        return Err(format!("the tokenizer gives the id {id}, the model in {} has {vocab_size} tokens", folder.display()).into());
     }
     let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, ..Sampling::default() };
-    let options = GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens(&args.model)? };
+    let options = GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens(folder)? };
 
     let n_answers = args.answers as usize;
     let began = Instant::now();
@@ -163,13 +165,14 @@ fn mean(log_probs: &[f32]) -> Option<f64> {
     (!log_probs.is_empty()).then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64)
 }
 
-fn prompt_ids(args: &Args, tokenizer: &TextTokenizer) -> Result<Vec<u32>, Box<dyn Error>> {
+fn prompt_ids(args: &Args, folder: &Path, tokenizer: &TextTokenizer) -> Result<Vec<u32>, Box<dyn Error>> {
     if args.prompt.trim().is_empty() {
         return Err("the prompt is empty: write one after --prompt".into());
     }
-    let chat = if args.plain { None } else { PublishedChat::from_folder(&args.model)? };
+    let chat = if args.plain { None } else { PublishedChat::from_folder(folder)? };
+    let of_folder = |error| format!("{}: {error}", folder.display());
     Ok(match chat {
-        Some(chat) => chat.prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }])?,
+        Some(chat) => chat.prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }]).map_err(of_folder)?,
         None => [tokenizer.opening(), tokenizer.encode_text(&args.prompt)].concat(),
     })
 }
@@ -196,7 +199,8 @@ fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
         "num_attention_heads": shape.num_attention_heads, "num_key_value_heads": shape.num_key_value_heads,
         "rms_norm_eps": shape.rms_norm_eps, "max_position_embeddings": 2048, "eos_token_id": 2,
     });
-    Ok(std::fs::write(folder.join("config.json"), format!("{config:#}\n"))?)
+    let file = folder.join("config.json");
+    write_atomically(&file, |out| writeln!(out, "{config:#}")).map_err(|error| format!("cannot write {}: {error}", file.display()).into())
 }
 
 /// Names and shapes of a Llama.

@@ -15,6 +15,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::atomic::Ordering,
 };
 
 use clap::{Parser, ValueEnum};
@@ -55,7 +56,7 @@ struct Args {
     #[arg(long, value_name = "DIR", requires = "format")]
     root: Option<PathBuf>,
     /// Updates.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 300)]
     steps: u64,
     /// At most ten minutes: few images, few steps, few test points.
     #[arg(long)]
@@ -73,10 +74,10 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     referee: Option<PathBuf>,
     /// Overrides the learning rate.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Overrides how much the divergence from the reference counts.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     beta: Option<f64>,
     /// Go on from the newest checkpoint in the folder.
     #[arg(long)]
@@ -158,6 +159,8 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     let Sets { train: train_set, held_back, test: test_set } = sets(args, &size, side, seed)?;
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
     let stop = stop_on_ctrl_c()?;
+    // Between two stages of the experiment, as within the training.
+    let go_on = || if stop.load(Ordering::SeqCst) { Err("stopped: call again with --resume to go on") } else { Ok(()) };
 
     let jitter = localizer_jitter(&models, &train_set, 8)?;
     let (policy, judge, source) =
@@ -182,6 +185,7 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
         tracing::warn!("there is little to learn from: {objection}");
     }
 
+    go_on()?;
     let trained = reinforce(players, &config, DescriptorPolicy::weights(&models), &args.out, args.resume, &stop)?;
     let steps = read_steps(&args.out)?;
     write_page(&args.out, &format!("{} for {}", args.train_family, args.test_family), &train_set, &steps)?;
@@ -193,12 +197,14 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let how = DescribeOptions { max_new_tokens: config.max_new_tokens, ..Default::default() };
     let said = |set: &EvalSet, name: &str| -> Result<[Vec<String>; 2], Box<dyn Error>> {
+        go_on()?;
         tracing::info!("describing {} points twice: {name}", set.n_points());
         let texts = [descriptions(&after, set, &how)?, descriptions(&models, set, &how)?];
         save_texts(&args.out, name, set, &texts)?;
         Ok(texts)
     };
     let read = |reader: &Models, set: &EvalSet, [after, before]: &[Vec<String>; 2], name: &str| -> Result<_, Box<dyn Error>> {
+        go_on()?;
         let (after, before) = (points_by_words(reader, set, after)?, points_by_words(reader, set, before)?);
         save_points(&args.out, &format!("{name}-after"), &after)?;
         save_points(&args.out, &format!("{name}-before"), &before)?;

@@ -24,7 +24,7 @@ struct Args {
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
     model: PathBuf,
     /// Updates; the reward is compared between the first and the last quarter.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(4..=1000))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u64).range(4..=1000))]
     steps: u64,
     #[command(flatten)]
     common: CommonArgs,

@@ -63,6 +63,8 @@ fn table(Inspected { format, summary }: &Inspected) -> String {
         let place = check.place.display();
         lines.push(format!("{}: {} of {} in {place}{first}", check.name, check.found, check.expected));
     }
+    lines.extend(summary.interpreted.lines());
     lines.push(format!("left out: {}", summary.skipped));
+    lines.extend(summary.warnings.iter().map(|warning| format!("warning: {warning}")));
     lines.join("\n")
 }

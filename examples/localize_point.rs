@@ -22,7 +22,7 @@ struct Args {
     #[arg(long)]
     image: PathBuf,
     /// What to look for; may be given many times.
-    #[arg(long, required = true)]
+    #[arg(long, required = true, allow_hyphen_values = true, value_parser = cli::text_arg)]
     text: Vec<String>,
     /// A model folder.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
@@ -33,7 +33,7 @@ struct Args {
 
 #[derive(Serialize)]
 struct Answers {
-    image: PathBuf,
+    image: String,
     results: Vec<Answer>,
 }
 
@@ -66,7 +66,7 @@ fn localize(args: &Args) -> Result<(), Box<dyn Error>> {
             confidence: located.and_then(|found| found.confidence),
         })
         .collect();
-    let result = Answers { image: args.image.clone(), results };
+    let result = Answers { image: args.image.display().to_string(), results };
     cli::print_result(args.common.json, &result, || {
         let line = |answer: &Answer| match answer.located {
             Some(PixelXy { x, y }) => format!("({x:.0}, {y:.0})  confidence {:.2}  {}", answer.confidence.unwrap_or(f32::NAN), answer.text),

@@ -61,7 +61,7 @@ struct Args {
     #[arg(long)]
     config: Option<PathBuf>,
     /// Print the paper's teachers as a configuration to start from, and nothing else.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     paper_teachers: bool,
     /// A model folder whose Localizer reads every text; the distance to the point is kept in the row.
     #[arg(long)]
@@ -70,13 +70,13 @@ struct Args {
     #[arg(long)]
     plan: bool,
     /// Stop before more requests than this are sent.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_calls: Option<u64>,
     /// Stop before more than this could be spent, in the currency of the price table.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_cost: Option<f64>,
     /// Stop before more tokens than this could be needed, both ways.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     max_tokens: Option<u64>,
     /// Go on in a folder in which a build was begun.
     #[arg(long)]
@@ -92,7 +92,7 @@ struct Args {
     #[arg(long)]
     bucket: Option<String>,
     /// Threads that read and measure images; all cores if it is not given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     threads: Option<usize>,
     #[command(flatten)]
     common: CommonArgs,
@@ -115,6 +115,8 @@ struct Prepared {
     test: usize,
     rejected: BTreeMap<String, usize>,
     skipped: BTreeMap<String, usize>,
+    /// Images that were annotated as their EXIF orientation turns them; the others are as they are stored.
+    upright_images: usize,
     contradictions: BTreeMap<String, usize>,
     localizable: Option<f64>,
     spent: Usage,
@@ -140,6 +142,9 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let options = in_bucket(args, options(args, out, strictness, config.as_ref()))?;
     let models = args.localizer.as_ref().map(|folder| ModelDir::open(folder)?.load(&device)).transpose()?;
     let judge = models.as_ref().map(|models| Judge::new(&models.run.model, &models.localizer, |image: &RgbImage| models.encode(image)));
+    if let Some(cost) = args.max_cost.filter(|cost| cost.is_nan() || *cost < 0.0) {
+        return Err(format!("--max-cost {cost} bounds nothing: name a number from 0").into());
+    }
     let budget = Budget { max_calls: args.max_calls, max_tokens: args.max_tokens, max_cost: args.max_cost };
     let limits = RunLimits::new(budget, stop_on_ctrl_c()?);
     let (began, listener) = (Instant::now(), Narrator::default());
@@ -169,11 +174,16 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
                 localizable: summary.statistics.localizability.as_ref().map(|found| found.share),
                 rejected: summary.statistics.rejected,
                 skipped: summary.statistics.skipped,
+                upright_images: summary.statistics.upright_images,
                 contradictions: summary.statistics.contradictions,
                 spent: summary.spent,
                 seconds: began.elapsed().as_secs_f64(),
             };
             cli::print_result(args.common.json, &prepared, || prepared_text(&prepared, out))?;
+            if prepared.triplets == 0 {
+                let why: Vec<String> = prepared.rejected.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+                return Err(format!("the data set in {} has no triplet: {}", out.display(), why.join(", ")).into());
+            }
             Ok(ExitCode::SUCCESS)
         }
         BuildOutcome::Shard(done) => {
@@ -292,6 +302,9 @@ fn prepared_text(prepared: &Prepared, out: &Path) -> String {
     };
     lines.extend(counts("no triplet", &prepared.rejected));
     lines.extend(counts("left out", &prepared.skipped));
+    lines.extend(
+        (prepared.upright_images > 0).then(|| format!("annotated upright, by their EXIF orientation: {}", prepared.upright_images)),
+    );
     lines.extend(counts("contradictions", &prepared.contradictions));
     lines
         .extend(prepared.localizable.map(|share| format!("the Localizer is led back to the point by {:.1} % of the texts", share * 100.0)));

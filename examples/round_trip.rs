@@ -24,7 +24,7 @@ struct Args {
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/images/horse.jpg"), requires = "point")]
     image: PathBuf,
     /// Column and row of the point in pixels.
-    #[arg(long, value_name = "X,Y")]
+    #[arg(long, allow_hyphen_values = true, value_name = "X,Y")]
     point: Option<PointArg>,
     /// A model folder.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
@@ -41,7 +41,7 @@ const BUNDLED_POINT: PixelXy = PixelXy { x: 300.0, y: 130.0 };
 
 #[derive(Serialize)]
 struct RoundTrip {
-    image: PathBuf,
+    image: String,
     width: u32,
     height: u32,
     point: PixelXy,
@@ -85,7 +85,7 @@ fn round_trip(args: &Args) -> Result<(), Box<dyn Error>> {
     let locate = clock.lap();
 
     let result = RoundTrip {
-        image: args.image.clone(),
+        image: args.image.display().to_string(),
         width: image.size().width(),
         height: image.size().height(),
         point: pixel,

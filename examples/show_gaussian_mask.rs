@@ -23,16 +23,16 @@ struct Args {
     #[arg(long)]
     image: PathBuf,
     /// Column and row of the point in pixels.
-    #[arg(long, value_name = "X,Y")]
+    #[arg(long, allow_hyphen_values = true, value_name = "X,Y")]
     point: PointArg,
     /// Standard deviation, as a fraction of the model input's side.
-    #[arg(long, default_value_t = 0.03125)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0.03125)]
     sigma: f64,
     /// How the Gaussian becomes a mask.
     #[arg(long, value_enum, default_value_t = Rule::Threshold)]
     rule: Rule,
     /// Side of the model's input in pixels.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=4096))]
     input_size: u32,
     /// Where the picture goes.
     #[arg(long)]

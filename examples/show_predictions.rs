@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
     model: PathBuf,
     /// A less probable class is not shown.
-    #[arg(long, default_value_t = 0.3)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0.3)]
     least_score: f32,
     /// Where the picture goes.
     #[arg(long)]

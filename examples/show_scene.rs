@@ -23,10 +23,10 @@ struct Args {
     #[arg(long, required_unless_present = "statistics")]
     out: Option<PathBuf>,
     /// Side of the scene in pixels.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=512))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=512))]
     size: u32,
     /// Measure this many scenes, from the seed on, instead of drawing one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     statistics: Option<u64>,
     /// Mark the points and write the first few descriptions.
     #[arg(long)]

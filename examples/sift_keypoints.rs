@@ -23,10 +23,10 @@ struct Args {
     #[arg(long)]
     mask: Option<PathBuf>,
     /// Keep this many of the strongest; 0 keeps all.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     limit: usize,
     /// A keypoint's least contrast.
-    #[arg(long, default_value_t = SiftOptions::default().contrast)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = SiftOptions::default().contrast)]
     contrast: f32,
     #[command(flatten)]
     common: CommonArgs,

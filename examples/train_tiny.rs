@@ -11,7 +11,7 @@ use std::{
     error::Error,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
@@ -31,6 +31,7 @@ use talking_points::{
     save_model_dir,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
     vision::{Eyes, VisionConfig},
+    weights::refuse_lfs_pointer,
 };
 
 #[derive(Parser)]
@@ -52,7 +53,7 @@ struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     eyes: Option<PathBuf>,
     /// A share of every stretch's steps: for trials, and for machines that have no night.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     steps: f64,
     /// A folder with `annotations.json` and its photographs, shown beside the scenes; may be given many times.
     #[arg(long, value_name = "DIR")]
@@ -122,6 +123,7 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let config = NetworkConfig::tiny(tokenizer.vocab_size()).with_class_names(Some(vocabulary.categories.clone()));
     let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
     if let Some(file) = &args.from {
+        refuse_lfs_pointer(file)?;
         pupil = pupil.try_load_file(file).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
     }
     if let Some(eyes) = eyes {
@@ -138,6 +140,10 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     for stretch in if args.quick { plan::quick() } else { plan::full() } {
         if !wanted(args.stage, stretch.stage) || (args.eyes.is_some() && stretch.stage == Stage::Eyes) {
             continue;
+        }
+        // Raised in the last step of the stretch before, or since: what is done is on the disk.
+        if stop.load(Ordering::SeqCst) {
+            return Err(format!("stopped before {}: call again with --resume to go on", stretch.name).into());
         }
         let steps = (stretch.steps as f64 * args.steps).ceil() as u64;
         let side = ImageHw::new(stretch.size, stretch.size)?;

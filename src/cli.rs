@@ -22,7 +22,7 @@ pub struct CommonArgs {
     #[arg(long, default_value = "flex")]
     pub device: DeviceName,
     /// Decides every random choice.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
 }
 
@@ -38,6 +38,22 @@ impl FromStr for PointArg {
         let (x, y) = text.split_once(',').ok_or_else(refuse)?;
         let number = |text: &str| text.trim().parse::<f64>().map_err(|_| refuse());
         Ok(Self(PixelXy { x: number(x)?, y: number(y)? }))
+    }
+}
+
+/// A text on the command line, for options that accept hyphens: it may begin with one, and is no flag that was meant to follow.
+///
+/// # Errors
+///
+/// If it is written as a flag is.
+pub fn text_arg(text: &str) -> Result<String, String> {
+    let is_flag = text.strip_prefix("--").is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-_=".contains(c))
+    });
+    if is_flag {
+        Err(format!("`{text}` is a flag, and a text should stand there; begin it with a space if it is meant"))
+    } else {
+        Ok(text.to_owned())
     }
 }
 
@@ -88,10 +104,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn text_may_begin_with_a_hyphen_and_is_no_flag() {
+        for text in ["a hoof", "-5 degrees", "- the nose", "--", "-- no", "---", "--the nose, not the ear", " --json"] {
+            assert_eq!(text_arg(text).unwrap(), text);
+        }
+        for flag in ["--json", "--top-p", "--seed=3"] {
+            assert!(text_arg(flag).unwrap_err().contains("is a flag"), "{flag}");
+        }
+    }
+
+    #[test]
     fn point_is_two_numbers_with_a_comma() {
         assert_eq!("12,3.5".parse::<PointArg>().unwrap().0, PixelXy { x: 12.0, y: 3.5 });
         assert!("nan,3".parse::<PointArg>().unwrap().0.x.is_nan()); // refused later, with the image's size
-        for text in ["", "12", "12;3", "a,b", "1,2,3"] {
+        assert_eq!(" -1 , 1e3 ".parse::<PointArg>().unwrap().0, PixelXy { x: -1.0, y: 1000.0 });
+        for text in ["", "12", "12;3", "a,b", "1,2,3", "1 2", "1,", ",2", "0x10,5", "--json"] {
             assert!(text.parse::<PointArg>().unwrap_err().contains("as in 120,85"), "{text}");
         }
     }

@@ -7,14 +7,15 @@ use std::{
 
 use burn::tensor::{DType, TensorData};
 use serde::Serialize;
-use tp_weights::{Checkpoint, TensorEntry, TensorFloat, WeightsError, write_safetensors};
+use tp_vision::folded_efficientnet_lite;
+use tp_weights::{Checkpoint, TensorEntry, TensorFloat, WeightsError, write_safetensors, write_safetensors_file};
 
 use crate::published::{PublishedName, network_keys, published_name};
 
 /// How weights are converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConversionOptions {
-    /// The number format of floats; `None` keeps each tensor's own, bit for bit.
+    /// The number format of floats; `None` keeps each tensor's own, bit for bit where nothing is folded.
     pub float: Option<TensorFloat>,
     /// A file that would grow beyond this is split into shards.
     pub max_shard_bytes: u64,
@@ -42,13 +43,14 @@ struct Origin<'a> {
 }
 
 /// Writes the tensors of all `sources` into `out`, under the spelling of [`published_name`]; of one name the last source's
-/// tensor counts. No more than one tensor is in memory at a time.
+/// tensor counts. Batch norms of an EfficientNet-Lite are folded into its convolutions, whose tensors are in single precision
+/// then, whatever they were. No more than one tensor is in memory at a time.
 ///
 /// # Errors
 ///
 /// [`WeightsError`] if a source is missing or unsound, or a file cannot be written.
 pub fn convert_weights(sources: &[PathBuf], out: &Path, options: ConversionOptions) -> Result<Conversion, WeightsError> {
-    let checkpoints = sources.iter().map(Checkpoint::open).collect::<Result<Vec<_>, _>>()?;
+    let checkpoints = sources.iter().map(|source| folded_efficientnet_lite(Checkpoint::open(source)?)).collect::<Result<Vec<_>, _>>()?;
     let keys = network_keys();
     let mut conversion = Conversion::default();
     let (mut base, mut adapter) = (BTreeMap::new(), BTreeMap::new());
@@ -67,29 +69,30 @@ pub fn convert_weights(sources: &[PathBuf], out: &Path, options: ConversionOptio
     conversion.unknown = base.keys().filter(|name| keys.ours(name).is_none()).cloned().collect();
     conversion.adapter_tensors = adapter.len();
     conversion.tensors = base.len() + adapter.len();
-    conversion.bytes = written(&base, out, options)?;
+    let entries = entries_of(&base, options);
+    conversion.bytes = write_safetensors(out, &entries, options.max_shard_bytes, |target| bytes_of(&base, target))?;
     if !adapter.is_empty() {
-        let folder = out.join("adapter");
-        conversion.bytes += written(&adapter, &folder, ConversionOptions { max_shard_bytes: u64::MAX, ..options })?;
-        let path = folder.join("adapter_model.safetensors");
-        std::fs::rename(folder.join("model.safetensors"), &path).map_err(|source| WeightsError::Write { path, source })?;
+        let entries = entries_of(&adapter, options);
+        let path = out.join("adapter/adapter_model.safetensors");
+        conversion.bytes += write_safetensors_file(&path, &entries, |target| bytes_of(&adapter, target))?;
     }
     Ok(conversion)
 }
 
-fn written(tensors: &BTreeMap<String, Origin>, folder: &Path, options: ConversionOptions) -> Result<u64, WeightsError> {
+fn entries_of(tensors: &BTreeMap<String, Origin>, options: ConversionOptions) -> Vec<TensorEntry> {
     let dtype_of = |dtype: DType| options.float.filter(|_| dtype.is_float()).map_or(dtype, TensorFloat::dtype);
-    let entries: Vec<TensorEntry> = tensors
+    tensors
         .iter()
         .map(|(name, Origin { entry, .. })| TensorEntry { name: name.clone(), dtype: dtype_of(entry.dtype), shape: entry.shape.clone() })
-        .collect();
-    write_safetensors(folder, &entries, options.max_shard_bytes, |target| {
-        let Origin { checkpoint, entry } = &tensors[&target.name];
-        let bytes = checkpoint.read(&entry.name)?;
-        if target.dtype == entry.dtype {
-            return Ok(bytes);
-        }
-        let data = TensorData::from_bytes_vec(bytes, entry.shape.clone(), entry.dtype).convert_dtype(target.dtype);
-        Ok(data.as_bytes().to_vec())
-    })
+        .collect()
+}
+
+fn bytes_of(tensors: &BTreeMap<String, Origin>, target: &TensorEntry) -> Result<Vec<u8>, WeightsError> {
+    let Origin { checkpoint, entry } = &tensors[&target.name];
+    let bytes = checkpoint.read(&entry.name)?;
+    if target.dtype == entry.dtype {
+        return Ok(bytes);
+    }
+    let data = TensorData::from_bytes_vec(bytes, entry.shape.clone(), entry.dtype).convert_dtype(target.dtype);
+    Ok(data.as_bytes().to_vec())
 }

@@ -1,12 +1,13 @@
 //! The names of OMG-LLaVA's published weights ↔ ours, and one spelling for all of its files.
 //!
 //! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`), OMG-LLaVA (`visual_encoder.*`, `projector.*`,
-//! `projector_text2vision.*`, `llm.*`), OpenCLIP (`visual.trunk.*`), PEFT (`base_model.model.*`, `base_layer`).
+//! `projector_text2vision.*`, `llm.*`), OpenCLIP (`visual.trunk.*`), PEFT (`base_model.model.*`, `base_layer`), the package
+//! `efficientnet-lite-pytorch` (`_conv_stem`, `_blocks.*`, `_conv_head`, `_fc`).
 
 use tp_descriptor::prompt_keys;
 use tp_language::decoder_keys;
 use tp_localizer::{regression_head_keys, text_projector_keys};
-use tp_vision::{encoder_keys, open_clip_keys, projector_keys};
+use tp_vision::{efficientnet_lite_keys, encoder_keys, open_clip_keys, projector_keys};
 use tp_weights::KeyMap;
 
 /// What OMG-LLaVA puts before the names of its eyes and of its language model.
@@ -22,6 +23,7 @@ const ADAPTED: &str = "base_model.model.";
 pub fn network_keys() -> KeyMap {
     encoder_keys()
         .under(EYES, "eyes.encoder")
+        .and(efficientnet_lite_keys().under(&format!("{EYES}.backbone"), "eyes.encoder.backbone"))
         .and(projector_keys().under("", "eyes.projector"))
         .and(prompt_keys().under(EYES, "descriptor.prompt"))
         .and(decoder_keys().under(LANGUAGE, "decoder"))
@@ -51,6 +53,9 @@ pub fn published_name(name: &str) -> PublishedName {
         let renamed = open_clip_keys().ours(name).and_then(|ours| encoder_keys().published(&ours));
         return PublishedName::Base(renamed.map_or_else(|| name.to_owned(), |name| format!("{EYES}.{name}")));
     }
+    if begins_with(&["_conv_stem", "_blocks", "_conv_head", "_fc"]) {
+        return PublishedName::Base(format!("{EYES}.backbone.{name}"));
+    }
     if begins_with(&["backbone", "panoptic_head", "class_embed"]) {
         return PublishedName::Base(format!("{EYES}.{name}"));
     }
@@ -79,6 +84,7 @@ mod tests {
             ("panoptic_head.level_embed.weight", "visual_encoder.panoptic_head.level_embed.weight"),
             ("visual_encoder.backbone.stem.0.bias", "visual_encoder.backbone.stem.0.bias"),
             ("visual.trunk.stages.2.blocks.4.mlp.fc1.weight", "visual_encoder.backbone.layer3.blocks.4.mlp.fc1.weight"),
+            ("_blocks.3._depthwise_conv.bias", "visual_encoder.backbone._blocks.3._depthwise_conv.bias"),
             ("", "visual_encoder.class_embed"),
             ("model.layers.3.attention.wo.weight", "llm.model.layers.3.attention.wo.weight"),
             ("llm.base_model.model.output.base_layer.weight", "llm.output.weight"),
@@ -98,6 +104,8 @@ mod tests {
         let keys = network_keys();
         for (name, ours) in [
             ("visual_encoder.backbone.layer1.blocks.0.gamma", "eyes.encoder.backbone.stages.0.blocks.0.gamma"),
+            ("visual_encoder.backbone._blocks.3._expand_conv.bias", "eyes.encoder.backbone.blocks.3.expand_conv.bias"),
+            ("visual_encoder.backbone._fc.weight", "eyes.encoder.backbone.classifier.fc.weight"),
             ("visual_encoder.panoptic_head.pos_linear.weight", "descriptor.prompt.position.weight"),
             ("projector.model.query_proj.bias", "eyes.projector.query_proj.bias"),
             ("llm.model.layers.7.attention.wqkv.weight", "decoder.layers.7.attention.wqkv.weight"),

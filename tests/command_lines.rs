@@ -109,15 +109,35 @@ fn broken_images_and_bombs_are_refused() {
 
 #[test]
 fn points_outside_the_image_are_refused_with_its_size() {
-    for point in ["640,10", "-1,10", "nan,10", "10,inf"] {
-        let line = one_line("describe_point", &["--image", &photograph(), &format!("--point={point}")]);
-        assert!(line.contains("640 pixels wide and 360 high"), "{line}");
+    for point in ["640,10", "-1,10", "nan,10", "10,inf", "1e3,5", "-1, 5", " -.6,-0"] {
+        for arguments in [vec![format!("--point={point}")], vec!["--point".to_owned(), point.to_owned()]] {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let line = one_line("describe_point", &[&["--image", &photograph()], &arguments[..]].concat());
+            assert!(line.contains("640 pixels wide and 360 high"), "{line}");
+        }
     }
+    // The others that take a point, and numbers that have a range of their own.
+    let (folder, photograph) = (tempfile::tempdir().unwrap(), photograph());
+    let out = in_folder(&folder, "out.png");
+    for example in ["round_trip", "show_gaussian_mask"] {
+        assert!(
+            one_line(example, &["--image", &photograph, "--point", "-1,5", "--out", &out]).contains("point (-1, 5) is not in the image")
+        );
+    }
+    assert!(
+        one_line("show_gaussian_mask", &["--image", &photograph, "--point", "1,5", "--out", &out, "--sigma", "-1"]).contains("sigma > 0")
+    );
+    assert!(one_line("sift_keypoints", &["--image", &photograph, "--contrast", "-1"]).contains("contrast"));
+    assert!(refused("show_scene", &["--statistics", "-3"]).contains("'-3'"));
+    assert!(!Path::new(&out).exists());
 }
 
 #[test]
 fn point_that_is_no_point_is_refused() {
-    assert!(refused("describe_point", &["--image", &photograph(), "--point", "middle"]).contains("as in 120,85"));
+    for point in ["middle", "1 5", "1;5", "1,2,3", "-1", "1,", "--json"] {
+        let text = refused("describe_point", &["--image", &photograph(), "--point", point]);
+        assert!(text.contains(&format!("`{point}` is not a point")) && text.contains("as in 120,85"), "{text}");
+    }
 }
 
 #[test]
@@ -125,6 +145,118 @@ fn empty_and_endless_texts_are_refused() {
     assert!(one_line("localize_point", &["--image", &photograph(), "--text", "  "]).contains("empty"));
     let endless = "horse ".repeat(10_000);
     assert!(one_line("localize_point", &["--image", &photograph(), "--text", &endless]).contains("shorten it"));
+}
+
+#[test]
+fn texts_may_begin_with_a_hyphen_and_swallow_no_flag() {
+    let line = one_line("localize_point", &["--image", "no/such.jpg", "--text", "- the nose", "--text", "-5 degrees"]);
+    assert!(line.contains("no/such.jpg"), "{line}");
+    assert!(refused("localize_point", &["--image", &photograph(), "--text", "--json"]).contains("`--json` is a flag"));
+    assert!(refused("generate", &["--random", "tiny", "--prompt", "--json"]).contains("`--json` is a flag"));
+}
+
+const LFS_POINTER: &str =
+    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+
+#[test]
+fn git_lfs_pointers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = |example: &str, arguments: &[&str], file: &str| {
+        let line = one_line(example, arguments);
+        assert!(line.contains(file) && line.contains("is a Git LFS pointer") && line.contains("git lfs pull"), "{line}");
+        assert_eq!(line.matches("LFS").count(), 1, "{line}");
+    };
+    let image = in_folder(&folder, "image.jpg");
+    fs::write(&image, LFS_POINTER).unwrap();
+    named("describe_point", &["--image", &image, "--point", "1,1"], "image.jpg");
+    named("sift_keypoints", &["--image", &image], "image.jpg");
+    let points = in_folder(&folder, "points.json");
+    fs::write(&points, LFS_POINTER).unwrap();
+    named("describe_point", &["--image", &photograph(), "--points", &points], "points.json");
+    named("compare_points", &["--a", &points, "--b", &points], "points.json");
+    named("evaluate", &["--set", &points, "--out", &in_folder(&folder, "out")], "points.json");
+    named("describe_annotation", &["--coco", &points, "--images", &folder.path().display().to_string()], "points.json");
+
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    for pointer in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let model = tempfile::tempdir().unwrap();
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            fs::copy(shipped.join(name), model.path().join(name)).unwrap();
+        }
+        fs::write(model.path().join(pointer), LFS_POINTER).unwrap();
+        named("localize_point", &["--image", &photograph(), "--text", "a hoof", "--model", &model.path().display().to_string()], pointer);
+    }
+    let model = in_folder(&folder, "model");
+    assert!(run("generate", &["--random", "tiny", "--model", &model, "--prompt", "a", "--max-new-tokens", "1"]).status.success());
+    for pointer in ["generation_config.json", "tokenizer_config.json", "model.safetensors", "config.json", "tokenizer.json"] {
+        fs::write(Path::new(&model).join(pointer), LFS_POINTER).unwrap();
+        named("generate", &["--model", &model, "--prompt", "a"], pointer);
+        if pointer == "tokenizer_config.json" || pointer == "generation_config.json" {
+            fs::remove_file(Path::new(&model).join(pointer)).unwrap();
+        }
+    }
+    named("convert_weights", &["--from", &model, "--out", &in_folder(&folder, "converted")], "model.safetensors");
+
+    let root = coco_folder();
+    fs::write(root.path().join("horse.jpg"), LFS_POINTER).unwrap();
+    let root_name = root.path().display().to_string();
+    let coco = root.path().join("annotations.json").display().to_string();
+    named("describe_annotation", &["--coco", &coco, "--images", &root_name], "horse.jpg");
+    fs::write(&coco, LFS_POINTER).unwrap();
+    named("inspect_dataset", &["--format", "coco-parts", "--root", &root_name], "annotations.json");
+}
+
+#[test]
+fn tokenizer_that_is_none_is_named_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = in_folder(&folder, "model");
+    let asked = ["--model", &model, "--prompt", "a", "--max-new-tokens", "1"];
+    assert!(run("generate", &[&asked[..], &["--random", "tiny"]].concat()).status.success());
+    let tokenizer = in_folder(&folder, "model/tokenizer.json");
+    for text in ["", "[1]", "{\"version\":\"1.0\",\"model\":{\"type\":\"BPE\"}}"] {
+        fs::write(&tokenizer, text).unwrap();
+        let line = one_line("generate", &asked);
+        assert_eq!(line.matches(&tokenizer).count(), 1, "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_that_are_no_utf8_work() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&odd).unwrap();
+    let image = odd.join(OsStr::from_bytes(b"im\xffage.jpg"));
+    fs::copy(photograph(), &image).unwrap();
+    let coco = coco_folder();
+    for file in ["horse.jpg", "annotations.json"] {
+        fs::copy(coco.path().join(file), odd.join(file)).unwrap();
+    }
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    let model = odd.join("model");
+    fs::create_dir(&model).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(shipped.join(name), model.join(name)).unwrap();
+    }
+    let run = |example: &str, arguments: &[&OsStr]| -> serde_json::Value {
+        let output = Command::new(EXAMPLES.join(example)).args(arguments).arg("--json").output().unwrap();
+        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (a, out) = (OsStr::new, odd.join("out.png"));
+    let told = run("describe_point", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--model"), model.as_ref()]);
+    assert_eq!(told["image"], image.display().to_string());
+    assert!(
+        run("localize_point", &[a("--image"), image.as_ref(), a("--text"), a("a hoof"), a("--model"), model.as_ref()])["image"].is_string()
+    );
+    run("round_trip", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--out"), out.as_ref()]);
+    assert!(fs::read(&out).unwrap().starts_with(b"\x89PNG"));
+    let found = run("inspect_dataset", &[a("--format"), a("coco-parts"), a("--root"), odd.as_ref()]);
+    assert_eq!(found["images"], 1, "{found}");
+    let random = odd.join("random");
+    run("generate", &[a("--random"), a("tiny"), a("--model"), random.as_ref(), a("--prompt"), a("a"), a("--max-new-tokens"), a("1")]);
+    run("convert_weights", &[a("--from"), random.as_ref(), a("--out"), odd.join("converted").as_ref()]);
 }
 
 #[test]
@@ -239,6 +371,9 @@ fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
         one_line("prepare_dataset", &arguments)
     };
     assert!(refused_with(&["--root", "no/such"]).contains("no/such"));
+    for cost in ["nan", "-1"] {
+        assert!(refused_with(&["--root", &root, "--max-cost", cost]).contains("bounds nothing"));
+    }
     assert!(refused_with(&["--root", &root, "--recipe", "cake"]).contains("accepted are default, paper"));
     assert!(refused_with(&["--root", &root, "--config", &config]).contains("--teacher openai"));
     let openai = ["--root", &root, "--teacher", "openai", "--config", &config];
@@ -297,10 +432,16 @@ fn language_model_writes_on_and_refuses_what_it_cannot_read() {
     let folder = tempfile::tempdir().unwrap();
     let model = in_folder(&folder, "random");
     let asked = ["--model", &model, "--prompt", "a hoof", "--max-new-tokens", "5", "--json"];
+    // Without a folder the random model is left nowhere, and is the same one.
+    let passing = run("generate", &[&asked[2..], &["--random", "tiny"]].concat());
+    assert!(passing.status.success(), "{}", String::from_utf8_lossy(&passing.stderr));
+    assert!(!Path::new(&model).exists());
+    assert!(refused("generate", &["--prompt", "x"]).contains("--model"));
     let first = run("generate", &[&asked[..], &["--random", "tiny"]].concat());
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     let answer = |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
     assert_eq!(answer(&first)["answers"][0]["tokens"], 5);
+    assert_eq!(answer(&first)["answers"], answer(&passing)["answers"]);
     let again = answer(&run("generate", &[&asked[..], &["--answers", "3"]].concat()));
     // Without a temperature there is one answer, however often it is written.
     for row in 0..3 {
@@ -329,6 +470,55 @@ fn weights_are_converted_once_and_never_written_over() {
     assert!(!Path::new(&out).exists());
     assert!(run("convert_weights", &["--from", &source, "--out", &out]).status.success());
     assert!(one_line("convert_weights", &["--from", &source, "--out", &out]).contains("holds weights already"));
+}
+
+/// Every example that needs no training says with `--json` what its help says, and logs elsewhere.
+#[test]
+fn json_is_one_document_of_every_example() {
+    let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
+    let (image, out) = (photograph(), in_folder(&folder, "out.png"));
+    let root_name = root.path().display().to_string();
+    let coco = root.path().join("annotations.json").display().to_string();
+    let rows = in_folder(&folder, "rows.jsonl");
+    fs::write(&rows, r#"{"point":"1","image":"i","size":{"height":4,"width":4},"truth":{"x":0.5,"y":0.5},"predicted":"not_found"}"#)
+        .unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny").display().to_string();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/projector").display().to_string();
+    let (converted, judged) = (in_folder(&folder, "converted"), in_folder(&folder, "judged"));
+    let calls: Vec<(&str, Vec<&str>)> = vec![
+        ("describe_point", vec!["--image", &image, "--point", "300,130", "--point", "10,10"]),
+        ("localize_point", vec!["--image", &image, "--text", "a hoof", "--text", "no such thing"]),
+        ("show_gaussian_mask", vec!["--image", &image, "--point", "300,130", "--out", &out]),
+        ("show_predictions", vec!["--out", &out]),
+        ("show_scene", vec!["--out", &out, "--points"]),
+        ("show_scene", vec!["--statistics", "2"]),
+        ("sift_keypoints", vec!["--image", &image, "--limit", "2"]),
+        ("inspect_dataset", vec!["--format", "coco-parts", "--root", &root_name]),
+        ("compare_points", vec!["--a", &rows, "--b", &rows]),
+        ("generate", vec!["--random", "tiny", "--prompt", "a hoof", "--max-new-tokens", "2", "--answers", "2"]),
+        ("convert_weights", vec!["--from", &model, "--out", &converted]),
+        ("verify_parity", vec!["--fixture", &fixture]),
+        ("verify_parity", vec!["--fixture", &fixture, &fixture]),
+        ("evaluate", vec!["--points", "4", "--rows", "reference,ours,centre", "--out", &judged]),
+        #[cfg(feature = "builder")]
+        ("prepare_dataset", vec!["--format", "coco-parts", "--root", &root_name, "--out", &converted]),
+    ];
+    for (example, arguments) in calls {
+        let output = run(example, &[&arguments[..], &["--json"]].concat());
+        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{example}: {error}: {text}"));
+        assert!(document.is_object() && text.ends_with('\n') && text.lines().count() == 1, "{example}: {text}");
+    }
+    // One line a triplet, as its help says.
+    let output = run("describe_annotation", &["--coco", &coco, "--images", &root_name, "--json"]);
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.lines().count() > 1 && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().is_object()));
+    let help = String::from_utf8(run("describe_annotation", &["--help"]).stdout).unwrap();
+    assert!(help.contains("one line a triplet"), "{help}");
+    // A configuration is TOML.
+    #[cfg(feature = "builder")]
+    assert!(refused("prepare_dataset", &["--paper-teachers", "--json"]).contains("--paper-teachers"));
 }
 
 #[test]
@@ -389,6 +579,41 @@ fn shares_of_training_that_are_none_and_eyes_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn sets_without_a_point_are_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (set, out) = (in_folder(&folder, "set.jsonl"), in_folder(&folder, "out"));
+    for nothing in ["", "\n  \n"] {
+        fs::write(&set, nothing).unwrap();
+        assert!(one_line("evaluate", &["--set", &set, "--out", &out]).contains("set.jsonl holds no triplets"));
+    }
+    // Of one image no text can be another image's.
+    for row in ["image-only", "wrong-image", "shuffled"] {
+        let line = one_line("evaluate", &["--points", "4", "--rows", &format!("centre,{row}"), "--out", &out]);
+        assert!(line.contains(&format!("the row {row} needs")), "{line}");
+    }
+    assert!(!Path::new(&out).exists());
+    let coco = serde_json::json!({"images": [], "categories": [], "annotations": []});
+    let (path, images) = (in_folder(&folder, "annotations.json"), folder.path().display().to_string());
+    fs::write(&path, coco.to_string()).unwrap();
+    assert!(one_line("describe_annotation", &["--coco", &path, "--images", &images]).contains("gives no triplet: 0 images"));
+}
+
+#[test]
+fn triplets_that_reach_out_of_their_folder_are_refused() {
+    let root = coco_folder();
+    let coco = root.path().join("annotations.json").display().to_string();
+    let described = run("describe_annotation", &["--coco", &coco, "--images", &root.path().display().to_string(), "--limit", "1"]);
+    let line = String::from_utf8(described.stdout).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (set, out) = (in_folder(&folder, "set.jsonl"), in_folder(&folder, "out"));
+    for image in ["../horse.jpg".to_owned(), photograph(), "a/../../horse.jpg".to_owned()] {
+        fs::write(&set, line.replacen("horse.jpg", &image, 1)).unwrap();
+        let line = one_line("evaluate", &["--set", &set, "--out", &out]);
+        assert!(line.contains("set.jsonl, line 1") && line.contains("no relative path inside the image folder"), "{line}");
+    }
+}
+
+#[test]
 fn answers_that_cannot_be_compared_are_refused_by_file() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (in_folder(&folder, "a.jsonl"), in_folder(&folder, "b.jsonl"));
@@ -402,4 +627,10 @@ fn answers_that_cannot_be_compared_are_refused_by_file() {
     assert!(one_line("compare_points", &["--a", "no/such/file", "--b", &b]).contains("no/such/file"));
     fs::write(&b, "{").unwrap();
     assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl, line 1"));
+    // Nothing is compared with nothing.
+    for nothing in ["", "\n \n"] {
+        fs::write(&b, nothing).unwrap();
+        assert!(one_line("compare_points", &["--a", &b, "--b", &b]).contains("b.jsonl holds no points"));
+        assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl holds no points"));
+    }
 }

@@ -1,6 +1,12 @@
 //! The arrows between the rooms of the house, and what the default build may not contain.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -38,28 +44,85 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 /// These compile in seconds and test without a device.
 const WITHOUT_BURN: [&str; 3] = ["tp-core", "tp-metrics", "tp-data"];
 
-fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .args(["--locked", "--offline"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
+/// Packages that compile C or assembly, or look for a library that somebody else compiled.
+const NATIVE: [&str; 8] = ["aws-lc-sys", "bindgen", "cc", "cmake", "nasm-rs", "pkg-config", "ring", "vcpkg"];
+
+/// Stands in every resolution and is compiled for Haiku alone: a lock file names the dependencies of all platforms.
+const FOR_HAIKU: &str = "iana-time-zone-haiku";
+
+fn cargo(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).arg("--offline").current_dir(folder).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
 
-/// The packages in the normal and build tree of one crate.
+/// The packages in the normal and build tree of one crate, with its default features: they are all downloaded, because the
+/// tests of the workspace are built from them.
 fn tree(package: &str) -> BTreeSet<String> {
-    cargo(&["tree", "--package", package, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
-        .lines()
-        .filter_map(|line| line.split(' ').next().map(str::to_owned))
-        .collect()
+    let arguments = ["tree", "--locked", "--package", package, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
+    cargo(Path::new(env!("CARGO_MANIFEST_DIR")), &arguments).lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
+}
+
+/// The packages that a crate is resolved to with these features, and whose dependency each is.
+///
+/// `cargo tree` would want to read the manifests of all of them, and nobody has downloaded the packages of optional features.
+/// To resolve a package that depends on the crate takes their entries in the index alone, which cargo keeps from the first
+/// build on. The versions are those of our lock file; the dependencies of other platforms are among them.
+fn resolved(package: &str, features: &[&str]) -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Below the target folder, so that cargo finds the configuration that it finds for the workspace.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = serde_json::to_string(&root.join("crates").join(package)).unwrap(); // quoted as TOML quotes
+    let manifest = format!(
+        "[package]\nname = \"asks\"\nedition = \"2024\"\n[workspace]\n[dependencies.{package}]\npath = {path}\nfeatures = {features:?}\n"
+    );
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/lib.rs"), "").unwrap();
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+    cargo(folder.path(), &["update", "--workspace", "--quiet"]);
+
+    let (ours, resolved) = (locked(root), locked(folder.path()));
+    let mut users = BTreeMap::new();
+    let mut open = vec![package.to_owned()];
+    while let Some(user) = open.pop() {
+        for (used, version) in resolved.iter().filter(|((name, _), _)| *name == user).flat_map(|(_, used)| used) {
+            assert!(ours.contains_key(&(used.clone(), version.clone())), "{used} {version} is not in Cargo.lock");
+            if used != FOR_HAIKU && !users.contains_key(used) {
+                users.insert(used.clone(), user.clone());
+                open.push(used.clone());
+            }
+        }
+    }
+    users
+}
+
+/// A package of a lock file.
+type NameAndVersion = (String, String);
+
+/// What a folder's `Cargo.lock` says: every package and its dependencies.
+fn locked(folder: &Path) -> BTreeMap<NameAndVersion, Vec<NameAndVersion>> {
+    let text = fs::read_to_string(folder.join("Cargo.lock")).unwrap();
+    let quoted = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
+    let field = |package: &str, name: &str| package.lines().find(|line| line.starts_with(name)).map(quoted).unwrap_or_default();
+    let packages: Vec<&str> = text.split("[[package]]").skip(1).collect();
+    let versions: BTreeSet<NameAndVersion> = packages.iter().map(|package| (field(package, "name"), field(package, "version"))).collect();
+    // A dependency is written without its version where there is one version alone.
+    let whole = |dependency: String| match dependency.split_once(' ') {
+        Some((name, version)) => (name.to_owned(), version.split(' ').next().unwrap_or_default().to_owned()),
+        None => versions.iter().find(|(name, _)| *name == dependency).cloned().expect("a lock file holds what it names"),
+    };
+    let dependencies = |package: &str| package.lines().filter(|line| line.starts_with(" \"")).map(|line| whole(quoted(line))).collect();
+    packages.iter().map(|package| ((field(package, "name"), field(package, "version")), dependencies(package))).collect()
 }
 
 #[test]
 fn arrows_between_crates_point_downwards() {
-    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--format-version", "1", "--no-deps"])).unwrap();
+    let metadata: Value = serde_json::from_str(&cargo(
+        Path::new(env!("CARGO_MANIFEST_DIR")),
+        &["metadata", "--locked", "--format-version", "1", "--no-deps"],
+    ))
+    .unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let is_ours = |name: &str| name == "talking-points" || name.starts_with("tp-");
     for package in packages {
@@ -85,17 +148,20 @@ fn burn_stays_out_of_core_metrics_and_data() {
 
 #[test]
 fn default_build_compiles_no_c() {
-    let native: Vec<_> =
-        tree("talking-points").into_iter().filter(|name| ["cc", "cmake", "bindgen", "pkg-config"].contains(&name.as_str())).collect();
+    let native: Vec<_> = tree("talking-points").into_iter().filter(|name| NATIVE.contains(&name.as_str())).collect();
     assert!(native.is_empty(), "{native:?}");
 }
 
 #[test]
 fn builder_and_buckets_compile_no_c() {
-    let arguments = ["tree", "--package", "tp-data", "--features", "bucket", "--edges", "normal,build", "--prefix", "none"];
-    let tree = cargo(&[&arguments[..], &["--format", "{p}"]].concat());
-    let native = tree.lines().any(|line| ["cc ", "cmake ", "bindgen ", "pkg-config ", "ring "].iter().any(|name| line.starts_with(name)));
-    assert!(tree.contains("object_store ") && !native, "{tree}");
+    for (feature, expected) in [("builder", "parquet"), ("bucket", "object_store")] {
+        let users = resolved("tp-data", &[feature]);
+        let native: Vec<_> = users.iter().filter(|(name, _)| NATIVE.contains(&name.as_str())).collect();
+        assert!(users.contains_key(expected) && native.is_empty(), "{feature} brings (package, for) {native:?}");
+    }
+    // The same look finds what is there.
+    let users = resolved("tp-data", &["https"]);
+    assert!(users.contains_key("ring") && users.contains_key("cc"), "{:?}", users.keys());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::{
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use tp_core::{IS_LFS_POINTER, is_lfs_pointer};
 use tp_weights::{Checkpoint, WeightsError};
 
 use super::ParityError;
@@ -161,5 +162,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ParityError> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     file.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+    if is_lfs_pointer(text.as_bytes()) {
+        return Err(failed(format!("it {IS_LFS_POINTER}")));
+    }
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }

@@ -32,6 +32,7 @@ pub fn verify(folder: &Path, device: &Device) -> Result<ParityReport, ParityErro
     let stage: String = fixture.setting("stage")?;
     let outcome: Outcome = match stage.as_str() {
         "convnext" => vision::convnext(&fixture, device)?,
+        "efficientnet_lite" => vision::efficientnet_lite(&fixture, device)?,
         "ms_deform_attn" => vision::ms_deform_attn(&fixture, device)?,
         "pixel_decoder" => vision::pixel_decoder(&fixture, device)?,
         "mask_decoder" => vision::mask_decoder(&fixture, device)?,

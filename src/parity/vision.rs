@@ -4,7 +4,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::Value;
 use tp_core::ModelXy;
 use tp_descriptor::{GaussianMask, MaskRule, PointPromptConfig, prompt_keys};
-use tp_vision::{AuxPredictions, Eyes, PerceptionPrior, QueryOutput, VisionConfig, encoder_keys, open_clip_keys, projector_keys};
+use tp_vision::{
+    AuxPredictions, Eyes, PerceptionPrior, QueryOutput, VisionConfig, efficientnet_lite_keys, encoder_keys, folded_efficientnet_lite,
+    open_clip_keys, projector_keys,
+};
 use tp_weights::{LoadReport, TensorFloat, load_module};
 
 use super::{
@@ -24,8 +27,11 @@ impl Loaded {
     fn new(fixture: &Fixture, needed: &[&str], device: &Device) -> Result<Self, ParityError> {
         let config = vision_config(fixture)?;
         let mut eyes = config.init(device);
-        let keys = encoder_keys().and(open_clip_keys()).under("", "encoder").and(projector_keys().under("", "projector"));
-        let mut report = load_module(&mut eyes, &fixture.weights()?, &keys, TensorFloat::F32);
+        let lite = efficientnet_lite_keys().under("", "encoder.backbone");
+        let lite = lite.and(efficientnet_lite_keys().under("visual_encoder.backbone", "encoder.backbone"));
+        let keys = encoder_keys().and(open_clip_keys()).under("", "encoder").and(projector_keys().under("", "projector")).and(lite);
+        let weights = folded_efficientnet_lite(fixture.weights()?)?;
+        let mut report = load_module(&mut eyes, &weights, &keys, TensorFloat::F32);
         report.missing.retain(|path| needed.iter().any(|part| path.starts_with(part)));
         Ok(Self { config, eyes, unused: unread(fixture, report)? })
     }
@@ -89,6 +95,36 @@ pub(crate) fn convnext(fixture: &Fixture, device: &Device) -> Result<Outcome, Pa
     }
     let [res2, res3, res4, res5] = eyes.encoder.backbone().forward(image).map(published);
     Ok(Outcome::default().with("res2", res2).with("res3", res3).with("res4", res4).with("res5", res5).without(unused))
+}
+
+/// Image → C2 … C5 at some cells, and classes, of the whole image and of every cell.
+pub(crate) fn efficientnet_lite(fixture: &Fixture, device: &Device) -> Result<Outcome, ParityError> {
+    let Loaded { eyes, unused, .. } = Loaded::new(fixture, &["encoder.backbone."], device)?;
+    // A picture of any size in few numbers.
+    let (rows, columns) = (fixture.input("rows", [1, 3, ANY], device)?, fixture.input("columns", [1, 3, ANY], device)?);
+    let image: Tensor<4> = rows.unsqueeze_dim::<4>(3) * columns.unsqueeze_dim::<4>(2);
+    let maps = eyes.encoder.backbone().forward(image);
+    let classifier = eyes.encoder.backbone().classifier().ok_or_else(|| fixture.unusable("`classifier` is missing"))?;
+    let (logits, dense) = (classifier.pooled(maps[3].clone()), classifier.dense(maps[3].clone()));
+    let steps: [usize; 4] = fixture.setting("steps")?;
+    if steps.contains(&0) {
+        return Err(fixture.unusable("`steps` holds a 0"));
+    }
+    let [res2, res3, res4, res5] = maps;
+    let some = |map: Tensor<4>, step: usize| {
+        // From the last cell on: at the lower right padding is what it is.
+        let every = |side: usize| Tensor::<1, Int>::arange_step(0..side as i64, step, device);
+        let [_, height, width, _] = map.dims();
+        published(map.flip([1, 2]).select(1, every(height)).select(2, every(width)))
+    };
+    Ok(Outcome::default()
+        .with("res2", some(res2, steps[0]))
+        .with("res3", some(res3, steps[1]))
+        .with("res4", some(res4, steps[2]))
+        .with("res5", some(res5, steps[3]))
+        .with("logits", logits)
+        .with("dense_logits", published(dense))
+        .without(unused))
 }
 
 /// Deformable attention with its three gradients.

@@ -57,7 +57,7 @@ pub fn family_photographs(
     if images.is_empty() {
         return Err(DataError::NoFamily { dataset: dataset.name().to_owned(), family: family.to_owned() });
     }
-    Ok(EvalSet { name: format!("{family} of {}", dataset.name()), images })
+    Ok(EvalSet { name: format!("{family} of {}", dataset.name()), images, upright_images: 0 })
 }
 
 /// The image of a lesson with each of its points once.

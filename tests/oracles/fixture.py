@@ -19,14 +19,15 @@ from torch import nn
 Tensors = dict[str, torch.Tensor]
 
 
-def arguments(doc: str, variants: tuple[str, ...] = ()) -> argparse.Namespace:
+def arguments(doc: str, variants: tuple[str, ...] = (), rest: list[str] | None = None) -> argparse.Namespace:
+    """The arguments that all scripts take; `rest` are those that a script left over."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--random", action="store_true", help="make up a small configuration from the seed")
     if variants:
         parser.add_argument("--variant", choices=variants, default=variants[0])
-    args = parser.parse_args()
+    args = parser.parse_args(rest)
     args.dice = random.Random(args.seed)
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)

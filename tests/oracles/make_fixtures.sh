@@ -15,7 +15,7 @@ oracle() { "$python" "$here/$1.py" --out "$2" "${@:3}"; }
 
 if [ -n "$out" ]; then
     for seed in "${@:3}"; do
-        for stage in convnext ms_deform_attn pixel_decoder mask_decoder point_prompt perception_prior projector localizer grpo_loss; do
+        for stage in convnext efficientnet_lite ms_deform_attn pixel_decoder mask_decoder point_prompt perception_prior projector localizer grpo_loss; do
             oracle $stage "$out/$stage-$seed" --random --seed "$seed"
         done
         for family in llama llama3 qwen2 qwen3 internlm2; do
@@ -29,6 +29,9 @@ fi
 
 oracle convnext "$committed/convnext"
 oracle convnext "$committed/convnext-open_clip" --variant open_clip
+for variant in lite0 lite1 lite2 odd; do
+    oracle efficientnet_lite "$committed/efficientnet_lite-$variant" --variant $variant
+done
 oracle ms_deform_attn "$committed/ms_deform_attn"
 for stage in pixel_decoder mask_decoder; do
     oracle $stage "$committed/$stage"

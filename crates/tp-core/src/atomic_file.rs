@@ -1,45 +1,181 @@
 //! The one way a file comes into being in this workspace: whole, or not at all.
+//!
+//! Only regular files are replaced. Links are followed, so that they stay and their targets change; devices and pipes are
+//! written through, because a rename would put a regular file in their place.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::Path,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, BufWriter, ErrorKind, Write},
+    path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
+
+/// So many links are followed one after another, as Linux does.
+const MAX_LINKS: usize = 40;
 
 /// Writes a file through a temporary name in the same folder, syncs it, renames it, and syncs the folder.
 ///
-/// Whatever happens on the way, `path` holds either what it held before or all that `write` wrote.
+/// Whatever happens on the way, `path` holds either what it held before or all that `write` wrote. A symbolic link is
+/// followed: the file that it names is replaced, or made if it is missing. A new file has the mode that the umask leaves, a
+/// replaced one keeps its mode, and its owner where the system allows that.
+///
+/// A pipe, a terminal, a character device or an open descriptor (`/dev/stdout`) cannot be replaced: it is written to
+/// directly, and what was written before a failure has been written.
 ///
 /// # Errors
 ///
-/// Any failure of `write` or of the file system; the temporary file is then removed.
+/// Any failure of `write` or of the file system; the temporary file is then removed. A folder, a socket, a block device, links
+/// in a circle and a file that may not be written are refused before `write` is called.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    match Target::of(path)? {
+        Target::File { path, old } => replace(&path, old.as_ref(), write),
+        Target::Stream(mut stream) => buffered(&mut stream, write),
+    }
+}
+
+/// What a path leads to.
+enum Target {
+    /// A regular file at the end of all links, or the place of one that is not there yet.
+    File { path: PathBuf, old: Option<Metadata> },
+    /// What takes bytes but cannot be replaced, open for writing.
+    Stream(File),
+}
+
+impl Target {
+    fn of(path: &Path) -> io::Result<Self> {
+        let mut path = path.to_owned();
+        for _ in 0..=MAX_LINKS {
+            if let Some(stream) = open_descriptor(&path)? {
+                return Ok(Self::Stream(stream));
+            }
+            let about = match fs::symlink_metadata(&path) {
+                Ok(about) => about,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::File { path, old: None }),
+                Err(error) => return Err(error),
+            };
+            if !about.is_symlink() {
+                return Self::at_end(path, about);
+            }
+            // A relative target starts from the folder of its link; an absolute one replaces the folder.
+            path = folder_of(&path).join(fs::read_link(&path)?);
+        }
+        Err(io::Error::new(ErrorKind::InvalidInput, "its symbolic links lead in a circle, or there are more than 40 of them"))
+    }
+
+    fn at_end(path: PathBuf, about: Metadata) -> io::Result<Self> {
+        if about.is_file() {
+            // A rename does not ask whether the old file may be written.
+            OpenOptions::new().write(true).open(&path)?;
+            return Ok(Self::File { path, old: Some(about) });
+        }
+        match refusal(&about) {
+            Some((kind, reason)) => Err(io::Error::new(kind, reason)),
+            None => OpenOptions::new().write(true).open(&path).map(Self::Stream),
+        }
+    }
+}
+
+/// Why nothing is written into what is no regular file; none for pipes, terminals and character devices.
+fn refusal(about: &Metadata) -> Option<(ErrorKind, &'static str)> {
+    if about.is_dir() {
+        return Some((ErrorKind::IsADirectory, "it is a folder; name a file"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if about.file_type().is_socket() {
+            return Some((ErrorKind::InvalidInput, "it is a socket; name a file or a pipe"));
+        }
+        if about.file_type().is_block_device() {
+            return Some((ErrorKind::InvalidInput, "it is a block device, whose content would be lost; name a file"));
+        }
+    }
+    None
+}
+
+/// A descriptor that the shell has opened, as `/dev/stdout` names it. The file behind it is the shell's to make: it may hold
+/// more than we write (`>>`), and whoever opened it would not see another file in its place.
+#[cfg(unix)]
+fn open_descriptor(path: &Path) -> io::Result<Option<File>> {
+    use std::os::fd::AsFd;
+    let Some(number) = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()) else { return Ok(None) };
+    let Ok(folder) = fs::canonicalize(folder_of(path)) else { return Ok(None) };
+    let is_ours = folder == Path::new("/dev/fd") || folder == Path::new(&format!("/proc/{}/fd", std::process::id()));
+    let is_of_others = folder.starts_with("/proc") && folder.ends_with("fd");
+    if !is_ours && !is_of_others {
+        return Ok(None);
+    }
+    // A duplicate shares its position with what is printed otherwise.
+    let duplicate = match number {
+        1 if is_ours => {
+            io::stdout().flush()?;
+            Some(io::stdout().as_fd().try_clone_to_owned()?)
+        }
+        2 if is_ours => Some(io::stderr().as_fd().try_clone_to_owned()?),
+        _ => None,
     };
-    let mut file = NamedTempFile::new_in(folder)?;
-    let mut buffered = BufWriter::new(file.as_file_mut());
-    write(&mut buffered)?;
-    buffered.flush()?;
-    drop(buffered);
+    match duplicate {
+        Some(descriptor) => Ok(Some(File::from(descriptor))),
+        None => OpenOptions::new().append(true).open(path).map(Some),
+    }
+}
+
+#[cfg(not(unix))]
+fn open_descriptor(_: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+fn replace(path: &Path, old: Option<&Metadata>, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder_of(path);
+    let mut file = temporary(folder, old)?;
+    buffered(file.as_file_mut(), write)?;
     file.as_file().sync_all()?;
-    open_to_everyone(file.as_file())?;
+    if let Some(old) = old {
+        look_like(file.as_file(), old)?;
+    }
     file.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
 }
 
-/// A temporary file is readable by its owner alone; the result should be like any other file.
+fn buffered(file: &mut File, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
+    let mut buffered = BufWriter::new(file);
+    write(&mut buffered)?;
+    buffered.flush()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A new file gets what the umask leaves, as any other new file; what replaces a file is private until it has that file's mode.
 #[cfg(unix)]
-fn open_to_everyone(file: &File) -> io::Result<()> {
+fn temporary(folder: &Path, old: Option<&Metadata>) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    let mode = if old.is_some() { 0o600 } else { 0o666 };
+    Builder::new().permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)
 }
 
 #[cfg(not(unix))]
-fn open_to_everyone(_: &File) -> io::Result<()> {
+fn temporary(folder: &Path, _: Option<&Metadata>) -> io::Result<NamedTempFile> {
+    Builder::new().tempfile_in(folder)
+}
+
+/// Mode and owner of the file that is replaced.
+#[cfg(unix)]
+fn look_like(file: &File, old: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+    // Only root may give a file away, and no other owner is a reason not to write. The mode comes last, for a change of owner
+    // may take bits of it.
+    let _ = fchown(file, Some(old.uid()), Some(old.gid()));
+    file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))
+}
+
+#[cfg(not(unix))]
+fn look_like(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -70,5 +206,15 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folder_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        std::fs::create_dir(&path).unwrap();
+        let error = write_atomically(&path, |_| panic!("nothing is written")).unwrap_err();
+        assert_eq!(error.to_string(), "it is a folder; name a file");
+        assert!(path.is_dir());
     }
 }

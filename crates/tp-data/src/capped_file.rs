@@ -1,13 +1,28 @@
-//! The one way a file of a stranger comes into memory whole: not beyond a cap.
+//! The one way a file of a stranger comes into memory whole: not beyond a cap, and not its stand-in.
 
 use std::{fs::File, io::Read, path::Path};
 
+use tp_core::is_lfs_pointer;
+
 use crate::DataError;
 
-/// A file's bytes, if there are not too many of them.
+/// Refuses a Git LFS pointer, for readers that do not take a file whole.
+#[cfg(feature = "builder")]
+pub(crate) fn refuse_pointer(path: &Path) -> Result<(), DataError> {
+    match read_capped(path, 64) {
+        Err(error @ DataError::LfsPointer { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A file's bytes, if there are not too many of them and they are not those of a Git LFS pointer.
 pub(crate) fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > max { Err(DataError::FileTooLong { path: path.to_owned(), max }) } else { Ok(bytes) }
+    match () {
+        () if is_lfs_pointer(&bytes) => Err(DataError::LfsPointer { path: path.to_owned() }),
+        () if bytes.len() as u64 > max => Err(DataError::FileTooLong { path: path.to_owned(), max }),
+        () => Ok(bytes),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tp_core::ImageHw;
+use tp_core::{IS_LFS_POINTER, ImageHw};
 
 use crate::{DatasetFormat, Entry, ImageProblem, Refusal};
 
@@ -20,6 +20,9 @@ pub enum DataError {
     /// A file that is no image that can be used.
     #[error("{name}: {problem}")]
     Image { name: String, problem: ImageProblem },
+    /// What Git leaves where large files were not fetched.
+    #[error("{} {IS_LFS_POINTER}", path.display())]
+    LfsPointer { path: PathBuf },
     /// A text file that is too long to be read into memory.
     #[error("{}: longer than the {max} bytes that are accepted", path.display())]
     FileTooLong { path: PathBuf, max: u64 },
@@ -35,6 +38,9 @@ pub enum DataError {
     /// A file of a data set that cannot be used, or that lacks its other half.
     #[error("{}: {refusal}", path.display())]
     AnnotationFile { path: PathBuf, refusal: Refusal },
+    /// A file of a data set whose name no record could hold.
+    #[error("{}: its name is not UTF-8, and no record could name it; rename it", path.display())]
+    FileName { path: PathBuf },
     /// A folder that is not laid out as its format is.
     #[error("{}: no {format} data set: expected {expected}", root.display())]
     Layout { root: PathBuf, format: DatasetFormat, expected: &'static str },
@@ -49,6 +55,9 @@ pub enum DataError {
     /// A line that is no triplet.
     #[error("{}, line {line}: {problem}; every line must be one triplet in JSON", path.display())]
     TripletLine { path: PathBuf, line: usize, problem: String },
+    /// A file in which every line is blank, or there is none.
+    #[error("{} holds no triplets: one JSON line a triplet is expected", path.display())]
+    NoTriplets { path: PathBuf },
     /// Shares that are no split.
     #[error("the shares train {train}, val {val}, test {test} are no split: each must be in [0, 1] and their sum 1")]
     SplitFractions { train: f64, val: f64, test: f64 },
@@ -69,6 +78,10 @@ pub enum DataError {
     #[cfg(feature = "builder")]
     #[error("recipe: {problem}")]
     Recipe { problem: String },
+    /// Images and annotations of which no triplet can be made.
+    #[cfg(feature = "builder")]
+    #[error("no point can be described, so there is no data set to write: {why}")]
+    NoTriplet { why: String },
     /// A folder that holds a build already.
     #[cfg(feature = "builder")]
     #[error("{} holds a build already; resume it (--resume), or take another folder", folder.display())]

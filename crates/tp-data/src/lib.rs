@@ -19,9 +19,13 @@ mod described_point;
 mod encode;
 mod error;
 mod grey;
+mod inner_path;
+mod jpeg_structure;
 mod mask;
 #[cfg(feature = "builder")]
 mod openai_teacher;
+mod orientation_tag;
+mod pixel_grid;
 mod points;
 mod polygon;
 mod position_words;
@@ -63,11 +67,12 @@ pub use mask::Mask;
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
 };
+pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
     Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, DescribedPoints, Entry, ImageFiles,
-    Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
+    Interpreted, Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};

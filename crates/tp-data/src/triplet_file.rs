@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tp_core::{Triplet, write_atomically};
+use tp_core::{Triplet, is_lfs_pointer, write_atomically};
 
-use crate::DataError;
+use crate::{DataError, inner_path::is_inner_path};
 
 /// The longest line that is read, in bytes: a description is a few sentences.
 pub const MAX_TRIPLET_LINE_BYTES: u64 = 1 << 20;
@@ -40,8 +40,8 @@ pub fn read_triplets(path: &Path) -> Result<Vec<Triplet>, DataError> {
 
 /// The triplets of a file, one after another, in the memory of one.
 ///
-/// A line gives [`DataError::TripletLine`] if it is too long or no triplet, [`DataError::Read`] if the disk fails; blank
-/// lines are passed over. Nothing follows an error.
+/// A line gives [`DataError::TripletLine`] if it is too long, no triplet, or names an image outside of the folder that the
+/// images lie in; [`DataError::Read`] if the disk fails. Blank lines are passed over. Nothing follows an error.
 #[derive(Debug)]
 pub struct TripletFile {
     path: PathBuf,
@@ -78,13 +78,20 @@ impl TripletFile {
             if bytes.len() as u64 > MAX_TRIPLET_LINE_BYTES {
                 return Err(refuse(format!("longer than {MAX_TRIPLET_LINE_BYTES} bytes")));
             }
+            if self.line == 1 && is_lfs_pointer(&bytes) {
+                return Err(DataError::LfsPointer { path: self.path.clone() });
+            }
             if !bytes.trim_ascii().is_empty() {
-                return serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                let triplet: Triplet = serde_json::from_slice(&bytes).map_err(|error| {
                     // The parser saw a single line: its own line number would only confuse.
                     let text = error.to_string();
                     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
                     refuse(format!("{text}, column {}", error.column()))
-                });
+                })?;
+                if !is_inner_path(&triplet.image) {
+                    return Err(refuse(format!("its image `{}` is no relative path inside the image folder", triplet.image)));
+                }
+                return Ok(Some(triplet));
             }
         }
     }
@@ -160,6 +167,33 @@ mod tests {
             let message = read[1].as_ref().unwrap_err().to_string();
             assert!(message.contains("triplets.jsonl, line 3: ") && !message.contains("at line"), "{message}");
         }
+    }
+
+    #[test]
+    fn image_outside_of_the_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("triplets.jsonl");
+        let read = |image: &str| {
+            std::fs::write(&path, serde_json::to_string(&triplet(image)).unwrap()).unwrap();
+            read_triplets(&path)
+        };
+        for image in ["../a.jpg", "/etc/passwd", "a/../../b.jpg", "", ".."] {
+            let message = read(image).unwrap_err().to_string();
+            assert!(message.contains("triplets.jsonl, line 1: its image `"), "{message}");
+            assert!(message.contains("no relative path inside the image folder"), "{message}");
+        }
+        for image in ["a.jpg", "images/a.jpg", "a..b/..c.jpg"] {
+            assert_eq!(read(image).unwrap()[0].image, image);
+        }
+    }
+
+    #[test]
+    fn git_lfs_pointer_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("triplets.jsonl");
+        std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n").unwrap();
+        let message = read_triplets(&path).unwrap_err().to_string();
+        assert!(message.ends_with("triplets.jsonl is a Git LFS pointer, not the file: run `git lfs pull`"), "{message}");
     }
 
     #[test]

@@ -30,20 +30,24 @@ mod cuda_driver;
 mod deformable_attention;
 mod depthwise_conv;
 mod flex_buffer;
+mod image_patches;
 mod int8_product;
+mod inverted_bottleneck;
 mod linear;
 mod matrix;
 mod normalization;
 #[cfg(any(feature = "libtorch", feature = "cuda"))]
 mod other_backends;
+mod packed_rows;
 mod projected_cross_entropy;
+mod same_padding;
 mod simd;
 #[cfg(test)]
 mod testing;
 mod vector_math;
 mod windowed_attention;
 
-pub use activation::{ActivationOps, gelu, silu, silu_gate};
+pub use activation::{ActivationOps, gelu, relu6, silu, silu_gate};
 pub use cached_attention::{CachedAttentionOps, CachedRow, cached_attention};
 pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention};
 pub use conv3x3::{Conv3x3Ops, conv3x3};
@@ -51,9 +55,11 @@ pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 #[cfg(feature = "cuda")]
 pub use cuda_driver::{CudaRefusal, cuda_cards};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
-pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d};
+pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d, depthwise_conv2d_relu6, depthwise_conv2d_same};
+pub use image_patches::{ImagePatchesOps, image_patches};
 pub use int8_product::{Int8Matrix, Int8ProductOps, int8_product};
-pub use linear::{ProductOps, affine, linear};
+pub use inverted_bottleneck::{BottleneckForm, BottleneckWeights, InvertedBottleneckOps, inverted_bottleneck};
+pub use linear::{ProductOps, affine, affine_relu6, linear};
 pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
 pub use projected_cross_entropy::{ProjectedCrossEntropyOps, projected_cross_entropy};
 pub use windowed_attention::{WindowedAttentionOps, Windows, windowed_attention};

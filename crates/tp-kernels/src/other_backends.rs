@@ -11,7 +11,9 @@ macro_rules! every_operator_is_its_reference {
         impl CrossEntropyOps for $backend {}
         impl DeformableAttentionOps for $backend {}
         impl DepthwiseConvOps for $backend {}
+        impl ImagePatchesOps for $backend {}
         impl Int8ProductOps for $backend {}
+        impl InvertedBottleneckOps for $backend {}
         impl NormalizationOps for $backend {}
         impl ProductOps for $backend {}
         impl ProjectedCrossEntropyOps for $backend {}

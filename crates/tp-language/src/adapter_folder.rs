@@ -6,7 +6,7 @@ use std::{io::Write, path::Path};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use tp_core::write_atomically;
-use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors};
+use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors_file};
 
 use crate::{DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair, config_file::read_config};
 
@@ -153,9 +153,8 @@ pub fn save_adapter(folder: &Path, adapter: &LoraAdapter, decoder: &DecoderConfi
         let (.., values) = tensors.iter().find(|(name, ..)| *name == entry.name).expect("entries are made from the tensors");
         Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
     };
-    write_safetensors(folder, &entries, u64::MAX, bytes)?;
-    let (written, path) = (folder.join("model.safetensors"), folder.join(WEIGHTS));
-    std::fs::rename(&written, &path).map_err(|source| WeightsError::Write { path: path.clone(), source })?;
+    // Under its own name from the start: the folder may be a model's, whose `model.safetensors` must stay.
+    write_safetensors_file(&folder.join(WEIGHTS), &entries, bytes)?;
     let path = folder.join(CONFIG);
     let text = serde_json::to_string_pretty(&config).expect("a struct of numbers and strings has a JSON form");
     write_atomically(&path, |out| writeln!(out, "{text}")).map_err(|source| WeightsError::Write { path, source })?;
@@ -331,7 +330,11 @@ mod tests {
         let (config, adapter) = adapter();
         for names in [AdapterNames::Internlm2, AdapterNames::Llama] {
             let folder = tempfile::tempdir().unwrap();
+            // The folder may be a model's: that file is not touched.
+            let model = folder.path().join("model.safetensors");
+            std::fs::write(&model, "weights of a model").unwrap();
             save_adapter(folder.path(), &adapter, &config, names).unwrap();
+            assert_eq!(std::fs::read(&model).unwrap(), b"weights of a model");
             let again = load_adapter(folder.path(), &config, &Device::flex()).unwrap();
             for (update, expected) in updates(&again).iter().zip(updates(&adapter)) {
                 assert!(update.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{names:?}");

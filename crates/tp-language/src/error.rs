@@ -1,6 +1,8 @@
 //! What can go wrong with a tokenizer, a configuration or a generation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use tp_core::IS_LFS_POINTER;
 
 /// Why the language side refused.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum LanguageError {
     /// A configuration that cannot be read.
     #[error("cannot read the configuration {}", path.display())]
     ReadConfig { path: PathBuf, source: std::io::Error },
+    /// What Git leaves where large files were not fetched.
+    #[error("{} {IS_LFS_POINTER}", path.display())]
+    LfsPointer { path: PathBuf },
     /// A configuration of a model that is not supported.
     #[error("{} describes no model that can be built: {reason}", path.display())]
     UnusableConfig { path: PathBuf, reason: String },
@@ -37,7 +42,10 @@ pub enum LanguageError {
     /// A tokenizer file beyond the limit.
     #[error("tokenizer {} is larger than {limit} bytes: a tokenizer.json of a language model is accepted", path.display())]
     TokenizerTooLarge { path: PathBuf, limit: u64 },
-    /// A file that is no tokenizer.
+    /// A tokenizer file whose content is no tokenizer, or lacks something.
+    #[error("cannot use the tokenizer {}", path.display())]
+    UseTokenizer { path: PathBuf, source: Box<LanguageError> },
+    /// What is no tokenizer.
     #[error("not a tokenizer.json that can be used: {reason}")]
     InvalidTokenizer { reason: String },
     /// A special token that is missing or ambiguous.
@@ -69,6 +77,13 @@ pub enum LanguageError {
         "the language model gave a logit that is not a number for row {row} after {tokens} new tokens: its weights are damaged or overflow their precision"
     )]
     NotFinite { row: usize, tokens: usize },
+}
+
+impl LanguageError {
+    /// What is wrong with the content of a tokenizer file, with the name of the file.
+    pub(crate) fn in_tokenizer(self, path: &Path) -> Self {
+        Self::UseTokenizer { path: path.to_owned(), source: Box::new(self) }
+    }
 }
 
 /// The first few faults, so that one line says enough.

@@ -85,7 +85,7 @@ impl DecoderConfig {
         let unusable = |reason: String| LanguageError::UnusableConfig { path: path.to_owned(), reason };
         let raw: Raw = serde_json::from_slice(&read_config(path)?).map_err(|error| unusable(error.to_string()))?;
         let config = raw.into_config().map_err(unusable)?;
-        config.validate()?;
+        config.validate().map_err(|error| unusable(error.to_string()))?;
         Ok(config)
     }
 }

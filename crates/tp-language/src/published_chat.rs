@@ -8,6 +8,7 @@ use std::{fs, io::Read, path::Path};
 use minijinja::{Environment, Error, ErrorKind, context, syntax::SyntaxConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tp_core::is_lfs_pointer;
 
 use crate::{LanguageError, TextTokenizer};
 
@@ -113,6 +114,9 @@ fn read(path: &Path) -> Result<Option<String>, LanguageError> {
     let failed = |source| LanguageError::ReadConfig { path: path.to_owned(), source };
     let mut text = String::new();
     fs::File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if is_lfs_pointer(text.as_bytes()) {
+        return Err(LanguageError::LfsPointer { path: path.to_owned() });
+    }
     if text.len() as u64 > MAX_BYTES {
         return Err(LanguageError::UnusableConfig { path: path.to_owned(), reason: format!("it has more than {MAX_BYTES} bytes") });
     }

@@ -9,6 +9,8 @@ use std::{
     path::Path,
 };
 
+use tp_core::is_lfs_pointer;
+
 use crate::LanguageError;
 
 /// No tokenizer of a published language model comes near.
@@ -29,14 +31,22 @@ impl TextTokenizer {
     ///
     /// If the file cannot be read, has more than 32 MiB, or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, LanguageError> {
+        Self::from_bytes(&Self::bytes_of(path)?).map_err(|error| error.in_tokenizer(path))
+    }
+
+    /// The content of a tokenizer file.
+    fn bytes_of(path: &Path) -> Result<Vec<u8>, LanguageError> {
         let read = |source| LanguageError::ReadTokenizer { path: path.to_owned(), source };
         let mut bytes = Vec::new();
         // The limit holds for what is read, whatever size the file system reports.
         fs::File::open(path).map_err(read)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(LanguageError::TokenizerTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES });
+        match () {
+            () if is_lfs_pointer(&bytes) => Err(LanguageError::LfsPointer { path: path.to_owned() }),
+            () if bytes.len() as u64 > MAX_FILE_BYTES => {
+                Err(LanguageError::TokenizerTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES })
+            }
+            () => Ok(bytes),
         }
-        Self::from_bytes(&bytes)
     }
 
     /// As [`TextTokenizer::from_file`], from the file's content.

@@ -90,7 +90,7 @@ impl Tokenizer {
     ///
     /// If the file cannot be read, has more than 32 MiB, is no tokenizer, or lacks a single id for a [`SpecialToken`].
     pub fn from_file(path: &Path) -> Result<Self, LanguageError> {
-        Self::new(TextTokenizer::from_file(path)?)
+        Self::new(TextTokenizer::from_file(path)?).map_err(|error| error.in_tokenizer(path))
     }
 
     /// As [`Tokenizer::from_file`], from the file's content.
@@ -293,8 +293,14 @@ mod tests {
         assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::ReadTokenizer { .. })));
         for content in ["", "{}", "[1, 2]", "{\"version\":\"1.0\",\"model\":{\"type\":\"BPE\"}}"] {
             fs::write(&path, content).unwrap();
-            assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::InvalidTokenizer { .. })), "{content}");
+            let error = Tokenizer::from_file(&path).unwrap_err();
+            assert!(error.to_string().contains("tokenizer.json"), "{error}");
+            let LanguageError::UseTokenizer { source, .. } = error else { panic!("{error}") };
+            assert!(matches!(*source, LanguageError::InvalidTokenizer { .. }), "{content}");
         }
+        fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n").unwrap();
+        let message = Tokenizer::from_file(&path).unwrap_err().to_string();
+        assert!(message.ends_with("tokenizer.json is a Git LFS pointer, not the file: run `git lfs pull`"), "{message}");
         fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
         assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::TokenizerTooLarge { .. })));
     }

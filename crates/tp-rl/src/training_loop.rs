@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 use tp_train::{
     Checkpoints, Outcome, Progress, RunFolder, StepLines, TrainError, adamw, clock, load_model, load_optimizer, plot_curve, rounded,
+    with_numbered_parameters,
 };
 
 use crate::{GrpoConfig, Judge, Players, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer};
@@ -50,7 +51,8 @@ struct Timing {
 ///
 /// `folder` receives `steps.jsonl` (a line a step), `samples.jsonl` (a line a sample: description, reward terms, true and found
 /// point), `timings.jsonl`, `reward.png`, `kl.png`, `distance.png` and `checkpoints/`. The run ends after its last step, or at
-/// the end of the step in which `stop` is raised, with a checkpoint. Interrupted anyhow and resumed, it writes the same bytes
+/// the end of the step in which `stop` is raised, with a checkpoint; a flag that is raised in the last step is for the caller to
+/// see, before it begins anything else. Interrupted anyhow and resumed, it writes the same bytes
 /// (but the timings) as undisturbed: every random draw is a function of the seed and the number of the step.
 ///
 /// # Errors
@@ -77,6 +79,7 @@ where
     }
     let steps = config.training.schedule.steps;
     let mut progress = Progress::default();
+    weights = with_numbered_parameters(weights);
     let last = checkpoints.last()?;
     if let Some(path) = &last {
         (weights, progress) = load_model(path, weights, steps, |saved| config.difference(saved))?;

@@ -190,7 +190,16 @@ fn assert_same(folder: &Path, undisturbed: &Path) {
     }
 }
 
-/// An undisturbed run of the same number of parameters has parameter ids of its own; here both start from one file.
+#[test]
+fn run_that_is_done_again_writes_the_same_bytes() {
+    let (first, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [&first, &again] {
+        run(&config(3, 0.1), folder.path(), false, &GO_ON).unwrap();
+    }
+    assert_same(first.path(), again.path());
+}
+
+/// A run that has done its first step.
 fn started(folder: &Path, config: &GrpoConfig) {
     let once = GrpoConfig { training: tp_train::TrainConfig { checkpoint_every: 1, ..config.training.clone() }, ..config.clone() };
     run(&once, folder, false, &AtomicBool::new(true)).unwrap();

@@ -9,6 +9,10 @@ use std::{
 use burn::{
     module::Module,
     optim::{ModuleOptimizer, OptimizerRecord},
+    store::{
+        RecordError,
+        burn_pack::{Reader, Writer},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,9 +104,9 @@ impl Checkpoints {
             fs::remove_dir_all(&partial).map_err(failed(&partial))?;
         }
         fs::create_dir_all(&partial).map_err(failed(&partial))?;
-        let burned = |error: burn::store::RecordError| failed(&partial)(io::Error::other(error.to_string()));
+        let burned = |error: RecordError| failed(&partial)(io::Error::other(error.to_string()));
         model.clone().save_file(partial.join(MODEL)).map_err(burned)?;
-        optimizer.save(partial.join(OPTIMIZER)).map_err(burned)?;
+        save_in_order(optimizer.to_record(), &partial.join(OPTIMIZER)).map_err(burned)?;
         let text = serde_json::to_string_pretty(progress).expect("a struct of numbers and strings has a JSON form");
         File::create(partial.join(PROGRESS)).and_then(|mut file| writeln!(file, "{text}")).map_err(failed(&partial))?;
         for name in [MODEL, OPTIMIZER, PROGRESS] {
@@ -143,6 +147,14 @@ impl Checkpoints {
         let named = |entry: fs::DirEntry| (entry.file_name().to_string_lossy().into_owned(), entry.path());
         fs::read_dir(&self.folder).map_err(read)?.map(|entry| entry.map(named).map_err(read)).collect()
     }
+}
+
+/// Writes the state of an optimizer, its tensors in the order of their names: Burn hands them out in another one each time.
+fn save_in_order(state: OptimizerRecord, path: &Path) -> Result<(), RecordError> {
+    let state = Reader::from_bytes(state.into_bytes()?)?;
+    let (scalars, paths) = (state.scalars().clone(), state.metadata().clone());
+    let writer = scalars.iter().fold(Writer::new(state.into_tensors()?), |writer, (name, value)| writer.with_scalar(name, *value));
+    Ok(paths.iter().fold(writer, |writer, (name, path)| writer.with_metadata(name, path)).write_to_file(path)?)
 }
 
 /// Reads the weights of a checkpoint into a model of the same shape; the parameters get the ids that they had.

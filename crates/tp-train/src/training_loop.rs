@@ -20,6 +20,7 @@ use crate::{
     checkpoint::{Checkpoints, load_model, load_optimizer},
     gradient_norm::{clipped, gradient_norm},
     optimizer::{LearningRates, adamw},
+    parameter_numbers::with_numbered_parameters,
     plot_losses,
     report_line::ReportLine,
     run_folder::RunFolder,
@@ -51,7 +52,8 @@ pub struct Trained<M> {
 /// Trains a model, from the newest checkpoint in `folder` if `resume` is set and there is one.
 ///
 /// The model lives on an autodiff device. `folder` receives `log.jsonl`, `loss.png` and `checkpoints/`. The run ends after
-/// its last step, or at the end of the step in which `stop` is raised, with a checkpoint.
+/// its last step, or at the end of the step in which `stop` is raised, with a checkpoint; a flag that is raised in the last step
+/// is for the caller to see, before it begins anything else. Equal runs write equal checkpoints.
 ///
 /// # Errors
 ///
@@ -81,6 +83,7 @@ where
         return Err(TrainError::Occupied { folder: folder.to_owned() });
     }
     let mut progress = Progress::default();
+    model = with_numbered_parameters(model);
     let last = checkpoints.last()?;
     if let Some(path) = &last {
         (model, progress) = load_model(path, model, config.schedule.steps, |saved| config.difference(saved))?;

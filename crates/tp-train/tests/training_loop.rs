@@ -112,6 +112,20 @@ fn stopping_and_resuming_changes_no_byte() {
 }
 
 #[test]
+fn equal_runs_write_equal_checkpoints() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(first.path(), &config(8), false);
+    run(second.path(), &config(8), false);
+    assert_eq!(checkpoints(first.path()), checkpoints(second.path()));
+    for checkpoint in checkpoints(first.path()) {
+        for name in ["model.bpk", "optimizer.bpk", "progress.json"] {
+            let bytes = |run: &tempfile::TempDir| fs::read(run.path().join("checkpoints").join(&checkpoint).join(name)).unwrap();
+            assert!(bytes(&first) == bytes(&second), "{checkpoint}/{name} differs");
+        }
+    }
+}
+
+#[test]
 fn loss_falls_and_the_run_leaves_log_plot_and_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let trained = run(folder.path(), &config(120), false);

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use tp_core::Fit;
 
-use crate::VisionError;
+use crate::{BackboneConfig, EfficientNetLiteConfig, VisionError};
 
 /// Hyper-parameters of the eyes; the defaults are those that both presets share.
 #[derive(Config, Debug, PartialEq)]
@@ -19,14 +19,17 @@ pub struct VisionConfig {
     /// Standard deviation of each channel.
     #[config(default = "[0.2686, 0.2613, 0.2757]")]
     pub image_std: [f32; 3],
-    /// Widths of the four backbone stages.
+    /// The network that sees the image first.
+    #[config(default = "BackboneConfig::ConvNext")]
+    pub backbone: BackboneConfig,
+    /// Channels of the backbone's four maps, of strides 4, 8, 16 and 32.
     pub backbone_dims: [usize; 4],
-    /// Blocks of the four backbone stages.
+    /// Its blocks before the first of them, and between one and the next.
     pub backbone_depths: [usize; 4],
     /// Epsilon of the backbone's layer norms.
     #[config(default = 1e-6)]
     pub backbone_ln_eps: f64,
-    /// What the layer scale of a backbone block starts at.
+    /// What the layer scale of a backbone block starts at, where it has one.
     #[config(default = 1e-6)]
     pub layer_scale: f64,
     /// Width of pixel and query decoder.
@@ -127,6 +130,39 @@ impl VisionConfig {
         }
     }
 
+    /// EfficientNet-Lite0 in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple of 32.
+    #[must_use]
+    pub fn lite0(image_size: usize) -> Self {
+        Self::lite(EfficientNetLiteConfig::lite0(), image_size)
+    }
+
+    /// As [`lite0`](Self::lite0), with EfficientNet-Lite1.
+    #[must_use]
+    pub fn lite1(image_size: usize) -> Self {
+        Self::lite(EfficientNetLiteConfig::lite1(), image_size)
+    }
+
+    /// As [`lite0`](Self::lite0), with EfficientNet-Lite2.
+    #[must_use]
+    pub fn lite2(image_size: usize) -> Self {
+        Self::lite(EfficientNetLiteConfig::lite2(), image_size)
+    }
+
+    /// Any EfficientNet-Lite in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple of 32.
+    #[must_use]
+    pub fn lite(backbone: EfficientNetLiteConfig, image_size: usize) -> Self {
+        Self {
+            image_size,
+            // `(byte - 127) / 128`: what the published weights were trained on.
+            image_mean: [127.0 / 255.0; 3],
+            image_std: [128.0 / 255.0; 3],
+            backbone_dims: backbone.map_channels(),
+            backbone_depths: backbone.map_depths(),
+            backbone: BackboneConfig::EfficientNetLite(backbone),
+            ..Self::tiny()
+        }
+    }
+
     /// OMG-LLaVA-7B's eyes: CLIP ConvNeXt-L at 1024 pixels, 300 queries, 133 classes.
     #[must_use]
     pub fn omg_llava_7b() -> Self {
@@ -135,6 +171,7 @@ impl VisionConfig {
             fit: Fit::PadToSquare,
             image_mean: [0.4814, 0.4578, 0.4082],
             image_std: [0.2686, 0.2613, 0.2757],
+            backbone: BackboneConfig::ConvNext,
             backbone_dims: [192, 384, 768, 1536],
             backbone_depths: [3, 3, 27, 3],
             backbone_ln_eps: 1e-6,
@@ -235,11 +272,24 @@ impl VisionConfig {
             ("projector_depth", self.projector_depth),
             ("hidden_size", self.hidden_size),
         ];
+        let lite = match &self.backbone {
+            BackboneConfig::ConvNext => None,
+            BackboneConfig::EfficientNetLite(lite) => Some(lite),
+        };
         let dims = self.backbone_dims.map(|dim| ("backbone_dims", dim));
         let depths = self.backbone_depths.map(|depth| ("backbone_depths", depth));
-        for (field, value) in counts.into_iter().chain(dims).chain(depths) {
+        for (field, value) in counts.into_iter().chain(dims).chain(depths).chain(lite.into_iter().flat_map(EfficientNetLiteConfig::counts))
+        {
             if value == 0 || value > LARGEST {
                 return refused(field, value, "it must be from 1 to 65536");
+            }
+        }
+        let Some(lite) = lite else { return Ok(()) };
+        for (field, value, of_backbone) in
+            [("backbone_dims", self.backbone_dims, lite.map_channels()), ("backbone_depths", self.backbone_depths, lite.map_depths())]
+        {
+            if value != of_backbone {
+                return refused(field, format!("{value:?}"), &format!("the maps of this EfficientNet-Lite have {of_backbone:?}"));
             }
         }
         Ok(())
@@ -285,10 +335,16 @@ impl VisionConfig {
         let [c2, c3, c4, c5] = self.backbone_dims.map(|dim| dim as u64);
         let linear = |from: u64, to: u64| from * to + to;
         let norm = |channels: u64| 2 * channels;
-        let block = |c: u64| 49 * c + c + norm(c) + linear(c, 4 * c) + linear(4 * c, c) + c;
-        let stages: u64 = self.backbone_dims.iter().zip(self.backbone_depths).map(|(&dim, depth)| depth as u64 * block(dim as u64)).sum();
-        let downsamples: u64 = [(c2, c3), (c3, c4), (c4, c5)].map(|(from, to)| norm(from) + linear(4 * from, to)).iter().sum();
-        let backbone = linear(48, c2) + norm(c2) + downsamples + stages;
+        let convnext = || {
+            let block = |c: u64| 49 * c + c + norm(c) + linear(c, 4 * c) + linear(4 * c, c) + c;
+            let blocks = self.backbone_dims.iter().zip(self.backbone_depths).map(|(&dim, depth)| depth as u64 * block(dim as u64));
+            let downsamples = [(c2, c3), (c3, c4), (c4, c5)].map(|(from, to)| norm(from) + linear(4 * from, to));
+            linear(48, c2) + norm(c2) + downsamples.iter().sum::<u64>() + blocks.sum::<u64>()
+        };
+        let backbone = match &self.backbone {
+            BackboneConfig::ConvNext => convnext(),
+            BackboneConfig::EfficientNetLite(lite) => lite.parameter_count(),
+        };
 
         let feat = self.feat_channels as u64;
         let samples = (self.encoder_heads * self.encoder_levels * self.encoder_points) as u64;
@@ -323,7 +379,7 @@ impl VisionConfig {
 /// Numbers of parameters, part by part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParameterCounts {
-    /// ConvNeXt.
+    /// ConvNeXt or EfficientNet-Lite, with its classifier.
     pub backbone: u64,
     /// Deformable encoder and mask features.
     pub pixel_decoder: u64,
@@ -350,11 +406,15 @@ fn refused(field: &'static str, value: impl ToString, accepted: &str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ClassifierConfig;
 
     #[test]
     fn presets_are_valid() {
         VisionConfig::tiny().validate().unwrap();
         VisionConfig::omg_llava_7b().validate().unwrap();
+        for lite in [VisionConfig::lite0(256), VisionConfig::lite1(384), VisionConfig::lite2(512)] {
+            lite.validate().unwrap();
+        }
     }
 
     #[test]
@@ -371,7 +431,8 @@ mod tests {
 
     #[test]
     fn settings_without_a_network_are_named() {
-        let tiny = VisionConfig::tiny;
+        let (tiny, lite0) = (VisionConfig::tiny, EfficientNetLiteConfig::lite0);
+        let no_classes = Some(ClassifierConfig { channels: 1280, classes: 0 });
         let cases = [
             ("feat_channels", VisionConfig { feat_channels: 90, gn_groups: 9, encoder_heads: 5, decoder_heads: 5, ..tiny() }),
             ("gn_groups", VisionConfig { gn_groups: 7, ..tiny() }),
@@ -383,6 +444,12 @@ mod tests {
             ("norm_eps", VisionConfig { norm_eps: 0.0, ..tiny() }),
             ("unshuffle", VisionConfig { unshuffle: 0, ..tiny() }),
             ("backbone_dims", VisionConfig { backbone_dims: [65_536; 4], ..tiny() }),
+            ("backbone_dims", VisionConfig { backbone_dims: [24, 40, 112, 321], ..VisionConfig::lite0(256) }),
+            ("backbone_depths", VisionConfig { backbone_depths: [1; 4], ..VisionConfig::lite0(256) }),
+            ("backbone_dims", VisionConfig { backbone: VisionConfig::lite0(256).backbone, ..tiny() }),
+            ("stage_depths", VisionConfig::lite(EfficientNetLiteConfig { stage_depths: [1, 0, 2, 1, 1, 1, 1], ..lite0() }, 256)),
+            ("classifier.classes", VisionConfig::lite(EfficientNetLiteConfig { classifier: no_classes, ..lite0() }, 256)),
+            ("backbone_dims", VisionConfig::lite(EfficientNetLiteConfig { stage_channels: [65_536; 7], ..lite0() }, 256)),
         ];
         for (named, config) in cases {
             let message = config.validate().unwrap_err().to_string();

@@ -99,7 +99,7 @@ struct Block {
 impl Block {
     fn init(channels: usize, config: &VisionConfig, device: &Device) -> Self {
         Self {
-            conv_dw: Depthwise::init(channels, &FAN_IN, device),
+            conv_dw: Depthwise::init(channels, 7, &FAN_IN, device),
             norm: ChannelNorm::init(channels, config.backbone_ln_eps, device),
             fc1: LinearConfig::new(channels, 4 * channels).init(device),
             fc2: LinearConfig::new(4 * channels, channels).init(device),

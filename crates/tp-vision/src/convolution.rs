@@ -5,7 +5,7 @@ use burn::{
     nn::Initializer,
     tensor::{Device, Tensor},
 };
-use tp_kernels::{affine, conv3x3};
+use tp_kernels::{affine, affine_relu6, conv3x3, image_patches};
 
 /// Weights of a convolution, `[to, from, side, side]`; how they are applied is the caller's choice.
 #[derive(Module, Debug)]
@@ -31,10 +31,39 @@ impl Convolution {
         self.bias.as_ref().map(Param::val)
     }
 
+    /// Of side 1: `[to, from]`, and the bias or as many zeros.
+    pub(crate) fn matrix(&self) -> (Tensor<2>, Tensor<1>) {
+        let [to, from, _, _] = self.weight.dims();
+        let weight = self.weight.val().reshape([to, from]);
+        let bias = self.bias().unwrap_or_else(|| Tensor::zeros([to], &weight.device()));
+        (weight, bias)
+    }
+
     /// Side 1: `[batch, height, width, from]` → `[batch, height, width, to]`.
     pub(crate) fn pointwise(&self, x: Tensor<4>) -> Tensor<4> {
         let [to, from, _, _] = self.weight.dims();
         affine(x, self.weight.val().reshape([to, from]).transpose(), self.bias())
+    }
+
+    /// As [`pointwise`](Self::pointwise), with ReLU6 behind it.
+    pub(crate) fn pointwise_relu6(&self, x: Tensor<4>) -> Tensor<4> {
+        let [to, from, _, _] = self.weight.dims();
+        self.affine_relu6(x, self.weight.val().reshape([to, from]).transpose())
+    }
+
+    /// Any stride, with TensorFlow's SAME padding and ReLU6 behind it, on an image as it is given: `[batch, from, height, width]` →
+    /// `[batch, ⌈height / stride⌉, ⌈width / stride⌉, to]`.
+    pub(crate) fn overlapping_patches_relu6(&self, image: Tensor<4>, stride: usize) -> Tensor<4> {
+        let [to, from, side, _] = self.weight.dims();
+        let weight = self.weight.val().reshape([to, from * side * side]).transpose();
+        self.affine_relu6(image_patches(image, side, stride), weight)
+    }
+
+    fn affine_relu6(&self, x: Tensor<4>, weight: Tensor<2>) -> Tensor<4> {
+        match self.bias() {
+            Some(bias) => affine_relu6(x, weight, bias),
+            None => tp_kernels::relu6(affine(x, weight, None)),
+        }
     }
 
     /// A stride equal to the side, on an image as it is given, `[batch, from, height, width]` →
@@ -66,24 +95,36 @@ impl Convolution {
     }
 }
 
-/// A depthwise 7×7 convolution.
+/// A depthwise convolution.
 #[derive(Module, Debug)]
 pub(crate) struct Depthwise {
-    weight: Param<Tensor<4>>, // [channels, 1, 7, 7]
+    weight: Param<Tensor<4>>, // [channels, 1, side, side]
     bias: Param<Tensor<1>>,
 }
 
 impl Depthwise {
-    pub(crate) fn init(channels: usize, initializer: &Initializer, device: &Device) -> Self {
+    pub(crate) fn init(channels: usize, side: usize, initializer: &Initializer, device: &Device) -> Self {
+        let fan = Some(side * side);
         Self {
-            weight: initializer.init_with([channels, 1, 7, 7], Some(49), Some(49), device),
+            weight: initializer.init_with([channels, 1, side, side], fan, fan, device),
             bias: Initializer::Zeros.init([channels], device),
         }
+    }
+
+    /// `[channels, 1, side, side]`, and the bias.
+    pub(crate) fn filters(&self) -> (Tensor<4>, Tensor<1>) {
+        (self.weight.val(), self.bias.val())
     }
 
     /// `[batch, height, width, channels]`, the same shape.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         tp_kernels::depthwise_conv2d(x, self.weight.val(), self.bias.val())
+    }
+
+    /// With TensorFlow's SAME padding and ReLU6 behind it: `[batch, height, width, channels]` →
+    /// `[batch, ⌈height / stride⌉, ⌈width / stride⌉, channels]`.
+    pub(crate) fn strided_relu6(&self, x: Tensor<4>, stride: usize) -> Tensor<4> {
+        tp_kernels::depthwise_conv2d_relu6(x, self.weight.val(), self.bias.val(), stride)
     }
 }
 
@@ -121,6 +162,16 @@ mod tests {
         let conv = Convolution::init([5, 3, 4], &XAVIER, &Device::flex());
         let x = map(8, 4);
         assert_equal(conv.patches_of_image(x.clone().permute([0, 3, 1, 2])), reference(&conv, x, 4, 0));
+    }
+
+    #[test]
+    fn overlapping_patches_are_a_strided_convolution() {
+        let mut conv = Convolution::init([5, 3, 3], &XAVIER, &Device::flex());
+        conv.bias = conv.bias.map(|bias| bias.map(|bias| bias + 1.0));
+        // Odd sides have a zero on both ends.
+        let x = map(5, 7) * 4.0;
+        let expected = reference(&conv, x.clone(), 2, 1).clamp(0.0, 6.0);
+        assert_equal(conv.overlapping_patches_relu6(x.permute([0, 3, 1, 2]), 2), expected);
     }
 
     #[test]

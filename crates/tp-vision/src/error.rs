@@ -1,6 +1,10 @@
-//! Why an image could not be looked at.
+//! Why an image could not be looked at, or the eyes not be filled.
 
-/// Why an image could not be looked at.
+use std::path::PathBuf;
+
+use tp_weights::WeightsError;
+
+/// Why an image could not be looked at, or the eyes not be filled.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
@@ -14,4 +18,10 @@ pub enum VisionError {
     /// The image could not be resized.
     #[error("cannot resize an image of {height} rows and {width} columns to {side}×{side}: {reason}")]
     Resize { height: u32, width: u32, side: usize, reason: String },
+    /// Weights that are missing or unsound.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights that do not fill the backbone.
+    #[error("the weights in {} do not fill the backbone: {} missing, {} unusable; first {}", path.display(), missing.len(), unusable.len(), unusable.iter().chain(missing).next().map_or("none", String::as_str))]
+    Backbone { path: PathBuf, missing: Vec<String>, unusable: Vec<String> },
 }

@@ -20,11 +20,13 @@
 
 mod assignment;
 mod attention;
+mod backbone;
 mod config;
 mod convnext;
 mod convolution;
 mod deformable_encoder;
 mod dense_heads;
+mod efficientnet_lite;
 mod error;
 mod found_objects;
 mod model;
@@ -40,9 +42,11 @@ mod query_loss;
 mod resize;
 mod weights;
 
+pub use backbone::{Backbone, BackboneConfig};
 pub use config::{ParameterCounts, VisionConfig};
 pub use convnext::ConvNext;
 pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss};
+pub use efficientnet_lite::{Classifier, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig};
 pub use error::VisionError;
 pub use found_objects::FoundObject;
 pub use model::{EncodedImage, Eyes, VisionEncoder, VisionFeatures};
@@ -54,4 +58,4 @@ pub use preprocess::normalise_batch;
 pub use projector::{VisualProjector, VisualTokens};
 pub use query_decoder::{AttendedMemories, AuxPredictions, PromptMask, QueryDecoder, QueryOutput};
 pub use query_loss::{QueryTarget, QueryTargets, query_loss};
-pub use weights::{encoder_keys, open_clip_keys, projector_keys};
+pub use weights::{efficientnet_lite_keys, encoder_keys, folded_efficientnet_lite, open_clip_keys, projector_keys};

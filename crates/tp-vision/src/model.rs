@@ -7,7 +7,7 @@ use burn::{
 use tp_core::{Letterbox, RgbImage};
 
 use crate::{
-    AttendedMemories, AuxPredictions, ConvNext, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector,
+    AttendedMemories, AuxPredictions, Backbone, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector,
     VisualTokens, config::LARGEST_SIDE, preprocess::InputFormat,
 };
 
@@ -22,10 +22,10 @@ pub struct Eyes {
     input: InputFormat,
 }
 
-/// OMG-Seg's network.
+/// OMG-Seg's network, on any backbone.
 #[derive(Module, Debug)]
 pub struct VisionEncoder {
-    backbone: ConvNext,
+    pub(crate) backbone: Backbone,
     pixel_decoder: PixelDecoder,
     query_decoder: QueryDecoder,
 }
@@ -64,7 +64,7 @@ impl VisionConfig {
     pub fn init(&self, device: &Device) -> Eyes {
         Eyes {
             encoder: VisionEncoder {
-                backbone: ConvNext::init(self, device),
+                backbone: Backbone::init(self, device),
                 pixel_decoder: PixelDecoder::init(self, device),
                 query_decoder: QueryDecoder::init(self, device),
             },
@@ -77,7 +77,7 @@ impl VisionConfig {
 impl VisionEncoder {
     /// Image → C2 … C5.
     #[must_use]
-    pub fn backbone(&self) -> &ConvNext {
+    pub fn backbone(&self) -> &Backbone {
         &self.backbone
     }
 
@@ -131,6 +131,13 @@ impl Eyes {
         Ok(EncodedImage { features, letterbox, input_size: size })
     }
 
+    /// The same eyes with a backbone that does not learn: on a differentiable device, too, nothing of it is kept for gradients.
+    #[must_use]
+    pub fn freeze_backbone(mut self) -> Self {
+        self.encoder.backbone = self.encoder.backbone.freeze();
+        self
+    }
+
     fn look(&self, images: Tensor<4>, aux: AuxPredictions) -> VisionFeatures {
         let [_, _, height, width] = images.dims();
         let multiple = self.side_multiple();
@@ -161,7 +168,7 @@ mod tests {
     use tp_kernels::Windows;
 
     use super::*;
-    use crate::{PromptMask, QueryTarget, query_loss};
+    use crate::{BackboneConfig, ClassifierConfig, EfficientNetLiteConfig, PromptMask, QueryTarget, query_loss};
 
     /// Every kind of layer, few numbers.
     fn small() -> VisionConfig {
@@ -340,21 +347,63 @@ mod tests {
         }
     }
 
-    #[test]
-    fn gradient_reaches_every_parameter() {
-        let device = Device::flex().autodiff();
-        let eyes = small().init(&device).map(&mut Shaken);
-        let features = eyes.forward_with_aux(images(2, 64, &device));
+    /// The same eyes behind a narrow EfficientNet-Lite.
+    fn small_lite() -> VisionConfig {
+        let lite = EfficientNetLiteConfig {
+            stem_channels: 4,
+            stage_channels: [3, 8, 12, 6, 16, 8, 24],
+            stage_depths: [1, 2, 1, 2, 1, 1, 1],
+            classifier: Some(ClassifierConfig { channels: 11, classes: 5 }),
+        };
+        let (backbone_dims, backbone_depths) = (lite.map_channels(), lite.map_depths());
+        VisionConfig { backbone: BackboneConfig::EfficientNetLite(lite), backbone_dims, backbone_depths, ..small() }
+    }
+
+    /// Parameters that a loss over everything that the eyes say teaches nothing.
+    fn untaught(eyes: &Eyes, device: &Device) -> Vec<String> {
+        let features = eyes.forward_with_aux(images(2, 64, device));
         let object = |class| QueryTarget { class, mask: (0..256).map(|cell| cell % 16 < 8).collect() };
         let queries = query_loss(&features.queries, &[Some(vec![object(0), object(2)]), Some(vec![object(1)])]);
         let weighted = |x: Tensor<3>| {
-            let weights = Tensor::random(x.dims(), Distribution::Normal(0.0, 1.0), &device);
+            let weights = Tensor::random(x.dims(), Distribution::Normal(0.0, 1.0), device);
             (x * weights).sum()
         };
-        let loss = weighted(features.tokens.embeddings) + queries + weighted(features.queries.query_features);
+        let mut loss = weighted(features.tokens.embeddings) + queries + weighted(features.queries.query_features);
+        if let Some(classifier) = eyes.encoder.backbone().classifier() {
+            loss = loss + weighted(classifier.dense(features.coarse).flatten(1, 2));
+        }
         let gradients = loss.backward();
         let mut untaught = Untaught { gradients: &gradients, path: Vec::new(), names: Vec::new() };
         eyes.visit(&mut untaught);
-        assert!(untaught.names.is_empty(), "{:?}", untaught.names);
+        untaught.names
+    }
+
+    #[test]
+    fn gradient_reaches_every_parameter() {
+        let device = Device::flex().autodiff();
+        for config in [small(), small_lite()] {
+            let names = untaught(&config.init(&device).map(&mut Shaken), &device);
+            assert!(names.is_empty(), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn frozen_backbone_learns_nothing_and_the_rest_everything() {
+        let device = Device::flex().autodiff();
+        let eyes = small_lite().init(&device).map(&mut Shaken).freeze_backbone();
+        let names = untaught(&eyes, &device);
+        let of_backbone: Vec<_> =
+            tp_weights::parameter_shapes(&eyes).into_keys().filter(|name| name.starts_with("encoder.backbone.")).collect();
+        assert_eq!(names.len(), of_backbone.len(), "{names:?}");
+        assert!(names.iter().all(|name| name.starts_with("encoder.backbone.")), "{names:?}");
+    }
+
+    #[test]
+    fn frozen_backbone_sees_what_it_saw() {
+        let device = Device::flex().autodiff();
+        let eyes = small_lite().init(&device).map(&mut Shaken);
+        let picture = images(2, 64, &device);
+        let [learning, frozen] = [eyes.clone(), eyes.freeze_backbone()].map(|eyes| eyes.forward(picture.clone()).coarse);
+        frozen.into_data().assert_approx_eq::<f32>(&learning.into_data(), Tolerance::absolute(1e-4));
     }
 }

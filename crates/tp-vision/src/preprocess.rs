@@ -156,6 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn efficientnet_lite_sees_bytes_less_127_by_128() {
+        let format = InputFormat::of(&VisionConfig::lite0(256));
+        let square = format.square(&image(1, 3, |_, _| [255; 3]), 3).unwrap();
+        assert_eq!(square[..9], [127; 9], "the padding is the mean");
+        let values: Vec<f32> = format.normalised(&[&[0, 127, 255]], 1, &Device::flex()).into_data().iter::<f32>().collect();
+        for (value, expected) in values.iter().zip([-127.0 / 128.0, 0.0, 1.0]) {
+            assert!((value - expected).abs() < 1e-6, "{value}");
+        }
+    }
+
+    #[test]
     fn channels_become_planes() {
         let one = image(1, 1, |_, _| [255, 0, 0]);
         let planes: Vec<f32> = normalise_batch(&[&one], &VisionConfig::tiny(), &Device::flex()).into_data().iter::<f32>().collect();

@@ -1,16 +1,18 @@
 //! Published parameter names ↔ ours.
 //!
 //! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`; inside OMG-LLaVA behind `visual_encoder.`) and OMG-LLaVA
-//! (`projector.model.*`).
+//! (`projector.model.*`); the package `efficientnet-lite-pytorch` (`_conv_stem`, `_blocks.*`, `_conv_head`, `_fc`).
 
-use tp_weights::KeyMap;
+use tp_weights::{Checkpoint, KeyMap, TensorFloat, WeightsError, load_module};
 
-/// Names in OMG-Seg's checkpoint ↔ parameters of [`VisionEncoder`](crate::VisionEncoder).
-///
-/// The vectors of the classes' phrases are a file of their own there, a bare tensor; here they go by `class_embed`.
-#[must_use]
-pub fn encoder_keys() -> KeyMap {
-    let backbone = KeyMap::new(&[
+use crate::{Eyes, VisionError};
+
+/// What the published EfficientNet-Lite adds to the variances of its batch norms.
+const BATCH_NORM_EPS: f64 = 1e-3;
+
+/// Names in OMG-Seg's checkpoint behind `backbone.` ↔ parameters of [`ConvNext`](crate::ConvNext).
+fn convnext_keys() -> KeyMap {
+    KeyMap::new(&[
         ("stem.0", "stem.conv"),
         ("stem.1", "stem.norm"),
         ("layer{i+1}.downsample.0", "stages.{i}.downsample.norm"),
@@ -18,7 +20,14 @@ pub fn encoder_keys() -> KeyMap {
         ("layer{i+1}.blocks.{j}", "stages.{i}.blocks.{j}"),
         ("layer{i+1}.blocks.{j}.mlp.fc1", "stages.{i}.blocks.{j}.fc1"),
         ("layer{i+1}.blocks.{j}.mlp.fc2", "stages.{i}.blocks.{j}.fc2"),
-    ]);
+    ])
+}
+
+/// Names in OMG-Seg's checkpoint ↔ parameters of [`VisionEncoder`](crate::VisionEncoder).
+///
+/// The vectors of the classes' phrases are a file of their own there, a bare tensor; here they go by `class_embed`.
+#[must_use]
+pub fn encoder_keys() -> KeyMap {
     let pixel_decoder = KeyMap::new(&[
         ("input_convs.{i}", "input_convs.{i}"),
         ("level_encoding.weight", "level_encoding"),
@@ -52,7 +61,7 @@ pub fn encoder_keys() -> KeyMap {
         ("mask_pooling_proj.0", "head.pool_norm"),
         ("mask_pooling_proj.1", "head.pool_proj"),
     ]);
-    backbone
+    convnext_keys()
         .under("backbone", "backbone")
         .and(pixel_decoder.under("panoptic_head.pixel_decoder", "pixel_decoder"))
         .and(query_decoder.under("panoptic_head", "query_decoder"))
@@ -63,6 +72,11 @@ pub fn encoder_keys() -> KeyMap {
 /// before OMG-Seg renamed it.
 #[must_use]
 pub fn open_clip_keys() -> KeyMap {
+    open_clip_trunk_keys().under("visual.trunk", "backbone")
+}
+
+/// The same behind `visual.trunk.` ↔ parameters of [`ConvNext`](crate::ConvNext).
+fn open_clip_trunk_keys() -> KeyMap {
     KeyMap::new(&[
         ("stem.0", "stem.conv"),
         ("stem.1", "stem.norm"),
@@ -72,7 +86,75 @@ pub fn open_clip_keys() -> KeyMap {
         ("stages.{i}.blocks.{j}.mlp.fc1", "stages.{i}.blocks.{j}.fc1"),
         ("stages.{i}.blocks.{j}.mlp.fc2", "stages.{i}.blocks.{j}.fc2"),
     ])
-    .under("visual.trunk", "backbone")
+}
+
+/// Names in the published file of an EfficientNet-Lite, its batch norms folded ↔ parameters of
+/// [`Backbone`](crate::Backbone).
+#[must_use]
+pub fn efficientnet_lite_keys() -> KeyMap {
+    KeyMap::new(&[
+        ("_conv_stem", "conv_stem"),
+        ("_blocks.{i}._expand_conv", "blocks.{i}.expand_conv"),
+        ("_blocks.{i}._depthwise_conv", "blocks.{i}.depthwise_conv"),
+        ("_blocks.{i}._project_conv", "blocks.{i}.project_conv"),
+        ("_conv_head", "classifier.conv_head"),
+        ("_fc", "classifier.fc"),
+    ])
+}
+
+/// The convolution before a batch norm of an EfficientNet-Lite, by their published names.
+fn convolution_before(norm: &str) -> Option<String> {
+    match norm {
+        "_bn0" => return Some("_conv_stem".to_owned()),
+        "_bn1" => return Some("_conv_head".to_owned()),
+        _ => {}
+    }
+    let (block, norm) = norm.rsplit_once('.')?;
+    let convolution = match norm {
+        "_bn0" => "_expand_conv",
+        "_bn1" => "_depthwise_conv",
+        "_bn2" => "_project_conv",
+        _ => return None,
+    };
+    block.starts_with("_blocks.").then(|| format!("{block}.{convolution}"))
+}
+
+/// A published EfficientNet-Lite with its batch norms folded into the convolutions before them; any other checkpoint as it is.
+///
+/// # Errors
+///
+/// [`WeightsError`] if a batch norm lacks its convolution, or does not fit it.
+pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, WeightsError> {
+    let norms: Vec<String> = checkpoint.entries().filter_map(|entry| Some(entry.name.strip_suffix(".running_var")?.to_owned())).collect();
+    norms.into_iter().try_fold(checkpoint, |checkpoint, norm| match convolution_before(&norm) {
+        Some(convolution) => checkpoint.folded(&convolution, &norm, BATCH_NORM_EPS),
+        None => Ok(checkpoint),
+    })
+}
+
+impl Eyes {
+    /// Fills the backbone alone: from the published file of an EfficientNet-Lite, of OMG-Seg or of CLIP's ConvNeXt, or from what
+    /// `convert_weights` made of one. Other tensors are left aside, and so is a classifier for which the backbone has no place.
+    ///
+    /// # Errors
+    ///
+    /// [`VisionError`] if a parameter of the backbone is missing there, has another shape or cannot be read; some may be filled
+    /// by then.
+    pub fn load_backbone(&mut self, checkpoint: Checkpoint) -> Result<(), VisionError> {
+        let checkpoint = folded_efficientnet_lite(checkpoint)?;
+        let (lite, convnext) = (efficientnet_lite_keys(), convnext_keys());
+        let keys = lite
+            .under("visual_encoder.backbone", "")
+            .and(lite)
+            .and(convnext.under("visual_encoder.backbone", ""))
+            .and(convnext.under("backbone", ""))
+            .and(open_clip_trunk_keys().under("visual.trunk", ""));
+        let report = load_module(&mut self.encoder.backbone, &checkpoint, &keys, TensorFloat::F32);
+        if report.missing.is_empty() && report.unusable.is_empty() {
+            return Ok(());
+        }
+        Err(VisionError::Backbone { path: checkpoint.path().to_owned(), missing: report.missing, unusable: report.unusable })
+    }
 }
 
 /// Names in OMG-LLaVA's checkpoint ↔ parameters of [`VisualProjector`](crate::VisualProjector).

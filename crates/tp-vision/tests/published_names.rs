@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::{module::Module, tensor::Device};
-use tp_vision::{VisionConfig, encoder_keys, projector_keys};
+use tp_vision::{VisionConfig, efficientnet_lite_keys, encoder_keys, projector_keys};
 use tp_weights::{KeyMap, ParameterShape, parameter_shapes};
 
 /// Names and shapes, as PyTorch would list them.
@@ -149,4 +149,32 @@ fn encoder_has_the_published_parameters() {
 fn projector_has_the_published_parameters() {
     let eyes = VisionConfig::omg_llava_7b().init(&Device::flex());
     assert_same(projector(), &projector_keys(), &parameters(&eyes.projector));
+}
+
+/// Parameters of the package's Lite0 with its batch norms folded, from its own list of blocks.
+fn lite0() -> Published {
+    let mut list = Published::default();
+    list.with_bias("_conv_stem", &[32, 3, 3, 3]);
+    let blocks = [(1, 3, 16), (2, 3, 24), (2, 5, 40), (3, 3, 80), (3, 5, 112), (4, 5, 192), (1, 3, 320)];
+    let (mut index, mut from) = (0, 32);
+    for (depth, side, to) in blocks {
+        for _ in 0..depth {
+            let inside = if index == 0 { from } else { 6 * from };
+            if index > 0 {
+                list.with_bias(&format!("_blocks.{index}._expand_conv"), &[inside, from, 1, 1]);
+            }
+            list.with_bias(&format!("_blocks.{index}._depthwise_conv"), &[inside, 1, side, side]);
+            list.with_bias(&format!("_blocks.{index}._project_conv"), &[to, inside, 1, 1]);
+            (index, from) = (index + 1, to);
+        }
+    }
+    list.with_bias("_conv_head", &[1280, 320, 1, 1]);
+    list.with_bias("_fc", &[1000, 1280]);
+    list
+}
+
+#[test]
+fn efficientnet_lite_has_the_published_parameters() {
+    let eyes = VisionConfig::lite0(256).init(&Device::flex());
+    assert_same(lite0(), &efficientnet_lite_keys(), &parameters(eyes.encoder.backbone()));
 }

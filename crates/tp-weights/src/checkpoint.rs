@@ -8,9 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use burn::tensor::{DType, TensorData};
 use serde::Deserialize;
+use tp_core::is_lfs_pointer;
 
-use crate::{TensorEntry, WeightsError, safetensors_file::SafetensorsFile, safetensors_header::Placed};
+use crate::{TensorEntry, WeightsError, batch_norm::BatchNorm, safetensors_file::SafetensorsFile, safetensors_header::Placed};
 
 /// An index of shards is a list of names; more is not one.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -42,6 +44,17 @@ enum Source {
     #[cfg(feature = "pytorch")]
     Pytorch(pytorch_reader::Tensor),
     Joined(Vec<Piece>),
+    Folded(Folded),
+}
+
+/// A parameter of a convolution that has taken in the batch norm behind it.
+#[derive(Clone, Debug)]
+struct Folded {
+    /// The name of the norm.
+    norm: String,
+    eps: f64,
+    /// Where the convolution's own weight is; `None` for the bias, which it did not have.
+    weight: Option<Box<Stored>>,
 }
 
 /// Some bytes of a tensor.
@@ -124,6 +137,38 @@ impl Checkpoint {
         Ok(self)
     }
 
+    /// Folds the batch norm `norm` into the convolution `convolution` before it, with the norm's statistics as they are: the
+    /// convolution's weight changes and it gets a bias, both in single precision; the norm's tensors are no longer listed.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if a tensor is missing, or does not have one number for each channel that the convolution makes. A
+    /// variance that is none is found when the tensor is read.
+    pub fn folded(mut self, convolution: &str, norm: &str, eps: f64) -> Result<Self, WeightsError> {
+        let names = [format!("{convolution}.weight"), format!("{convolution}.bias")];
+        let at = *self.by_name.get(&names[0]).ok_or_else(|| self.no_such(&names[0]))?;
+        let weight = self.tensors[at].clone();
+        let channels = weight.entry.shape.first().copied().unwrap_or(0);
+        for vector in BatchNorm::VECTORS.map(|vector| format!("{norm}.{vector}")) {
+            let found = self.entry(&vector)?;
+            if !found.dtype.is_float() || found.shape != [channels] {
+                let reason = format!("{vector} is no vector of the {channels} channels of {convolution}");
+                return Err(WeightsError::Unsound { path: self.path.clone(), reason });
+            }
+        }
+        if !weight.entry.dtype.is_float() {
+            return Err(WeightsError::Unsound { path: self.path.clone(), reason: format!("{} holds no real numbers", names[0]) });
+        }
+        let [made, bias] = names.map(|name| TensorEntry { name, dtype: DType::F32, shape: vec![channels] });
+        let folded = |weight| Source::Folded(Folded { norm: norm.to_owned(), eps, weight });
+        self.add(Stored { entry: bias, file: weight.file.clone(), source: folded(None) })?;
+        let entry = TensorEntry { shape: weight.entry.shape.clone(), ..made };
+        self.tensors[at] = Stored { entry, file: weight.file.clone(), source: folded(Some(Box::new(weight))) };
+        let tensors = BatchNorm::VECTORS.into_iter().chain([BatchNorm::COUNTER]);
+        self.joined_away.extend(tensors.map(|tensor| format!("{norm}.{tensor}")));
+        Ok(self)
+    }
+
     /// What is said of one tensor.
     ///
     /// # Errors
@@ -156,9 +201,13 @@ impl Checkpoint {
     ///
     /// [`WeightsError`] if there is none of this name, or its file cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, WeightsError> {
-        let stored = self.stored(name)?;
+        self.read_stored(self.stored(name)?)
+    }
+
+    fn read_stored(&self, stored: &Stored) -> Result<Vec<u8>, WeightsError> {
         match &stored.source {
             Source::Joined(pieces) => self.read_pieces(pieces),
+            Source::Folded(folded) => self.read_folded(folded, &stored.entry),
             Source::Safetensors(SafetensorsSource { file, placed }) => file.read(placed),
             #[cfg(feature = "pytorch")]
             Source::Pytorch(tensor) => tensor.read().map_err(|source| WeightsError::Read { path: stored.file.clone(), source }),
@@ -176,9 +225,29 @@ impl Checkpoint {
         Ok(pieces.iter().flat_map(|piece| &read[piece.tensor.as_str()][piece.bytes.clone()]).copied().collect())
     }
 
+    fn read_folded(&self, Folded { norm, eps, weight }: &Folded, entry: &TensorEntry) -> Result<Vec<u8>, WeightsError> {
+        let vector = |name: &str| self.read_numbers(self.stored(&format!("{norm}.{name}"))?);
+        let [gamma, beta, mean, variance] = BatchNorm::VECTORS;
+        let norm = BatchNorm { weight: vector(gamma)?, bias: vector(beta)?, mean: vector(mean)?, variance: vector(variance)?, eps: *eps };
+        let numbers = match weight {
+            Some(weight) => norm.folded_weight(&self.read_numbers(weight)?),
+            None => norm.folded_bias(),
+        };
+        let unsound = |reason| WeightsError::Unsound { path: self.path.clone(), reason: format!("{}: {reason}", entry.name) };
+        Ok(numbers.map_err(unsound)?.iter().flat_map(|&number| (number as f32).to_le_bytes()).collect())
+    }
+
+    fn read_numbers(&self, stored: &Stored) -> Result<Vec<f64>, WeightsError> {
+        let bytes = self.read_stored(stored)?;
+        Ok(TensorData::from_bytes_vec(bytes, stored.entry.shape.clone(), stored.entry.dtype).iter::<f64>().collect())
+    }
+
     fn stored(&self, name: &str) -> Result<&Stored, WeightsError> {
-        let missing = || WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() };
-        Ok(&self.tensors[*self.by_name.get(name).ok_or_else(missing)?])
+        Ok(&self.tensors[*self.by_name.get(name).ok_or_else(|| self.no_such(name))?])
+    }
+
+    fn no_such(&self, name: &str) -> WeightsError {
+        WeightsError::NoSuchTensor { path: self.path.clone(), tensor: name.to_owned() }
     }
 
     fn add(&mut self, stored: Stored) -> Result<(), WeightsError> {
@@ -192,8 +261,11 @@ impl Checkpoint {
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), WeightsError> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        match path.extension().and_then(|ending| ending.to_str()) {
+        // A name may hold what is no UTF-8; its ending is told all the same.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        refuse_lfs_pointer(path)?;
+        match ending {
             _ if name.ends_with(".safetensors.index.json") => self.add_shards(path),
             Some("safetensors") => self.add_safetensors(path, None),
             Some(ending) if PYTORCH.contains(&ending) => self.add_pytorch(path),
@@ -234,6 +306,7 @@ impl Checkpoint {
                 let (index, tensor) = (index.to_owned(), tensors[0].to_owned());
                 return Err(WeightsError::MissingShard { index, tensor, shard: shard.to_owned() });
             }
+            refuse_lfs_pointer(&path)?;
             self.add_safetensors(&path, Some(&tensors))?;
         }
         Ok(())
@@ -251,6 +324,18 @@ impl Checkpoint {
     fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
         Err(WeightsError::PytorchNotBuilt { path: path.to_owned() })
     }
+}
+
+/// Refuses what Git leaves in the place of a large file, whatever reads it next.
+///
+/// # Errors
+///
+/// [`WeightsError::LfsPointer`] if it is that, [`WeightsError::Read`] if it cannot be read.
+pub fn refuse_lfs_pointer(path: &Path) -> Result<(), WeightsError> {
+    let mut start = Vec::new();
+    let read = |source| WeightsError::Read { path: path.to_owned(), source };
+    File::open(path).map_err(read)?.take(64).read_to_end(&mut start).map_err(read)?;
+    if is_lfs_pointer(&start) { Err(WeightsError::LfsPointer { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// The file of a folder that holds its weights: an index, `model.safetensors`, or the only weight file.
@@ -278,8 +363,6 @@ fn file_of(folder: &Path) -> Result<PathBuf, WeightsError> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::DType;
-
     use super::*;
     use crate::write_safetensors;
 
@@ -304,6 +387,34 @@ mod tests {
     }
 
     #[test]
+    fn git_lfs_pointers_are_named_whatever_their_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        for name in ["a.safetensors", "b.bin", "c.pth", "d.safetensors.index.json"] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, pointer).unwrap();
+            let message = Checkpoint::open(&path).unwrap_err().to_string();
+            assert_eq!(message, format!("{} is a Git LFS pointer, not the file: run `git lfs pull`", path.display()));
+        }
+        let model = tempfile::tempdir().unwrap();
+        shards(model.path());
+        let shard = model.path().join("model-00002-of-00002.safetensors");
+        std::fs::write(&shard, pointer).unwrap();
+        assert!(Checkpoint::open(model.path()).unwrap_err().to_string().contains("model-00002-of-00002.safetensors is a Git LFS pointer"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_no_utf8_are_opened() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        shards(folder.path());
+        let index = folder.path().join(std::ffi::OsStr::from_bytes(b"m\xff.safetensors.index.json"));
+        std::fs::rename(folder.path().join("model.safetensors.index.json"), &index).unwrap();
+        assert_eq!(Checkpoint::open(&index).unwrap().read("b").unwrap(), b"bbbb");
+    }
+
+    #[test]
     fn tensors_can_be_joined_piece_by_piece() {
         let folder = tempfile::tempdir().unwrap();
         shards(folder.path());
@@ -316,6 +427,57 @@ mod tests {
             let message = open().joined(entry("x", 2), pieces).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
+    }
+
+    /// A convolution from one channel to two, and a batch norm behind it.
+    fn convolution_and_norm(folder: &Path) -> Checkpoint {
+        let vector = |name: &str, values: [f32; 2]| (name.to_owned(), vec![2], values.to_vec());
+        let tensors = [
+            ("conv.weight".to_owned(), vec![2, 1, 1, 2], vec![1.0, 2.0, 3.0, 4.0]),
+            vector("norm.weight", [6.0, -3.0]),
+            vector("norm.bias", [1.0, 2.0]),
+            vector("norm.running_mean", [10.0, 100.0]),
+            vector("norm.running_var", [4.0, 4.0]),
+            ("norm.num_batches_tracked".to_owned(), vec![], vec![7.0]),
+            vector("other.weight", [0.0, 0.0]),
+        ];
+        let entries: Vec<TensorEntry> =
+            tensors.iter().map(|(name, shape, _)| TensorEntry { name: name.clone(), dtype: DType::F32, shape: shape.clone() }).collect();
+        write_safetensors(folder, &entries, u64::MAX, |entry| {
+            let values = &tensors.iter().find(|(name, ..)| *name == entry.name).unwrap().2;
+            Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .unwrap();
+        Checkpoint::open(folder).unwrap()
+    }
+
+    #[test]
+    fn batch_norm_is_folded_into_its_convolution() {
+        let folder = tempfile::tempdir().unwrap();
+        let folded = convolution_and_norm(folder.path()).folded("conv", "norm", 5.0).unwrap();
+        let mut names: Vec<_> = folded.entries().map(|entry| entry.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["conv.bias", "conv.weight", "other.weight"]);
+        assert_eq!(
+            (&folded.entry("conv.weight").unwrap().shape[..], &folded.entry("conv.bias").unwrap().shape[..]),
+            (&[2, 1, 1, 2][..], &[2][..])
+        );
+        let numbers = |name: &str| -> Vec<f32> {
+            folded.read(name).unwrap().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+        };
+        assert_eq!(numbers("conv.weight"), [2.0, 4.0, -3.0, -4.0]);
+        assert_eq!(numbers("conv.bias"), [-19.0, 102.0]);
+    }
+
+    #[test]
+    fn batch_norm_that_does_not_fit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let message =
+            |convolution: &str, norm: &str| convolution_and_norm(folder.path()).folded(convolution, norm, 5.0).unwrap_err().to_string();
+        assert!(message("none", "norm").contains("no tensor none.weight"));
+        assert!(message("conv", "other").contains("no tensor other.bias"));
+        let negative = convolution_and_norm(folder.path()).folded("conv", "norm", -5.0).unwrap();
+        assert!(negative.read("conv.bias").unwrap_err().to_string().contains("conv.bias: a channel of scale 6 and variance 4"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use tp_core::IS_LFS_POINTER;
+
 /// Why weights cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
@@ -13,6 +15,9 @@ pub enum WeightsError {
     /// A file that cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// What Git leaves where large files were not fetched.
+    #[error("{} {IS_LFS_POINTER}", path.display())]
+    LfsPointer { path: PathBuf },
     /// A path under which there are no weights.
     #[error("no weights in {}: a file .safetensors, .pth, .pt, .bin or .safetensors.index.json is read, or a folder that holds model.safetensors or one such file", path.display())]
     NoWeights { path: PathBuf },

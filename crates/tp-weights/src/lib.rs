@@ -27,6 +27,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod batch_norm;
 mod checkpoint;
 mod error;
 mod key_map;
@@ -39,10 +40,10 @@ mod safetensors_header;
 mod safetensors_writer;
 mod tensor_entry;
 
-pub use checkpoint::{Checkpoint, Piece};
+pub use checkpoint::{Checkpoint, Piece, refuse_lfs_pointer};
 pub use error::WeightsError;
 pub use key_map::{KeyMap, Layout};
 pub use load::{LoadReport, TensorFloat, load_module};
 pub use parameter_shapes::{ParameterShape, parameter_shapes};
-pub use safetensors_writer::write_safetensors;
+pub use safetensors_writer::{write_safetensors, write_safetensors_file};
 pub use tensor_entry::TensorEntry;

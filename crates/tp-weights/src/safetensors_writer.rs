@@ -28,8 +28,7 @@ pub fn write_safetensors(
     max_shard_bytes: u64,
     mut bytes: impl FnMut(&TensorEntry) -> Result<Vec<u8>, WeightsError>,
 ) -> Result<u64, WeightsError> {
-    let write = |path: &Path, source| WeightsError::Write { path: path.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
+    make(folder)?;
     let shards = shards_of(entries, max_shard_bytes);
     let mut total = 0;
     let mut weight_map = Map::new();
@@ -38,37 +37,65 @@ pub fn write_safetensors(
             1 => "model.safetensors".to_owned(),
             n => format!("model-{:05}-of-{n:05}.safetensors", number + 1),
         };
-        let path = folder.join(&name);
-        // The reason of a tensor that cannot be had is kept: the writer itself knows errors of files alone.
-        let mut failure = None;
-        let result = write_atomically(&path, |out| {
-            write_header(out, shard)?;
-            for entry in *shard {
-                let tensor =
-                    bytes(entry).and_then(|bytes| if bytes.len() == size(entry) { Ok(bytes) } else { Err(wrong_size(&path, entry)) });
-                match tensor {
-                    Ok(tensor) => out.write_all(&tensor)?,
-                    Err(error) => {
-                        failure = Some(error);
-                        return Err(io::Error::other("a tensor could not be had"));
-                    }
-                }
-            }
-            Ok(())
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        result.map_err(|source| write(&path, source))?;
-        total += shard.iter().map(|entry| size(entry) as u64).sum::<u64>();
+        total += write_file(&folder.join(&name), shard, &mut bytes)?;
         weight_map.extend(shard.iter().map(|entry| (entry.name.clone(), Value::from(name.as_str()))));
     }
     if shards.len() > 1 {
         let path = folder.join("model.safetensors.index.json");
         let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
-        write_atomically(&path, |out| writeln!(out, "{index:#}")).map_err(|source| write(&path, source))?;
+        write_atomically(&path, |out| writeln!(out, "{index:#}")).map_err(|source| WeightsError::Write { path, source })?;
     }
     Ok(total)
+}
+
+/// The same for one file of any name; the folder is made if it is missing.
+///
+/// # Errors
+///
+/// As [`write_safetensors`].
+///
+/// # Panics
+///
+/// As [`write_safetensors`].
+pub fn write_safetensors_file(
+    path: &Path,
+    entries: &[TensorEntry],
+    mut bytes: impl FnMut(&TensorEntry) -> Result<Vec<u8>, WeightsError>,
+) -> Result<u64, WeightsError> {
+    path.parent().map_or(Ok(()), make)?;
+    write_file(path, entries, &mut bytes)
+}
+
+fn make(folder: &Path) -> Result<(), WeightsError> {
+    std::fs::create_dir_all(folder).map_err(|source| WeightsError::Write { path: folder.to_owned(), source })
+}
+
+fn write_file(
+    path: &Path,
+    entries: &[TensorEntry],
+    bytes: &mut impl FnMut(&TensorEntry) -> Result<Vec<u8>, WeightsError>,
+) -> Result<u64, WeightsError> {
+    // The reason of a tensor that cannot be had is kept: the writer itself knows errors of files alone.
+    let mut failure = None;
+    let result = write_atomically(path, |out| {
+        write_header(out, entries)?;
+        for entry in entries {
+            let tensor = bytes(entry).and_then(|bytes| if bytes.len() == size(entry) { Ok(bytes) } else { Err(wrong_size(path, entry)) });
+            match tensor {
+                Ok(tensor) => out.write_all(&tensor)?,
+                Err(error) => {
+                    failure = Some(error);
+                    return Err(io::Error::other("a tensor could not be had"));
+                }
+            }
+        }
+        Ok(())
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    result.map_err(|source| WeightsError::Write { path: path.to_owned(), source })?;
+    Ok(entries.iter().map(|entry| size(entry) as u64).sum())
 }
 
 /// Consecutive tensors, as many as fit into a shard, at least one.

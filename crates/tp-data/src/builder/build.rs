@@ -133,8 +133,9 @@ impl Build<'_> {
     ///
     /// # Errors
     ///
-    /// [`DataError`]: for a bad recipe, image or folder, for a folder in use, for teachers that are gone. Points that a teacher
-    /// does not describe are no errors; they are counted.
+    /// [`DataError`]: for a bad recipe, image or folder, for a folder in use, for teachers that are gone, and
+    /// [`DataError::NoTriplet`] if no point is left to be described. Points that a teacher does not describe are no errors; they
+    /// are counted.
     pub fn run(&self) -> Result<BuildOutcome, DataError> {
         self.in_folder(|folder, remote| self.run_in(folder, remote))
     }
@@ -143,6 +144,10 @@ impl Build<'_> {
         let progress = Progress::new(self.listener, self.limits);
         let Some(prepared) = self.prepared(folder, remote, &progress)? else { return Ok(self.stopped()) };
         let Prepared { images, answers, survey, selection } = &prepared;
+        // A shard may be left with nothing to do; a data set of nothing is a mistake somewhere before.
+        if selection.chosen.is_empty() && self.options.shard.is_none() {
+            return Err(DataError::NoTriplet { why: self.why_nothing(survey, selection) });
+        }
         let job = Job { dataset: self.dataset, survey, images, answers, teachers: self.teachers };
         let teachers = self.teacher_names();
         let agreed = self.agreed(survey, &teachers);
@@ -247,6 +252,24 @@ impl Build<'_> {
         Err(DataError::Incomplete {
             what: format!("{never_asked} points were never asked about; run the shards again with these teachers"),
         })
+    }
+
+    /// What became of everything, where no point is left to be described.
+    fn why_nothing(&self, survey: &Survey, selection: &Selection) -> String {
+        let counts =
+            |counts: &BTreeMap<String, usize>| counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect::<Vec<_>>().join(", ");
+        let mut why = vec![format!("{} images could be used", survey.images.len())];
+        let absent = self.dataset.checks().into_iter().filter(|check| check.expected > 0 && check.found == 0);
+        why.extend(absent.map(|check| format!("{}: 0 of {} in {}", check.name, check.expected, check.place.display())));
+        if !self.dataset.skipped().is_empty() {
+            why.push(format!("left out: {}", self.dataset.skipped()));
+        } else if !survey.skipped.is_empty() {
+            why.push(format!("left out: {}", counts(&survey.skipped)));
+        }
+        if !selection.rejected.is_empty() {
+            why.push(format!("points not used: {}", counts(&selection.rejected)));
+        }
+        why.join("; ")
     }
 
     fn teacher_names(&self) -> BTreeMap<&'static str, String> {

@@ -46,6 +46,7 @@ pub(crate) fn card(statistics: &Statistics, recipe: &Recipe, teachers: &BTreeMap
     line(
         "`x` and `y` lie in the unit square of the image: multiply by `width` and `height`. Boxes are in pixels. `json` is the whole row as it stands in `triplets/*.jsonl`.",
     );
+    line("Points lie on the pixels as they are stored in `image`: no EXIF orientation turns them.");
     if recipe.images == Images::Named {
         line("The images are not part of the set: `image_path` is relative to the folder of the original data set.");
     }

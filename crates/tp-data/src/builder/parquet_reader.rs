@@ -14,7 +14,7 @@ use parquet::{
 };
 
 use super::parquet_writer::{BYTES_COLUMN, JSON_COLUMN};
-use crate::{DataError, Row};
+use crate::{DataError, Row, capped_file::refuse_pointer};
 
 /// The most rows of a group that is read into memory.
 const MAX_GROUP_ROWS: usize = 100_000;
@@ -40,6 +40,7 @@ impl ParquetRows {
     /// [`DataError::Read`] if there is none, [`DataError::Parquet`] if it is none that this crate wrote.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+        refuse_pointer(path)?;
         let reader = guarded(path, || SerializedFileReader::new(file).map_err(|error| error.to_string()))?;
         let rows = Self { path: path.to_owned(), reader, next_group: 0, waiting: VecDeque::new(), failed: false };
         match rows.column(JSON_COLUMN) {

@@ -29,7 +29,7 @@ pub struct Row {
     pub contradictions: Vec<Contradiction>,
     /// Where a Localizer finds the description; nothing if none was asked.
     pub localized: Option<Localized>,
-    /// SHA-256 of the image's file.
+    /// SHA-256 of the image's file as it came; where its EXIF orientation was reset, the embedded file has another.
     pub image_sha256: ContentKey,
     /// Under which licence the image may be used, if its data set says.
     pub licence: Option<Licence>,

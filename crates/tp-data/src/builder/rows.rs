@@ -11,7 +11,7 @@ use super::{
     localize::Court,
     selection::Chosen,
 };
-use crate::{ContentKey, DataError, DecodeOptions, Row, SurveyedImage, capped_file::read_capped};
+use crate::{ContentKey, DataError, DecodeOptions, Row, SurveyedImage, capped_file::read_capped, pixel_grid::file_as_annotated};
 
 /// An image file with its name, shared by its rows.
 #[derive(Clone, Debug)]
@@ -58,14 +58,16 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The file of an image, which must be the one that was surveyed.
+/// The file of an image, which must be the one that was surveyed, with its orientation reset.
 pub(crate) fn file_of(job: &Job<'_>, image: &SurveyedImage) -> Result<ImageFile, DataError> {
     let path = job.dataset.image_path(&named(image));
     let bytes = read_capped(&path, DecodeOptions::default().max_bytes)?;
     if ContentKey::of_bytes(&bytes) != image.sha256 {
         return Err(DataError::Changed { path });
     }
-    Ok(ImageFile { name: image.name.clone(), bytes: bytes.into() })
+    // What a reader of the data set sees must be the picture that the points are on.
+    let passed_on = file_as_annotated(&path.display().to_string(), &bytes, image.size)?;
+    Ok(ImageFile { name: image.name.clone(), bytes: passed_on.into_owned().into() })
 }
 
 fn row(

@@ -28,6 +28,8 @@ pub(crate) struct Selection {
     pub(crate) chosen: Vec<Chosen>,
     pub(crate) rejected: BTreeMap<String, usize>,
     pub(crate) likeness: Likeness,
+    /// Images that were annotated upright.
+    pub(crate) upright_images: usize,
     /// The names of all objects and parts that a point was found on.
     pub(crate) words: Vocabulary,
 }
@@ -93,6 +95,7 @@ pub(crate) fn select(
                 candidates.push(Candidate { image: index as u32, point: at as u32, object, part });
             }
         }
+        selection.upright_images += usize::from(image.upright);
         let side = side_of(&image, recipe);
         images.push(Known { name: image.name, sha256: image.sha256, look: image.look, side });
     }

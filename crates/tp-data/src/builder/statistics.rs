@@ -16,6 +16,8 @@ pub struct Statistics {
     pub triplets: usize,
     /// Images that have a row.
     pub images: usize,
+    /// Images that were annotated as their EXIF orientation turns them, of all that were surveyed; the others are as they are stored.
+    pub upright_images: usize,
     /// Rows by side.
     pub sides: BTreeMap<String, usize>,
     /// Rows by data set.

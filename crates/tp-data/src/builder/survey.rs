@@ -22,8 +22,8 @@ use super::{
     shard::Shard,
 };
 use crate::{
-    AnnotatedImage, ContentKey, DataError, Dataset, DecodeOptions, ImageProblem, LookHash, Orientation, PointTarget, Recipe, Rejected,
-    RulesTeacher, RunLimits, Strictness, SurveyedImage, SurveyedPoint, capped_file::read_capped, choose_points, decode_bytes,
+    AnnotatedImage, ContentKey, DataError, Dataset, DecodeOptions, LookHash, PixelGrid, PointTarget, Recipe, Rejected, RulesTeacher,
+    RunLimits, Strictness, SurveyedImage, SurveyedPoint, capped_file::read_capped, choose_points, decode_annotated_bytes,
 };
 
 /// Where the survey of every image is filed, in the order of the data set.
@@ -120,9 +120,9 @@ fn survey_image(
     let Some(annotation) = loaded.image else { return Ok(Found { key: None, skipped }) };
     match measured(dataset, &annotation, options, journal) {
         Ok(key) => Ok(Found { key, skipped }),
-        Err(error @ (DataError::Image { .. } | DataError::Read { .. } | DataError::TooManyPixels { .. }))
-            if options.strictness == Strictness::Lenient =>
-        {
+        Err(
+            error @ (DataError::Image { .. } | DataError::Read { .. } | DataError::LfsPointer { .. } | DataError::TooManyPixels { .. }),
+        ) if options.strictness == Strictness::Lenient => {
             tracing::warn!("left out: {error}");
             skipped.push(("unreadable_image".to_owned(), 1));
             Ok(Found { key: None, skipped })
@@ -139,8 +139,7 @@ fn measured(
     journal: &Journal<SurveyedImage>,
 ) -> Result<Option<ContentKey>, DataError> {
     let path = dataset.image_path(annotation);
-    let decode = DecodeOptions { orientation: Orientation::Keep, ..DecodeOptions::default() };
-    let bytes = read_capped(&path, decode.max_bytes)?;
+    let bytes = read_capped(&path, DecodeOptions::default().max_bytes)?;
     let sha256 = ContentKey::of_bytes(&bytes);
     let annotation_sha256 = annotation_hash(annotation);
     let recipe = options.recipe;
@@ -151,10 +150,7 @@ fn measured(
     }
     let Claim::Open(claim) = journal.claim(key)? else { return Ok(Some(key)) };
     let name = path.display().to_string();
-    let image = decode_bytes(&name, &bytes, &decode)?;
-    if image.size() != annotation.size {
-        return Err(DataError::Image { name, problem: ImageProblem::OtherSize { found: image.size(), expected: annotation.size } });
-    }
+    let (image, grid) = decode_annotated_bytes(&name, &bytes, annotation.size)?;
     drop(bytes);
     // By name, not by number: a data set may grow without its points changing.
     let seed = Seed(recipe.seed).split("image").split(&annotation.name);
@@ -162,6 +158,7 @@ fn measured(
     let mut surveyed = SurveyedImage {
         name: annotation.name.clone(),
         size: annotation.size,
+        upright: grid == PixelGrid::Upright,
         sha256,
         annotation_sha256,
         look: LookHash::of(&image),

@@ -14,6 +14,9 @@ pub struct SurveyedImage {
     pub name: String,
     /// Height and width in pixels.
     pub size: ImageHw,
+    /// Whether it was annotated as its EXIF orientation turns it, and not as it is stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upright: bool,
     /// SHA-256 of its file.
     pub sha256: ContentKey,
     /// SHA-256 of what is annotated in it.

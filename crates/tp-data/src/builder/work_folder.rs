@@ -20,8 +20,9 @@ use tp_core::{FileLock, LockMode, write_atomically};
 use super::{
     journal::{Journal, journals_in},
     shard::Shard,
+    statistics::side_name,
 };
-use crate::{ContentKey, DataError, capped_file::read_capped};
+use crate::{ContentKey, DataError, Split, capped_file::read_capped};
 
 /// The longest mark that is believed.
 pub(super) const MAX_MARK_BYTES: u64 = 1 << 16;
@@ -128,19 +129,38 @@ impl WorkFolder {
         self.out.join(name)
     }
 
-    /// Makes a folder of the data set, and takes out of it what a killed process left half written and what is not in `keep`.
-    pub(crate) fn swept(&self, name: &str, keep: &dyn Fn(&str) -> bool) -> Result<PathBuf, DataError> {
-        let folder = self.path(name);
+    /// Makes a folder of the data set, and takes out of it what a killed process left half written, and what an earlier build
+    /// left that is not in `keep`. Files that no build writes are somebody's: they stay, whatever folder is built in.
+    pub(crate) fn swept(&self, folder_name: &str, keep: &dyn Fn(&str) -> bool) -> Result<PathBuf, DataError> {
+        let folder = self.path(folder_name);
         make(&folder)?;
         let unwritable = |source| DataError::Write { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(unwritable)? {
             let path = entry.map_err(unwritable)?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if path.is_file() && (name.starts_with(".tmp") || !keep(&name)) {
+            if path.is_file() && (is_temporary(&name) || is_of_a_build(folder_name, &name) && !keep(&name)) {
                 remove(&path)?;
             }
         }
         Ok(folder)
+    }
+}
+
+/// Whether a file is called as files are while they are written.
+fn is_temporary(file: &str) -> bool {
+    file.len() == 10 && file.starts_with(".tmp")
+}
+
+/// Whether a build gives files of a folder such names.
+fn is_of_a_build(folder: &str, file: &str) -> bool {
+    let is_side = |name: &str| [Split::Train, Split::Val, Split::Test].map(side_name).contains(&name);
+    let (stem, ending) = file.rsplit_once('.').unwrap_or((file, ""));
+    match (folder, ending) {
+        ("triplets", "jsonl") => is_side(stem),
+        ("data", "parquet") => stem.rsplit_once('-').is_some_and(|(side, n)| is_side(side) && n.len() >= 5 && n.parse::<u32>().is_ok()),
+        ("gallery", "html") => stem == "index",
+        ("gallery", "png" | "jpg" | "webp") => stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        _ => false,
     }
 }
 
@@ -203,6 +223,28 @@ mod tests {
         drop(merge);
         let _alone = WorkFolder::open(folder.path(), shard(1), LockMode::Alone).unwrap();
         assert!(matches!(open(shard(2)), Err(DataError::InUse { .. })));
+    }
+
+    #[test]
+    fn only_what_builds_write_is_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = WorkFolder::open(folder.path(), None, LockMode::Alone).unwrap();
+        let put = |names: &[&str]| {
+            for name in names {
+                fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+                fs::write(folder.path().join(name), "").unwrap();
+            }
+        };
+        // AP-10K keeps its photographs in `data`.
+        let of_others = ["data/000000000001.jpg", "data/train.parquet", "triplets/mine.jsonl", "gallery/photo.png", "data/.tmpnotes.txt"];
+        let ours = ["data/train-00007.parquet", "triplets/validation.jsonl", "gallery/0123456789abcdef.jpg", "data/.tmpAbC123"];
+        put(&of_others);
+        put(&ours);
+        for name in ["data", "triplets", "gallery"] {
+            work.swept(name, &|_| false).unwrap();
+        }
+        assert!(of_others.iter().all(|name| folder.path().join(name).exists()));
+        assert!(!ours.iter().any(|name| folder.path().join(name).exists()));
     }
 
     #[test]

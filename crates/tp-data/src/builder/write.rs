@@ -76,6 +76,7 @@ impl Writing<'_> {
             rejected: selection.rejected.clone(),
             skipped: job.survey.skipped.clone(),
             likeness: selection.likeness.clone(),
+            upright_images: selection.upright_images,
             ..Statistics::default()
         };
         let mut counter = Counter::new(blank, localizer, recipe.localizable_within);

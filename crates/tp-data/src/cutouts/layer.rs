@@ -7,10 +7,8 @@ use image::{
 use tp_core::RgbImage;
 
 use super::labels::CutOut;
-use crate::{DataError, capped_file::read_capped, decode::decode_with_transparency};
+use crate::{DataError, decode::decode_with_transparency};
 
-/// The largest picture file, in bytes.
-const MAX_FILE_BYTES: u64 = 64 << 20;
 /// From this opacity on, of 255, a pixel belongs to the thing.
 const INSIDE: u8 = 128;
 
@@ -25,8 +23,7 @@ pub(super) struct Layer {
 impl Layer {
     /// Reads the picture of a cut-out and scales it.
     pub(super) fn read(thing: &CutOut, longest_side: u32, mirrored: bool, gain: f32) -> Result<Self, DataError> {
-        let bytes = read_capped(&thing.path, MAX_FILE_BYTES)?;
-        let mut pixels = decode_with_transparency(&thing.path.display().to_string(), &bytes)?;
+        let mut pixels = decode_with_transparency(&thing.path)?;
         for pixel in pixels.pixels_mut() {
             let opacity = f32::from(pixel.0[3]) / 255.0;
             // A cast to u8 cuts off at the bright end. A colour above its opacity would shine through edges.

@@ -179,6 +179,7 @@ pub(crate) fn test_question(role: Role, test: impl FnOnce(&Question<'_>)) {
     let image = SurveyedImage {
         name: "horse.jpg".to_owned(),
         size,
+        upright: false,
         sha256: ContentKey::of_bytes(b"horse"),
         annotation_sha256: ContentKey::of_bytes(b"ear"),
         look: None,

@@ -18,12 +18,14 @@ use tp_core::ImageHw;
 use super::{
     Check, DatasetFormat, Entry, Refusal, Strictness,
     coco_parts::MAX_MASK_PIXELS,
-    folder::{entries, file_name},
+    folder::{entries, file_name, named},
     folder_reader::{DatasetFolder, FolderReader},
     label_map::{Depth, masks, read_labels, read_triples},
     refusal::Gate,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped};
+use crate::{
+    AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped, image_size,
+};
 
 /// The largest JSON file of an image, in bytes.
 const MAX_JSON_BYTES: u64 = 64 << 20;
@@ -69,6 +71,7 @@ impl Ade20kFull {
             return Err(DataError::Layout { root: root.to_owned(), format: DatasetFormat::Ade20kFull, expected });
         }
         images.sort();
+        images.iter().try_for_each(|(image, _)| named(root, image))?;
         let mut gate = Gate::new(root.to_owned(), strictness);
         let (n_images, mut missing, mut kept) = (images.len(), Vec::new(), Vec::new());
         for (image, is_annotated) in images {
@@ -85,7 +88,8 @@ impl Ade20kFull {
         }
         let named = orphans.iter().map(|path| path.display().to_string());
         let checks = vec![Check::new("annotations", root, n_images, missing), Check::new("images", root, annotated + orphans.len(), named)];
-        let folder = DatasetFolder { format: DatasetFormat::Ade20kFull, root: root.to_owned(), strictness, skipped: gate.skipped, checks };
+        let folder =
+            DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::Ade20kFull, root.to_owned(), strictness) };
         Ok(Self { folder, images: kept })
     }
 }
@@ -145,7 +149,7 @@ fn level_map(image: &Path, level: usize) -> PathBuf {
 
 /// The objects and parts of a JSON file.
 fn items(path: &Path) -> Result<Vec<Item>, Refusal> {
-    let bytes = read_capped(path, MAX_JSON_BYTES).map_err(|_| Refusal::UnreadableAnnotation)?;
+    let bytes = read_capped(path, MAX_JSON_BYTES).map_err(|error| Refusal::of_file(&error))?;
     // Some files were written in the code page of an old Windows; only names can differ.
     let text = String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
     let file: Value = serde_json::from_str(&text).map_err(|_| Refusal::UnreadableAnnotation)?;
@@ -331,7 +335,7 @@ impl FolderReader for Ade20kFull {
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let image = &self.images[index];
         let json = image.with_extension("json");
-        let Some(size) = gate.pass_image(image)? else { return Ok(None) };
+        let Some(size) = gate.pass_image_as(image, image_size(&level_map(image, 0)).ok())? else { return Ok(None) };
         let Some(items) = gate.pass_file(&json, items(&json))? else { return Ok(None) };
         let n_pixels = items.len().saturating_mul(size.n_pixels());
         let fits = if n_pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };

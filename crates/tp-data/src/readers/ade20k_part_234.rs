@@ -10,10 +10,13 @@ use std::{
 
 use super::{
     Check, DatasetFormat, Entry, Labels, Refusal, Strictness,
-    coco_json::{self, RawFile, RawObject},
-    coco_parts::{MAX_MASK_PIXELS, checked_box},
+    coco_entries::{RawObject, SizeOf},
+    coco_json::{self, RawFile},
+    coco_parts::{MAX_MASK_PIXELS, box_or_outline},
     folder::{FoundFile, IMAGE, files, root_where, subfolder},
     folder_reader::{DatasetFolder, FolderReader},
+    image_finder::base_names,
+    json_values::NO_ID,
     label_map::{Depth, LabelMap, masks},
     manifest::{Pair, Side, paired},
     part_labels::ADE20K_PART_234,
@@ -53,7 +56,7 @@ struct Instance {
     bbox: BoxXywh,
     segmentation: Segmentation,
     /// The parts that it may have, if the file says.
-    may_have: Option<Vec<u16>>,
+    may_have: Option<Box<[u16]>>,
 }
 
 impl Ade20kPart234 {
@@ -101,23 +104,33 @@ impl Ade20kPart234 {
 
     fn add_images(&mut self, raw: RawFile, split: Split, json: &Path, mut files: HashMap<String, Pair>) -> Result<(), DataError> {
         let mut gate = Gate::new(json.to_owned(), self.folder.strictness);
-        let names: HashMap<u64, String> = raw.categories.into_iter().map(|category| (category.id, category.name)).collect();
+        gate.pass_file(json, if raw.goes_on { Err(Refusal::GoesOn) } else { Ok(()) })?;
+        let categories = gate.entries(Entry::Category, raw.categories)?;
+        let names: HashMap<u64, String> = categories.into_iter().map(|category| (category.id, category.name)).collect();
         let mut by_id: HashMap<u64, usize> = HashMap::new();
-        let (n_listed, mut missing) = (raw.images.len(), Vec::new());
-        for image in raw.images {
-            let key = image.file_name.to_lowercase();
-            let key = base(key.rsplit_once('.').map_or(key.as_str(), |(stem, _)| stem)).to_owned();
-            let size = ImageHw::new(image.height, image.width).ok().filter(|size| size.n_pixels() <= 100_000_000);
-            let found = match (by_id.contains_key(&image.id), size, files.remove(&key)) {
-                (true, ..) => Err(Refusal::DuplicateId),
-                (_, None, _) => Err(Refusal::BadSize),
-                (_, _, None) => {
-                    missing.push(image.file_name.clone());
-                    Err(Refusal::MissingFile)
-                }
-                (_, Some(size), Some(pair)) => Ok((size, pair)),
+        let images = gate.entries(Entry::Image, raw.images)?;
+        let (n_listed, mut missing) = (images.len(), Vec::new());
+        for (image, place) in images.into_iter().zip(1..) {
+            let keys = base_names(&image.file_name);
+            let pair = keys.iter().find_map(|key| files.remove(key.rsplit_once('.').map_or(key.as_str(), |(stem, _)| stem)));
+            if pair.is_none() {
+                missing.push(image.file_name.clone());
+            }
+            let found = match pair {
+                _ if image.id == NO_ID => Err(Refusal::NoId),
+                _ if by_id.contains_key(&image.id) => Err(Refusal::DuplicateId),
+                None => Err(Refusal::MissingFile),
+                Some(pair) => image.size(Some(&pair.image.path)).map(|size| (size, pair)),
             };
-            if let Some((size, Pair { image: FoundFile { path, .. }, annotations })) = gate.pass(Entry::Image, image.id, found)? {
+            let id = if image.id == NO_ID { place } else { image.id };
+            if let Some((size, Pair { image: FoundFile { path, .. }, annotations })) = gate.pass(Entry::Image, id, found)? {
+                let size = match size {
+                    SizeOf::File(size) => size,
+                    SizeOf::Picture(size) => {
+                        self.folder.interpreted.sizes_from_pictures += 1;
+                        size
+                    }
+                };
                 by_id.insert(image.id, self.images.len());
                 let name = self.folder.name_of(&path);
                 let part_map = annotations.into_iter().next().expect("one list of maps was paired");
@@ -130,10 +143,11 @@ impl Ade20kPart234 {
             gate.pass_file::<()>(&image.path, Err(Refusal::MissingAnnotation))?;
         }
         let mut seen = BTreeSet::new();
-        for object in raw.annotations {
+        for object in gate.entries(Entry::Instance, raw.annotations)? {
             let (id, image_id) = (object.id, object.image_id);
             let found = if seen.insert(id) { self.instance(object, &by_id, &names) } else { Err(Refusal::DuplicateId) };
-            if let Some(instance) = gate.pass(Entry::Instance, id, found)? {
+            if let Some((instance, faults)) = gate.pass(Entry::Instance, id, found)? {
+                gate.leave_out(Entry::Instance, id, faults)?;
                 self.images[by_id[&image_id]].instances.push(instance);
             }
         }
@@ -141,22 +155,28 @@ impl Ade20kPart234 {
         Ok(())
     }
 
-    fn instance(&self, raw: RawObject, images: &HashMap<u64, usize>, names: &HashMap<u64, String>) -> Result<Instance, Refusal> {
+    /// The instance, with what was wrong with the rest of it.
+    fn instance(
+        &mut self,
+        raw: RawObject,
+        images: &HashMap<u64, usize>,
+        names: &HashMap<u64, String>,
+    ) -> Result<(Instance, Vec<Refusal>), Refusal> {
         let &image = images.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
         let size = self.images[image].size;
         // The reference loader takes the number as it is; the name decides where there is one.
         let by_name = names.get(&raw.category_id).and_then(|name| ADE20K_PART_234.object_id(name));
         let by_number = || u16::try_from(raw.category_id).ok().filter(|&id| ADE20K_PART_234.object(id).is_some());
         let object = by_name.or_else(by_number).ok_or(Refusal::UnknownCategory)?;
-        if raw.iscrowd != 0 {
+        if raw.iscrowd {
             return Err(Refusal::Crowd);
         }
-        let bbox = checked_box(&raw.bbox, size)?;
-        let segmentation = Segmentation::checked(raw.segmentation, size)?;
+        let (segmentation, mut faults) = Segmentation::read(raw.segmentation, size);
+        let (bbox, _) = box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.folder.interpreted)?;
         if segmentation.is_absent() {
-            return Err(Refusal::EmptyMask);
+            return Err(faults.first().copied().unwrap_or(Refusal::EmptyMask));
         }
-        Ok(Instance { id: raw.id, object, bbox, segmentation, may_have: raw.part_category_id })
+        Ok((Instance { id: raw.id, object, bbox, segmentation, may_have: raw.part_category_id }, faults))
     }
 
     /// The parts that an instance has pixels of, numbered from 0 on.
@@ -215,8 +235,8 @@ impl FolderReader for Ade20kPart234 {
 
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let Listed { name, size, split, part_map, instances } = &self.images[index];
-        let Some(stored) = gate.pass_image(&self.folder.root.join(name))? else { return Ok(None) };
-        let found = if stored == *size { labels_of_size(part_map, Depth::Sixteen, *size) } else { Err(Refusal::WrongSize) };
+        let Some(shown) = gate.pass_image_as(&self.folder.root.join(name), Some(*size))? else { return Ok(None) };
+        let found = if shown == *size { labels_of_size(part_map, Depth::Sixteen, *size) } else { Err(Refusal::WrongSize) };
         let known = |map: LabelMap| {
             let unknown = map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= self.parts.len());
             if unknown { Err(Refusal::UnknownLabel) } else { Ok(map) }

@@ -4,16 +4,18 @@
 //! COCO's are whole numbers of pixels (detectron2 adds ½ to them), other programs write edges.
 
 use std::{
-    fs::File,
-    io::Read,
+    collections::HashSet,
     path::{Path, PathBuf},
 };
 
+use tp_core::is_lfs_pointer;
+
 use super::{
-    Check, CocoParts, Dataset, DatasetFormat, Labels, Loaded, ReadOptions, Skipped, coco_json,
-    coco_listed::KeypointFrame,
+    Check, CocoParts, Dataset, DatasetFormat, Interpreted, Labels, Loaded, ReadOptions, Skipped, coco_json,
     coco_parts::FileOptions,
     folder::{entries, file_name, root_where},
+    image_finder::{ImageFinder, readings},
+    keypoints::KeypointFrame,
 };
 use crate::{AnnotatedImage, DataError, Split};
 
@@ -46,7 +48,7 @@ impl CocoFolder {
         let annotations = annotation_files(format, root)?;
         let mut files = Vec::new();
         for path in &annotations {
-            let (prefix, base_names) = image_folder(root, path)?;
+            let finder = image_finder(root, path)?;
             let keypoints = match format {
                 DatasetFormat::Ap10k => KeypointFrame::Pixels,
                 DatasetFormat::CocoKeypoints => KeypointFrame::PixelsIfWhole,
@@ -57,8 +59,7 @@ impl CocoFolder {
                 images: options.images,
                 keypoints,
                 split: split_named_in(path),
-                prefix,
-                base_names,
+                finder,
                 name: (format != DatasetFormat::CocoParts).then(|| format.name().to_owned()),
             };
             files.push(CocoParts::open_as(path, root, options)?);
@@ -98,6 +99,12 @@ impl Dataset for CocoFolder {
 
     fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+
+    fn interpreted(&self) -> Interpreted {
+        let mut all = Interpreted::default();
+        self.files.iter().for_each(|file| all.add(file.interpreted()));
+        all
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -148,17 +155,17 @@ fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, 
     Ok(found)
 }
 
-/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list.
+/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list. What Git left in the place of a
+/// file may have been one: it is taken for one here, so that its reader names it.
 fn is_coco_file(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    let text: String = String::from_utf8_lossy(&head).chars().filter(|c| !c.is_whitespace()).collect();
-    read.is_ok() && ["\"images\":[", "\"annotations\":[", "\"categories\":["].iter().any(|list| text.contains(list))
+    let head = coco_json::head(path, HEAD_BYTES);
+    let text: String = head.chars().filter(|c| !c.is_whitespace()).collect();
+    let lists = ["\"images\":[", "\"annotations\":[", "\"categories\":["];
+    lists.iter().any(|list| text.contains(list)) || is_lfs_pointer(head.as_bytes())
 }
 
-/// The folder, below the root, in which most of a file's images lie, and whether the folders in their names are to be left
-/// out; `images` if none is found.
-fn image_folder(root: &Path, annotations: &Path) -> Result<(String, bool), DataError> {
+/// Looks for the images of a file in the folder, below the root, in which most of them lie; `images` if none is found.
+fn image_finder(root: &Path, annotations: &Path) -> Result<ImageFinder, DataError> {
     let names: Vec<String> = coco_json::image_names(annotations)?;
     // Evenly spread, so that a file of several sides is seen whole.
     let sought: Vec<&String> = names.iter().step_by(names.len().div_ceil(N_SOUGHT).max(1)).collect();
@@ -169,18 +176,50 @@ fn image_folder(root: &Path, annotations: &Path) -> Result<(String, bool), DataE
         let below = entries(&first).unwrap_or_default().into_iter().filter(|path| path.is_dir());
         folders.extend([first.clone()].into_iter().chain(below).filter_map(|path| path.strip_prefix(root).ok().map(Path::to_owned)));
     }
-    let mut best = (0, (if root.join("images").is_dir() { "images".to_owned() } else { String::new() }, false));
-    for base_names in [false, true] {
-        for folder in &folders {
-            let options = FileOptions { prefix: slashed(folder), base_names, ..FileOptions::default() };
-            // A name that leaves the folder is refused later; here it must not be followed.
-            let hits = sought.iter().filter(|name| !name.contains("..") && root.join(options.name_of(name)).is_file()).count();
-            if hits > best.0 {
-                best = (hits, (options.prefix, base_names));
-            }
+    let mut folders: Vec<String> = folders.iter().map(|folder| slashed(folder)).collect();
+    let mut seen = HashSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
+    let side = split_named_in(annotations);
+    let finder = |prefix: String| {
+        let mut finder = ImageFinder::new(root, prefix);
+        (finder.everywhere, finder.side) = (true, side);
+        finder
+    };
+    let as_written = |folder: &str| {
+        let finder = finder(folder.to_owned());
+        sought.iter().filter(|name| finder.direct(name).is_some()).count()
+    };
+    if let Some(best) = most_hits(&folders, side, as_written) {
+        let mut finder = finder(best.clone());
+        let of_folder = |folder: &str| folder.rsplit('/').find_map(side_named);
+        if side.is_none() && of_folder(&best).is_some() {
+            let n_best = as_written(&best);
+            let is_rival =
+                |folder: &&String| of_folder(folder).is_some_and(|found| Some(found) != of_folder(&best)) && as_written(folder) == n_best;
+            finder.rivals = folders.iter().filter(is_rival).cloned().collect();
+        }
+        return Ok(finder);
+    }
+    let by_base_name = |folder: &str| {
+        let is_there = |name: &&&String| readings(name).iter().any(|reading| root.join(folder).join(reading.base_name()).is_file());
+        sought.iter().filter(is_there).count()
+    };
+    let images = || if root.join("images").is_dir() { "images".to_owned() } else { String::new() };
+    let mut finder = finder(most_hits(&folders, side, by_base_name).unwrap_or_else(images));
+    finder.nothing_found = true;
+    Ok(finder)
+}
+
+/// The folder with the most hits, if there is any: of equal ones that of the file's side of the split, then the first.
+fn most_hits(folders: &[String], side: Option<Split>, hits: impl Fn(&str) -> usize) -> Option<String> {
+    let mut best: Option<((usize, bool), &String)> = None;
+    for folder in folders {
+        let rank = (hits(folder), side.is_some() && folder.rsplit('/').find_map(side_named) == side);
+        if rank.0 > 0 && best.is_none_or(|(before, _)| rank > before) {
+            best = Some((rank, folder));
         }
     }
-    Ok(best.1)
+    best.map(|(_, folder)| folder.clone())
 }
 
 fn slashed(path: &Path) -> String {
@@ -190,16 +229,19 @@ fn slashed(path: &Path) -> String {
 /// The side of the split that a file's name, or its folder's, tells.
 pub(super) fn split_named_in(path: &Path) -> Option<Split> {
     let folder = path.parent().map(file_name).unwrap_or_default();
-    [file_name(path), folder].iter().find_map(|name| {
-        let name = name.to_lowercase();
-        let says = |word: &str| name.split(|c: char| !c.is_alphabetic()).any(|part| part == word);
-        match () {
-            () if says("train") || says("training") => Some(Split::Train),
-            () if says("val") || says("valid") || says("validation") => Some(Split::Val),
-            () if says("test") || says("testing") => Some(Split::Test),
-            () => None,
-        }
-    })
+    [file_name(path), folder].iter().find_map(|name| side_named(name))
+}
+
+/// The side of the split that a name has as one of its words.
+pub(super) fn side_named(name: &str) -> Option<Split> {
+    let name = name.to_lowercase();
+    let says = |word: &str| name.split(|c: char| !c.is_alphabetic()).any(|part| part == word);
+    match () {
+        () if says("train") || says("training") => Some(Split::Train),
+        () if says("val") || says("valid") || says("validation") => Some(Split::Val),
+        () if says("test") || says("testing") => Some(Split::Test),
+        () => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,140 +1,126 @@
-//! The COCO-style file with parts, as it stands in JSON. Fields that are not needed are passed over.
+//! The COCO-style file with parts: its lists, read as they stream in.
 
 use std::{
     fs::File,
-    io::{BufReader, Read},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::MapAccess};
+use tp_core::is_lfs_pointer;
 
-use super::{numbers::Numbers, segmentation::RawSegmentation};
+use super::{
+    coco_entries::{
+        RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory, field_names, name_by_address, name_file,
+        pass_over, text,
+    },
+    json_text::JsonText,
+    json_values::{AnyList, AnyObject, Entries, Fields, NO_ID},
+};
 use crate::DataError;
 
 /// The largest annotation file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
+/// Numbers that are exact as floats. Entries without a number get one below it.
+const MAX_COUNTED_ID: u64 = 1 << 52;
 
 #[derive(Deserialize)]
 pub(super) struct RawFile {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) info: RawInfo,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects_alone")]
     pub(super) licenses: Vec<RawLicence>,
-    pub(super) images: Vec<RawImage>,
-    pub(super) categories: Vec<RawCategory>,
-    pub(super) annotations: Vec<RawObject>,
+    pub(super) images: Entries<RawImage>,
+    pub(super) categories: Entries<RawCategory>,
     #[serde(default)]
-    pub(super) part_categories: Vec<RawPartCategory>,
+    pub(super) annotations: Entries<RawObject>,
     #[serde(default)]
-    pub(super) part_annotations: Vec<RawPart>,
+    pub(super) part_categories: Entries<RawPartCategory>,
+    #[serde(default)]
+    pub(super) part_annotations: Entries<RawPart>,
+    /// Whether something comes after the end of the JSON.
+    #[serde(skip)]
+    pub(super) goes_on: bool,
 }
 
-#[derive(Default, Deserialize)]
-pub(super) struct RawInfo {
-    pub(super) name: Option<String>,
-    pub(super) licence: Option<String>,
-    pub(super) licence_url: Option<String>,
-    pub(super) attribution: Option<String>,
+fn or_default<'de, D: Deserializer<'de>, T: Fields>(deserializer: D) -> Result<T, D::Error> {
+    AnyObject::deserialize(deserializer).map(|AnyObject(object)| object.unwrap_or_default())
 }
 
-#[derive(Deserialize)]
-pub(super) struct RawLicence {
-    pub(super) id: u64,
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) url: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RawImage {
-    pub(super) id: u64,
-    pub(super) file_name: String,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) split: Option<String>,
-    pub(super) group: Option<String>,
-    pub(super) license: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct RawCategory {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) supercategory: Option<String>,
-    #[serde(default)]
-    pub(super) keypoints: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct RawPartCategory {
-    pub(super) id: u64,
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) keypoint_indices: Vec<usize>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RawObject {
-    pub(super) id: u64,
-    pub(super) image_id: u64,
-    pub(super) category_id: u64,
-    #[serde(default)]
-    pub(super) bbox: Vec<f64>,
-    #[serde(default)]
-    pub(super) segmentation: RawSegmentation,
-    #[serde(default)]
-    pub(super) iscrowd: u8,
-    #[serde(default)]
-    pub(super) keypoints: Numbers,
-    pub(super) derived: Option<String>,
-    /// The object that this is a part of, in the files that have parts among the objects.
-    #[serde(alias = "obj_ann_id", alias = "object_id")]
-    pub(super) parent_id: Option<u64>,
-    /// The parts that the object may have (ADE20KPart234).
-    pub(super) part_category_id: Option<Vec<u16>>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RawPart {
-    pub(super) id: u64,
-    pub(super) image_id: u64,
-    pub(super) parent_id: u64,
-    pub(super) category_id: u64,
-    #[serde(default)]
-    pub(super) bbox: Vec<f64>,
-    #[serde(default)]
-    pub(super) segmentation: RawSegmentation,
-    #[serde(default)]
-    pub(super) iscrowd: u8,
-    pub(super) derived: Option<String>,
+fn objects_alone<'de, D: Deserializer<'de>, T: Fields>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    AnyList::<AnyObject<T>>::deserialize(deserializer)
+        .map(|AnyList(list)| list.into_iter().filter_map(|AnyObject(object)| object).collect())
 }
 
 /// Reads and parses the file as it streams in; what does not parse is named with its line.
 pub(super) fn read(path: &Path) -> Result<RawFile, DataError> {
-    parsed(path)
+    let (mut file, goes_on) = parsed::<RawFile>(path)?;
+    file.goes_on = goes_on;
+    number_those_without(&mut file.annotations.list, |object| &mut object.id);
+    number_those_without(&mut file.part_annotations.list, |part| &mut part.id);
+    Ok(file)
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, DataError> {
+/// Gives numbers that no other entry has to entries without one: nothing but a part names an annotation.
+fn number_those_without<T>(entries: &mut [T], id_of: impl Fn(&mut T) -> &mut u64) {
+    let largest = entries.iter_mut().map(|entry| *id_of(entry)).filter(|&id| id < MAX_COUNTED_ID).max();
+    let mut next = largest.map_or(1, |largest| largest + 1);
+    for entry in entries {
+        let id = id_of(entry);
+        if *id == NO_ID {
+            *id = next;
+            next += 1;
+        }
+    }
+}
+
+/// What was parsed, and whether something comes after it.
+fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<(T, bool), DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > MAX_FILE_BYTES {
         return Err(DataError::FileTooLong { path: path.to_owned(), max: MAX_FILE_BYTES });
     }
     // The file may grow while it is read: the cap holds all the same.
-    let reader = BufReader::with_capacity(1 << 20, file.take(MAX_FILE_BYTES));
-    serde_json::from_reader(reader).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })
+    let mut file = BufReader::new(file.take(MAX_FILE_BYTES));
+    if is_lfs_pointer(file.fill_buf().map_err(unreadable)?) {
+        return Err(DataError::LfsPointer { path: path.to_owned() });
+    }
+    let reader = BufReader::with_capacity(1 << 16, JsonText::new(file));
+    let mut json = serde_json::Deserializer::from_reader(reader);
+    let value = T::deserialize(&mut json).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })?;
+    Ok((value, json.end().is_err()))
 }
 
 /// The file names of the images alone.
 pub(super) fn image_names(path: &Path) -> Result<Vec<String>, DataError> {
     #[derive(Deserialize)]
     struct Names {
-        images: Vec<Name>,
+        images: Entries<Name>,
     }
-    #[derive(Deserialize)]
-    struct Name {
-        file_name: String,
+    #[derive(Default)]
+    struct Name(String);
+    field_names!(NameField: FileName, CocoUrl);
+    impl Fields for Name {
+        type Name = NameField;
+
+        fn read<'de, A: MapAccess<'de>>(&mut self, name: NameField, map: &mut A) -> Result<(), A::Error> {
+            match name {
+                NameField::FileName => name_file(&mut self.0, text(map)?),
+                NameField::CocoUrl => name_by_address(&mut self.0, text(map)?),
+                NameField::Other => pass_over(map)?,
+            }
+            Ok(())
+        }
     }
-    let names: Names = parsed(path)?;
-    Ok(names.images.into_iter().map(|name| name.file_name).collect())
+    let (names, _) = parsed::<Names>(path)?;
+    Ok(names.images.list.into_iter().map(|Name(name)| name).collect())
+}
+
+/// The beginning of the file, as standard JSON; nothing if it cannot be read.
+pub(super) fn head(path: &Path, max_bytes: u64) -> String {
+    let mut head = Vec::new();
+    // A file that cannot be read has no beginning.
+    let _ = File::open(path).and_then(|file| JsonText::new(file.take(max_bytes)).read_to_end(&mut head));
+    String::from_utf8_lossy(&head).into_owned()
 }

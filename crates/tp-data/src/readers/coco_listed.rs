@@ -3,27 +3,15 @@
 
 use std::sync::Arc;
 
-use tp_core::{ImageHw, PixelXy};
+use tp_core::ImageHw;
 
 use super::{
-    Refusal,
-    coco_json::{RawCategory, RawPartCategory},
+    coco_entries::{RawCategory, RawPartCategory},
+    keypoints::{KeypointFrame, labelled_keypoints},
     numbers::Numbers,
     segmentation::Segmentation,
 };
-use crate::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
-
-/// What the coordinates of a file's keypoints count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum KeypointFrame {
-    /// Distances from the outer edge of the first pixel, as those of boxes do.
-    #[default]
-    Edges,
-    /// Pixels, from 0 on: COCO's own keypoints and AP-10K's.
-    Pixels,
-    /// Pixels if all are whole numbers, else edges.
-    PixelsIfWhole,
-}
+use crate::{AnnotatedImage, BoxXywh, Licence, ObjectAnnotation, PartAnnotation, Split};
 
 /// One image.
 #[derive(Clone, Debug)]
@@ -79,10 +67,10 @@ impl ListedImage {
 impl ListedObject {
     /// The object with its names and masks.
     fn record(&self, size: ImageHw, frame: KeypointFrame) -> ObjectAnnotation {
-        // They were checked when the file was opened.
-        let (mut keypoints, slots) = labelled_keypoints(&self.keypoints.to_vec(), &self.category, size, frame).unwrap_or_default();
-        for (keypoint, slot) in keypoints.iter_mut().zip(slots) {
+        let mut keypoints = Vec::new();
+        for (slot, mut keypoint) in labelled_keypoints(&self.keypoints, &self.category.keypoints, size, frame) {
             keypoint.part = self.parts.iter().position(|part| part.category.keypoint_indices.contains(&slot));
+            keypoints.push(keypoint);
         }
         ObjectAnnotation {
             id: self.id,
@@ -115,34 +103,4 @@ impl ListedPart {
             derived: self.derived.as_deref().map(str::to_owned),
         }
     }
-}
-
-/// The labelled keypoints, and the slot of each in its category's list of names.
-pub(super) fn labelled_keypoints(
-    raw: &[f64],
-    category: &RawCategory,
-    size: ImageHw,
-    frame: KeypointFrame,
-) -> Result<(Vec<Keypoint>, Vec<usize>), Refusal> {
-    if raw.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    if raw.len() != category.keypoints.len() * 3 {
-        return Err(Refusal::BadKeypoints);
-    }
-    let (mut keypoints, mut slots) = (Vec::new(), Vec::new());
-    for (slot, (name, xyv)) in category.keypoints.iter().zip(raw.chunks_exact(3)).enumerate() {
-        let visibility = match xyv[2] {
-            0.0 => continue,
-            1.0 => Visibility::Hidden,
-            2.0 => Visibility::Visible,
-            _ => return Err(Refusal::BadKeypoints),
-        };
-        let edge = if frame == KeypointFrame::Pixels { 0.0 } else { 0.5 };
-        let point = PixelXy { x: xyv[0] - edge, y: xyv[1] - edge };
-        size.unit_from_pixel(point).map_err(|_| Refusal::KeypointOutsideImage)?;
-        keypoints.push(Keypoint { name: name.clone(), point, visibility, part: None });
-        slots.push(slot);
-    }
-    Ok((keypoints, slots))
 }

@@ -6,7 +6,7 @@
 //! with [`KeypointFrame`].
 
 use std::{
-    collections::{HashMap, hash_map},
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,12 +14,15 @@ use std::{
 use tp_core::{ImageHw, RgbImage};
 
 use super::{
-    Check, Dataset, ImageFiles, Labels, Loaded, Skipped, checked,
-    coco_dialect::with_parts_apart,
-    coco_json::{self, RawCategory, RawFile, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory},
-    coco_listed::{KeypointFrame, ListedImage, ListedObject, ListedPart, labelled_keypoints},
+    Check, Dataset, ImageFiles, Interpreted, Labels, Loaded, Skipped, checked,
+    coco_dialect::{NO_PARENT, with_parts_apart},
+    coco_entries::{RawBox, RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory, SizeOf},
+    coco_json::{self, RawFile},
+    coco_listed::{ListedImage, ListedObject, ListedPart},
     dataset::decode_as_annotated,
-    numbers::Numbers,
+    image_finder::{FoundImage, ImageFinder},
+    json_values::NO_ID,
+    keypoints::KeypointFrame,
     refusal::{Entry, Gate, Refusal, Strictness},
     segmentation::Segmentation,
 };
@@ -27,6 +30,8 @@ use crate::{AnnotatedImage, BoxXywh, DataError, Licence, Split};
 
 /// The most mask pixels that one image may have, all its objects and parts together; a pixel takes a byte.
 pub(super) const MAX_MASK_PIXELS: usize = 4 << 30;
+/// How a box was made that is not written in the file.
+const FROM_OUTLINE: &str = "the box around the outline";
 
 /// An annotation file, checked, with its images. Names are put in and masks drawn when an image is loaded, so that memory stays
 /// small.
@@ -37,22 +42,21 @@ pub struct CocoParts {
     keypoints: KeypointFrame,
     images: Vec<ListedImage>,
     skipped: Skipped,
+    interpreted: Interpreted,
     labels: Labels,
     image_check: Check,
 }
 
 /// How one file is read.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct FileOptions {
     pub(super) strictness: Strictness,
     pub(super) images: ImageFiles,
     pub(super) keypoints: KeypointFrame,
     /// The side of images that name none.
     pub(super) split: Option<Split>,
-    /// The folder of the images, below the folder that names start from.
-    pub(super) prefix: String,
-    /// Whether the folders in a `file_name` are to be left out.
-    pub(super) base_names: bool,
+    /// Where the images are looked for; directly in the folder that names start from, if nothing is said.
+    pub(super) finder: ImageFinder,
     /// The data set's name, if the file does not give it.
     pub(super) name: Option<String>,
 }
@@ -66,18 +70,19 @@ impl CocoParts {
     /// [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad entry; otherwise such entries are left out
     /// and counted in [`skipped`](Self::skipped), together with the parts of an object that is left out.
     pub fn open(annotations: &Path, images_dir: &Path, strictness: Strictness) -> Result<Self, DataError> {
-        Self::open_as(annotations, images_dir, FileOptions { strictness, ..FileOptions::default() })
+        let finder = ImageFinder::new(images_dir, String::new());
+        Self::open_as(annotations, images_dir, FileOptions { strictness, finder, ..FileOptions::default() })
     }
 
     pub(super) fn open_as(annotations: &Path, images_dir: &Path, options: FileOptions) -> Result<Self, DataError> {
         let mut raw = coco_json::read(annotations)?;
-        with_parts_apart(&mut raw);
+        let interpreted = Interpreted { parts_among_objects: with_parts_apart(&mut raw), ..Interpreted::default() };
         let name = raw.info.name.clone().or_else(|| options.name.clone()).unwrap_or_else(|| stem(annotations));
         let labels = Labels {
-            objects: raw.categories.iter().map(|category| category.name.clone()).collect(),
-            parts: raw.part_categories.iter().map(|category| category.name.clone()).collect(),
+            objects: raw.categories.list.iter().map(|category| category.name.clone()).filter(|name| !name.is_empty()).collect(),
+            parts: raw.part_categories.list.iter().map(|category| category.name.clone()).filter(|name| !name.is_empty()).collect(),
         };
-        let n_images = raw.images.len();
+        let n_images = raw.images.list.len() + raw.images.n_odd;
         let mut building = Building {
             gate: Gate::new(annotations.to_owned(), options.strictness),
             options,
@@ -86,13 +91,15 @@ impl CocoParts {
             index_of: HashMap::new(),
             objects: HashMap::new(),
             missing: Vec::new(),
+            interpreted,
         };
+        building.gate.pass_file(annotations, if raw.goes_on { Err(Refusal::GoesOn) } else { Ok(()) })?;
         building.add_all(raw)?;
-        let Building { gate, images, missing, options, .. } = building;
+        let Building { gate, images, missing, options, interpreted, .. } = building;
         let about = format!("image files of {}", annotations.file_name().unwrap_or_default().display());
-        let image_check = Check::new(about, &images_dir.join(&options.prefix), n_images, missing);
+        let image_check = Check::new(about, &images_dir.join(&options.finder.prefix), n_images, missing);
         let (images_dir, keypoints) = (images_dir.to_owned(), options.keypoints);
-        Ok(Self { name, images_dir, keypoints, images, skipped: gate.skipped, labels, image_check })
+        Ok(Self { name, images_dir, keypoints, images, skipped: gate.skipped, interpreted, labels, image_check })
     }
 
     /// The data set's name: `info.name`, or the name of the file.
@@ -139,11 +146,11 @@ impl CocoParts {
         self.images_dir.join(&image.name)
     }
 
-    /// Decodes the file of an image, on the stored pixel grid that the annotations refer to.
+    /// Decodes the file of an image, on the grid of pixels that its annotation is on.
     ///
     /// # Errors
     ///
-    /// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the file has another size than the annotations say.
+    /// As [`decode_annotated`](crate::decode_annotated).
     pub fn decode(&self, image: &AnnotatedImage) -> Result<RgbImage, DataError> {
         decode_as_annotated(&self.image_path(image), image)
     }
@@ -152,6 +159,12 @@ impl CocoParts {
     #[must_use]
     pub fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+
+    /// What was read otherwise than it is written.
+    #[must_use]
+    pub fn interpreted(&self) -> Interpreted {
+        self.interpreted
     }
 }
 
@@ -174,6 +187,10 @@ impl Dataset for CocoParts {
 
     fn skipped(&self) -> &Skipped {
         self.skipped()
+    }
+
+    fn interpreted(&self) -> Interpreted {
+        self.interpreted()
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -201,49 +218,59 @@ struct Building {
     objects: HashMap<u64, Option<(usize, usize)>>,
     /// Image files that are not there.
     missing: Vec<String>,
+    interpreted: Interpreted,
 }
 
 impl Building {
     fn add_all(&mut self, raw: RawFile) -> Result<(), DataError> {
         if self.options.keypoints == KeypointFrame::PixelsIfWhole {
-            let whole = raw.annotations.iter().flat_map(|object| object.keypoints.to_vec()).all(|v| v.fract() == 0.0);
+            let whole = raw.annotations.list.iter().all(|object| object.keypoints.are_whole());
             self.options.keypoints = if whole { KeypointFrame::Pixels } else { KeypointFrame::Edges };
         }
         let licences = licences(&raw.licenses, &raw.info);
         let only_licence = file_licence(&raw.info).or_else(|| (licences.len() == 1).then(|| licences.values().next().cloned()).flatten());
-        let categories = self.by_id(Entry::Category, raw.categories, |category: &RawCategory| category.id)?;
-        let part_categories = self.by_id(Entry::PartCategory, raw.part_categories, |category: &RawPartCategory| category.id)?;
+        let categories = self.gate.entries(Entry::Category, raw.categories)?;
+        let categories = self.by_id(Entry::Category, categories, |category| (category.id, !category.name.is_empty()))?;
+        let part_categories = self.gate.entries(Entry::PartCategory, raw.part_categories)?;
+        let part_categories = self.by_id(Entry::PartCategory, part_categories, |category| (category.id, !category.name.is_empty()))?;
 
-        for image in raw.images {
+        let images = self.gate.entries(Entry::Image, raw.images)?;
+        let names: Vec<&str> = images.iter().map(|image| image.file_name.as_str()).collect();
+        let found = self.options.finder.find_all(&names);
+        for ((image, found), place) in images.into_iter().zip(found).zip(1..) {
             let licence = match image.license {
                 Some(id) => licences.get(&id).cloned(),
                 None => only_licence.clone(),
             };
-            let (id, found) = (image.id, self.image(image, licence));
+            let (id, found) = (image.id, self.image(image, found, licence));
+            let id = if id == NO_ID { place } else { id };
             if let Some(image) = self.gate.pass(Entry::Image, id, found)? {
                 self.index_of.insert(id, self.images.len());
                 self.images.push(image);
             }
         }
 
-        for object in raw.annotations {
+        for object in self.gate.entries(Entry::Object, raw.annotations)? {
             let (id, found) = (object.id, self.object(object, &categories));
             let duplicate = found.as_ref().is_err_and(|&refusal| refusal == Refusal::DuplicateId);
-            let kept = self.gate.pass(Entry::Object, id, found)?.map(|(image, object)| {
+            let mut kept = None;
+            if let Some((image, object, faults)) = self.gate.pass(Entry::Object, id, found)? {
+                self.gate.leave_out(Entry::Object, id, faults)?;
                 let objects = &mut self.images[image].objects;
                 objects.push(object);
-                (image, objects.len() - 1)
-            });
+                kept = Some((image, objects.len() - 1));
+            }
             if !duplicate {
                 self.objects.insert(id, kept);
             }
         }
 
-        let mut seen = HashMap::new();
-        for part in raw.part_annotations {
+        let mut seen = HashSet::new();
+        for part in self.gate.entries(Entry::Part, raw.part_annotations)? {
             let id = part.id;
-            let found = if seen.insert(id, ()).is_some() { Err(Refusal::DuplicateId) } else { self.part(part, &part_categories) };
-            if let Some((image, object, part)) = self.gate.pass(Entry::Part, id, found)? {
+            let found = if seen.insert(id) { self.part(part, &part_categories) } else { Err(Refusal::DuplicateId) };
+            if let Some((image, object, part, faults)) = self.gate.pass(Entry::Part, id, found)? {
+                self.gate.leave_out(Entry::Part, id, faults)?;
                 self.images[image].objects[object].parts.push(part);
             }
         }
@@ -255,77 +282,100 @@ impl Building {
     }
 
     /// Categories by number.
-    fn by_id<T>(&mut self, entry: Entry, list: Vec<T>, id_of: impl Fn(&T) -> u64) -> Result<HashMap<u64, Arc<T>>, DataError> {
-        let mut found = HashMap::new();
-        for category in list {
-            let id = id_of(&category);
-            match found.entry(id) {
-                hash_map::Entry::Vacant(place) => {
-                    place.insert(Arc::new(category));
-                }
-                hash_map::Entry::Occupied(_) => {
-                    self.gate.pass::<()>(entry, id, Err(Refusal::DuplicateId))?;
-                }
+    fn by_id<T>(&mut self, entry: Entry, list: Vec<T>, about: impl Fn(&T) -> (u64, bool)) -> Result<HashMap<u64, Arc<T>>, DataError> {
+        let mut by_id = HashMap::new();
+        for (category, place) in list.into_iter().zip(1..) {
+            let (id, has_name) = about(&category);
+            let found = match () {
+                () if id == NO_ID => Err(Refusal::NoId),
+                () if by_id.contains_key(&id) => Err(Refusal::DuplicateId),
+                () if !has_name => Err(Refusal::NoName),
+                () => Ok(category),
+            };
+            if let Some(category) = self.gate.pass(entry, if id == NO_ID { place } else { id }, found)? {
+                by_id.insert(id, Arc::new(category));
             }
         }
-        Ok(found)
+        Ok(by_id)
     }
 
-    fn image(&mut self, raw: RawImage, licence: Option<Arc<Licence>>) -> Result<ListedImage, Refusal> {
+    fn image(&mut self, raw: RawImage, found: Result<FoundImage, Refusal>, licence: Option<Arc<Licence>>) -> Result<ListedImage, Refusal> {
+        let missing = found.as_ref().map_or(true, |image| !image.is_there);
+        if missing {
+            let place = |image: &FoundImage| self.images_dir.join(&image.name).display().to_string();
+            self.missing.push(found.as_ref().map_or_else(|_| raw.file_name.clone(), place));
+        }
+        if raw.id == NO_ID {
+            return Err(Refusal::NoId);
+        }
         if self.index_of.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
         }
-        checked::file_name(&raw.file_name)?;
-        let size = checked::size(raw.width, raw.height)?;
-        let split = raw.split.as_deref().map(checked::split).transpose()?.or(self.options.split);
-        let name = self.options.name_of(&raw.file_name);
-        let path = self.images_dir.join(&name);
-        if !path.is_file() {
-            self.missing.push(path.display().to_string());
-            if self.options.images == ImageFiles::Needed {
-                return Err(Refusal::MissingFile);
-            }
+        let found = found?;
+        if missing && self.options.images == ImageFiles::Needed {
+            return Err(Refusal::MissingFile);
         }
-        Ok(ListedImage { name, size, split, group: raw.group, licence, objects: Vec::new() })
+        let path = self.images_dir.join(&found.name);
+        let size = match raw.size((!missing).then_some(path.as_path()))? {
+            SizeOf::File(size) => size,
+            SizeOf::Picture(size) => {
+                self.interpreted.sizes_from_pictures += 1;
+                size
+            }
+        };
+        let split = raw.split.as_deref().map(checked::split).transpose()?.or(self.options.split);
+        self.interpreted.files_under_other_names += usize::from(found.renamed);
+        Ok(ListedImage { name: found.name, size, split, group: raw.group, licence, objects: Vec::new() })
     }
 
-    /// The object, after the index of its image.
-    fn object(&self, raw: RawObject, categories: &HashMap<u64, Arc<RawCategory>>) -> Result<(usize, ListedObject), Refusal> {
+    /// The object, after the index of its image, with what was wrong with the rest of it.
+    fn object(
+        &mut self,
+        raw: RawObject,
+        categories: &HashMap<u64, Arc<RawCategory>>,
+    ) -> Result<(usize, ListedObject, Vec<Refusal>), Refusal> {
         if self.objects.contains_key(&raw.id) {
             return Err(Refusal::DuplicateId);
         }
         let &image = self.index_of.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
         let size = self.images[image].size;
         let category = categories.get(&raw.category_id).ok_or(Refusal::UnknownCategory)?;
-        if raw.iscrowd != 0 {
+        if raw.iscrowd {
             return Err(Refusal::Crowd);
         }
-        let bbox = checked_box(&raw.bbox, size)?;
-        let segmentation = Segmentation::checked(raw.segmentation, size)?;
-        let (labelled, _) = labelled_keypoints(&raw.keypoints.to_vec(), category, size, self.options.keypoints)?;
-        let keypoints = if labelled.is_empty() { Numbers::default() } else { raw.keypoints };
-        let derived = raw.derived.map(String::into_boxed_str);
-        let object = ListedObject { id: raw.id, category: category.clone(), bbox, segmentation, keypoints, parts: Vec::new(), derived };
-        Ok((image, object))
+        let (segmentation, mut faults) = Segmentation::read(raw.segmentation, size);
+        let (bbox, made) = box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.interpreted)?;
+        let (keypoints, of_keypoints) = raw.keypoints.usable(category.keypoints.len(), size, self.options.keypoints);
+        faults.extend(of_keypoints);
+        let (category, derived) = (category.clone(), raw.derived.or(made));
+        let object = ListedObject { id: raw.id, category, bbox, segmentation, keypoints, parts: Vec::new(), derived };
+        Ok((image, object, faults))
     }
 
-    /// The part, after the indices of its image and object.
-    fn part(&self, raw: RawPart, categories: &HashMap<u64, Arc<RawPartCategory>>) -> Result<(usize, usize, ListedPart), Refusal> {
+    /// The part, after the indices of its image and object, with what was wrong with the rest of it.
+    fn part(
+        &mut self,
+        raw: RawPart,
+        categories: &HashMap<u64, Arc<RawPartCategory>>,
+    ) -> Result<(usize, usize, ListedPart, Vec<Refusal>), Refusal> {
         let &image = self.index_of.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
+        if raw.parent_id == NO_PARENT && self.interpreted.parts_among_objects > 0 {
+            return Err(Refusal::PartWithoutObject);
+        }
         let parent = self.objects.get(&raw.parent_id).copied().flatten().filter(|parent| parent.0 == image);
         let (_, object) = parent.ok_or(Refusal::UnknownParent)?;
         let category = categories.get(&raw.category_id).ok_or(Refusal::UnknownCategory)?;
-        if raw.iscrowd != 0 {
+        if raw.iscrowd {
             return Err(Refusal::Crowd);
         }
-        let listed = &self.images[image];
-        let bbox = checked_box(&raw.bbox, listed.size)?;
-        if listed.objects[object].bbox.intersection(&bbox).is_none() {
+        let size = self.images[image].size;
+        let (segmentation, mut faults) = Segmentation::read(raw.segmentation, size);
+        let (bbox, made) = box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.interpreted)?;
+        if self.images[image].objects[object].bbox.intersection(&bbox).is_none() {
             return Err(Refusal::PartOutsideObject);
         }
-        let segmentation = Segmentation::checked(raw.segmentation, listed.size)?;
-        let derived = raw.derived.map(String::into_boxed_str);
-        Ok((image, object, ListedPart { id: raw.id, category: category.clone(), bbox, segmentation, derived }))
+        let part = ListedPart { id: raw.id, category: category.clone(), bbox, segmentation, derived: raw.derived.or(made) };
+        Ok((image, object, part, faults))
     }
 
     fn drop_images_with_too_many_masks(&mut self) -> Result<(), DataError> {
@@ -342,17 +392,14 @@ impl Building {
     }
 }
 
-impl FileOptions {
-    /// The name of an image: where its file lies, from the data set's folder on.
-    pub(super) fn name_of(&self, file_name: &str) -> String {
-        let file_name = if self.base_names { file_name.rsplit('/').next().unwrap_or(file_name) } else { file_name };
-        if self.prefix.is_empty() { file_name.to_owned() } else { format!("{}/{file_name}", self.prefix) }
-    }
-}
-
+/// Licences by number; one without a name goes by its address, and one without either is none.
 fn licences(list: &[RawLicence], info: &RawInfo) -> HashMap<u64, Arc<Licence>> {
-    let licence = |raw: &RawLicence| Licence { name: raw.name.clone(), url: raw.url.clone(), attribution: info.attribution.clone() };
-    list.iter().map(|raw| (raw.id, Arc::new(licence(raw)))).collect()
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let licence = |raw: &RawLicence| {
+        let name = text(&raw.name).or_else(|| text(&raw.url))?;
+        Some((raw.id, Arc::new(Licence { name, url: raw.url.clone().unwrap_or_default(), attribution: info.attribution.clone() })))
+    };
+    list.iter().filter_map(licence).collect()
 }
 
 /// The licence of the whole file, for images that name none of their own.
@@ -361,11 +408,28 @@ fn file_licence(info: &RawInfo) -> Option<Arc<Licence>> {
     info.licence.clone().map(|name| Arc::new(Licence { name, url, attribution: info.attribution.clone() }))
 }
 
-/// The box, cut off at the border of the image.
-pub(super) fn checked_box(bbox: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
-    let &[x, y, width, height] = bbox else { return Err(Refusal::BadBox) };
-    if !bbox.iter().all(|v| v.is_finite()) || width <= 0.0 || height <= 0.0 {
-        return Err(Refusal::BadBox);
+/// The box that is written, cut off at the border of the image. If none is written, or what is written is none, it is the box
+/// around the outline; the latter is a fault. How the box was made, if nobody drew it, comes with it.
+pub(super) fn box_or_outline(
+    raw: RawBox,
+    outline: &Segmentation,
+    size: ImageHw,
+    faults: &mut Vec<Refusal>,
+    interpreted: &mut Interpreted,
+) -> Result<(BoxXywh, Option<Box<str>>), Refusal> {
+    if let RawBox::Xywh([x, y, width, height]) = raw
+        && [x, y, width, height].iter().all(|v| v.is_finite())
+        && width > 0.0
+        && height > 0.0
+    {
+        let inside = BoxXywh { x, y, width, height }.intersection(&BoxXywh::of_image(size));
+        return Ok((inside.ok_or(Refusal::BoxOutsideImage)?, None));
     }
-    BoxXywh { x, y, width, height }.intersection(&BoxXywh::of_image(size)).ok_or(Refusal::BoxOutsideImage)
+    let around = outline.bounding_box(size);
+    if raw != RawBox::Absent || (around.is_none() && faults.is_empty()) {
+        faults.insert(0, Refusal::BadBox);
+    }
+    let bbox = around.ok_or_else(|| faults[0])?;
+    interpreted.boxes_from_outlines += 1;
+    Ok((bbox, Some(FROM_OUTLINE.into())))
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tp_core::RgbImage;
 
-use super::{Check, Skipped, Strictness};
-use crate::{AnnotatedImage, DataError, DecodeOptions, ImageProblem, Orientation, decode_image};
+use super::{Check, Interpreted, Skipped, Strictness};
+use crate::{AnnotatedImage, DataError, decode_annotated};
 
 /// A data set on disk. Opening it looks at names and, where there is one file for all images, at that file; what belongs to
 /// one image is read when that image is loaded.
@@ -39,29 +39,29 @@ pub trait Dataset: Send + Sync {
     /// What was left out when the data set was opened.
     fn skipped(&self) -> &Skipped;
 
+    /// What was read otherwise than it is written.
+    fn interpreted(&self) -> Interpreted {
+        Interpreted::default()
+    }
+
     /// What is there, what is missing, and where it is expected.
     fn checks(&self) -> Vec<Check>;
 
     /// The categories that the data set or its format lists, whether they occur or not.
     fn labels(&self) -> Labels;
 
-    /// Decodes the file of an image, on the stored pixel grid that the annotations refer to.
+    /// Decodes the file of an image, on the grid of pixels that its annotation is on: see [`decode_annotated`].
     ///
     /// # Errors
     ///
-    /// As [`decode_image`], and [`DataError::Image`] if the file has another size than the annotation says.
+    /// As [`decode_annotated`].
     fn decode(&self, image: &AnnotatedImage) -> Result<RgbImage, DataError> {
         decode_as_annotated(&self.image_path(image), image)
     }
 }
 
 pub(super) fn decode_as_annotated(path: &Path, image: &AnnotatedImage) -> Result<RgbImage, DataError> {
-    let pixels = decode_image(path, &DecodeOptions { orientation: Orientation::Keep, ..DecodeOptions::default() })?;
-    if pixels.size() != image.size {
-        let problem = ImageProblem::OtherSize { found: pixels.size(), expected: image.size };
-        return Err(DataError::Image { name: path.display().to_string(), problem });
-    }
-    Ok(pixels)
+    decode_annotated(path, image.size).map(|(pixels, _)| pixels)
 }
 
 /// One image's annotation.

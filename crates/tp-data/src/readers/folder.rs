@@ -27,8 +27,15 @@ pub(crate) struct FoundFile {
 pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, DataError> {
     let mut found = Vec::new();
     collect(folder, "", endings, MAX_DEPTH, &mut found)?;
+    found.iter().try_for_each(|file| named(folder, &file.path))?;
     found.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
     Ok(found)
+}
+
+/// Refuses a file that a record, in which names are text, could not lead back to.
+pub(super) fn named(root: &Path, path: &Path) -> Result<(), DataError> {
+    let name = path.strip_prefix(root).unwrap_or(path);
+    if name.to_str().is_none() { Err(DataError::FileName { path: path.to_owned() }) } else { Ok(()) }
 }
 
 fn collect(folder: &Path, before: &str, endings: &[&str], depth: usize, found: &mut Vec<FoundFile>) -> Result<(), DataError> {
@@ -118,6 +125,23 @@ mod tests {
         let keys: Vec<_> = files(folder.path(), &IMAGE).unwrap().into_iter().map(|file| file.key).collect();
         assert_eq!(keys, ["a", "b/n01_2"]);
         assert!(subfolder(folder.path(), "B").is_some() && subfolder(folder.path(), "x").is_none());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn file_that_no_record_could_name_is_refused_at_once() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let odd = OsStr::from_bytes(b"caf\xe9");
+        let folder = tempfile::tempdir().unwrap();
+        // The name of the root is nobody's business.
+        let root = folder.path().join(odd);
+        fs::create_dir_all(root.join("images")).unwrap();
+        fs::write(root.join("images/a.png"), "x").unwrap();
+        fs::write(root.join("images").join(OsStr::from_bytes(b"b\xe9.txt")), "x").unwrap();
+        assert_eq!(files(&root, &IMAGE).unwrap().len(), 1);
+        fs::write(root.join("images").join(OsStr::from_bytes(b"b\xe9.png")), "x").unwrap();
+        let message = files(&root, &IMAGE).unwrap_err().to_string();
+        assert!(message.contains("its name is not UTF-8") && message.contains("rename it"), "{message}");
     }
 
     #[test]

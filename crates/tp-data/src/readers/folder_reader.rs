@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tp_core::ImageHw;
 
-use super::{Check, Dataset, DatasetFormat, Labels, Loaded, Skipped, Strictness, licence, refusal::Gate};
+use super::{Check, Dataset, DatasetFormat, Interpreted, Labels, Loaded, Skipped, Strictness, licence, refusal::Gate};
 use crate::{AnnotatedImage, DataError, ObjectAnnotation, Split};
 
 /// The folder of a data set, and what was noticed when it was opened.
@@ -15,13 +15,14 @@ pub(super) struct DatasetFolder {
     pub(super) root: PathBuf,
     pub(super) strictness: Strictness,
     pub(super) skipped: Skipped,
+    pub(super) interpreted: Interpreted,
     pub(super) checks: Vec<Check>,
 }
 
 impl DatasetFolder {
     /// A folder in which nothing was looked at yet.
     pub(super) fn new(format: DatasetFormat, root: PathBuf, strictness: Strictness) -> Self {
-        Self { format, root, strictness, skipped: Skipped::default(), checks: Vec::new() }
+        Self { format, root, strictness, skipped: Skipped::default(), interpreted: Interpreted::default(), checks: Vec::new() }
     }
 
     /// A gate for the files of the folder.
@@ -87,6 +88,10 @@ impl<Reader: FolderReader> Dataset for Reader {
 
     fn skipped(&self) -> &Skipped {
         &self.folder().skipped
+    }
+
+    fn interpreted(&self) -> Interpreted {
+        self.folder().interpreted
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -74,7 +74,7 @@ struct Stored {
 
 fn stored(path: &Path) -> Result<Stored, Refusal> {
     let limits = DecodeOptions::default();
-    let file = read_capped(path, limits.max_bytes).map_err(|_| Refusal::UnreadableAnnotation)?;
+    let file = read_capped(path, limits.max_bytes).map_err(|error| Refusal::of_file(&error))?;
     // The decoder is third-party code that meets hostile bytes.
     catch_unwind(AssertUnwindSafe(|| decoded(&file, &limits))).ok().flatten().ok_or(Refusal::UnreadableAnnotation)
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{DatasetFormat, ImageFiles, ReadOptions, Refusal, Strictness, folder::FoundFile, refusal::Gate};
 use crate::DataError;
@@ -19,6 +19,7 @@ pub struct Check {
     /// What was looked for, e.g. `part maps of train`.
     pub name: String,
     /// Where it is expected.
+    #[serde(serialize_with = "as_shown")]
     pub place: PathBuf,
     /// How many there should be.
     pub expected: usize,
@@ -28,6 +29,11 @@ pub struct Check {
     pub missing: Vec<String>,
     /// Whether nothing is missing.
     pub ok: bool,
+}
+
+/// A path as people read it: one that is no UTF-8 has no other form in JSON.
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 impl Check {

@@ -4,6 +4,7 @@ mod ade20k_full;
 mod ade20k_part_234;
 mod checked;
 mod coco_dialect;
+mod coco_entries;
 mod coco_folder;
 mod coco_json;
 mod coco_listed;
@@ -16,12 +17,21 @@ mod folder_reader;
 mod format;
 #[cfg(test)]
 mod hostile_files;
+mod image_finder;
+mod interpreted;
 mod json_lines;
+mod json_text;
+mod json_values;
+mod keypoints;
 mod label_map;
+#[cfg(test)]
+mod lfs_pointers;
 mod licence;
 mod manifest;
 mod mat_file;
 mod numbers;
+#[cfg(test)]
+mod odd_coco_files;
 mod part_imagenet;
 mod part_imagenet_coco;
 mod part_labels;
@@ -50,6 +60,7 @@ pub use coco_parts::CocoParts;
 pub use dataset::{Dataset, ImageFiles, Labels, Loaded, ReadOptions};
 pub use described_points::DescribedPoints;
 pub use format::DatasetFormat;
+pub use interpreted::Interpreted;
 pub use manifest::{Check, manifest};
 pub use pascal_part_116::PascalPart116;
 pub use pascal_part_mat::PascalPartMat;

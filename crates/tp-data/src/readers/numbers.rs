@@ -3,7 +3,14 @@
 //! Coordinates are written with two decimals at most: as whole hundredths they take four bytes instead of eight. A hundredth
 //! divided by 100 is the float nearest to the decimal, which is the one that was parsed.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+
+use super::json_values::{AnyNumber, Scalar, forget_map};
 
 /// A list of numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,9 +51,120 @@ impl From<Vec<f64>> for Numbers {
     }
 }
 
-impl<'de> Deserialize<'de> for Numbers {
+/// One element of a list: a number, NaN if it is something else, or a list of such numbers.
+pub(super) enum NumberOrList {
+    Number(f64),
+    List(Vec<f64>),
+}
+
+impl<'de> Deserialize<'de> for NumberOrList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::<f64>::deserialize(deserializer).map(Self::from)
+        deserializer.deserialize_any(NumberOrListVisitor)
+    }
+}
+
+struct NumberOrListVisitor;
+
+impl<'de> Visitor<'de> for NumberOrListVisitor {
+    type Value = NumberOrList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or a list of numbers")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<NumberOrList, E> {
+        Ok(NumberOrList::Number(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<NumberOrList, E> {
+        Ok(NumberOrList::Number(number as f64))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<NumberOrList, E> {
+        Ok(NumberOrList::Number(number as f64))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<NumberOrList, E> {
+        Ok(NumberOrList::Number(Scalar::Text(text.to_owned()).number()))
+    }
+
+    fn visit_unit<E>(self) -> Result<NumberOrList, E> {
+        Ok(NumberOrList::Number(f64::NAN))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<NumberOrList, E> {
+        Ok(NumberOrList::Number(f64::NAN))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NumberOrList, A::Error> {
+        forget_map(map).map(|()| NumberOrList::Number(f64::NAN))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NumberOrList, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(NumberOrPair(number, second)) = list.next_element()? {
+            numbers.push(number);
+            numbers.extend(second);
+        }
+        Ok(NumberOrList::List(numbers))
+    }
+}
+
+/// One element of a list in a list: a number, or a point as a list of two, whose second number stands apart.
+struct NumberOrPair(f64, Option<f64>);
+
+impl<'de> Deserialize<'de> for NumberOrPair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberOrPairVisitor)
+    }
+}
+
+struct NumberOrPairVisitor;
+
+impl<'de> Visitor<'de> for NumberOrPairVisitor {
+    type Value = NumberOrPair;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<NumberOrPair, E> {
+        Ok(NumberOrPair(number, None))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<NumberOrPair, E> {
+        Ok(NumberOrPair(number as f64, None))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<NumberOrPair, E> {
+        Ok(NumberOrPair(number as f64, None))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<NumberOrPair, E> {
+        Ok(NumberOrPair(Scalar::Text(text.to_owned()).number(), None))
+    }
+
+    fn visit_unit<E>(self) -> Result<NumberOrPair, E> {
+        Ok(NumberOrPair(f64::NAN, None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<NumberOrPair, E> {
+        Ok(NumberOrPair(f64::NAN, None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NumberOrPair, A::Error> {
+        forget_map(map).map(|()| NumberOrPair(f64::NAN, None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NumberOrPair, A::Error> {
+        let (mut pair, mut n) = ([f64::NAN; 2], 0);
+        while let Some(AnyNumber(number)) = list.next_element()? {
+            if let Some(place) = pair.get_mut(n) {
+                *place = number;
+            }
+            n += 1;
+        }
+        Ok(if n == 2 { NumberOrPair(pair[0], Some(pair[1])) } else { NumberOrPair(f64::NAN, None) })
     }
 }
 
@@ -63,7 +181,7 @@ mod tests {
 
     #[test]
     fn decimals_of_files_are_hundredths() {
-        let numbers: Numbers = serde_json::from_str("[0.07, 0.29, 239.97, 640, 1e3, -3.5]").unwrap();
+        let numbers = Numbers::from(serde_json::from_str::<Vec<f64>>("[0.07, 0.29, 239.97, 640, 1e3, -3.5]").unwrap());
         assert_eq!(numbers, Numbers::Hundredths([7, 29, 23997, 64000, 100_000, -350].into()));
         assert_eq!(numbers.to_vec(), [0.07, 0.29, 239.97, 640.0, 1000.0, -3.5]);
     }

@@ -20,7 +20,7 @@ use super::{
     pascal_part_116::{labels_of_size, part_record},
     refusal::Gate,
 };
-use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, capped_file::read_capped};
+use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, capped_file::read_capped, image_size};
 
 /// The kinds of object with their parts; part numbers run on through the list.
 const KINDS: [(&str, &[&str]); 11] = [
@@ -126,7 +126,7 @@ impl PartImageNet {
             }
         }
         let synsets = Synsets::near(&root)?;
-        let folder = DatasetFolder { format: DatasetFormat::PartImageNet, root, strictness, skipped: gate.skipped, checks };
+        let folder = DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::PartImageNet, root, strictness) };
         Ok(Self { folder, pairs, wholes, synsets, parts: part_names() })
     }
 
@@ -209,7 +209,7 @@ impl FolderReader for PartImageNet {
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let (split, Pair { image, annotations }) = &self.pairs[index];
         let part_path = &annotations[0];
-        let Some(size) = gate.pass_image(&image.path)? else { return Ok(None) };
+        let Some(size) = gate.pass_image_as(&image.path, image_size(part_path).ok())? else { return Ok(None) };
         let map = labels_of_size(part_path, Depth::Eight, size).and_then(|map| within(map, NOTHING));
         let Some(map) = gate.pass_file(part_path, map)? else { return Ok(None) };
         let whole = match self.wholes.get(&image.path) {

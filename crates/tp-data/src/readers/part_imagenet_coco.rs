@@ -10,10 +10,13 @@ use std::{
 
 use super::{
     Check, DatasetFormat, Entry, ImageFiles, Labels, ReadOptions, Refusal,
+    coco_entries::SizeOf,
     coco_json::{self, RawFile},
-    coco_parts::{MAX_MASK_PIXELS, checked_box},
+    coco_parts::{MAX_MASK_PIXELS, box_or_outline},
     folder::{IMAGE, file_name, files, root_where},
     folder_reader::{DatasetFolder, FolderReader},
+    image_finder::{base_name_on_disk, base_names, readings},
+    json_values::NO_ID,
     licence,
     part_imagenet::{SPLITS, Synsets, object, part_names},
     pascal_part_116::part_record,
@@ -55,7 +58,7 @@ impl PartImageNetCoco {
         let mut set = Self { folder, images: Vec::new(), synsets: Synsets::near(&root)?, parts: part_names() };
         // Images are found by their bare names, whatever folders a copy has them in.
         let by_name: HashMap<String, PathBuf> =
-            files(&root, &IMAGE)?.into_iter().map(|file| (file_name(&file.path).to_lowercase(), file.path)).collect();
+            files(&root, &IMAGE)?.into_iter().map(|file| (base_name_on_disk(&file.path), file.path)).collect();
         for (split, json) in side_files(&root) {
             let raw = coco_json::read(&json)?;
             set.add(raw, split, &json, &by_name, options)?;
@@ -72,33 +75,43 @@ impl PartImageNetCoco {
         options: ReadOptions,
     ) -> Result<(), DataError> {
         let mut gate = Gate::new(json.to_owned(), options.strictness);
+        gate.pass_file(json, if raw.goes_on { Err(Refusal::GoesOn) } else { Ok(()) })?;
+        let categories = gate.entries(Entry::Category, raw.categories)?;
         let part_of: HashMap<u64, u16> =
-            raw.categories.iter().filter_map(|category| Some((category.id, self.part_named(&category.name)?))).collect();
+            categories.iter().filter_map(|category| Some((category.id, self.part_named(&category.name)?))).collect();
         let mut by_id = BTreeMap::new();
-        let (n_listed, mut missing) = (raw.images.len(), Vec::new());
-        for image in raw.images {
-            let base = image.file_name.rsplit('/').next().unwrap_or_default().to_owned();
-            let path = files.get(&base.to_lowercase());
+        let images = gate.entries(Entry::Image, raw.images)?;
+        let (n_listed, mut missing) = (images.len(), Vec::new());
+        for (image, place) in images.into_iter().zip(1..) {
+            let bases = base_names(&image.file_name);
+            let path = bases.iter().find_map(|base| files.get(base));
             if path.is_none() {
                 missing.push(image.file_name.clone());
             }
-            let size = ImageHw::new(image.height, image.width).ok().filter(|size| size.n_pixels() <= 100_000_000);
-            let found = match (by_id.contains_key(&image.id), size) {
-                (true, _) => Err(Refusal::DuplicateId),
-                (_, None) => Err(Refusal::BadSize),
-                _ if path.is_none() && options.images == ImageFiles::Needed => Err(Refusal::MissingFile),
-                (_, Some(size)) => Ok(size),
+            let found = match () {
+                () if image.id == NO_ID => Err(Refusal::NoId),
+                () if by_id.contains_key(&image.id) => Err(Refusal::DuplicateId),
+                () if bases.is_empty() => Err(Refusal::BadFileName),
+                () if path.is_none() && options.images == ImageFiles::Needed => Err(Refusal::MissingFile),
+                () => image.size(path.map(PathBuf::as_path)),
             };
-            if let Some(size) = gate.pass(Entry::Image, image.id, found)? {
+            if let Some(found) = gate.pass(Entry::Image, if image.id == NO_ID { place } else { image.id }, found)? {
+                let (size, from_picture) = match found {
+                    SizeOf::File(size) => (size, false),
+                    SizeOf::Picture(size) => (size, true),
+                };
+                self.folder.interpreted.sizes_from_pictures += usize::from(from_picture);
                 by_id.insert(image.id, self.images.len());
-                let name = path.map_or(base, |path| self.folder.name_of(path));
+                let base = || readings(&image.file_name).last().map(|reading| reading.base_name().to_owned()).unwrap_or_default();
+                let name = path.map_or_else(base, |path| self.folder.name_of(path));
                 self.images.push(Listed { name, size, split, pieces: BTreeMap::new() });
             }
         }
         self.folder.checks.push(Check::new(format!("image files of {}", file_name(json)), &self.folder.root, n_listed, missing));
         let mut seen = HashSet::new();
-        for piece in raw.annotations {
+        for piece in gate.entries(Entry::Part, raw.annotations)? {
             let id = piece.id;
+            let mut faults = Vec::new();
             let found = (|| {
                 if !seen.insert(id) {
                     return Err(Refusal::DuplicateId);
@@ -108,11 +121,14 @@ impl PartImageNetCoco {
                 // Where a rewritten list names classes instead of kinds, the numbers are still those of the parts.
                 let by_number = || u16::try_from(piece.category_id).ok().filter(|&id| usize::from(id) < self.parts.len());
                 let part = part_of.get(&piece.category_id).copied().or_else(by_number).ok_or(Refusal::UnknownCategory)?;
-                checked_box(&piece.bbox, size)?;
-                let outline = Segmentation::checked(piece.segmentation, size)?;
-                if outline.is_absent() { Err(Refusal::EmptyMask) } else { Ok((image, part, outline)) }
+                let (outline, of_outline) = Segmentation::read(piece.segmentation, size);
+                faults = of_outline;
+                box_or_outline(piece.bbox, &outline, size, &mut faults, &mut self.folder.interpreted)?;
+                // The box is not used: without an outline there is nothing.
+                if outline.is_absent() { Err(faults.first().copied().unwrap_or(Refusal::EmptyMask)) } else { Ok((image, part, outline)) }
             })();
             if let Some((image, part, outline)) = gate.pass(Entry::Part, id, found)? {
+                gate.leave_out(Entry::Part, id, faults)?;
                 self.images[image].pieces.entry(part).or_default().push(outline);
             }
         }

@@ -18,7 +18,7 @@ use super::{
     part_labels::PASCAL_PART_116,
     refusal::Gate,
 };
-use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split};
+use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, image_size};
 
 /// Neither object nor part.
 const NOTHING: u16 = 255;
@@ -63,7 +63,7 @@ impl PascalPart116 {
             let found = paired(side("images", &images, &IMAGE)?, maps, &mut gate, &mut checks)?;
             pairs.extend(found.into_iter().map(|pair| (split, pair)));
         }
-        let folder = DatasetFolder { format: DatasetFormat::PascalPart116, root, strictness, skipped: gate.skipped, checks };
+        let folder = DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::PascalPart116, root, strictness) };
         Ok(Self { folder, pairs, parts: PASCAL_PART_116.parts() })
     }
 
@@ -145,7 +145,7 @@ impl FolderReader for PascalPart116 {
 
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let (split, Pair { image, annotations }) = &self.pairs[index];
-        let Some(size) = gate.pass_image(&image.path)? else { return Ok(None) };
+        let Some(size) = gate.pass_image_as(&image.path, image_size(&annotations[0]).ok())? else { return Ok(None) };
         let (object_path, part_path) = (&annotations[0], &annotations[1]);
         let Some(objects) = gate.pass_file(object_path, labels_of_size(object_path, Depth::Eight, size))? else { return Ok(None) };
         let Some(parts) = gate.pass_file(part_path, labels_of_size(part_path, Depth::Eight, size))? else { return Ok(None) };

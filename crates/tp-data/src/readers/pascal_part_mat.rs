@@ -82,8 +82,11 @@ impl PascalPartMat {
             }
         }
         let checks = vec![Check::new("MATLAB files", &annotations, n_mats, []), Check::new("photographs", &images, n_mats, missing)];
-        let folder =
-            DatasetFolder { format: DatasetFormat::PascalPartMat, root: root.to_owned(), strictness, skipped: gate.skipped, checks };
+        let folder = DatasetFolder {
+            skipped: gate.skipped,
+            checks,
+            ..DatasetFolder::new(DatasetFormat::PascalPartMat, root.to_owned(), strictness)
+        };
         Ok(Self { folder, files: found })
     }
 }
@@ -229,7 +232,7 @@ impl FolderReader for PascalPartMat {
         let Annotated { mat, image, split } = &self.files[index];
         let Some(size) = gate.pass_image(image)? else { return Ok(None) };
         let bytes = match read_capped(mat, MAX_FILE_BYTES) {
-            Err(DataError::FileTooLong { .. }) => Err(Refusal::UnreadableAnnotation),
+            Err(error @ (DataError::FileTooLong { .. } | DataError::LfsPointer { .. })) => Err(Refusal::of_file(&error)),
             other => Ok(other?),
         };
         let objects = bytes.and_then(|bytes| read_variable(&bytes, "anno").ok_or(Refusal::UnreadableAnnotation));

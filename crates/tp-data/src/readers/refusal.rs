@@ -6,10 +6,10 @@ use std::{
 };
 
 use serde::Serialize;
-use tp_core::ImageHw;
+use tp_core::{IS_LFS_POINTER, ImageHw};
 
-use super::Skipped;
-use crate::{DataError, image_size};
+use super::{Skipped, json_values::Entries};
+use crate::{DataError, ImageProblem, image_size, pixel_grid::has_upright_size};
 
 /// What a bad entry does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,12 +63,24 @@ pub enum Refusal {
     /// The number was given before.
     #[error("its id stands in the file twice; every id must be unique in its list")]
     DuplicateId,
+    /// What stands in a list and is no entry.
+    #[error("it is no object with fields; the number is its place in its list, from 1 on")]
+    NoEntry,
+    /// An entry that others could not refer to.
+    #[error("its id is neither a number nor a text; the number is its place in its list, from 1 on")]
+    NoId,
+    /// A category without a name.
+    #[error("its name is no text, or an empty one")]
+    NoName,
     /// A path that leaves the image folder.
-    #[error("its file_name is no relative path inside the image folder")]
+    #[error("its file_name is no relative path inside the image folder, and what it ends with is not there either")]
     BadFileName,
     /// No such file.
     #[error("its file is not in the image folder")]
     MissingFile,
+    /// Several files that may be meant.
+    #[error("its file_name fits several files, or its file fits several names; give each image the path of its own file")]
+    AmbiguousFileName,
     /// No pixels, or more than are decoded.
     #[error("its width and height are not those of an image that can be decoded: 1 to 16384 pixels each, 100 million in all")]
     BadSize,
@@ -84,6 +96,9 @@ pub enum Refusal {
     /// An object that was not listed, or was left out, or is in another image.
     #[error("its parent_id is of no usable object in the same image")]
     UnknownParent,
+    /// A part by its name, without an object that it could belong to.
+    #[error("its category names a part of a category, and no object of that category covers half of it; link it by parent_id")]
+    PartWithoutObject,
     /// Numbers that are no box.
     #[error("its bbox is not four finite numbers [x, y, width, height] with a positive width and height")]
     BadBox,
@@ -117,13 +132,18 @@ pub enum Refusal {
     #[error("its bbox does not meet that of its object; a part must lie on its object")]
     PartOutsideObject,
     /// Polygons that are none.
-    #[error("its segmentation is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image")]
+    #[error(
+        "it has a segmentation that is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image"
+    )]
     BadPolygon,
+    /// A polygon without a pixel, among others that have some.
+    #[error("one of its polygons lies outside the image")]
+    PolygonOutsideImage,
     /// Polygons without a pixel.
     #[error("its segmentation covers no pixel")]
     EmptyMask,
     /// Keypoints that do not fit the category.
-    #[error("its keypoints are not three numbers x, y, v (v = 0, 1 or 2) for every keypoint name of its category")]
+    #[error("it has keypoints that are not three numbers x, y, v (v = 0, 1 or 2) for every keypoint name of its category")]
     BadKeypoints,
     /// A labelled keypoint beyond the border.
     #[error("it has a labelled keypoint outside the image")]
@@ -149,6 +169,12 @@ pub enum Refusal {
     /// A file that is no annotation, or damaged.
     #[error("it cannot be read as an annotation of this format; it is damaged, too large, or of another kind")]
     UnreadableAnnotation,
+    /// What Git leaves where large files were not fetched.
+    #[error("it {IS_LFS_POINTER}")]
+    LfsPointer,
+    /// Something behind the end of the JSON.
+    #[error("it goes on after the end of its JSON; only what stands before is read")]
+    GoesOn,
     /// An image of which not even the size can be read.
     #[error("it is no image that can be read; png, jpeg and webp are accepted")]
     UnreadableImage,
@@ -156,7 +182,9 @@ pub enum Refusal {
     #[error("its pixels are not as deep as this format has them, so its labels cannot be trusted; get the original file")]
     WrongBitDepth,
     /// An annotation of another size than its image.
-    #[error("its width and height are not those of its image; an annotation must not be resized")]
+    #[error(
+        "its width and height are those of its image neither as it is stored nor as its EXIF orientation turns it; an annotation must not be resized"
+    )]
     WrongSize,
     /// A label that the format does not know.
     #[error("it has a label that this format does not have")]
@@ -164,6 +192,18 @@ pub enum Refusal {
     /// Parts that cannot belong to one object.
     #[error("its parts belong to different kinds of object")]
     MixedParts,
+}
+
+impl Refusal {
+    /// What becomes of an annotation file whose bytes cannot be had.
+    pub(super) fn of_file(error: &DataError) -> Self {
+        if matches!(error, DataError::LfsPointer { .. }) { Self::LfsPointer } else { Self::UnreadableAnnotation }
+    }
+
+    /// Whether a file may have it: no one has to clean a file of crowds, or of polygons that draw nothing.
+    fn is_allowed(self) -> bool {
+        matches!(self, Self::Crowd | Self::PolygonOutsideImage)
+    }
 }
 
 /// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
@@ -187,8 +227,7 @@ impl Gate {
     pub(crate) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
         match found {
             Ok(value) => Ok(Some(value)),
-            // Crowds are legal COCO: no one has to clean a file of them.
-            Err(refusal) if self.strictness == Strictness::Strict && refusal != Refusal::Crowd => {
+            Err(refusal) if self.strictness == Strictness::Strict && !refusal.is_allowed() => {
                 Err(DataError::Annotation { path: self.path.clone(), entry, id, refusal })
             }
             Err(refusal) => {
@@ -198,13 +237,34 @@ impl Gate {
         }
     }
 
+    /// What was left out of an entry that is used all the same.
+    pub(super) fn leave_out(&mut self, entry: Entry, id: u64, faults: Vec<Refusal>) -> Result<(), DataError> {
+        faults.into_iter().try_for_each(|fault| self.pass::<()>(entry, id, Err(fault)).map(|_| ()))
+    }
+
+    /// The entries of a list, without what is none.
+    pub(super) fn entries<T>(&mut self, entry: Entry, entries: Entries<T>) -> Result<Vec<T>, DataError> {
+        for _ in 0..entries.n_odd {
+            self.pass::<()>(entry, entries.first_odd, Err(Refusal::NoEntry))?;
+        }
+        Ok(entries.list)
+    }
+
     /// The size of an image, `None` if it is none.
     pub(super) fn pass_image(&mut self, path: &Path) -> Result<Option<ImageHw>, DataError> {
         match image_size(path) {
             Ok(size) => Ok(Some(size)),
             Err(error) if self.strictness == Strictness::Strict => Err(error),
+            Err(DataError::Image { problem: ImageProblem::LfsPointer, .. }) => self.pass_file(path, Err(Refusal::LfsPointer)),
             Err(_) => self.pass_file(path, Err(Refusal::UnreadableImage)),
         }
+    }
+
+    /// The same on the grid that an annotation of some size is on: that size, where the image has it as its EXIF orientation
+    /// turns it.
+    pub(super) fn pass_image_as(&mut self, path: &Path, annotated: Option<ImageHw>) -> Result<Option<ImageHw>, DataError> {
+        let stored = self.pass_image(path)?;
+        Ok(stored.map(|stored| annotated.filter(|&size| size != stored && has_upright_size(path, size)).unwrap_or(stored)))
     }
 
     /// The same for a whole file.

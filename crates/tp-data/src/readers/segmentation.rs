@@ -8,8 +8,12 @@ use serde::{
 };
 use tp_core::ImageHw;
 
-use super::{Refusal, numbers::Numbers};
-use crate::{Mask, Rle, mask_of_polygons, polygon::polygon_area};
+use super::{
+    Refusal,
+    json_values::{AnyList, AnyNumber, forget_map, other_values},
+    numbers::{NumberOrList, Numbers},
+};
+use crate::{BoxXywh, Mask, Rle, mask_of_polygons, polygon::polygon_area};
 
 /// A segmentation as it stands in the file.
 #[derive(Debug, Default, PartialEq)]
@@ -19,11 +23,25 @@ pub(super) enum RawSegmentation {
     Absent,
     /// Polygons; what is no number among theirs is NaN.
     Polygons(Box<[Numbers]>),
-    /// The lengths of runs.
-    Counts { size: Vec<u32>, counts: Vec<i64> },
-    /// Runs in a packed string.
-    Packed { size: Vec<u32>, packed: String },
+    /// Runs.
+    Runs(Box<RawRuns>),
     /// Something else.
+    Other,
+}
+
+/// Runs as they stand in the file.
+#[derive(Debug, PartialEq)]
+pub(super) struct RawRuns {
+    /// Height and width.
+    size: Vec<f64>,
+    counts: RawCounts,
+}
+
+#[derive(Debug, PartialEq)]
+enum RawCounts {
+    /// The lengths; -1 in the place of what is no length.
+    List(Vec<i64>),
+    Packed(String),
     Other,
 }
 
@@ -36,18 +54,24 @@ pub(super) enum Segmentation {
 }
 
 impl Segmentation {
-    /// The segmentation, if it is one and covers a pixel.
-    pub(super) fn checked(raw: RawSegmentation, size: ImageHw) -> Result<Self, Refusal> {
-        let runs = |stated: &[u32], runs: Result<Rle, _>| {
-            let runs = runs.ok().filter(|_| stated == [size.height(), size.width()]).ok_or(Refusal::BadRle)?;
-            if runs.area() == 0 { Err(Refusal::EmptyMask) } else { Ok(Self::Runs(runs)) }
+    /// What can be drawn of a segmentation, and what is wrong with the rest: a polygon that is none costs that polygon alone.
+    pub(super) fn read(raw: RawSegmentation, size: ImageHw) -> (Self, Vec<Refusal>) {
+        let runs = match raw {
+            RawSegmentation::Absent => return (Self::Absent, Vec::new()),
+            RawSegmentation::Polygons(polygons) => return usable_polygons(polygons, size),
+            RawSegmentation::Other => return (Self::Absent, vec![Refusal::BadPolygon]),
+            RawSegmentation::Runs(runs) => runs,
         };
-        match raw {
-            RawSegmentation::Absent => Ok(Self::Absent),
-            RawSegmentation::Polygons(polygons) => checked_polygons(polygons, size).map(Self::Polygons),
-            RawSegmentation::Counts { size: stated, counts } => runs(&stated, Rle::from_counts(size, &counts)),
-            RawSegmentation::Packed { size: stated, packed } => runs(&stated, Rle::from_packed(size, packed.as_bytes())),
-            RawSegmentation::Other => Err(Refusal::BadPolygon),
+        let RawRuns { size: stated, counts } = *runs;
+        let runs = match counts {
+            RawCounts::List(counts) => Rle::from_counts(size, &counts).ok(),
+            RawCounts::Packed(packed) => Rle::from_packed(size, packed.trim().as_bytes()).ok(),
+            RawCounts::Other => return (Self::Absent, vec![Refusal::BadPolygon]),
+        };
+        match runs.filter(|_| stated == [f64::from(size.height()), f64::from(size.width())]) {
+            None => (Self::Absent, vec![Refusal::BadRle]),
+            Some(runs) if runs.area() == 0 => (Self::Absent, vec![Refusal::EmptyMask]),
+            Some(runs) => (Self::Runs(runs), Vec::new()),
         }
     }
 
@@ -57,6 +81,19 @@ impl Segmentation {
             Self::Absent => None,
             Self::Polygons(polygons) => Some(mask_of_polygons(&corners(polygons), size)),
             Self::Runs(runs) => Some(runs.to_mask()),
+        }
+    }
+
+    /// The box around it, within the image: of polygons around their corners, of runs around their pixels.
+    pub(super) fn bounding_box(&self, size: ImageHw) -> Option<BoxXywh> {
+        match self {
+            Self::Absent => None,
+            Self::Polygons(polygons) => {
+                let all = corners(polygons).concat();
+                let [left, top, right, bottom] = extent(&all);
+                BoxXywh { x: left, y: top, width: right - left, height: bottom - top }.intersection(&BoxXywh::of_image(size))
+            }
+            Self::Runs(runs) => runs.to_mask().bounding_box(),
         }
     }
 
@@ -70,18 +107,44 @@ fn corners(polygons: &[Numbers]) -> Vec<Vec<f64>> {
     polygons.iter().map(Numbers::to_vec).collect()
 }
 
-fn checked_polygons(packed: Box<[Numbers]>, size: ImageHw) -> Result<Box<[Numbers]>, Refusal> {
+/// The least and the greatest x and y of a polygon: `[left, top, right, bottom]`.
+fn extent(polygon: &[f64]) -> [f64; 4] {
+    let start = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
+    polygon.chunks_exact(2).fold(start, |[left, top, right, bottom], corner| {
+        [left.min(corner[0]), top.min(corner[1]), right.max(corner[0]), bottom.max(corner[1])]
+    })
+}
+
+fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<Refusal>) {
     let polygons = corners(&packed);
-    let reach = f64::from(size.width().max(size.height()));
+    let (width, height) = (f64::from(size.width()), f64::from(size.height()));
+    let reach = width.max(height);
     // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack.
     let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
-    if !polygons.iter().all(|polygon| polygon.len() >= 6 && polygon.len() % 2 == 0 && polygon.iter().all(near)) {
-        return Err(Refusal::BadPolygon);
+    let fault_of = |polygon: &Vec<f64>| {
+        if polygon.len() < 6 || polygon.len() % 2 != 0 || !polygon.iter().all(near) {
+            return Some(Refusal::BadPolygon);
+        }
+        let [left, top, right, bottom] = extent(polygon);
+        let outside = right <= 0.0 || bottom <= 0.0 || left >= width || top >= height;
+        outside.then_some(Refusal::PolygonOutsideImage)
+    };
+    let found: Vec<Option<Refusal>> = polygons.iter().map(fault_of).collect();
+    let mut faults: Vec<Refusal> = found.iter().flatten().copied().collect();
+    let drawable = || polygons.iter().zip(&found).filter(|(_, fault)| fault.is_none()).map(|(polygon, _)| polygon);
+    if drawable().all(|polygon| polygon_area(polygon, size) == 0) {
+        // Of polygons that all lie outside it is enough to say that there is no pixel.
+        faults.retain(|&fault| fault != Refusal::PolygonOutsideImage);
+        if faults.len() < polygons.len() {
+            faults.push(Refusal::EmptyMask);
+        }
+        return (Segmentation::Absent, faults);
     }
-    if polygons.iter().all(|polygon| polygon_area(polygon, size) == 0) {
-        return Err(Refusal::EmptyMask);
+    if faults.is_empty() {
+        return (Segmentation::Polygons(packed), faults);
     }
-    Ok(packed)
+    let kept: Vec<Numbers> = packed.into_iter().zip(found).filter(|(_, fault)| fault.is_none()).map(|(polygon, _)| polygon).collect();
+    (Segmentation::Polygons(kept.into()), faults)
 }
 
 impl<'de> Deserialize<'de> for RawSegmentation {
@@ -91,15 +154,6 @@ impl<'de> Deserialize<'de> for RawSegmentation {
 }
 
 struct SegmentationVisitor;
-
-/// Every kind of value that is no segmentation, where it must not end the reading of the whole file.
-macro_rules! other_values {
-    ($($visit:ident: $kind:ty),*; $other:expr) => {
-        $(fn $visit<E>(self, _: $kind) -> Result<Self::Value, E> {
-            Ok($other)
-        })*
-    };
-}
 
 impl<'de> Visitor<'de> for SegmentationVisitor {
     type Value = RawSegmentation;
@@ -112,102 +166,78 @@ impl<'de> Visitor<'de> for SegmentationVisitor {
         Ok(RawSegmentation::Absent)
     }
 
-    other_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str; RawSegmentation::Other);
+    other_values!(RawSegmentation::Other);
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawSegmentation, A::Error> {
         let (mut polygons, mut flat) = (Vec::new(), Vec::new());
         while let Some(element) = list.next_element()? {
             match element {
-                Element::List(polygon) => polygons.push(Numbers::from(polygon)),
+                NumberOrList::List(polygon) => polygons.push(polygon),
                 // Some programs write a single polygon without the outer brackets.
-                Element::Number(number) => flat.push(number),
+                NumberOrList::Number(number) => flat.push(number),
             }
         }
         if !flat.is_empty() {
-            polygons.push(Numbers::from(flat));
+            polygons.push(flat);
         }
-        Ok(if polygons.is_empty() { RawSegmentation::Absent } else { RawSegmentation::Polygons(polygons.into()) })
+        // Three and more lists of two numbers are the corners of one polygon.
+        if polygons.len() >= 3 && polygons.iter().all(|polygon| polygon.len() == 2) {
+            polygons = vec![polygons.concat()];
+        }
+        let polygons: Box<[Numbers]> = polygons.into_iter().map(Numbers::from).collect();
+        Ok(if polygons.is_empty() { RawSegmentation::Absent } else { RawSegmentation::Polygons(polygons) })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSegmentation, A::Error> {
-        let (mut size, mut counts) = (Vec::new(), None);
+        let (mut size, mut counts) = (Vec::new(), RawCounts::Other);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "size" => size = map.next_value::<Vec<u32>>()?,
-                "counts" => counts = Some(map.next_value::<RawCounts>()?),
+                "size" => size = map.next_value::<AnyList<AnyNumber>>()?.0.into_iter().map(|AnyNumber(number)| number).collect(),
+                "counts" => counts = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(match counts {
-            Some(RawCounts::List(counts)) => RawSegmentation::Counts { size, counts },
-            Some(RawCounts::Packed(packed)) => RawSegmentation::Packed { size, packed },
-            None => RawSegmentation::Other,
-        })
+        Ok(RawSegmentation::Runs(Box::new(RawRuns { size, counts })))
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawCounts {
-    List(Vec<i64>),
-    Packed(String),
-}
-
-/// One entry of the list: a number of a flat polygon, or a polygon.
-enum Element {
-    Number(f64),
-    List(Vec<f64>),
-}
-
-impl<'de> Deserialize<'de> for Element {
+impl<'de> Deserialize<'de> for RawCounts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ElementVisitor)
+        deserializer.deserialize_any(CountsVisitor)
     }
 }
 
-struct ElementVisitor;
+struct CountsVisitor;
 
-impl<'de> Visitor<'de> for ElementVisitor {
-    type Value = Element;
+impl<'de> Visitor<'de> for CountsVisitor {
+    type Value = RawCounts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a polygon")
+        f.write_str("the lengths of runs")
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Element, E> {
-        Ok(Element::Number(number))
+    other_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64; RawCounts::Other);
+
+    fn visit_unit<E>(self) -> Result<RawCounts, E> {
+        Ok(RawCounts::Other)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Element, E> {
-        Ok(Element::Number(number as f64))
+    fn visit_str<E>(self, packed: &str) -> Result<RawCounts, E> {
+        Ok(RawCounts::Packed(packed.to_owned()))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Element, E> {
-        Ok(Element::Number(number as f64))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawCounts, A::Error> {
+        forget_map(map).map(|()| RawCounts::Other)
     }
 
-    fn visit_unit<E>(self) -> Result<Element, E> {
-        Ok(Element::Number(f64::NAN))
-    }
-
-    other_values!(visit_bool: bool, visit_str: &str; Element::Number(f64::NAN));
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Element, A::Error> {
-        let mut numbers = Vec::new();
-        while let Some(element) = list.next_element()? {
-            numbers.push(match element {
-                Element::Number(number) => number,
-                Element::List(_) => f64::NAN,
-            });
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawCounts, A::Error> {
+        let mut counts = Vec::new();
+        while let Some(AnyNumber(number)) = list.next_element()? {
+            counts.push(if number.fract() == 0.0 { number as i64 } else { -1 });
         }
-        Ok(Element::List(numbers))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Element::Number(f64::NAN))
+        Ok(RawCounts::List(counts))
     }
 }
 
@@ -216,7 +246,8 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Segmentation, Refusal> {
-        Segmentation::checked(serde_json::from_str(json).unwrap(), ImageHw::new(4, 6).unwrap())
+        let (outline, faults) = Segmentation::read(serde_json::from_str(json).unwrap(), ImageHw::new(4, 6).unwrap());
+        faults.first().map_or(Ok(outline), |&fault| Err(fault))
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Check, Dataset, Skipped};
+use super::{Check, Dataset, Interpreted, Skipped};
 use crate::{AnnotatedImage, DataError, Visibility};
 
 /// Images that are counted at once; their records are dropped before the next ones are read.
@@ -41,8 +41,12 @@ pub struct DatasetSummary {
     pub skipped: Skipped,
     /// The first place at which each reason did.
     pub skipped_first: BTreeMap<String, String>,
+    /// What was read otherwise than it is written.
+    pub interpreted: Interpreted,
     /// What is there, what is missing, and where it is expected.
     pub checks: Vec<Check>,
+    /// Why there is nothing, where there should be something.
+    pub warnings: Vec<String>,
 }
 
 impl DatasetSummary {
@@ -52,7 +56,8 @@ impl DatasetSummary {
     ///
     /// [`DataError`] as [`Dataset::load`]: of the first image that gives one.
     pub fn of(dataset: &dyn Dataset) -> Result<Self, DataError> {
-        let mut summary = Self { skipped: dataset.skipped().clone(), checks: dataset.checks(), ..Self::default() };
+        let mut summary =
+            Self { skipped: dataset.skipped().clone(), interpreted: dataset.interpreted(), checks: dataset.checks(), ..Self::default() };
         let indices: Vec<usize> = (0..dataset.len()).collect();
         for chunk in indices.chunks(CHUNK) {
             let counted = |&index: &usize| {
@@ -72,7 +77,24 @@ impl DatasetSummary {
         summary.part_categories = listed(labels.parts, summary.parts_by_category.len());
         let places = summary.skipped.iter().map(|(reason, _, first)| (name_of(&reason), first.to_owned()));
         summary.skipped_first = places.collect();
+        summary.warnings = summary.what_is_empty();
         Ok(summary)
+    }
+
+    /// Why there is nothing, where there should be something.
+    fn what_is_empty(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for check in self.checks.iter().filter(|check| check.expected > 0 && check.found == 0) {
+            let first = check.missing.first().map(|missing| format!("; the first that is missing: {missing}")).unwrap_or_default();
+            warnings.push(format!("{}: none of {} was found in {}{first}", check.name, check.expected, check.place.display()));
+        }
+        let why = if self.skipped.is_empty() { "nothing is listed".to_owned() } else { format!("left out: {}", self.skipped) };
+        if self.images == 0 {
+            warnings.push(format!("there is no usable image; {why}"));
+        } else if self.objects == 0 {
+            warnings.push(format!("there is no usable object; {why}"));
+        }
+        warnings
     }
 
     fn of_image(image: &AnnotatedImage) -> Self {

@@ -4,6 +4,7 @@
 #[cfg(feature = "bucket")]
 mod bucket;
 mod chat_server;
+mod exif;
 mod outputs;
 mod python;
 mod scenes_on_disk;

@@ -4,7 +4,8 @@ use std::{fs, sync::Arc};
 
 use tp_core::{LocalizePoint, Located, RgbImage, UnitXy};
 use tp_data::{
-    BuildOptions, ContentKey, DataError, Images, Judge, ParquetRows, PointOptions, Recipe, Row, Sizes, Split, TripletFile, read_triplets,
+    BuildOptions, ContentKey, DataError, DatasetFormat, ImageFiles, Images, Judge, ParquetRows, PointOptions, ReadOptions, Recipe, Row,
+    Sizes, Split, Strictness, TripletFile, read_triplets,
 };
 
 use super::scenes_on_disk::{Run, ScenesOnDisk, assert_same_files, files_of};
@@ -42,6 +43,26 @@ fn lines_and_parquet_hold_the_same_rows_and_the_images() {
     }
     assert_eq!(rows, train);
     assert!(rows.iter().all(|row| row.side == Split::Train && row.contradictions.is_empty()));
+}
+
+#[test]
+fn build_without_a_point_is_an_error_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // The one image is not there, and is left out.
+    let file = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 6}], "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4]}]}"#;
+    fs::create_dir(folder.path().join("set")).unwrap();
+    fs::write(folder.path().join("set/annotations.json"), file).unwrap();
+    let options = ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::Needed };
+    let dataset = DatasetFormat::CocoParts.open(&folder.path().join("set"), options).unwrap();
+    let out = folder.path().join("out");
+    let message = match Run::new(&*dataset, &out).build().run() {
+        Err(error @ DataError::NoTriplet { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(message.contains("no point can be described") && message.contains("image files of annotations.json: 0 of 1 in"), "{message}");
+    assert!(message.contains("annotations.json: image 1"), "{message}");
+    assert_eq!(files_of(&out), []);
 }
 
 #[test]

@@ -66,6 +66,52 @@ impl ActivationOps for Flex {
             .for_each(|((a, b), dy)| dispatch(SiluGateBackward { a, b, dy }));
         (tensor_of(da, shape.clone()), tensor_of(db, shape))
     }
+
+    fn fused_relu6(x: FlexTensor) -> FlexTensor {
+        if !all_f32(&[&x]) {
+            return reference::relu6::<Self>(x);
+        }
+        map_pieces(x, PIECE, |_, x| dispatch(Relu6 { x }))
+    }
+
+    fn fused_relu6_backward(y: FlexTensor, dy: FlexTensor) -> FlexTensor {
+        if !all_f32(&[&y, &dy]) {
+            return reference::relu6_backward::<Self>(y, dy);
+        }
+        let y = y.to_contiguous();
+        let y = floats(&y);
+        map_pieces(dy, PIECE, |i, dy| dispatch(Relu6Backward { y: piece_of(y, i, PIECE), dy }))
+    }
+}
+
+/// ReLU6 of every number, in place.
+pub(crate) struct Relu6<'a> {
+    pub(crate) x: &'a mut [f32],
+}
+
+impl Kernel for Relu6<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for x in self.x.iter_mut() {
+            // Not `max` and `min`, which make a number of what is none.
+            *x = if *x < 0.0 { 0.0 } else { *x };
+            *x = if *x > 6.0 { 6.0 } else { *x };
+        }
+    }
+}
+
+struct Relu6Backward<'a> {
+    y: &'a [f32],
+    dy: &'a mut [f32],
+}
+
+impl Kernel for Relu6Backward<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (dy, &y) in self.dy.iter_mut().zip(self.y) {
+            *dy = if y > 0.0 && y < 6.0 { *dy } else { 0.0 };
+        }
+    }
 }
 
 struct Gelu<'a> {

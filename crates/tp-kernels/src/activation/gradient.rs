@@ -69,4 +69,22 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
             OpsKind::UnTracked(op) => op.finish(B::fused_silu_gate(a, b)),
         }
     }
+
+    fn fused_relu6(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Relu6;
+        impl<B: ActivationOps> Backward<B, 1> for Relu6 {
+            type State = FloatTensor<B>;
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::fused_relu6_backward(ops.state, dy));
+            }
+        }
+
+        let node = x.node();
+        let y = B::fused_relu6(x.into_primitive());
+        match Relu6.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(op) => op.finish(y.clone(), y),
+            OpsKind::UnTracked(op) => op.finish(y),
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! GELU, SiLU and the gated SiLU of a language model's feed-forward layer.
+//! GELU, SiLU, the gated SiLU of a language model's feed-forward layer, and the ReLU6 of small convolutional networks.
 //!
 //! Sources: Hendrycks and Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415); Elfwing et al., "Sigmoid-Weighted
-//! Linear Units" (arXiv 1702.03118); Shazeer, "GLU Variants Improve Transformer" (arXiv 2002.05202).
+//! Linear Units" (arXiv 1702.03118); Shazeer, "GLU Variants Improve Transformer" (arXiv 2002.05202); Sandler et al.,
+//! "MobileNetV2" (arXiv 1801.04381).
 
-mod fast;
+pub(crate) mod fast;
 mod gradient;
 mod reference;
 
@@ -46,6 +47,16 @@ pub trait ActivationOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         reference::silu_gate_backward::<Self>(a, b, dy)
     }
+
+    /// See [`relu6`](crate::relu6).
+    fn fused_relu6(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::relu6::<Self>(x)
+    }
+
+    /// Gradient of [`relu6`](crate::relu6) with respect to its input; `y` is its output.
+    fn fused_relu6_backward(y: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::relu6_backward::<Self>(y, dy)
+    }
 }
 
 /// `x Φ(x)`, with the exact normal distribution `Φ` and not its tanh approximation.
@@ -78,6 +89,15 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn silu_gate<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     assert_eq!(a.dims(), b.dims(), "silu_gate needs two tensors of one shape");
     Tensor::from_dispatch(Dispatch::fused_silu_gate(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// `min(max(x, 0), 6)`; its gradient is 0 at both ends.
+///
+/// # Shapes
+///
+/// - `x`, output: any shape
+pub fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_relu6(x.into_dispatch()))
 }
 
 #[cfg(test)]

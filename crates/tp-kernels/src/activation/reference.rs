@@ -44,3 +44,13 @@ pub(super) fn silu_gate_backward<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B
     let da = B::float_mul(B::float_mul(dy.clone(), b), silu_slope::<B>(a.clone()));
     (da, B::float_mul(dy, silu::<B>(a)))
 }
+
+pub(super) fn relu6<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_clamp(x, 0.0.into(), 6.0.into())
+}
+
+/// `dy` where `0 < y < 6`: there alone both `y` and `6 - y` have the sign 1.
+pub(super) fn relu6_backward<B: Backend>(y: FloatTensor<B>, dy: FloatTensor<B>) -> FloatTensor<B> {
+    let below_six = B::float_sign(B::float_add_scalar(B::float_neg(y.clone()), 6.0.into()));
+    B::float_mul(dy, B::float_mul(B::float_sign(y), below_six))
+}

@@ -24,6 +24,21 @@ fn silu_gate_is_a_product() {
 }
 
 #[test]
+fn relu6_is_flat_outside_of_its_slope() {
+    let composed = |x: &[Tensor<1>]| x[0].clone().clamp(0.0, 6.0);
+    check(&|x| relu6(x[0].clone()), &composed, &[random(7, 77, 9.0)], TOLERANCE);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let x = Tensor::<1>::from_data([-1.0f32, 0.0, 0.5, 6.0, 7.0], (&device, DType::F32)).require_grad();
+        let y = relu6(x.clone());
+        assert_eq!(elements(y.clone()), [0.0, 0.0, 0.5, 6.0, 6.0]);
+        let gradients = (y * 3.0).sum().backward();
+        assert_eq!(elements(x.grad(&gradients).unwrap()), [0.0, 0.0, 3.0, 0.0, 0.0], "{device:?}");
+    }
+    let nothing = elements(relu6(Tensor::<1>::from_data([f32::NAN], &Device::flex())));
+    assert!(nothing[0].is_nan());
+}
+
+#[test]
 fn views_and_shared_buffers_are_left_alone() {
     let x = random_tensor(5, [40, 70, 30], 3.0); // several pieces, the last one partial
     let view = x.clone().slice([3..33, 1..70, 2..29]).swap_dims(0, 2);

@@ -1,15 +1,16 @@
 //! The depthwise convolution on the CPU.
 //!
 //! A task owns a band of output rows. For eight channels at a time it copies the rows that the band needs into a small
-//! buffer `[row][column][lane]` with the zero border written out, so that the inner loops have neither bounds nor
-//! strides: forward, eight neighbouring pixels are accumulated in eight registers; for the weights, one row of the filter.
+//! buffer `[row][column][lane]` with the zero border written out, so that the inner loops have no bounds: forward, eight
+//! neighbouring pixels are accumulated in eight registers; for the weights, one row of the filter. The gradient of the input is
+//! the same loop over the gradient of the output, the filter turned, with zeros between the pixels where the stride left some out.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
-use burn::tensor::Shape;
 use rayon::prelude::*;
 
 use super::{DepthwiseConvOps, reference};
 use crate::flex_buffer::{all_f32, floats, tensor_of};
+use crate::same_padding::SamePadding;
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::mul_add;
 
@@ -18,60 +19,91 @@ type Lanes = [f32; LANES];
 const LANES: usize = 8;
 /// Pixels of a row that are computed together.
 const TILE: usize = 8;
-/// Output rows of one task. It depends on nothing, and so the order of every sum depends on shapes alone.
+/// Output rows of one task, at most.
 const BAND: usize = 8;
+/// Tasks that an image makes, if it has as many rows.
+const TASKS: usize = 8;
 
-/// Sizes of a map and of its filter.
+/// How one map is read to make another.
 #[derive(Clone, Copy)]
 struct Geometry {
-    height: usize,
-    width: usize,
     channels: usize,
     k: usize,
+    /// Rows and columns of the map that is read.
+    from: [usize; 2],
+    /// Rows and columns of the map that is made.
+    to: [usize; 2],
+    /// Zeros above and on the left.
+    before: [usize; 2],
+    /// Steps through the read map for a step through the made one.
+    stride: usize,
+    /// The read map's pixels stand so far apart, with zeros between them.
+    spread: usize,
 }
 
 impl Geometry {
-    /// `None` for a filter size that has no compiled loop.
-    fn new(x: &FlexTensor, weight: &FlexTensor) -> Option<Self> {
+    /// Of the convolution itself; `None` for a filter size or stride that has no compiled loop.
+    fn new(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> Option<Self> {
         let (x, k) = (x.shape(), weight.shape()[2]);
-        matches!(k, 1 | 3 | 5 | 7).then(|| Self { height: x[1], width: x[2], channels: x[3], k })
+        let sides = SamePadding::of_map([x[1], x[2]], k, stride);
+        (matches!(k, 1 | 3 | 5 | 7) && matches!(stride, 1 | 2)).then(|| Self {
+            channels: x[3],
+            k,
+            from: sides.map(|side| side.input),
+            to: sides.map(|side| side.output),
+            before: sides.map(|side| side.before),
+            stride,
+            spread: 1,
+        })
     }
 
-    fn radius(&self) -> usize {
-        self.k / 2
+    /// Of its gradient with respect to the input, which reads the gradient of the output.
+    fn turned(self) -> Self {
+        let before = self.before.map(|before| self.k - 1 - before);
+        Self { from: self.to, to: self.from, before, stride: 1, spread: self.stride, ..self }
     }
 
     fn row(&self) -> usize {
-        self.width * self.channels
+        self.to[1] * self.channels
     }
 
-    fn image(&self) -> usize {
-        self.height * self.row()
+    /// Numbers of a map that is read, and of one that is made.
+    fn images(&self) -> [usize; 2] {
+        [self.from, self.to].map(|[height, width]| height * width * self.channels)
     }
 
     fn groups(&self) -> usize {
         self.channels.div_ceil(LANES)
     }
 
-    /// The band of `BAND` rows that a task with this index works on: image and first row.
-    fn band(&self, task: usize) -> (usize, usize) {
-        let per_image = self.height.div_ceil(BAND);
-        (task / per_image, task % per_image * BAND)
+    /// Rows that a convolution makes in one task. No sum is split, so it need not be the same for every map.
+    fn band(&self) -> usize {
+        self.to[0].div_ceil(TASKS).clamp(1, BAND)
     }
 
-    /// Copies eight channels of `rows` rows from `first` on into `buffer`, with zeros outside of the image and `left`
-    /// zeros before each row; a row of the buffer has `stride` entries.
-    fn gather(&self, image: &[f32], first: isize, group: usize, left: usize, stride: usize, buffer: &mut [Lanes]) {
-        let channel = group * LANES;
+    /// Rows of the read map, with its zeros, under `rows` made rows.
+    fn read_rows(&self, rows: usize) -> usize {
+        (rows - 1) * self.stride + self.k
+    }
+
+    /// The first of them under the made row `row`, where the first row of the map is 0.
+    fn first_read(&self, row: usize) -> isize {
+        (row * self.stride) as isize - self.before[0] as isize
+    }
+
+    /// Copies eight channels of the rows from `first` on into `buffer`, with zeros outside of the image and before each row; a
+    /// row of the buffer has `stride` entries.
+    fn gather(&self, image: &[f32], first: isize, group: usize, stride: usize, buffer: &mut [Lanes]) {
+        let ([height, width], channel) = (self.from, group * LANES);
         let lanes = LANES.min(self.channels - channel);
         for (i, line) in buffer.chunks_exact_mut(stride).enumerate() {
             line.fill([0.0; LANES]);
             let y = first + i as isize;
-            if y < 0 || y >= self.height as isize {
+            if y < 0 || y as usize % self.spread != 0 || y as usize / self.spread >= height {
                 continue;
             }
-            let row = &image[y as usize * self.row()..][..self.row()];
-            for (to, from) in line[left..].iter_mut().zip(row.chunks_exact(self.channels)) {
+            let row = &image[y as usize / self.spread * width * self.channels..][..width * self.channels];
+            for (to, from) in line[self.before[1]..].iter_mut().step_by(self.spread).zip(row.chunks_exact(self.channels)) {
                 if lanes == LANES {
                     to.copy_from_slice(&from[channel..channel + LANES]);
                 } else {
@@ -79,11 +111,6 @@ impl Geometry {
                 }
             }
         }
-    }
-
-    /// Output slices of all tasks, in order.
-    fn bands<'a>(&self, out: &'a mut [f32]) -> Vec<&'a mut [f32]> {
-        out.chunks_mut(self.image().max(1)).flat_map(|image| image.chunks_mut(BAND * self.row())).collect()
     }
 }
 
@@ -100,54 +127,83 @@ fn pack_weight(weight: &[f32], size: Geometry, turned: bool) -> Vec<Lanes> {
     packed
 }
 
-fn correlate(x: &[f32], weight: &[Lanes], bias: Option<&[f32]>, size: Geometry, shape: Shape) -> FlexTensor {
-    let mut out = vec![0.0; x.len()];
-    let mut packed_bias = vec![[0.0; LANES]; size.groups()];
-    bias.unwrap_or_default().iter().enumerate().for_each(|(c, &b)| packed_bias[c / LANES][c % LANES] = b);
-    size.bands(&mut out).into_par_iter().enumerate().for_each(|(task, out)| {
-        let (image, first_row) = size.band(task);
-        let x = &x[image * size.image()..][..size.image()];
-        dispatch(Correlate { x, first_row, out, weight, bias: &packed_bias, size });
+/// What is added to the sums, and what becomes of them.
+#[derive(Clone, Copy)]
+struct Finish<'a> {
+    bias: Option<&'a [f32]>,
+    relu6: bool,
+}
+
+fn correlate(x: &FlexTensor, weight: &[Lanes], finish: Finish, size: Geometry) -> FlexTensor {
+    let batch = x.shape()[0];
+    let x = x.to_contiguous();
+    let (x, [read, made]) = (floats(&x), size.images());
+    let mut out = vec![0.0; batch * made];
+    let mut bias = vec![[0.0; LANES]; size.groups()];
+    finish.bias.unwrap_or_default().iter().enumerate().for_each(|(c, &b)| bias[c / LANES][c % LANES] = b);
+    let band = size.band();
+    let bands = out.chunks_mut(made.max(1)).enumerate().flat_map(|(image, out)| {
+        let x = &x[image * read..][..read];
+        out.chunks_mut(band * size.row()).enumerate().map(move |(index, out)| (x, index * band, out))
     });
-    tensor_of(out, shape)
+    bands.collect::<Vec<_>>().into_par_iter().for_each(|(x, first_row, out)| {
+        dispatch(Correlate { x, first_row, out, weight, bias: &bias, relu6: finish.relu6, size });
+    });
+    tensor_of(out, [batch, size.to[0], size.to[1], size.channels])
+}
+
+fn convolve(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, size: Geometry, relu6: bool) -> FlexTensor {
+    let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+    let packed = pack_weight(floats(&weight), size, false);
+    correlate(&x, &packed, Finish { bias: Some(floats(&bias)), relu6 }, size)
 }
 
 impl DepthwiseConvOps for Flex {
-    fn fused_depthwise_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        let size = Geometry::new(&x, &weight).filter(|_| all_f32(&[&x, &weight, &bias]));
-        let Some(size) = size else {
-            return reference::depthwise_conv2d::<Self>(x, weight, bias);
-        };
-        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
-        let packed = pack_weight(floats(&weight), size, false);
-        correlate(floats(&x), &packed, Some(floats(&bias)), size, x.shape())
+    fn fused_depthwise_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, stride: usize) -> FlexTensor {
+        match Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &bias])) {
+            Some(size) => convolve(x, weight, bias, size, false),
+            None => reference::depthwise_conv2d::<Self>(x, weight, bias, stride),
+        }
     }
 
-    fn fused_depthwise_conv2d_x_backward(x: FlexTensor, weight: FlexTensor, dy: FlexTensor) -> FlexTensor {
-        let size = Geometry::new(&x, &weight).filter(|_| all_f32(&[&x, &weight, &dy]));
+    fn fused_depthwise_conv2d_relu6(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, stride: usize) -> FlexTensor {
+        use crate::ActivationOps;
+        match Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &bias])) {
+            Some(size) => convolve(x, weight, bias, size, true),
+            None => Self::fused_relu6(reference::depthwise_conv2d::<Self>(x, weight, bias, stride)),
+        }
+    }
+
+    fn fused_depthwise_conv2d_x_backward(x: FlexTensor, weight: FlexTensor, dy: FlexTensor, stride: usize) -> FlexTensor {
+        let size = Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &dy]));
         let Some(size) = size else {
-            return reference::depthwise_conv2d_x_backward::<Self>(x, weight, dy);
+            return reference::depthwise_conv2d_x_backward::<Self>(x, weight, dy, stride);
         };
-        let (weight, dy) = (weight.to_contiguous(), dy.to_contiguous());
+        let weight = weight.to_contiguous();
         let packed = pack_weight(floats(&weight), size, true);
-        correlate(floats(&dy), &packed, None, size, dy.shape())
+        correlate(&dy, &packed, Finish { bias: None, relu6: false }, size.turned())
     }
 
-    fn fused_depthwise_conv2d_weight_backward(x: FlexTensor, weight: FlexTensor, dy: FlexTensor) -> (FlexTensor, FlexTensor) {
-        let size = Geometry::new(&x, &weight).filter(|_| all_f32(&[&x, &weight, &dy]));
+    fn fused_depthwise_conv2d_weight_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        dy: FlexTensor,
+        stride: usize,
+    ) -> (FlexTensor, FlexTensor) {
+        let size = Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &dy]));
         let Some(size) = size else {
-            return reference::depthwise_conv2d_weight_backward::<Self>(x, weight, dy);
+            return reference::depthwise_conv2d_weight_backward::<Self>(x, weight, dy, stride);
         };
         let batch = x.shape()[0];
         let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
-        let (x, dy) = (floats(&x), floats(&dy));
+        let (x, dy, [read, made]) = (floats(&x), floats(&dy), size.images());
         // Per task and group: one sum per tap of the filter, and the sum of the bias last.
         let sums = size.k * size.k + 1;
-        let tasks = batch * size.height.div_ceil(BAND);
-        let mut partial = vec![[0.0; LANES]; tasks * size.groups() * sums];
+        let bands = size.to[0].div_ceil(BAND);
+        let mut partial = vec![[0.0; LANES]; batch * bands * size.groups() * sums];
         partial.par_chunks_mut((size.groups() * sums).max(1)).enumerate().for_each(|(task, sums)| {
-            let (image, first_row) = size.band(task);
-            let [x, dy] = [x, dy].map(|t| &t[image * size.image()..][..size.image()]);
+            let (image, first_row) = (task / bands, task % bands * BAND);
+            let (x, dy) = (&x[image * read..][..read], &dy[image * made..][..made]);
             dispatch(WeightGradient { x, dy, first_row, sums, size });
         });
 
@@ -171,6 +227,22 @@ fn fused_add<const FMA: bool>(sum: &mut Lanes, a: &Lanes, b: &Lanes) {
     }
 }
 
+/// Compiles `self.run_filter::<FMA, K, S>()` for every filter size and stride.
+macro_rules! for_each_filter {
+    ($kernel:expr, $fma:ident) => {
+        match ($kernel.size.k, $kernel.size.stride) {
+            (1, 1) => $kernel.run_filter::<$fma, 1, 1>(),
+            (3, 1) => $kernel.run_filter::<$fma, 3, 1>(),
+            (5, 1) => $kernel.run_filter::<$fma, 5, 1>(),
+            (_, 1) => $kernel.run_filter::<$fma, 7, 1>(),
+            (1, _) => $kernel.run_filter::<$fma, 1, 2>(),
+            (3, _) => $kernel.run_filter::<$fma, 3, 2>(),
+            (5, _) => $kernel.run_filter::<$fma, 5, 2>(),
+            (_, _) => $kernel.run_filter::<$fma, 7, 2>(),
+        }
+    };
+}
+
 /// One band of output rows.
 struct Correlate<'a> {
     x: &'a [f32],
@@ -178,44 +250,46 @@ struct Correlate<'a> {
     out: &'a mut [f32],
     weight: &'a [Lanes],
     bias: &'a [Lanes],
+    relu6: bool,
     size: Geometry,
 }
 
 impl Kernel for Correlate<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        match self.size.k {
-            1 => self.run_filter::<FMA, 1>(),
-            3 => self.run_filter::<FMA, 3>(),
-            5 => self.run_filter::<FMA, 5>(),
-            _ => self.run_filter::<FMA, 7>(),
-        }
+        for_each_filter!(self, FMA)
     }
 }
 
 impl Correlate<'_> {
     #[inline(always)]
-    fn run_filter<const FMA: bool, const K: usize>(self) {
-        let Self { x, first_row, out, weight, bias, size } = self;
-        let (channels, width) = (size.channels, size.width);
-        let stride = width.next_multiple_of(TILE) + 2 * size.radius();
-        let rows = out.len() / size.row();
-        let mut buffer = vec![[0.0; LANES]; (rows + K - 1) * stride];
+    fn run_filter<const FMA: bool, const K: usize, const S: usize>(self) {
+        let Self { x, first_row, out, weight, bias, relu6, size } = self;
+        let channels = size.channels;
+        let stride = (size.to[1].next_multiple_of(TILE) - 1) * S + K;
+        let rows = size.read_rows(out.len() / size.row());
+        let mut buffer = vec![[0.0; LANES]; rows * stride];
         for (group, (weight, bias)) in weight.chunks_exact(K * K).zip(bias).enumerate() {
-            let first = first_row as isize - size.radius() as isize;
-            size.gather(x, first, group, size.radius(), stride, &mut buffer);
+            size.gather(x, size.first_read(first_row), group, stride, &mut buffer);
             let channel = group * LANES;
             let lanes = LANES.min(channels - channel);
             for (row, out) in out.chunks_exact_mut(size.row()).enumerate() {
                 for (tile, out) in out.chunks_mut(TILE * channels).enumerate() {
                     let mut sums = [*bias; TILE];
                     for u in 0..K {
-                        let line = &buffer[(row + u) * stride + tile * TILE..][..TILE + K - 1];
+                        let line = &buffer[(row * S + u) * stride + tile * TILE * S..][..(TILE - 1) * S + K];
                         for v in 0..K {
                             let w = &weight[u * K + v];
                             for pixel in 0..TILE {
-                                fused_add::<FMA>(&mut sums[pixel], &line[pixel + v], w);
+                                fused_add::<FMA>(&mut sums[pixel], &line[pixel * S + v], w);
                             }
+                        }
+                    }
+                    if relu6 {
+                        for sum in sums.as_flattened_mut() {
+                            // Not `max` and `min`, which make a number of what is none.
+                            *sum = if *sum < 0.0 { 0.0 } else { *sum };
+                            *sum = if *sum > 6.0 { 6.0 } else { *sum };
                         }
                     }
                     for (out, sum) in out.chunks_exact_mut(channels).zip(&sums) {
@@ -243,32 +317,29 @@ struct WeightGradient<'a> {
 impl Kernel for WeightGradient<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        match self.size.k {
-            1 => self.run_filter::<FMA, 1>(),
-            3 => self.run_filter::<FMA, 3>(),
-            5 => self.run_filter::<FMA, 5>(),
-            _ => self.run_filter::<FMA, 7>(),
-        }
+        for_each_filter!(self, FMA)
     }
 }
 
 impl WeightGradient<'_> {
     #[inline(always)]
-    fn run_filter<const FMA: bool, const K: usize>(self) {
+    fn run_filter<const FMA: bool, const K: usize, const S: usize>(self) {
         let Self { x, dy, first_row, sums, size } = self;
-        let rows = BAND.min(size.height - first_row);
-        let (width, stride) = (size.width, size.width + 2 * size.radius());
-        let mut x_buffer = vec![[0.0; LANES]; (rows + K - 1) * stride];
+        let [height, width] = size.to;
+        let rows = BAND.min(height - first_row);
+        let stride = (width - 1) * S + K;
+        let mut x_buffer = vec![[0.0; LANES]; size.read_rows(rows) * stride];
         let mut dy_buffer = vec![[0.0; LANES]; rows * width];
+        // The gradient of the output is read as it lies.
+        let of_dy = Geometry { from: size.to, before: [0, 0], ..size };
         for (group, sums) in sums.chunks_exact_mut(K * K + 1).enumerate() {
-            let first = first_row as isize - size.radius() as isize;
-            size.gather(x, first, group, size.radius(), stride, &mut x_buffer);
-            size.gather(dy, first_row as isize, group, 0, width, &mut dy_buffer);
+            size.gather(x, size.first_read(first_row), group, stride, &mut x_buffer);
+            of_dy.gather(dy, first_row as isize, group, width, &mut dy_buffer);
             for u in 0..K {
                 let mut taps = [[0.0; LANES]; K];
                 for (row, dy) in dy_buffer.chunks_exact(width).enumerate() {
-                    let line = &x_buffer[(row + u) * stride..][..stride];
-                    for (x, dy) in line.windows(K).zip(dy) {
+                    let line = &x_buffer[(row * S + u) * stride..][..stride];
+                    for (x, dy) in line.windows(K).step_by(S).zip(dy) {
                         for v in 0..K {
                             fused_add::<FMA>(&mut taps[v], &x[v], dy);
                         }

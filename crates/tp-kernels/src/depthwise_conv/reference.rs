@@ -1,11 +1,32 @@
 //! What the depthwise convolution means: the grouped convolution that every backend has, between two permutations.
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::{
+    Slice,
+    ops::{ConvOptions, PadMode},
+};
 
-fn options<B: Backend>(weight: &FloatTensor<B>) -> ConvOptions<2> {
-    let shape = weight.shape();
-    ConvOptions::new([1, 1], [shape[2] / 2, shape[3] / 2], [1, 1], shape[0])
+use crate::same_padding::SamePadding;
+
+/// The padding of both sides of a map `[batch, height, width, channels]`.
+fn padding<B: Backend>(x: &FloatTensor<B>, weight: &FloatTensor<B>, stride: usize) -> [SamePadding; 2] {
+    let shape = x.shape();
+    SamePadding::of_map([shape[1], shape[2]], weight.shape()[2], stride)
+}
+
+/// Zeros that stand on both ends of a side; what stands behind alone is written out by [`prepared`].
+fn options<B: Backend>(weight: &FloatTensor<B>, stride: usize, padding: [SamePadding; 2]) -> ConvOptions<2> {
+    ConvOptions::new([stride; 2], padding.map(|side| side.before), [1, 1], weight.shape()[0])
+}
+
+/// Channels first, with the zeros that stand behind alone.
+fn prepared<B: Backend>(x: FloatTensor<B>, padding: [SamePadding; 2]) -> FloatTensor<B> {
+    let x = channels_first::<B>(x);
+    let behind = padding.map(|side| side.behind - side.before);
+    if behind == [0, 0] {
+        return x;
+    }
+    B::float_pad(x, &[(0, 0), (0, 0), (0, behind[0]), (0, behind[1])], PadMode::Constant(0.0))
 }
 
 fn channels_first<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
@@ -16,24 +37,40 @@ fn channels_last<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_permute(x, &[0, 2, 3, 1])
 }
 
-pub(super) fn depthwise_conv2d<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
-    let options = options::<B>(&weight);
-    channels_last::<B>(B::conv2d(channels_first::<B>(x), weight, Some(bias), options))
+pub(super) fn depthwise_conv2d<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    stride: usize,
+) -> FloatTensor<B> {
+    let padding = padding::<B>(&x, &weight, stride);
+    let options = options::<B>(&weight, stride, padding);
+    channels_last::<B>(B::conv2d(prepared::<B>(x, padding), weight, Some(bias), options))
 }
 
-pub(super) fn depthwise_conv2d_x_backward<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, dy: FloatTensor<B>) -> FloatTensor<B> {
-    let options = options::<B>(&weight);
-    channels_last::<B>(B::conv2d_x_backward(channels_first::<B>(x), weight, channels_first::<B>(dy), options))
+pub(super) fn depthwise_conv2d_x_backward<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    dy: FloatTensor<B>,
+    stride: usize,
+) -> FloatTensor<B> {
+    let padding = padding::<B>(&x, &weight, stride);
+    let options = options::<B>(&weight, stride, padding);
+    let dx = B::conv2d_x_backward(prepared::<B>(x, padding), weight, channels_first::<B>(dy), options);
+    let [height, width] = padding.map(|side| Slice::from(0..side.input));
+    channels_last::<B>(B::float_slice(dx, &[Slice::full(), Slice::full(), height, width]))
 }
 
 pub(super) fn depthwise_conv2d_weight_backward<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     dy: FloatTensor<B>,
+    stride: usize,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
-    let options = options::<B>(&weight);
+    let padding = padding::<B>(&x, &weight, stride);
+    let options = options::<B>(&weight, stride, padding);
     let shape = dy.shape();
     let rows = B::float_reshape(dy.clone(), [shape[0] * shape[1] * shape[2], shape[3]].into());
     let dbias = B::float_reshape(B::float_sum_dim(rows, 0), [shape[3]].into());
-    (B::conv2d_weight_backward(channels_first::<B>(x), weight, channels_first::<B>(dy), options), dbias)
+    (B::conv2d_weight_backward(prepared::<B>(x, padding), weight, channels_first::<B>(dy), options), dbias)
 }

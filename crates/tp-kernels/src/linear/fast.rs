@@ -6,8 +6,11 @@ use faer::MatRef;
 use rayon::prelude::*;
 
 use super::ProductOps;
+use crate::ActivationOps;
+use crate::activation::fast::Relu6;
 use crate::flex_buffer::{all_f32, floats, tensor_of};
 use crate::matrix::{matrix, matrix_mut, multiply_in_tasks};
+use crate::packed_rows::{Packed, RowsTimes};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{dot, mul_add};
 
@@ -22,12 +25,17 @@ const ROWS: usize = 64;
 /// Elements of the matrix a task, about: 1 MiB. It depends on shapes alone, and so does the order of every sum.
 const STRETCH: usize = 256 * 1024;
 
+/// Numbers of a rectified product that a task makes at once, about: 256 KiB.
+const BLOCK: usize = 64 * 1024;
+/// Pieces of a rectified product, at least, if it has rows for them.
+const PIECES: usize = 8;
+
 impl ProductOps for Flex {
     fn matrix_product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
         if !all_f32(&[&a, &b]) {
             return Self::float_matmul(a, b);
         }
-        product(a, b, None)
+        product(a, b, Behind::Nothing)
     }
 
     fn affine_product(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
@@ -36,12 +44,36 @@ impl ProductOps for Flex {
             let shape = [1, bias.shape()[0]].into();
             return Self::float_add(Self::float_matmul(x, weight), bias.reshape(shape));
         }
-        product(x, weight, Some(floats(&bias)))
+        product(x, weight, Behind::Bias(floats(&bias)))
+    }
+
+    fn affine_relu6_product(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let bias = bias.to_contiguous();
+        if !all_f32(&[&x, &weight, &bias]) {
+            return Self::fused_relu6(Self::affine_product(x, weight, bias));
+        }
+        product(x, weight, Behind::Relu6OfBias(floats(&bias)))
     }
 }
 
-/// `a · b`, the bias added to every row.
-fn product(a: FlexTensor, b: FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
+/// What is done with every row of a product.
+#[derive(Clone, Copy)]
+enum Behind<'a> {
+    Nothing,
+    Bias(&'a [f32]),
+    Relu6OfBias(&'a [f32]),
+}
+
+impl<'a> Behind<'a> {
+    fn bias(self) -> Option<&'a [f32]> {
+        match self {
+            Self::Nothing => None,
+            Self::Bias(bias) | Self::Relu6OfBias(bias) => Some(bias),
+        }
+    }
+}
+
+fn product(a: FlexTensor, b: FlexTensor, behind: Behind) -> FlexTensor {
     let ([rows, inner], columns) = ([a.shape()[0], a.shape()[1]], b.shape()[1]);
     let (a, b) = (dense(a), dense(b));
     if rows <= FEW_ROWS && rows * inner * columns > 0 {
@@ -51,17 +83,42 @@ fn product(a: FlexTensor, b: FlexTensor, bias: Option<&[f32]>) -> FlexTensor {
         } else {
             by_columns(floats(&x), floats(&b.transpose(0, 1)), size)
         };
-        if let Some(bias) = bias {
+        if let Some(bias) = behind.bias() {
             y.chunks_exact_mut(columns).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
+        }
+        if let Behind::Relu6OfBias(_) = behind {
+            dispatch(Relu6 { x: &mut y });
         }
         return tensor_of(y, [rows, columns]);
     }
-    let mut y = match bias {
+    if let Behind::Relu6OfBias(bias) = behind
+        && rows * inner * columns > 0
+    {
+        let (a, b) = (a.to_contiguous(), b.transpose(0, 1).to_contiguous());
+        return tensor_of(rectified(floats(&a), floats(&b), bias, inner), [rows, columns]);
+    }
+    let mut y = match behind.bias() {
         Some(bias) => bias.repeat(rows),
         None => vec![0.0; rows * columns],
     };
-    multiply_in_tasks(matrix_mut(&mut y, [rows, columns], columns), view(&a), view(&b), bias.is_some());
+    multiply_in_tasks(matrix_mut(&mut y, [rows, columns], columns), view(&a), view(&b), behind.bias().is_some());
+    if let Behind::Relu6OfBias(_) = behind {
+        dispatch(Relu6 { x: &mut y });
+    }
     tensor_of(y, [rows, columns])
+}
+
+/// `relu6(a · b + bias)`, where `b` lies column by column: both are seen to while the sums are in registers.
+fn rectified(a: &[f32], columns: &[f32], bias: &[f32], inner: usize) -> Vec<f32> {
+    let rows = a.len() / inner;
+    let mut packed = Packed::default();
+    packed.pack_transposed(columns, bias, inner, inner);
+    let mut y = vec![0.0; rows * bias.len()];
+    let piece = rows.div_ceil(PIECES).clamp(FEW_ROWS, (BLOCK / bias.len()).max(FEW_ROWS)).next_multiple_of(8);
+    y.par_chunks_mut(piece * bias.len()).zip(a.par_chunks(piece * inner)).for_each(|(y, x)| {
+        RowsTimes { x, matrix: &packed, add: None, relu6: true, y, y_row: bias.len() }.run();
+    });
+    y
 }
 
 /// The same matrix, lying row by row or column by column without gaps.

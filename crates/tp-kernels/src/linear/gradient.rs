@@ -5,9 +5,10 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{Autodiff, Backend, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata, tensor::FloatTensor};
 
 use super::ProductOps;
+use crate::ActivationOps;
 
 /// Two factors, each kept if the other one has a gradient.
 #[derive(Clone, Debug)]
@@ -85,5 +86,13 @@ impl<B: ProductOps, C: CheckpointStrategy> ProductOps for Autodiff<B, C> {
             OpsKind::Tracked(op) => op.finish(Factors::kept(tracked, &x, &weight), B::affine_product(x, weight, bias)),
             OpsKind::UnTracked(op) => op.finish(B::affine_product(x, weight, bias)),
         }
+    }
+
+    fn affine_relu6_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.is_tracked() || weight.is_tracked() || bias.is_tracked() {
+            return Self::fused_relu6(Self::affine_product(x, weight, bias));
+        }
+        // Nothing learns here: the inner backend's own way, and no node that anybody asks for.
+        Self::from_inner(B::affine_relu6_product(x.into_primitive(), weight.into_primitive(), bias.into_primitive()))
     }
 }

@@ -12,9 +12,11 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension, tensor
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
+use crate::ActivationOps;
+
 /// Products of matrices as backend operators. The default body is the meaning; a backend overrides what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
-pub trait ProductOps: Backend {
+pub trait ProductOps: Backend + ActivationOps {
     /// `a · b`, `[rows, inner]` and `[inner, columns]` → `[rows, columns]`.
     fn matrix_product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(a, b)
@@ -24,6 +26,11 @@ pub trait ProductOps: Backend {
     fn affine_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         let out = bias.shape()[0];
         Self::float_add(Self::float_matmul(x, weight), Self::float_reshape(bias, [1, out].into()))
+    }
+
+    /// `relu6(x · weight + bias)`, of the same shapes.
+    fn affine_relu6_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::fused_relu6(Self::affine_product(x, weight, bias))
     }
 }
 
@@ -54,18 +61,34 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 ///
 /// If the shapes do not fit together.
 pub fn affine<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    over_rows(x, weight, |x, weight| match bias {
+        Some(bias) => Dispatch::affine_product(x, weight, bias.into_dispatch()),
+        None => Dispatch::matrix_product(x, weight),
+    })
+}
+
+/// `relu6(x · weight + bias)`, of the shapes of [`affine`].
+///
+/// # Panics
+///
+/// If the shapes do not fit together.
+pub fn affine_relu6<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    over_rows(x, weight, |x, weight| Dispatch::affine_relu6_product(x, weight, bias.into_dispatch()))
+}
+
+/// A product with all leading dimensions of `x` folded into one.
+fn over_rows<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    product: impl FnOnce(FloatTensor<Dispatch>, FloatTensor<Dispatch>) -> FloatTensor<Dispatch>,
+) -> Tensor<D> {
     let mut shape = x.dims();
     let rows: usize = shape[..D - 1].iter().product();
     let folded: Tensor<2> = x.reshape([rows, shape[D - 1]]);
     let [width, out] = weight.dims();
     assert_eq!(folded.dims()[1], width, "affine: width of the input");
     shape[D - 1] = out;
-    let (folded, weight) = (folded.into_dispatch(), weight.into_dispatch());
-    let y = match bias {
-        Some(bias) => Dispatch::affine_product(folded, weight, bias.into_dispatch()),
-        None => Dispatch::matrix_product(folded, weight),
-    };
-    Tensor::<2>::from_dispatch(y).reshape(shape)
+    Tensor::<2>::from_dispatch(product(folded.into_dispatch(), weight.into_dispatch())).reshape(shape)
 }
 
 #[cfg(test)]
@@ -118,5 +141,30 @@ mod tests {
     fn vector_is_a_row() {
         let layer = LinearConfig::new(5, 3).init(&Device::flex());
         assert_eq!(linear(&layer, random_tensor(2, [5], 1.0)).dims(), [3]);
+    }
+
+    #[test]
+    fn relu6_behind_a_product_is_relu6_behind_it() {
+        // One row, few, and enough for several tasks.
+        for (device, rows) in devices().into_iter().flat_map(|device| [1, 40, 3000].map(|rows| (device.clone(), rows))) {
+            for device in [device.clone(), device.autodiff()] {
+                let leaf = |seed, shape: [usize; 2]| Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device);
+                let (x, weight, bias) = (leaf(5, [rows, 9]), leaf(6, [9, 130]), leaf(7, [1, 130]).reshape([130]));
+                let expected = elements(crate::relu6(affine(x.clone(), weight.clone(), Some(bias.clone()))));
+                assert!(expected.iter().any(|&y| y == 6.0) && expected.iter().any(|&y| y == 0.0));
+                assert_close("relu6", &elements(affine_relu6(x, weight, bias)), &expected, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn gradient_passes_the_relu6_behind_a_product() {
+        for device in devices().into_iter().map(Device::autodiff) {
+            let leaf = |seed, shape: [usize; 2]| Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device);
+            let (x, weight, bias) = (leaf(5, [40, 9]), leaf(6, [9, 30]).require_grad(), leaf(7, [1, 30]).reshape([30]));
+            let of = |y: Tensor<2>| elements(weight.grad(&y.square().sum().backward()).unwrap());
+            let apart = of((x.clone().matmul(weight.clone()) + bias.clone().unsqueeze()).clamp(0.0, 6.0));
+            assert_close("gradient", &of(affine_relu6(x.clone(), weight.clone(), bias.clone())), &apart, 1e-5);
+        }
     }
 }
