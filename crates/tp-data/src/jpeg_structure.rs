@@ -81,8 +81,8 @@ struct Structure {
 impl Structure {
     fn read(bytes: &[u8]) -> Result<Self, ImageProblem> {
         let mut structure = Self::default();
-        let mut markers = Markers { bytes, at: 2 };
-        while let Some((marker, segment)) = markers.next() {
+        let markers = Markers { bytes, at: 2 };
+        for (marker, segment) in markers {
             match marker {
                 0xd9 => return Ok(structure),
                 0xc3 | 0xc7 | 0xcb | 0xcf => return Err(unsupported("a lossless JPEG")),

@@ -67,7 +67,7 @@ pub use mask::Mask;
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
 };
-pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes};
+pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{

@@ -86,8 +86,7 @@ pub(crate) fn has_upright_size(path: &Path, annotated: ImageHw) -> bool {
 /// # Errors
 ///
 /// [`DataError::Image`] as [`decode_annotated`].
-#[cfg(any(test, feature = "builder"))]
-pub(crate) fn file_as_annotated<'a>(name: &str, bytes: &'a [u8], annotated: ImageHw) -> Result<Cow<'a, [u8]>, DataError> {
+pub fn file_as_annotated<'a>(name: &str, bytes: &'a [u8], annotated: ImageHw) -> Result<Cow<'a, [u8]>, DataError> {
     let options = DecodeOptions::default();
     guarded(name, || {
         let header = Header::read(bytes, &options)?;
