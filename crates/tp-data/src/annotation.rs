@@ -68,6 +68,37 @@ pub struct PartAnnotation {
     pub derived: Option<String>,
 }
 
+impl ObjectAnnotation {
+    /// Whether the annotation says where it is: see [`PartAnnotation::has_place`].
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
+    }
+}
+
+impl PartAnnotation {
+    /// Whether the annotation says where it is: by a mask, or by a box that is not the whole image for want of a better one.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
+    }
+}
+
+/// Whether a box was made out of the image because nothing but a class is known, as the words for how it was made tell.
+fn is_of_whole_image(derived: Option<&str>) -> bool {
+    let words = derived.unwrap_or_default().to_lowercase();
+    let mut words =
+        words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).skip_while(|word| *word == "the").peekable();
+    let is_image = |word: &str| matches!(word, "image" | "picture" | "photo" | "photograph" | "frame");
+    let first = words.next().unwrap_or_default();
+    let begins = match first {
+        "whole" | "entire" | "full" => words.peek().is_some_and(|word| is_image(word)),
+        first => is_image(first) && words.peek() == Some(&"level"),
+    };
+    let rest: Vec<&str> = std::iter::once(first).chain(words).collect();
+    begins || rest.windows(3).any(|three| three == ["class", "label", "only"])
+}
+
 /// A named point of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keypoint {

@@ -1,4 +1,5 @@
 //! Cut-outs composed onto photographs: masks, parts and words are those of the picture.
+#![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{fs, path::Path};
 
@@ -148,4 +149,18 @@ fn bad_lines_are_named_or_counted() {
     fs::write(&labels, good.to_string()).unwrap();
     let cutouts = CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap();
     assert!(cutouts.compose(&grey(), &options([1.0; 4]), Seed(0)).unwrap_err().to_string().contains("a.png"));
+}
+
+#[test]
+fn pictures_are_found_under_names_of_other_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("toys")).unwrap();
+    let mut row = write_block(folder.path(), "toys/block.png", "block");
+    let labels = folder.path().join("labels.jsonl");
+    for file in ["toys\\block.png", "./toys/block.png", "/home/somebody/stamps/toys/Block.PNG"] {
+        row["file"] = json!(file);
+        fs::write(&labels, row.to_string()).unwrap();
+        let cutouts = CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap();
+        assert_eq!(cutouts.compose(&grey(), &options([1.0, 0.0, 0.0, 0.0]), Seed(0)).unwrap().1.objects.len(), 1, "{file}");
+    }
 }

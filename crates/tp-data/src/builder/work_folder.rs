@@ -148,7 +148,7 @@ impl WorkFolder {
 
 /// Whether a file is called as files are while they are written.
 fn is_temporary(file: &str) -> bool {
-    file.len() == 10 && file.starts_with(".tmp")
+    file.strip_prefix(".tmp").is_some_and(|random| random.len() <= 6 && random.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
 /// Whether a build gives files of a folder such names.

@@ -7,7 +7,7 @@ use tp_core::{ImageHw, PixelXy};
 
 use crate::{
     BoxXywh, DataError, Entry, Refusal, Skipped, Strictness,
-    readers::{Gate, IMAGE, checked_file_name, checked_size, corners, files, for_each_line, names, text},
+    readers::{FoundImage, Gate, IMAGE, ImageFinder, checked_size, corners, files, for_each_line, names, text},
 };
 
 /// The most parts of one cut-out.
@@ -77,11 +77,18 @@ impl CutOuts {
     /// [`DataError::Annotation`] for the first bad line, which otherwise is left out and counted.
     pub fn open(labels: &Path, pictures: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let mut gate = Gate::new(labels.to_owned(), strictness);
-        let mut things = Vec::new();
-        for_each_line(labels, &mut gate, |gate, line, raw| {
-            things.extend(gate.pass(Entry::Line, line, CutOut::checked(raw, pictures))?);
+        let mut lines: Vec<(u64, RawCutOut)> = Vec::new();
+        for_each_line(labels, &mut gate, |_, line, raw| {
+            lines.push((line, raw));
             Ok(())
         })?;
+        let found = ImageFinder::below_folder(pictures).find_each(lines.iter().map(|(_, raw)| raw.file.as_str()));
+        let mut things = Vec::new();
+        for (line, raw) in lines {
+            let picture = found.get(&raw.file).cloned().unwrap_or(Err(Refusal::MissingFile));
+            let thing = picture.and_then(|picture| CutOut::checked(raw, &picture, pictures));
+            things.extend(gate.pass(Entry::Line, line, thing)?);
+        }
         Ok(Self { things, skipped: gate.skipped })
     }
 
@@ -105,12 +112,11 @@ impl CutOuts {
 }
 
 impl CutOut {
-    fn checked(raw: RawCutOut, pictures: &Path) -> Result<Self, Refusal> {
-        checked_file_name(&raw.file)?;
-        let path = pictures.join(&raw.file);
-        if !path.is_file() {
+    fn checked(raw: RawCutOut, picture: &FoundImage, pictures: &Path) -> Result<Self, Refusal> {
+        if !picture.is_there {
             return Err(Refusal::MissingFile);
         }
+        let path = pictures.join(&picture.name);
         let size = checked_size(raw.width, raw.height)?;
         if raw.parts.len() > MAX_PARTS {
             return Err(Refusal::BadText);

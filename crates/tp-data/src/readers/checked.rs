@@ -1,6 +1,4 @@
-//! What every list of images is held to, whatever its form: sizes that can be decoded, sides that are known, paths that stay inside.
-
-use std::path::{Component, Path};
+//! What every list of images is held to, whatever its form: sizes that can be decoded, sides that are known, boxes and words.
 
 use tp_core::ImageHw;
 
@@ -25,12 +23,6 @@ pub(super) fn split(name: &str) -> Result<Split, Refusal> {
         "test" => Ok(Split::Test),
         _ => Err(Refusal::UnknownSplit),
     }
-}
-
-/// A file must not reach into the rest of the disk.
-pub(crate) fn file_name(name: &str) -> Result<(), Refusal> {
-    let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-    if inside && !name.is_empty() { Ok(()) } else { Err(Refusal::BadFileName) }
 }
 
 /// The box with these corners `[x0, y0, x1, y1]`, cut off at the border of the image.

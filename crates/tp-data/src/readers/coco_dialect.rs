@@ -191,7 +191,7 @@ fn parts_by_link(annotations: &[RawObject], targets: &Targets, by_name: &HashMap
 
 /// Links that lead to objects: a part of a part is a part of the object.
 fn to_objects(links: &HashMap<u64, u64>) -> HashMap<u64, u64> {
-    let root = |parent: u64| (0..links.len()).try_fold(parent, |at, _| links.get(&at).copied().ok_or(at)).map_or_else(|at| at, |at| at);
+    let root = |parent: u64| (0..links.len()).try_fold(parent, |at, _| links.get(&at).copied().ok_or(at)).unwrap_or_else(|at| at);
     links.iter().map(|(&part, &parent)| (part, root(parent))).collect()
 }
 

@@ -51,7 +51,7 @@ fn short_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Box<str>>, A
 }
 
 fn is_set<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
-    map.next_value::<Scalar>().map(Scalar::is_set)
+    map.next_value::<Scalar>().map(Scalar::says_yes)
 }
 
 #[derive(Default)]

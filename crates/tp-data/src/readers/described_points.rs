@@ -16,8 +16,8 @@ use serde::Deserialize;
 use tp_core::PixelXy;
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, ImageFiles, Labels, Loaded, ReadOptions, Refusal, Skipped, checked, folder, json_lines, licence,
-    refusal::Gate,
+    Check, Dataset, DatasetFormat, Entry, FoundImage, ImageFiles, ImageFinder, Interpreted, Labels, Loaded, ReadOptions, Refusal, Skipped,
+    checked, folder, json_lines, licence, refusal::Gate,
 };
 use crate::{AnnotatedImage, BoxXywh, DataError, DescribedPoint, Licence, ObjectAnnotation, PartAnnotation, PointText, TextKind};
 
@@ -39,6 +39,7 @@ pub struct DescribedPoints {
     root: PathBuf,
     images: Vec<AnnotatedImage>,
     skipped: Skipped,
+    interpreted: Interpreted,
     checks: Vec<Check>,
 }
 
@@ -95,20 +96,28 @@ impl DescribedPoints {
         let licences = licences(&found, options)?;
         let labels = found.join(LABELS);
         let mut gate = Gate::new(labels.clone(), options.strictness);
+        let mut lines: Vec<(u64, RawPoint)> = Vec::new();
+        json_lines::for_each_line(&labels, &mut gate, |_, line, raw| {
+            lines.push((line, raw));
+            Ok(())
+        })?;
+        let photographs = ImageFinder::below_folder(&found.join(IMAGES)).find_each(lines.iter().map(|(_, raw)| raw.file.as_str()));
         let mut reading = Reading {
             root: &found,
             images_needed: options.images,
             name: &name,
             licences,
+            photographs,
             images: Vec::new(),
             index_of: HashMap::new(),
+            interpreted: Interpreted::default(),
             missing: HashSet::new(),
         };
-        json_lines::for_each_line(&labels, &mut gate, |gate, line, raw| {
+        for (line, raw) in lines {
             let added = reading.add(raw);
-            gate.pass(Entry::Line, line, added).map(|_| ())
-        })?;
-        let Reading { images, missing, index_of, .. } = reading;
+            gate.pass(Entry::Line, line, added)?;
+        }
+        let Reading { images, missing, index_of, interpreted, .. } = reading;
         let mut missing: Vec<String> = missing.into_iter().collect();
         missing.sort();
         let n_listed = index_of.len() + if options.images == ImageFiles::Needed { missing.len() } else { 0 };
@@ -116,7 +125,7 @@ impl DescribedPoints {
             Check::new("annotation files", &found, 1, []),
             Check::new("photographs of labels.jsonl", &found.join(IMAGES), n_listed, missing),
         ];
-        Ok(Self { name, root: found, images, skipped: gate.skipped, checks })
+        Ok(Self { name, root: found, images, skipped: gate.skipped, interpreted, checks })
     }
 }
 
@@ -139,6 +148,10 @@ impl Dataset for DescribedPoints {
 
     fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+
+    fn interpreted(&self) -> Interpreted {
+        self.interpreted
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -178,9 +191,12 @@ struct Reading<'a> {
     images_needed: ImageFiles,
     name: &'a str,
     licences: HashMap<String, Arc<Licence>>,
+    /// Where the photographs are, by their written names.
+    photographs: HashMap<String, Result<FoundImage, Refusal>>,
     images: Vec<AnnotatedImage>,
     /// File name → index.
     index_of: HashMap<String, usize>,
+    interpreted: Interpreted,
     /// Photographs that are not there.
     missing: HashSet<String>,
 }
@@ -195,7 +211,7 @@ struct Line {
 impl Reading<'_> {
     /// Takes a line into its photograph, or refuses it and changes nothing.
     fn add(&mut self, raw: RawPoint) -> Result<(), Refusal> {
-        let image = self.image(&raw)?;
+        let (image, renamed) = self.image(&raw)?;
         let line = Line::checked(raw, &image)?;
         let index = match self.index_of.entry(image.name.clone()) {
             hash_map::Entry::Occupied(known) => {
@@ -212,6 +228,7 @@ impl Reading<'_> {
             hash_map::Entry::Vacant(place) => {
                 place.insert(self.images.len());
                 self.images.push(image);
+                self.interpreted.files_under_other_names += usize::from(renamed);
                 self.images.len() - 1
             }
         };
@@ -219,30 +236,33 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The photograph of a line, without objects.
-    fn image(&mut self, raw: &RawPoint) -> Result<AnnotatedImage, Refusal> {
-        checked::file_name(&raw.file)?;
+    /// The photograph of a line, without objects, and whether its file has another name than is written.
+    fn image(&mut self, raw: &RawPoint) -> Result<(AnnotatedImage, bool), Refusal> {
+        let found = self.photographs.get(&raw.file).cloned().unwrap_or(Err(Refusal::MissingFile));
+        if !found.as_ref().is_ok_and(|found| found.is_there) {
+            let path = |found: &FoundImage| self.root.join(IMAGES).join(&found.name).display().to_string();
+            self.missing.insert(found.as_ref().map_or_else(|_| raw.file.clone(), path));
+        }
+        let found = found?;
+        if !found.is_there && self.images_needed == ImageFiles::Needed {
+            return Err(Refusal::MissingFile);
+        }
         let size = checked::size(raw.width, raw.height)?;
         let split = raw.split.as_deref().map(checked::split).transpose()?;
-        let name = format!("{IMAGES}/{}", raw.file);
-        let path = self.root.join(&name);
-        if !self.index_of.contains_key(&name) && !path.is_file() {
-            self.missing.insert(path.display().to_string());
-            if self.images_needed == ImageFiles::Needed {
-                return Err(Refusal::MissingFile);
-            }
-        }
+        let licence = self.licences.get(&raw.file).or_else(|| self.licences.get(&found.name)).cloned();
+        let name = format!("{IMAGES}/{}", found.name);
         let said = |field: &Option<String>| field.as_deref().map_or(Ok(None), checked::text);
-        Ok(AnnotatedImage {
+        let image = AnnotatedImage {
             size,
             objects: Vec::new(),
             split,
             group: said(&raw.group)?.unwrap_or_else(|| name.clone()),
             source: said(&raw.source)?.unwrap_or_else(|| self.name.to_owned()),
-            licence: self.licences.get(&raw.file).cloned(),
+            licence,
             described: Vec::new(),
             name,
-        })
+        };
+        Ok((image, found.renamed))
     }
 }
 
@@ -430,6 +450,26 @@ mod tests {
     }
 
     #[test]
+    fn photograph_is_found_under_names_of_other_programs() {
+        let of = |file: &str| {
+            let mut row = row("mug", [4, 4, 24, 24], "handle", [18, 8, 24, 20]);
+            row["file"] = json!(file);
+            row
+        };
+        for file in ["a.png", "./a.png", "images\\a.png", "..\\pictures\\a.png", "/home/somebody/A.PNG"] {
+            let folder = set(&[of(file), of(file)]);
+            fs::write(folder.path().join(SOURCES), r#"{"file": "a.png", "licence": "MIT"}"#).unwrap();
+            let set = open(&folder, Strictness::Strict).unwrap();
+            let [image] = set.images.as_slice() else { panic!("{file}: {:?}", set.images) };
+            assert_eq!((image.name.as_str(), image.described.len(), image.licence.is_some()), ("images/a.png", 2, true), "{file}");
+            assert_eq!(set.interpreted().files_under_other_names, usize::from(file != "a.png"), "{file}");
+        }
+        // Which of two other names is right cannot be known.
+        let folder = set(&[of("/home/a/a.png"), of("/home/b/a.png")]);
+        assert_eq!(open(&folder, Strictness::Lenient).unwrap().skipped().n(Refusal::AmbiguousFileName), 2);
+    }
+
+    #[test]
     fn bad_lines_are_named_or_counted() {
         let good = || row("mug", [4, 4, 24, 24], "handle", [18, 8, 24, 20]);
         let with = |field: &str, value: Value| {
@@ -438,7 +478,9 @@ mod tests {
             row
         };
         for (bad, refusal) in [
-            (with("file", json!("../a.png")), Refusal::BadFileName),
+            (with("file", json!("../b.png")), Refusal::BadFileName),
+            (with("file", json!("")), Refusal::BadFileName),
+            (with("file", json!("elsewhere/../../a.jpg")), Refusal::BadFileName),
             (with("file", json!("b.png")), Refusal::MissingFile),
             (with("width", json!(0)), Refusal::BadSize),
             (with("width", json!(61)), Refusal::OtherImageFacts),

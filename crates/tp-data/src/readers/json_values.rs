@@ -56,8 +56,8 @@ impl Scalar {
         }
     }
 
-    /// Whether it says yes.
-    pub(super) fn is_set(self) -> bool {
+    /// Whether it is true, or stands for true.
+    pub(super) fn says_yes(self) -> bool {
         match self {
             Self::Flag(flag) => flag,
             Self::Text(text) if text.trim().eq_ignore_ascii_case("true") => true,
@@ -342,10 +342,10 @@ mod tests {
     #[test]
     fn yes_and_no_have_many_spellings() {
         for no in ["0", "0.0", "false", "null", "\"0\"", "\"false\"", "\"\"", "[]", "{}"] {
-            assert!(!scalar(no).is_set(), "{no}");
+            assert!(!scalar(no).says_yes(), "{no}");
         }
         for yes in ["1", "1.0", "true", "\"1\"", "\"True\""] {
-            assert!(scalar(yes).is_set(), "{yes}");
+            assert!(scalar(yes).says_yes(), "{yes}");
         }
     }
 

@@ -48,8 +48,9 @@ mod tests;
 
 use part_imagenet::PartImageNet;
 
-pub(crate) use checked::{corners, file_name as checked_file_name, names, size as checked_size, text};
+pub(crate) use checked::{corners, names, size as checked_size, text};
 pub(crate) use folder::{IMAGE, files};
+pub(crate) use image_finder::{FoundImage, ImageFinder};
 pub(crate) use json_lines::for_each_line;
 pub(crate) use refusal::Gate;
 

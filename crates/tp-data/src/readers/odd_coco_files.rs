@@ -186,8 +186,11 @@ fn box_that_is_not_written_is_the_one_around_the_outline() {
     }
 }
 
+/// The box of a dog, the pixels of its mask and the number of its keypoints.
+type Dog = (BoxXywh, Option<usize>, usize);
+
 /// What the second of two dogs costs, whose annotation differs in some fields: the first is read in any case.
-fn second_dog(changes: &[(&str, Value)]) -> (Result<(), Refusal>, Vec<(BoxXywh, Option<usize>, usize)>, DatasetSummary) {
+fn second_dog(changes: &[(&str, Value)]) -> (Result<(), Refusal>, Vec<Dog>, DatasetSummary) {
     let mut file = good();
     let mut second = file["annotations"][0].clone();
     second["id"] = json!(2);

@@ -122,7 +122,7 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
     // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack.
     let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
     let fault_of = |polygon: &Vec<f64>| {
-        if polygon.len() < 6 || polygon.len() % 2 != 0 || !polygon.iter().all(near) {
+        if polygon.len() < 6 || !polygon.len().is_multiple_of(2) || !polygon.iter().all(near) {
             return Some(Refusal::BadPolygon);
         }
         let [left, top, right, bottom] = extent(polygon);
