@@ -16,7 +16,7 @@ use talking_points::{
 #[derive(Parser)]
 #[command(about = "Counts what a data set on disk holds, says what is missing, and where it is expected")]
 struct Args {
-    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full.
+    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full, described-points.
     #[arg(long)]
     format: DatasetFormat,
     /// The data set's folder, or one above it.

@@ -36,7 +36,7 @@ use talking_points::{
 #[derive(Parser)]
 #[command(about = "Makes a data set of triplets: points on photographs, and texts that lead to them")]
 struct Args {
-    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full.
+    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full, described-points.
     #[arg(long, required_unless_present = "paper_teachers")]
     format: Option<DatasetFormat>,
     /// The data set's folder, or one above it.

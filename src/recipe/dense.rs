@@ -80,10 +80,11 @@ mod tests {
         let size = ImageHw::new(32, 32).unwrap();
         let mask = Mask::new(ndarray::Array2::from_shape_fn((32, 32), |(row, column)| row < 16 && column < 16));
         let bbox = BoxXywh { x: 0.0, y: 0.0, width: 16.0, height: 16.0 };
-        let part = PartAnnotation { id: 0, name: "head".into(), bbox, mask: Some(mask.clone()), derived: None };
+        let part = PartAnnotation { id: 0, name: "head".into(), bbox, mask: Some(mask.clone()), derived: None, also: Vec::new() };
         let object = ObjectAnnotation {
             id: 0,
             category: "cow".into(),
+            also: Vec::new(),
             family: None,
             bbox,
             mask: Some(mask),
@@ -99,6 +100,7 @@ mod tests {
             group: "a".into(),
             source: "test".into(),
             licence: None,
+            described: Vec::new(),
         };
         let names = |name: &str| vec![name.to_owned()];
         let vocabulary = Vocabulary::new(names("cow"), names("head"), names("red"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tp_core::{ImageHw, PixelXy};
 
-use crate::Mask;
+use crate::{DescribedPoint, Mask};
 
 /// One image and everything that is annotated in it.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct AnnotatedImage {
     pub source: String,
     /// Under which licence the image may be used, if the data set says.
     pub licence: Option<Arc<Licence>>,
+    /// Points that people have described.
+    pub described: Vec<DescribedPoint>,
 }
 
 /// One object.
@@ -33,6 +35,8 @@ pub struct ObjectAnnotation {
     pub id: u64,
     /// E.g. `horse`.
     pub category: String,
+    /// Other right names, e.g. `pony` and `animal`.
+    pub also: Vec<String>,
     /// E.g. `Equidae`.
     pub family: Option<String>,
     /// The box around its visible pixels.
@@ -54,12 +58,45 @@ pub struct PartAnnotation {
     pub id: u64,
     /// E.g. `left foreleg`.
     pub name: String,
+    /// Other right names, e.g. `front leg`.
+    pub also: Vec<String>,
     /// The box around its visible pixels.
     pub bbox: BoxXywh,
     /// Its visible pixels, if the data set has masks.
     pub mask: Option<Mask>,
     /// How the box was made if no human drew it.
     pub derived: Option<String>,
+}
+
+impl ObjectAnnotation {
+    /// Whether the annotation says where it is: see [`PartAnnotation::has_place`].
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
+    }
+}
+
+impl PartAnnotation {
+    /// Whether the annotation says where it is: by a mask, or by a box that is not the whole image for want of a better one.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
+    }
+}
+
+/// Whether a box was made out of the image because nothing but a class is known, as the words for how it was made tell.
+fn is_of_whole_image(derived: Option<&str>) -> bool {
+    let words = derived.unwrap_or_default().to_lowercase();
+    let mut words =
+        words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).skip_while(|word| *word == "the").peekable();
+    let is_image = |word: &str| matches!(word, "image" | "picture" | "photo" | "photograph" | "frame");
+    let first = words.next().unwrap_or_default();
+    let begins = match first {
+        "whole" | "entire" | "full" => words.peek().is_some_and(|word| is_image(word)),
+        first => is_image(first) && words.peek() == Some(&"level"),
+    };
+    let rest: Vec<&str> = std::iter::once(first).chain(words).collect();
+    begins || rest.windows(3).any(|three| three == ["class", "label", "only"])
 }
 
 /// A named point of an object.

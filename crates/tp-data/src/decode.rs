@@ -1,8 +1,9 @@
 //! The one guarded way from an image file to pixels: PNG, JPEG and WebP, whatever the file claims to be.
 //!
 //! The size of the file is checked before it is read, the size of the image before memory is taken for it, and a panic
-//! of a decoder is an error like any other. JPEGs that one decoder gets wrong go to another. A transparency channel is dropped, not blended, as the base model's own
-//! preprocessing does (OMG-LLaVA, `convert("RGB")`); 16-bit samples are rounded to 8 bits; CMYK JPEGs are converted.
+//! of a decoder is an error like any other. JPEGs that one decoder gets wrong go to another. A transparency channel is
+//! dropped, not blended, as the base model's own preprocessing does (OMG-LLaVA, `convert("RGB")`), except for pictures that
+//! are cut out; 16-bit samples are rounded to 8 bits; CMYK JPEGs are converted.
 
 use std::{
     fs::{self, File},
@@ -11,7 +12,9 @@ use std::{
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage as DecodedRgb, metadata::Orientation as Turn};
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage as DecodedRgb, RgbaImage, metadata::Orientation as Turn,
+};
 use jpeg_decoder::{ColorTransform, Error as JpegError, PixelFormat};
 use tp_core::{IS_LFS_POINTER, ImageHw, RgbImage, is_lfs_pointer};
 
@@ -180,6 +183,16 @@ pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result
     })
 }
 
+/// Reads and decodes a picture that is cut out along its edges: its transparency is kept, the stored grid too.
+pub(crate) fn decode_with_transparency(path: &Path) -> Result<RgbaImage, DataError> {
+    let options = DecodeOptions::default();
+    let bytes = read_image(path, &options)?;
+    guarded(&path.display().to_string(), || {
+        let header = Header::read(&bytes, &options)?;
+        Ok(decoded_channels(&bytes, &header, Turn::NoTransforms, &options)?.into_rgba8())
+    })
+}
+
 /// A guarded look at a file, with its name in the error. Decoders are third-party code that meets hostile bytes; nothing of
 /// ours is changed when one unwinds.
 pub(crate) fn guarded<T>(name: &str, look: impl FnOnce() -> Result<T, ImageProblem>) -> Result<T, DataError> {
@@ -253,6 +266,13 @@ fn decoder<'a>(bytes: &'a [u8], format: ImageFormat, options: &DecodeOptions) ->
 
 /// The pixels of a file whose header has been read, turned.
 pub(crate) fn decoded(bytes: &[u8], header: &Header, turn: Turn, options: &DecodeOptions) -> Result<RgbImage, ImageProblem> {
+    let rgb = decoded_channels(bytes, header, turn, options)?.into_rgb8();
+    let size = ImageHw::new(rgb.height(), rgb.width()).map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
+    RgbImage::from_bytes(size, rgb.into_raw()).map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
+}
+
+/// The same with the channels and the depth that the file has.
+fn decoded_channels(bytes: &[u8], header: &Header, turn: Turn, options: &DecodeOptions) -> Result<DynamicImage, ImageProblem> {
     let mut image = match header.jpeg {
         JpegDecoding::General(colours) => general_jpeg(bytes, colours, options)?,
         JpegDecoding::Common => {
@@ -265,10 +285,7 @@ pub(crate) fn decoded(bytes: &[u8], header: &Header, turn: Turn, options: &Decod
         return Err(ImageProblem::Damaged { detail: "its header contradicts its pixels".to_owned() });
     }
     image.apply_orientation(turn);
-
-    let rgb = image.into_rgb8();
-    let size = ImageHw::new(rgb.height(), rgb.width()).map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
-    RgbImage::from_bytes(size, rgb.into_raw()).map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
+    Ok(image)
 }
 
 fn check_memory(bytes: u64, options: &DecodeOptions) -> Result<(), ImageProblem> {

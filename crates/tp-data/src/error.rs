@@ -29,6 +29,9 @@ pub enum DataError {
     /// A file that is not the JSON that was expected; the problem names line and column.
     #[error("{}: {problem}", path.display())]
     Json { path: PathBuf, problem: String },
+    /// A line that is not the record that was expected.
+    #[error("{}, line {line}: {problem}; every line must be one record of this format in JSON", path.display())]
+    JsonLine { path: PathBuf, line: u64, problem: String },
     /// A bad entry of an annotation file.
     #[error("{}: {entry} {id}: {refusal}", path.display())]
     Annotation { path: PathBuf, entry: Entry, id: u64, refusal: Refusal },

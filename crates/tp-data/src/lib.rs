@@ -13,7 +13,9 @@ mod box_intersection;
 mod builder;
 mod capped_file;
 mod corner_map;
+mod cutouts;
 mod decode;
+mod described_point;
 mod encode;
 mod error;
 mod grey;
@@ -59,7 +61,9 @@ pub use builder::{
     Statistics, StopReason, Summary, SurveyedImage, SurveyedPoint, Usage,
 };
 pub use corner_map::CornerMap;
+pub use cutouts::{ComposeOptions, CutOuts, photographs_in};
 pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size};
+pub use described_point::{DescribedPoint, PointText, TextKind};
 pub use encode::write_png;
 pub use error::DataError;
 pub use grey::{GreyImage, grey_plane};
@@ -76,8 +80,8 @@ pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_a
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;
 pub use readers::{
-    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, Entry, ImageFiles, Interpreted,
-    Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
+    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, DescribedPoints, Entry, ImageFiles,
+    Interpreted, Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};

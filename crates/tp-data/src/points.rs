@@ -100,6 +100,8 @@ pub enum NoPoint {
     TooFewPixels,
     /// The part is narrower or lower than asked for.
     TooNarrow,
+    /// The part's box is the whole image because nobody has said where it is, and it has no mask.
+    NoPlace,
     /// The part has no corner.
     NoCorner,
     /// The part has no SIFT keypoint that is large enough.
@@ -124,7 +126,8 @@ pub fn points_of_image(image: &RgbImage, annotation: &AnnotatedImage, options: &
 }
 
 /// Chooses the points of an image: object by object, its parts in order, then its keypoints. An object without parts
-/// gives points of its own.
+/// gives points of its own. A box that stands for the whole image, as sets with nothing but a class for each image have it
+/// (`derived` begins with "whole image"), is no place, so what has such a box and no mask gives none.
 ///
 /// The same seed gives the same points; those of a part do not depend on the other parts.
 ///
@@ -140,10 +143,16 @@ pub fn choose_points(image: &RgbImage, annotation: &AnnotatedImage, options: &Po
     for (index, object) in annotation.objects.iter().enumerate() {
         let seed = seed.split("points").nth(index as u64);
         for (part_index, part) in object.parts.iter().enumerate() {
-            places.add(Region::of(part.mask.as_ref(), part.bbox), (index, Some(part_index)), seed, &mut chosen);
+            match part.has_place() {
+                true => places.add(Region::of(part.mask.as_ref(), part.bbox), (index, Some(part_index)), seed, &mut chosen),
+                false => chosen.leave_out(NoPoint::NoPlace),
+            }
         }
         if object.parts.is_empty() {
-            places.add(Region::of(object.mask.as_ref(), object.bbox), (index, None), seed, &mut chosen);
+            match object.has_place() {
+                true => places.add(Region::of(object.mask.as_ref(), object.bbox), (index, None), seed, &mut chosen),
+                false => chosen.leave_out(NoPoint::NoPlace),
+            }
         }
         for (slot, keypoint) in object.keypoints.iter().enumerate().filter(|_| options.keypoints) {
             if keypoint.visibility == Visibility::Visible {
@@ -223,7 +232,7 @@ mod tests {
     }
 
     fn part(id: u64, bbox: BoxXywh, mask: Option<Mask>) -> PartAnnotation {
-        PartAnnotation { id, name: format!("part {id}"), bbox, mask, derived: None }
+        PartAnnotation { id, name: format!("part {id}"), bbox, mask, derived: None, also: Vec::new() }
     }
 
     fn annotation(size: ImageHw) -> AnnotatedImage {
@@ -236,6 +245,7 @@ mod tests {
         let horse = ObjectAnnotation {
             id: 1,
             category: "horse".to_owned(),
+            also: Vec::new(),
             family: None,
             bbox: BoxXywh { x: 0.0, y: 0.0, width: 90.0, height: 70.0 },
             mask: None,
@@ -252,6 +262,7 @@ mod tests {
             group: "a".to_owned(),
             source: "test".to_owned(),
             licence: None,
+            described: Vec::new(),
         }
     }
 
@@ -295,6 +306,40 @@ mod tests {
             [(0, Some(0)), (0, Some(1)), (1, None)]
         );
         assert_eq!(chosen.without, BTreeMap::from([(NoPoint::TooFewPixels, 1)]));
+    }
+
+    #[test]
+    fn boxes_of_the_whole_image_give_no_points() {
+        let size = ImageHw::new(80, 100).unwrap();
+        let image = noise(size);
+        let chosen = |how: Option<&str>| {
+            let mut annotation = annotation(size);
+            for object in &mut annotation.objects {
+                object.derived = how.map(str::to_owned);
+                object.parts.iter_mut().for_each(|part| part.derived = how.map(str::to_owned));
+            }
+            choose_points(&image, &annotation, &PointOptions::default(), Seed(3)).unwrap()
+        };
+        for how in [
+            "whole image minus 5 percent on each side (class label only)",
+            "The whole image",
+            "entire photograph",
+            "full-image box",
+            "image-level label",
+            "90 % of the image (class label only)",
+        ] {
+            let ChosenPoints { targets, without } = chosen(Some(how));
+            // The first part has a mask, which is a place whatever its box is; so is the keypoint.
+            let from: Vec<_> = targets.iter().map(|target| (target.object, target.part, target.kind)).collect();
+            use PointKind::{Corner, Keypoint, Smooth};
+            assert_eq!(from, [(0, Some(0), Corner), (0, Some(0), Smooth), (0, Some(0), Keypoint)], "{how}");
+            assert_eq!(without, BTreeMap::from([(NoPoint::NoPlace, 3), (NoPoint::Hidden, 1)]), "{how}");
+        }
+        for how in
+            ["union of part boxes", "box of the most salient region (saliency network)", "from keypoints", "drawn on the whole image"]
+        {
+            assert_eq!(chosen(Some(how)), chosen(None), "{how}");
+        }
     }
 
     #[test]

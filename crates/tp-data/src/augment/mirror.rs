@@ -2,10 +2,12 @@
 
 use tp_core::{PixelXy, RgbImage};
 
-use crate::{AnnotatedImage, BoxXywh, Mask};
+use super::{mirrored_text, other_side::name_of_other_side};
+use crate::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 
 /// The image and its annotation, left and right exchanged; so are the words `left` and `right`, or `l` and `r`, in the
-/// names of parts and keypoints. Twice mirrored is the original.
+/// names of parts and keypoints. Twice mirrored is the original, but for texts on described points in which it is not
+/// certain what another side would be called: they are dropped.
 #[must_use]
 pub fn mirrored(image: &RgbImage, annotation: &AnnotatedImage) -> (RgbImage, AnnotatedImage) {
     let mut pixels = image.clone();
@@ -17,18 +19,27 @@ pub fn mirrored(image: &RgbImage, annotation: &AnnotatedImage) -> (RgbImage, Ann
     let flip_box = |bbox: &mut BoxXywh| bbox.x = width - bbox.x - bbox.width;
     for object in &mut annotation.objects {
         flip_box(&mut object.bbox);
+        object.also = object.also.iter().map(|name| name_of_other_side(name)).collect();
         flip_mask(&mut object.mask);
         for part in &mut object.parts {
             flip_box(&mut part.bbox);
             flip_mask(&mut part.mask);
-            part.name = other_side(&part.name);
+            part.name = name_of_other_side(&part.name);
+            part.also = part.also.iter().map(|name| name_of_other_side(name)).collect();
         }
         for keypoint in &mut object.keypoints {
             keypoint.point = PixelXy { x: width - 1.0 - keypoint.point.x, y: keypoint.point.y };
-            keypoint.name = other_side(&keypoint.name);
+            keypoint.name = name_of_other_side(&keypoint.name);
         }
     }
+    annotation.described.iter_mut().for_each(|point| mirror_described(point, width));
     (pixels, annotation)
+}
+
+fn mirror_described(described: &mut DescribedPoint, width: f64) {
+    described.point.x = width - 1.0 - described.point.x;
+    described.look = described.look.as_deref().and_then(mirrored_text);
+    described.texts.retain_mut(|text| mirrored_text(&text.text).map(|other| text.text = other).is_some());
 }
 
 fn flip_mask(mask: &mut Option<Mask>) {
@@ -44,53 +55,10 @@ fn flip_mask(mask: &mut Option<Mask>) {
     }
 }
 
-/// The name with `left` and `right`, `l` and `r` exchanged wherever they stand as words of their own: `l_fore_foot`,
-/// `Left eye`, `wing-right`.
-fn other_side(name: &str) -> String {
-    let mut other = String::with_capacity(name.len() + 1);
-    let mut rest = name;
-    while !rest.is_empty() {
-        let is_word = rest.starts_with(char::is_alphanumeric);
-        let end = rest.find(|c: char| c.is_alphanumeric() != is_word).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        other.push_str(match word {
-            "left" => "right",
-            "right" => "left",
-            "Left" => "Right",
-            "Right" => "Left",
-            "LEFT" => "RIGHT",
-            "RIGHT" => "LEFT",
-            "l" => "r",
-            "r" => "l",
-            "L" => "R",
-            "R" => "L",
-            same => same,
-        });
-        rest = after;
-    }
-    other
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::augment::window::tests::scene;
-
-    #[test]
-    fn names_change_sides_word_by_word() {
-        for (name, expected) in [
-            ("left foreleg", "right foreleg"),
-            ("l_fore_foot", "r_fore_foot"),
-            ("Right-Eye", "Left-Eye"),
-            ("wing R", "wing L"),
-            ("bright collar", "bright collar"),
-            ("tail", "tail"),
-            ("", ""),
-        ] {
-            assert_eq!(other_side(name), expected);
-            assert_eq!(other_side(expected), name);
-        }
-    }
 
     #[test]
     fn everything_moves_with_its_pixels() {

@@ -24,12 +24,15 @@ const NO_SIDE_AFTER: [&str; 20] = [
 const NO_SIDE_BEFORE: [&str; 14] =
     ["standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here", "there", "now", "away", "through"];
 
+/// Words that speak of writing, which nobody reads in a mirror.
+const OF_WRITING: [&str; 7] = ["says", "saying", "reads", "reading", "letter", "word", "digit"];
+
 /// The text with left and right exchanged; the same text if it names neither; `None` if one of these words may mean something
 /// else, so that the photograph had better stay as it is.
 ///
 /// Sides are "on the left", "the rightmost cup", "left-hand", "its right ear". "Right in the middle", "all right", "is left" and
 /// "left standing" are not, and a text that holds them is refused. So are texts that hold what is read in one direction only,
-/// such as "clockwise" or a time by the clock.
+/// such as "clockwise" or a time by the clock, and texts that quote writing or speak of it: it is mirrored, too.
 ///
 /// ```
 /// use tp_data::mirrored_text;
@@ -40,6 +43,9 @@ const NO_SIDE_BEFORE: [&str; 14] =
 /// ```
 #[must_use]
 pub fn mirrored_text(text: &str) -> Option<String> {
+    if text.contains(['"', '“', '”', '«']) {
+        return None;
+    }
     let pieces = pieces(text);
     let words: Vec<String> = pieces.iter().filter(|piece| piece.is_word).map(|piece| piece.text.to_lowercase()).collect();
     let mut mirrored = String::with_capacity(text.len() + 8);
@@ -101,6 +107,7 @@ fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<Strin
         "leftwards" => "rightwards",
         "rightwards" => "leftwards",
         // These turn with the picture in ways that no exchange of words follows.
+        _ if OF_WRITING.contains(&word) => return None,
         "clockwise" | "counterclockwise" | "anticlockwise" | "clock" | "lefty" | "righty" | "leftover" | "leftovers" => {
             return (word == "clock" && words.get(at.wrapping_sub(1)).is_none_or(|before| before != "o")).then(|| piece.text.to_owned());
         }
@@ -223,6 +230,8 @@ mod tests {
             "the cup at three o'clock",
             "turn it clockwise",
             "a right-handed glove",
+            "the little sign that says Lemon Ice",
+            "the key marked \"R\"",
         ] {
             assert_eq!(mirrored_text(text), None, "{text}");
         }

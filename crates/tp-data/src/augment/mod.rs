@@ -1,9 +1,14 @@
 //! A photograph seen another way, with its annotation: so that few photographs teach more.
 
+mod described_in_window;
+mod image_places;
 mod mirror;
 mod mirrored_text;
+mod other_side;
 mod photometric;
 mod window;
+
+pub(crate) use other_side::name_of_other_side;
 
 pub use mirror::mirrored;
 pub use mirrored_text::mirrored_text;

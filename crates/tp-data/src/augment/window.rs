@@ -4,6 +4,7 @@ use image::imageops::{FilterType, resize};
 use ndarray::Array2;
 use tp_core::{ImageHw, PixelXy, RgbImage};
 
+use super::described_in_window::{Kept, KeptObject};
 use crate::{AnnotatedImage, BoxXywh, Mask};
 
 /// Objects and parts of which less than this share is left are dropped: their names would say what cannot be seen.
@@ -12,7 +13,9 @@ const MIN_SHARE_LEFT: f64 = 0.25;
 /// The pixels that a box touches, as an image of its own with what is left of the annotation; `None` if the box touches
 /// no pixel.
 ///
-/// Objects and parts are cut off at the border of the section and dropped when less than a quarter of them is left.
+/// Objects and parts are cut off at the border of the section and dropped when less than a quarter of them is left. Described
+/// points outside it, and those of dropped objects, are dropped; so are texts of the others that name places in the image which
+/// lie elsewhere in the section.
 #[must_use]
 pub fn cropped(image: &RgbImage, annotation: &AnnotatedImage, section: BoxXywh) -> Option<(RgbImage, AnnotatedImage)> {
     let section = section.intersection(&BoxXywh::of_image(image.size()))?;
@@ -58,11 +61,15 @@ impl Window {
     fn seen(&self, annotation: &AnnotatedImage) -> AnnotatedImage {
         let mut seen = annotation.clone();
         seen.size = self.size;
+        let mut kept =
+            Kept { objects: Vec::with_capacity(seen.objects.len()), is_cut: self.scale == [1.0; 2] && self.size != annotation.size };
+        let mut n_objects = 0;
         seen.objects.retain_mut(|object| {
             if !self.cut(&mut object.bbox, &mut object.mask) {
+                kept.objects.push(None);
                 return false;
             }
-            // Keypoints point at parts by index, which dropped parts shift.
+            // Keypoints and described points point at parts by index, which dropped parts shift.
             let mut new_index = Vec::with_capacity(object.parts.len());
             let mut n_kept = 0;
             object.parts.retain_mut(|part| {
@@ -76,8 +83,11 @@ impl Window {
                 keypoint.part = keypoint.part.and_then(|part| new_index.get(part).copied().flatten());
                 self.size.unit_from_pixel(keypoint.point).is_ok()
             });
+            kept.objects.push(Some(KeptObject { index: n_objects, parts: new_index }));
+            n_objects += 1;
             true
         });
+        seen.described = kept.described(annotation, &seen, |point| self.point(point));
         seen
     }
 
@@ -126,15 +136,22 @@ pub(super) mod tests {
         let size = ImageHw::new(40, 60).unwrap();
         let bytes = (0..40 * 60).flat_map(|i| [(i % 60 * 4) as u8, (i / 60 * 6) as u8, (i % 7 * 30) as u8]).collect();
         let mask = Mask::new(Array2::from_shape_fn((40, 60), |(row, column)| (4..12).contains(&row) && (10..20).contains(&column)));
-        let ear =
-            PartAnnotation { id: 1, name: "left ear".to_owned(), bbox: mask.bounding_box().unwrap(), mask: Some(mask), derived: None };
+        let ear = PartAnnotation {
+            id: 1,
+            name: "left ear".to_owned(),
+            bbox: mask.bounding_box().unwrap(),
+            mask: Some(mask),
+            derived: None,
+            also: Vec::new(),
+        };
         let trunk = BoxXywh { x: 20.0, y: 10.0, width: 36.0, height: 20.0 };
-        let trunk = PartAnnotation { id: 2, name: "trunk".to_owned(), bbox: trunk, mask: None, derived: None };
+        let trunk = PartAnnotation { id: 2, name: "trunk".to_owned(), bbox: trunk, mask: None, derived: None, also: Vec::new() };
         let eye = Keypoint { name: "l_eye".to_owned(), point: PixelXy { x: 12.0, y: 6.0 }, visibility: Visibility::Visible, part: Some(0) };
         let back = Keypoint { name: "back".to_owned(), point: PixelXy { x: 40.0, y: 12.0 }, part: Some(1), ..eye.clone() };
         let horse = ObjectAnnotation {
             id: 1,
             category: "horse".to_owned(),
+            also: Vec::new(),
             family: None,
             bbox: BoxXywh { x: 10.0, y: 4.0, width: 46.0, height: 30.0 },
             mask: None,
@@ -145,7 +162,7 @@ pub(super) mod tests {
         let (name, group, source) = ("a".to_owned(), "a".to_owned(), "test".to_owned());
         (
             RgbImage::from_bytes(size, bytes).unwrap(),
-            AnnotatedImage { name, size, objects: vec![horse], split: None, group, source, licence: None },
+            AnnotatedImage { name, size, objects: vec![horse], split: None, group, source, licence: None, described: Vec::new() },
         )
     }
 

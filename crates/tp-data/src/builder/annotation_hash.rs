@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{AnnotatedImage, BoxXywh, ContentKey, Mask};
+use crate::{AnnotatedImage, BoxXywh, ContentKey, DescribedPoint, Mask};
 
 /// The hash. It changes when anything changes that a point or a text could depend on.
 pub(crate) fn annotation_hash(image: &AnnotatedImage) -> ContentKey {
@@ -24,6 +24,17 @@ pub(crate) fn annotation_hash(image: &AnnotatedImage) -> ContentKey {
             hash.number(keypoint.visibility as u64).number(keypoint.part.map_or(u64::MAX, |part| part as u64));
         }
     }
+    // Images without them keep the hash that builds under way know them by.
+    let names = image.objects.iter().flat_map(|object| std::iter::once(&object.also).chain(object.parts.iter().map(|part| &part.also)));
+    for (at, also) in names.enumerate().filter(|(_, also)| !also.is_empty()) {
+        hash.text("also").number(at as u64).number(also.len() as u64);
+        for name in also {
+            hash.text(name);
+        }
+    }
+    for point in &image.described {
+        hash.described(point);
+    }
     ContentKey::of_hash(hash.0)
 }
 
@@ -37,6 +48,19 @@ impl Running {
 
     fn text(&mut self, text: &str) -> &mut Self {
         self.number(text.len() as u64).0.update(text);
+        self
+    }
+
+    fn described(&mut self, point: &DescribedPoint) -> &mut Self {
+        self.text("described").number(point.point.x.to_bits()).number(point.point.y.to_bits());
+        self.number(point.object as u64).number(point.part.map_or(u64::MAX, |part| part as u64));
+        for said in [&point.colour, &point.material, &point.look] {
+            self.text(said.as_deref().unwrap_or_default());
+        }
+        self.number(point.texts.len() as u64);
+        for text in &point.texts {
+            self.number(text.kind as u64).text(&text.text);
+        }
         self
     }
 
@@ -75,15 +99,24 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Scene;
+    use crate::{PointText, Scene, TextKind};
 
     #[test]
     fn every_change_shows() {
         let scene = Scene::generate(tp_core::Seed(3), &crate::SceneOptions::default());
-        let image = scene.annotation();
+        let image = &mut scene.annotation().clone();
+        let text = PointText { kind: TextKind::Spoken, text: "its head".to_owned() };
+        let point = tp_core::PixelXy { x: 3.0, y: 4.0 };
+        image.described =
+            vec![DescribedPoint { point, object: 0, part: None, colour: None, material: None, look: None, texts: vec![text] }];
         let before = annotation_hash(image);
         assert_eq!(before, annotation_hash(&image.clone()));
-        let changes: [fn(&mut AnnotatedImage); 6] = [
+        let changes: [fn(&mut AnnotatedImage); 11] = [
+            |image| image.objects[0].also.push("x".to_owned()),
+            |image| image.objects[0].parts[0].also.push("x".to_owned()),
+            |image| image.described[0].point.x += 1e-9,
+            |image| image.described[0].texts[0].kind = TextKind::Structured,
+            |image| image.described.clear(),
             |image| image.name.push('x'),
             |image| image.objects[0].category.push('x'),
             |image| image.objects[0].bbox.width += 1e-9,

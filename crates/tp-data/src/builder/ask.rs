@@ -149,6 +149,7 @@ pub(crate) fn named(image: &SurveyedImage) -> AnnotatedImage {
         group: image.group.clone(),
         source: image.source.clone(),
         licence: None,
+        described: Vec::new(),
     }
 }
 

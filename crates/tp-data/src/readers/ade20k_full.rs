@@ -289,6 +289,7 @@ fn objects(items: Vec<Item>, masks: Vec<Option<Mask>>, gate: &mut Gate) -> Resul
         found.push(ObjectAnnotation {
             id: item.id,
             category: item.name,
+            also: Vec::new(),
             family: None,
             bbox,
             mask: Some(mask),
@@ -304,7 +305,7 @@ fn objects(items: Vec<Item>, masks: Vec<Option<Mask>>, gate: &mut Gate) -> Resul
             if on_object { Ok(object) } else { Err(Refusal::PartOutsideObject) }
         });
         if let Some(object) = gate.pass(Entry::Part, id, placed)? {
-            found[object].parts.push(PartAnnotation { id, name, bbox, mask: Some(mask), derived: None });
+            found[object].parts.push(PartAnnotation { id, name, bbox, mask: Some(mask), derived: None, also: Vec::new() });
         }
     }
     Ok(found)

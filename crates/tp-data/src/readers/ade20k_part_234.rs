@@ -201,6 +201,7 @@ impl Ade20kPart234 {
         ObjectAnnotation {
             id: instance.id,
             category: ADE20K_PART_234.object(instance.object).unwrap_or_default().to_owned(),
+            also: Vec::new(),
             family: None,
             bbox: instance.bbox,
             parts: parts.keys().zip(drawn).map(record).collect(),

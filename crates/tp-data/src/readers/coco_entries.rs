@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer, de::MapAccess};
 use tp_core::ImageHw;
 
 use super::{
-    Refusal,
+    Refusal, checked,
     json_values::{AnyList, AnyNumber, Fields, NO_ID, Scalar},
     keypoints::RawKeypoints,
     segmentation::RawSegmentation,
 };
-use crate::{DecodeOptions, image_size};
+use crate::image_size;
 
 /// The names of an entry's fields, as an enum that serde reads without keeping the text.
 macro_rules! field_names {
@@ -187,10 +187,8 @@ impl RawImage {
 }
 
 fn checked_size(height: f64, width: f64) -> Result<ImageHw, Refusal> {
-    let limits = DecodeOptions::default();
-    let whole = |side: f64, max: u32| (side.fract() == 0.0 && side <= f64::from(max)).then_some(side as u32).ok_or(Refusal::BadSize);
-    let size = ImageHw::new(whole(height, limits.max_height)?, whole(width, limits.max_width)?).map_err(|_| Refusal::BadSize)?;
-    if size.n_pixels() as u64 > limits.max_pixels { Err(Refusal::BadSize) } else { Ok(size) }
+    let whole = |side: f64| (side.fract() == 0.0 && side <= f64::from(u32::MAX)).then_some(side as u32).ok_or(Refusal::BadSize);
+    checked::size(whole(width)?, whole(height)?)
 }
 
 #[derive(Debug)]

@@ -59,6 +59,7 @@ impl ListedImage {
             group: self.group.as_ref().unwrap_or(&self.name).clone(),
             source: source.to_owned(),
             licence: self.licence.clone(),
+            described: Vec::new(),
         }
     }
 }
@@ -74,6 +75,7 @@ impl ListedObject {
         ObjectAnnotation {
             id: self.id,
             category: self.category.name.clone(),
+            also: Vec::new(),
             family: self.category.supercategory.clone().filter(|family| !family.is_empty() && family != "none"),
             bbox: self.bbox,
             mask: self.segmentation.mask(size),
@@ -95,6 +97,7 @@ impl ListedPart {
         PartAnnotation {
             id: self.id,
             name: self.category.name.clone(),
+            also: Vec::new(),
             bbox: self.bbox,
             mask: self.segmentation.mask(size),
             derived: self.derived.as_deref().map(str::to_owned),

@@ -14,7 +14,7 @@ use std::{
 use tp_core::{ImageHw, RgbImage};
 
 use super::{
-    Check, Dataset, ImageFiles, Interpreted, Labels, Loaded, Skipped,
+    Check, Dataset, ImageFiles, Interpreted, Labels, Loaded, Skipped, checked,
     coco_dialect::{NO_PARENT, with_parts_apart},
     coco_entries::{RawBox, RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory, SizeOf},
     coco_json::{self, RawFile},
@@ -323,13 +323,7 @@ impl Building {
                 size
             }
         };
-        let split = match raw.split.as_deref() {
-            None => self.options.split,
-            Some("train") => Some(Split::Train),
-            Some("val") => Some(Split::Val),
-            Some("test") => Some(Split::Test),
-            Some(_) => return Err(Refusal::UnknownSplit),
-        };
+        let split = raw.split.as_deref().map(checked::split).transpose()?.or(self.options.split);
         self.interpreted.files_under_other_names += usize::from(found.renamed);
         Ok(ListedImage { name: found.name, size, split, group: raw.group, licence, objects: Vec::new() })
     }

@@ -9,22 +9,22 @@ use std::{
 use crate::DataError;
 
 /// The endings of images, without the dot, in lower case.
-pub(super) const IMAGE: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+pub(crate) const IMAGE: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Folders are looked into this deep at most: a link may lead round in circles.
 const MAX_DEPTH: usize = 8;
 
 /// A file of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FoundFile {
+pub(crate) struct FoundFile {
     /// Its path relative to the folder, without its ending, in lower case and with `/`: what pairs image and annotation.
-    pub(super) key: String,
-    pub(super) path: PathBuf,
+    pub(crate) key: String,
+    pub(crate) path: PathBuf,
 }
 
 /// All files with one of these endings, subfolders included, in the order of their keys.
 ///
 /// Files that the operating system leaves behind (`._a.jpg`, `Thumbs.db`) and empty files are passed over.
-pub(super) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, DataError> {
+pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, DataError> {
     let mut found = Vec::new();
     collect(folder, "", endings, MAX_DEPTH, &mut found)?;
     found.iter().try_for_each(|file| named(folder, &file.path))?;

@@ -45,6 +45,7 @@ impl DatasetFolder {
             split,
             source: self.format.name().to_owned(),
             licence: Some(licence::of(self.format)),
+            described: Vec::new(),
         }
     }
 }

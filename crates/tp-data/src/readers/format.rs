@@ -4,7 +4,7 @@ use std::{fmt, path::Path, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-use super::{Ade20kFull, Ade20kPart234, CocoFolder, Dataset, PartImageNet, PascalPart116, PascalPartMat, ReadOptions};
+use super::{Ade20kFull, Ade20kPart234, CocoFolder, Dataset, DescribedPoints, PartImageNet, PascalPart116, PascalPartMat, ReadOptions};
 use crate::DataError;
 
 /// A form in which data sets are published.
@@ -26,11 +26,13 @@ pub enum DatasetFormat {
     PascalPartMat,
     /// The full ADE20K, release 2021_17_01.
     Ade20kFull,
+    /// Points that people have described, one a line, with their photographs.
+    DescribedPoints,
 }
 
 impl DatasetFormat {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PascalPart116,
         Self::Ade20kPart234,
         Self::PartImageNet,
@@ -39,11 +41,21 @@ impl DatasetFormat {
         Self::CocoParts,
         Self::PascalPartMat,
         Self::Ade20kFull,
+        Self::DescribedPoints,
     ];
 
     /// Their names, in the same order.
-    pub const NAMES: [&str; 8] =
-        ["pascal-part-116", "ade20k-part-234", "part-imagenet", "ap10k", "coco-keypoints", "coco-parts", "pascal-part-mat", "ade20k-full"];
+    pub const NAMES: [&str; 9] = [
+        "pascal-part-116",
+        "ade20k-part-234",
+        "part-imagenet",
+        "ap10k",
+        "coco-keypoints",
+        "coco-parts",
+        "pascal-part-mat",
+        "ade20k-full",
+        "described-points",
+    ];
 
     /// The name by which it is asked for.
     #[must_use]
@@ -70,6 +82,7 @@ impl DatasetFormat {
             Self::Ap10k | Self::CocoKeypoints | Self::CocoParts => Box::new(CocoFolder::open(self, root, options)?),
             Self::PascalPartMat => Box::new(PascalPartMat::open(root, options.strictness)?),
             Self::Ade20kFull => Box::new(Ade20kFull::open(root, options.strictness)?),
+            Self::DescribedPoints => Box::new(DescribedPoints::open(root, options)?),
         })
     }
 }

@@ -12,7 +12,7 @@ use super::{
     small_sets::{all_files, png_file, write, write_part_imagenet_coco},
 };
 
-/// In all nine folders together more than 20,000.
+/// In all ten folders together more than 20,000.
 const CASES_PER_FOLDER: u64 = 2_500;
 
 #[test]
@@ -54,7 +54,7 @@ fn n_read_in_spite(format: DatasetFormat, as_coco: bool) -> u64 {
 fn damage(path: &Path, original: &[u8], rng: &mut impl Rng) {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
-        "json" if rng.random_range(0..4) > 0 => fs::write(path, other_numbers(original, rng)).unwrap(),
+        "json" | "jsonl" if rng.random_range(0..4) > 0 => fs::write(path, other_numbers(original, rng)).unwrap(),
         "png" if rng.random_range(0..4) > 0 => other_map(path, rng),
         _ => fs::write(path, other_bytes(original, rng)).unwrap(),
     }

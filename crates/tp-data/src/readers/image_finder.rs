@@ -9,7 +9,7 @@
 use std::{
     cell::OnceCell,
     collections::{HashMap, HashSet},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use unicode_normalization_alignments::UnicodeNormalization;
@@ -19,7 +19,7 @@ use super::{
     coco_folder::side_named,
     folder::{IMAGE, entries, file_name},
 };
-use crate::Split;
+use crate::{Split, inner_path::is_inner_path};
 
 /// Folders are looked into this deep at most: a link may lead round in circles.
 const MAX_DEPTH: usize = 8;
@@ -28,7 +28,7 @@ const IMAGE_FOLDERS: [&str; 8] = ["images", "image", "imgs", "img", "data", "jpe
 
 /// Where the pictures of one annotation file are looked for.
 #[derive(Debug, Default)]
-pub(super) struct ImageFinder {
+pub(crate) struct ImageFinder {
     pub(super) root: PathBuf,
     /// The folder below the root in which most of the pictures lie.
     pub(super) prefix: String,
@@ -45,12 +45,12 @@ pub(super) struct ImageFinder {
 
 /// Where a picture is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FoundImage {
+pub(crate) struct FoundImage {
     /// From the root on, with `/`.
-    pub(super) name: String,
-    pub(super) is_there: bool,
+    pub(crate) name: String,
+    pub(crate) is_there: bool,
     /// Whether its file has another name than is written.
-    pub(super) renamed: bool,
+    pub(crate) renamed: bool,
 }
 
 /// A name in one of the ways in which it can be understood.
@@ -84,6 +84,17 @@ impl ImageFinder {
     /// A finder of another folder of the same root.
     pub(super) fn new(root: &Path, prefix: String) -> Self {
         Self { root: root.to_owned(), prefix, ..Self::default() }
+    }
+
+    /// A finder of all pictures below a folder that names start from.
+    pub(crate) fn below_folder(root: &Path) -> Self {
+        Self { everywhere: true, ..Self::new(root, String::new()) }
+    }
+
+    /// [`find_all`](Self::find_all) of names that may stand in a list more than once, by their name.
+    pub(crate) fn find_each<'a>(&self, names: impl Iterator<Item = &'a str>) -> HashMap<String, Result<FoundImage, Refusal>> {
+        let names: Vec<&str> = names.collect::<HashSet<_>>().into_iter().collect();
+        names.iter().map(|&name| name.to_owned()).zip(self.find_all(&names)).collect()
     }
 
     /// Where the pictures of all names are. A file that fits several names belongs to the one that names it as it stands.
@@ -227,8 +238,7 @@ fn comparable(name: &str) -> String {
 /// The ways in which a name can be understood, as it stands first. None for a name without a file.
 pub(super) fn readings(name: &str) -> Vec<Reading> {
     let mut found = Vec::new();
-    let as_it_stands = Path::new(name);
-    if !name.is_empty() && as_it_stands.components().all(|part| matches!(part, Component::Normal(_))) {
+    if is_inner_path(name) {
         found.push(Reading {
             parts: name.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect(),
             foreign: false,

@@ -5,6 +5,18 @@ use std::sync::Arc;
 use super::DatasetFormat;
 use crate::Licence;
 
+/// Where the text of a well-known licence stands, by the name that data sets give it; empty for others.
+pub(super) fn url_of(name: &str) -> &'static str {
+    match name {
+        "CC BY 4.0" => "https://creativecommons.org/licenses/by/4.0/",
+        "CC BY 2.0" => "https://creativecommons.org/licenses/by/2.0/",
+        "CC0 1.0" => "https://creativecommons.org/publicdomain/zero/1.0/",
+        "MIT" => "https://opensource.org/license/mit",
+        "Apache-2.0" => "https://www.apache.org/licenses/LICENSE-2.0",
+        _ => "",
+    }
+}
+
 /// The terms of a format whose files do not carry them.
 pub(super) fn of(format: DatasetFormat) -> Arc<Licence> {
     use DatasetFormat::{Ade20kFull, Ade20kPart234, PartImageNet, PascalPart116, PascalPartMat};

@@ -2,6 +2,7 @@
 
 mod ade20k_full;
 mod ade20k_part_234;
+mod checked;
 mod coco_dialect;
 mod coco_entries;
 mod coco_folder;
@@ -10,6 +11,7 @@ mod coco_listed;
 mod coco_parts;
 mod components;
 mod dataset;
+mod described_points;
 mod folder;
 mod folder_reader;
 mod format;
@@ -17,6 +19,7 @@ mod format;
 mod hostile_files;
 mod image_finder;
 mod interpreted;
+mod json_lines;
 mod json_text;
 mod json_values;
 mod keypoints;
@@ -45,11 +48,18 @@ mod tests;
 
 use part_imagenet::PartImageNet;
 
+pub(crate) use checked::{corners, names, size as checked_size, text};
+pub(crate) use folder::{IMAGE, files};
+pub(crate) use image_finder::{FoundImage, ImageFinder};
+pub(crate) use json_lines::for_each_line;
+pub(crate) use refusal::Gate;
+
 pub use ade20k_full::Ade20kFull;
 pub use ade20k_part_234::Ade20kPart234;
 pub use coco_folder::CocoFolder;
 pub use coco_parts::CocoParts;
 pub use dataset::{Dataset, ImageFiles, Labels, Loaded, ReadOptions};
+pub use described_points::DescribedPoints;
 pub use format::DatasetFormat;
 pub use interpreted::Interpreted;
 pub use manifest::{Check, manifest};

@@ -174,6 +174,7 @@ pub(super) fn object(
     Some(ObjectAnnotation {
         id,
         category: name.or(kind)?.to_owned(),
+        also: Vec::new(),
         family: kind.map(str::to_owned),
         bbox: mask.bounding_box()?,
         mask: Some(mask),

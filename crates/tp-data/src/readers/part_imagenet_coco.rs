@@ -198,6 +198,7 @@ impl FolderReader for PartImageNetCoco {
             group: name.clone(),
             source: self.folder.format.name().to_owned(),
             licence: Some(licence::of(DatasetFormat::PartImageNet)),
+            described: Vec::new(),
         }))
     }
 

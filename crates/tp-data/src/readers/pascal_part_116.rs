@@ -104,6 +104,7 @@ impl PascalPart116 {
             records.push(ObjectAnnotation {
                 id: area as u64,
                 category: PASCAL_PART_116.object(label).unwrap_or_default().to_owned(),
+                also: Vec::new(),
                 family: None,
                 bbox: mask.bounding_box().expect("an area has a pixel"),
                 mask: Some(mask),
@@ -118,7 +119,14 @@ impl PascalPart116 {
 
 /// A part with the box of its mask, which has a pixel.
 pub(super) fn part_record(id: u64, name: &str, mask: Mask) -> PartAnnotation {
-    PartAnnotation { id, name: name.to_owned(), bbox: mask.bounding_box().expect("a part has a pixel"), mask: Some(mask), derived: None }
+    PartAnnotation {
+        id,
+        name: name.to_owned(),
+        bbox: mask.bounding_box().expect("a part has a pixel"),
+        mask: Some(mask),
+        derived: None,
+        also: Vec::new(),
+    }
 }
 
 /// A map that is as large as its image.

@@ -120,6 +120,7 @@ fn object(id: usize, raw: &[(String, Value)], size: ImageHw) -> Result<ObjectAnn
         id: id as u64,
         // The one class that the set's own programs call otherwise than VOC.
         category: if class == "table" { "diningtable".to_owned() } else { class.to_owned() },
+        also: Vec::new(),
         family: None,
         bbox,
         mask: Some(mask),
@@ -135,7 +136,7 @@ fn part(id: usize, raw: &[(String, Value)], size: ImageHw, of_object: &Mask) -> 
     if !mask.pixels().iter().zip(of_object.pixels()).any(|(&part, &object)| part && object) {
         return Err(Refusal::PartOutsideObject);
     }
-    Ok(PartAnnotation { id: id as u64, name: part_name(code), bbox, mask: Some(mask), derived: None })
+    Ok(PartAnnotation { id: id as u64, name: part_name(code), bbox, mask: Some(mask), derived: None, also: Vec::new() })
 }
 
 /// The mask of an object or a part, with its box.

@@ -36,6 +36,8 @@ pub enum Entry {
     Part,
     /// One of the instances of a label map.
     Instance,
+    /// A line of a file with one record a line; its number counts from 1.
+    Line,
 }
 
 impl fmt::Display for Entry {
@@ -47,6 +49,7 @@ impl fmt::Display for Entry {
             Self::PartCategory => "part category",
             Self::Part => "part",
             Self::Instance => "instance",
+            Self::Line => "line",
         })
     }
 }
@@ -102,6 +105,29 @@ pub enum Refusal {
     /// A box without a pixel.
     #[error("its bbox lies outside the image")]
     BoxOutsideImage,
+    /// Corners that are no box.
+    #[error("its boxes are not four finite numbers [x0, y0, x1, y1] each, with x0 < x1 and y0 < y1")]
+    BadCorners,
+    /// A point beyond the border.
+    #[error("its point is not inside the image; columns and rows count from 0")]
+    PointOutsideImage,
+    /// Names or texts that nobody would write.
+    #[error(
+        "it has no object name, or a name or text that is longer than 4096 bytes, holds a control character, or comes with too many others"
+    )]
+    BadText,
+    /// A part's name without a box, or the other way round.
+    #[error("it has one of `part` and `part_box` without the other")]
+    HalfAPart,
+    /// Two lines that cannot both be true.
+    #[error("its width, height, split or group are not those of the lines before it about the same image")]
+    OtherImageFacts,
+    /// More points than anybody describes in one image.
+    #[error("its image has 1000 described points already; more are not accepted")]
+    TooManyPoints,
+    /// A line that is no record.
+    #[error("it is no JSON object with the fields of this format")]
+    UnreadableLine,
     /// A part's box that does not meet its object's.
     #[error("its bbox does not meet that of its object; a part must lie on its object")]
     PartOutsideObject,
@@ -184,19 +210,24 @@ impl Refusal {
 }
 
 /// Stands between the entries of a file and the records: lets good ones through, counts or reports the others.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     path: PathBuf,
     strictness: Strictness,
-    pub(super) skipped: Skipped,
+    pub(crate) skipped: Skipped,
 }
 
 impl Gate {
-    pub(super) fn new(path: PathBuf, strictness: Strictness) -> Self {
+    pub(crate) fn new(path: PathBuf, strictness: Strictness) -> Self {
         Self { path, strictness, skipped: Skipped::default() }
     }
 
+    /// What a bad entry does.
+    pub(super) fn strictness(&self) -> Strictness {
+        self.strictness
+    }
+
     /// What was found in a good entry, `None` for a bad one.
-    pub(super) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
+    pub(crate) fn pass<T>(&mut self, entry: Entry, id: u64, found: Result<T, Refusal>) -> Result<Option<T>, DataError> {
         match found {
             Ok(value) => Ok(Some(value)),
             Err(refusal) if self.strictness == Strictness::Strict && !refusal.is_allowed() => {

@@ -54,6 +54,7 @@ pub(super) fn write(format: DatasetFormat, root: &Path) {
         }
         DatasetFormat::PascalPartMat => pascal_part_mat(root, &objects),
         DatasetFormat::Ade20kFull => ade20k_full(root, &objects),
+        DatasetFormat::DescribedPoints => described_points(root, &objects),
     }
 }
 
@@ -254,6 +255,26 @@ fn ade20k_full(root: &Path, objects: &[Drawn]) {
         png_file(&path, WIDTH as u32, ColorType::Rgb, BitDepth::Eight, &triples(areas));
     }
     json_file(&folder.join("ADE_train_00000001.json"), &json!({"annotation": {"imsize": [HEIGHT, WIDTH, 3], "object": items}}));
+}
+
+/// One point in the middle of every part.
+fn described_points(root: &Path, objects: &[Drawn]) {
+    image(&root.join("images/a.png"));
+    let corners = |[x, y, width, height]: Rectangle| json!([x, y, x + width, y + height]);
+    let lines = objects.iter().flat_map(|(object, place, parts)| {
+        parts.iter().map(move |(part, [x, y, width, height])| {
+            let row = json!({
+                "file": "a.png", "width": WIDTH, "height": HEIGHT, "x": x + width / 2, "y": y + height / 2, "split": "train",
+                "object": object, "object_box": corners(*place), "part": part, "part_box": corners([*x, *y, *width, *height]),
+                "human": format!("the {object}'s {part}")
+            });
+            // A space before every value, as tests that put other numbers in need it, but one line a row.
+            format!("{}\n", serde_json::to_string_pretty(&row).unwrap().replace('\n', " "))
+        })
+    });
+    fs::write(root.join("labels.jsonl"), lines.collect::<String>()).unwrap();
+    let source = json!({"file": "a.png", "licence": "CC0 1.0"});
+    fs::write(root.join("sources.jsonl"), source.to_string()).unwrap();
 }
 
 fn item(id: usize, name: &str, class: usize, parent: Value, level: usize, [x, y, width, height]: Rectangle) -> Value {

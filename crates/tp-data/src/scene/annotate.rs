@@ -91,6 +91,7 @@ pub(super) fn annotate(name: String, size: ImageHw, things: &[Thing], rendered: 
         let part = |(id, &part): (usize, &usize)| PartAnnotation {
             id: id as u64 + 1,
             name: thing.figure.parts[part].to_owned(),
+            also: Vec::new(),
             bbox: parts[index][part].bbox(),
             mask: Some(masked(&parts[index][part], &|other| other == part)),
             derived: None,
@@ -98,6 +99,7 @@ pub(super) fn annotate(name: String, size: ImageHw, things: &[Thing], rendered: 
         annotations.push(ObjectAnnotation {
             id: annotations.len() as u64 + 1,
             category: category.info.name.to_owned(),
+            also: Vec::new(),
             family: Some(category.info.family.to_owned()),
             bbox: objects[index].bbox(),
             mask: Some(masked(&objects[index], &|_| true)),
@@ -107,8 +109,16 @@ pub(super) fn annotate(name: String, size: ImageHw, things: &[Thing], rendered: 
         });
         shares.push(share);
     }
-    let annotation =
-        AnnotatedImage { group: name.clone(), name, size, objects: annotations, split: None, source: "scenes".to_owned(), licence: None };
+    let annotation = AnnotatedImage {
+        group: name.clone(),
+        name,
+        size,
+        objects: annotations,
+        split: None,
+        source: "scenes".to_owned(),
+        licence: None,
+        described: Vec::new(),
+    };
     (annotation, shares)
 }
 
