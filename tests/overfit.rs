@@ -25,7 +25,7 @@ impl LessonSource for TwoScenes {
 
 fn two_scenes() -> [Lesson; 2] {
     let options = SceneOptions { size: ImageHw::new(64, 64).unwrap(), ..Default::default() };
-    let lessons = LessonOptions { n_points: 4, style_weights: [0.0, 1.0, 0.0, 0.0], ..Default::default() };
+    let lessons = LessonOptions { n_points: 4, style_weights: [0.0, 1.0, 0.0, 0.0, 0.0], ..Default::default() };
     let scenes = Scenes { options, ..Default::default() };
     let mut found = (0..).filter_map(|index| scenes.lesson(Seed(11).nth(index), &lessons)).filter(|lesson| {
         let texts: std::collections::HashSet<_> = lesson.triplets.iter().map(|triplet| &triplet.description).collect();

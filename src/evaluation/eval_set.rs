@@ -45,7 +45,7 @@ impl EvalSet {
     /// A set drawn from a source; `seed` must be one that training never draws from.
     #[must_use]
     pub fn drawn(name: &str, source: &impl LessonSource, n_images: u64, points_per_image: usize, style: Style, seed: Seed) -> Self {
-        let mut style_weights = [0.0; 4];
+        let mut style_weights = [0.0; Style::ALL.len()];
         style_weights[style as usize] = 1.0;
         let options = LessonOptions { n_points: points_per_image, style_weights, ..Default::default() };
         let images = (0..n_images)

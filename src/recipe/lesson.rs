@@ -10,14 +10,14 @@ pub struct LessonOptions {
     /// Described points an image, 0 to teach the eyes alone; an image with fewer describable points repeats some in other words.
     pub n_points: usize,
     /// Weights of the styles, in the order of [`Style::ALL`].
-    pub style_weights: [f64; 4],
+    pub style_weights: [f64; Style::ALL.len()],
     /// Which points are looked for.
     pub points: PointOptions,
 }
 
 impl Default for LessonOptions {
     fn default() -> Self {
-        Self { n_points: 8, style_weights: [0.4, 0.3, 0.25, 0.05], points: PointOptions::default() }
+        Self { n_points: 8, style_weights: [0.4, 0.3, 0.25, 0.05, 0.0], points: PointOptions::default() }
     }
 }
 
@@ -78,7 +78,7 @@ impl LessonOptions {
     }
 }
 
-fn drawn_style(mut at: f64, weights: &[f64; 4]) -> Style {
+fn drawn_style(mut at: f64, weights: &[f64]) -> Style {
     for (style, weight) in Style::ALL.into_iter().zip(weights) {
         if at < *weight {
             return style;

@@ -1,7 +1,7 @@
 //! The tokenizer's training text: what the describer writes, and what the conversations say.
 
 use rayon::prelude::*;
-use tp_core::Seed;
+use tp_core::{Seed, Style};
 use tp_language::{LanguageError, Tokenizer, train_bpe};
 
 use crate::recipe::{LessonOptions, LessonSource};
@@ -12,7 +12,7 @@ use crate::recipe::{LessonOptions, LessonSource};
 ///
 /// [`LanguageError`] if the trainer fails.
 pub fn train_tokenizer(source: &impl LessonSource, n_images: u64, vocab_size: usize, seed: Seed) -> Result<Tokenizer, LanguageError> {
-    let options = LessonOptions { style_weights: [1.0; 4], ..Default::default() };
+    let options = LessonOptions { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
     let seed = seed.split("tokenizer");
     let texts: Vec<String> = (0..n_images)
         .into_par_iter()
@@ -30,6 +30,7 @@ pub fn train_tokenizer(source: &impl LessonSource, n_images: u64, vocab_size: us
         " briefly.",
         "\nTell me about ",
         "\nName ",
+        "\nPoint out ",
     ];
     let fixed = sentences.iter().map(|&text| text.to_owned()).cycle().take(sentences.len() * (texts.len() / 8).max(50));
     train_bpe(texts.into_iter().chain(fixed), vocab_size)

@@ -64,6 +64,8 @@ impl Vocabulary {
         let facts = self.facts(record).map(Some);
         match style {
             Style::CoarseToFine | Style::Terse | Style::Colloquial => facts,
+            // A person leaves out any of them, and says some in other words.
+            Style::Spoken => [None; 7],
             // A keypoint's name stands in the place of the part's.
             Style::Template => [facts[0], facts[1].filter(|_| record.keypoint.is_none()), None, None, None, None, None],
         }

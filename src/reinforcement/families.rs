@@ -40,7 +40,7 @@ pub fn family_photographs(
     points_per_image: usize,
     seed: Seed,
 ) -> Result<EvalSet, DataError> {
-    let mut style_weights = [0.0; 4];
+    let mut style_weights = [0.0; Style::ALL.len()];
     style_weights[Style::CoarseToFine as usize] = 1.0;
     let options = LessonOptions { n_points: points_per_image, style_weights, ..Default::default() };
     let photograph = |index: usize| -> Result<Option<EvalImage>, DataError> {

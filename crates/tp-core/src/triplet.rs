@@ -76,11 +76,13 @@ pub enum Style {
     Colloquial,
     /// A name and nothing else, as keypoint data sets have it.
     Template,
+    /// As people point things out to each other: short, relational, commanding or asking, in everyday words.
+    Spoken,
 }
 
 impl Style {
     /// Every style.
-    pub const ALL: [Self; 4] = [Self::CoarseToFine, Self::Terse, Self::Colloquial, Self::Template];
+    pub const ALL: [Self; 5] = [Self::CoarseToFine, Self::Terse, Self::Colloquial, Self::Template, Self::Spoken];
 }
 
 /// A third of a side.

@@ -2,6 +2,8 @@
 
 use tp_core::{PixelXy, RgbImage};
 
+use crate::{BoxXywh, Mask};
+
 /// How a neighbourhood looks, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appearance {
@@ -103,6 +105,35 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
     Appearance { colour: colour_word(sum.map(|sum| sum / total)), texture, shape }
 }
 
+/// The colour of a whole thing, if it has one: that of seven tenths of its pixels, looked at on a grid. Light and dark tones of
+/// a colour are one; the commonest is said. Of a box without a mask, the middle is looked at: its corners are seldom the thing.
+#[must_use]
+pub(crate) fn main_colour(image: &RgbImage, bbox: &BoxXywh, mask: Option<&Mask>) -> Option<&'static str> {
+    const PER_SIDE: usize = 12;
+    let mut counts = [0_usize; COLOURS.len()];
+    for row in 0..PER_SIDE {
+        for column in 0..PER_SIDE {
+            let share = if mask.is_some() { 1.0 } else { 0.6 };
+            let along =
+                |start: f64, extent: f64, step: usize| start + extent * (0.5 + share * ((step as f64 + 0.5) / PER_SIDE as f64 - 0.5));
+            let (x, y) = (along(bbox.x, bbox.width, column), along(bbox.y, bbox.height, row));
+            if x < 0.0 || y < 0.0 || x >= f64::from(image.size().width()) || y >= f64::from(image.size().height()) {
+                continue;
+            }
+            let (row, column) = (y as usize, x as usize);
+            if mask.is_none_or(|mask| mask.contains(row, column)) {
+                let word = colour_word(image.pixel(row, column).map(f64::from));
+                counts[COLOURS.iter().position(|&colour| colour == word)?] += 1;
+            }
+        }
+    }
+    let total: usize = counts.iter().sum();
+    let hue = |word: &str| word.rsplit(' ').next().map(str::to_owned);
+    let best = (0..COLOURS.len()).max_by_key(|&colour| counts[colour]).filter(|_| total >= 8)?;
+    let alike: usize = (0..COLOURS.len()).filter(|&other| hue(COLOURS[other]) == hue(COLOURS[best])).map(|other| counts[other]).sum();
+    (10 * alike >= 7 * total).then(|| COLOURS[best])
+}
+
 /// The nearest of [`COLOURS`], by hue, saturation and lightness.
 fn colour_word([r, g, b]: [f64; 3]) -> &'static str {
     let (high, low) = (r.max(g).max(b), r.min(g).min(b));
@@ -184,6 +215,22 @@ mod tests {
             let seen = appearance(&image, PixelXy { x: 16.0, y: 16.0 }, |_, _| true);
             assert_eq!((seen.colour, seen.texture, seen.shape), (word, "smooth", "a flat spot"));
         }
+    }
+
+    #[test]
+    fn a_thing_has_a_colour_if_most_of_it_has() {
+        let mut image = RgbImage::filled(ImageHw::new(48, 48).unwrap(), [220, 30, 30]);
+        let all = BoxXywh { x: 0.0, y: 0.0, width: 48.0, height: 48.0 };
+        let whole = Mask::new(ndarray::Array2::from_elem((48, 48), true));
+        // A quarter is blue, then a half.
+        (0..12).for_each(|row| (0..48).for_each(|column| image.set_pixel(row, column, [30, 60, 200])));
+        assert_eq!(main_colour(&image, &all, Some(&whole)), Some("red"));
+        (12..24).for_each(|row| (0..48).for_each(|column| image.set_pixel(row, column, [30, 60, 200])));
+        assert_eq!(main_colour(&image, &all, Some(&whole)), None);
+        let upper = Mask::new(ndarray::Array2::from_shape_fn((48, 48), |(row, _)| row < 24));
+        assert_eq!(main_colour(&image, &all, Some(&upper)), Some("blue"));
+        // Boxes may reach beyond the picture.
+        assert_eq!(main_colour(&image, &BoxXywh { x: 100.0, ..all }, None), None);
     }
 
     #[test]

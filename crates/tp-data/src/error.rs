@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tp_core::{IS_LFS_POINTER, ImageHw};
 
-use crate::{DatasetFormat, Entry, ImageProblem, Refusal};
+use crate::{DatasetFormat, Entry, ImageProblem, LexiconProblem, Refusal};
 
 /// Why an image, an annotation or a description could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,12 @@ pub enum DataError {
     /// An image whose scale space would take too much memory.
     #[error("an image of {} by {} pixels is too large for sift, at most {max} pixels in all are accepted; scale it down", size.width(), size.height())]
     TooManyPixels { size: ImageHw, max: usize },
+    /// A file of nouns that is not in the form of a lexicon.
+    #[error("{}: {problem}; a lexicon holds arrays `object` and `part`", path.display())]
+    LexiconFile { path: PathBuf, problem: String },
+    /// A bad entry of a lexicon.
+    #[error("{}, entry `{entry}`: {problem}", path.display())]
+    LexiconEntry { path: PathBuf, entry: String, problem: LexiconProblem },
     /// A configuration that cannot be understood.
     #[cfg(feature = "builder")]
     #[error("{}: {problem}", path.display())]

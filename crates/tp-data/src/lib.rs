@@ -21,6 +21,7 @@ mod error;
 mod grey;
 mod inner_path;
 mod jpeg_structure;
+mod lexicon;
 mod mask;
 #[cfg(feature = "builder")]
 mod openai_teacher;
@@ -41,14 +42,18 @@ mod split;
 mod spoken_record;
 #[cfg(feature = "builder")]
 mod teacher;
+mod toml_file;
 mod triplet_file;
 
 pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
 pub use appearance::COLOURS;
-pub use augment::{cropped, mirrored, photometric, resized};
+pub use augment::{cropped, mirrored, mirrored_text, photometric, resized};
 pub use balance::balanced;
 #[cfg(feature = "bucket")]
 pub use builder::Bucket;
+#[cfg(feature = "builder")]
+#[doc(hidden)]
+pub use builder::read_journal;
 #[cfg(feature = "builder")]
 pub use builder::{
     Budget, Build, BuildOptions, BuildOutcome, ContentKey, Contradiction, Images, Judge, Lengths, Likeness, Listener, Localizability,
@@ -62,11 +67,15 @@ pub use described_point::{DescribedPoint, PointText, TextKind};
 pub use encode::write_png;
 pub use error::DataError;
 pub use grey::{GreyImage, grey_plane};
+pub use lexicon::{FoundNoun, Lexicon, LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, says};
 pub use mask::Mask;
 #[cfg(feature = "builder")]
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
 };
+#[cfg(feature = "builder")]
+#[doc(hidden)]
+pub use openai_teacher::{read_error_reply, read_reply};
 pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
 pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
 pub use polygon::mask_of_polygons;

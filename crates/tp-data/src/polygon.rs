@@ -44,6 +44,13 @@ pub(crate) fn polygon_area(polygon: &[f64], size: ImageHw) -> usize {
     area
 }
 
+/// The length of a polygon's outline in pixels, along the longer axis of every edge: what drawing it takes in time and memory.
+pub(crate) fn outline_length(polygon: &[f64]) -> f64 {
+    let corners = polygon.chunks_exact(2);
+    let edges = corners.clone().zip(corners.cycle().skip(1));
+    edges.map(|(start, end)| (end[0] - start[0]).abs().max((end[1] - start[1]).abs())).sum()
+}
+
 /// Calls back with every filled run `start..end` of the column-major pixel order, in that order.
 fn for_each_run(polygon: &[f64], size: ImageHw, mut run: impl FnMut(usize, usize)) {
     let mut toggles = column_crossings(polygon, size);
@@ -116,6 +123,13 @@ mod tests {
         // Run lengths 0 3 2 2 3 1 14 down the columns.
         let mask = mask_of_polygons(&[vec![0.0, 0.0, 4.0, 0.0, 0.0, 4.0]], ImageHw::new(5, 5).unwrap());
         assert_eq!(rows(&mask), ["###..", "##...", "#....", ".....", "....."]);
+    }
+
+    #[test]
+    fn outline_is_as_long_as_its_edges_along_their_longer_axes() {
+        // Three to the right, four down, and back along the diagonal.
+        assert_eq!(outline_length(&[0.0, 0.0, 3.0, 0.0, 3.0, 4.0]), 3.0 + 4.0 + 4.0);
+        assert_eq!([&[][..], &[5.0], &[5.0, 7.0]].map(outline_length), [0.0; 3]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! JPEGs of every structure are decoded to the pixels that Pillow sees, or refused: never to others.
 //!
 //! `tests/oracles/jpeg_files.py` writes the files, and Pillow's answers beside them.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a failed helper is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{
     collections::BTreeMap,

@@ -12,6 +12,7 @@ fn request(style: Style) -> [&'static str; 2] {
         Style::Terse => ["\nDescribe ", " briefly."],
         Style::Colloquial => ["\nTell me about ", "."],
         Style::Template => ["\nName ", "."],
+        Style::Spoken => ["\nPoint out ", "."],
     }
 }
 
@@ -19,7 +20,7 @@ fn request(style: Style) -> [&'static str; 2] {
 #[derive(Clone, Debug)]
 pub struct DescribeConversation {
     head: Vec<u32>,
-    requests: [Request; 4],
+    requests: [Request; Style::ALL.len()],
     end: u32,
 }
 

@@ -16,6 +16,11 @@ use crate::{LanguageError, TextTokenizer};
 const MAX_BYTES: u64 = 32 << 20;
 /// Steps that a template may take: ten times what the longest known ones need.
 const FUEL: u64 = 200_000;
+/// How often a template may write what was said, for every turn: once is usual.
+const MAX_TIMES_SAID: usize = 8;
+
+/// Begins what stands for a turn while the template is rendered: a character of private use.
+const SIGN: char = '\u{e000}';
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,15 +81,21 @@ impl PublishedChat {
     ///
     /// [`LanguageError::ChatTemplate`] if the template refuses the turns, or does not end.
     pub fn prompt(&self, tokenizer: &TextTokenizer, turns: &[Turn]) -> Result<Vec<u32>, LanguageError> {
-        let signs: Vec<String> = (0..turns.len()).map(|turn| format!("\u{e000}{turn}\u{e001}")).collect();
-        let mut rest = &self.rendered(turns, &signs)?[..];
-        let mut ids = Vec::new();
-        while let Some((at, turn)) = signs.iter().enumerate().filter_map(|(turn, sign)| Some((rest.find(sign)?, turn))).min() {
-            ids.extend(tokenizer.encode_template(&rest[..at])?);
-            ids.extend(tokenizer.encode_text(&turns[turn].text));
-            rest = &rest[at + signs[turn].len()..];
+        let signs: Vec<String> = (0..turns.len()).map(|turn| format!("{SIGN}{turn}\u{e001}")).collect();
+        let rendered = self.rendered(turns, &signs)?;
+        let said = said_in(&rendered, &signs);
+        // A short template can write a turn a million times.
+        if said.len() > turns.len() * MAX_TIMES_SAID {
+            let reason = format!("it repeats the {} turns {} times", turns.len(), said.len());
+            return Err(LanguageError::ChatTemplate { reason });
         }
-        ids.extend(tokenizer.encode_template(rest)?);
+        let (mut ids, mut start) = (Vec::new(), 0);
+        for (at, turn) in said {
+            ids.extend(tokenizer.encode_template(&rendered[start..at])?);
+            ids.extend(tokenizer.encode_text(&turns[turn].text));
+            start = at + signs[turn].len();
+        }
+        ids.extend(tokenizer.encode_template(&rendered[start..])?);
         Ok(ids)
     }
 
@@ -104,6 +115,12 @@ impl PublishedChat {
         let values = context! { messages, bos_token => &self.bos, eos_token => &self.eos, add_generation_prompt => true };
         environment.render_str(&self.template, values).map_err(refused)
     }
+}
+
+/// Where the signs stand in a text, and for which turn each stands.
+fn said_in(text: &str, signs: &[String]) -> Vec<(usize, usize)> {
+    let turn_at = |at: usize| signs.iter().position(|sign| text[at..].starts_with(sign));
+    text.match_indices(SIGN).filter_map(|(at, _)| Some((at, turn_at(at)?))).collect()
 }
 
 /// The text of a file, if there is one.
@@ -189,6 +206,7 @@ mod tests {
             ("{{ raise_exception('no system here') }}", "no system here"),
             ("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}", "fuel"),
             ("{{ messages", "template"),
+            ("{{ messages[0].content * 500000 }}", "repeats the 1 turns 500000 times"),
         ] {
             let folder = folder(&serde_json::json!({ "chat_template": template }));
             let chat = PublishedChat::from_folder(folder.path()).unwrap().unwrap();

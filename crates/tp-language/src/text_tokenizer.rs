@@ -70,7 +70,12 @@ impl TextTokenizer {
         let no_text = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
         let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
         inner.set_encode_special_tokens(true);
-        Ok(Self { inner, no_text, vocab_size })
+        let tokenizer = Self { inner, no_text, vocab_size };
+        match tokenizer.opening().into_iter().find(|&id| id as usize >= vocab_size) {
+            // No embedding has a row for it.
+            Some(id) => Err(invalid(format!("its post-processor puts the id {id} before a text, its vocabulary has {vocab_size}"))),
+            None => Ok(tokenizer),
+        }
     }
 
     /// Writes a `tokenizer.json`: whole, or not at all.

@@ -265,6 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn post_processor_may_not_put_an_id_before_a_text_that_no_vocabulary_has() {
+        let vocab_size = tokenizer().vocab_size();
+        for (id, is_accepted) in [(1, true), (vocab_size - 1, true), (vocab_size, false), (4_000_000_000, false)] {
+            let mut json: serde_json::Value = serde_json::from_str(&tokenizer().text.to_json()).unwrap();
+            json["post_processor"] = serde_json::json!({
+                "type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [id], "tokens": ["<s>"]}}
+            });
+            match TextTokenizer::from_bytes(json.to_string().as_bytes()) {
+                Ok(tokenizer) => assert!(is_accepted && tokenizer.opening() == [id as u32], "{id}"),
+                Err(error) => assert!(!is_accepted && error.to_string().contains(&format!("the id {id} before a text")), "{id}: {error}"),
+            }
+        }
+    }
+
+    #[test]
     fn training_does_not_depend_on_the_order_of_texts() {
         let mut reversed = TEXTS;
         reversed.reverse();

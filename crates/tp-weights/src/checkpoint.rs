@@ -276,7 +276,8 @@ impl Checkpoint {
     /// All tensors of a file, or those that an index expects in it.
     fn add_safetensors(&mut self, path: &Path, expected: Option<&[&str]>) -> Result<(), WeightsError> {
         let file = std::sync::Arc::new(SafetensorsFile::open(path)?);
-        if let Some(&lacking) = expected.unwrap_or(&[]).iter().find(|name| !file.tensors.iter().any(|tensor| tensor.entry.name == **name)) {
+        let there: HashSet<&str> = file.tensors.iter().map(|tensor| tensor.entry.name.as_str()).collect();
+        if let Some(&lacking) = expected.unwrap_or(&[]).iter().find(|&name| !there.contains(name)) {
             return Err(WeightsError::NoSuchTensor { path: path.to_owned(), tensor: lacking.to_owned() });
         }
         file.tensors.iter().try_for_each(|placed| {

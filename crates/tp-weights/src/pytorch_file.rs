@@ -22,12 +22,19 @@ pub(crate) fn open(path: &Path) -> Result<Vec<(TensorEntry, Tensor)>, WeightsErr
     let reader = catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| unsound("its structure could not be followed".to_owned()))?
         .map_err(|error| unsound(one_line(&error.to_string())))?;
+    let n_in_file = std::fs::metadata(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?.len();
     let mut tensors = Vec::with_capacity(reader.len());
     for (name, tensor) in reader.into_tensors() {
         let Some(dtype) = dtype_of(tensor.dtype()) else {
             return Err(unsound(format!("tensor {name} has the type {:?}, which has no place here", tensor.dtype())));
         };
-        tensors.push((TensorEntry { name, dtype, shape: tensor.shape().to_vec() }, tensor));
+        let entry = TensorEntry { name, dtype, shape: tensor.shape().to_vec() };
+        // A view may repeat one number as often as it likes: a file of a few bytes would ask for gigabytes.
+        if entry.n_bytes().is_none_or(|n_bytes| n_bytes as u64 > n_in_file) {
+            let TensorEntry { name, shape, .. } = entry;
+            return Err(unsound(format!("tensor {name} of shape {shape:?} is larger than the whole file of {n_in_file} bytes")));
+        }
+        tensors.push((entry, tensor));
     }
     tensors.sort_by(|a, b| a.0.name.cmp(&b.0.name));
     Ok(tensors)

@@ -124,4 +124,18 @@ mod pytorch {
             try_cases(&fixture(name), "pth", 1_000);
         }
     }
+
+    #[test]
+    fn tensor_that_repeats_a_number_is_no_larger_than_its_file() {
+        let (sound, repeating) = (b"K\x03K\x03\x86q\x08K\x03K\x01\x86", b"K\xffK\xff\x86q\x08K\0K\0\x86");
+        let mut file = fixture("legacy.pth");
+        let at = file.windows(sound.len()).position(|window| window == sound).unwrap();
+        file[at..at + sound.len()].copy_from_slice(repeating);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.pth");
+        fs::write(&path, file).unwrap();
+        // 255 times 255 numbers of four bytes, all of them the same.
+        let message = Checkpoint::open(&path).unwrap_err().to_string();
+        assert!(message.contains("of shape [255, 255] is larger than the whole file of 3113 bytes"), "{message}");
+    }
 }

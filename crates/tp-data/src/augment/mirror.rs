@@ -2,7 +2,7 @@
 
 use tp_core::{PixelXy, RgbImage};
 
-use super::other_side::{name_of_other_side, text_of_other_side};
+use super::{mirrored_text, name_of_other_side};
 use crate::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 
 /// The image and its annotation, left and right exchanged; so are the words `left` and `right`, or `l` and `r`, in the
@@ -38,8 +38,8 @@ pub fn mirrored(image: &RgbImage, annotation: &AnnotatedImage) -> (RgbImage, Ann
 
 fn mirror_described(described: &mut DescribedPoint, width: f64) {
     described.point.x = width - 1.0 - described.point.x;
-    described.look = described.look.as_deref().and_then(text_of_other_side);
-    described.texts.retain_mut(|text| text_of_other_side(&text.text).map(|other| text.text = other).is_some());
+    described.look = described.look.as_deref().and_then(mirrored_text);
+    described.texts.retain_mut(|text| mirrored_text(&text.text).map(|other| text.text = other).is_some());
 }
 
 fn flip_mask(mask: &mut Option<Mask>) {

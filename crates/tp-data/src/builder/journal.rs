@@ -261,6 +261,20 @@ impl State {
     }
 }
 
+/// Opens a journal and reads what is filed under some keys: the way in for the fuzz targets.
+///
+/// # Errors
+///
+/// [`DataError::Read`] and [`DataError::Write`].
+#[doc(hidden)]
+pub fn read_journal<T: Serialize + DeserializeOwned>(
+    path: &Path,
+    keys: &[ContentKey],
+) -> Result<Vec<Result<Option<T>, DataError>>, DataError> {
+    let journal = Journal::open(path, &[])?;
+    Ok(keys.iter().map(|key| journal.get(key)).collect())
+}
+
 /// The journals of a folder, in the order of their names.
 pub(crate) fn journals_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source| DataError::Read { path: folder.to_owned(), source };

@@ -140,7 +140,7 @@ impl Recipe {
     ///
     /// [`DataError::Read`], [`DataError::FileTooLong`], and [`DataError::Config`] with the line that cannot be understood.
     pub fn from_toml(path: &Path) -> Result<Self, DataError> {
-        let recipe: Self = super::toml_file::read(path)?;
+        let recipe: Self = crate::toml_file::read(path)?;
         recipe.checked().map_err(|problem| DataError::Config { path: path.to_owned(), problem })?;
         Ok(recipe)
     }

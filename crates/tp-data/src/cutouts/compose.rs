@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     AnnotatedImage, BoxXywh, DataError, DescribedPoint, Licence, Mask, ObjectAnnotation, PartAnnotation, PointText, TextKind,
-    augment::{name_of_other_side, photometric, text_of_other_side},
+    augment::{mirrored_text, name_of_other_side, photometric},
 };
 
 /// Things and parts of which less than this share can be seen are not annotated.
@@ -243,7 +243,7 @@ impl Placed<'_> {
 
     fn described(&self, part: &CutOutPart, point: PixelXy, object: usize, index: usize, others: &[&CutOut]) -> DescribedPoint {
         let said = part.human.as_deref().filter(|text| leads_to(text, self.thing, others));
-        let text = said.and_then(|text| if self.mirrored { text_of_other_side(text) } else { Some(text.to_owned()) });
+        let text = said.and_then(|text| if self.mirrored { mirrored_text(text) } else { Some(text.to_owned()) });
         DescribedPoint {
             point,
             object,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::prompt::{PLACEHOLDERS, unknown_placeholder};
-use crate::{DataError, Role, builder::toml_file};
+use crate::{DataError, Role, toml_file};
 
 /// The teachers of a build. What a file does not say is as in the paper's configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

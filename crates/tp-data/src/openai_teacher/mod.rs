@@ -11,6 +11,7 @@ mod endpoints;
 mod http_date;
 mod picture;
 mod prompt;
+mod read_reply;
 mod secret;
 mod server_reply;
 mod transport;
@@ -20,6 +21,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::json;
 
 pub use config::{EndpointConfig, ImageConfig, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig};
+pub use read_reply::{read_error_reply, read_reply};
 
 use self::{conversation::Conversation, transport::Transport};
 use crate::{

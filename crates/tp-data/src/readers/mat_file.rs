@@ -14,6 +14,10 @@ const MAX_DEPTH: usize = 16;
 /// Elements of a structure or a cell, and fields of a structure.
 const MAX_ELEMENTS: usize = 100_000;
 const MAX_FIELDS: usize = 1000;
+/// Bytes of a field's name; MATLAB allows 63.
+const MAX_NAME_BYTES: usize = 256;
+/// What a value within a value takes of the budget beside its data: as much memory as it needs, however little of the file.
+const BYTES_PER_VALUE: u64 = 256;
 
 const INT8: u32 = 1;
 const UINT16: u32 = 4;
@@ -185,11 +189,12 @@ impl<R: Read> Source<R> {
     fn structures(&mut self, n_elements: usize, depth: usize) -> io::Result<Vec<Vec<(String, Value)>>> {
         let (INT32, length) = self.element()? else { return damaged() };
         let (INT8, names) = self.element()? else { return damaged() };
-        let length = word(length.get(..4).unwrap_or_default()) as usize;
-        let names: Vec<String> = names.chunks(length.max(1)).map(until_zero).collect();
-        if n_elements > MAX_ELEMENTS || names.len() > MAX_FIELDS || (names.is_empty() && n_elements > 1) {
+        let length = (word(length.get(..4).unwrap_or_default()) as usize).max(1);
+        let n_fields = names.len().div_ceil(length);
+        if n_elements > MAX_ELEMENTS || n_fields > MAX_FIELDS || length > MAX_NAME_BYTES || (n_fields == 0 && n_elements > 1) {
             return damaged();
         }
+        let names: Vec<String> = names.chunks(length).map(until_zero).collect();
         let mut elements = Vec::new();
         for _ in 0..n_elements {
             let fields = names.iter().map(|name| Ok((name.clone(), self.inner(depth)?)));
@@ -200,6 +205,10 @@ impl<R: Read> Source<R> {
 
     /// A matrix within a matrix.
     fn inner(&mut self, depth: usize) -> io::Result<Value> {
+        self.budget = match self.budget.checked_sub(BYTES_PER_VALUE) {
+            Some(rest) => rest,
+            None => return damaged(),
+        };
         let tag = self.bytes(8)?;
         if word(&tag[..4]) != MATRIX {
             return damaged();
@@ -326,6 +335,26 @@ mod tests {
         file[132..136].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(read_variable(&file, "anno"), None);
         assert_eq!(read_variable(&file[..100], "anno"), None);
+    }
+
+    #[test]
+    fn values_without_data_and_their_names_are_paid_for() {
+        let empty = vec![writer::element(MATRIX, b"")];
+        let variable = writer::structures("anno", &["mask"], &vec![empty; 100]);
+        let read = |budget| Source { reader: &variable[..], budget, position: 0 }.tagged_variable().map(|(_, value)| value);
+        let n_data = variable.len() as u64;
+        let Value::Structures(elements) = read(n_data + 100 * BYTES_PER_VALUE).unwrap() else { panic!() };
+        assert_eq!(elements.len(), 100);
+        assert!(read(n_data + 99 * BYTES_PER_VALUE).is_err());
+        // Every element has a copy of the names: none may be as long as the file.
+        let mut variable = writer::structures("anno", &["mask"], &[]);
+        let length = variable.windows(4).rposition(|bytes| bytes == 16_u32.to_le_bytes()).unwrap();
+        let length = variable[..length].windows(4).rposition(|bytes| bytes == 16_u32.to_le_bytes()).unwrap();
+        let read = |variable: &[u8]| Source { reader: variable, budget: 1 << 20, position: 0 }.tagged_variable().is_ok();
+        for (n, is_read) in [(16, true), (MAX_NAME_BYTES as u32, true), (MAX_NAME_BYTES as u32 + 1, false)] {
+            variable[length..length + 4].copy_from_slice(&n.to_le_bytes());
+            assert_eq!(read(&variable), is_read, "{n}");
+        }
     }
 
     #[test]

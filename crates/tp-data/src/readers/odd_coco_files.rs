@@ -60,8 +60,11 @@ fn read(root: &Path, strictness: Strictness) -> Result<(Option<AnnotatedImage>, 
     Ok((image, summary))
 }
 
+/// Its box, how many pixels its mask has, and how many keypoints it has.
+type SeenObject = (BoxXywh, Option<usize>, usize);
+
 /// Box, pixels of the mask and number of keypoints of every object.
-fn objects(image: &AnnotatedImage) -> Vec<(BoxXywh, Option<usize>, usize)> {
+fn objects(image: &AnnotatedImage) -> Vec<SeenObject> {
     image.objects.iter().map(|object| (object.bbox, object.mask.as_ref().map(Mask::area), object.keypoints.len())).collect()
 }
 
@@ -186,11 +189,8 @@ fn box_that_is_not_written_is_the_one_around_the_outline() {
     }
 }
 
-/// The box of a dog, the pixels of its mask and the number of its keypoints.
-type Dog = (BoxXywh, Option<usize>, usize);
-
 /// What the second of two dogs costs, whose annotation differs in some fields: the first is read in any case.
-fn second_dog(changes: &[(&str, Value)]) -> (Result<(), Refusal>, Vec<Dog>, DatasetSummary) {
+fn second_dog(changes: &[(&str, Value)]) -> (Result<(), Refusal>, Vec<SeenObject>, DatasetSummary) {
     let mut file = good();
     let mut second = file["annotations"][0].clone();
     second["id"] = json!(2);

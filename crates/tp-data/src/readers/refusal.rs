@@ -136,6 +136,9 @@ pub enum Refusal {
         "it has a segmentation that is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image"
     )]
     BadPolygon,
+    /// Polygons that would take seconds to draw, or gigabytes.
+    #[error("the outlines of its polygons together go through more pixels than those of any drawn object; simplify them")]
+    OutlineTooLong,
     /// A polygon without a pixel, among others that have some.
     #[error("one of its polygons lies outside the image")]
     PolygonOutsideImage,

@@ -13,7 +13,13 @@ use super::{
     json_values::{AnyList, AnyNumber, forget_map, other_values},
     numbers::{NumberOrList, Numbers},
 };
-use crate::{BoxXywh, Mask, Rle, mask_of_polygons, polygon::polygon_area};
+use crate::{
+    BoxXywh, Mask, Rle, mask_of_polygons,
+    polygon::{outline_length, polygon_area},
+};
+
+/// The longest outline that is drawn, in pixels: a tenth of a second, and as many places in memory.
+const MAX_OUTLINE: f64 = 16e6;
 
 /// A segmentation as it stands in the file.
 #[derive(Debug, Default, PartialEq)]
@@ -119,12 +125,20 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
     let polygons = corners(&packed);
     let (width, height) = (f64::from(size.width()), f64::from(size.height()));
     let reach = width.max(height);
-    // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack.
+    // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack, and so is what goes to and
+    // fro in it. An outline that follows every pixel goes through each of them twice.
     let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
+    let most = (4.0 * width * height).min(MAX_OUTLINE).max(100.0 * (width + height));
+    let mut drawn = 0.0;
     let fault_of = |polygon: &Vec<f64>| {
         if polygon.len() < 6 || !polygon.len().is_multiple_of(2) || !polygon.iter().all(near) {
             return Some(Refusal::BadPolygon);
         }
+        let length = outline_length(polygon);
+        if drawn + length > most {
+            return Some(Refusal::OutlineTooLong);
+        }
+        drawn += length;
         let [left, top, right, bottom] = extent(polygon);
         let outside = right <= 0.0 || bottom <= 0.0 || left >= width || top >= height;
         outside.then_some(Refusal::PolygonOutsideImage)
@@ -266,6 +280,18 @@ mod tests {
             let mask = read(json).unwrap().mask(ImageHw::new(4, 6).unwrap()).unwrap();
             assert_eq!((mask.area(), mask.contains(1, 2), mask.contains(2, 4)), (6, true, true), "{json}");
         }
+    }
+
+    #[test]
+    fn outline_that_goes_to_and_fro_is_not_drawn() {
+        // To the right border of four by six pixels and back: twelve pixels each time, of which a thousand are accepted.
+        let zigzag = |times: usize| format!("[{}, [2, 1, 5, 1, 5, 3, 2, 3]]", serde_json::json!([0, 0, 6, 4].repeat(times)));
+        assert!(read(&zigzag(80)).is_ok());
+        assert_eq!(read(&zigzag(84)), Err(Refusal::OutlineTooLong));
+        // What stands before it is kept.
+        let raw = serde_json::from_str(&format!("[[2, 1, 5, 1, 5, 3, 2, 3], {}]", serde_json::json!([0, 0, 6, 4].repeat(84)))).unwrap();
+        let (kept, faults) = Segmentation::read(raw, ImageHw::new(4, 6).unwrap());
+        assert_eq!((kept.mask(ImageHw::new(4, 6).unwrap()).unwrap().area(), faults), (6, vec![Refusal::OutlineTooLong]));
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
                 let leaf = |seed, shape: [usize; 2]| Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device);
                 let (x, weight, bias) = (leaf(5, [rows, 9]), leaf(6, [9, 130]), leaf(7, [1, 130]).reshape([130]));
                 let expected = elements(crate::relu6(affine(x.clone(), weight.clone(), Some(bias.clone()))));
-                assert!(expected.iter().any(|&y| y == 6.0) && expected.iter().any(|&y| y == 0.0));
+                assert!(expected.contains(&6.0) && expected.contains(&0.0));
                 assert_close("relu6", &elements(affine_relu6(x, weight, bias)), &expected, 1e-5);
             }
         }

@@ -1,0 +1,69 @@
+//! The files of a lexicon: what ships with the crate, and what a user adds.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{ObjectNoun, PartNoun};
+use crate::{DataError, capped_file::read_capped, toml_file};
+
+/// Lexicons are written by hand.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// One file: any number of objects and parts.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LexiconFile {
+    #[serde(default)]
+    object: Vec<ObjectNoun>,
+    #[serde(default)]
+    part: Vec<PartNoun>,
+}
+
+/// The entries of several files, each with the file that it comes from.
+#[derive(Default)]
+pub(super) struct Sources {
+    files: Vec<PathBuf>,
+    pub(super) objects: Vec<ObjectNoun>,
+    pub(super) parts: Vec<PartNoun>,
+    object_files: Vec<usize>,
+    part_files: Vec<usize>,
+}
+
+impl Sources {
+    /// What ships with the crate.
+    pub(super) fn shipped() -> Result<Self, DataError> {
+        let mut sources = Self::default();
+        sources.add(Path::new("objects.toml"), include_str!("../../lexicon/objects.toml"))?;
+        sources.add(Path::new("parts.toml"), include_str!("../../lexicon/parts.toml"))?;
+        Ok(sources)
+    }
+
+    /// Adds a user's file.
+    pub(super) fn read(&mut self, path: &Path) -> Result<(), DataError> {
+        let text = String::from_utf8(read_capped(path, MAX_BYTES)?)
+            .map_err(|_| DataError::LexiconFile { path: path.to_owned(), problem: "it is no text in UTF-8".to_owned() })?;
+        self.add(path, &text)
+    }
+
+    /// Adds a file's text.
+    pub(super) fn add(&mut self, path: &Path, text: &str) -> Result<(), DataError> {
+        let file: LexiconFile = toml_file::parse(text).map_err(|problem| DataError::LexiconFile { path: path.to_owned(), problem })?;
+        self.object_files.extend(file.object.iter().map(|_| self.files.len()));
+        self.part_files.extend(file.part.iter().map(|_| self.files.len()));
+        self.objects.extend(file.object);
+        self.parts.extend(file.part);
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+
+    /// The file of an object's entry.
+    pub(super) fn file_of_object(&self, index: usize) -> PathBuf {
+        self.files[self.object_files[index]].clone()
+    }
+
+    /// The file of a part's entry.
+    pub(super) fn file_of_part(&self, index: usize) -> PathBuf {
+        self.files[self.part_files[index]].clone()
+    }
+}

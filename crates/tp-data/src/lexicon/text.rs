@@ -1,0 +1,83 @@
+//! Nouns in running text.
+
+use std::ops::Range;
+
+use super::{
+    Lexicon, ObjectNoun,
+    entry::Noun,
+    normal::{normal_form, normal_words},
+};
+use crate::appearance::COLOURS;
+
+/// A noun for a thing in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundNoun<'a> {
+    /// The noun.
+    pub noun: &'a ObjectNoun,
+    /// Which words of the text it takes, counted from 0.
+    pub words: Range<usize>,
+}
+
+impl Lexicon {
+    /// The things that a text names, from left to right, by the longest names that fit: "the wine glass" names no wine.
+    /// A colour before a noun is no fruit: "the orange mug".
+    #[must_use]
+    pub fn objects_in(&self, text: &str) -> Vec<FoundNoun<'_>> {
+        let words = normal_words(text);
+        let mut found: Vec<FoundNoun<'_>> = Vec::new();
+        let mut start = 0;
+        while start < words.len() {
+            let longest = (1..=self.longest.min(words.len() - start)).rev().find_map(|n_words| {
+                let index = self.objects_by_word.get(&words[start..start + n_words].join(" "))?;
+                Some(FoundNoun { noun: &self.objects[*index], words: start..start + n_words })
+            });
+            let Some(noun) = longest else {
+                start += 1;
+                continue;
+            };
+            let colour_before = |before: &FoundNoun<'_>| {
+                before.words.end == start && before.words.len() == 1 && COLOURS.contains(&words[before.words.start].as_str())
+            };
+            if found.last().is_some_and(colour_before) {
+                found.pop();
+            }
+            start = noun.words.end;
+            found.push(noun);
+        }
+        found
+    }
+
+    /// Whether a text names a thing rightly that is called by one of these nouns: by one of them, by a synonym, or by a more
+    /// special word.
+    #[must_use]
+    pub fn names_object(&self, text: &str, nouns: &[impl AsRef<str>]) -> bool {
+        says(text, nouns) || self.objects_in(text).iter().any(|found| nouns.iter().any(|noun| self.is_a(&found.noun.name, noun.as_ref())))
+    }
+
+    /// Whether a text names a part that is called by one of these nouns; generic ones name nothing.
+    #[must_use]
+    pub fn names_part(&self, text: &str, nouns: &[impl AsRef<str>]) -> bool {
+        nouns.iter().map(AsRef::as_ref).any(|noun| match self.part(noun, None) {
+            Some(part) if part.generic => false,
+            Some(part) => says(text, &part.words().chain([noun]).collect::<Vec<_>>()),
+            None => says(text, &[noun]),
+        })
+    }
+}
+
+/// Whether one of these nouns stands in a text: whole words, one or several of it, "grey" as "gray".
+#[must_use]
+pub fn says(text: &str, nouns: &[impl AsRef<str>]) -> bool {
+    let words = normal_words(text);
+    let as_one = |word: &str, noun: &str| {
+        word == noun || word.strip_suffix('s').is_some_and(|one| one == noun) || word.strip_suffix("es").is_some_and(|one| one == noun)
+    };
+    nouns.iter().any(|noun| {
+        let noun = normal_form(noun.as_ref());
+        let noun: Vec<&str> = noun.split(' ').collect();
+        let Some((last, before)) = noun.split_last().filter(|(last, _)| !last.is_empty()) else {
+            return false;
+        };
+        words.windows(noun.len()).any(|window| window[..before.len()] == *before && as_one(&window[before.len()], last))
+    })
+}

@@ -1,0 +1,61 @@
+//! The committed inputs of the fuzz targets, run without a fuzzer: none may panic. `docs/fuzzing.md` says how they were found.
+
+#[path = "../../../fuzz/bodies/annotated.rs"]
+mod annotated;
+#[path = "../../../fuzz/bodies/coco.rs"]
+mod coco;
+#[path = "../../../fuzz/bodies/image.rs"]
+mod image;
+#[cfg(feature = "builder")]
+#[path = "../../../fuzz/bodies/journal.rs"]
+mod journal;
+#[path = "../../../fuzz/bodies/label_map.rs"]
+mod label_map;
+#[path = "../../../fuzz/bodies/mat.rs"]
+mod mat;
+#[path = "../../../fuzz/bodies/replay.rs"]
+mod replay;
+#[path = "../../../fuzz/bodies/scratch.rs"]
+mod scratch;
+#[cfg(feature = "builder")]
+#[path = "../../../fuzz/bodies/teacher_reply.rs"]
+mod teacher_reply;
+#[path = "../../../fuzz/bodies/triplets.rs"]
+mod triplets;
+
+#[test]
+fn image_corpus_is_survived() {
+    replay::replay("image", image::run);
+}
+
+#[test]
+fn coco_corpus_is_survived() {
+    replay::replay("coco", coco::run);
+}
+
+#[test]
+fn mat_corpus_is_survived() {
+    replay::replay("mat", mat::run);
+}
+
+#[test]
+fn label_map_corpus_is_survived() {
+    replay::replay("label_map", label_map::run);
+}
+
+#[test]
+fn triplets_corpus_is_survived() {
+    replay::replay("triplets", triplets::run);
+}
+
+#[cfg(feature = "builder")]
+#[test]
+fn journal_corpus_is_survived() {
+    replay::replay("journal", journal::run);
+}
+
+#[cfg(feature = "builder")]
+#[test]
+fn teacher_reply_corpus_is_survived() {
+    replay::replay("teacher_reply", teacher_reply::run);
+}

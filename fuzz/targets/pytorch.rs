@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../bodies/pytorch.rs"]
+mod pytorch;
+#[path = "../bodies/scratch.rs"]
+mod scratch;
+
+libfuzzer_sys::fuzz_target!(init: tp_fuzz::keep_panics(), |input: &[u8]| tp_fuzz::judged(pytorch::run, input));
