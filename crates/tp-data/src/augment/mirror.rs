@@ -2,7 +2,7 @@
 
 use tp_core::{PixelXy, RgbImage};
 
-use super::{mirrored_text, other_side::name_of_other_side};
+use super::{mirrored_text, name_of_other_side};
 use crate::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 
 /// The image and its annotation, left and right exchanged; so are the words `left` and `right`, or `l` and `r`, in the

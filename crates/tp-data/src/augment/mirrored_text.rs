@@ -20,19 +20,21 @@ const NO_SIDE_AFTER: [&str; 20] = [
     "anything", "only", "still",
 ];
 
-/// Words after them that make them an adverb or a verb in spite of an article: "the only one left standing".
-const NO_SIDE_BEFORE: [&str; 14] =
-    ["standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here", "there", "now", "away", "through"];
+/// Words after them that make them something else in spite of an article: "the only one left standing", "the right way up".
+const NO_SIDE_BEFORE: [&str; 22] = [
+    "standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here", "there", "now", "away", "through", "way",
+    "size", "angle", "angles", "angled", "moment", "place", "amount",
+];
 
-/// Words that speak of writing, which nobody reads in a mirror.
-const OF_WRITING: [&str; 7] = ["says", "saying", "reads", "reading", "letter", "word", "digit"];
+/// Words of things that a mirror turns over although no side is named: writing and the compass.
+const TURNS_OVER: [&str; 11] = ["says", "saying", "reads", "reading", "letter", "word", "digit", "east", "west", "eastern", "western"];
 
 /// The text with left and right exchanged; the same text if it names neither; `None` if one of these words may mean something
 /// else, so that the photograph had better stay as it is.
 ///
 /// Sides are "on the left", "the rightmost cup", "left-hand", "its right ear". "Right in the middle", "all right", "is left" and
 /// "left standing" are not, and a text that holds them is refused. So are texts that hold what is read in one direction only,
-/// such as "clockwise" or a time by the clock, and texts that quote writing or speak of it: it is mirrored, too.
+/// such as "clockwise" or a time by the clock, that quote or speak of writing, or that name a point of the compass.
 ///
 /// ```
 /// use tp_data::mirrored_text;
@@ -107,11 +109,10 @@ fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<Strin
         "leftwards" => "rightwards",
         "rightwards" => "leftwards",
         // These turn with the picture in ways that no exchange of words follows.
-        _ if OF_WRITING.contains(&word) => return None,
         "clockwise" | "counterclockwise" | "anticlockwise" | "clock" | "lefty" | "righty" | "leftover" | "leftovers" => {
             return (word == "clock" && words.get(at.wrapping_sub(1)).is_none_or(|before| before != "o")).then(|| piece.text.to_owned());
         }
-        _ => return Some(piece.text.to_owned()),
+        _ => return (!TURNS_OVER.contains(&word)).then(|| piece.text.to_owned()),
     };
     if matches!(word, "left" | "right") && !is_side(piece, words, at) {
         return None;
@@ -196,6 +197,14 @@ mod tests {
             ("count from left to right", "count from right to left"),
             ("left drawer, bottom right knob", "right drawer, bottom left knob"),
             ("the dog facing left", "the dog facing right"),
+            ("the knob on the top left drawer", "the knob on the top right drawer"),
+            ("Grab the right-hand handle, left of the screen.", "Grab the left-hand handle, right of the screen."),
+            ("the horse's left ear; its right one", "the horse's right ear; its left one"),
+            ("the third chair from the left", "the third chair from the right"),
+            ("the leftmost of the bright cups", "the rightmost of the bright cups"),
+            ("just right of the upright board", "just left of the upright board"),
+            ("on the left, in front of the wall", "on the right, in front of the wall"),
+            ("the lid of the mug", "the lid of the mug"),
             ("bright leftovers aside: a cup", ""),
         ] {
             if mirrored.is_empty() {
@@ -230,8 +239,17 @@ mod tests {
             "the cup at three o'clock",
             "turn it clockwise",
             "a right-handed glove",
+            "that one, right in its middle",
+            "blue sleeve, right next to the cuff",
+            "what is left of the cake",
+            "the board at right angles to the wall",
+            "turn it the right way up",
             "the little sign that says Lemon Ice",
             "the key marked \"R\"",
+            "turn the knob clockwise",
+            "much is left: the upper half",
+            "a leftover crust",
+            "Right here, under the lid",
         ] {
             assert_eq!(mirrored_text(text), None, "{text}");
         }

@@ -152,6 +152,7 @@ mod tests {
         ObjectAnnotation {
             id: 0,
             category: "box".to_owned(),
+            also: Vec::new(),
             family: None,
             bbox: BoxXywh { x, y, width, height },
             mask: None,

@@ -16,6 +16,7 @@ fn shelf() -> (RgbImage, AnnotatedImage) {
     let thing = |id: u64, category: &str, x: f64| ObjectAnnotation {
         id,
         category: category.to_owned(),
+        also: Vec::new(),
         family: None,
         bbox: BoxXywh { x, y: 60.0, width: 40.0, height: 40.0 },
         mask: None,
@@ -31,6 +32,7 @@ fn shelf() -> (RgbImage, AnnotatedImage) {
     let part = |id, name: &str, x, y| PartAnnotation {
         id,
         name: name.to_owned(),
+        also: Vec::new(),
         bbox: BoxXywh { x, y, width: 10.0, height: 20.0 },
         mask: None,
         derived: None,
@@ -44,6 +46,7 @@ fn shelf() -> (RgbImage, AnnotatedImage) {
         group: "shelf".to_owned(),
         source: "test".to_owned(),
         licence: None,
+        described: Vec::new(),
     };
     (image, annotation)
 }
