@@ -20,7 +20,7 @@ pub(crate) fn run(input: &[u8]) {
             assert!((0.0..=1.0).contains(&unit.x()) && (0.0..=1.0).contains(&unit.y()));
         }
     }
-    read_record(&text, &["horse".to_owned(), String::new()], &["left-ear".to_owned(), "head".to_owned()]);
+    let _ = read_record(&text, &["horse".to_owned(), String::new()], &["left-ear".to_owned(), "head".to_owned()]);
     TOKENIZER.with(|tokenizer| {
         let tokenizer = tokenizer.get_or_init(|| train_bpe(["the left ear of the horse"], 300).expect("the vocabulary is large enough"));
         let ids = tokenizer.encode_text(&text);
