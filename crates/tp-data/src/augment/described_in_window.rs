@@ -118,7 +118,7 @@ mod tests {
         let (image, annotation) = described_scene();
         let (_, seen) = mirrored(&image, &annotation);
         let point = &seen.described[0];
-        assert_eq!((point.point.x, point.point.y, point.look.as_deref()), (35.0, 20.0, None));
+        assert_eq!((point.point.x, point.point.y, point.look.as_deref()), (35.0, 20.0, Some("smooth right half")));
         assert_eq!(texts(point), ["the trunk on the right of the image", "the trunk of the right horse", "second from the right"]);
     }
 }

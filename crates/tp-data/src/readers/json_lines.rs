@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
+use tp_core::is_lfs_pointer;
 
 use super::{Entry, Refusal, Strictness, refusal::Gate};
 use crate::DataError;
@@ -20,7 +21,7 @@ const MAX_LINE_BYTES: u64 = 1 << 18;
 ///
 /// # Errors
 ///
-/// [`DataError::Read`] and [`DataError::FileTooLong`] for the file, [`DataError::JsonLine`] for a line that is too long and, under
+/// [`DataError::Read`], [`DataError::FileTooLong`] and [`DataError::LfsPointer`] for the file, [`DataError::JsonLine`] for a line that is too long and, under
 /// [`Strictness::Strict`], for one that does not parse; otherwise the gate counts it.
 pub(crate) fn for_each_line<Row: DeserializeOwned>(
     path: &Path,
@@ -34,6 +35,9 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
     }
     // The file may grow while it is read: the cap holds all the same.
     let mut lines = BufReader::new(file.take(MAX_FILE_BYTES));
+    if is_lfs_pointer(lines.fill_buf().map_err(unreadable)?) {
+        return Err(DataError::LfsPointer { path: path.to_owned() });
+    }
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
