@@ -113,9 +113,9 @@ impl RowsTimes<'_> {
                 }
             }
         }
-        for p in 0..P {
-            for b in 0..B {
-                self.finish(row + p, block + b, sums[p][b]);
+        for (p, sums) in sums.into_iter().enumerate() {
+            for (b, sum) in sums.into_iter().enumerate() {
+                self.finish(row + p, block + b, sum);
             }
         }
         P

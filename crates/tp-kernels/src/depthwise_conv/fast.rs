@@ -99,7 +99,7 @@ impl Geometry {
         for (i, line) in buffer.chunks_exact_mut(stride).enumerate() {
             line.fill([0.0; LANES]);
             let y = first + i as isize;
-            if y < 0 || y as usize % self.spread != 0 || y as usize / self.spread >= height {
+            if y < 0 || !(y as usize).is_multiple_of(self.spread) || y as usize / self.spread >= height {
                 continue;
             }
             let row = &image[y as usize / self.spread * width * self.channels..][..width * self.channels];
