@@ -15,6 +15,7 @@ use crate::{DepthwiseConvOps, ProductOps};
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait InvertedBottleneckOps: Backend + DepthwiseConvOps + ProductOps {
     /// See [`inverted_bottleneck`](crate::inverted_bottleneck).
+    #[allow(clippy::too_many_arguments, reason = "an operator takes its tensors one by one")]
     fn fused_inverted_bottleneck(
         x: FloatTensor<Self>,
         expand_weight: FloatTensor<Self>,
