@@ -14,7 +14,7 @@
 //! let gradients = y.slice([0..1, 2..3]).sum().backward();
 //! assert_eq!(x.grad(&gradients).unwrap().dims(), [1, 3]);
 //! ```
-// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 after asking the processor,
+// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 and AVX-512 after asking the processor,
 // and `cuda_driver.rs` calls NVIDIA's library: none can be said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]
 // Burn announces the end of the LibTorch backend by deprecating its type, which every operator's dispatch names.

@@ -87,11 +87,12 @@ impl Vector for Plain {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_storeu_ps,
-        _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
+        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps, _mm512_add_ps, _mm512_fmadd_ps,
+        _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps,
     };
+    use std::mem::transmute;
 
-    use super::{LANES, Lanes, Vector};
+    use super::{Lanes, Vector};
 
     #[derive(Clone, Copy)]
     pub(super) struct Avx2([__m256; 2]);
@@ -101,8 +102,8 @@ mod x86 {
 
         #[inline(always)]
         fn load(lanes: &Lanes) -> Self {
-            // SAFETY: as said above; both halves of the sixteen numbers are read.
-            unsafe { Self([_mm256_loadu_ps(lanes.as_ptr()), _mm256_loadu_ps(lanes.as_ptr().add(8))]) }
+            // SAFETY: sixteen numbers are sixteen numbers. (A load by pointer would check it where debug assertions are on.)
+            unsafe { Self(transmute::<Lanes, [__m256; 2]>(*lanes)) }
         }
 
         #[inline(always)]
@@ -113,13 +114,8 @@ mod x86 {
 
         #[inline(always)]
         fn lanes(self) -> Lanes {
-            let mut lanes = [0.0; LANES];
-            // SAFETY: as said above; both halves of the sixteen numbers are written.
-            unsafe {
-                _mm256_storeu_ps(lanes.as_mut_ptr(), self.0[0]);
-                _mm256_storeu_ps(lanes.as_mut_ptr().add(8), self.0[1]);
-            }
-            lanes
+            // SAFETY: sixteen numbers are sixteen numbers.
+            unsafe { transmute::<[__m256; 2], Lanes>(self.0) }
         }
 
         #[inline(always)]
@@ -152,8 +148,8 @@ mod x86 {
 
         #[inline(always)]
         fn load(lanes: &Lanes) -> Self {
-            // SAFETY: as said above; the sixteen numbers are read.
-            unsafe { Self(_mm512_loadu_ps(lanes.as_ptr())) }
+            // SAFETY: sixteen numbers are sixteen numbers.
+            unsafe { Self(transmute::<Lanes, __m512>(*lanes)) }
         }
 
         #[inline(always)]
@@ -164,10 +160,8 @@ mod x86 {
 
         #[inline(always)]
         fn lanes(self) -> Lanes {
-            let mut lanes = [0.0; LANES];
-            // SAFETY: as said above; the sixteen numbers are written.
-            unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), self.0) };
-            lanes
+            // SAFETY: sixteen numbers are sixteen numbers.
+            unsafe { transmute::<__m512, Lanes>(self.0) }
         }
 
         #[inline(always)]

@@ -1,4 +1,5 @@
-//! The eyes: ConvNeXt, deformable pixel decoder, masked query decoder, and the projection into the language model.
+//! The eyes: a backbone (ConvNeXt or EfficientNet-Lite), deformable pixel decoder, masked query decoder, and the projection into
+//! the language model.
 //!
 //! Source: OMG-Seg and OMG-LLaVA (arXiv 2406.19389), the base model of Talking Points. Feature maps are channels-last,
 //! `[batch, height, width, channels]`.
