@@ -33,6 +33,7 @@
 
 mod accumulator;
 mod brief;
+mod certainty;
 mod distance;
 mod error;
 mod group;
@@ -48,6 +49,7 @@ mod table;
 
 pub use accumulator::{Accumulator, PckAt, Rate, Summary};
 pub use brief::{BriefPair, BriefReport, BriefRow};
+pub use certainty::{auroc, expected_calibration_error};
 pub use distance::{Distances, auc, quantile};
 pub use error::MetricsError;
 pub use group::{Group, Grouped, MacroAverage, MacroPck, group_by};
