@@ -65,6 +65,25 @@ pub struct Description {
     pub tokens: usize,
     /// The sum of the tokens' log-probabilities under the untempered model, in nats.
     pub log_prob: f64,
+    /// What the words name, if the model names before it writes.
+    pub name: Option<PointName>,
+}
+
+/// What a model takes a point for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointName {
+    /// The object's noun; none if the model does not know the thing.
+    pub object: Option<String>,
+    /// The probability of the most probable noun for the object.
+    pub object_probability: f32,
+    /// The part's noun; none if the model does not know the part.
+    pub part: Option<String>,
+    /// The probability of the most probable noun for the part.
+    pub part_probability: f32,
+    /// The colour of the spot; none if the model does not name colours.
+    pub colour: Option<String>,
+    /// The probability of the most probable colour.
+    pub colour_probability: f32,
 }
 
 /// Where a Point Localizer points.

@@ -24,4 +24,7 @@ pub enum VisionError {
     /// Weights that do not fill the backbone.
     #[error("the weights in {} do not fill the backbone: {} missing, {} unusable; first {}", path.display(), missing.len(), unusable.len(), unusable.iter().chain(missing).next().map_or("none", String::as_str))]
     Backbone { path: PathBuf, missing: Vec<String>, unusable: Vec<String> },
+    /// A table of nouns that contradicts itself.
+    #[error("the table of nouns is unsound: {reason}")]
+    Nouns { reason: String },
 }

@@ -33,8 +33,8 @@ pub struct VisionEncoder {
 /// All that is known of a batch of images.
 #[derive(Clone, Debug)]
 pub struct VisionFeatures {
-    /// C5: `[batch, height / 32, width / 32, channels]`.
-    pub coarse: Tensor<4>,
+    /// C2 … C5 of the backbone: `[batch, height / stride, width / stride, channels]` at strides 4, 8, 16 and 32.
+    pub maps: [Tensor<4>; 4],
     /// `[batch, height / 4, width / 4, feat]`.
     pub mask_features: Tensor<4>,
     /// Strides 32, 16 and 8: `[batch, height / stride, width / stride, feat]`.
@@ -143,12 +143,11 @@ impl Eyes {
         let multiple = self.side_multiple();
         assert!(height.is_multiple_of(multiple) && width.is_multiple_of(multiple), "{height}×{width} is no multiple of {multiple}");
         let maps = self.encoder.backbone.forward(images);
-        let coarse = maps[3].clone();
-        let (mask_features, memories) = self.encoder.pixel_decoder.forward(maps);
+        let (mask_features, memories) = self.encoder.pixel_decoder.forward(maps.clone());
         let attended = self.encoder.query_decoder.attend(&memories);
         let queries = self.encoder.query_decoder.forward(&attended, &mask_features, aux);
-        let tokens = self.projector.forward(coarse.clone(), &queries);
-        VisionFeatures { coarse, mask_features, memories, attended, queries, tokens }
+        let tokens = self.projector.forward(maps[3].clone(), &queries);
+        VisionFeatures { maps, mask_features, memories, attended, queries, tokens }
     }
 
     fn side_multiple(&self) -> usize {
@@ -370,7 +369,7 @@ mod tests {
         };
         let mut loss = weighted(features.tokens.embeddings) + queries + weighted(features.queries.query_features);
         if let Some(classifier) = eyes.encoder.backbone().classifier() {
-            loss = loss + weighted(classifier.dense(features.coarse).flatten(1, 2));
+            loss = loss + weighted(classifier.dense(features.maps[3].clone()).flatten(1, 2));
         }
         let gradients = loss.backward();
         let mut untaught = Untaught { gradients: &gradients, path: Vec::new(), names: Vec::new() };
@@ -403,7 +402,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let eyes = small_lite().init(&device).map(&mut Shaken);
         let picture = images(2, 64, &device);
-        let [learning, frozen] = [eyes.clone(), eyes.freeze_backbone()].map(|eyes| eyes.forward(picture.clone()).coarse);
+        let [learning, frozen] = [eyes.clone(), eyes.freeze_backbone()].map(|eyes| eyes.forward(picture.clone()).maps[3].clone());
         frozen.into_data().assert_approx_eq::<f32>(&learning.into_data(), Tolerance::absolute(1e-4));
     }
 }

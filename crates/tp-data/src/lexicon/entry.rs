@@ -112,6 +112,18 @@ macro_rules! noun {
             pub fn plural(&self) -> String {
                 self.plural_of(&self.name)
             }
+
+            /// Every word of the entry, for one and for several, each once; the name is the first.
+            #[must_use]
+            pub fn all_words(&self) -> Vec<String> {
+                let mut words: Vec<String> = Vec::new();
+                for word in self.words().map(str::to_owned).chain(self.words().map(|word| self.plural_of(word))) {
+                    if !words.contains(&word) {
+                        words.push(word);
+                    }
+                }
+                words
+            }
         }
     };
 }

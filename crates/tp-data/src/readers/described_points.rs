@@ -129,6 +129,14 @@ impl DescribedPoints {
     }
 }
 
+impl DescribedPoints {
+    /// The folder that holds `labels.jsonl`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
 impl Dataset for DescribedPoints {
     fn name(&self) -> &str {
         &self.name

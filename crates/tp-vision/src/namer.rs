@@ -1,0 +1,236 @@
+//! Names ready for use, in both directions: what stands at a point, and where the nouns of a text are.
+
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, TensorData};
+use tp_core::{ModelXy, PointName};
+use tp_kernels::softmax;
+
+use crate::{Classifier, Mentions, Nouns, PointNamer, PointNamerConfig, resize::resized};
+
+/// How many mentioned objects and parts of a text have maps of their own.
+const MAPPED: [usize; 2] = [3, 2];
+
+/// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts.
+pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1];
+
+/// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a place out.
+const LEAST_PROBABILITY: f32 = 1e-3;
+
+/// Names points, and maps the nouns of texts. Clones share their weights.
+#[derive(Clone, Debug)]
+pub struct Namer {
+    net: PointNamer,
+    config: PointNamerConfig,
+    classifier: Option<Classifier>,
+    nouns: Arc<Nouns>,
+}
+
+impl Namer {
+    /// Joins a namer's weights with the backbone's published classes, if it has any, and with the nouns; all weights on one
+    /// plain (not differentiable) device.
+    #[must_use]
+    pub fn new(net: PointNamer, config: PointNamerConfig, classifier: Option<Classifier>, nouns: Arc<Nouns>) -> Self {
+        Self { net, config, classifier, nouns }
+    }
+
+    /// The nouns that it tells apart.
+    #[must_use]
+    pub fn nouns(&self) -> &Nouns {
+        &self.nouns
+    }
+
+    /// The same namer with other temperatures, of objects and of parts.
+    #[must_use]
+    pub fn with_temperatures(mut self, [objects, parts]: [f32; 2]) -> Self {
+        (self.config.object_temperature, self.config.part_temperature) = (objects, parts);
+        self
+    }
+
+    /// The same namer with other least probabilities, of objects and of parts.
+    #[must_use]
+    pub fn with_least(mut self, [object, part]: [f32; 2]) -> Self {
+        (self.config.least_object, self.config.least_part) = (object, part);
+        self
+    }
+
+    /// What stands at each point of one image: the most probable nouns, each with its probability. A noun that is too
+    /// improbable is left out, see [`PointNamerConfig::least_object`].
+    ///
+    /// `maps` are C2 … C5 of the image, each `[1, height / stride, width / stride, channels]`.
+    ///
+    /// # Panics
+    ///
+    /// If the maps are those of several images.
+    #[must_use]
+    pub fn name(&self, maps: &[Tensor<4>; 4], points: &[ModelXy]) -> Vec<PointName> {
+        if points.is_empty() {
+            return Vec::new();
+        }
+        let [objects, parts, colours] = self.probabilities(maps, &[points.to_vec()]);
+        let table = self.nouns.table();
+        let best = |probabilities: &[f32]| {
+            let at = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
+            Some((at, probabilities[at]))
+        };
+        let (n_objects, n_parts, n_colours) = (table.objects.len(), table.parts.len(), colours.len() / points.len());
+        (0..points.len())
+            .map(|point| {
+                let (object, part) = (best(&objects[point * n_objects..][..n_objects]), best(&parts[point * n_parts..][..n_parts]));
+                let colour = best(&colours[point * n_colours..][..n_colours]);
+                PointName {
+                    object: object.filter(|best| best.1 >= self.config.least_object).map(|best| table.objects[best.0].name.clone()),
+                    object_probability: object.map_or(0.0, |best| best.1),
+                    part: part.filter(|best| best.1 >= self.config.least_part).map(|best| table.parts[best.0].name.clone()),
+                    part_probability: part.map_or(0.0, |best| best.1),
+                    colour: colour.and_then(|best| table.colours.get(best.0).cloned()),
+                    colour_probability: colour.map_or(0.0, |best| best.1),
+                }
+            })
+            .collect()
+    }
+
+    /// Where the nouns of texts are: the logarithm of the probability that a cell shows what the text mentions; 0 everywhere
+    /// for a mention that the text does not have.
+    ///
+    /// - `maps`: C2 … C5 of the images, each `[image, height / stride, width / stride, channels]`
+    /// - `size`: rows and columns of the answer
+    /// - `texts`: image by image, equally many for all
+    /// - output: `[image, text, rows · columns, MENTION_CHANNELS]`
+    ///
+    /// # Panics
+    ///
+    /// If the images do not have equally many texts.
+    #[must_use]
+    pub fn mention_maps(&self, maps: &[Tensor<4>; 4], size: [usize; 2], texts: &[&str]) -> Tensor<4> {
+        let [n_images, rows, columns, _] = maps[2].dims();
+        assert!(texts.len().is_multiple_of(n_images), "every image has equally many texts");
+        let n_texts = texts.len() / n_images;
+        let mentions: Vec<Mentions> = texts.iter().map(|text| self.nouns.mentions(text)).collect();
+        let [objects, parts, _] = self.probabilities(maps, &vec![grid(rows, columns); n_images]);
+        let n_nouns = [self.nouns.table().objects.len(), self.nouns.table().parts.len()];
+        let cells = rows * columns;
+        let mut mapped = vec![0.0_f32; texts.len() * cells * MENTION_CHANNELS];
+        for (text, (mentions, mapped)) in mentions.iter().zip(mapped.chunks_exact_mut(cells * MENTION_CHANNELS)).enumerate() {
+            let image = text / n_texts;
+            let of_kind = [(&mentions.objects, &objects, n_nouns[0], 0), (&mentions.parts, &parts, n_nouns[1], MAPPED[0])];
+            for (kind, (mentions, probabilities, n_nouns, first)) in of_kind.into_iter().enumerate() {
+                for (mention, nouns) in mentions.iter().take(MAPPED[kind]).enumerate() {
+                    for cell in 0..cells {
+                        let of_cell = &probabilities[(image * cells + cell) * n_nouns..][..n_nouns];
+                        let probability: f32 = nouns.iter().map(|&noun| of_cell[noun]).sum();
+                        mapped[cell * MENTION_CHANNELS + first + mention] = (probability + LEAST_PROBABILITY).ln();
+                    }
+                }
+            }
+        }
+        let mapped = TensorData::new(mapped, [texts.len(), rows, columns, MENTION_CHANNELS]);
+        let mapped = resized(Tensor::from_data(mapped, &maps[2].device()), size);
+        mapped.reshape([n_images, n_texts, size[0] * size[1], MENTION_CHANNELS])
+    }
+
+    /// The probabilities of all names at all points: objects, parts, colours, each row by row.
+    fn probabilities(&self, maps: &[Tensor<4>; 4], points: &[Vec<ModelXy>]) -> [Vec<f32>; 3] {
+        let published = self.classifier.as_ref().map(|classifier| (classifier, &self.nouns.table().noun_of_class[..]));
+        let names = self.net.forward(maps, published, points);
+        let of = |logits: Tensor<3>, temperature: f32| softmax(logits.div_scalar(temperature)).into_data().iter::<f32>().collect();
+        let colours = names.colours.map(|colours| of(colours, 1.0)).unwrap_or_default();
+        [of(names.objects, self.config.object_temperature), of(names.parts, self.config.part_temperature), colours]
+    }
+}
+
+/// The centres of the cells of a map, row-major.
+fn grid(rows: usize, columns: usize) -> Vec<ModelXy> {
+    let center = |at: usize, n: usize| (at as f64 + 0.5) / n as f64;
+    (0..rows * columns).map(|cell| ModelXy { x: center(cell % columns, columns), y: center(cell / columns, rows) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::{ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig, NamedNoun, NounTable};
+
+    fn noun(name: &str, kind: Option<usize>) -> NamedNoun {
+        NamedNoun { name: name.to_owned(), words: Vec::new(), kind }
+    }
+
+    /// Untrained: it knows what the published classes know, and nothing of parts.
+    fn namer(least_object: f32) -> (EfficientNetLite, Namer) {
+        let config = EfficientNetLiteConfig {
+            stem_channels: 4,
+            stage_channels: [4, 4, 5, 6, 7, 8, 9],
+            stage_depths: [1; 7],
+            classifier: Some(ClassifierConfig { channels: 12, classes: 5 }),
+        };
+        let device = Device::flex();
+        let network = EfficientNetLite::init(&config, &device);
+        let table = NounTable {
+            objects: vec![noun("animal", None), noun("dog", Some(0)), noun("cat", Some(0)), noun("cup", None)],
+            parts: vec![noun("tail", None), noun("handle", None)],
+            noun_of_class: vec![1, 1, 2, 3, 3],
+            colours: vec!["red".to_owned(), "blue".to_owned()],
+        };
+        let shape = PointNamerConfig::new([5, 7, 9], 4, 2)
+            .with_n_colours(2)
+            .with_d_hidden(8)
+            .with_d_noun(8)
+            .with_least_object(least_object)
+            .with_least_part(0.6);
+        let nouns = Arc::new(Nouns::new(table).unwrap());
+        let namer = Namer::new(shape.init(&device), shape, network.classifier().cloned(), nouns);
+        (network, namer)
+    }
+
+    fn maps(network: &EfficientNetLite, n: usize) -> [Tensor<4>; 4] {
+        network.forward(Tensor::random([n, 3, 64, 64], Distribution::Normal(0.0, 1.0), &Device::flex()))
+    }
+
+    #[test]
+    fn improbable_nouns_are_not_said() {
+        let (network, sure) = namer(0.0);
+        let maps = maps(&network, 1);
+        let points = [ModelXy { x: 0.3, y: 0.6 }, ModelXy { x: 0.9, y: 0.1 }];
+        let names = sure.name(&maps, &points);
+        assert_eq!(names.len(), 2);
+        for name in &names {
+            assert!(["red", "blue"].contains(&name.colour.as_deref().unwrap()) && name.colour_probability >= 0.5);
+            assert!(["dog", "cat", "cup"].contains(&name.object.as_deref().unwrap()), "{name:?}");
+            assert!((0.25..=1.0).contains(&name.object_probability));
+            // Two parts of which nothing is known are equally probable, and that is below 0.6.
+            assert_eq!(name.part, None);
+            assert!((name.part_probability - 0.5).abs() < 1e-6);
+        }
+        let unsure = Namer { config: sure.config.clone().with_least_object(1.1), ..sure };
+        assert!(unsure.name(&maps, &points).iter().all(|name| name.object.is_none() && name.object_probability > 0.0));
+        assert!(unsure.name(&maps, &[]).is_empty());
+    }
+
+    #[test]
+    fn map_of_a_mention_is_what_the_namer_says_of_its_cells() {
+        let (network, namer) = namer(0.0);
+        let maps = maps(&network, 2);
+        // At the size of C4 nothing is resized.
+        let texts = ["the dog", "an animal beside a cup", "nothing that is known", "a cup's handle"];
+        let mapped = namer.mention_maps(&maps, [4, 4], &texts);
+        assert_eq!(mapped.dims(), [2, 2, 16, MENTION_CHANNELS]);
+        let of = |image: usize, text: usize, channel: usize| -> Vec<f32> {
+            let map = mapped.clone().narrow(0, image, 1).narrow(1, text, 1).narrow(3, channel, 1);
+            map.into_data().iter::<f32>().collect()
+        };
+        let [objects, ..] = namer.probabilities(&maps, &[grid(4, 4), grid(4, 4)]);
+        for cell in 0..16 {
+            let noun = |image: usize, noun: usize| objects[(image * 16 + cell) * 4 + noun];
+            let close = |map: f32, probability: f32| assert!((map - (probability + LEAST_PROBABILITY).ln()).abs() < 1e-5);
+            close(of(0, 0, 0)[cell], noun(0, 1));
+            close(of(0, 1, 0)[cell], noun(0, 0) + noun(0, 1) + noun(0, 2));
+            close(of(0, 1, 1)[cell], noun(0, 3));
+            close(of(1, 1, 0)[cell], noun(1, 3));
+            close(of(1, 1, MAPPED[0])[cell], 0.5);
+        }
+        for (image, text, channel) in [(0, 0, 1), (0, 0, MAPPED[0]), (1, 0, 0), (1, 1, 1)] {
+            assert!(of(image, text, channel).iter().all(|&value| value == 0.0));
+        }
+    }
+}
