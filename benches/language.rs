@@ -111,7 +111,7 @@ fn bytes_for_numbers() {
     let set = EvalSet::drawn("scenes", &Scenes::default(), 50, 4, Style::CoarseToFine, Seed(0).split("bytes"));
     let mut in_bytes = models.network.clone();
     in_bytes.decoder = in_bytes.decoder.to_int8();
-    let in_bytes = Models::new(in_bytes, models.config.clone(), models.tokenizer.clone(), models.run.clone());
+    let in_bytes = Models::new(in_bytes, models.config.clone(), models.tokenizer.clone(), models.nouns.clone(), models.run.clone());
     let wanted = [RowName::Reference, RowName::Ours];
     let rows = [&models, &in_bytes]
         .map(|models| evaluate_rows(models, &set, &wanted, None, &DescribeOptions::default(), |_| {}).expect("it fits"));

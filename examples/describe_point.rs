@@ -11,7 +11,7 @@ use serde::Serialize;
 use talking_points::{
     ModelDir,
     cli::{self, CommonArgs, PointArg},
-    core::{DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, UnitXy, is_lfs_pointer},
+    core::{DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, PointName, UnitXy, is_lfs_pointer},
     data::{DecodeOptions, decode_image},
 };
 
@@ -46,6 +46,7 @@ struct DescribedPoint {
     y: f64,
     description: String,
     log_prob: f64,
+    name: Option<PointName>,
 }
 
 fn main() -> ExitCode {
@@ -74,6 +75,7 @@ fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
             y: pixel.y,
             description: description.text,
             log_prob: description.log_prob,
+            name: description.name,
         })
         .collect();
     let result = Described { image: args.image.display().to_string(), points };

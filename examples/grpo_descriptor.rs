@@ -193,7 +193,8 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
         return Err("stopped: call again with --resume to go on".into());
     }
     let after = with_adapter(&models, &trained.weights);
-    save_model_dir(&args.out.join("model"), &after.network, &after.config, &after.tokenizer)?;
+    let nouns = after.nouns.as_ref().map(|nouns| nouns.table());
+    save_model_dir(&args.out.join("model"), &after.network, &after.config, &after.tokenizer, nouns)?;
 
     let how = DescribeOptions { max_new_tokens: config.max_new_tokens, ..Default::default() };
     let said = |set: &EvalSet, name: &str| -> Result<[Vec<String>; 2], Box<dyn Error>> {

@@ -31,6 +31,6 @@ pub mod reinforcement;
 
 pub use conversion::{Conversion, ConversionOptions, convert_weights};
 pub use device::{DeviceError, DeviceName};
-pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir};
+pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_config, save_model_dir};
 pub use network::{Network, NetworkConfig};
 pub use published::{PublishedName, network_keys, published_name};

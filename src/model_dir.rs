@@ -16,15 +16,17 @@ use tp_core::{IS_LFS_POINTER, RgbImage, is_lfs_pointer, write_atomically};
 use tp_descriptor::PointDescriptor;
 use tp_language::{Tokenizer, load_adapter};
 use tp_localizer::PointLocalizer;
-use tp_vision::{EncodedImage, VisionError};
+use tp_vision::{EncodedImage, NounTable, Nouns, PointNamerConfig, VisionError};
 use tp_weights::{Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors};
 
 use crate::{Network, NetworkConfig, device::name_of, network_keys};
 
-/// The names of the three files.
+/// The names of the files.
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
+/// Beside the three where the model names points.
+const NOUNS: &str = "nouns.json";
 /// Beside weights in many files.
 const INDEX: &str = "model.safetensors.index.json";
 /// Where a published base keeps what it was tuned by.
@@ -118,6 +120,8 @@ pub struct Models {
     pub config: NetworkConfig,
     /// Text ↔ token ids.
     pub tokenizer: Arc<Tokenizer>,
+    /// The nouns that it tells apart, if it names points.
+    pub nouns: Option<Arc<Nouns>>,
     /// Point → text.
     pub descriptor: PointDescriptor,
     /// Text → point.
@@ -171,8 +175,39 @@ impl ModelDir {
         if !report.is_complete() {
             return Err(mismatch(&self.path, report));
         }
+        let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
         let run = RunInfo::on(device, model);
-        Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), run))
+        Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), nouns.map(Arc::new), run))
+    }
+
+    /// The network with every tensor of the folder that has a place and the same shape in it; the others are left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if the weights are missing or unsound.
+    pub(crate) fn fill(&self, network: Network) -> Result<Network, ModelError> {
+        let (network, report) = load_weights(network, &self.path)?;
+        let (n_missing, n_others) = (report.missing.len(), report.unused.len() + report.unusable.len());
+        tracing::info!("{n_missing} tensors keep their values, {n_others} of {} have no place", self.path.display());
+        Ok(network)
+    }
+
+    /// The table of nouns, as many as the namer tells apart.
+    fn nouns(&self, namer: &PointNamerConfig) -> Result<Nouns, ModelError> {
+        let path = self.path.join(NOUNS);
+        let text = std::fs::read(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        let table: NounTable = serde_json::from_slice(&text).map_err(|source| ModelError::Config { path: path.clone(), source })?;
+        let unfit = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape { path: path.clone(), source };
+        let n_names = [table.objects.len(), table.parts.len(), table.colours.len()];
+        if n_names != [namer.n_objects, namer.n_parts, namer.n_colours] {
+            let [objects, parts, colours] = n_names;
+            let PointNamerConfig { n_objects, n_parts, n_colours, .. } = namer;
+            return Err(unfit(
+                format!("it has {objects} objects, {parts} parts and {colours} colours, {CONFIG} {n_objects}, {n_parts} and {n_colours}")
+                    .into(),
+            ));
+        }
+        Nouns::new(table).map_err(|error| unfit(error.into()))
     }
 
     /// Loads a published base, as [`convert_weights`](crate::convert_weights) gathers it, to be trained: eyes, language model
@@ -202,13 +237,22 @@ impl ModelDir {
 }
 
 impl Models {
-    /// Joins a network with its tokenizer; all weights on one plain (not differentiable) device.
+    /// Joins a network with its tokenizer and its nouns; all weights on one plain (not differentiable) device.
     #[must_use]
-    pub fn new(network: Network, config: NetworkConfig, tokenizer: Arc<Tokenizer>, run: RunInfo) -> Self {
-        let Network { eyes, decoder, descriptor, localizer } = network.clone();
+    pub fn new(network: Network, config: NetworkConfig, tokenizer: Arc<Tokenizer>, nouns: Option<Arc<Nouns>>, run: RunInfo) -> Self {
+        let namer = network.namer(&config, nouns.as_ref());
+        let Network { eyes, decoder, descriptor, localizer, .. } = network.clone();
         let descriptor = PointDescriptor::new(eyes, decoder.clone(), descriptor, config.descriptor.mask, tokenizer.clone());
         let localizer = PointLocalizer::new(decoder, localizer, config.localizer.clone(), tokenizer.clone());
-        Self { network, config, tokenizer, descriptor, localizer, run }
+        Self {
+            network,
+            config,
+            tokenizer,
+            nouns,
+            descriptor: descriptor.with_namer(namer.clone()),
+            localizer: localizer.with_namer(namer),
+            run,
+        }
     }
 
     /// Looks at an image once; any number of points and texts can then be asked about.
@@ -221,12 +265,19 @@ impl Models {
     }
 }
 
-/// Writes a model folder: weights in half precision, configuration, tokenizer; each file whole or not at all.
+/// Writes a model folder: weights in half precision, configuration, tokenizer, and the nouns if it names points; each file whole
+/// or not at all.
 ///
 /// # Errors
 ///
 /// [`ModelError`] if a file cannot be written.
-pub fn save_model_dir(folder: &Path, network: &Network, config: &NetworkConfig, tokenizer: &Tokenizer) -> Result<(), ModelError> {
+pub fn save_model_dir(
+    folder: &Path,
+    network: &Network,
+    config: &NetworkConfig,
+    tokenizer: &Tokenizer,
+    nouns: Option<&NounTable>,
+) -> Result<(), ModelError> {
     let write = |path: &Path, source| ModelError::Write { path: path.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
 
@@ -247,9 +298,24 @@ pub fn save_model_dir(folder: &Path, network: &Network, config: &NetworkConfig, 
 
     tokenizer.save(&folder.join(TOKENIZER))?;
 
+    if let Some(nouns) = nouns {
+        let file = folder.join(NOUNS);
+        let text = serde_json::to_string(nouns).map_err(|source| ModelError::Config { path: file.clone(), source })?;
+        write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| write(&file, source))?;
+    }
+
+    save_config(folder, config)
+}
+
+/// Writes the configuration of a model folder alone: what was fitted after training stands in it.
+///
+/// # Errors
+///
+/// [`ModelError`] if the file cannot be written.
+pub fn save_config(folder: &Path, config: &NetworkConfig) -> Result<(), ModelError> {
     let file = folder.join(CONFIG);
     let text = serde_json::to_string_pretty(config).map_err(|source| ModelError::Config { path: file.clone(), source })?;
-    write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| write(&file, source))
+    write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| ModelError::Write { path: file.clone(), source })
 }
 
 /// Fills a network in f32, tensor by tensor, under our names or published ones.
@@ -293,7 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let saved = |name: &str| {
             let out = folder.path().join(name);
-            save_model_dir(&out, &models.network, &models.config, &models.tokenizer).unwrap();
+            save_model_dir(&out, &models.network, &models.config, &models.tokenizer, None).unwrap();
             [CONFIG, TOKENIZER, WEIGHTS].map(|file| std::fs::read(out.join(file)).unwrap())
         };
         // Of six orders of Burn's three entries of metadata, four runs had met the same one once in 216 times.

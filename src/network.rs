@@ -1,10 +1,12 @@
 //! All weights of one model, and the configuration that shapes them.
 
+use std::sync::Arc;
+
 use burn::{config::Config, module::Module, tensor::Device};
 use tp_descriptor::{DescriptorConfig, DescriptorNet, GaussianMask, PointPromptConfig};
 use tp_language::{Decoder, DecoderConfig, LoraConfig};
 use tp_localizer::{HeatmapHeadConfig, LocalizerConfig, LocalizerNet, RegressionHeadConfig, TextProjectorConfig};
-use tp_vision::{Eyes, VisionConfig};
+use tp_vision::{Eyes, MENTION_CHANNELS, Namer, NounTable, Nouns, PointNamer, PointNamerConfig, VisionConfig};
 
 /// The shape of a whole model: base, Descriptor, Localizer.
 #[derive(Config, Debug)]
@@ -19,6 +21,8 @@ pub struct NetworkConfig {
     pub localizer: LocalizerConfig,
     /// The names of the eyes' classes, in their order; the classes after the last name were never taught.
     pub class_names: Option<Vec<String>>,
+    /// What names points before anything is written of them, and maps the nouns of texts.
+    pub namer: Option<PointNamerConfig>,
 }
 
 /// The base (eyes and language model) with both of its inverse tasks.
@@ -32,6 +36,8 @@ pub struct Network {
     pub descriptor: DescriptorNet,
     /// What the Localizer adds to the base.
     pub localizer: LocalizerNet,
+    /// What names points; beside it a model folder has a table of nouns.
+    pub namer: Option<PointNamer>,
 }
 
 impl NetworkConfig {
@@ -39,6 +45,17 @@ impl NetworkConfig {
     #[must_use]
     pub fn tiny(vocab_size: usize) -> Self {
         Self::of(VisionConfig::tiny(), DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
+    }
+
+    /// On EfficientNet-Lite0, with a namer: knows everyday things, once the backbone has its published weights.
+    #[must_use]
+    pub fn everyday(vocab_size: usize, nouns: &NounTable) -> Self {
+        let vision = VisionConfig::lite0(320);
+        let [_, maps @ ..] = vision.backbone_dims;
+        let namer = PointNamerConfig::new(maps, nouns.objects.len(), nouns.parts.len()).with_n_colours(nouns.colours.len());
+        let mut config = Self::of(vision, DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64).with_namer(Some(namer));
+        config.localizer.heatmap.mention_channels = Some(MENTION_CHANNELS);
+        config
     }
 
     /// On OMG-LLaVA 7B, the published base of Talking Points; adapters of rank 16.
@@ -72,6 +89,16 @@ impl NetworkConfig {
             decoder: self.language.init(device),
             descriptor: self.descriptor.init(&self.language, device),
             localizer: self.localizer.init(&self.language, device),
+            namer: self.namer.as_ref().map(|namer| namer.init(device)),
         }
+    }
+}
+
+impl Network {
+    /// The namer ready for use, if the network has one and its nouns are known.
+    #[must_use]
+    pub fn namer(&self, config: &NetworkConfig, nouns: Option<&Arc<Nouns>>) -> Option<Namer> {
+        let classifier = self.eyes.encoder.backbone().classifier().cloned();
+        Some(Namer::new(self.namer.clone()?, config.namer.clone()?, classifier, nouns?.clone()))
     }
 }

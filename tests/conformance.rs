@@ -129,7 +129,7 @@ fn forward(models: &Models) -> Numbers {
     let probabilities =
         heatmaps.iter().flat_map(|heatmap| heatmap.cells().iter().chain([&heatmap.nowhere()]).map(|p| f64::from(*p)).collect::<Vec<_>>());
     [
-        ("coarse", elements(features.coarse)),
+        ("coarse", elements(features.maps[3].clone())),
         ("mask_features", elements(features.mask_features)),
         ("memory of stride 32", elements(stride_32)),
         ("memory of stride 16", elements(stride_16)),
@@ -184,6 +184,7 @@ fn lesson(stage: Stage, device: &Device) -> StageTask<Scenes, fn(talking_points:
             swapped_share: 0.2,
             tokenizer: Arc::new(tokenizer),
             vocabulary: Vocabulary::of_scenes_and(&[]),
+            nouns: None,
         },
         config: tiny.config().clone(),
         device: device.clone(),

@@ -71,6 +71,7 @@ fn eight_triplets_are_memorized_in_both_directions() {
             swapped_share: 0.0,
             tokenizer: tokenizer.clone(),
             vocabulary: vocabulary.clone(),
+            nouns: None,
         },
         config: config.clone(),
         device: device.clone().autodiff(),
@@ -82,7 +83,7 @@ fn eight_triplets_are_memorized_in_both_directions() {
     let trained = train(pupil, &task, &run, folder.path(), false, &AtomicBool::new(false)).unwrap();
 
     let info = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
-    let models = Models::new(trained.model.network.valid(), config, tokenizer, info);
+    let models = Models::new(trained.model.network.valid(), config, tokenizer, None, info);
     let (mut found, mut said) = (0, 0);
     for Lesson { image, triplets, .. } in &lessons {
         let encoded = models.encode(image).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::{module::Module, tensor::Tensor};
 use tp_core::Style;
-use tp_descriptor::{DescribeConversation, spliced};
+use tp_descriptor::{DescribeConversation, Request, spliced};
 use tp_language::{
     Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, Tokenizer, generate, token_losses, visual_context,
 };
@@ -39,7 +39,7 @@ impl DescriptorPolicy {
             reference: Some(network.descriptor.adapter),
             decoder: network.decoder,
             tokenizer: models.tokenizer.clone(),
-            conversation: DescribeConversation::new(&models.tokenizer),
+            conversation: DescribeConversation::new(models.tokenizer.clone()),
             style,
         }
     }
@@ -68,6 +68,11 @@ impl DescriptorPolicy {
         visual_context(decoder, self.conversation.head(), embeddings, &lengths, adapter)
     }
 
+    /// How this point of an image is asked about.
+    fn request(&self, image: &SeenImage, point: usize) -> Request {
+        self.conversation.request(self.style, image.names.get(point))
+    }
+
     /// Scores rows of some images, equally many for each: `[tokens]`.
     fn scored(
         &self,
@@ -80,14 +85,17 @@ impl DescriptorPolicy {
         let decoder = if learns { &self.learning_decoder } else { &self.decoder };
         let seen: Vec<&SeenImage> = of.iter().map(|&image| &images[image].image).collect();
         let context = self.context(decoder, &seen, adapter, learns);
-        let request = self.conversation.request(self.style);
-        let rows: Vec<Vec<u32>> = sequences.iter().map(|sequence| [&request.ids[..], sequence.tokens].concat()).collect();
+        let request = |sequence: &ToScore<'_>| self.request(&images[sequence.image].image, sequence.point);
+        let requests: Vec<Request> = sequences.iter().map(request).collect();
+        let rows: Vec<Vec<u32>> =
+            requests.iter().zip(sequences).map(|(request, sequence)| [&request.ids[..], sequence.tokens].concat()).collect();
+        let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
         let point = |sequence: &ToScore<'_>| images[sequence.image].image.point_tokens.clone().narrow(0, sequence.point, 1);
         let tokens = Tensor::cat(sequences.iter().map(point).collect(), 0).unsqueeze::<3>(); // [1, row, hidden]
         let tokens = if learns { tokens.autodiff() } else { tokens };
-        let hidden = decoder.forward(spliced(decoder, &rows, &vec![request.mark; rows.len()], tokens), Some(&context), adapter);
+        let hidden = decoder.forward(spliced(decoder, &rows, &marks, tokens), Some(&context), adapter);
         // The state at a token predicts the next one.
-        let answers: Vec<_> = rows.iter().map(|row| request.ids.len() - 1..row.len() - 1).collect();
+        let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
         token_losses(decoder, hidden, &rows, &answers, adapter).neg()
     }
 }
@@ -120,21 +128,26 @@ impl Policy for DescriptorPolicy {
         }
         let seen: Vec<&SeenImage> = images.iter().map(|image| &image.image).collect();
         let context = self.context(&self.decoder, &seen, Some(&adapter), false);
-        let request = self.conversation.request(self.style);
         let groups: Vec<usize> = images
             .iter()
             .enumerate()
             .flat_map(|(index, image)| std::iter::repeat_n(index, image.points.len() * options.group_size))
             .collect();
-        let rows = vec![request.ids.clone(); groups.len()];
+        let requests: Vec<Request> = images
+            .iter()
+            .flat_map(|image| (0..image.points.len()).map(|point| self.request(&image.image, point)))
+            .flat_map(|request| std::iter::repeat_n(request, options.group_size))
+            .collect();
+        let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
+        let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
         // Every point token once for each sample.
         let tokens = images.iter().map(|image| image.image.point_tokens.clone());
         let tokens: Tensor<2> = Tensor::cat(tokens.collect(), 0); // [point, hidden]
         let [points, hidden] = tokens.dims();
         let tokens = tokens.unsqueeze_dim::<3>(1).expand([points, options.group_size, hidden]).reshape([1, groups.len(), hidden]);
         let prompts = Prompts {
-            embeddings: spliced(&self.decoder, &rows, &vec![request.mark; rows.len()], tokens),
-            lengths: vec![request.ids.len(); rows.len()],
+            embeddings: spliced(&self.decoder, &rows, &marks, tokens),
+            lengths: rows.iter().map(Vec::len).collect(),
             groups,
             history: Vec::new(),
         };

@@ -77,5 +77,5 @@ fn asked(lesson: Lesson) -> EvalImage {
 pub fn with_adapter(models: &Models, adapter: &LoraAdapter) -> Models {
     let mut network: Network = models.network.clone();
     network.descriptor.adapter = adapter.valid();
-    Models::new(network, models.config.clone(), models.tokenizer.clone(), models.run.clone())
+    Models::new(network, models.config.clone(), models.tokenizer.clone(), models.nouns.clone(), models.run.clone())
 }

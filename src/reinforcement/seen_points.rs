@@ -1,7 +1,7 @@
 //! The points of a set of images, as the Descriptor sees them.
 
 use burn::tensor::Tensor;
-use tp_core::UnitXy;
+use tp_core::{PointName, UnitXy};
 use tp_rl::{PointSource, PointsOfImage};
 use tp_vision::{EncodedImage, VisionError};
 
@@ -14,6 +14,8 @@ pub struct SeenImage {
     pub encoded: EncodedImage,
     /// The embedding that stands for each point, `[point, hidden]`.
     pub point_tokens: Tensor<2>,
+    /// What each point is taken for; none if the model does not name points.
+    pub names: Vec<PointName>,
 }
 
 /// The images of a set, encoded when they are asked for.
@@ -45,7 +47,8 @@ impl PointSource for SeenPoints<'_> {
         let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
         let features = self.models.descriptor.point_features(&encoded, &points); // [point, 2 · feat_channels]
         let point_tokens = self.models.network.eyes.projector.object_tokens(features);
+        let names = self.models.descriptor.names(&encoded, &points);
         // Scenes have a group of their own each, photographs may share one.
-        Ok(PointsOfImage { name: format!("{index}:{}", image.group), image: SeenImage { encoded, point_tokens }, points })
+        Ok(PointsOfImage { name: format!("{index}:{}", image.group), image: SeenImage { encoded, point_tokens, names }, points })
     }
 }

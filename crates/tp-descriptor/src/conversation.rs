@@ -1,6 +1,8 @@
 //! The prompt that asks for a description: image first, then one sentence with the point's token in it.
 
-use tp_core::Style;
+use std::sync::Arc;
+
+use tp_core::{PointName, Style};
 use tp_language::{SpecialToken, Tokenizer};
 
 /// How a description in one style is asked for.
@@ -19,8 +21,8 @@ fn request(style: Style) -> [&'static str; 2] {
 /// The token ids of every piece of the conversation around image and point.
 #[derive(Clone, Debug)]
 pub struct DescribeConversation {
+    tokenizer: Arc<Tokenizer>,
     head: Vec<u32>,
-    requests: [Request; Style::ALL.len()],
     end: u32,
 }
 
@@ -34,25 +36,12 @@ pub struct Request {
 }
 
 impl DescribeConversation {
-    /// Tokenizes the conversation once.
+    /// Tokenizes what stands before the image once.
     #[must_use]
-    pub fn new(tokenizer: &Tokenizer) -> Self {
-        let special = |token| tokenizer.special(token);
-        let mut head = vec![special(SpecialToken::Bos), special(SpecialToken::ImStart)];
+    pub fn new(tokenizer: Arc<Tokenizer>) -> Self {
+        let mut head = vec![tokenizer.special(SpecialToken::Bos), tokenizer.special(SpecialToken::ImStart)];
         head.extend(tokenizer.encode_text("user\n"));
-        let requests = Style::ALL.map(|style| {
-            let [before, after] = request(style);
-            let mut ids = tokenizer.encode_text(before);
-            let mark = ids.len();
-            ids.push(special(SpecialToken::Mark));
-            ids.extend(tokenizer.encode_text(after));
-            ids.push(special(SpecialToken::ImEnd));
-            ids.extend(tokenizer.encode_text("\n"));
-            ids.push(special(SpecialToken::ImStart));
-            ids.extend(tokenizer.encode_text("assistant\n"));
-            Request { ids, mark }
-        });
-        Self { head, requests, end: special(SpecialToken::ImEnd) }
+        Self { head, end: tokenizer.special(SpecialToken::ImEnd), tokenizer }
     }
 
     /// What stands before the image.
@@ -62,14 +51,76 @@ impl DescribeConversation {
     }
 
     /// What follows the image when a description in this style is asked for.
+    ///
+    /// A model that names before it writes is told its names: "Describe … on the brown handle of the mug in detail." Without them
+    /// the request is the base model's.
     #[must_use]
-    pub fn request(&self, style: Style) -> &Request {
-        &self.requests[style as usize]
+    pub fn request(&self, style: Style, name: Option<&PointName>) -> Request {
+        let special = |token| self.tokenizer.special(token);
+        let [before, after] = request(style);
+        let mut ids = self.tokenizer.encode_text(before);
+        let mark = ids.len();
+        ids.push(special(SpecialToken::Mark));
+        ids.extend(self.tokenizer.encode_text(&format!("{}{after}", name.map(place_of).unwrap_or_default())));
+        ids.push(special(SpecialToken::ImEnd));
+        ids.extend(self.tokenizer.encode_text("\n"));
+        ids.push(special(SpecialToken::ImStart));
+        ids.extend(self.tokenizer.encode_text("assistant\n"));
+        Request { ids, mark }
     }
 
     /// The token that ends a description.
     #[must_use]
     pub fn end(&self) -> u32 {
         self.end
+    }
+}
+
+/// What a thing is called that has no name.
+pub const UNKNOWN_OBJECT: &str = "thing";
+
+/// What the point is on, as it stands in the request.
+fn place_of(name: &PointName) -> String {
+    let object = name.object.as_deref().unwrap_or(UNKNOWN_OBJECT);
+    let colour = name.colour.as_ref().map(|colour| format!("{colour} ")).unwrap_or_default();
+    match &name.part {
+        Some(part) => format!(" on the {colour}{part} of the {object}"),
+        None => format!(" on the {colour}{object}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_language::train_bpe;
+
+    use super::*;
+
+    #[test]
+    fn names_stand_in_the_request_as_they_stand_in_texts() {
+        let texts = ["\nDescribe on the handle of the mug in detail. the mug; the handle on the thing"; 9];
+        let tokenizer = Arc::new(train_bpe(texts, 400).unwrap());
+        let conversation = DescribeConversation::new(tokenizer.clone());
+        let mut name = PointName {
+            object: Some("mug".into()),
+            object_probability: 0.9,
+            part: Some("handle".into()),
+            part_probability: 0.4,
+            colour: None,
+            colour_probability: 0.0,
+        };
+        let asked = |name: Option<&PointName>| {
+            let request = conversation.request(Style::CoarseToFine, name);
+            assert_eq!(request.ids[request.mark], tokenizer.special(SpecialToken::Mark));
+            request.ids[request.mark + 1..].to_vec()
+        };
+        let named = asked(Some(&name));
+        assert!(named.starts_with(&tokenizer.encode_text(" on the handle of the mug in detail.")));
+        // A name is the same token that a description has.
+        assert!(tokenizer.encode_text("the mug").ends_with(&tokenizer.encode_text(" mug")));
+        assert!(asked(None).starts_with(&tokenizer.encode_text(" in detail.")));
+        name.colour = Some("brown".into());
+        assert!(asked(Some(&name)).starts_with(&tokenizer.encode_text(" on the brown handle of the mug in detail.")));
+        (name.object, name.part, name.colour) = (None, None, None);
+        assert!(asked(Some(&name)).starts_with(&tokenizer.encode_text(" on the thing in detail.")));
     }
 }

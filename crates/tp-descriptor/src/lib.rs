@@ -13,7 +13,7 @@ mod gaussian_mask;
 mod model;
 mod point_prompt;
 
-pub use conversation::{DescribeConversation, Request};
+pub use conversation::{DescribeConversation, Request, UNKNOWN_OBJECT};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
 pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor, spliced};

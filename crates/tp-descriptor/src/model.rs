@@ -7,9 +7,9 @@ use burn::{
     module::Module,
     tensor::{Bool, Device, Tensor, TensorData},
 };
-use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, Seed, Style, UnitXy};
+use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy};
 use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate, token_loss, visual_context};
-use tp_vision::{EncodedImage, Eyes, VisionFeatures};
+use tp_vision::{EncodedImage, Eyes, Namer, VisionFeatures};
 
 use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
 
@@ -49,6 +49,8 @@ pub struct DescriptorNet {
 pub struct DescribeTarget {
     /// The style that is asked for.
     pub style: Style,
+    /// The names that the request tells, if the model names before it writes.
+    pub name: Option<PointName>,
     /// The token ids of the description, without the end token.
     pub ids: Vec<u32>,
 }
@@ -68,7 +70,7 @@ impl DescriptorNet {
         conversation: &DescribeConversation,
         targets: &[DescribeTarget],
     ) -> Tensor<1> {
-        let requests: Vec<_> = targets.iter().map(|target| conversation.request(target.style)).collect();
+        let requests: Vec<_> = targets.iter().map(|target| conversation.request(target.style, target.name.as_ref())).collect();
         let rows: Vec<Vec<u32>> = targets
             .iter()
             .zip(&requests)
@@ -107,6 +109,7 @@ pub struct PointDescriptor {
     decoder: Decoder,
     net: DescriptorNet,
     mask: GaussianMask,
+    namer: Option<Namer>,
     tokenizer: Arc<Tokenizer>,
     conversation: DescribeConversation,
 }
@@ -115,8 +118,15 @@ impl PointDescriptor {
     /// Joins the Descriptor's own weights with its base; all on one plain (not differentiable) device.
     #[must_use]
     pub fn new(eyes: Eyes, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
-        let conversation = DescribeConversation::new(&tokenizer);
-        Self { eyes, decoder, net, mask, tokenizer, conversation }
+        let conversation = DescribeConversation::new(tokenizer.clone());
+        Self { eyes, decoder, net, mask, namer: None, tokenizer, conversation }
+    }
+
+    /// The same Descriptor, which is told what a namer takes each point for before it writes.
+    #[must_use]
+    pub fn with_namer(mut self, namer: Option<Namer>) -> Self {
+        self.namer = namer;
+        self
     }
 
     /// The same Descriptor with another mask: the ablations.
@@ -143,6 +153,13 @@ impl PointDescriptor {
         self.features_of(&image.features, points).squeeze_dim(0)
     }
 
+    /// What each point is taken for; nothing if there is no namer.
+    #[must_use]
+    pub fn names(&self, image: &EncodedImage, points: &[UnitXy]) -> Vec<PointName> {
+        let points: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+        self.namer.as_ref().map(|namer| namer.name(&image.features.maps, &points)).unwrap_or_default()
+    }
+
     fn features_of(&self, features: &VisionFeatures, points: Vec<ModelXy>) -> Tensor<3> {
         self.net.prompt.forward(self.eyes.encoder.query_decoder(), &features.attended, &features.mask_features, &[points], &self.mask)
     }
@@ -159,24 +176,28 @@ impl DescribePoint for PointDescriptor {
         let tokens = &image.features.tokens;
         let context =
             visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, Some(&self.net.adapter));
-        let request = self.conversation.request(how.style);
         let options = GenerateOptions { max_new_tokens: how.max_new_tokens, sampling: how.sampling, stop: vec![self.conversation.end()] };
         let mut descriptions = Vec::with_capacity(points.len());
         for points in points.chunks(POINTS_PER_BATCH) {
             let model_points = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
             let features = self.features_of(&image.features, model_points);
-            let rows = vec![request.ids.clone(); points.len()];
+            let names = self.names(image, points);
+            let requests: Vec<_> = (0..points.len()).map(|point| self.conversation.request(how.style, names.get(point))).collect();
+            let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
+            let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
             let tokens = self.eyes.projector.object_tokens(features);
-            let prompt = spliced(&self.decoder, &rows, &vec![request.mark; points.len()], tokens);
+            let prompt = spliced(&self.decoder, &rows, &marks, tokens);
             // Each point draws from a stream of its own: its words do not depend on its company.
             let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
             let seeds: Vec<u64> = points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
-            let prompts = Prompts::level(prompt, 1);
-            for completion in generate(&self.decoder, Some(&context), prompts, Some(&self.net.adapter), &options, &seeds)? {
+            let prompts = Prompts { lengths: rows.iter().map(Vec::len).collect(), ..Prompts::level(prompt, 1) };
+            let completions = generate(&self.decoder, Some(&context), prompts, Some(&self.net.adapter), &options, &seeds)?;
+            for (point, completion) in completions.into_iter().enumerate() {
                 descriptions.push(Description {
                     text: self.tokenizer.decode(&completion.ids),
                     tokens: completion.ids.len() + usize::from(completion.finished),
                     log_prob: completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum(),
+                    name: names.get(point).cloned(),
                 });
             }
         }

@@ -10,7 +10,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
-use tp_vision::EncodedImage;
+use tp_vision::{EncodedImage, Namer};
 
 use crate::{
     Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig,
@@ -54,7 +54,7 @@ pub struct LocalizerConfig {
     /// A text is answered with `None` from this probability of "nowhere" on.
     #[config(default = 0.5)]
     pub nowhere_limit: f32,
-    /// The most tokens that a text may have.
+    /// The most tokens that a text may have, with the request before it.
     #[config(default = 512)]
     pub max_text_tokens: usize,
 }
@@ -112,7 +112,7 @@ pub struct PointLocalizer {
     decoder: Decoder,
     net: LocalizerNet,
     config: LocalizerConfig,
-    tokenizer: Arc<Tokenizer>,
+    namer: Option<Namer>,
     conversation: LocalizeConversation,
 }
 
@@ -120,8 +120,15 @@ impl PointLocalizer {
     /// Joins the Localizer's own weights with its base; all on one plain (not differentiable) device.
     #[must_use]
     pub fn new(decoder: Decoder, net: LocalizerNet, config: LocalizerConfig, tokenizer: Arc<Tokenizer>) -> Self {
-        let conversation = LocalizeConversation::new(&tokenizer);
-        Self { decoder, net, config, tokenizer, conversation }
+        let conversation = LocalizeConversation::new(tokenizer);
+        Self { decoder, net, config, namer: None, conversation }
+    }
+
+    /// The same Localizer, whose heat-map is told where a namer sees the nouns of a text.
+    #[must_use]
+    pub fn with_namer(mut self, namer: Option<Namer>) -> Self {
+        self.namer = namer;
+        self
     }
 
     /// The same Localizer with another head.
@@ -129,6 +136,19 @@ impl PointLocalizer {
     pub fn with_head(mut self, head: LocalizerHead) -> Self {
         self.config.head = head;
         self
+    }
+
+    /// The same Localizer with another temperature of its heat-map.
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f32) -> Self {
+        self.config.temperature = temperature;
+        self
+    }
+
+    /// The point of a heat-map as [`LocalizePoint::locate`] gives it.
+    #[must_use]
+    pub fn read_heatmap(&self, heatmap: &Heatmap, image: &EncodedImage) -> Option<Located> {
+        heatmap.locate(&image.letterbox, self.config.decoding, self.config.nowhere_limit)
     }
 
     /// The head that answers.
@@ -147,8 +167,9 @@ impl PointLocalizer {
         let mask_features = &image.features.mask_features;
         let [_, height, width, _] = mask_features.dims();
         let mut heatmaps = Vec::with_capacity(texts.len());
-        for states in self.states(image, &rows) {
-            let logits = self.net.heatmap.forward(states.unsqueeze(), mask_features.clone());
+        for (states, texts) in self.states(image, &rows).zip(texts.chunks(TEXTS_PER_BATCH)) {
+            let mentions = self.namer.as_ref().map(|namer| namer.mention_maps(&image.features.maps, [height, width], texts));
+            let logits = self.net.heatmap.forward(states.unsqueeze(), mask_features.clone(), mentions);
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
             heatmaps.extend(
                 logits
@@ -181,12 +202,12 @@ impl PointLocalizer {
                 if text.trim().is_empty() {
                     return Err(LocalizerError::EmptyText { index });
                 }
-                let ids = self.tokenizer.encode_text(text);
-                let limit = self.config.max_text_tokens;
-                if ids.len() > limit {
-                    return Err(LocalizerError::TextTooLong { index, tokens: ids.len(), limit });
+                let row = self.conversation.row(text);
+                let (tokens, limit) = (row.len() - self.conversation.n_after_text(), self.config.max_text_tokens);
+                if tokens > limit {
+                    return Err(LocalizerError::TextTooLong { index, tokens, limit });
                 }
-                Ok(self.conversation.row(&ids))
+                Ok(row)
             })
             .collect()
     }
