@@ -17,7 +17,8 @@ use talking_points::{
     ModelDir, RunInfo,
     cli::{self, CommonArgs},
     core::{DescribeOptions, Seed, Style, write_atomically},
-    evaluation::{EvalSet, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows, point_rows, word_accuracy},
+    data::{DescribedPoints, ReadOptions, Split, TextKind},
+    evaluation::{EvalSet, NameAccuracy, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows, name_accuracy, point_rows, word_accuracy},
     metrics::{Bootstrap, BriefReport, EvalReport, Protocol, rows_to_jsonl},
     recipe::{Scenes, Vocabulary},
 };
@@ -28,9 +29,12 @@ struct Args {
     /// A model folder.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
     model: PathBuf,
-    /// `scenes`, or a JSONL file of triplets whose images lie beside it.
+    /// `scenes`, a JSONL file of triplets whose images lie beside it, or a folder of points that people have described.
     #[arg(long, default_value = "scenes")]
     set: PathBuf,
+    /// The split of described points that is judged.
+    #[arg(long, value_enum, default_value_t = SplitArg::Val)]
+    split: SplitArg,
     /// How many points of scenes, four to an image.
     #[arg(long, allow_negative_numbers = true, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
     points: u64,
@@ -42,6 +46,14 @@ struct Args {
     out: PathBuf,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+/// Which described points are judged.
+#[derive(Clone, Copy, ValueEnum)]
+enum SplitArg {
+    Train,
+    Val,
+    All,
 }
 
 /// The names of [`RowName`] on the command line.
@@ -63,6 +75,7 @@ struct Judged {
     #[serde(flatten)]
     report: BriefReport,
     words: Option<WordAccuracy>,
+    names: Option<NameAccuracy>,
     run: RunInfo,
 }
 
@@ -77,6 +90,13 @@ fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
     let models = ModelDir::open(&args.model)?.load(&device)?;
     let set = if args.set == Path::new("scenes") {
         EvalSet::drawn("scenes", &Scenes::default(), args.points / 4, 4, Style::CoarseToFine, seed.split("test scenes"))
+    } else if args.set.is_dir() {
+        let split = match args.split {
+            SplitArg::Train => Some(Split::Train),
+            SplitArg::Val => Some(Split::Val),
+            SplitArg::All => None,
+        };
+        EvalSet::described(&DescribedPoints::open(&args.set, ReadOptions::default())?, split, TextKind::Spoken)?
     } else {
         EvalSet::from_triplets(&args.set, args.set.parent().unwrap_or(Path::new(".")))?
     };
@@ -105,14 +125,18 @@ fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let report = reported(&set, &rows, seed)?;
     let vocabulary = Vocabulary::of_scenes_and(&[]);
+    let is_described = args.set.is_dir();
+    let named = rows.descriptions.iter().zip(set.points()).map(|(text, (_, point))| (text.as_str(), point));
+    let names = (is_described && !rows.descriptions.is_empty()).then(|| name_accuracy(named));
     let said = rows.descriptions.iter().zip(set.points()).map(|(text, (_, point))| (text.as_str(), &point.record));
-    let words = (!rows.descriptions.is_empty()).then(|| word_accuracy(said, &vocabulary));
+    let words = (!is_described && !rows.descriptions.is_empty()).then(|| word_accuracy(said, &vocabulary));
     save(&args.out, &set, &rows, &report)?;
 
-    let judged = Judged { report: report.brief(), words, run: models.run.clone() };
+    let judged = Judged { report: report.brief(), words, names, run: models.run.clone() };
     cli::print_result(args.common.json, &judged, || {
         let words = judged.words.map_or_else(String::new, |words| format!("\nwords, % right: {words}\n"));
-        format!("{}{words}\nreport: {}", report.to_text(), args.out.join("report.md").display())
+        let names = judged.names.map_or_else(String::new, |names| format!("\nnames, % right: {names}\n"));
+        format!("{}{words}{names}\nreport: {}", report.to_text(), args.out.join("report.md").display())
     })
 }
 

@@ -15,23 +15,33 @@ use std::{
     time::Instant,
 };
 
-use burn::{module::Module, tensor::Device};
+use burn::{
+    module::Module,
+    store::{BurnpackStore, ModuleSnapshot},
+    tensor::Device,
+};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use talking_points::{
     ModelDir, Models, Network, NetworkConfig, RunInfo,
     cli::{self, CommonArgs},
     core::{DescribeOptions, ImageHw, Seed, Style},
-    data::{CocoParts, SceneOptions, Split, Strictness},
+    data::{
+        CocoParts, ComposeOptions, CutOuts, Dataset, DescribedPoints, Lexicon, ReadOptions, RulesTeacher, SceneOptions, Split, Strictness,
+        photographs_in,
+    },
     evaluation::{EvalSet, EvaluationError, RowName, evaluate_rows, mpck},
     language::Tokenizer,
     recipe::{
-        Batcher, LessonOptions, Mixture, Photographs, PupilConfig, Scenes, Stage, StageTask, Vocabulary, frozen_for, plan, train_tokenizer,
+        Batcher, Compositions, LessonOptions, LessonSource, Mixture, Photographs, PupilConfig, Scenes, Stage, StageTask, Vocabulary,
+        frozen_for, noun_table,
+        plan::{self, Diet},
+        train_tokenizer, warm_started,
     },
     save_model_dir,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
-    vision::{Eyes, VisionConfig},
-    weights::refuse_lfs_pointer,
+    vision::{Eyes, NounTable, Nouns, VisionConfig},
+    weights::{Checkpoint, refuse_lfs_pointer},
 };
 
 #[derive(Parser)]
@@ -55,9 +65,25 @@ struct Args {
     /// A share of every stretch's steps: for trials, and for machines that have no night.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     steps: f64,
-    /// A folder with `annotations.json` and its photographs, shown beside the scenes; may be given many times.
+    /// A folder with `annotations.json` and its photographs, whose names the eyes learn densely; may be given many times.
     #[arg(long, value_name = "DIR")]
     photographs: Vec<PathBuf>,
+    /// The published weights of EfficientNet-Lite0 (`.pth` or safetensors): the model then knows everyday things and names points.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "eyes"])]
+    backbone: Option<PathBuf>,
+    /// A folder of described points, or of photographs with `annotations.json`, whose nouns are those of everyday; may be given many
+    /// times.
+    #[arg(long, value_name = "DIR", requires = "backbone")]
+    everyday: Vec<PathBuf>,
+    /// The labels of cut-outs (`labels.jsonl`), which are put on the photographs of `--everyday`.
+    #[arg(long, value_name = "FILE", requires = "stamps")]
+    cutouts: Option<PathBuf>,
+    /// The folder of their pictures, which `tools/cutouts.sh` prints.
+    #[arg(long, value_name = "DIR", requires = "cutouts")]
+    stamps: Option<PathBuf>,
+    /// Start with what another model has learned, wherever a weight has a place and the same shape; what `--from` has counts more.
+    #[arg(long, value_name = "DIR", conflicts_with = "eyes")]
+    warm_start: Option<PathBuf>,
     /// Neither scenes nor photographs show this family; may be given many times. Its words stay in the vocabulary.
     #[arg(long, value_name = "FAMILY")]
     without_family: Vec<String>,
@@ -82,6 +108,12 @@ enum StageArg {
     All,
 }
 
+/// What lessons are made of.
+struct Material<'a> {
+    args: &'a Args,
+    scenes: SceneOptions,
+}
+
 #[derive(Serialize)]
 struct Report {
     stages: Vec<StageReport>,
@@ -99,8 +131,10 @@ struct StageReport {
     seconds: f64,
 }
 
-const VOCAB_SIZE: usize = 1024;
-const PHOTOGRAPH_SHARE: f64 = 0.2;
+/// Tokens of a model that knows scenes, and of one that knows everyday nouns.
+const VOCAB_SIZES: [usize; 2] = [1024, 4096];
+/// The share of described points among photographs of everyday things.
+const DESCRIBED_SHARE: f64 = 0.7;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -117,27 +151,49 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let device = plain.clone().autodiff();
     let eyes = args.eyes.as_ref().map(|folder| eyes(folder, &device)).transpose()?;
     let stop = stop_on_ctrl_c()?;
-    let vocabulary = Vocabulary::of_scenes_and(&photographs(&args.photographs)?);
+    let vocabulary = Vocabulary::of_scenes_and(&sets(&args.photographs)?);
+    let scenes = SceneOptions { exclude_families: args.without_family.clone(), ..Default::default() };
+    scenes.validate()?;
+    let material = Material { args, scenes: scenes.clone() };
+    let nouns = args.backbone.is_some().then(|| noun_table(Lexicon::shipped()));
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
-    let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), &args.photographs, seed)?);
-    let config = NetworkConfig::tiny(tokenizer.vocab_size()).with_class_names(Some(vocabulary.categories.clone()));
+    let tokenizer = Arc::new(tokenizer(&args.out.join("tokenizer.json"), &material, nouns.as_ref(), seed)?);
+    let config = match &nouns {
+        None => NetworkConfig::tiny(tokenizer.vocab_size()),
+        Some(nouns) => NetworkConfig::everyday(tokenizer.vocab_size(), nouns),
+    };
+    let config = config.with_class_names(Some(vocabulary.categories.clone()));
+    let nouns = nouns.map(Nouns::new).transpose()?.map(Arc::new);
     let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
+    if let Some(folder) = &args.warm_start {
+        pupil.network = warm_started(pupil.network, &tokenizer, &ModelDir::open(folder)?)?;
+    }
+    if let Some(file) = &args.backbone {
+        refuse_lfs_pointer(file)?;
+        pupil.network.eyes.load_backbone(Checkpoint::open(file)?)?;
+    }
     if let Some(file) = &args.from {
         refuse_lfs_pointer(file)?;
-        pupil = pupil.try_load_file(file).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
+        // What an older run did not have starts fresh.
+        let mut store = BurnpackStore::from_file(file).allow_partial(true);
+        let loaded = pupil.load_from(&mut store).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
+        tracing::info!("{} tensors of {}, {} of the model are not in it", loaded.applied.len(), file.display(), loaded.missing.len());
     }
     if let Some(eyes) = eyes {
         pupil.network.eyes = eyes;
     }
 
-    let scenes = SceneOptions { exclude_families: args.without_family.clone(), ..Default::default() };
-    scenes.validate()?;
     let judged_scenes = Scenes { options: scenes.clone(), ..Default::default() };
     let judge_set = EvalSet::drawn("scenes", &judged_scenes, 75, 4, Style::CoarseToFine, seed.split("judge"));
-    let judge = |network: Network| judged(network, &config, &tokenizer, &judge_set).unwrap_or_default();
+    let judge = |network: Network| judged(network, &config, &tokenizer, nouns.as_ref(), &judge_set).unwrap_or_default();
     let mut stages = Vec::new();
     let mut shipped: Option<(&str, Evaluation)> = None;
-    for stretch in if args.quick { plan::quick() } else { plan::full() } {
+    let (stretches, lessons, swapped_share) = match (args.quick, &args.backbone) {
+        (true, _) => (plan::quick(), LessonOptions::default(), 0.125),
+        (false, Some(_)) => (plan::everyday(), LessonOptions::spoken(), 0.2),
+        (false, None) => (plan::full(), LessonOptions::default(), 0.125),
+    };
+    for stretch in stretches {
         if !wanted(args.stage, stretch.stage) || (args.eyes.is_some() && stretch.stage == Stage::Eyes) {
             continue;
         }
@@ -146,28 +202,23 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
             return Err(format!("stopped before {}: call again with --resume to go on", stretch.name).into());
         }
         let steps = (stretch.steps as f64 * args.steps).ceil() as u64;
-        let side = ImageHw::new(stretch.size, stretch.size)?;
-        let sets = if stretch.photographs { photographs(&args.photographs)? } else { Vec::new() };
         let task = StageTask {
             stage: stretch.stage,
             batcher: Batcher {
-                source: Mixture {
-                    scenes: Scenes { options: SceneOptions { size: side, ..scenes.clone() }, ..Default::default() },
-                    photographs: Photographs::new(sets, Split::Train, stretch.size).without_families(&args.without_family),
-                    photograph_share: PHOTOGRAPH_SHARE,
-                },
-                options: LessonOptions { n_points: stretch.n_points, ..Default::default() },
+                source: material.mixture(&stretch.diet, stretch.size)?,
+                options: LessonOptions { n_points: stretch.n_points, foreign_nouns: stretch.foreign_nouns, ..lessons.clone() },
                 n_images: stretch.n_images,
-                swapped_share: 0.125,
+                swapped_share,
                 tokenizer: tokenizer.clone(),
                 vocabulary: vocabulary.clone(),
+                nouns: nouns.clone(),
             },
             config: config.clone(),
             device: device.clone(),
-            judge,
+            judge: &judge,
         };
         let schedule = Schedule { peak: stretch.learning_rate, warmup: (steps / 10).min(60), steps, floor: 0.03 };
-        let run = TrainConfig { evaluate_every: 250, ..TrainConfig::new(stretch.name, schedule, seed.split(stretch.name)) };
+        let run = TrainConfig { evaluate_every: 500, ..TrainConfig::new(stretch.name, schedule, seed.split(stretch.name)) };
         let began = Instant::now();
         let trained = train(frozen_for(stretch.stage, pupil), &task, &run, &args.out.join(stretch.name), args.resume, &stop)?;
         let loss = trained.records.last().map_or(f64::NAN, |record| record.loss);
@@ -180,7 +231,13 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
         if shipped.as_ref().is_none_or(|(_, before)| is_no_worse(before)) {
             let size = VisionConfig { image_size: stretch.size as usize, ..config.vision.clone() };
             let network = pupil.network.clone().valid();
-            save_model_dir(&args.out.join("model"), &network, &NetworkConfig { vision: size, ..config.clone() }, &tokenizer)?;
+            save_model_dir(
+                &args.out.join("model"),
+                &network,
+                &NetworkConfig { vision: size, ..config.clone() },
+                &tokenizer,
+                nouns.as_deref().map(Nouns::table),
+            )?;
             shipped = judged.map(|evaluation| (stretch.name, evaluation)).or(shipped);
         }
         if trained.outcome == Outcome::Stopped {
@@ -231,31 +288,77 @@ fn both_ways(evaluation: &Evaluation) -> f64 {
 fn wanted(asked: StageArg, stage: Stage) -> bool {
     match asked {
         StageArg::All => true,
-        StageArg::Base => matches!(stage, Stage::Eyes | Stage::Language | Stage::Base),
+        StageArg::Base => matches!(stage, Stage::Names | Stage::Eyes | Stage::Language | Stage::Base),
         StageArg::Descriptor => stage == Stage::Descriptor,
         StageArg::Localizer => stage == Stage::Localizer,
     }
 }
 
-fn photographs(folders: &[PathBuf]) -> Result<Vec<CocoParts>, Box<dyn Error>> {
-    let open = |folder: &PathBuf| CocoParts::open(&folder.join("annotations.json"), folder, Strictness::Lenient);
-    Ok(folders.iter().map(open).collect::<Result<_, _>>()?)
+/// Data sets, each in the form that its files have.
+fn sets(folders: &[PathBuf]) -> Result<Vec<Box<dyn Dataset>>, Box<dyn Error>> {
+    let options = ReadOptions { strictness: Strictness::Lenient, ..Default::default() };
+    let open = |folder: &PathBuf| -> Result<Box<dyn Dataset>, Box<dyn Error>> {
+        Ok(if folder.join("labels.jsonl").is_file() {
+            Box::new(DescribedPoints::open(folder, options)?)
+        } else {
+            Box::new(CocoParts::open(&folder.join("annotations.json"), folder, options.strictness)?)
+        })
+    };
+    folders.iter().map(open).collect()
+}
+
+impl Material<'_> {
+    /// The sources of a diet that are at hand, with the longer side of their images at `size` pixels.
+    fn mixture(&self, diet: &Diet, size: u32) -> Result<Mixture, Box<dyn Error>> {
+        let side = ImageHw::new(size, size)?;
+        let photographs = |folders: &[PathBuf]| -> Result<Photographs, Box<dyn Error>> {
+            Ok(Photographs::new(sets(folders)?, Split::Train, size).without_families(&self.args.without_family))
+        };
+        let scenes = Scenes { options: SceneOptions { size: side, ..self.scenes.clone() }, ..Default::default() };
+        let mut sources: Vec<(f64, Box<dyn LessonSource>)> = vec![(diet.scenes, Box::new(scenes))];
+        if diet.photographs > 0.0 {
+            sources.push((diet.photographs, Box::new(photographs(&self.args.photographs)?)));
+        }
+        if diet.everyday > 0.0 {
+            let (described, boxed): (Vec<_>, Vec<_>) =
+                self.args.everyday.iter().cloned().partition(|folder| folder.join("labels.jsonl").is_file());
+            // What people have described teaches more than boxes do.
+            sources.push((diet.everyday * DESCRIBED_SHARE, Box::new(photographs(&described)?)));
+            sources.push((diet.everyday * (1.0 - DESCRIBED_SHARE), Box::new(photographs(&boxed)?)));
+        }
+        if let (true, Some(labels), Some(stamps)) = (diet.compositions > 0.0, &self.args.cutouts, &self.args.stamps) {
+            let compositions = Compositions {
+                cutouts: CutOuts::open(labels, stamps, Strictness::Lenient)?,
+                backgrounds: self.args.everyday.iter().map(|folder| photographs_in(folder)).collect::<Result<Vec<_>, _>>()?.concat(),
+                options: ComposeOptions { size: side, ..Default::default() },
+                teacher: RulesTeacher,
+            };
+            sources.push((diet.compositions, Box::new(compositions)));
+        }
+        Ok(Mixture::new(sources.into_iter().filter(|(share, source)| *share > 0.0 && !source.is_empty()).collect()))
+    }
 }
 
 /// The tokenizer of an earlier run in this folder, or a new one.
-fn tokenizer(path: &Path, folders: &[PathBuf], seed: Seed) -> Result<Tokenizer, Box<dyn Error>> {
+fn tokenizer(path: &Path, material: &Material<'_>, nouns: Option<&NounTable>, seed: Seed) -> Result<Tokenizer, Box<dyn Error>> {
     if !path.exists() {
-        let photographs = Photographs::new(photographs(folders)?, Split::Train, 128);
-        let source = Mixture { scenes: Scenes::default(), photographs, photograph_share: PHOTOGRAPH_SHARE };
-        train_tokenizer(&source, 1500, VOCAB_SIZE, seed)?.save(path)?;
+        let diet = if nouns.is_some() { Diet::EVERYDAY } else { Diet::MOSTLY_SCENES };
+        let vocab_size = VOCAB_SIZES[usize::from(nouns.is_some())];
+        train_tokenizer(&material.mixture(&diet, 128)?, 1500, nouns, vocab_size, seed)?.save(path)?;
     }
     Ok(Tokenizer::from_file(path)?)
 }
 
 /// mPCK of held-out scenes: with the right descriptions (the score), with shuffled ones, and with the model's own.
-fn judged(network: Network, config: &NetworkConfig, tokenizer: &Arc<Tokenizer>, set: &EvalSet) -> Result<Evaluation, EvaluationError> {
+fn judged(
+    network: Network,
+    config: &NetworkConfig,
+    tokenizer: &Arc<Tokenizer>,
+    nouns: Option<&Arc<Nouns>>,
+    set: &EvalSet,
+) -> Result<Evaluation, EvaluationError> {
     let run = RunInfo::on(&network.decoder.embed_tokens.weight.val().device(), String::new());
-    let models = Models::new(network, config.clone(), tokenizer.clone(), run);
+    let models = Models::new(network, config.clone(), tokenizer.clone(), nouns.cloned(), run);
     let rows = [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
     let how = DescribeOptions { max_new_tokens: 80, ..Default::default() };
     let answers = evaluate_rows(&models, set, &rows, None, &how, |_| {})?.answers;

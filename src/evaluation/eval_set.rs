@@ -4,7 +4,10 @@ use std::{collections::HashMap, path::Path};
 
 use rayon::prelude::*;
 use tp_core::{ImageHw, PointRecord, RgbImage, Seed, Style, Triplet, UnitXy};
-use tp_data::{DataError, PixelGrid, decode_annotated, read_triplets};
+use tp_data::{
+    AnnotatedImage, DataError, Dataset, DescribedPoint, DescribedPoints, PixelGrid, PointKind, PointTarget, RulesTeacher, Split, TextKind,
+    decode_annotated, read_triplets,
+};
 
 use crate::recipe::{LessonOptions, LessonSource};
 
@@ -39,6 +42,8 @@ pub struct EvalPoint {
     pub description: String,
     /// What is known of it.
     pub record: PointRecord,
+    /// Other right names of its object and of its part.
+    pub also: [Vec<String>; 2],
 }
 
 impl EvalSet {
@@ -91,6 +96,29 @@ impl EvalSet {
         Ok(set)
     }
 
+    /// The points of one split that people have described, with the first text of a kind as their reference. Points without one
+    /// are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`] if an image cannot be read, or the split holds no such point.
+    pub fn described(points: &DescribedPoints, split: Option<Split>, kind: TextKind) -> Result<Self, DataError> {
+        let mut set = Self { name: points.name().to_owned(), images: Vec::new(), upright_images: 0 };
+        for index in 0..points.len() {
+            let Some(annotation) = points.load(index)?.image.filter(|image| split.is_none() || image.split == split) else { continue };
+            let image = points.decode(&annotation)?;
+            let of_point = |described: &DescribedPoint| eval_point(described, kind, &image, &annotation);
+            let points: Vec<EvalPoint> = annotation.described.iter().filter_map(of_point).collect();
+            if !points.is_empty() {
+                set.images.push(EvalImage { group: annotation.group.clone(), image, points });
+            }
+        }
+        if set.images.is_empty() {
+            return Err(DataError::NoTriplets { path: points.root().to_owned() });
+        }
+        Ok(set)
+    }
+
     /// How many points there are in all.
     #[must_use]
     pub fn n_points(&self) -> usize {
@@ -103,9 +131,27 @@ impl EvalSet {
     }
 }
 
+/// A described point with what people say of it.
+fn eval_point(described: &DescribedPoint, kind: TextKind, image: &RgbImage, annotation: &AnnotatedImage) -> Option<EvalPoint> {
+    let (object, part) = (described.object, described.part);
+    let target = PointTarget { point: described.point, object, part, keypoint: None, kind: PointKind::Annotated };
+    let mut record = RulesTeacher.record(image, annotation, &target).ok()?;
+    if let Some(colour) = &described.colour {
+        record.colour.clone_from(colour);
+    }
+    let object = annotation.objects.get(object)?;
+    let also_part = part.and_then(|part| object.parts.get(part)).map(|part| part.also.clone()).unwrap_or_default();
+    Some(EvalPoint {
+        point: annotation.size.unit_from_pixel(described.point).ok()?,
+        description: described.texts_of(kind).next()?.to_owned(),
+        record,
+        also: [object.also.clone(), also_part],
+    })
+}
+
 impl From<Triplet> for EvalPoint {
     fn from(triplet: Triplet) -> Self {
-        Self { point: triplet.point, description: triplet.description, record: triplet.record }
+        Self { point: triplet.point, description: triplet.description, record: triplet.record, also: [Vec::new(), Vec::new()] }
     }
 }
 

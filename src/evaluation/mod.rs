@@ -4,12 +4,16 @@
 //! position words carry, the wrong image says whether the eyes are trusted, shuffled texts say what the image alone
 //! gives away.
 
+mod certainty;
 mod eval_set;
+mod names;
 mod rows;
 mod spoken;
 mod words_only;
 
+pub use certainty::{Certainty, certainty, fitted_temperatures};
 pub use eval_set::{EvalImage, EvalPoint, EvalSet};
+pub use names::{NameAccuracy, name_accuracy};
 pub(crate) use rows::located_words;
 pub use rows::{EvaluationError, RowName, Rows, evaluate_rows, mpck, point_rows};
 pub use spoken::{WordAccuracy, word_accuracy};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
-use tp_core::{Fit, Letterbox, ModelXy, RgbImage, Seed, Triplet};
-use tp_data::RulesTeacher;
+use tp_core::{Fit, ImageHw, Letterbox, ModelXy, PointName, PointRecord, RgbImage, Seed, Triplet};
+use tp_data::{Lexicon, RulesTeacher};
 use tp_descriptor::DescribeTarget;
 use tp_language::Tokenizer;
 use tp_localizer::LocalizeConversation;
-use tp_vision::{DenseTargets, QueryTargets};
+use tp_vision::{DenseTargets, NameTargets, Nouns, QueryTargets};
 
 use crate::recipe::{
     Facts, Lesson, LessonOptions, LessonSource, Vocabulary,
@@ -19,7 +19,7 @@ use crate::recipe::{
 /// What one step shows and asks.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The images, all of one size.
+    /// The images, squares of one size.
     pub images: Vec<RgbImage>,
     /// What stands in every cell of every image.
     pub dense: Vec<DenseTargets>,
@@ -33,14 +33,18 @@ pub struct Batch {
     pub captions: Vec<Vec<u32>>,
     /// What is true of each point.
     pub facts: Facts,
-    /// What the Localizer reads, image by image.
+    /// The nouns of each point.
+    pub names: NameTargets,
+    /// The texts that the Localizer reads, image by image.
+    pub texts: Vec<String>,
+    /// The same with the conversation around them, as token ids.
     pub localize: Vec<Vec<u32>>,
     /// What each of these texts says.
     pub spoken: Facts,
     /// Where it should point; `None` = nowhere in this image.
     pub targets: Vec<Option<ModelXy>>,
     /// Names of the images, for error messages.
-    pub names: Vec<String>,
+    pub image_names: Vec<String>,
 }
 
 /// Makes batches from a source.
@@ -57,6 +61,8 @@ pub struct Batcher<S> {
     pub tokenizer: Arc<Tokenizer>,
     /// Names → classes.
     pub vocabulary: Vocabulary,
+    /// The nouns that the network tells apart, if it names points.
+    pub nouns: Option<Arc<Nouns>>,
 }
 
 impl<S: LessonSource> Batcher<S> {
@@ -74,23 +80,26 @@ impl<S: LessonSource> Batcher<S> {
     }
 
     fn assemble(&self, lessons: &[Lesson], seed: Seed) -> Batch {
-        let conversation = LocalizeConversation::new(&self.tokenizer);
+        let conversation = LocalizeConversation::new(self.tokenizer.clone());
         let n_facts = self.vocabulary.fact_classes().len();
         let mut batch = Batch {
-            images: lessons.iter().map(|lesson| lesson.image.clone()).collect(),
+            images: lessons.iter().map(|lesson| squared(&lesson.image)).collect(),
             dense: lessons.par_iter().map(|lesson| dense_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
             objects: lessons.par_iter().map(|lesson| query_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
             points: Vec::new(),
             describe: Vec::new(),
             captions: lessons.iter().map(|lesson| self.tokenizer.encode_text(&RulesTeacher.caption(&lesson.annotation))).collect(),
             facts: Facts::new(n_facts),
+            names: NameTargets::default(),
+            texts: Vec::new(),
             localize: Vec::new(),
             spoken: Facts::new(n_facts),
             targets: Vec::new(),
-            names: lessons.iter().map(|lesson| lesson.annotation.name.clone()).collect(),
+            image_names: lessons.iter().map(|lesson| lesson.annotation.name.clone()).collect(),
         };
         let mut rng = seed.split("swap").rng();
         for lesson in lessons {
+            let is_described = !lesson.annotation.described.is_empty();
             let letterbox = Letterbox::new(lesson.image.size(), Fit::PadToSquare);
             let points: Vec<ModelXy> = lesson.triplets.iter().map(|triplet| letterbox.model_from_unit(triplet.point)).collect();
             for (triplet, &point) in lesson.triplets.iter().zip(&points) {
@@ -98,14 +107,60 @@ impl<S: LessonSource> Batcher<S> {
                 batch.targets.push(if absent.is_some() { None } else { Some(point) });
                 let said = absent.unwrap_or(triplet);
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
-                batch.localize.push(conversation.row(&self.tokenizer.encode_text(&said.description)));
-                batch.describe.push(DescribeTarget { style: triplet.style, ids: self.tokenizer.encode_text(&triplet.description) });
+                batch.localize.push(conversation.row(&said.description));
+                batch.texts.push(said.description.clone());
+                batch.describe.push(DescribeTarget {
+                    style: triplet.style,
+                    name: self.nouns.as_ref().map(|_| name_of(&triplet.record)),
+                    ids: self.tokenizer.encode_text(&triplet.description),
+                });
+                batch.names.push(self.nouns.as_ref().map_or([None; 3], |nouns| names_of(&triplet.record, is_described, nouns)));
                 batch.facts.push(&self.vocabulary.facts(&triplet.record).map(Some));
             }
             batch.points.push(points);
         }
         batch
     }
+}
+
+/// The names of a point as its texts write them.
+fn name_of(record: &PointRecord) -> PointName {
+    let written = |name: &str| name.to_lowercase().replace(['-', '_'], " ");
+    PointName {
+        object: Some(written(&record.category)),
+        object_probability: 1.0,
+        part: record.part.as_deref().map(written),
+        part_probability: 1.0,
+        colour: Some(record.colour.clone()),
+        colour_probability: 1.0,
+    }
+}
+
+/// The names of a point (object, part, colour) as far as the network tells them apart. The colours that the rules measure teach
+/// none: people see others.
+fn names_of(record: &PointRecord, is_described: bool, nouns: &Nouns) -> [Option<usize>; 3] {
+    let lexicon = Lexicon::shipped();
+    // The lexicon reads phrases that are not known as a whole, and knows which sense of a part's word an object has.
+    let object = lexicon.object(&record.category).and_then(|noun| nouns.object(&noun.name));
+    let part = record.part.as_deref().and_then(|part| lexicon.part(part, Some(&record.category)));
+    [object, part.and_then(|noun| nouns.part(&noun.name)), nouns.colour(&record.colour).filter(|_| is_described)]
+}
+
+/// The image on a square of gray, as it is shown to the network.
+fn squared(image: &RgbImage) -> RgbImage {
+    let letterbox = Letterbox::new(image.size(), Fit::PadToSquare);
+    let [above, left] = letterbox.padding().map(|n| n as usize);
+    if [above, left] == [0, 0] && image.size().height() == image.size().width() {
+        return image.clone();
+    }
+    let [height, width] = letterbox.canvas();
+    let mut square = RgbImage::filled(ImageHw::new(height, width).expect("no side is 0"), [127; 3]);
+    let (row_bytes, canvas_bytes) = (image.size().width() as usize * 3, width as usize * 3);
+    for (row, bytes) in image.bytes().chunks_exact(row_bytes).enumerate() {
+        let start = (above + row) * canvas_bytes + left * 3;
+        square.bytes_mut()[start..start + row_bytes].copy_from_slice(bytes);
+    }
+    square
 }
 
 /// A triplet of another lesson about a category that this image truly lacks.
@@ -116,7 +171,27 @@ fn absent_triplet<'a>(here: &Lesson, lessons: &'a [Lesson], rng: &mut impl rand:
     others.into_iter().find(|triplet| is_absent(&triplet.record.category))
 }
 
-/// The side of a lesson's square image.
+/// The side of a lesson's image as a square.
 fn side(lesson: &Lesson) -> usize {
-    lesson.image.size().height() as usize
+    lesson.image.size().height().max(lesson.image.size().width()) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_lie_on_the_square_where_the_letterbox_puts_them() {
+        let size = ImageHw::new(3, 8).unwrap();
+        let mut image = RgbImage::filled(size, [0; 3]);
+        image.set_pixel(1, 6, [250; 3]);
+        let square = squared(&image);
+        assert_eq!((square.size().height(), square.size().width()), (8, 8));
+        let letterbox = Letterbox::new(size, Fit::PadToSquare);
+        let place = letterbox.model_from_unit(size.unit_from_pixel(tp_core::PixelXy { x: 6.0, y: 1.0 }).unwrap());
+        assert_eq!(square.pixel((place.y * 8.0) as usize, (place.x * 8.0) as usize), [250; 3]);
+        assert_eq!((square.pixel(0, 0), square.pixel(7, 7)), ([127; 3], [127; 3]));
+        let already = RgbImage::filled(ImageHw::new(5, 5).unwrap(), [9; 3]);
+        assert_eq!(squared(&already).bytes(), already.bytes());
+    }
 }

@@ -20,6 +20,9 @@ pub(crate) fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary
     let mut targets = DenseTargets::background(cells * cells, vocabulary.categories.len() as u32, vocabulary.parts.len() as u32);
     for cell in 0..cells * cells {
         let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
+        if !is_on_image(place, &letterbox, annotation.size) {
+            continue;
+        }
         let point = letterbox.unit_from_model(place);
         let (pixel, [row, column]) = (annotation.size.pixel_from_unit(point), annotation.size.cell_from_unit(point));
         let holds = |object: &&ObjectAnnotation| object.mask.as_ref().is_some_and(|mask| mask.contains(row, column));
@@ -48,10 +51,10 @@ pub(crate) fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary
 pub(crate) fn query_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> QueryTargets {
     let cells = side / 4;
     let letterbox = Letterbox::new(annotation.size, Fit::PadToSquare);
-    let pixels: Vec<[usize; 2]> = (0..cells * cells)
+    let pixels: Vec<Option<[usize; 2]>> = (0..cells * cells)
         .map(|cell| {
             let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
-            annotation.size.cell_from_unit(letterbox.unit_from_model(place))
+            is_on_image(place, &letterbox, annotation.size).then(|| annotation.size.cell_from_unit(letterbox.unit_from_model(place)))
         })
         .collect();
     annotation
@@ -59,9 +62,19 @@ pub(crate) fn query_targets(annotation: &AnnotatedImage, side: usize, vocabulary
         .iter()
         .map(|object| {
             let (mask, class) = (object.mask.as_ref()?, vocabulary.category(&object.category)?);
-            Some(QueryTarget { class: class as u32, mask: pixels.iter().map(|&[row, column]| mask.contains(row, column)).collect() })
+            Some(QueryTarget {
+                class: class as u32,
+                mask: pixels.iter().map(|pixel| pixel.is_some_and(|[row, column]| mask.contains(row, column))).collect(),
+            })
         })
         .collect()
+}
+
+/// Whether a place of the model's square shows the image, not what it was padded with.
+fn is_on_image(place: ModelXy, letterbox: &Letterbox, size: ImageHw) -> bool {
+    let ([height, width], [above, left]) = (letterbox.canvas(), letterbox.padding());
+    let (row, column) = (place.y * f64::from(height) - f64::from(above), place.x * f64::from(width) - f64::from(left));
+    (0.0..f64::from(size.height())).contains(&row) && (0.0..f64::from(size.width())).contains(&column)
 }
 
 /// An extent in units of the image's longer side.

@@ -1,8 +1,12 @@
 //! What one image teaches: its pixels, what stands in every cell, and a few described points.
 
-use rand::{RngExt, seq::SliceRandom};
+use std::collections::HashMap;
+
+use rand::{Rng, RngExt, seq::IndexedRandom, seq::SliceRandom};
 use tp_core::{RgbImage, Seed, Style, Triplet};
-use tp_data::{AnnotatedImage, PointOptions, RulesTeacher, points_of_image};
+use tp_data::{
+    AnnotatedImage, COLOURS, DescribedPoint, Lexicon, PointKind, PointOptions, PointTarget, Rejected, RulesTeacher, points_of_image,
+};
 
 /// How lessons are made from images.
 #[derive(Clone, Debug)]
@@ -11,13 +15,15 @@ pub struct LessonOptions {
     pub n_points: usize,
     /// Weights of the styles, in the order of [`Style::ALL`].
     pub style_weights: [f64; Style::ALL.len()],
-    /// Which points are looked for.
+    /// Which points are looked for on images whose points nobody has described.
     pub points: PointOptions,
+    /// The share of lessons whose things are called by other nouns of the lexicon: for texts that nobody compares with an image.
+    pub foreign_nouns: f64,
 }
 
 impl Default for LessonOptions {
     fn default() -> Self {
-        Self { n_points: 8, style_weights: [0.4, 0.3, 0.25, 0.05, 0.0], points: PointOptions::default() }
+        Self { n_points: 8, style_weights: [0.4, 0.3, 0.25, 0.05, 0.0], points: PointOptions::default(), foreign_nouns: 0.0 }
     }
 }
 
@@ -34,25 +40,37 @@ pub struct Lesson {
 
 impl Lesson {
     /// A lesson, or `None` if no point of the image can be described without ambiguity.
+    ///
+    /// Where people have described points these are taken, and no others; [`Style::Spoken`] then is their own words.
     #[must_use]
     pub fn new(image: RgbImage, annotation: AnnotatedImage, teacher: &RulesTeacher, options: &LessonOptions, seed: Seed) -> Option<Self> {
         if options.n_points == 0 {
             return Some(Self { image, annotation, triplets: Vec::new() });
         }
-        let mut targets = points_of_image(&image, &annotation, &options.points, seed.split("points"));
         let mut rng = seed.split("choice").rng();
+        let annotation = if rng.random::<f64>() < options.foreign_nouns { renamed(annotation, &mut rng) } else { annotation };
+        let mut targets: Vec<(PointTarget, Option<&DescribedPoint>)> = if annotation.described.is_empty() {
+            let targets = points_of_image(&image, &annotation, &options.points, seed.split("points"));
+            targets.into_iter().map(|target| (target, None)).collect()
+        } else {
+            annotation.described.iter().map(|described| (target_of(described), Some(described))).collect()
+        };
         targets.shuffle(&mut rng);
         let total: f64 = options.style_weights.iter().sum();
         let mut triplets = Vec::with_capacity(options.n_points);
         // A second round repeats points in other words; a third would teach nothing new.
         for round in 0..2 {
-            for (index, target) in targets.iter().enumerate() {
+            for (index, (target, described)) in targets.iter().enumerate() {
                 if triplets.len() == options.n_points {
                     break;
                 }
                 let style = drawn_style(rng.random::<f64>() * total, &options.style_weights);
                 let seed = seed.split("words").nth((round * targets.len() + index) as u64);
-                triplets.extend(teacher.triplet(&image, &annotation, target, style, seed).ok());
+                let triplet = match described {
+                    Some(described) => triplet_of(described, target, &image, &annotation, teacher, style, seed),
+                    None => teacher.triplet(&image, &annotation, target, style, seed),
+                };
+                triplets.extend(triplet.ok());
             }
         }
         if triplets.is_empty() {
@@ -66,7 +84,67 @@ impl Lesson {
     }
 }
 
+fn target_of(described: &DescribedPoint) -> PointTarget {
+    PointTarget { point: described.point, object: described.object, part: described.part, keypoint: None, kind: PointKind::Annotated }
+}
+
+/// A described point in words: people's own where they are asked for, otherwise those of the rules, with the colour that people
+/// see.
+fn triplet_of(
+    described: &DescribedPoint,
+    target: &PointTarget,
+    image: &RgbImage,
+    annotation: &AnnotatedImage,
+    teacher: &RulesTeacher,
+    style: Style,
+    seed: Seed,
+) -> Result<Triplet, Rejected> {
+    let mut record = teacher.record(image, annotation, target)?;
+    if let Some(colour) = described.colour.as_ref().filter(|colour| COLOURS.contains(&colour.as_str())) {
+        record.colour.clone_from(colour);
+    }
+    let description = match described.texts.choose(&mut seed.split("text").rng()) {
+        Some(text) if style == Style::Spoken => text.text.clone(),
+        _ => teacher.write(annotation, target, &record, style, seed)?,
+    };
+    Ok(Triplet {
+        image: annotation.name.clone(),
+        size: annotation.size,
+        point: annotation.size.unit_from_pixel(target.point).map_err(|_| Rejected::OutsideImage)?,
+        description,
+        style,
+        record,
+        source: annotation.source.clone(),
+        group: annotation.group.clone(),
+    })
+}
+
+/// The same with other nouns: one of the lexicon for every category, and one for every name of a part.
+fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage {
+    let lexicon = Lexicon::shipped();
+    let (mut objects, mut parts) = (HashMap::new(), HashMap::new());
+    for object in &mut annotation.objects {
+        let new = objects.entry(object.category.clone()).or_insert_with(|| lexicon.objects().choose(rng).map(|noun| noun.name.clone()));
+        object.category = new.clone().unwrap_or_default();
+        object.also.clear();
+        for part in &mut object.parts {
+            let new = parts.entry(part.name.clone()).or_insert_with(|| lexicon.parts().choose(rng).map(|noun| noun.name.clone()));
+            part.name = new.clone().unwrap_or_default();
+            part.also.clear();
+        }
+        object.keypoints.clear();
+    }
+    annotation.described.clear();
+    annotation
+}
+
 impl LessonOptions {
+    /// Lessons of which a third speaks as people do.
+    #[must_use]
+    pub fn spoken() -> Self {
+        Self { style_weights: [0.4, 0.15, 0.1, 0.05, 0.3], ..Self::default() }
+    }
+
     /// The same with one style for all texts, drawn by its weight.
     ///
     /// Texts of one style are of about one length, so that a batch of them is hardly padded.
@@ -86,4 +164,92 @@ fn drawn_style(mut at: f64, weights: &[f64]) -> Style {
         at -= weight;
     }
     Style::CoarseToFine
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_core::{ImageHw, PixelXy};
+    use tp_data::{BoxXywh, ObjectAnnotation, PartAnnotation, PointText, Scene, SceneOptions, TextKind};
+
+    use super::*;
+
+    fn in_style(style: Style) -> LessonOptions {
+        let style_weights = Style::ALL.map(|other| f64::from(u8::from(other == style)));
+        LessonOptions { n_points: 4, style_weights, ..Default::default() }
+    }
+
+    /// A gray picture with a mug, whose handle somebody has described.
+    fn described() -> (RgbImage, AnnotatedImage) {
+        let size = ImageHw::new(40, 60).unwrap();
+        let bbox = BoxXywh { x: 10.0, y: 10.0, width: 30.0, height: 20.0 };
+        let handle = BoxXywh { x: 32.0, y: 14.0, width: 8.0, height: 10.0 };
+        let part = PartAnnotation { id: 0, name: "handle".into(), also: Vec::new(), bbox: handle, mask: None, derived: None };
+        let object = ObjectAnnotation {
+            id: 0,
+            category: "mug".into(),
+            also: Vec::new(),
+            family: None,
+            bbox,
+            mask: None,
+            parts: vec![part],
+            keypoints: Vec::new(),
+            derived: None,
+        };
+        let text = |kind, text: &str| PointText { kind, text: text.to_owned() };
+        let point = DescribedPoint {
+            point: PixelXy { x: 36.0, y: 19.0 },
+            object: 0,
+            part: Some(0),
+            colour: Some("blue".into()),
+            material: None,
+            look: None,
+            texts: vec![text(TextKind::Spoken, "grab the mug here"), text(TextKind::Structured, "A mug; the point is on its handle.")],
+        };
+        let annotation = AnnotatedImage {
+            name: "a.jpg".into(),
+            size,
+            objects: vec![object],
+            split: None,
+            group: "a".into(),
+            source: "test".into(),
+            licence: None,
+            described: vec![point],
+        };
+        (RgbImage::filled(size, [128; 3]), annotation)
+    }
+
+    #[test]
+    fn points_of_people_are_taken_with_their_words_and_colours() {
+        let (image, annotation) = described();
+        let lesson =
+            |style, seed| Lesson::new(image.clone(), annotation.clone(), &RulesTeacher, &in_style(style), Seed(seed)).unwrap().triplets;
+        let mut heard = std::collections::BTreeSet::new();
+        for triplet in (0..8).flat_map(|seed| lesson(Style::Spoken, seed)) {
+            assert_eq!(annotation.size.pixel_from_unit(triplet.point), annotation.described[0].point);
+            assert_eq!((triplet.record.colour.as_str(), triplet.record.part.as_deref()), ("blue", Some("handle")));
+            heard.insert(triplet.description);
+        }
+        assert_eq!(heard.into_iter().collect::<Vec<_>>(), ["A mug; the point is on its handle.", "grab the mug here"]);
+        // The rules write what people see: the pixels are gray.
+        for triplet in lesson(Style::CoarseToFine, 0) {
+            assert!(triplet.description.contains("blue") && !triplet.description.contains("gray"), "{}", triplet.description);
+        }
+    }
+
+    #[test]
+    fn foreign_nouns_stand_in_texts_and_records() {
+        let lexicon = Lexicon::shipped();
+        let options = LessonOptions { foreign_nouns: 1.0, ..in_style(Style::Terse) };
+        let mut categories = std::collections::BTreeSet::new();
+        for seed in 0..6 {
+            let (image, annotation) = Scene::generate(Seed(seed), &SceneOptions::default()).into_parts();
+            let Some(lesson) = Lesson::new(image, annotation, &RulesTeacher, &options, Seed(seed)) else { continue };
+            for triplet in lesson.triplets {
+                assert!(lexicon.objects().iter().any(|noun| noun.name == triplet.record.category));
+                assert!(triplet.description.contains(&triplet.record.category), "{}", triplet.description);
+                categories.insert(triplet.record.category);
+            }
+        }
+        assert!(categories.len() > 4);
+    }
 }

@@ -19,8 +19,33 @@ pub struct Stretch {
     pub n_points: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// Whether photographs are shown beside scenes, if there are any.
-    pub photographs: bool,
+    /// What is shown.
+    pub diet: Diet,
+    /// The share of lessons in which things are called by other nouns than their own: see
+    /// [`LessonOptions::foreign_nouns`](crate::recipe::LessonOptions::foreign_nouns).
+    pub foreign_nouns: f64,
+}
+
+/// Shares of what is shown; what is not at hand is left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Diet {
+    /// Procedural scenes.
+    pub scenes: f64,
+    /// Photographs with parts, whose names the eyes tell apart densely.
+    pub photographs: f64,
+    /// Photographs of everyday things, described by people or with boxes alone.
+    pub everyday: f64,
+    /// Cut-outs on photographs.
+    pub compositions: f64,
+}
+
+impl Diet {
+    /// Scenes alone.
+    pub const SCENES: Self = Self { scenes: 1.0, photographs: 0.0, everyday: 0.0, compositions: 0.0 };
+    /// Mostly scenes.
+    pub const MOSTLY_SCENES: Self = Self { scenes: 0.8, photographs: 0.2, everyday: 0.0, compositions: 0.0 };
+    /// Mostly photographs.
+    pub const EVERYDAY: Self = Self { scenes: 0.25, photographs: 0.2, everyday: 0.45, compositions: 0.1 };
 }
 
 /// The stretches, in order. Most steps see 128 pixels, a quarter of the cost; the end sees 256, as users do.
@@ -35,7 +60,8 @@ pub fn full() -> Vec<Stretch> {
             n_images: 16,
             n_points: 0,
             learning_rate: 2e-3,
-            photographs: true,
+            diet: Diet::MOSTLY_SCENES,
+            foreign_nouns: 0.0,
         },
         Stretch {
             stage: Stage::Language,
@@ -45,7 +71,8 @@ pub fn full() -> Vec<Stretch> {
             n_images: 32,
             n_points: 4,
             learning_rate: 2e-3,
-            photographs: true,
+            diet: Diet::MOSTLY_SCENES,
+            foreign_nouns: 0.0,
         },
         Stretch {
             stage: Stage::Base,
@@ -55,7 +82,8 @@ pub fn full() -> Vec<Stretch> {
             n_images: 16,
             n_points: 8,
             learning_rate: 1.5e-3,
-            photographs: true,
+            diet: Diet::MOSTLY_SCENES,
+            foreign_nouns: 0.0,
         },
         Stretch {
             stage: Stage::Base,
@@ -65,7 +93,8 @@ pub fn full() -> Vec<Stretch> {
             n_images: 8,
             n_points: 8,
             learning_rate: 5e-4,
-            photographs: true,
+            diet: Diet::MOSTLY_SCENES,
+            foreign_nouns: 0.0,
         },
         Stretch {
             stage: Stage::Descriptor,
@@ -75,7 +104,8 @@ pub fn full() -> Vec<Stretch> {
             n_images: 8,
             n_points: 8,
             learning_rate: 1e-3,
-            photographs: true,
+            diet: Diet::MOSTLY_SCENES,
+            foreign_nouns: 0.0,
         },
         Stretch {
             stage: Stage::Localizer,
@@ -85,8 +115,34 @@ pub fn full() -> Vec<Stretch> {
             n_images: 8,
             n_points: 8,
             learning_rate: 1e-3,
-            photographs: true,
+            diet: Diet::MOSTLY_SCENES,
+            foreign_nouns: 0.0,
         },
+    ]
+}
+
+/// The stretches on a backbone that knows the world already: names first, then how they are written and read.
+#[must_use]
+pub fn everyday() -> Vec<Stretch> {
+    let stretch = |stage, name, steps, size, n_images, n_points, learning_rate, diet| Stretch {
+        stage,
+        name,
+        steps,
+        size,
+        n_images,
+        n_points,
+        learning_rate,
+        diet,
+        foreign_nouns: 0.0,
+    };
+    let names = Diet { scenes: 0.1, photographs: 0.15, everyday: 0.5, compositions: 0.25 };
+    let texts = Diet { scenes: 0.7, photographs: 0.0, everyday: 0.3, compositions: 0.0 };
+    vec![
+        stretch(Stage::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
+        Stretch { foreign_nouns: 0.7, ..stretch(Stage::Language, "0-language", 500, 128, 32, 4, 1.5e-3, texts) },
+        stretch(Stage::Eyes, "0-eyes", 150, 256, 8, 0, 1.5e-3, Diet::MOSTLY_SCENES),
+        stretch(Stage::Base, "0-base", 750, 256, 8, 8, 1e-3, Diet::EVERYDAY),
+        stretch(Stage::Descriptor, "1-descriptor", 80, 320, 6, 8, 1e-3, Diet::EVERYDAY),
     ]
 }
 
@@ -101,7 +157,8 @@ pub fn quick() -> Vec<Stretch> {
         n_images,
         n_points,
         learning_rate: 2e-3,
-        photographs: false,
+        diet: Diet::SCENES,
+        foreign_nouns: 0.0,
     };
     vec![
         stretch(Stage::Eyes, "0-eyes", 350, 16, 0),

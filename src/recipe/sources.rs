@@ -1,8 +1,13 @@
-//! Where lessons come from: procedural scenes without end, and annotated photographs.
+//! Where lessons come from: procedural scenes and compositions without end, and annotated photographs.
 
-use rand::{RngExt, seq::IndexedRandom};
-use tp_core::Seed;
-use tp_data::{BoxXywh, CocoParts, RulesTeacher, Scene, SceneOptions, Split, cropped, mirrored, photometric, resized};
+use std::path::PathBuf;
+
+use rand::{Rng, RngExt, seq::IndexedRandom};
+use tp_core::{ImageHw, RgbImage, Seed};
+use tp_data::{
+    AnnotatedImage, BoxXywh, ComposeOptions, CutOuts, Dataset, DecodeOptions, RulesTeacher, Scene, SceneOptions, Split, cropped,
+    decode_image, mirrored, photometric, resized,
+};
 
 use crate::recipe::{Lesson, LessonOptions};
 
@@ -10,6 +15,11 @@ use crate::recipe::{Lesson, LessonOptions};
 pub trait LessonSource: Sync {
     /// The lesson of a seed, or `None` if that seed's image has no describable point.
     fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson>;
+
+    /// Whether there is nothing to make lessons of.
+    fn is_empty(&self) -> bool {
+        false
+    }
 }
 
 /// Procedural scenes: every seed is a new image.
@@ -28,95 +38,187 @@ impl LessonSource for Scenes {
     }
 }
 
-/// Annotated photographs: each draw is another square section, mirror image and light of one of them.
-#[derive(Debug)]
+/// Cut-outs on photographs: every seed is a new picture.
+#[derive(Clone, Debug)]
+pub struct Compositions {
+    /// What is put on photographs.
+    pub cutouts: CutOuts,
+    /// The photographs.
+    pub backgrounds: Vec<PathBuf>,
+    /// How.
+    pub options: ComposeOptions,
+    /// Who describes them.
+    pub teacher: RulesTeacher,
+}
+
+impl LessonSource for Compositions {
+    fn is_empty(&self) -> bool {
+        self.cutouts.is_empty() || self.backgrounds.is_empty()
+    }
+
+    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+        let background = self.backgrounds.choose(&mut seed.split("background").rng())?;
+        let composed = decode_image(background, &DecodeOptions::default())
+            .and_then(|background| self.cutouts.compose(&background, &self.options, seed.split("composition")));
+        match composed {
+            Ok((image, annotation)) => Lesson::new(image, annotation, &self.teacher, options, seed),
+            Err(error) => {
+                tracing::warn!("left out: {error}");
+                None
+            }
+        }
+    }
+}
+
+/// Annotated photographs: each draw is another section, mirror image and light of one of them.
 pub struct Photographs {
-    sets: Vec<CocoParts>,
-    /// Set and image of everything that may be drawn.
-    drawable: Vec<(usize, usize)>,
-    side: u32,
+    sets: Vec<Box<dyn Dataset>>,
+    /// Set and annotation of everything that may be drawn.
+    drawable: Vec<(usize, AnnotatedImage)>,
+    longest_side: u32,
     teacher: RulesTeacher,
 }
 
 impl Photographs {
-    /// The images of one split, as squares of `side` pixels.
+    /// The images of one split, with their longer side at `longest_side` pixels. What cannot be read is left out.
     #[must_use]
-    pub fn new(sets: Vec<CocoParts>, split: Split, side: u32) -> Self {
-        let drawable = sets.iter().enumerate().flat_map(|(set, images)| images.indices_of(split).map(move |image| (set, image))).collect();
-        Self { sets, drawable, side, teacher: RulesTeacher }
+    pub fn new(sets: Vec<Box<dyn Dataset>>, split: Split, longest_side: u32) -> Self {
+        let mut drawable = Vec::new();
+        for (set, images) in sets.iter().enumerate() {
+            for index in 0..images.len() {
+                match images.load(index) {
+                    Ok(loaded) => drawable.extend(loaded.image.filter(|image| image.split == Some(split)).map(|image| (set, image))),
+                    Err(error) => tracing::warn!("left out: {error}"),
+                }
+            }
+        }
+        Self { sets, drawable, longest_side, teacher: RulesTeacher }
     }
 
     /// The same without the photographs that show an object of one of these families.
     #[must_use]
     pub fn without_families(mut self, families: &[String]) -> Self {
-        let shows = |&(set, image): &(usize, usize)| {
-            let objects = self.sets[set].load(image).objects;
-            objects.iter().any(|object| object.family.as_ref().is_some_and(|family| families.contains(family)))
-        };
-        self.drawable.retain(|drawn| !shows(drawn));
+        self.drawable.retain(|(_, image)| {
+            !image.objects.iter().any(|object| object.family.as_ref().is_some_and(|family| families.contains(family)))
+        });
         self
     }
 
     /// How many photographs can be drawn.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn n_drawable(&self) -> usize {
         self.drawable.len()
     }
 
-    /// Whether there is nothing to draw.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.drawable.is_empty()
+    /// A section and its mirror image, in another light.
+    fn seen_another_way(&self, image: &RgbImage, annotation: &AnnotatedImage, rng: &mut impl Rng) -> Option<(RgbImage, AnnotatedImage)> {
+        // Half of the photographs are seen as a whole, as users show theirs.
+        let (image, annotation) = match rng.random::<bool>() {
+            true => (image.clone(), annotation.clone()),
+            false => cropped(image, annotation, section(annotation.size, rng))?,
+        };
+        let (image, annotation) = resized(&image, &annotation, self.longest_side);
+        let (image, annotation) = if rng.random::<bool>() { mirrored(&image, &annotation) } else { (image, annotation) };
+        Some((photometric(&image, rng), annotation))
+    }
+}
+
+/// A random section: half of each side to all of it.
+fn section(size: ImageHw, rng: &mut impl Rng) -> BoxXywh {
+    let (height, width) = (f64::from(size.height()), f64::from(size.width()));
+    let [new_height, new_width] = [height, width].map(|side| (side * rng.random_range(0.5..=1.0)).floor().max(1.0));
+    BoxXywh {
+        x: rng.random_range(0.0..=width - new_width),
+        y: rng.random_range(0.0..=height - new_height),
+        width: new_width,
+        height: new_height,
     }
 }
 
 impl LessonSource for Photographs {
+    fn is_empty(&self) -> bool {
+        self.drawable.is_empty()
+    }
+
     fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
         let rng = &mut seed.split("photograph").rng();
-        let &(set, image) = self.drawable.choose(rng)?;
-        let annotation = self.sets[set].load(image);
-        let image = match self.sets[set].decode(&annotation) {
-            Ok(image) => image,
+        let (set, annotation) = self.drawable.choose(rng)?;
+        match self.sets[*set].decode(annotation) {
+            Ok(image) => {
+                let (image, annotation) = self.seen_another_way(&image, annotation, rng)?;
+                Lesson::new(image, annotation, &self.teacher, options, seed)
+            }
             Err(error) => {
                 tracing::warn!("left out: {error}");
-                return None;
+                None
             }
-        };
-        let (height, width) = (f64::from(annotation.size.height()), f64::from(annotation.size.width()));
-        let side = height.min(width) * rng.random_range(0.7..=1.0);
-        let section = BoxXywh {
-            x: rng.random_range(0.0..=width - side),
-            y: rng.random_range(0.0..=height - side),
-            width: side.floor(),
-            height: side.floor(),
-        };
-        let (image, annotation) = cropped(&image, &annotation, section)?;
-        let (image, annotation) = resized(&image, &annotation, self.side);
-        let (image, annotation) = if rng.random::<bool>() { mirrored(&image, &annotation) } else { (image, annotation) };
-        if [annotation.size.height(), annotation.size.width()] != [self.side; 2] {
-            return None; // a section that rounding made uneven
         }
-        Lesson::new(photometric(&image, rng), annotation, &self.teacher, options, seed)
     }
 }
 
-/// Scenes, and now and then a photograph.
-#[derive(Debug)]
-pub struct Mixture {
-    /// Most lessons.
-    pub scenes: Scenes,
-    /// The others.
-    pub photographs: Photographs,
-    /// The share of the others.
-    pub photograph_share: f64,
+/// Several sources, each with its share of the lessons.
+pub struct Mixture(Vec<(f64, Box<dyn LessonSource>)>);
+
+impl Mixture {
+    /// Sources with their weights, which need not sum to 1.
+    ///
+    /// # Panics
+    ///
+    /// Unless there is a source, and all weights are above 0.
+    #[must_use]
+    pub fn new(sources: Vec<(f64, Box<dyn LessonSource>)>) -> Self {
+        assert!(!sources.is_empty() && sources.iter().all(|(weight, _)| *weight > 0.0), "every source has a share");
+        Self(sources)
+    }
 }
 
 impl LessonSource for Mixture {
     fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
-        if !self.photographs.is_empty() && seed.split("mixture").rng().random::<f64>() < self.photograph_share {
-            self.photographs.lesson(seed, options)
-        } else {
-            self.scenes.lesson(seed, options)
+        let total: f64 = self.0.iter().map(|(weight, _)| weight).sum();
+        let mut at = seed.split("mixture").rng().random::<f64>() * total;
+        let source = self.0.iter().find(|(weight, _)| {
+            at -= weight;
+            at < 0.0
+        });
+        source.or(self.0.last())?.1.lesson(seed, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_core::Style;
+
+    use super::*;
+
+    /// Lessons that say where they come from.
+    struct Named(&'static str);
+
+    impl LessonSource for Named {
+        fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+            let options = LessonOptions { n_points: 0, ..options.clone() };
+            let mut lesson = Scenes::default().lesson(seed, &options)?;
+            lesson.annotation.source = self.0.to_owned();
+            Some(lesson)
+        }
+    }
+
+    #[test]
+    fn every_source_has_its_share() {
+        let mixture = Mixture::new(vec![(1.0, Box::new(Named("a"))), (3.0, Box::new(Named("b")))]);
+        let options = LessonOptions { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
+        let sources: Vec<String> = (0..40).map(|seed| mixture.lesson(Seed(seed), &options).unwrap().annotation.source).collect();
+        let n_first = sources.iter().filter(|source| *source == "a").count();
+        assert!((3..=18).contains(&n_first), "{n_first} of 40");
+        assert_eq!(sources[7], mixture.lesson(Seed(7), &options).unwrap().annotation.source);
+    }
+
+    #[test]
+    fn sections_lie_in_their_photograph() {
+        let size = ImageHw::new(31, 50).unwrap();
+        for seed in 0..50 {
+            let section = section(size, &mut Seed(seed).rng());
+            assert!(section.x >= 0.0 && section.y >= 0.0 && section.x + section.width <= 50.0 && section.y + section.height <= 31.0);
+            assert!(section.width >= 25.0 && section.height >= 15.0);
         }
     }
 }

@@ -26,6 +26,8 @@ const TARGET_SIGMA: f64 = 0.03;
 /// What is taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// The namer alone, on a backbone that has its published weights.
+    Names,
     /// The eyes alone, densely: what stands in every cell.
     Eyes,
     /// The language model alone, without an image: what a text says, and how a point is written about whose facts are
@@ -118,10 +120,14 @@ where
         if self.stage == Stage::Language {
             self.ask_about_texts(pupil, &batch, &mut losses);
             self.ask_for_words_about_known_points(pupil, &batch, &mut losses);
-            return losses.into_step(batch.names);
+            return losses.into_step(batch.image_names);
         }
 
         let images = normalise_batch(&batch.images, &self.config.vision, &self.device);
+        if self.stage == Stage::Names {
+            self.ask_for_names(pupil, images, &batch, &mut losses);
+            return losses.into_step(batch.image_names);
+        }
         let features = pupil.network.eyes.forward(images);
         if matches!(self.stage, Stage::Eyes | Stage::Base) {
             let weight = if self.stage == Stage::Eyes { 1.0 } else { 0.4 };
@@ -138,15 +144,30 @@ where
         if matches!(self.stage, Stage::Base | Stage::Localizer) {
             self.ask_for_points(pupil, features, &batch, &mut losses);
         }
-        losses.into_step(batch.names)
+        losses.into_step(batch.image_names)
     }
 
     fn evaluate(&self, pupil: &Pupil) -> Option<Evaluation> {
-        (!matches!(self.stage, Stage::Eyes | Stage::Language)).then(|| (self.judge)(pupil.valid().network))
+        (!matches!(self.stage, Stage::Names | Stage::Eyes | Stage::Language)).then(|| (self.judge)(pupil.valid().network))
     }
 }
 
 impl<S: LessonSource, E> StageTask<S, E> {
+    /// What are these points taken for?
+    fn ask_for_names(&self, pupil: &Pupil, images: Tensor<4>, batch: &Batch, losses: &mut Losses) {
+        let Network { eyes, namer, .. } = &pupil.network;
+        let backbone = eyes.encoder.backbone();
+        let maps = backbone.forward(images);
+        let noun_of_class = self.batcher.nouns.as_ref().map_or(&[][..], |nouns| &nouns.table().noun_of_class);
+        let namer = namer.as_ref().expect("names are taught to a network that has a namer");
+        let named = namer.forward(&maps, backbone.classifier().map(|classifier| (classifier, noun_of_class)), &batch.points);
+        let loss = named.loss(&batch.names);
+        losses.add("names", 1.0, loss.loss);
+        losses.read("object_named", loss.object_accuracy);
+        losses.read("part_named", loss.part_accuracy);
+        losses.read("colour_named", loss.colour_accuracy);
+    }
+
     /// What do these texts say?
     fn ask_about_texts(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
         let Network { decoder, localizer, .. } = &pupil.network;
@@ -157,7 +178,7 @@ impl<S: LessonSource, E> StageTask<S, E> {
 
     /// How are these points written about, whose facts are known?
     fn ask_for_words_about_known_points(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
-        let conversation = DescribeConversation::new(&self.batcher.tokenizer);
+        let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
         let tokens = pupil.known_points.forward(&batch.facts);
         let [n_points, hidden] = tokens.dims();
         let tokens = tokens.reshape([1, n_points, hidden]);
@@ -169,7 +190,7 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let network = &pupil.network;
         // The base is taught without adapters; afterwards each task has its own.
         let adapter = (self.stage == Stage::Descriptor).then_some(&network.descriptor.adapter);
-        let conversation = DescribeConversation::new(&self.batcher.tokenizer);
+        let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
         let tokens = &features.tokens;
         let context = visual_context(&network.decoder, conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
         let mask = self.config.descriptor.mask;
@@ -216,12 +237,22 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let [n_images, height, width, _] = features.mask_features.dims();
         let [n_texts, d_state] = states.dims();
         let states = states.reshape([n_images, n_texts / n_images, d_state]);
-        let logits = localizer.heatmap.forward(states, features.mask_features);
+        let mentions = self.mention_maps(pupil, &features, batch);
+        let logits = localizer.heatmap.forward(states, features.mask_features, mentions);
         losses.add("heatmap", 1.5, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
     }
 
+    /// Where the nouns of the texts are. The namer has learned before, and learns nothing here.
+    fn mention_maps(&self, pupil: &Pupil, features: &VisionFeatures, batch: &Batch) -> Option<Tensor<4>> {
+        let namer = pupil.network.valid().namer(&self.config, self.batcher.nouns.as_ref())?;
+        let texts: Vec<&str> = batch.texts.iter().map(String::as_str).collect();
+        let [_, height, width, _] = features.mask_features.dims();
+        let maps = features.maps.clone().map(Tensor::inner);
+        Some(namer.mention_maps(&maps, [height, width], &texts).autodiff())
+    }
+
     fn localize_context(&self, decoder: &Decoder, features: &VisionFeatures, adapter: Option<&LoraAdapter>) -> Context {
-        let conversation = LocalizeConversation::new(&self.batcher.tokenizer);
+        let conversation = LocalizeConversation::new(self.batcher.tokenizer.clone());
         visual_context(decoder, conversation.head(), features.tokens.embeddings.clone(), &features.tokens.lengths, adapter)
     }
 }
@@ -274,10 +305,21 @@ impl Losses {
 #[must_use]
 pub fn frozen_for(stage: Stage, pupil: Pupil) -> Pupil {
     match stage {
-        Stage::Eyes | Stage::Language | Stage::Base => pupil,
+        Stage::Names => {
+            let Network { eyes, decoder, descriptor, localizer, namer } = pupil.network;
+            let (decoder, descriptor, localizer) = (decoder.freeze(), descriptor.freeze(), localizer.freeze());
+            Pupil { network: Network { eyes: eyes.freeze(), decoder, descriptor, localizer, namer }, ..pupil }
+        }
+        Stage::Eyes | Stage::Language | Stage::Base => {
+            let Network { eyes, namer, .. } = pupil.network;
+            // Published weights of a backbone know more than our lessons do; those of a namer were taught before.
+            let eyes = if eyes.encoder.backbone().classifier().is_some() { eyes.freeze_backbone() } else { eyes };
+            Pupil { network: Network { eyes, namer: namer.map(Module::freeze), ..pupil.network }, ..pupil }
+        }
         Stage::Descriptor | Stage::Localizer => {
-            let Network { eyes, decoder, descriptor, localizer } = pupil.network;
-            let network = Network { eyes: eyes.freeze(), decoder: decoder.freeze(), descriptor, localizer };
+            let Network { eyes, decoder, descriptor, localizer, namer } = pupil.network;
+            let namer = namer.map(Module::freeze);
+            let network = Network { eyes: eyes.freeze(), decoder: decoder.freeze(), descriptor, localizer, namer };
             Pupil { network, ..pupil }
         }
     }

@@ -3,15 +3,26 @@
 use rayon::prelude::*;
 use tp_core::{Seed, Style};
 use tp_language::{LanguageError, Tokenizer, train_bpe};
+use tp_vision::NounTable;
 
 use crate::recipe::{LessonOptions, LessonSource};
 
-/// Trains a byte-level BPE on the descriptions of `n_images` lessons.
+/// How often a noun counts that may be in no lesson.
+const NOUN_WEIGHT: usize = 2;
+
+/// Trains a byte-level BPE on the descriptions of `n_images` lessons, and on every word of `nouns`, so that words which no lesson
+/// has are few tokens, too.
 ///
 /// # Errors
 ///
 /// [`LanguageError`] if the trainer fails.
-pub fn train_tokenizer(source: &impl LessonSource, n_images: u64, vocab_size: usize, seed: Seed) -> Result<Tokenizer, LanguageError> {
+pub fn train_tokenizer(
+    source: &impl LessonSource,
+    n_images: u64,
+    nouns: Option<&NounTable>,
+    vocab_size: usize,
+    seed: Seed,
+) -> Result<Tokenizer, LanguageError> {
     let options = LessonOptions { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
     let seed = seed.split("tokenizer");
     let texts: Vec<String> = (0..n_images)
@@ -33,5 +44,7 @@ pub fn train_tokenizer(source: &impl LessonSource, n_images: u64, vocab_size: us
         "\nPoint out ",
     ];
     let fixed = sentences.iter().map(|&text| text.to_owned()).cycle().take(sentences.len() * (texts.len() / 8).max(50));
-    train_bpe(texts.into_iter().chain(fixed), vocab_size)
+    let nouns = nouns.iter().flat_map(|nouns| nouns.objects.iter().chain(&nouns.parts)).flat_map(|noun| &noun.words);
+    let nouns = nouns.flat_map(|word| std::iter::repeat_n(format!("the {word} and the {word}."), NOUN_WEIGHT));
+    train_bpe(texts.iter().cloned().chain(fixed).chain(nouns), vocab_size)
 }

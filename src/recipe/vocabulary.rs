@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tp_core::{PointRecord, Style};
-use tp_data::{COLOURS, CocoParts, categories, part_names};
+use tp_data::{AnnotatedImage, COLOURS, Dataset, categories, part_names};
 
 /// Categories, part names and colours, each sorted; a name's class is its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,12 +28,14 @@ impl Vocabulary {
 
     /// Every name of the procedural world, and of annotated photographs.
     #[must_use]
-    pub fn of_scenes_and(photographs: &[CocoParts]) -> Self {
+    pub fn of_scenes_and(photographs: &[Box<dyn Dataset>]) -> Self {
         let owned = |name: &str| name.to_owned();
-        let objects = || photographs.iter().flat_map(CocoParts::iter).flat_map(|image| image.objects);
+        let images =
+            |set: &Box<dyn Dataset>| -> Vec<AnnotatedImage> { (0..set.len()).filter_map(|index| set.load(index).ok()?.image).collect() };
+        let objects: Vec<_> = photographs.iter().flat_map(images).flat_map(|image| image.objects).collect();
         Self::new(
-            categories().iter().map(|category| owned(category.name)).chain(objects().map(|object| object.category)),
-            part_names().into_iter().map(owned).chain(objects().flat_map(|object| object.parts).map(|part| part.name)),
+            categories().iter().map(|category| owned(category.name)).chain(objects.iter().map(|object| object.category.clone())),
+            part_names().into_iter().map(owned).chain(objects.iter().flat_map(|object| &object.parts).map(|part| part.name.clone())),
             COLOURS.map(owned),
         )
     }

@@ -1,0 +1,87 @@
+//! Fits the temperatures of a trained model, so that its probabilities come true, and writes them into its configuration.
+//!
+//! ```sh
+//! cargo run --example calibrate -- --model runs/everyday/model --set data/everyday_points
+//! ```
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use serde::Serialize;
+use talking_points::{
+    ModelDir, Models,
+    cli::{self, CommonArgs},
+    data::{DescribedPoints, ReadOptions, Split, TextKind},
+    evaluation::{Certainty, EvalSet, certainty, fitted_temperatures},
+    save_config,
+};
+
+#[derive(Parser)]
+#[command(about = "Fits the temperatures of a trained model, so that its probabilities come true")]
+struct Args {
+    /// A model folder; its configuration is written anew.
+    #[arg(long)]
+    model: PathBuf,
+    /// A folder of points that people have described; its validation split is used, or all if it has no splits.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/everyday_points"))]
+    set: PathBuf,
+    /// Say what there is, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Calibrated {
+    before: Certainty,
+    heatmap_temperature: f32,
+    object_temperature: Option<f32>,
+    part_temperature: Option<f32>,
+    after: Certainty,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run(|| calibrate(&args))
+}
+
+fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
+    let device = args.common.device.open()?;
+    let models = ModelDir::open(&args.model)?.load(&device)?;
+    let points = DescribedPoints::open(&args.set, ReadOptions::default())?;
+    let set =
+        EvalSet::described(&points, Some(Split::Val), TextKind::Spoken).or_else(|_| EvalSet::described(&points, None, TextKind::Spoken))?;
+    tracing::info!("{} points of {}", set.n_points(), set.name);
+    let before = certainty(&models, &set)?;
+    let [heatmap, object, part] = fitted_temperatures(&models, &set)?;
+    let mut config = models.config.clone();
+    config.localizer.temperature = heatmap;
+    if let Some(namer) = &mut config.namer {
+        (namer.object_temperature, namer.part_temperature) = (object, part);
+    }
+    let fitted = Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run);
+    let after = certainty(&fitted, &set)?;
+    if !args.dry_run {
+        save_config(&args.model, &config)?;
+    }
+    let of_namer = |temperature: f32| config.namer.is_some().then_some(temperature);
+    let calibrated =
+        Calibrated { before, heatmap_temperature: heatmap, object_temperature: of_namer(object), part_temperature: of_namer(part), after };
+    cli::print_result(args.common.json, &calibrated, || {
+        let said = |error: Option<f64>| error.map_or_else(|| "–".to_owned(), |error| format!("{error:.3}"));
+        let line = |what: &str, of: &dyn Fn(&Certainty) -> Option<f64>| format!("{what}: {} → {}", said(of(&before)), said(of(&after)));
+        [
+            format!("temperatures: heat-map {heatmap}, objects {object}, parts {part}"),
+            line("calibration error of points", &|certainty| certainty.point_calibration_error),
+            line("objects named right, %", &|certainty| certainty.object_named),
+            line("parts named right, %", &|certainty| certainty.part_named),
+            line("calibration error of objects", &|certainty| certainty.object_calibration_error),
+            line("calibration error of parts", &|certainty| certainty.part_calibration_error),
+            line("\"nowhere\" on texts about other photographs, AUROC", &|certainty| certainty.absent_auroc),
+            line("texts about other photographs that are refused, %", &|certainty| certainty.absent_refused),
+            line("texts about their own photograph that are refused, %", &|certainty| certainty.present_refused),
+        ]
+        .join("\n")
+    })
+}

@@ -1,0 +1,171 @@
+//! Whether a model knows what it does not know: its probabilities against what came true, on points that people have described.
+
+use serde::{Deserialize, Serialize};
+use tp_core::UnitXy;
+use tp_data::Lexicon;
+use tp_metrics::{auroc, expected_calibration_error};
+use tp_vision::EncodedImage;
+
+use super::{EvalPoint, EvalSet, EvaluationError};
+use crate::Models;
+
+/// A found point is right if it is nearer than this, in the unit square: what the confidence speaks of.
+const RADIUS: f64 = 0.1;
+/// Bins of the calibration error.
+const N_BINS: usize = 10;
+/// Temperatures that are tried.
+const TEMPERATURES: [f32; 12] = [0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5, 3.0, 4.0];
+
+/// How certain a model is, and how rightly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Certainty {
+    /// The expected calibration error of the confidence of found points.
+    pub point_calibration_error: Option<f64>,
+    /// The area under the curve with which "nowhere" tells texts about another photograph from those about this one.
+    pub absent_auroc: Option<f64>,
+    /// The share of texts about another photograph that are answered with "nowhere", in percent.
+    pub absent_refused: Option<f64>,
+    /// The share of texts about this photograph that are, in percent.
+    pub present_refused: Option<f64>,
+    /// How often the most probable noun for the object is right, in percent, if the model names points.
+    pub object_named: Option<f64>,
+    /// The same of the part, among parts with names of their own.
+    pub part_named: Option<f64>,
+    /// The expected calibration error of the object's probability.
+    pub object_calibration_error: Option<f64>,
+    /// The same of the part's.
+    pub part_calibration_error: Option<f64>,
+}
+
+/// Asks for every text of a set in its own image and in another one, and for the name of every point.
+///
+/// # Errors
+///
+/// [`EvaluationError`] if an image or a text is refused.
+pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, EvaluationError> {
+    let encoded = encoded(models, set)?;
+    let answers = answers(models, set, &encoded)?;
+    let (confidence, right): (Vec<f64>, Vec<bool>) = answers.found.iter().copied().unzip();
+    let (nowhere, absent): (Vec<f64>, Vec<bool>) = answers.nowhere.iter().copied().unzip();
+    let refused = |of: bool| {
+        let scores: Vec<f64> = answers.nowhere.iter().filter(|(_, absent)| *absent == of).map(|(nowhere, _)| *nowhere).collect();
+        let limit = f64::from(models.config.localizer.nowhere_limit);
+        (!scores.is_empty()).then(|| 100.0 * scores.iter().filter(|&&nowhere| nowhere >= limit).count() as f64 / scores.len() as f64)
+    };
+    let [objects, parts] = named(models, set, &encoded, None);
+    let error_of = |named: &[(f64, bool)]| {
+        let (stated, right): (Vec<f64>, Vec<bool>) = named.iter().copied().unzip();
+        expected_calibration_error(&stated, &right, N_BINS)
+    };
+    let share = |named: &[(f64, bool)]| {
+        (!named.is_empty()).then(|| 100.0 * named.iter().filter(|(_, right)| *right).count() as f64 / named.len() as f64)
+    };
+    Ok(Certainty {
+        object_named: share(&objects),
+        part_named: share(&parts),
+        point_calibration_error: expected_calibration_error(&confidence, &right, N_BINS),
+        absent_auroc: auroc(&nowhere, &absent),
+        absent_refused: refused(true),
+        present_refused: refused(false),
+        object_calibration_error: error_of(&objects),
+        part_calibration_error: error_of(&parts),
+    })
+}
+
+/// The temperatures of the heat-map, of objects and of parts under which the probabilities of a set come true best: those of
+/// the least mean negative log-likelihood of "right" and "wrong". A model that names nothing keeps those of its names.
+///
+/// # Errors
+///
+/// [`EvaluationError`] if an image or a text is refused.
+pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], EvaluationError> {
+    let encoded = encoded(models, set)?;
+    let mut losses = [[f64::INFINITY; TEMPERATURES.len()]; 3];
+    for (at, &temperature) in TEMPERATURES.iter().enumerate() {
+        let mut tempered = models.clone();
+        tempered.localizer = tempered.localizer.with_temperature(temperature);
+        losses[0][at] = surprise(&answers(&tempered, set, &encoded)?.found);
+        let [objects, parts] = named(models, set, &encoded, Some(temperature));
+        losses[1][at] = surprise(&objects);
+        losses[2][at] = surprise(&parts);
+    }
+    let best = |losses: &[f64; TEMPERATURES.len()]| {
+        let at = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0);
+        if losses[at].is_finite() { TEMPERATURES[at] } else { 1.0 }
+    };
+    Ok(losses.each_ref().map(best))
+}
+
+/// The mean negative log-likelihood of what came true; infinite without answers.
+fn surprise(answers: &[(f64, bool)]) -> f64 {
+    if answers.is_empty() {
+        return f64::INFINITY;
+    }
+    let of = |&(probability, right): &(f64, bool)| -(if right { probability } else { 1.0 - probability }).max(1e-6).ln();
+    answers.iter().map(of).sum::<f64>() / answers.len() as f64
+}
+
+fn encoded(models: &Models, set: &EvalSet) -> Result<Vec<EncodedImage>, EvaluationError> {
+    Ok(set.images.iter().map(|image| models.encode(&image.image)).collect::<Result<_, _>>()?)
+}
+
+/// What the Localizer says of texts.
+#[derive(Default)]
+struct Answers {
+    /// Of each found point the confidence, and whether it is right.
+    found: Vec<(f64, bool)>,
+    /// Of each text the probability of "nowhere", and whether it is about another image.
+    nowhere: Vec<(f64, bool)>,
+}
+
+fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Answers, EvaluationError> {
+    let mut answers = Answers::default();
+    let n = set.images.len();
+    for (index, image) in encoded.iter().enumerate() {
+        let own = &set.images[index].points;
+        let texts: Vec<&str> = own.iter().map(|point| point.description.as_str()).collect();
+        for (heatmap, point) in models.localizer.heatmaps(image, &texts)?.iter().zip(own) {
+            answers.nowhere.push((f64::from(heatmap.nowhere()), false));
+            if let Some(found) = models.localizer.read_heatmap(heatmap, image) {
+                answers.found.push((f64::from(found.confidence.unwrap_or(0.0)), is_near(found.point, point.point)));
+            }
+        }
+        if n > 1 {
+            let other: Vec<&str> = set.images[(index + n / 2) % n].points.iter().map(|point| point.description.as_str()).collect();
+            let heatmaps = models.localizer.heatmaps(image, &other)?;
+            answers.nowhere.extend(heatmaps.iter().map(|heatmap| (f64::from(heatmap.nowhere()), true)));
+        }
+    }
+    Ok(answers)
+}
+
+fn is_near(a: UnitXy, b: UnitXy) -> bool {
+    (a.x() - b.x()).hypot(a.y() - b.y()) < RADIUS
+}
+
+/// Of each point the probability of its most probable noun, and whether that is right: objects, then parts with names of their own.
+fn named(models: &Models, set: &EvalSet, encoded: &[EncodedImage], temperature: Option<f32>) -> [Vec<(f64, bool)>; 2] {
+    let lexicon = Lexicon::shipped();
+    let mut named = [Vec::new(), Vec::new()];
+    let Some(namer) = models.network.namer(&models.config, models.nouns.as_ref()) else { return named };
+    let namer = match temperature {
+        Some(temperature) => namer.with_temperatures([temperature; 2]),
+        None => namer,
+    };
+    let namer = namer.with_least([0.0; 2]);
+    for (image, EncodedImage { features, letterbox, .. }) in set.images.iter().zip(encoded) {
+        let points: Vec<_> = image.points.iter().map(|point| letterbox.model_from_unit(point.point)).collect();
+        for (name, EvalPoint { record, also, .. }) in namer.name(&features.maps, &points).iter().zip(&image.points) {
+            let right = |name: &Option<String>, first: &str, also: &[String], is_part: bool| {
+                let nouns: Vec<&str> = std::iter::once(first).chain(also.iter().map(String::as_str)).collect();
+                let name = name.as_deref().unwrap_or_default();
+                if is_part { lexicon.names_part(name, &nouns) } else { lexicon.names_object(name, &nouns) }
+            };
+            named[0].push((f64::from(name.object_probability), right(&name.object, &record.category, &also[0], false)));
+            if let Some(part) = record.part.as_deref().filter(|part| lexicon.part(part, None).is_none_or(|noun| !noun.generic)) {
+                named[1].push((f64::from(name.part_probability), right(&name.part, part, &also[1], true)));
+            }
+        }
+    }
+    named
+}

@@ -1,0 +1,89 @@
+//! A network that starts from what another one has learned: another backbone, another tokenizer, the same of the rest.
+
+use burn::tensor::{Tensor, TensorData};
+use tp_language::Tokenizer;
+
+use crate::{ModelDir, ModelError, Network};
+
+/// The network with every weight of a model folder that has a place and the same shape in it; the embedding of a token is the mean
+/// of what the old tokenizer made of its letters.
+///
+/// # Errors
+///
+/// [`ModelError`] if the folder cannot be loaded.
+pub fn warm_started(network: Network, tokenizer: &Tokenizer, from: &ModelDir) -> Result<Network, ModelError> {
+    let mut network = from.fill(network)?;
+    let device = network.decoder.embed_tokens.weight.device();
+    let old = from.load(&device.clone().inner())?;
+    let table = old.network.decoder.embed_tokens.weight.val(); // [old token, hidden]
+    let hidden = table.dims()[1];
+    let fresh = network.decoder.embed_tokens.weight.val().inner();
+    let n_tokens = fresh.dims()[0] as u32;
+    let is_same = old.tokenizer.vocab_size() == tokenizer.vocab_size()
+        && (0..n_tokens).all(|token| old.tokenizer.decode(&[token]) == tokenizer.decode(&[token]));
+    if is_same || fresh.dims()[1] != hidden {
+        return Ok(network);
+    }
+    let rows: Vec<f32> = table.into_data().iter::<f32>().collect();
+    let mut embeddings: Vec<f32> = fresh.into_data().iter::<f32>().collect();
+    for (token, embedding) in embeddings.chunks_exact_mut(hidden).enumerate() {
+        let Some(ids) = old_ids(token as u32, tokenizer, &old.tokenizer) else { continue };
+        embedding.fill(0.0);
+        for &id in &ids {
+            let row = &rows[id as usize * hidden..][..hidden];
+            embedding.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / ids.len() as f32);
+        }
+    }
+    let n_tokens = embeddings.len() / hidden;
+    let embeddings = TensorData::new(embeddings, [n_tokens, hidden]);
+    network.decoder.embed_tokens.weight =
+        network.decoder.embed_tokens.weight.clone().map(|_| Tensor::from_data(embeddings.clone(), &device).require_grad());
+    Ok(network)
+}
+
+/// What the old tokenizer makes of a token: the special token of the same name, or the tokens of its letters.
+fn old_ids(token: u32, tokenizer: &Tokenizer, old: &Tokenizer) -> Option<Vec<u32>> {
+    if let Some(special) = tp_language::SpecialToken::ALL.into_iter().find(|&special| tokenizer.special(special) == token) {
+        return Some(vec![old.special(special)]);
+    }
+    let ids = old.encode_text(&tokenizer.decode(&[token]));
+    (!ids.is_empty()).then_some(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tp_language::train_bpe;
+
+    use super::*;
+    use crate::{DeviceName, NetworkConfig};
+
+    #[test]
+    fn what_fits_is_kept_and_tokens_start_from_their_letters() {
+        let from = ModelDir::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny")).unwrap();
+        let device = DeviceName::Flex.open().unwrap();
+        let old = from.load(&device).unwrap();
+        let tokenizer = train_bpe(["a xylophone, the xylophone"; 20], 300).unwrap();
+        let config = NetworkConfig {
+            language: tp_language::DecoderConfig { vocab_size: tokenizer.vocab_size(), ..old.config.language.clone() },
+            ..old.config.clone()
+        };
+        let network = warm_started(config.init(&device), &tokenizer, &from).unwrap();
+        let read = |tensor: Tensor<2>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
+        let row = |network: &Network, token: u32| read(network.decoder.embed_tokens.weight.val().narrow(0, token as usize, 1));
+        let seg = tp_language::SpecialToken::Seg;
+        assert_eq!(row(&network, tokenizer.special(seg)), row(&old.network, old.tokenizer.special(seg)));
+        let [word] = tokenizer.encode_text(" xylophone")[..] else { panic!("a word of the training text is one token") };
+        let letters = old.tokenizer.encode_text(" xylophone");
+        assert!(letters.len() > 1);
+        let mut mean = vec![0.0; row(&network, word).len()];
+        for &letter in &letters {
+            mean.iter_mut().zip(row(&old.network, letter)).for_each(|(mean, value)| *mean += value / letters.len() as f32);
+        }
+        assert!(row(&network, word).iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-6));
+        // Everything else has its place.
+        let content = |network: &Network| read(network.descriptor.prompt.content());
+        assert_eq!(content(&network), content(&old.network));
+    }
+}
