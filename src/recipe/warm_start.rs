@@ -36,8 +36,10 @@ pub fn warm_started(network: Network, tokenizer: &Tokenizer, from: &ModelDir) ->
     }
     let n_tokens = embeddings.len() / hidden;
     let embeddings = TensorData::new(embeddings, [n_tokens, hidden]);
-    network.decoder.embed_tokens.weight =
-        network.decoder.embed_tokens.weight.clone().map(|_| Tensor::from_data(embeddings.clone(), &device).require_grad());
+    network.decoder.embed_tokens.weight = network.decoder.embed_tokens.weight.clone().map(|fresh| {
+        let embedding = Tensor::from_data(embeddings.clone(), &device);
+        if fresh.is_autodiff() { embedding.require_grad() } else { embedding }
+    });
     Ok(network)
 }
 

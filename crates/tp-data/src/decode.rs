@@ -158,7 +158,13 @@ pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
         return Err(refuse(ImageProblem::NotAccepted { found: "not an image".to_owned() }));
     }
     let limits = DecodeOptions::default();
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
     let measured = catch_unwind(AssertUnwindSafe(|| reader.into_dimensions()));
+    if is_jpeg && !matches!(measured, Ok(Ok(_))) {
+        // What stops the common decoder in a header, the general one may decode: the file is judged as for decoding.
+        let bytes = read_image(path, &limits)?;
+        return guarded(&name, || Ok(Header::read(&bytes, &limits)?.stored));
+    }
     let (width, height) = match measured {
         Ok(size) => size.map_err(|error| refuse(problem(error, &limits)))?,
         Err(_) => return Err(refuse(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() })),

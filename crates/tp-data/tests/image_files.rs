@@ -6,7 +6,7 @@ use std::{fs, io::Cursor};
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgba, RgbaImage};
 use rand::RngExt;
 use tp_core::{RgbImage, Seed};
-use tp_data::{DataError, DecodeOptions, ImageProblem, decode_bytes, decode_image};
+use tp_data::{DataError, DecodeOptions, ImageProblem, decode_bytes, decode_image, image_size};
 
 fn decoded(bytes: &[u8]) -> Result<RgbImage, DataError> {
     decode_bytes("photograph.png", bytes, &DecodeOptions::default())
@@ -134,6 +134,15 @@ fn missing_files_folders_and_long_files_are_refused() {
     assert!(decode_image(&path, &options).is_ok());
     let error = decode_image(&path, &DecodeOptions { max_bytes: 100, ..options }).unwrap_err();
     assert!(matches!(error, DataError::Image { problem: ImageProblem::TooManyBytes { max: 100, .. }, .. }), "{error}");
+}
+
+#[test]
+fn jpeg_that_decodes_has_a_size_whichever_decoder_takes_it() {
+    // Four components and a Huffman table that the common decoder refuses in the header; the general one decodes it.
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/huffman_table.jpg");
+    let image = decode_image(&path, &DecodeOptions::default()).unwrap();
+    assert_eq!(image_size(&path).unwrap(), image.size());
+    assert_eq!((image.size().height(), image.size().width()), (9, 13));
 }
 
 #[test]
