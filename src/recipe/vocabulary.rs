@@ -31,8 +31,8 @@ impl Vocabulary {
     pub fn of_scenes_and(photographs: &[Box<dyn Dataset>]) -> Self {
         let owned = |name: &str| name.to_owned();
         let images =
-            |set: &Box<dyn Dataset>| -> Vec<AnnotatedImage> { (0..set.len()).filter_map(|index| set.load(index).ok()?.image).collect() };
-        let objects: Vec<_> = photographs.iter().flat_map(images).flat_map(|image| image.objects).collect();
+            |set: &dyn Dataset| -> Vec<AnnotatedImage> { (0..set.len()).filter_map(|index| set.load(index).ok()?.image).collect() };
+        let objects: Vec<_> = photographs.iter().flat_map(|set| images(&**set)).flat_map(|image| image.objects).collect();
         Self::new(
             categories().iter().map(|category| owned(category.name)).chain(objects.iter().map(|object| object.category.clone())),
             part_names().into_iter().map(owned).chain(objects.iter().flat_map(|object| &object.parts).map(|part| part.name.clone())),
