@@ -26,7 +26,9 @@ pub fn noun_table(lexicon: &Lexicon) -> NounTable {
     let objects = kept.iter().map(|noun| NamedNoun {
         name: noun.name.clone(),
         words: noun.all_words(),
-        kind: noun.kind.as_deref().and_then(|kind| index.get(kind).copied()),
+        // Above a noun that is left out stands the one above it: a dog is a mammal, which nobody says, and that an animal.
+        kind: std::iter::successors(lexicon.kind_of(noun), |kind| lexicon.kind_of(kind))
+            .find_map(|kind| index.get(kind.name.as_str()).copied()),
     });
     let parts = lexicon.parts().iter().filter(|noun| !noun.generic);
     NounTable {
