@@ -16,7 +16,7 @@ use tp_core::{IS_LFS_POINTER, RgbImage, is_lfs_pointer, write_atomically};
 use tp_descriptor::PointDescriptor;
 use tp_language::{Tokenizer, load_adapter};
 use tp_localizer::PointLocalizer;
-use tp_vision::{EncodedImage, NounTable, Nouns, PointNamerConfig, VisionError};
+use tp_vision::{BackboneConfig, EncodedImage, NounTable, Nouns, PointNamerConfig, VisionConfig, VisionError};
 use tp_weights::{Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors};
 
 use crate::{Network, NetworkConfig, device::name_of, network_keys};
@@ -34,6 +34,8 @@ const ADAPTER: &str = "adapter";
 /// What Talking Points adds to its base.
 const ADDED: [&str; 4] = ["descriptor.adapter.", "localizer.adapter.", "localizer.regression.", "localizer.heatmap."];
 
+/// Nouns of a namer, and widths of its layers, are not more.
+const MOST_NAMES: usize = 1 << 17;
 /// A configuration is a page of text; more is not one.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -153,6 +155,9 @@ impl ModelDir {
         config.vision.validate().map_err(|error| shape(error.into()))?;
         config.language.validate().map_err(|error| shape(error.into()))?;
         config.descriptor.mask.validate().map_err(|error| shape(error.into()))?;
+        if let Some(namer) = &config.namer {
+            check_namer(namer, &config.vision).map_err(|problem| shape(problem.into()))?;
+        }
         Ok(Self { path, config })
     }
 
@@ -170,12 +175,12 @@ impl ModelDir {
     /// unused or of the wrong shape is named at once.
     pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
         let tokenizer = Tokenizer::from_file(&self.path.join(TOKENIZER))?;
+        let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
         let model = fingerprint(&weights_of(&self.path))?;
         let (network, report) = load_weights(self.config.init(device), &self.path)?;
         if !report.is_complete() {
             return Err(mismatch(&self.path, report));
         }
-        let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
         let run = RunInfo::on(device, model);
         Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), nouns.map(Arc::new), run))
     }
@@ -192,10 +197,13 @@ impl ModelDir {
         Ok(network)
     }
 
-    /// The table of nouns, as many as the namer tells apart.
+    /// The table of nouns: as many as the namer tells apart, and one for every class of the backbone.
     fn nouns(&self, namer: &PointNamerConfig) -> Result<Nouns, ModelError> {
         let path = self.path.join(NOUNS);
         let text = std::fs::read(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        if is_lfs_pointer(&text) {
+            return Err(ModelError::LfsPointer { path });
+        }
         let table: NounTable = serde_json::from_slice(&text).map_err(|source| ModelError::Config { path: path.clone(), source })?;
         let unfit = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape { path: path.clone(), source };
         let n_names = [table.objects.len(), table.parts.len(), table.colours.len()];
@@ -206,6 +214,17 @@ impl ModelDir {
                 format!("it has {objects} objects, {parts} parts and {colours} colours, {CONFIG} {n_objects}, {n_parts} and {n_colours}")
                     .into(),
             ));
+        }
+        if table.objects.is_empty() || table.parts.is_empty() {
+            return Err(unfit("it needs an object and a part at least".into()));
+        }
+        let n_classes = match &self.config.vision.backbone {
+            BackboneConfig::ConvNext => 0,
+            BackboneConfig::EfficientNetLite(lite) => lite.classifier.as_ref().map_or(0, |classifier| classifier.classes),
+        };
+        let n_named = table.noun_of_class.len();
+        if n_named != n_classes {
+            return Err(unfit(format!("it has nouns for {n_named} classes, the backbone has {n_classes}").into()));
         }
         Nouns::new(table).map_err(|error| unfit(error.into()))
     }
@@ -318,6 +337,25 @@ pub fn save_config(folder: &Path, config: &NetworkConfig) -> Result<(), ModelErr
     write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| ModelError::Write { path: file.clone(), source })
 }
 
+/// Whether a namer fits its eyes, and has numbers that a namer can have.
+fn check_namer(namer: &PointNamerConfig, vision: &VisionConfig) -> Result<(), String> {
+    let [_, maps @ ..] = vision.backbone_dims;
+    if namer.channels != maps {
+        return Err(format!("the namer reads maps of {:?} channels, the backbone gives {maps:?}", namer.channels));
+    }
+    let is_temperature = |value: f32| value.is_finite() && value > 0.0;
+    if !is_temperature(namer.object_temperature) || !is_temperature(namer.part_temperature) {
+        return Err("a temperature of the namer is not a number above 0".to_owned());
+    }
+    if namer.d_hidden.max(namer.d_noun).max(namer.n_objects).max(namer.n_parts).max(namer.n_colours) > MOST_NAMES {
+        return Err(format!("a size of the namer is above {MOST_NAMES}"));
+    }
+    if !(0.0..1.0).contains(&namer.dropout) {
+        return Err(format!("the namer's dropout is {}, but must be at least 0 and below 1", namer.dropout));
+    }
+    Ok(())
+}
+
 /// Fills a network in f32, tensor by tensor, under our names or published ones.
 fn load_weights(mut network: Network, folder: &Path) -> Result<(Network, LoadReport), ModelError> {
     let checkpoint = Checkpoint::open(weights_of(folder))?;
@@ -351,6 +389,45 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn namers_and_nouns_that_do_not_fit_are_refused() {
+        let noun = |name: &str| tp_vision::NamedNoun { name: name.to_owned(), words: Vec::new(), kind: None };
+        let fitting = NounTable {
+            objects: vec![noun("mug")],
+            parts: vec![noun("handle")],
+            noun_of_class: vec![0; 1000],
+            colours: vec!["red".to_owned()],
+        };
+        let config = NetworkConfig::everyday(300, &fitting);
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |config: &NetworkConfig, nouns: &str| {
+            save_config(folder.path(), config).unwrap();
+            std::fs::write(folder.path().join(NOUNS), nouns).unwrap();
+            let nouns = ModelDir::open(folder.path()).and_then(|dir| dir.nouns(dir.config.namer.as_ref().unwrap()));
+            nouns.err().map(|error| format!("{error}: {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()))
+        };
+        let text = |table: &NounTable| serde_json::to_string(table).unwrap();
+        assert_eq!(refusal(&config, &text(&fitting)), None);
+        let changed = |change: &dyn Fn(&mut NounTable)| {
+            let mut table = fitting.clone();
+            change(&mut table);
+            refusal(&config, &text(&table)).unwrap()
+        };
+        assert!(changed(&|table| table.objects.push(noun("cup"))).contains("2 objects"));
+        assert!(changed(&|table| table.noun_of_class.truncate(7)).contains("nouns for 7 classes, the backbone has 1000"));
+        assert!(changed(&|table| table.noun_of_class[3] = 9).contains("noun 9 of 1"));
+        assert!(refusal(&config, "{").unwrap().contains(NOUNS));
+        assert!(refusal(&config, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n").unwrap().contains(NOUNS));
+        let with = |change: &dyn Fn(&mut PointNamerConfig)| {
+            let mut config = config.clone();
+            change(config.namer.as_mut().unwrap());
+            refusal(&config, &text(&fitting)).unwrap()
+        };
+        assert!(with(&|namer| namer.channels[1] = 3).contains("channels"));
+        assert!(with(&|namer| namer.part_temperature = 0.0).contains("temperature"));
+        assert!(with(&|namer| namer.n_objects = usize::MAX).contains("above"));
+    }
 
     #[test]
     fn equal_networks_make_equal_files() {
