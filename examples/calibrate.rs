@@ -22,7 +22,7 @@ struct Args {
     /// A model folder; its configuration is written anew.
     #[arg(long)]
     model: PathBuf,
-    /// A folder of points that people have described; its validation split is used, or all if it has no splits.
+    /// A folder of points that people have described; its validation split is used.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/everyday_points"))]
     set: PathBuf,
     /// Say what there is, and change nothing.
@@ -50,8 +50,7 @@ fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
     let device = args.common.device.open()?;
     let models = ModelDir::open(&args.model)?.load(&device)?;
     let points = DescribedPoints::open(&args.set, ReadOptions::default())?;
-    let set =
-        EvalSet::described(&points, Some(Split::Val), TextKind::Spoken).or_else(|_| EvalSet::described(&points, None, TextKind::Spoken))?;
+    let set = EvalSet::described(&points, Some(Split::Val), TextKind::Spoken)?;
     tracing::info!("{} points of {}", set.n_points(), set.name);
     let before = certainty(&models, &set)?;
     let [heatmap, object, part] = fitted_temperatures(&models, &set)?;

@@ -1,12 +1,13 @@
 //! Whether a model knows what it does not know: its probabilities against what came true, on points that people have described.
 
 use serde::{Deserialize, Serialize};
-use tp_core::UnitXy;
-use tp_data::Lexicon;
 use tp_metrics::{auroc, expected_calibration_error};
 use tp_vision::EncodedImage;
 
-use super::{EvalPoint, EvalSet, EvaluationError};
+use super::{
+    EvalSet, EvaluationError,
+    names::{names_object, names_part},
+};
 use crate::Models;
 
 /// A found point is right if it is nearer than this, in the unit square: what the confidence speaks of.
@@ -127,7 +128,7 @@ fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<A
         for (heatmap, point) in models.localizer.heatmaps(image, &texts)?.iter().zip(own) {
             answers.nowhere.push((f64::from(heatmap.nowhere()), false));
             if let Some(found) = models.localizer.read_heatmap(heatmap, image) {
-                answers.found.push((f64::from(found.confidence.unwrap_or(0.0)), is_near(found.point, point.point)));
+                answers.found.push((f64::from(found.confidence.unwrap_or(0.0)), found.point.distance(point.point) < RADIUS));
             }
         }
         if n > 1 {
@@ -139,13 +140,8 @@ fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<A
     Ok(answers)
 }
 
-fn is_near(a: UnitXy, b: UnitXy) -> bool {
-    (a.x() - b.x()).hypot(a.y() - b.y()) < RADIUS
-}
-
 /// Of each point the probability of its most probable noun, and whether that is right: objects, then parts with names of their own.
 fn named(models: &Models, set: &EvalSet, encoded: &[EncodedImage], temperature: Option<f32>) -> [Vec<(f64, bool)>; 2] {
-    let lexicon = Lexicon::shipped();
     let mut named = [Vec::new(), Vec::new()];
     let Some(namer) = models.network.namer(&models.config, models.nouns.as_ref()) else { return named };
     let namer = match temperature {
@@ -155,15 +151,11 @@ fn named(models: &Models, set: &EvalSet, encoded: &[EncodedImage], temperature: 
     let namer = namer.with_least([0.0; 2]);
     for (image, EncodedImage { features, letterbox, .. }) in set.images.iter().zip(encoded) {
         let points: Vec<_> = image.points.iter().map(|point| letterbox.model_from_unit(point.point)).collect();
-        for (name, EvalPoint { record, also, .. }) in namer.name(&features.maps, &points).iter().zip(&image.points) {
-            let right = |name: &Option<String>, first: &str, also: &[String], is_part: bool| {
-                let nouns: Vec<&str> = std::iter::once(first).chain(also.iter().map(String::as_str)).collect();
-                let name = name.as_deref().unwrap_or_default();
-                if is_part { lexicon.names_part(name, &nouns) } else { lexicon.names_object(name, &nouns) }
-            };
-            named[0].push((f64::from(name.object_probability), right(&name.object, &record.category, &also[0], false)));
-            if let Some(part) = record.part.as_deref().filter(|part| lexicon.part(part, None).is_none_or(|noun| !noun.generic)) {
-                named[1].push((f64::from(name.part_probability), right(&name.part, part, &also[1], true)));
+        for (name, point) in namer.name(&features.maps, &points).iter().zip(&image.points) {
+            let is_right = names_object(name.object.as_deref().unwrap_or_default(), point);
+            named[0].push((f64::from(name.object_probability), is_right));
+            if let Some(is_right) = names_part(name.part.as_deref().unwrap_or_default(), point) {
+                named[1].push((f64::from(name.part_probability), is_right));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tp_data::Lexicon;
+use tp_data::{Lexicon, says};
 
 use super::EvalPoint;
 
@@ -27,22 +27,30 @@ impl fmt::Display for NameAccuracy {
 /// Compares texts with the names that people gave.
 #[must_use]
 pub fn name_accuracy<'a>(described: impl IntoIterator<Item = (&'a str, &'a EvalPoint)>) -> NameAccuracy {
-    let lexicon = Lexicon::shipped();
     let (mut right, mut n) = ([0_u32; 3], [0_u32; 3]);
     for (text, point) in described {
-        let [object_also, part_also] = &point.also;
-        let names =
-            |first: &str, also: &[String]| -> Vec<String> { std::iter::once(first.to_owned()).chain(also.iter().cloned()).collect() };
-        let mut judge = |fact: usize, is_right: bool| {
-            n[fact] += 1;
-            right[fact] += u32::from(is_right);
-        };
-        judge(0, lexicon.names_object(text, &names(&point.record.category, object_also)));
-        if let Some(part) = point.record.part.as_deref().filter(|part| lexicon.part(part, None).is_none_or(|noun| !noun.generic)) {
-            judge(1, lexicon.names_part(text, &names(part, part_also)));
+        let facts = [Some(names_object(text, point)), names_part(text, point), Some(says(text, &[&point.record.colour]))];
+        for (fact, is_right) in facts.into_iter().enumerate() {
+            n[fact] += u32::from(is_right.is_some());
+            right[fact] += u32::from(is_right == Some(true));
         }
-        judge(2, tp_data::says(text, &[&point.record.colour]));
     }
     let [object, part, colour] = [0, 1, 2].map(|fact| 100.0 * f64::from(right[fact]) / f64::from(n[fact].max(1)));
     NameAccuracy { object, part, colour }
+}
+
+/// Whether a text names the object of a point by one of its names, a synonym, or a more special word.
+pub(super) fn names_object(text: &str, point: &EvalPoint) -> bool {
+    Lexicon::shipped().names_object(text, &with(&point.record.category, &point.also[0]))
+}
+
+/// Whether a text names the part of a point; `None` if that has no name of its own.
+pub(super) fn names_part(text: &str, point: &EvalPoint) -> Option<bool> {
+    let lexicon = Lexicon::shipped();
+    let part = point.record.part.as_deref().filter(|part| lexicon.part(part, None).is_none_or(|noun| !noun.generic))?;
+    Some(lexicon.names_part(text, &with(part, &point.also[1])))
+}
+
+fn with<'a>(name: &'a str, also: &'a [String]) -> Vec<&'a str> {
+    std::iter::once(name).chain(also.iter().map(String::as_str)).collect()
 }
