@@ -16,7 +16,7 @@ use tp_core::{IS_LFS_POINTER, RgbImage, is_lfs_pointer, write_atomically};
 use tp_descriptor::PointDescriptor;
 use tp_language::{Tokenizer, load_adapter};
 use tp_localizer::PointLocalizer;
-use tp_vision::{BackboneConfig, EncodedImage, NounTable, Nouns, PointNamerConfig, VisionConfig, VisionError};
+use tp_vision::{BackboneConfig, EncodedImage, MENTION_CHANNELS, NounTable, Nouns, PointNamerConfig, VisionConfig, VisionError};
 use tp_weights::{Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors};
 
 use crate::{Network, NetworkConfig, device::name_of, network_keys};
@@ -155,6 +155,9 @@ impl ModelDir {
         config.vision.validate().map_err(|error| shape(error.into()))?;
         config.language.validate().map_err(|error| shape(error.into()))?;
         config.descriptor.mask.validate().map_err(|error| shape(error.into()))?;
+        if config.localizer.heatmap.mention_channels.is_some_and(|channels| channels != MENTION_CHANNELS) {
+            return Err(shape(format!("the heat-map's mention_channels must be {MENTION_CHANNELS}, or absent").into()));
+        }
         if let Some(namer) = &config.namer {
             check_namer(namer, &config.vision).map_err(|problem| shape(problem.into()))?;
         }
@@ -425,6 +428,9 @@ mod tests {
             refusal(&config, &text(&fitting)).unwrap()
         };
         assert!(with(&|namer| namer.channels[1] = 3).contains("channels"));
+        let mut maps = config.clone();
+        maps.localizer.heatmap.mention_channels = Some(4);
+        assert!(refusal(&maps, &text(&fitting)).unwrap().contains("mention_channels"));
         assert!(with(&|namer| namer.part_temperature = 0.0).contains("temperature"));
         assert!(with(&|namer| namer.n_objects = usize::MAX).contains("above"));
     }
