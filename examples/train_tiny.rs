@@ -36,7 +36,7 @@ use talking_points::{
         Batcher, Compositions, LessonOptions, LessonSource, Mixture, Photographs, PupilConfig, Scenes, Stage, StageTask, Vocabulary,
         frozen_for, noun_table,
         plan::{self, Diet},
-        train_tokenizer, warm_started,
+        recovered_tables, train_tokenizer, warm_started,
     },
     save_model_dir,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
@@ -135,6 +135,8 @@ struct StageReport {
 const VOCAB_SIZES: [usize; 2] = [1024, 4096];
 /// The share of described points among photographs of everyday things.
 const DESCRIBED_SHARE: f64 = 0.7;
+/// Batches of 64 points from which the vectors of facts of another model are recovered.
+const RECOVERY_BATCHES: u64 = 120;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -166,7 +168,21 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let nouns = nouns.map(Nouns::new).transpose()?.map(Arc::new);
     let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
     if let Some(folder) = &args.warm_start {
-        pupil.network = warm_started(pupil.network, &tokenizer, &ModelDir::open(folder)?)?;
+        let from = ModelDir::open(folder)?;
+        pupil.network = warm_started(pupil.network, &tokenizer, &from)?;
+        let batcher = Batcher {
+            source: Scenes { options: scenes.clone(), ..Default::default() },
+            options: LessonOptions::default(),
+            n_images: 8,
+            swapped_share: 0.0,
+            tokenizer: tokenizer.clone(),
+            vocabulary: vocabulary.clone(),
+            nouns: None,
+        };
+        if from.config().language.hidden_size == config.language.hidden_size {
+            let (from, seed) = (from.load(&plain)?, seed.split("recovered"));
+            pupil.known_points = recovered_tables(pupil.known_points, &from, &batcher, RECOVERY_BATCHES, seed);
+        }
     }
     if let Some(file) = &args.backbone {
         refuse_lfs_pointer(file)?;

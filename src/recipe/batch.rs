@@ -33,6 +33,8 @@ pub struct Batch {
     pub captions: Vec<Vec<u32>>,
     /// What is true of each point.
     pub facts: Facts,
+    /// What the token of each point is to tell of it: not the names, where the request tells them.
+    pub told: Facts,
     /// The nouns of each point.
     pub names: NameTargets,
     /// The texts that the Localizer reads, image by image.
@@ -90,6 +92,7 @@ impl<S: LessonSource> Batcher<S> {
             describe: Vec::new(),
             captions: lessons.iter().map(|lesson| self.tokenizer.encode_text(&RulesTeacher.caption(&lesson.annotation))).collect(),
             facts: Facts::new(n_facts),
+            told: Facts::new(n_facts),
             names: NameTargets::default(),
             texts: Vec::new(),
             localize: Vec::new(),
@@ -102,10 +105,10 @@ impl<S: LessonSource> Batcher<S> {
             let is_described = !lesson.annotation.described.is_empty();
             let letterbox = Letterbox::new(lesson.image.size(), Fit::PadToSquare);
             let points: Vec<ModelXy> = lesson.triplets.iter().map(|triplet| letterbox.model_from_unit(triplet.point)).collect();
-            for (triplet, &point) in lesson.triplets.iter().zip(&points) {
+            for ((triplet, heard), &point) in lesson.triplets.iter().zip(&lesson.heard).zip(&points) {
                 let absent = (rng.random::<f64>() < self.swapped_share).then(|| absent_triplet(lesson, lessons, &mut rng)).flatten();
                 batch.targets.push(if absent.is_some() { None } else { Some(point) });
-                let said = absent.unwrap_or(triplet);
+                let said = absent.unwrap_or(heard);
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
                 batch.localize.push(conversation.row(&said.description));
                 batch.texts.push(said.description.clone());
@@ -115,7 +118,9 @@ impl<S: LessonSource> Batcher<S> {
                     ids: self.tokenizer.encode_text(&triplet.description),
                 });
                 batch.names.push(self.nouns.as_ref().map_or([None; 3], |nouns| names_of(&triplet.record, is_described, nouns)));
-                batch.facts.push(&self.vocabulary.facts(&triplet.record).map(Some));
+                let facts = self.vocabulary.facts(&triplet.record).map(Some);
+                batch.facts.push(&facts);
+                batch.told.push(&if self.nouns.is_some() { Vocabulary::without_names(facts) } else { facts });
             }
             batch.points.push(points);
         }
@@ -165,7 +170,7 @@ fn squared(image: &RgbImage) -> RgbImage {
 
 /// A triplet of another lesson about a category that this image truly lacks.
 fn absent_triplet<'a>(here: &Lesson, lessons: &'a [Lesson], rng: &mut impl rand::Rng) -> Option<&'a Triplet> {
-    let mut others: Vec<_> = lessons.iter().flat_map(|lesson| &lesson.triplets).collect();
+    let mut others: Vec<_> = lessons.iter().flat_map(|lesson| &lesson.heard).collect();
     others.shuffle(rng);
     let is_absent = |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
     others.into_iter().find(|triplet| is_absent(&triplet.record.category))

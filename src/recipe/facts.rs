@@ -4,6 +4,8 @@
 //! (`docs/training.md`). The keypoint feature learns what stands at the point and where; the state of `[SEG]` learns what
 //! the text said.
 
+use std::collections::HashSet;
+
 use burn::{
     config::Config,
     module::Module,
@@ -37,6 +39,18 @@ impl Facts {
         assert_eq!(row.len(), self.classes.len(), "every row has the same facts");
         for (classes, class) in self.classes.iter_mut().zip(row) {
             classes.push(class.unwrap_or(UNASKED));
+        }
+    }
+
+    /// Adds all rows of others.
+    ///
+    /// # Panics
+    ///
+    /// If they are of another number of facts.
+    pub fn append(&mut self, others: &Self) {
+        assert_eq!(others.classes.len(), self.classes.len(), "every row has the same facts");
+        for (classes, others) in self.classes.iter_mut().zip(&others.classes) {
+            classes.extend(others);
         }
     }
 }
@@ -85,6 +99,61 @@ impl FactTables {
             table.forward(rows).squeeze_dim::<2>(0)
         });
         vectors.reduce(|sum, vector| sum + vector).expect("there are facts")
+    }
+
+    /// The tables whose sums come closest to given vectors, by least squares: those that another model's points have.
+    ///
+    /// Backfitting (Hastie and Tibshirani, Generalized Additive Models): each table in turn takes the class means of what the others
+    /// leave, a class with few rows less of it. A class without rows, and the fact that is not asked for, have the mean of all.
+    ///
+    /// - `vectors`: `[row, d_output]`
+    ///
+    /// # Panics
+    ///
+    /// If there is not one class for every row and fact, or a class that its fact does not have.
+    #[must_use]
+    pub fn fitted(mut self, facts: &Facts, vectors: &Tensor<2>) -> Self {
+        const SWEEPS: usize = 20;
+        let [n_rows, width] = vectors.dims();
+        let n_facts = self.facts.len();
+        assert!(facts.classes.len() == n_facts && facts.classes.iter().all(|classes| classes.len() == n_rows), "one class for every row");
+        // What the tables do not yet explain of each row.
+        let mut left: Vec<f32> = vectors.clone().into_data().iter::<f32>().collect();
+        let n_classes: Vec<usize> = self.facts.iter().map(|table| table.weight.dims()[0]).collect();
+        let mut tables: Vec<Vec<f32>> = n_classes.iter().map(|&n| vec![0.0; n * width]).collect();
+        let mut means = vec![vec![0.0; width]; n_facts];
+        for _ in 0..SWEEPS {
+            for ((table, classes), mean) in tables.iter_mut().zip(&facts.classes).zip(&mut means) {
+                let mut change = vec![0.0; table.len()];
+                let mut n_of_class = vec![1.0; table.len() / width]; // one row that asks for no change
+                for (&class, left) in classes.iter().zip(left.chunks_exact(width)) {
+                    n_of_class[class as usize] += 1.0;
+                    change[class as usize * width..][..width].iter_mut().zip(left).for_each(|(sum, left)| *sum += left);
+                }
+                for (change, n) in change.chunks_exact_mut(width).zip(&n_of_class) {
+                    change.iter_mut().for_each(|sum| *sum /= n);
+                }
+                table.iter_mut().zip(&change).for_each(|(value, change)| *value += change);
+                for (&class, left) in classes.iter().zip(left.chunks_exact_mut(width)) {
+                    let change = &change[class as usize * width..][..width];
+                    left.iter_mut().zip(change).for_each(|(left, change)| *left -= change);
+                    mean.iter_mut().zip(change).for_each(|(mean, change)| *mean += change / n_rows as f32);
+                }
+            }
+        }
+        for (((table, classes), mean), n) in tables.iter_mut().zip(&facts.classes).zip(&means).zip(&n_classes) {
+            let seen: HashSet<u32> = classes.iter().copied().collect();
+            (0..*n)
+                .filter(|&class| !seen.contains(&(class as u32)))
+                .for_each(|class| table[class * width..][..width].copy_from_slice(mean));
+        }
+        for ((embedding, table), n) in self.facts.iter_mut().zip(tables).zip(n_classes) {
+            embedding.weight = embedding.weight.clone().map(|old| {
+                let new = Tensor::from_data(TensorData::new(table.clone(), [n, width]), &old.device());
+                if old.is_autodiff() { new.require_grad() } else { new }
+            });
+        }
+        self
     }
 }
 
@@ -168,6 +237,33 @@ mod tests {
         let row = |fact: usize, at: usize| tables.facts[fact].weight.val().narrow(0, at, 1);
         let expected = Tensor::cat(vec![row(0, 1) + row(1, 3), row(0, 1) + row(1, 4)], 0);
         assert_eq!(tables.forward(&facts).into_data(), expected.into_data());
+    }
+
+    #[test]
+    fn fitted_tables_add_up_to_the_vectors_of_known_rows_and_means_of_the_others() {
+        let device = Device::flex();
+        let mut facts = Facts::new(2);
+        // 40 rows of each pair; nobody has the third class of the first fact.
+        let mut vectors = Vec::new();
+        for row in 0..240 {
+            let [a, b] = [row % 2, row % 3];
+            facts.push(&[Some(a), Some(b)]);
+            vectors.extend([5.0 + 3.0 * a as f32, 2.0 * b as f32]);
+        }
+        let vectors = Tensor::<2>::from_data(TensorData::new(vectors, [240, 2]), &device);
+        let tables = FactTablesConfig::new(2, vec![3, 3]).init(&device).fitted(&facts, &vectors);
+        let of = |pair: [Option<u32>; 2]| {
+            let mut facts = Facts::new(2);
+            facts.push(&pair);
+            tables.forward(&facts).into_data().iter::<f32>().collect::<Vec<_>>()
+        };
+        let is_close = |got: Vec<f32>, wanted: [f32; 2]| {
+            assert!(got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 0.1), "{got:?} is not {wanted:?}");
+        };
+        is_close(of([Some(1), Some(2)]), [8.0, 4.0]);
+        is_close(of([Some(0), Some(0)]), [5.0, 0.0]);
+        is_close(of([None, Some(2)]), [6.5, 4.0]);
+        is_close(of([Some(2), None]), [6.5, 2.0]);
     }
 
     #[test]

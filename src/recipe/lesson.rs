@@ -19,11 +19,19 @@ pub struct LessonOptions {
     pub points: PointOptions,
     /// The share of lessons whose things are called by other nouns of the lexicon: for texts that nobody compares with an image.
     pub foreign_nouns: f64,
+    /// The share of described points whose place is asked for in people's own words, whatever the style of the lesson.
+    pub own_words: f64,
 }
 
 impl Default for LessonOptions {
     fn default() -> Self {
-        Self { n_points: 8, style_weights: [0.4, 0.3, 0.25, 0.05, 0.0], points: PointOptions::default(), foreign_nouns: 0.0 }
+        Self {
+            n_points: 8,
+            style_weights: [0.4, 0.3, 0.25, 0.05, 0.0],
+            points: PointOptions::default(),
+            foreign_nouns: 0.0,
+            own_words: 0.0,
+        }
     }
 }
 
@@ -36,6 +44,8 @@ pub struct Lesson {
     pub annotation: AnnotatedImage,
     /// Exactly [`LessonOptions::n_points`] described points.
     pub triplets: Vec<Triplet>,
+    /// The same points in the words by which they are to be found: often those of the description.
+    pub heard: Vec<Triplet>,
 }
 
 impl Lesson {
@@ -45,7 +55,7 @@ impl Lesson {
     #[must_use]
     pub fn new(image: RgbImage, annotation: AnnotatedImage, teacher: &RulesTeacher, options: &LessonOptions, seed: Seed) -> Option<Self> {
         if options.n_points == 0 {
-            return Some(Self { image, annotation, triplets: Vec::new() });
+            return Some(Self { image, annotation, triplets: Vec::new(), heard: Vec::new() });
         }
         let mut rng = seed.split("choice").rng();
         let annotation = if rng.random::<f64>() < options.foreign_nouns { renamed(annotation, &mut rng) } else { annotation };
@@ -57,7 +67,7 @@ impl Lesson {
         };
         targets.shuffle(&mut rng);
         let total: f64 = options.style_weights.iter().sum();
-        let mut triplets = Vec::with_capacity(options.n_points);
+        let (mut triplets, mut heard) = (Vec::with_capacity(options.n_points), Vec::with_capacity(options.n_points));
         // A second round repeats points in other words; a third would teach nothing new.
         for round in 0..2 {
             for (index, (target, described)) in targets.iter().enumerate() {
@@ -70,7 +80,13 @@ impl Lesson {
                     Some(described) => triplet_of(described, target, &image, &annotation, teacher, style, seed),
                     None => teacher.triplet(&image, &annotation, target, style, seed),
                 };
-                triplets.extend(triplet.ok());
+                let Ok(triplet) = triplet else { continue };
+                let own = described.and_then(|described| own_words(described, options.own_words, seed.split("own")));
+                heard.push(match own {
+                    Some(description) => Triplet { description, style: Style::Spoken, ..triplet.clone() },
+                    None => triplet.clone(),
+                });
+                triplets.push(triplet);
             }
         }
         if triplets.is_empty() {
@@ -78,14 +94,22 @@ impl Lesson {
         }
         let n_distinct = triplets.len();
         while triplets.len() < options.n_points {
-            triplets.push(triplets[triplets.len() % n_distinct].clone());
+            let again = triplets.len() % n_distinct;
+            triplets.push(triplets[again].clone());
+            heard.push(heard[again].clone());
         }
-        Some(Self { image, annotation, triplets })
+        Some(Self { image, annotation, triplets, heard })
     }
 }
 
 fn target_of(described: &DescribedPoint) -> PointTarget {
     PointTarget { point: described.point, object: described.object, part: described.part, keypoint: None, kind: PointKind::Annotated }
+}
+
+/// What somebody has written of a point, in a share of cases.
+fn own_words(described: &DescribedPoint, share: f64, seed: Seed) -> Option<String> {
+    let mut rng = seed.rng();
+    (rng.random::<f64>() < share).then(|| described.texts.choose(&mut rng).map(|text| text.text.clone())).flatten()
 }
 
 /// A described point in words: people's own where they are asked for, otherwise those of the rules, with the colour that people
@@ -142,7 +166,7 @@ impl LessonOptions {
     /// Lessons of which a third speaks as people do.
     #[must_use]
     pub fn spoken() -> Self {
-        Self { style_weights: [0.4, 0.15, 0.1, 0.05, 0.3], ..Self::default() }
+        Self { style_weights: [0.5, 0.15, 0.1, 0.05, 0.2], own_words: 0.6, ..Self::default() }
     }
 
     /// The same with one style for all texts, drawn by its weight.
@@ -234,6 +258,24 @@ mod tests {
         for triplet in lesson(Style::CoarseToFine, 0) {
             assert!(triplet.description.contains("blue") && !triplet.description.contains("gray"), "{}", triplet.description);
         }
+    }
+
+    #[test]
+    fn a_point_may_be_asked_for_in_other_words_than_those_that_describe_it() {
+        let (image, annotation) = described();
+        let options = LessonOptions { own_words: 0.5, ..in_style(Style::CoarseToFine) };
+        let mut n_own = 0;
+        for seed in 0..8 {
+            let lesson = Lesson::new(image.clone(), annotation.clone(), &RulesTeacher, &options, Seed(seed)).unwrap();
+            assert_eq!(lesson.heard.len(), lesson.triplets.len());
+            for (heard, triplet) in lesson.heard.iter().zip(&lesson.triplets) {
+                assert_eq!(heard.point, triplet.point);
+                let is_own = annotation.described[0].texts.iter().any(|text| text.text == heard.description);
+                assert!(is_own || heard == triplet, "{}", heard.description);
+                n_own += usize::from(is_own);
+            }
+        }
+        assert!((4..28).contains(&n_own), "{n_own} of 32");
     }
 
     #[test]

@@ -26,4 +26,4 @@ pub use sources::{Compositions, LessonSource, Mixture, Photographs, Scenes};
 pub use stages::{Pupil, PupilConfig, Stage, StageTask, frozen_for};
 pub use tokenizer::train_tokenizer;
 pub use vocabulary::Vocabulary;
-pub use warm_start::warm_started;
+pub use warm_start::{recovered_tables, warm_started};

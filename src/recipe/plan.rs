@@ -141,7 +141,7 @@ pub fn everyday() -> Vec<Stretch> {
         stretch(Stage::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
         Stretch { foreign_nouns: 0.7, ..stretch(Stage::Language, "0-language", 500, 128, 32, 4, 1.5e-3, texts) },
         stretch(Stage::Eyes, "0-eyes", 150, 256, 8, 0, 1.5e-3, Diet::MOSTLY_SCENES),
-        stretch(Stage::Base, "0-base", 750, 256, 8, 8, 1e-3, Diet::EVERYDAY),
+        stretch(Stage::Base, "0-base", 900, 256, 12, 5, 1e-3, Diet::EVERYDAY),
         stretch(Stage::Descriptor, "1-descriptor", 80, 320, 6, 8, 1e-3, Diet::EVERYDAY),
     ]
 }

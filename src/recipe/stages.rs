@@ -179,7 +179,7 @@ impl<S: LessonSource, E> StageTask<S, E> {
     /// How are these points written about, whose facts are known?
     fn ask_for_words_about_known_points(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
-        let tokens = pupil.known_points.forward(&batch.facts);
+        let tokens = pupil.known_points.forward(&batch.told);
         let [n_points, hidden] = tokens.dims();
         let tokens = tokens.reshape([1, n_points, hidden]);
         losses.add("text", 1.0, DescriptorNet::text_loss(&pupil.network.decoder, None, tokens, None, &conversation, &batch.describe));
@@ -206,7 +206,7 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let tokens = network.eyes.projector.object_tokens(points);
         if self.stage == Stage::Base {
             // What the language model has learned to write about is the shortest way to its ear.
-            let known = pupil.known_points.forward(&batch.facts).detach();
+            let known = pupil.known_points.forward(&batch.told).detach();
             let hidden = known.dims()[1];
             let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
             losses.add("known", 1.0, off.square().mean() / known.square().mean());

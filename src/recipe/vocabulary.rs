@@ -73,6 +73,15 @@ impl Vocabulary {
         }
     }
 
+    /// Facts of one point without its category, its part and its colour.
+    #[must_use]
+    pub fn without_names(facts: [Option<u32>; 7]) -> [Option<u32>; 7] {
+        let [_, _, _, places @ ..] = facts;
+        let mut left = [None; 7];
+        left[3..].copy_from_slice(&places);
+        left
+    }
+
     /// The classes of one point's facts, in the order of [`fact_classes`](Self::fact_classes).
     #[must_use]
     pub fn facts(&self, record: &PointRecord) -> [u32; 7] {

@@ -1,9 +1,14 @@
 //! A network that starts from what another one has learned: another backbone, another tokenizer, the same of the rest.
 
 use burn::tensor::{Tensor, TensorData};
+use tp_core::Seed;
 use tp_language::Tokenizer;
+use tp_vision::normalise_batch;
 
-use crate::{ModelDir, ModelError, Network};
+use crate::{
+    ModelDir, ModelError, Models, Network,
+    recipe::{Batcher, FactTables, Facts, LessonSource},
+};
 
 /// The network with every weight of a model folder that has a place and the same shape in it; the embedding of a token is the mean
 /// of what the old tokenizer made of its letters.
@@ -41,6 +46,35 @@ pub fn warm_started(network: Network, tokenizer: &Tokenizer, from: &ModelDir) ->
         if fresh.is_autodiff() { embedding.require_grad() } else { embedding }
     });
     Ok(network)
+}
+
+/// The vectors by which another model's language model knows the facts of points.
+///
+/// They are part of its training alone; they are recovered as the tables whose sums come closest to the tokens that it makes of points
+/// whose facts are known. A language model that starts from its weights then understands its point's token from the first step.
+///
+/// - `tables`: tables of the same width, whose values are replaced
+/// - `batcher`: lessons of the size that the other model has learned from, in the vocabulary of the tables
+///
+/// # Panics
+///
+/// If the widths differ.
+#[must_use]
+pub fn recovered_tables(tables: FactTables, from: &Models, batcher: &Batcher<impl LessonSource>, n_batches: u64, seed: Seed) -> FactTables {
+    let Network { eyes, decoder, descriptor, .. } = &from.network;
+    let device = decoder.embed_tokens.weight.device();
+    let mut facts = Facts::new(batcher.vocabulary.fact_classes().len());
+    let tokens: Vec<Tensor<2>> = (0..n_batches)
+        .map(|index| {
+            let batch = batcher.batch(seed.nth(index));
+            facts.append(&batch.facts);
+            let features = eyes.forward(normalise_batch(&batch.images, &from.config.vision, &device));
+            let (queries, mask) = (eyes.encoder.query_decoder(), &from.config.descriptor.mask);
+            let points = descriptor.prompt.forward(queries, &features.attended, &features.mask_features, &batch.points, mask);
+            eyes.projector.object_tokens(points).flatten(0, 1) // [image · point, hidden]
+        })
+        .collect();
+    tables.fitted(&facts, &Tensor::cat(tokens, 0))
 }
 
 /// What the old tokenizer makes of a token: the special token of the same name, or the tokens of its letters.

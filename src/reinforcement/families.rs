@@ -62,7 +62,7 @@ pub fn family_photographs(
 
 /// The image of a lesson with each of its points once.
 fn asked(lesson: Lesson) -> EvalImage {
-    let Lesson { image, annotation: AnnotatedImage { group, .. }, triplets } = lesson;
+    let Lesson { image, annotation: AnnotatedImage { group, .. }, triplets, .. } = lesson;
     let mut points: Vec<EvalPoint> = Vec::with_capacity(triplets.len());
     for triplet in triplets {
         if points.iter().all(|known| known.point != triplet.point) {

@@ -22,7 +22,8 @@ pub struct HeatmapHeadConfig {
     pub feat_channels: usize,
     /// Width in which state and cells are compared.
     pub d_match: usize,
-    /// How many maps of the text's nouns take part, [`MENTION_CHANNELS`](tp_vision::MENTION_CHANNELS) of a model that names points; none where there are none.
+    /// How many maps of the text's nouns and colours take part, [`MENTION_CHANNELS`](tp_vision::MENTION_CHANNELS) of a model that
+    /// names points; none where there are none.
     pub mention_channels: Option<usize>,
 }
 
@@ -58,10 +59,10 @@ struct MentionWeights {
 }
 
 impl MentionWeights {
-    /// The first object and the first part count most: others are what the thing stands beside.
+    /// The first object, part and colour count most: others are those of what the thing stands beside.
     fn new(channels: usize, device: &Device) -> Self {
         let weights = |values: Vec<f32>| Param::from_tensor(Tensor::<1>::from_floats(&values[..], device));
-        let first = [0.7, 0.2, 0.1, 0.4, 0.1];
+        let first = [0.7, 0.2, 0.1, 0.4, 0.1, 0.4, 0.1];
         let cells = (0..channels).map(|channel| first.get(channel).copied().unwrap_or(0.0)).collect();
         Self { cells: weights(cells), nowhere: weights(vec![0.0; channels]) }
     }

@@ -8,11 +8,11 @@ use tp_kernels::softmax;
 
 use crate::{Classifier, Mentions, Nouns, PointNamer, PointNamerConfig, resize::resized};
 
-/// How many mentioned objects and parts of a text have maps of their own.
-const MAPPED: [usize; 2] = [3, 2];
+/// How many mentioned objects, parts and colours of a text have maps of their own.
+const MAPPED: [usize; 3] = [3, 2, 2];
 
-/// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts.
-pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1];
+/// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts, then its colours.
+pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1] + MAPPED[2];
 
 /// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a place out.
 const LEAST_PROBABILITY: f32 = 1e-3;
@@ -90,8 +90,8 @@ impl Namer {
             .collect()
     }
 
-    /// Where the nouns of texts are: the logarithm of the probability that a cell shows what the text mentions; 0 everywhere
-    /// for a mention that the text does not have.
+    /// Where the nouns and the colours of texts are: the logarithm of the probability that a cell shows what the text mentions; 0
+    /// everywhere for a mention that the text does not have.
     ///
     /// - `maps`: C2 … C5 of the images, each `[image, height / stride, width / stride, channels]`
     /// - `size`: rows and columns of the answer
@@ -107,21 +107,25 @@ impl Namer {
         assert!(texts.len().is_multiple_of(n_images), "every image has equally many texts");
         let n_texts = texts.len() / n_images;
         let mentions: Vec<Mentions> = texts.iter().map(|text| self.nouns.mentions(text)).collect();
-        let [objects, parts, _] = self.probabilities(maps, &vec![grid(rows, columns); n_images]);
-        let n_nouns = [self.nouns.table().objects.len(), self.nouns.table().parts.len()];
+        let probabilities = self.probabilities(maps, &vec![grid(rows, columns); n_images]);
         let cells = rows * columns;
         let mut mapped = vec![0.0_f32; texts.len() * cells * MENTION_CHANNELS];
-        for (text, (mentions, mapped)) in mentions.iter().zip(mapped.chunks_exact_mut(cells * MENTION_CHANNELS)).enumerate() {
+        for (text, (mentions, mapped)) in mentions.into_iter().zip(mapped.chunks_exact_mut(cells * MENTION_CHANNELS)).enumerate() {
             let image = text / n_texts;
-            let of_kind = [(&mentions.objects, &objects, n_nouns[0], 0), (&mentions.parts, &parts, n_nouns[1], MAPPED[0])];
-            for (kind, (mentions, probabilities, n_nouns, first)) in of_kind.into_iter().enumerate() {
-                for (mention, nouns) in mentions.iter().take(MAPPED[kind]).enumerate() {
+            let colours = mentions.colours.into_iter().map(|colour| vec![colour]).collect();
+            let mut first = 0;
+            for ((mentions, probabilities), n_mapped) in [mentions.objects, mentions.parts, colours].iter().zip(&probabilities).zip(MAPPED)
+            {
+                let n_names = probabilities.len() / (n_images * cells);
+                // A namer that reads no colours has no map of them.
+                for (mention, names) in mentions.iter().take(n_mapped).enumerate().filter(|_| n_names > 0) {
                     for cell in 0..cells {
-                        let of_cell = &probabilities[(image * cells + cell) * n_nouns..][..n_nouns];
-                        let probability: f32 = nouns.iter().map(|&noun| of_cell[noun]).sum();
+                        let of_cell = &probabilities[(image * cells + cell) * n_names..][..n_names];
+                        let probability: f32 = names.iter().map(|&name| of_cell[name]).sum();
                         mapped[cell * MENTION_CHANNELS + first + mention] = (probability + LEAST_PROBABILITY).ln();
                     }
                 }
+                first += n_mapped;
             }
         }
         let mapped = TensorData::new(mapped, [texts.len(), rows, columns, MENTION_CHANNELS]);
@@ -212,14 +216,14 @@ mod tests {
         let (network, namer) = namer(0.0);
         let maps = maps(&network, 2);
         // At the size of C4 nothing is resized.
-        let texts = ["the dog", "an animal beside a cup", "nothing that is known", "a cup's handle"];
+        let texts = ["the dog", "an animal beside a cup", "nothing that is known", "a blue cup's handle"];
         let mapped = namer.mention_maps(&maps, [4, 4], &texts);
         assert_eq!(mapped.dims(), [2, 2, 16, MENTION_CHANNELS]);
         let of = |image: usize, text: usize, channel: usize| -> Vec<f32> {
             let map = mapped.clone().narrow(0, image, 1).narrow(1, text, 1).narrow(3, channel, 1);
             map.into_data().iter::<f32>().collect()
         };
-        let [objects, ..] = namer.probabilities(&maps, &[grid(4, 4), grid(4, 4)]);
+        let [objects, _, colours] = namer.probabilities(&maps, &[grid(4, 4), grid(4, 4)]);
         for cell in 0..16 {
             let noun = |image: usize, noun: usize| objects[(image * 16 + cell) * 4 + noun];
             let close = |map: f32, probability: f32| assert!((map - (probability + LEAST_PROBABILITY).ln()).abs() < 1e-5);
@@ -228,6 +232,7 @@ mod tests {
             close(of(0, 1, 1)[cell], noun(0, 3));
             close(of(1, 1, 0)[cell], noun(1, 3));
             close(of(1, 1, MAPPED[0])[cell], 0.5);
+            close(of(1, 1, MAPPED[0] + MAPPED[1])[cell], colours[(16 + cell) * 2 + 1]);
         }
         for (image, text, channel) in [(0, 0, 1), (0, 0, MAPPED[0]), (1, 0, 0), (1, 1, 1)] {
             assert!(of(image, text, channel).iter().all(|&value| value == 0.0));

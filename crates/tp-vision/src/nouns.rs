@@ -52,6 +52,8 @@ pub struct Mentions {
     pub objects: Vec<Vec<usize>>,
     /// Parts.
     pub parts: Vec<Vec<usize>>,
+    /// Colours.
+    pub colours: Vec<usize>,
 }
 
 impl Nouns {
@@ -108,7 +110,8 @@ impl Nouns {
     #[must_use]
     pub fn mentions(&self, text: &str) -> Mentions {
         let words = normal_words(text);
-        Mentions { objects: self.objects.mentions(&words), parts: self.parts.mentions(&words) }
+        let colours = words.iter().filter_map(|word| self.colour(word)).collect();
+        Mentions { objects: self.objects.mentions(&words), parts: self.parts.mentions(&words), colours }
     }
 }
 
@@ -206,6 +209,7 @@ mod tests {
         let mentions = nouns.mentions("The stem of the wine-glass, behind the Puppy's tail; an animal. Glasses!");
         assert_eq!(mentions.objects, [vec![3], vec![1], vec![0, 1], vec![2, 3]]);
         assert_eq!(mentions.parts, [vec![0], vec![1]]);
+        assert_eq!(nouns.mentions("Red, or blue?").colours, [0]);
         assert_eq!(nouns.mentions("nothing that is known, …"), Mentions::default());
         assert_eq!((nouns.object("Wine Glass"), nouns.part("stalk"), nouns.object("stalk")), (Some(3), Some(0), None));
     }
