@@ -6,7 +6,7 @@ use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
 use tp_core::{Fit, ImageHw, Letterbox, ModelXy, PointName, PointRecord, RgbImage, Seed, Triplet};
 use tp_data::{Lexicon, RulesTeacher};
-use tp_descriptor::DescribeTarget;
+use tp_descriptor::{DescribeConversation, DescribeTarget};
 use tp_language::Tokenizer;
 use tp_localizer::LocalizeConversation;
 use tp_vision::{DenseTargets, NameTargets, Nouns, QueryTargets};
@@ -83,6 +83,7 @@ impl<S: LessonSource> Batcher<S> {
 
     fn assemble(&self, lessons: &[Lesson], seed: Seed) -> Batch {
         let conversation = LocalizeConversation::new(self.tokenizer.clone());
+        let describe = DescribeConversation::new(self.tokenizer.clone());
         let n_facts = self.vocabulary.fact_classes().len();
         let mut batch = Batch {
             images: lessons.iter().map(|lesson| squared(&lesson.image)).collect(),
@@ -112,11 +113,9 @@ impl<S: LessonSource> Batcher<S> {
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
                 batch.localize.push(conversation.row(&said.description));
                 batch.texts.push(said.description.clone());
-                batch.describe.push(DescribeTarget {
-                    style: triplet.style,
-                    name: self.nouns.as_ref().map(|_| name_of(&triplet.record)),
-                    ids: self.tokenizer.encode_text(&triplet.description),
-                });
+                let name = self.nouns.as_ref().map(|_| name_of(&triplet.record));
+                let ids = describe.answer(&triplet.description, name.as_ref());
+                batch.describe.push(DescribeTarget { style: triplet.style, name, ids });
                 batch.names.push(self.nouns.as_ref().map_or([None; 3], |nouns| names_of(&triplet.record, is_described, nouns)));
                 let facts = self.vocabulary.facts(&triplet.record).map(Some);
                 batch.facts.push(&facts);

@@ -1,12 +1,10 @@
 //! The Descriptor's adapter, as a policy.
 
-use std::sync::Arc;
-
 use burn::{module::Module, tensor::Tensor};
-use tp_core::Style;
+use tp_core::{PointName, Style};
 use tp_descriptor::{DescribeConversation, Request, spliced};
 use tp_language::{
-    Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, Tokenizer, generate, token_losses, visual_context,
+    Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, generate, token_losses, visual_context,
 };
 use tp_rl::{Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint};
 
@@ -23,7 +21,6 @@ pub struct DescriptorPolicy {
     /// The same weights on the autodiff device, frozen: gradients flow through them, not to them.
     learning_decoder: Decoder,
     reference: Option<LoraAdapter>,
-    tokenizer: Arc<Tokenizer>,
     conversation: DescribeConversation,
     style: Style,
 }
@@ -38,7 +35,6 @@ impl DescriptorPolicy {
             learning_decoder,
             reference: Some(network.descriptor.adapter),
             decoder: network.decoder,
-            tokenizer: models.tokenizer.clone(),
             conversation: DescribeConversation::new(models.tokenizer.clone()),
             style,
         }
@@ -133,11 +129,13 @@ impl Policy for DescriptorPolicy {
             .enumerate()
             .flat_map(|(index, image)| std::iter::repeat_n(index, image.points.len() * options.group_size))
             .collect();
-        let requests: Vec<Request> = images
+        let asked =
+            |image: &PointsOfImage<SeenImage>, point: usize| (self.request(&image.image, point), image.image.names.get(point).cloned());
+        let (requests, names): (Vec<Request>, Vec<Option<PointName>>) = images
             .iter()
-            .flat_map(|image| (0..image.points.len()).map(|point| self.request(&image.image, point)))
-            .flat_map(|request| std::iter::repeat_n(request, options.group_size))
-            .collect();
+            .flat_map(|image| (0..image.points.len()).map(|point| asked(image, point)))
+            .flat_map(|asked| std::iter::repeat_n(asked, options.group_size))
+            .unzip();
         let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
         // Every point token once for each sample.
@@ -156,8 +154,9 @@ impl Policy for DescriptorPolicy {
         let seeds: Vec<u64> = (0..rows.len() as u64).map(|row| options.seed.nth(row).0).collect();
         let completions = generate(&self.decoder, Some(&context), prompts, Some(&adapter), &how, &seeds)?
             .into_iter()
-            .map(|completion| {
-                let text = self.tokenizer.decode(&completion.ids);
+            .zip(names)
+            .map(|(completion, name)| {
+                let text = self.conversation.text_of(&completion.ids, name.as_ref());
                 let mut tokens = completion.ids;
                 tokens.extend(completion.finished.then_some(end));
                 Completion { tokens, log_probs: completion.log_probs, text, finished: completion.finished }

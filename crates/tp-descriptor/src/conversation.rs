@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tp_core::{PointName, Style};
 use tp_language::{SpecialToken, Tokenizer};
 
+use crate::told_names::{place_of, with_names, with_placeholders};
+
 /// How a description in one style is asked for.
 ///
 /// The sentence that the paper used is not published; these follow the base model's region prompts.
@@ -52,8 +54,8 @@ impl DescribeConversation {
 
     /// What follows the image when a description in this style is asked for.
     ///
-    /// A model that names before it writes is told its names: "Describe … on the brown handle of the mug in detail." Without them
-    /// the request is the base model's.
+    /// A model that names before it writes is told which names there are, by placeholders: "Describe … on the ~ # of the @ in
+    /// detail." Without names the request is the base model's.
     #[must_use]
     pub fn request(&self, style: Style, name: Option<&PointName>) -> Request {
         let special = |token| self.tokenizer.special(token);
@@ -69,23 +71,26 @@ impl DescribeConversation {
         Request { ids, mark }
     }
 
+    /// The token ids of a description, as the language model writes it: with placeholders for the names that are told.
+    #[must_use]
+    pub fn answer(&self, text: &str, name: Option<&PointName>) -> Vec<u32> {
+        match name {
+            Some(name) => self.tokenizer.encode_text(&with_placeholders(text, name)),
+            None => self.tokenizer.encode_text(text),
+        }
+    }
+
+    /// What was written, with the names that were told.
+    #[must_use]
+    pub fn text_of(&self, ids: &[u32], name: Option<&PointName>) -> String {
+        let text = self.tokenizer.decode(ids);
+        name.map_or_else(|| text.clone(), |name| with_names(&text, name))
+    }
+
     /// The token that ends a description.
     #[must_use]
     pub fn end(&self) -> u32 {
         self.end
-    }
-}
-
-/// What a thing is called that has no name.
-pub const UNKNOWN_OBJECT: &str = "thing";
-
-/// What the point is on, as it stands in the request.
-fn place_of(name: &PointName) -> String {
-    let object = name.object.as_deref().unwrap_or(UNKNOWN_OBJECT);
-    let colour = name.colour.as_ref().map(|colour| format!("{colour} ")).unwrap_or_default();
-    match &name.part {
-        Some(part) => format!(" on the {colour}{part} of the {object}"),
-        None => format!(" on the {colour}{object}"),
     }
 }
 
@@ -96,11 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_in_the_request_as_they_stand_in_texts() {
-        let texts = ["\nDescribe on the handle of the mug in detail. the mug; the handle on the thing"; 9];
-        let tokenizer = Arc::new(train_bpe(texts, 400).unwrap());
-        let conversation = DescribeConversation::new(tokenizer.clone());
-        let mut name = PointName {
+    fn names_pass_through_the_language_model_as_placeholders() {
+        let texts = ["\nDescribe on the in detail. A large ; the point is on its"; 9];
+        let conversation = DescribeConversation::new(Arc::new(train_bpe(texts, 400).unwrap()));
+        let name = PointName {
             object: Some("mug".into()),
             object_probability: 0.9,
             part: Some("handle".into()),
@@ -110,17 +114,15 @@ mod tests {
         };
         let asked = |name: Option<&PointName>| {
             let request = conversation.request(Style::CoarseToFine, name);
-            assert_eq!(request.ids[request.mark], tokenizer.special(SpecialToken::Mark));
+            assert_eq!(request.ids[request.mark], conversation.tokenizer.special(SpecialToken::Mark));
             request.ids[request.mark + 1..].to_vec()
         };
-        let named = asked(Some(&name));
-        assert!(named.starts_with(&tokenizer.encode_text(" on the handle of the mug in detail.")));
-        // A name is the same token that a description has.
-        assert!(tokenizer.encode_text("the mug").ends_with(&tokenizer.encode_text(" mug")));
-        assert!(asked(None).starts_with(&tokenizer.encode_text(" in detail.")));
-        name.colour = Some("brown".into());
-        assert!(asked(Some(&name)).starts_with(&tokenizer.encode_text(" on the brown handle of the mug in detail.")));
-        (name.object, name.part, name.colour) = (None, None, None);
-        assert!(asked(Some(&name)).starts_with(&tokenizer.encode_text(" on the thing in detail.")));
+        assert!(asked(Some(&name)).starts_with(&conversation.tokenizer.encode_text(" on the # of the @ in detail.")));
+        assert!(asked(None).starts_with(&conversation.tokenizer.encode_text(" in detail.")));
+        let text = "A large mug; the point is on its handle.";
+        let ids = conversation.answer(text, Some(&name));
+        assert_eq!(conversation.tokenizer.decode(&ids), "A large @; the point is on its #.");
+        assert_eq!(conversation.text_of(&ids, Some(&name)), text);
+        assert_eq!(conversation.text_of(&conversation.answer(text, None), None), text);
     }
 }

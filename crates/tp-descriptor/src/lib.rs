@@ -12,9 +12,11 @@ mod error;
 mod gaussian_mask;
 mod model;
 mod point_prompt;
+mod told_names;
 
-pub use conversation::{DescribeConversation, Request, UNKNOWN_OBJECT};
+pub use conversation::{DescribeConversation, Request};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
 pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor, spliced};
 pub use point_prompt::{PointPrompt, PointPromptConfig, prompt_keys};
+pub use told_names::{UNKNOWN_OBJECT, with_names, with_placeholders};

@@ -49,9 +49,9 @@ pub struct DescriptorNet {
 pub struct DescribeTarget {
     /// The style that is asked for.
     pub style: Style,
-    /// The names that the request tells, if the model names before it writes.
+    /// The names that are told, if the model names before it writes.
     pub name: Option<PointName>,
-    /// The token ids of the description, without the end token.
+    /// The token ids of the description, without the end token: [`DescribeConversation::answer`].
     pub ids: Vec<u32>,
 }
 
@@ -110,7 +110,6 @@ pub struct PointDescriptor {
     net: DescriptorNet,
     mask: GaussianMask,
     namer: Option<Namer>,
-    tokenizer: Arc<Tokenizer>,
     conversation: DescribeConversation,
 }
 
@@ -118,8 +117,8 @@ impl PointDescriptor {
     /// Joins the Descriptor's own weights with its base; all on one plain (not differentiable) device.
     #[must_use]
     pub fn new(eyes: Eyes, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
-        let conversation = DescribeConversation::new(tokenizer.clone());
-        Self { eyes, decoder, net, mask, namer: None, tokenizer, conversation }
+        let conversation = DescribeConversation::new(tokenizer);
+        Self { eyes, decoder, net, mask, namer: None, conversation }
     }
 
     /// The same Descriptor, which is told what a namer takes each point for before it writes.
@@ -194,7 +193,7 @@ impl DescribePoint for PointDescriptor {
             let completions = generate(&self.decoder, Some(&context), prompts, Some(&self.net.adapter), &options, &seeds)?;
             for (point, completion) in completions.into_iter().enumerate() {
                 descriptions.push(Description {
-                    text: self.tokenizer.decode(&completion.ids),
+                    text: self.conversation.text_of(&completion.ids, names.get(point)),
                     tokens: completion.ids.len() + usize::from(completion.finished),
                     log_prob: completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum(),
                     name: names.get(point).cloned(),
