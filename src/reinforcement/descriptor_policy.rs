@@ -3,9 +3,7 @@
 use burn::{module::Module, tensor::Tensor};
 use tp_core::{PointName, Style};
 use tp_descriptor::{DescribeConversation, Request, spliced};
-use tp_language::{
-    Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, generate, token_losses, visual_context,
-};
+use tp_language::{Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, generate, token_losses, visual_context};
 use tp_rl::{Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint};
 
 use super::SeenImage;
