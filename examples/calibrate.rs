@@ -9,10 +9,10 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    ModelDir, Models,
+    ModelDir, Models, NetworkConfig,
     cli::{self, CommonArgs},
     data::{DescribedPoints, ReadOptions, Split, TextKind},
-    evaluation::{Certainty, EvalSet, certainty, fitted_temperatures},
+    evaluation::{Certainty, EvalSet, certainty, fitted_nowhere_limit, fitted_temperatures},
     save_config,
 };
 
@@ -36,6 +36,7 @@ struct Args {
 struct Calibrated {
     before: Certainty,
     heatmap_temperature: f32,
+    nowhere_limit: f32,
     object_temperature: Option<f32>,
     part_temperature: Option<f32>,
     after: Certainty,
@@ -59,19 +60,30 @@ fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(namer) = &mut config.namer {
         (namer.object_temperature, namer.part_temperature) = (object, part);
     }
-    let fitted = Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run);
+    let tempered =
+        |config: &NetworkConfig, models: Models| Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run);
+    let fitted = tempered(&config, models);
+    config.localizer.nowhere_limit = fitted_nowhere_limit(&fitted, &set)?;
+    let fitted = tempered(&config, fitted);
     let after = certainty(&fitted, &set)?;
     if !args.dry_run {
         save_config(&args.model, &config)?;
     }
     let of_namer = |temperature: f32| config.namer.is_some().then_some(temperature);
-    let calibrated =
-        Calibrated { before, heatmap_temperature: heatmap, object_temperature: of_namer(object), part_temperature: of_namer(part), after };
+    let calibrated = Calibrated {
+        before,
+        heatmap_temperature: heatmap,
+        nowhere_limit: config.localizer.nowhere_limit,
+        object_temperature: of_namer(object),
+        part_temperature: of_namer(part),
+        after,
+    };
     cli::print_result(args.common.json, &calibrated, || {
         let said = |error: Option<f64>| error.map_or_else(|| "–".to_owned(), |error| format!("{error:.3}"));
         let line = |what: &str, of: &dyn Fn(&Certainty) -> Option<f64>| format!("{what}: {} → {}", said(of(&before)), said(of(&after)));
         [
             format!("temperatures: heat-map {heatmap}, objects {object}, parts {part}"),
+            format!("\"nowhere\" from a probability of {:.3}", config.localizer.nowhere_limit),
             line("calibration error of points", &|certainty| certainty.point_calibration_error),
             line("objects named right, %", &|certainty| certainty.object_named),
             line("parts named right, %", &|certainty| certainty.part_named),

@@ -17,6 +17,9 @@ const N_BINS: usize = 10;
 /// Temperatures that are tried.
 const TEMPERATURES: [f32; 12] = [0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5, 3.0, 4.0];
 
+/// Whatever is fitted, a text that is surely about nothing here is refused.
+const MAX_NOWHERE_LIMIT: f32 = 0.999;
+
 /// How certain a model is, and how rightly.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certainty {
@@ -97,6 +100,24 @@ pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], E
     Ok(losses.each_ref().map(best))
 }
 
+/// The probability of "nowhere" from which a text is refused, so that at most one text of twenty about its own photograph is: no less
+/// than one half.
+///
+/// # Errors
+///
+/// [`EvaluationError`] if an image or a text is refused.
+pub fn fitted_nowhere_limit(models: &Models, set: &EvalSet) -> Result<f32, EvaluationError> {
+    let answers = answers(models, set, &encoded(models, set)?)?;
+    Ok(limit_for(answers.nowhere.iter().filter(|(_, absent)| !absent).map(|(nowhere, _)| *nowhere).collect()))
+}
+
+/// The limit that at most one of twenty probabilities reaches.
+fn limit_for(mut own: Vec<f64>) -> f32 {
+    own.sort_unstable_by(f64::total_cmp);
+    let at = (own.len() * 19).div_ceil(20);
+    own.get(at).map_or(0.5, |&nowhere| (nowhere as f32).clamp(0.5, MAX_NOWHERE_LIMIT))
+}
+
 /// The mean negative log-likelihood of what came true; infinite without answers.
 fn surprise(answers: &[(f64, bool)]) -> f64 {
     if answers.is_empty() {
@@ -160,4 +181,17 @@ fn named(models: &Models, set: &EvalSet, encoded: &[EncodedImage], temperature: 
         }
     }
     named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_of_twenty_is_refused_and_never_all_that_may_be_here() {
+        let own: Vec<f64> = (0..40).map(|at| f64::from(at) / 40.0).collect();
+        let limit = f64::from(limit_for(own.clone()));
+        assert_eq!(own.iter().filter(|&&nowhere| nowhere >= limit).count(), 2);
+        assert_eq!((limit_for(vec![0.1; 9]), limit_for(vec![1.0; 9]), limit_for(Vec::new())), (0.5, MAX_NOWHERE_LIMIT, 0.5));
+    }
 }

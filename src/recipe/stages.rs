@@ -204,13 +204,13 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let [n_images, n_points, width] = points.dims();
         losses.read_out("seen", 0.4, pupil.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
         let tokens = network.eyes.projector.object_tokens(points);
-        if self.stage == Stage::Base {
-            // What the language model has learned to write about is the shortest way to its ear.
-            let known = pupil.known_points.forward(&batch.told).detach();
-            let hidden = known.dims()[1];
-            let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
-            losses.add("known", 1.0, off.square().mean() / known.square().mean());
-        }
+        // What the language model has learned to write about is the shortest way to its ear. What all these vectors share tells nothing:
+        // the loss is the share of their variance that is missed.
+        let known = pupil.known_points.forward(&batch.told).detach();
+        let hidden = known.dims()[1];
+        let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
+        let told = known.clone() - known.mean_dim(0);
+        losses.add("known", 1.0, off.square().mean() / told.square().mean());
         losses.add(
             "text",
             1.0,
@@ -319,7 +319,13 @@ pub fn frozen_for(stage: Stage, pupil: Pupil) -> Pupil {
         Stage::Descriptor | Stage::Localizer => {
             let Network { eyes, decoder, descriptor, localizer, namer } = pupil.network;
             let namer = namer.map(Module::freeze);
-            let network = Network { eyes: eyes.freeze(), decoder: decoder.freeze(), descriptor, localizer, namer };
+            // A point's token reaches the language model through the projector.
+            let projector = eyes.projector.clone();
+            let mut eyes = eyes.freeze();
+            if stage == Stage::Descriptor {
+                eyes.projector = projector;
+            }
+            let network = Network { eyes, decoder: decoder.freeze(), descriptor, localizer, namer };
             Pupil { network, ..pupil }
         }
     }
