@@ -115,7 +115,9 @@ pub fn fitted_nowhere_limit(models: &Models, set: &EvalSet) -> Result<f32, Evalu
 fn limit_for(mut own: Vec<f64>) -> f32 {
     own.sort_unstable_by(f64::total_cmp);
     let at = (own.len() * 19).div_ceil(20);
-    own.get(at).map_or(0.5, |&nowhere| (nowhere as f32).clamp(0.5, MAX_NOWHERE_LIMIT))
+    // Of fewer than twenty none may reach it.
+    let limit = own.get(at).map(|&nowhere| nowhere as f32).or(own.last().map(|&highest| (highest as f32).next_up()));
+    limit.map_or(0.5, |limit| limit.clamp(0.5, MAX_NOWHERE_LIMIT))
 }
 
 /// The mean negative log-likelihood of what came true; infinite without answers.
@@ -193,5 +195,6 @@ mod tests {
         let limit = f64::from(limit_for(own.clone()));
         assert_eq!(own.iter().filter(|&&nowhere| nowhere >= limit).count(), 2);
         assert_eq!((limit_for(vec![0.1; 9]), limit_for(vec![1.0; 9]), limit_for(Vec::new())), (0.5, MAX_NOWHERE_LIMIT, 0.5));
+        assert!(limit_for(vec![0.75; 9]) > 0.75);
     }
 }
