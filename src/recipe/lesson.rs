@@ -163,7 +163,7 @@ fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage
 }
 
 impl LessonOptions {
-    /// Lessons of which a third speaks as people do.
+    /// Lessons of which a fifth is in the style of people, who also lead to most points that they have described.
     #[must_use]
     pub fn spoken() -> Self {
         Self { style_weights: [0.5, 0.15, 0.1, 0.05, 0.2], own_words: 0.6, ..Self::default() }

@@ -29,16 +29,17 @@ pub(crate) fn place_of(name: &PointName) -> String {
     }
 }
 
-/// A description with placeholders instead of the names, wherever they stand as whole words; "an" before one becomes "a".
+/// A description with placeholders instead of the names, wherever they stand as whole words; "an" before one becomes
+/// "a", and the characters of placeholders that the text has itself are left out.
 #[must_use]
 pub fn with_placeholders(text: &str, name: &PointName) -> String {
-    let mut told: Vec<(String, char)> =
-        names(name).into_iter().zip(PLACEHOLDERS).filter_map(|(name, placeholder)| Some((name?.to_lowercase(), placeholder))).collect();
+    let mut told: Vec<(String, char)> = names(name)
+        .into_iter()
+        .zip(PLACEHOLDERS)
+        .filter_map(|(name, placeholder)| Some((name?.to_ascii_lowercase(), placeholder)))
+        .collect();
     told.sort_by_key(|(name, _)| std::cmp::Reverse(name.len())); // a "glass" in a "wine glass" is none
-    let lower = text.to_lowercase();
-    if lower.len() != text.len() {
-        return text.to_owned(); // letters that change their length with their case: places in one are not places in the other
-    }
+    let lower = text.to_ascii_lowercase(); // other letters may change their length with their case
     let mut written = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(letter) = text[at..].chars().next() {
@@ -47,7 +48,7 @@ pub fn with_placeholders(text: &str, name: &PointName) -> String {
             told.iter().find(|(name, _)| is_start && lower[at..].starts_with(name.as_str()) && ends_word(&lower[at + name.len()..]));
         match found {
             Some((name, placeholder)) => {
-                if (written.ends_with(" an ") || written == "an " || written.ends_with("An ")) && !written.ends_with("-an ") {
+                if written.ends_with(" an ") || written == "an " || written.ends_with("An ") {
                     written.truncate(written.len() - "n ".len());
                     written.push(' ');
                 }
@@ -55,7 +56,8 @@ pub fn with_placeholders(text: &str, name: &PointName) -> String {
                 at += name.len();
             }
             None => {
-                written.push(letter);
+                // Whoever wrote "#4" did not mean the part.
+                written.extend(Some(letter).filter(|letter| !PLACEHOLDERS.contains(letter)));
                 at += letter.len_utf8();
             }
         }
@@ -135,7 +137,8 @@ mod tests {
         let cat = name(Some("cat"), Some("ear"), None);
         assert_eq!(with_placeholders("Cats scatter near the cat's ear.", &cat), "@s scatter near the @'s #.");
         assert_eq!(with_names("@s scatter near the @'s #.", &cat), "Cats scatter near the cat's ear.");
-        assert_eq!(with_placeholders("İ cat", &cat), "İ cat");
+        assert_eq!(with_placeholders("İẞ Cat", &cat), "İẞ @");
+        assert_eq!(with_placeholders("the #4 on the ear", &cat), "the 4 on the #");
     }
 
     #[test]
