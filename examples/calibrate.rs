@@ -1,4 +1,5 @@
-//! Fits the temperatures of a trained model, so that its probabilities come true, and writes them into its configuration.
+//! Fits the temperatures of a trained model, so that its probabilities come true, and the limits from which it answers, and writes
+//! them into its configuration.
 //!
 //! ```sh
 //! cargo run --example calibrate -- --model runs/everyday/model --set data/everyday_points
@@ -12,7 +13,7 @@ use talking_points::{
     ModelDir, Models, NetworkConfig,
     cli::{self, CommonArgs},
     data::{DescribedPoints, ReadOptions, Split, TextKind},
-    evaluation::{Certainty, EvalSet, certainty, fitted_nowhere_limit, fitted_temperatures},
+    evaluation::{Certainty, EvalSet, certainty, fitted_least_probabilities, fitted_nowhere_limit, fitted_temperatures},
     save_config,
 };
 
@@ -39,6 +40,8 @@ struct Calibrated {
     nowhere_limit: f32,
     object_temperature: Option<f32>,
     part_temperature: Option<f32>,
+    least_object: Option<f32>,
+    least_part: Option<f32>,
     after: Certainty,
 }
 
@@ -64,6 +67,10 @@ fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
         |config: &NetworkConfig, models: Models| Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run);
     let fitted = tempered(&config, models);
     config.localizer.nowhere_limit = fitted_nowhere_limit(&fitted, &set)?;
+    let [least_object, least_part] = fitted_least_probabilities(&fitted, &set)?;
+    if let Some(namer) = &mut config.namer {
+        (namer.least_object, namer.least_part) = (least_object, least_part);
+    }
     let fitted = tempered(&config, fitted);
     let after = certainty(&fitted, &set)?;
     if !args.dry_run {
@@ -76,6 +83,8 @@ fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
         nowhere_limit: config.localizer.nowhere_limit,
         object_temperature: of_namer(object),
         part_temperature: of_namer(part),
+        least_object: of_namer(least_object),
+        least_part: of_namer(least_part),
         after,
     };
     cli::print_result(args.common.json, &calibrated, || {
@@ -84,6 +93,7 @@ fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
         [
             format!("temperatures: heat-map {heatmap}, objects {object}, parts {part}"),
             format!("\"nowhere\" from a probability of {:.3}", config.localizer.nowhere_limit),
+            format!("names from a probability of {least_object:.3} for objects, {least_part:.3} for parts"),
             line("calibration error of points", &|certainty| certainty.point_calibration_error),
             line("objects named right, %", &|certainty| certainty.object_named),
             line("parts named right, %", &|certainty| certainty.part_named),

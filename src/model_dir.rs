@@ -34,6 +34,8 @@ const ADAPTER: &str = "adapter";
 /// What Talking Points adds to its base.
 const ADDED: [&str; 4] = ["descriptor.adapter.", "localizer.adapter.", "localizer.regression.", "localizer.heatmap."];
 
+/// A namer does not look at a point more often.
+const MOST_CLOSE_UPS: usize = 8;
 /// Nouns of a namer, and widths of its layers, are not more.
 const MOST_NAMES: usize = 1 << 17;
 /// A configuration is a page of text; more is not one.
@@ -353,6 +355,9 @@ fn check_namer(namer: &PointNamerConfig, vision: &VisionConfig) -> Result<(), St
     if namer.d_hidden.max(namer.d_noun).max(namer.n_objects).max(namer.n_parts).max(namer.n_colours) > MOST_NAMES {
         return Err(format!("a size of the namer is above {MOST_NAMES}"));
     }
+    if namer.close_ups.len() > MOST_CLOSE_UPS || namer.close_ups.iter().any(|share| !(share.is_finite() && *share > 0.0 && *share <= 1.0)) {
+        return Err(format!("close_ups are at most {MOST_CLOSE_UPS} shares above 0 and up to 1"));
+    }
     if !(0.0..1.0).contains(&namer.dropout) {
         return Err(format!("the namer's dropout is {}, but must be at least 0 and below 1", namer.dropout));
     }
@@ -432,6 +437,7 @@ mod tests {
         maps.localizer.heatmap.mention_channels = Some(4);
         assert!(refusal(&maps, &text(&fitting)).unwrap().contains("mention_channels"));
         assert!(with(&|namer| namer.part_temperature = 0.0).contains("temperature"));
+        assert!(with(&|namer| namer.close_ups = vec![0.5, 0.0]).contains("close_ups"));
         assert!(with(&|namer| namer.n_objects = usize::MAX).contains("above"));
     }
 
@@ -442,8 +448,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let saved = |name: &str| {
             let out = folder.path().join(name);
-            save_model_dir(&out, &models.network, &models.config, &models.tokenizer, None).unwrap();
-            [CONFIG, TOKENIZER, WEIGHTS].map(|file| std::fs::read(out.join(file)).unwrap())
+            save_model_dir(&out, &models.network, &models.config, &models.tokenizer, models.nouns.as_deref().map(Nouns::table)).unwrap();
+            [CONFIG, NOUNS, TOKENIZER, WEIGHTS].map(|file| std::fs::read(out.join(file)).unwrap())
         };
         // Of six orders of Burn's three entries of metadata, four runs had met the same one once in 216 times.
         let first = saved("0");

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tp_metrics::{auroc, expected_calibration_error};
-use tp_vision::EncodedImage;
+use tp_vision::{EncodedImage, NameProbabilities, Namer};
 
 use super::{
-    EvalSet, EvaluationError,
+    EvalImage, EvalSet, EvaluationError,
     names::{names_object, names_part},
 };
 use crate::Models;
@@ -56,7 +56,7 @@ pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, Evaluation
         let limit = f64::from(models.config.localizer.nowhere_limit);
         (!scores.is_empty()).then(|| 100.0 * scores.iter().filter(|&&nowhere| nowhere >= limit).count() as f64 / scores.len() as f64)
     };
-    let [objects, parts] = named(models, set, &encoded, None);
+    let [objects, parts] = named(looks(models, set, &encoded)?.as_ref(), set, None);
     let error_of = |named: &[(f64, bool)]| {
         let (stated, right): (Vec<f64>, Vec<bool>) = named.iter().copied().unzip();
         expected_calibration_error(&stated, &right, N_BINS)
@@ -84,12 +84,13 @@ pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, Evaluation
 /// [`EvaluationError`] if an image or a text is refused.
 pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], EvaluationError> {
     let encoded = encoded(models, set)?;
+    let looks = looks(models, set, &encoded)?;
     let mut losses = [[f64::INFINITY; TEMPERATURES.len()]; 3];
     for (at, &temperature) in TEMPERATURES.iter().enumerate() {
         let mut tempered = models.clone();
         tempered.localizer = tempered.localizer.with_temperature(temperature);
         losses[0][at] = surprise(&answers(&tempered, set, &encoded)?.found);
-        let [objects, parts] = named(models, set, &encoded, Some(temperature));
+        let [objects, parts] = named(looks.as_ref(), set, Some(temperature));
         losses[1][at] = surprise(&objects);
         losses[2][at] = surprise(&parts);
     }
@@ -109,6 +110,23 @@ pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], E
 pub fn fitted_nowhere_limit(models: &Models, set: &EvalSet) -> Result<f32, EvaluationError> {
     let answers = answers(models, set, &encoded(models, set)?)?;
     Ok(limit_for(answers.nowhere.iter().filter(|(_, absent)| !absent).map(|(nowhere, _)| *nowhere).collect()))
+}
+
+/// The probabilities below which objects and parts are left unnamed: at most one of a hundred names that are right is lost with
+/// those that are wrong. On photographs of another kind it will be more.
+///
+/// # Errors
+///
+/// [`EvaluationError`] if an image or a text is refused.
+pub fn fitted_least_probabilities(models: &Models, set: &EvalSet) -> Result<[f32; 2], EvaluationError> {
+    let names = named(looks(models, set, &encoded(models, set)?)?.as_ref(), set, None);
+    Ok(names.map(|names| least_for(names.into_iter().filter(|(_, is_right)| *is_right).map(|(probability, _)| probability).collect())))
+}
+
+/// The greatest limit that at most one of a hundred probabilities stays below; 0 of none.
+fn least_for(mut right: Vec<f64>) -> f32 {
+    right.sort_unstable_by(f64::total_cmp);
+    right.get(right.len() / 100).map_or(0.0, |&least| (least as f32).next_down().max(0.0))
 }
 
 /// The limit that at most one of twenty probabilities reaches.
@@ -163,18 +181,27 @@ fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<A
     Ok(answers)
 }
 
-/// Of each point the probability of its most probable noun, and whether that is right: objects, then parts with names of their own.
-fn named(models: &Models, set: &EvalSet, encoded: &[EncodedImage], temperature: Option<f32>) -> [Vec<(f64, bool)>; 2] {
-    let mut named = [Vec::new(), Vec::new()];
-    let Some(namer) = models.network.namer(&models.config, models.nouns.as_ref()) else { return named };
-    let namer = match temperature {
-        Some(temperature) => namer.with_temperatures([temperature; 2]),
-        None => namer,
+/// What the namer makes of every point of each image; `None` if the model names nothing.
+fn looks(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Option<(Namer, Vec<NameProbabilities>)>, EvaluationError> {
+    let Some(namer) = models.network.namer(&models.config, models.nouns.as_ref()) else { return Ok(None) };
+    let look = |(image, encoded): (&EvalImage, &EncodedImage)| {
+        let points: Vec<_> = image.points.iter().map(|point| point.point).collect();
+        namer.look(&models.network.eyes, encoded, &points)
     };
-    let namer = namer.with_least([0.0; 2]);
-    for (image, EncodedImage { features, letterbox, .. }) in set.images.iter().zip(encoded) {
-        let points: Vec<_> = image.points.iter().map(|point| letterbox.model_from_unit(point.point)).collect();
-        for (name, point) in namer.name(&features.maps, &points).iter().zip(&image.points) {
+    let looks = set.images.iter().zip(encoded).map(look).collect::<Result<_, _>>()?;
+    Ok(Some((namer.with_least([0.0; 2]), looks)))
+}
+
+/// Of each point the probability of its most probable noun, and whether that is right: objects, then parts with names of their own.
+fn named(looks: Option<&(Namer, Vec<NameProbabilities>)>, set: &EvalSet, temperature: Option<f32>) -> [Vec<(f64, bool)>; 2] {
+    let mut named = [Vec::new(), Vec::new()];
+    let Some((namer, looks)) = looks else { return named };
+    let namer = match temperature {
+        Some(temperature) => namer.clone().with_temperatures([temperature; 2]),
+        None => namer.clone(),
+    };
+    for (image, look) in set.images.iter().zip(looks) {
+        for (name, point) in namer.most_probable(look).iter().zip(&image.points) {
             let is_right = names_object(name.object.as_deref().unwrap_or_default(), point);
             named[0].push((f64::from(name.object_probability), is_right));
             if let Some(is_right) = names_part(name.part.as_deref().unwrap_or_default(), point) {
@@ -188,6 +215,16 @@ fn named(models: &Models, set: &EvalSet, encoded: &[EncodedImage], temperature: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_right_name_of_a_hundred_is_lost() {
+        let right: Vec<f64> = (1..=200).map(|at| f64::from(at) / 200.0).collect();
+        let least = f64::from(least_for(right.clone()));
+        assert_eq!(right.iter().filter(|&&probability| probability < least).count(), 2);
+        // Of fewer than a hundred none is.
+        assert!((0.19..=0.2).contains(&least_for(vec![0.3, 0.2])));
+        assert_eq!(least_for(Vec::new()), 0.0);
+    }
 
     #[test]
     fn one_text_of_twenty_is_refused_and_never_all_that_may_be_here() {

@@ -47,7 +47,7 @@ impl PointSource for SeenPoints<'_> {
         let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
         let features = self.models.descriptor.point_features(&encoded, &points); // [point, 2 · feat_channels]
         let point_tokens = self.models.network.eyes.projector.object_tokens(features);
-        let names = self.models.descriptor.names(&encoded, &points);
+        let names = self.models.descriptor.names(&encoded, &points)?;
         // Scenes have a group of their own each, photographs may share one.
         Ok(PointsOfImage { name: format!("{index}:{}", image.group), image: SeenImage { encoded, point_tokens, names }, points })
     }

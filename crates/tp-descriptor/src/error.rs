@@ -13,6 +13,9 @@ pub enum DescriptorError {
     /// The point is unusable.
     #[error(transparent)]
     Point(#[from] PointError),
+    /// The surroundings of the point could not be looked at.
+    #[error(transparent)]
+    Vision(#[from] tp_vision::VisionError),
     /// The language model refused.
     #[error(transparent)]
     Language(#[from] tp_language::LanguageError),

@@ -9,7 +9,7 @@ use burn::{
 };
 use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy};
 use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate, token_loss, visual_context};
-use tp_vision::{EncodedImage, Eyes, Namer, VisionFeatures};
+use tp_vision::{EncodedImage, Eyes, Namer, VisionError, VisionFeatures};
 
 use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
 
@@ -153,10 +153,12 @@ impl PointDescriptor {
     }
 
     /// What each point is taken for; nothing if there is no namer.
-    #[must_use]
-    pub fn names(&self, image: &EncodedImage, points: &[UnitXy]) -> Vec<PointName> {
-        let points: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
-        self.namer.as_ref().map(|namer| namer.name(&image.features.maps, &points)).unwrap_or_default()
+    ///
+    /// # Errors
+    ///
+    /// [`VisionError`] if the surroundings of a point cannot be looked at.
+    pub fn names(&self, image: &EncodedImage, points: &[UnitXy]) -> Result<Vec<PointName>, VisionError> {
+        self.namer.as_ref().map_or(Ok(Vec::new()), |namer| namer.name(&self.eyes, image, points))
     }
 
     fn features_of(&self, features: &VisionFeatures, points: Vec<ModelXy>) -> Tensor<3> {
@@ -180,7 +182,7 @@ impl DescribePoint for PointDescriptor {
         for points in points.chunks(POINTS_PER_BATCH) {
             let model_points = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
             let features = self.features_of(&image.features, model_points);
-            let names = self.names(image, points);
+            let names = self.names(image, points)?;
             let requests: Vec<_> = (0..points.len()).map(|point| self.conversation.request(how.style, names.get(point))).collect();
             let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
             let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();

@@ -22,6 +22,7 @@
 mod assignment;
 mod attention;
 mod backbone;
+mod close_up;
 mod config;
 mod convnext;
 mod convolution;
@@ -54,7 +55,7 @@ pub use efficientnet_lite::{Classifier, ClassifierConfig, EfficientNetLite, Effi
 pub use error::VisionError;
 pub use found_objects::FoundObject;
 pub use model::{EncodedImage, Eyes, VisionEncoder, VisionFeatures};
-pub use namer::{MENTION_CHANNELS, Namer};
+pub use namer::{MENTION_CHANNELS, NameProbabilities, Namer};
 pub use nouns::{Mentions, NamedNoun, NounTable, Nouns};
 pub use perception_prior::PerceptionPrior;
 pub use pixel_decoder::PixelDecoder;

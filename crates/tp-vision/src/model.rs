@@ -8,7 +8,7 @@ use tp_core::{Letterbox, RgbImage};
 
 use crate::{
     AttendedMemories, AuxPredictions, Backbone, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector,
-    VisualTokens, config::LARGEST_SIDE, preprocess::InputFormat,
+    VisualTokens, close_up::kept_pixels, config::LARGEST_SIDE, preprocess::InputFormat,
 };
 
 /// Network and projection.
@@ -19,7 +19,7 @@ pub struct Eyes {
     /// Features → tokens of the language model.
     pub projector: VisualProjector,
     #[module(skip)]
-    input: InputFormat,
+    pub(crate) input: InputFormat,
 }
 
 /// OMG-Seg's network, on any backbone.
@@ -56,6 +56,8 @@ pub struct EncodedImage {
     pub letterbox: Letterbox,
     /// The side of that square in pixels.
     pub input_size: usize,
+    /// The image itself, for closer looks at its points; its longer side has at most 1,024 pixels.
+    pub pixels: RgbImage,
 }
 
 impl VisionConfig {
@@ -128,7 +130,7 @@ impl Eyes {
         }
         let letterbox = Letterbox::new(image.size(), self.input.fit);
         let features = self.forward(self.input.preprocess(image, size, &self.projector.device())?);
-        Ok(EncodedImage { features, letterbox, input_size: size })
+        Ok(EncodedImage { features, letterbox, input_size: size, pixels: kept_pixels(image)? })
     }
 
     /// The same eyes with a backbone that does not learn: on a differentiable device, too, nothing of it is kept for gradients.

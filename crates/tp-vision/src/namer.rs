@@ -3,19 +3,30 @@
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
-use tp_core::{ModelXy, PointName};
+use tp_core::{ModelXy, PointName, UnitXy};
 use tp_kernels::softmax;
 
-use crate::{Classifier, Mentions, Nouns, PointNamer, PointNamerConfig, resize::resized};
+use crate::{Classifier, EncodedImage, Eyes, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError, resize::resized};
 
 /// How many mentioned objects, parts and colours of a text have maps of their own.
 const MAPPED: [usize; 3] = [3, 2, 2];
+
+/// How many sections are looked at in one pass: more are no faster, and take more memory.
+const SECTIONS_PER_PASS: usize = 8;
 
 /// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts, then its colours.
 pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1] + MAPPED[2];
 
 /// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a place out.
 const LEAST_PROBABILITY: f32 = 1e-3;
+
+/// How probable each name is at some points of an image.
+#[derive(Clone, Debug, Default)]
+pub struct NameProbabilities {
+    n_points: usize,
+    /// Objects, parts and colours, each point by point.
+    names: [Vec<f32>; 3],
+}
 
 /// Names points, and maps the nouns of texts. Clones share their weights.
 #[derive(Clone, Debug)]
@@ -40,7 +51,7 @@ impl Namer {
         &self.nouns
     }
 
-    /// The same namer with other temperatures, of objects and of parts.
+    /// The same namer with other temperatures, of objects and of parts. They change probabilities and no name.
     #[must_use]
     pub fn with_temperatures(mut self, [objects, parts]: [f32; 2]) -> Self {
         (self.config.object_temperature, self.config.part_temperature) = (objects, parts);
@@ -54,29 +65,74 @@ impl Namer {
         self
     }
 
-    /// What stands at each point of one image: the most probable nouns, each with its probability. A noun that is too
+    /// What stands at each point of an image: the most probable nouns, each with its probability. A noun that is too
     /// improbable is left out, see [`PointNamerConfig::least_object`].
     ///
-    /// `maps` are C2 … C5 of the image, each `[1, height / stride, width / stride, channels]`.
+    /// Each point is looked at in the whole image and in the sections of [`PointNamerConfig::close_ups`]; object and part have the mean
+    /// probabilities of all looks, the colour those of the whole image.
     ///
-    /// # Panics
+    /// - `eyes`: those that have encoded the image
     ///
-    /// If the maps are those of several images.
-    #[must_use]
-    pub fn name(&self, maps: &[Tensor<4>; 4], points: &[ModelXy]) -> Vec<PointName> {
+    /// # Errors
+    ///
+    /// [`VisionError`] if a section cannot be resized.
+    pub fn name(&self, eyes: &Eyes, image: &EncodedImage, points: &[UnitXy]) -> Result<Vec<PointName>, VisionError> {
+        Ok(self.most_probable(&self.look(eyes, image, points)?))
+    }
+
+    /// How probable each name is at each point of an image, before any temperature.
+    ///
+    /// # Errors
+    ///
+    /// [`VisionError`] if a section cannot be resized.
+    pub fn look(&self, eyes: &Eyes, image: &EncodedImage, points: &[UnitXy]) -> Result<NameProbabilities, VisionError> {
         if points.is_empty() {
+            return Ok(NameProbabilities::default());
+        }
+        let places: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+        let mut names = self.probabilities(&image.features.maps, &[places]);
+        for &share in &self.config.close_ups {
+            let mut closer: [Vec<f32>; 3] = Default::default();
+            for points in points.chunks(SECTIONS_PER_PASS) {
+                let (maps, places) = eyes.close_ups(image, points, share)?;
+                let places: Vec<Vec<ModelXy>> = places.into_iter().map(|place| vec![place]).collect();
+                for (all, some) in closer.iter_mut().zip(self.probabilities(&maps, &places)) {
+                    all.extend(some);
+                }
+            }
+            for (sum, closer) in names.iter_mut().zip(&closer).take(2) {
+                sum.iter_mut().zip(closer).for_each(|(sum, closer)| *sum += closer);
+            }
+        }
+        let n_looks = 1.0 + self.config.close_ups.len() as f32;
+        names[..2].iter_mut().flatten().for_each(|sum| *sum /= n_looks);
+        Ok(NameProbabilities { n_points: points.len(), names })
+    }
+
+    /// The most probable names of points, with their tempered probabilities.
+    #[must_use]
+    pub fn most_probable(&self, NameProbabilities { n_points, names: [objects, parts, colours] }: &NameProbabilities) -> Vec<PointName> {
+        let n_points = *n_points;
+        if n_points == 0 {
             return Vec::new();
         }
-        let [objects, parts, colours] = self.probabilities(maps, &[points.to_vec()]);
         let table = self.nouns.table();
         let best = |probabilities: &[f32]| {
             let at = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
             Some((at, probabilities[at]))
         };
-        let (n_objects, n_parts, n_colours) = (table.objects.len(), table.parts.len(), colours.len() / points.len());
-        (0..points.len())
+        // p^(1 / T), scaled to a sum of 1: the softmax of the logarithms divided by T.
+        let tempered = |best: Option<(usize, f32)>, probabilities: &[f32], temperature: f32| {
+            let (at, highest) = best?;
+            let sum: f32 = probabilities.iter().map(|probability| (probability / highest).powf(1.0 / temperature)).sum();
+            Some((at, 1.0 / sum))
+        };
+        let (n_objects, n_parts, n_colours) = (table.objects.len(), table.parts.len(), colours.len() / n_points);
+        (0..n_points)
             .map(|point| {
-                let (object, part) = (best(&objects[point * n_objects..][..n_objects]), best(&parts[point * n_parts..][..n_parts]));
+                let (objects, parts) = (&objects[point * n_objects..][..n_objects], &parts[point * n_parts..][..n_parts]);
+                let object = tempered(best(objects), objects, self.config.object_temperature);
+                let part = tempered(best(parts), parts, self.config.part_temperature);
                 let colour = best(&colours[point * n_colours..][..n_colours]);
                 PointName {
                     object: object.filter(|best| best.1 >= self.config.least_object).map(|best| table.objects[best.0].name.clone()),
@@ -137,9 +193,8 @@ impl Namer {
     fn probabilities(&self, maps: &[Tensor<4>; 4], points: &[Vec<ModelXy>]) -> [Vec<f32>; 3] {
         let published = self.classifier.as_ref().map(|classifier| (classifier, &self.nouns.table().noun_of_class[..]));
         let names = self.net.forward(maps, published, points);
-        let of = |logits: Tensor<3>, temperature: f32| softmax(logits.div_scalar(temperature)).into_data().iter::<f32>().collect();
-        let colours = names.colours.map(|colours| of(colours, 1.0)).unwrap_or_default();
-        [of(names.objects, self.config.object_temperature), of(names.parts, self.config.part_temperature), colours]
+        let of = |logits: Tensor<3>| softmax(logits).into_data().iter::<f32>().collect();
+        [of(names.objects), of(names.parts), names.colours.map(of).unwrap_or_default()]
     }
 }
 
@@ -152,24 +207,28 @@ fn grid(rows: usize, columns: usize) -> Vec<ModelXy> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Distribution};
+    use tp_core::{ImageHw, RgbImage};
 
     use super::*;
-    use crate::{ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig, NamedNoun, NounTable};
+    use crate::{Backbone, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig, NamedNoun, NounTable, VisionConfig};
 
     fn noun(name: &str, kind: Option<usize>) -> NamedNoun {
         NamedNoun { name: name.to_owned(), words: Vec::new(), kind }
     }
 
-    /// Untrained: it knows what the published classes know, and nothing of parts.
-    fn namer(least_object: f32) -> (EfficientNetLite, Namer) {
-        let config = EfficientNetLiteConfig {
+    fn small() -> EfficientNetLiteConfig {
+        EfficientNetLiteConfig {
             stem_channels: 4,
             stage_channels: [4, 4, 5, 6, 7, 8, 9],
             stage_depths: [1; 7],
             classifier: Some(ClassifierConfig { channels: 12, classes: 5 }),
-        };
+        }
+    }
+
+    /// Untrained: it knows what the published classes know, and nothing of parts.
+    fn namer(least_object: f32) -> (EfficientNetLite, Namer) {
         let device = Device::flex();
-        let network = EfficientNetLite::init(&config, &device);
+        let network = EfficientNetLite::init(&small(), &device);
         let table = NounTable {
             objects: vec![noun("animal", None), noun("dog", Some(0)), noun("cat", Some(0)), noun("cup", None)],
             parts: vec![noun("tail", None), noun("handle", None)],
@@ -196,7 +255,11 @@ mod tests {
         let (network, sure) = namer(0.0);
         let maps = maps(&network, 1);
         let points = [ModelXy { x: 0.3, y: 0.6 }, ModelXy { x: 0.9, y: 0.1 }];
-        let names = sure.name(&maps, &points);
+        let names =
+            |namer: &Namer| namer.most_probable(&NameProbabilities { n_points: 2, names: namer.probabilities(&maps, &[points.to_vec()]) });
+        let unsure = Namer { config: sure.config.clone().with_least_object(1.1), ..sure.clone() };
+        assert!(names(&unsure).iter().all(|name| name.object.is_none() && name.object_probability > 0.0));
+        let names = names(&sure);
         assert_eq!(names.len(), 2);
         for name in &names {
             assert!(["red", "blue"].contains(&name.colour.as_deref().unwrap()) && name.colour_probability >= 0.5);
@@ -206,9 +269,29 @@ mod tests {
             assert_eq!(name.part, None);
             assert!((name.part_probability - 0.5).abs() < 1e-6);
         }
-        let unsure = Namer { config: sure.config.clone().with_least_object(1.1), ..sure };
-        assert!(unsure.name(&maps, &points).iter().all(|name| name.object.is_none() && name.object_probability > 0.0));
-        assert!(unsure.name(&maps, &[]).is_empty());
+    }
+
+    #[test]
+    fn names_have_the_mean_probability_of_all_looks() {
+        let (network, namer) = namer(0.0);
+        let mut eyes = VisionConfig::lite(small(), 64).init(&Device::flex());
+        eyes.encoder.backbone = Backbone::EfficientNetLite(network);
+        let bytes = (0..48 * 60 * 3).map(|at| (at * 37 % 251) as u8).collect();
+        let image = RgbImage::from_bytes(ImageHw::new(48, 60).unwrap(), bytes).unwrap();
+        let encoded = eyes.encode(&image, 64).unwrap();
+        let points = [UnitXy::new(0.3, 0.6).unwrap(), UnitXy::new(0.9, 0.1).unwrap()];
+        let named = |close_ups: Vec<f64>| {
+            let namer = Namer { config: namer.config.clone().with_close_ups(close_ups), ..namer.clone() };
+            namer.name(&eyes, &encoded, &points).unwrap()
+        };
+        let (once, again, closer) = (named(Vec::new()), named(vec![1.0, 1.0]), named(vec![0.4]));
+        for (once, again) in once.iter().zip(&again) {
+            // The whole image, again and again.
+            assert_eq!((&once.object, &once.part), (&again.object, &again.part));
+            assert!((once.object_probability - again.object_probability).abs() < 1e-5);
+        }
+        assert!(once.iter().zip(&closer).all(|(once, closer)| (once.object_probability - closer.object_probability).abs() > 1e-6));
+        assert!(namer.name(&eyes, &encoded, &[]).unwrap().is_empty());
     }
 
     #[test]

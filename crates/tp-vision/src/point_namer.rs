@@ -55,6 +55,10 @@ pub struct PointNamerConfig {
     /// The same for parts.
     #[config(default = 1.0)]
     pub part_temperature: f32,
+    /// The sections in which a point is looked at once more, larger: the longer side of each as a share of the image's. Object and part
+    /// have the mean probabilities of all looks.
+    #[config(default = "vec![0.5, 0.33]")]
+    pub close_ups: Vec<f64>,
     /// An object that is less probable is not named.
     #[config(default = 0.0)]
     pub least_object: f32,

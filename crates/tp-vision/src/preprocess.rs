@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef};
-use tp_core::{Fit, Letterbox, RgbImage};
+use tp_core::{Fit, ImageHw, Letterbox, RgbImage};
 
 use crate::{VisionConfig, VisionError};
 
@@ -89,6 +89,19 @@ impl InputFormat {
     }
 }
 
+/// The image in another size.
+pub(crate) fn shrunk(image: &RgbImage, to: ImageHw) -> Result<RgbImage, VisionError> {
+    let [from_height, from_width, height, width] =
+        [image.size().height(), image.size().width(), to.height(), to.width()].map(|n| n as usize);
+    let bytes = resized(image.bytes(), [from_height, from_width], [height, width]).map_err(|reason| VisionError::Resize {
+        height: image.size().height(),
+        width: image.size().width(),
+        side: height.max(width),
+        reason,
+    })?;
+    Ok(RgbImage::from_bytes(to, bytes).expect("three bytes for each pixel"))
+}
+
 /// Bicubic, one axis at a time; only an axis whose size changes is touched.
 fn resized(bytes: &[u8], from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>, String> {
     if from == to {
@@ -127,7 +140,6 @@ pub fn normalise_batch<I: Borrow<RgbImage>>(images: &[I], config: &VisionConfig,
 
 #[cfg(test)]
 mod tests {
-    use tp_core::ImageHw;
 
     use super::*;
 
