@@ -137,6 +137,7 @@ pub fn everyday() -> Vec<Stretch> {
     };
     let names = Diet { scenes: 0.1, photographs: 0.15, everyday: 0.5, compositions: 0.25 };
     let described = Diet { scenes: 0.55, photographs: 0.1, everyday: 0.25, compositions: 0.1 };
+    let asked = Diet { scenes: 0.2, photographs: 0.15, everyday: 0.5, compositions: 0.15 };
     let texts = Diet { scenes: 0.7, photographs: 0.0, everyday: 0.3, compositions: 0.0 };
     vec![
         stretch(Stage::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
@@ -144,6 +145,7 @@ pub fn everyday() -> Vec<Stretch> {
         stretch(Stage::Eyes, "0-eyes", 150, 256, 8, 0, 1.5e-3, Diet::MOSTLY_SCENES),
         stretch(Stage::Base, "0-base", 900, 256, 12, 5, 1e-3, Diet::EVERYDAY),
         stretch(Stage::Descriptor, "1-descriptor", 300, 256, 12, 5, 1.5e-3, described),
+        stretch(Stage::Localizer, "2-localizer", 500, 256, 12, 5, 1e-3, asked),
     ]
 }
 
