@@ -10,6 +10,9 @@ use std::{
 
 use tempfile::TempDir;
 
+/// The files of the shipped model that loading it reads.
+const MODEL_FILES: [&str; 4] = ["config.json", "nouns.json", "tokenizer.json", "model.safetensors"];
+
 /// The folder of the compiled examples; `cargo test` builds them beside the tests.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();
@@ -178,9 +181,9 @@ fn git_lfs_pointers_are_named() {
     named("describe_annotation", &["--coco", &points, "--images", &folder.path().display().to_string()], "points.json");
 
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
-    for pointer in ["config.json", "tokenizer.json", "model.safetensors"] {
+    for pointer in MODEL_FILES {
         let model = tempfile::tempdir().unwrap();
-        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        for name in MODEL_FILES {
             fs::copy(shipped.join(name), model.path().join(name)).unwrap();
         }
         fs::write(model.path().join(pointer), LFS_POINTER).unwrap();
@@ -236,7 +239,7 @@ fn paths_that_are_no_utf8_work() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
     let model = odd.join("model");
     fs::create_dir(&model).unwrap();
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+    for name in MODEL_FILES {
         fs::copy(shipped.join(name), model.join(name)).unwrap();
     }
     let run = |example: &str, arguments: &[&OsStr]| -> serde_json::Value {
@@ -269,7 +272,7 @@ fn device_that_is_not_there_is_refused() {
 fn truncated_and_misshapen_weights_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+    for name in MODEL_FILES {
         fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
     }
     let model = folder.path().display().to_string();
