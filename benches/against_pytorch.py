@@ -1,9 +1,9 @@
 """The eyes beside PyTorch eager: same weights, same input, same threads, turn by turn in one run.
 
-    python benches/against_pytorch.py [--rounds 15] [--threads 2]
+    python benches/against_pytorch.py --model runs/scenes/model [--rounds 15] [--threads 2]
     python benches/against_pytorch.py --full-size [--rounds 3] [--threads 2]
 
-Theirs is timm's ConvNeXt and transformers' Mask2Former under the weights of `models/tiny`, as `tests/oracles/` puts them
+Theirs is timm's ConvNeXt and transformers' Mask2Former under the weights of a model of scenes (`docs/training.md`), as `tests/oracles/` puts them
 together, and its composed `grid_sample` body of deformable attention. Up to masks and classes: what the language model is told
 is on our side alone. `--full-size` runs OMG-LLaVA's eyes at 1024 pixels with random weights, each side in a process of its own,
 and compares the most memory that it held, too. On a machine that others use, `--threads 1` and the processor's time say more than
@@ -36,11 +36,12 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--rounds", type=int, help="15, at full size 3")
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--full-size", action="store_true")
+parser.add_argument("--model", type=Path, default=Path("runs/scenes/model"), help="the folder of a model with a ConvNeXt, as `train_tiny` makes it of scenes")
 parser.add_argument("--full-size-theirs", action="store_true", help=argparse.SUPPRESS)
 args = parser.parse_args()
 args.rounds = args.rounds or (3 if args.full_size else 15)
 torch.set_num_threads(args.threads)
-environment = {**os.environ, "RAYON_NUM_THREADS": str(args.threads), "RUST_LOG": "off"}
+environment = {**os.environ, "TALKING_POINTS_MODEL": str(args.model.resolve()), "RAYON_NUM_THREADS": str(args.threads), "RUST_LOG": "off"}
 
 FULL_SIZE = {
     "backbone_dims": [192, 384, 768, 1536], "backbone_depths": [3, 3, 27, 3], "backbone_ln_eps": 1e-6, "class_embed_dim": 768,
@@ -177,8 +178,10 @@ class Turns:
 
 def small():
     ours = Turns()
-    config = json.loads((ROOT / "models/tiny/config.json").read_text())["vision"]
-    eyes, picture = Theirs(config, load_file(ROOT / "models/tiny/model.safetensors")), image(256)
+    config = json.loads((args.model / "config.json").read_text())["vision"]
+    if config.get("backbone", "ConvNext") != "ConvNext":
+        sys.exit(f"error: {args.model} has another backbone, and timm's side of this comparison is a ConvNeXt")
+    eyes, picture = Theirs(config, load_file(args.model / "model.safetensors")), image(256)
 
     def encode():
         with torch.inference_mode():

@@ -20,12 +20,16 @@ use talking_points::{
 use tp_benches::processor_seconds;
 use tp_kernels::deformable_attention;
 
+/// The environment variable that names the folder of the model; without it, the shipped one.
+const MODEL: &str = "TALKING_POINTS_MODEL";
+
 /// Places that a query reads in each level.
 const POINTS: usize = 4;
 
 fn main() -> io::Result<()> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny");
-    let eyes = ModelDir::open(folder).and_then(|folder| folder.load(&Device::flex())).expect("the shipped model").network.eyes;
+    let shipped = || concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny").to_owned();
+    let folder = std::env::var(MODEL).unwrap_or_else(|_| shipped());
+    let eyes = ModelDir::open(folder).and_then(|folder| folder.load(&Device::flex())).expect("a model folder").network.eyes;
     let pupil = eyes.clone().unfreeze().train();
     for task in io::stdin().lock().lines() {
         let task = task?;
