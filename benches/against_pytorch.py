@@ -177,10 +177,10 @@ class Turns:
 
 
 def small():
-    ours = Turns()
     config = json.loads((args.model / "config.json").read_text())["vision"]
     if config.get("backbone", "ConvNext") != "ConvNext":
         sys.exit(f"error: {args.model} has another backbone, and timm's side of this comparison is a ConvNeXt")
+    ours = Turns()
     eyes, picture = Theirs(config, load_file(args.model / "model.safetensors")), image(256)
 
     def encode():
