@@ -20,7 +20,7 @@ use talking_points::{
     data::{DescribedPoints, ReadOptions, Split, TextKind},
     evaluation::{EvalSet, NameAccuracy, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows, name_accuracy, point_rows, word_accuracy},
     metrics::{Bootstrap, BriefReport, EvalReport, Protocol, rows_to_jsonl},
-    recipe::{Scenes, Vocabulary},
+    recipe::Scenes,
 };
 
 #[derive(Parser)]
@@ -124,12 +124,11 @@ fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
     })?;
 
     let report = reported(&set, &rows, seed)?;
-    let vocabulary = Vocabulary::of_scenes_and(&[]);
     let is_described = args.set.is_dir();
     let named = rows.descriptions.iter().zip(set.points()).map(|(text, (_, point))| (text.as_str(), point));
     let names = (is_described && !rows.descriptions.is_empty()).then(|| name_accuracy(named));
     let said = rows.descriptions.iter().zip(set.points()).map(|(text, (_, point))| (text.as_str(), &point.record));
-    let words = (!is_described && !rows.descriptions.is_empty()).then(|| word_accuracy(said, &vocabulary));
+    let words = (!is_described && !rows.descriptions.is_empty()).then(|| word_accuracy(said));
     save(&args.out, &set, &rows, &report)?;
 
     let judged = Judged { report: report.brief(), words, names, run: models.run.clone() };

@@ -374,7 +374,9 @@ fn judged(
     set: &EvalSet,
 ) -> Result<Evaluation, EvaluationError> {
     let run = RunInfo::on(&network.decoder.embed_tokens.weight.val().device(), String::new());
-    let models = Models::new(network, config.clone(), tokenizer.clone(), nouns.cloned(), run);
+    let mut models = Models::new(network, config.clone(), tokenizer.clone(), nouns.cloned(), run);
+    // What is compared is what training changes; closer looks would cost as much again.
+    models.localizer = models.localizer.without_closer_look();
     let rows = [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
     let how = DescribeOptions { max_new_tokens: 80, ..Default::default() };
     let answers = evaluate_rows(&models, set, &rows, None, &how, |_| {})?.answers;

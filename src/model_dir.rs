@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tp_core::{IS_LFS_POINTER, RgbImage, is_lfs_pointer, write_atomically};
 use tp_descriptor::PointDescriptor;
 use tp_language::{Tokenizer, load_adapter};
-use tp_localizer::PointLocalizer;
+use tp_localizer::{LocalizerConfig, PointLocalizer};
 use tp_vision::{BackboneConfig, EncodedImage, MENTION_CHANNELS, NounTable, Nouns, PointNamerConfig, VisionConfig, VisionError};
 use tp_weights::{Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors};
 
@@ -36,6 +36,8 @@ const ADDED: [&str; 4] = ["descriptor.adapter.", "localizer.adapter.", "localize
 
 /// A namer does not look at a point more often.
 const MOST_CLOSE_UPS: usize = 8;
+/// Closer looks have cells that are smaller by this share, so it bounds the memory of a heat-map.
+const LEAST_CLOSER_LOOK: f64 = 0.125;
 /// Nouns of a namer, and widths of its layers, are not more.
 const MOST_NAMES: usize = 1 << 17;
 /// A configuration is a page of text; more is not one.
@@ -157,9 +159,7 @@ impl ModelDir {
         config.vision.validate().map_err(|error| shape(error.into()))?;
         config.language.validate().map_err(|error| shape(error.into()))?;
         config.descriptor.mask.validate().map_err(|error| shape(error.into()))?;
-        if config.localizer.heatmap.mention_channels.is_some_and(|channels| channels != MENTION_CHANNELS) {
-            return Err(shape(format!("the heat-map's mention_channels must be {MENTION_CHANNELS}, or absent").into()));
-        }
+        check_localizer(&config.localizer).map_err(|problem| shape(problem.into()))?;
         if let Some(namer) = &config.namer {
             check_namer(namer, &config.vision).map_err(|problem| shape(problem.into()))?;
         }
@@ -266,7 +266,7 @@ impl Models {
     pub fn new(network: Network, config: NetworkConfig, tokenizer: Arc<Tokenizer>, nouns: Option<Arc<Nouns>>, run: RunInfo) -> Self {
         let namer = network.namer(&config, nouns.as_ref());
         let Network { eyes, decoder, descriptor, localizer, .. } = network.clone();
-        let descriptor = PointDescriptor::new(eyes, decoder.clone(), descriptor, config.descriptor.mask, tokenizer.clone());
+        let descriptor = PointDescriptor::new(eyes.clone(), decoder.clone(), descriptor, config.descriptor.mask, tokenizer.clone());
         let localizer = PointLocalizer::new(decoder, localizer, config.localizer.clone(), tokenizer.clone());
         Self {
             network,
@@ -274,7 +274,7 @@ impl Models {
             tokenizer,
             nouns,
             descriptor: descriptor.with_namer(namer.clone()),
-            localizer: localizer.with_namer(namer),
+            localizer: localizer.with_namer(namer).with_eyes(eyes),
             run,
         }
     }
@@ -340,6 +340,20 @@ pub fn save_config(folder: &Path, config: &NetworkConfig) -> Result<(), ModelErr
     let file = folder.join(CONFIG);
     let text = serde_json::to_string_pretty(config).map_err(|source| ModelError::Config { path: file.clone(), source })?;
     write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| ModelError::Write { path: file.clone(), source })
+}
+
+/// Whether a Localizer has numbers that a Localizer can have.
+fn check_localizer(localizer: &LocalizerConfig) -> Result<(), String> {
+    if localizer.heatmap.mention_channels.is_some_and(|channels| channels != MENTION_CHANNELS) {
+        return Err(format!("the heat-map's mention_channels must be {MENTION_CHANNELS}, or absent"));
+    }
+    if !(localizer.temperature.is_finite() && localizer.temperature > 0.0) {
+        return Err(format!("the heat-map's temperature is {}, but must be a number above 0", localizer.temperature));
+    }
+    if localizer.closer_look.is_some_and(|share| !(LEAST_CLOSER_LOOK..=1.0).contains(&share)) {
+        return Err(format!("closer_look is a share from {LEAST_CLOSER_LOOK} to 1, or absent"));
+    }
+    Ok(())
 }
 
 /// Whether a namer fits its eyes, and has numbers that a namer can have.
@@ -436,6 +450,12 @@ mod tests {
         let mut maps = config.clone();
         maps.localizer.heatmap.mention_channels = Some(4);
         assert!(refusal(&maps, &text(&fitting)).unwrap().contains("mention_channels"));
+        let mut hot = config.clone();
+        hot.localizer.temperature = f32::NAN;
+        assert!(refusal(&hot, &text(&fitting)).unwrap().contains("temperature"));
+        let mut close = config.clone();
+        close.localizer.closer_look = Some(0.0);
+        assert!(refusal(&close, &text(&fitting)).unwrap().contains("closer_look"));
         assert!(with(&|namer| namer.part_temperature = 0.0).contains("temperature"));
         assert!(with(&|namer| namer.close_ups = vec![0.5, 0.0]).contains("close_ups"));
         assert!(with(&|namer| namer.n_objects = usize::MAX).contains("above"));

@@ -8,6 +8,10 @@ use tp_language::{Decoder, DecoderConfig, LoraConfig};
 use tp_localizer::{HeatmapHeadConfig, LocalizerConfig, LocalizerNet, RegressionHeadConfig, TextProjectorConfig};
 use tp_vision::{Eyes, MENTION_CHANNELS, Namer, NounTable, Nouns, PointNamer, PointNamerConfig, VisionConfig};
 
+/// The share of the image in which a text is looked for once more: of 0.5 and 0.7 the one that loses fewer answers whose text
+/// speaks of what stands beside the section (`docs/experiments/sight.md`).
+const CLOSER_LOOK: f64 = 0.7;
+
 /// The shape of a whole model: base, Descriptor, Localizer.
 #[derive(Config, Debug)]
 pub struct NetworkConfig {
@@ -55,6 +59,7 @@ impl NetworkConfig {
         let namer = PointNamerConfig::new(maps, nouns.objects.len(), nouns.parts.len()).with_n_colours(nouns.colours.len());
         let mut config = Self::of(vision, DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64).with_namer(Some(namer));
         config.localizer.heatmap.mention_channels = Some(MENTION_CHANNELS);
+        config.localizer.closer_look = Some(CLOSER_LOOK);
         config
     }
 

@@ -1,6 +1,7 @@
 //! Whether a model knows what it does not know: its probabilities against what came true, on points that people have described.
 
 use serde::{Deserialize, Serialize};
+use tp_localizer::Heatmap;
 use tp_metrics::{auroc, expected_calibration_error};
 use tp_vision::{EncodedImage, NameProbabilities, Namer};
 
@@ -48,7 +49,7 @@ pub struct Certainty {
 /// [`EvaluationError`] if an image or a text is refused.
 pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, EvaluationError> {
     let encoded = encoded(models, set)?;
-    let answers = answers(models, set, &encoded)?;
+    let answers = answers(models, set, &encoded, &heatmaps(models, set, &encoded)?, 1.0);
     let (confidence, right): (Vec<f64>, Vec<bool>) = answers.found.iter().copied().unzip();
     let (nowhere, absent): (Vec<f64>, Vec<bool>) = answers.nowhere.iter().copied().unzip();
     let refused = |of: bool| {
@@ -86,10 +87,11 @@ pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], E
     let encoded = encoded(models, set)?;
     let looks = looks(models, set, &encoded)?;
     let mut losses = [[f64::INFINITY; TEMPERATURES.len()]; 3];
+    let mut plain = models.clone();
+    plain.localizer = plain.localizer.with_temperature(1.0);
+    let heatmaps = heatmaps(&plain, set, &encoded)?;
     for (at, &temperature) in TEMPERATURES.iter().enumerate() {
-        let mut tempered = models.clone();
-        tempered.localizer = tempered.localizer.with_temperature(temperature);
-        losses[0][at] = surprise(&answers(&tempered, set, &encoded)?.found);
+        losses[0][at] = surprise(&answers(&plain, set, &encoded, &heatmaps, temperature).found);
         let [objects, parts] = named(looks.as_ref(), set, Some(temperature));
         losses[1][at] = surprise(&objects);
         losses[2][at] = surprise(&parts);
@@ -108,7 +110,8 @@ pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], E
 ///
 /// [`EvaluationError`] if an image or a text is refused.
 pub fn fitted_nowhere_limit(models: &Models, set: &EvalSet) -> Result<f32, EvaluationError> {
-    let answers = answers(models, set, &encoded(models, set)?)?;
+    let encoded = encoded(models, set)?;
+    let answers = answers(models, set, &encoded, &heatmaps(models, set, &encoded)?, 1.0);
     Ok(limit_for(answers.nowhere.iter().filter(|(_, absent)| !absent).map(|(nowhere, _)| *nowhere).collect()))
 }
 
@@ -160,25 +163,41 @@ struct Answers {
     nowhere: Vec<(f64, bool)>,
 }
 
-fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Answers, EvaluationError> {
-    let mut answers = Answers::default();
+/// The heat-maps of one image.
+struct ImageHeatmaps {
+    /// Of the texts about its own points.
+    own: Vec<Heatmap>,
+    /// Of texts about another image; none in a set of one image.
+    other: Vec<Heatmap>,
+}
+
+fn heatmaps(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Vec<ImageHeatmaps>, EvaluationError> {
     let n = set.images.len();
-    for (index, image) in encoded.iter().enumerate() {
-        let own = &set.images[index].points;
-        let texts: Vec<&str> = own.iter().map(|point| point.description.as_str()).collect();
-        for (heatmap, point) in models.localizer.heatmaps(image, &texts)?.iter().zip(own) {
+    let of = |image: &EncodedImage, about: usize| {
+        let texts: Vec<&str> = set.images[about].points.iter().map(|point| point.description.as_str()).collect();
+        models.localizer.heatmaps(image, &texts)
+    };
+    let both = |(index, image): (usize, &EncodedImage)| {
+        let other = if n > 1 { of(image, (index + n / 2) % n)? } else { Vec::new() };
+        Ok(ImageHeatmaps { own: of(image, index)?, other })
+    };
+    encoded.iter().enumerate().map(both).collect()
+}
+
+/// What heat-maps say at another temperature than theirs.
+fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage], heatmaps: &[ImageHeatmaps], temperature: f32) -> Answers {
+    let mut answers = Answers::default();
+    for ((image, encoded), ImageHeatmaps { own, other }) in set.images.iter().zip(encoded).zip(heatmaps) {
+        for (heatmap, point) in own.iter().zip(&image.points) {
+            let heatmap = heatmap.clone().tempered(temperature);
             answers.nowhere.push((f64::from(heatmap.nowhere()), false));
-            if let Some(found) = models.localizer.read_heatmap(heatmap, image) {
+            if let Some(found) = models.localizer.read_heatmap(&heatmap, encoded) {
                 answers.found.push((f64::from(found.confidence.unwrap_or(0.0)), found.point.distance(point.point) < RADIUS));
             }
         }
-        if n > 1 {
-            let other: Vec<&str> = set.images[(index + n / 2) % n].points.iter().map(|point| point.description.as_str()).collect();
-            let heatmaps = models.localizer.heatmaps(image, &other)?;
-            answers.nowhere.extend(heatmaps.iter().map(|heatmap| (f64::from(heatmap.nowhere()), true)));
-        }
+        answers.nowhere.extend(other.iter().map(|heatmap| (f64::from(heatmap.clone().tempered(temperature).nowhere()), true)));
     }
-    Ok(answers)
+    answers
 }
 
 /// What the namer makes of every point of each image; `None` if the model names nothing.

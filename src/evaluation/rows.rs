@@ -115,6 +115,8 @@ pub fn evaluate_rows(
     let mut rows = Rows::default();
     let wants = |row| wanted.contains(&row);
     let regress = models.localizer.clone().with_head(LocalizerHead::Regress);
+    // Closer looks follow the answers of single texts; the mean of many texts has none.
+    let once = models.localizer.clone().without_closer_look();
     let unmasked = models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
     let strangers = Strangers::new(set, how.seed);
     let mut before: Option<EncodedImage> = None;
@@ -141,7 +143,7 @@ pub fn evaluate_rows(
             answer(RowName::OursWithoutMask, located_words(models, &encoded, &words)?);
         }
         if wants(RowName::ImageOnly) {
-            let heatmaps = models.localizer.heatmaps(&encoded, &strangers.texts(index, IMAGE_ONLY_TEXTS))?;
+            let heatmaps = once.heatmaps(&encoded, &strangers.texts(index, IMAGE_ONLY_TEXTS))?;
             let located = Heatmap::mean_of(&heatmaps).and_then(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0));
             answer(RowName::ImageOnly, vec![located; points.len()]);
         }

@@ -136,7 +136,6 @@ fn name_of(record: &PointRecord) -> PointName {
         part: record.part.as_deref().map(written),
         part_probability: 1.0,
         colour: Some(record.colour.clone()),
-        colour_probability: 1.0,
     }
 }
 

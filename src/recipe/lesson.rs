@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 
 use rand::{Rng, RngExt, seq::IndexedRandom, seq::SliceRandom};
-use tp_core::{RgbImage, Seed, Style, Triplet};
-use tp_data::{
-    AnnotatedImage, COLOURS, DescribedPoint, Lexicon, PointKind, PointOptions, PointTarget, Rejected, RulesTeacher, points_of_image,
-};
+use tp_core::{COLOURS, RgbImage, Seed, Style, Triplet};
+use tp_data::{AnnotatedImage, DescribedPoint, Lexicon, PointKind, PointOptions, PointTarget, Rejected, RulesTeacher, points_of_image};
 
 /// How lessons are made from images.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! The names that dense losses and read-outs tell apart, and their numbers.
 
 use serde::{Deserialize, Serialize};
-use tp_core::{PointRecord, Style};
-use tp_data::{AnnotatedImage, COLOURS, Dataset, categories, part_names};
+use tp_core::{COLOURS, PointRecord, Style};
+use tp_data::{AnnotatedImage, Dataset, categories, part_names};
 
 /// Categories, part names and colours, each sorted; a name's class is its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,10 +15,10 @@ pub struct LocalizerJudge {
 }
 
 impl LocalizerJudge {
-    /// The Localizer of these models.
+    /// The Localizer of these models, which looks once: a reward is asked for many texts about each image.
     #[must_use]
     pub fn new(models: &Models) -> Self {
-        Self { localizer: models.localizer.clone(), weights: models.network.clone() }
+        Self { localizer: models.localizer.clone().without_closer_look(), weights: models.network.clone() }
     }
 }
 

@@ -80,10 +80,8 @@ pub struct PointName {
     pub part: Option<String>,
     /// The probability of the most probable noun for the part.
     pub part_probability: f32,
-    /// The colour of the spot; none if the model does not name colours.
+    /// The colour of the spot, one of [`COLOURS`](crate::COLOURS), which is measured and not guessed.
     pub colour: Option<String>,
-    /// The probability of the most probable colour.
-    pub colour_probability: f32,
 }
 
 /// Where a Point Localizer points.

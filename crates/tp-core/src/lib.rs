@@ -21,6 +21,7 @@ mod grounding;
 mod image;
 mod letterbox;
 mod lfs_pointer;
+mod local_colour;
 mod point;
 mod sampling;
 mod seed;
@@ -32,6 +33,7 @@ pub use grounding::{DescribeOptions, DescribePoint, Description, LocalizePoint, 
 pub use image::{ImageHw, RgbImage};
 pub use letterbox::{Fit, Letterbox};
 pub use lfs_pointer::{IS_LFS_POINTER, is_lfs_pointer};
+pub use local_colour::{COLOURS, colour_word, local_colour, neighbourhood};
 pub use point::{ModelXy, PixelXy, PointError, UnitXy};
 pub use sampling::Sampling;
 pub use seed::Seed;

@@ -1,6 +1,6 @@
 //! What a small neighbourhood looks like: colour, texture and shape, measured from the pixels.
 
-use tp_core::{PixelXy, RgbImage};
+use tp_core::{COLOURS, PixelXy, RgbImage, colour_word, local_colour, neighbourhood};
 
 use crate::{BoxXywh, Mask};
 
@@ -15,35 +15,14 @@ pub(crate) struct Appearance {
     pub(crate) shape: &'static str,
 }
 
-/// Every colour word that the describer may say.
-pub const COLOURS: [&str; 16] = [
-    "black",
-    "dark gray",
-    "gray",
-    "light gray",
-    "white",
-    "red",
-    "orange",
-    "brown",
-    "dark brown",
-    "beige",
-    "yellow",
-    "green",
-    "dark green",
-    "blue",
-    "purple",
-    "pink",
-];
-
 /// Measures the neighbourhood of a point under a Gaussian, within the pixels that `inside` admits.
 #[must_use]
 pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, usize) -> bool) -> Appearance {
     let (height, width) = (image.size().height() as i64, image.size().width() as i64);
-    let sigma = (height.max(width) as f64 / 85.0).max(1.2);
+    let sigma = neighbourhood(image.size());
     let reach = (2.0 * sigma).ceil() as i64;
     let (cx, cy) = (at.x.round() as i64, at.y.round() as i64);
 
-    let mut sum = [0.0; 3];
     let (mut total, mut mean, mut square, mut near, mut near_total) = (0.0, 0.0, 0.0, 0.0, 0.0);
     let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
     let luma = |y: i64, x: i64| {
@@ -62,10 +41,6 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
             (xx, yy, xy) = (xx + weight * gx * gx, yy + weight * gy * gy, xy + weight * gx * gy);
             if !inside(y as usize, x as usize) && (dx, dy) != (0, 0) {
                 continue;
-            }
-            let pixel = image.pixel(y as usize, x as usize).map(f64::from);
-            for (sum, value) in sum.iter_mut().zip(pixel) {
-                *sum += weight * value;
             }
             (total, mean, square) = (total + weight, mean + weight * grey, square + weight * grey * grey);
             if ((dx * dx + dy * dy) as f64) <= sigma * sigma * 0.6 {
@@ -102,7 +77,7 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
     } else {
         "patterned"
     };
-    Appearance { colour: colour_word(sum.map(|sum| sum / total)), texture, shape }
+    Appearance { colour: local_colour(image, at, inside), texture, shape }
 }
 
 /// The colour of a whole thing, if it has one: that of seven tenths of its pixels, looked at on a grid. Light and dark tones of
@@ -132,72 +107,6 @@ pub(crate) fn main_colour(image: &RgbImage, bbox: &BoxXywh, mask: Option<&Mask>)
     let best = (0..COLOURS.len()).max_by_key(|&colour| counts[colour]).filter(|_| total >= 8)?;
     let alike: usize = (0..COLOURS.len()).filter(|&other| hue(COLOURS[other]) == hue(COLOURS[best])).map(|other| counts[other]).sum();
     (10 * alike >= 7 * total).then(|| COLOURS[best])
-}
-
-/// The nearest of [`COLOURS`], by hue, saturation and lightness.
-fn colour_word([r, g, b]: [f64; 3]) -> &'static str {
-    let (high, low) = (r.max(g).max(b), r.min(g).min(b));
-    let (light, chroma) = ((high + low) / 510.0, (high - low) / 255.0);
-    if light < 0.11 {
-        return "black";
-    }
-    let saturation = chroma / (1.0 - (2.0 * light - 1.0).abs()).max(0.08);
-    if chroma < 0.075 || saturation < 0.13 {
-        return match light {
-            l if l < 0.16 => "black",
-            l if l < 0.36 => "dark gray",
-            l if l < 0.58 => "gray",
-            l if l < 0.8 => "light gray",
-            _ => "white",
-        };
-    }
-    let span = high - low;
-    let hue = if high == r {
-        60.0 * ((g - b) / span).rem_euclid(6.0)
-    } else if high == g {
-        60.0 * ((b - r) / span + 2.0)
-    } else {
-        60.0 * ((r - g) / span + 4.0)
-    };
-    match hue {
-        h if !(15.0..345.0).contains(&h) => {
-            if light > 0.66 {
-                "pink"
-            } else {
-                "red"
-            }
-        }
-        h if h < 42.0 => {
-            if light < 0.27 {
-                "dark brown"
-            } else if light > 0.64 {
-                "beige"
-            } else if saturation > 0.62 && light > 0.4 {
-                "orange"
-            } else {
-                "brown"
-            }
-        }
-        h if h < 68.0 => {
-            if light > 0.7 && saturation < 0.5 {
-                "beige"
-            } else if light < 0.3 {
-                "dark green"
-            } else {
-                "yellow"
-            }
-        }
-        h if h < 165.0 => {
-            if light < 0.3 {
-                "dark green"
-            } else {
-                "green"
-            }
-        }
-        h if h < 258.0 => "blue",
-        h if h < 318.0 => "purple",
-        _ => "pink",
-    }
 }
 
 #[cfg(test)]

@@ -46,7 +46,6 @@ mod toml_file;
 mod triplet_file;
 
 pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
-pub use appearance::COLOURS;
 pub use augment::{cropped, mirrored, mirrored_text, photometric, resized};
 pub use balance::balanced;
 #[cfg(feature = "bucket")]

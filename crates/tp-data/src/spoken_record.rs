@@ -1,11 +1,8 @@
 //! What a description says, read back from its words: the judge of words that a model wrote.
 
-use tp_core::{Cell, ObjectSize};
+use tp_core::{COLOURS, Cell, ObjectSize};
 
-use crate::{
-    appearance::COLOURS,
-    position_words::{all_cells, in_image, size_word, within},
-};
+use crate::position_words::{all_cells, in_image, size_word, within};
 
 /// The facts that a text says; `None` for those that it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

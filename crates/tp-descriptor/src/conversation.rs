@@ -110,7 +110,6 @@ mod tests {
             part: Some("handle".into()),
             part_probability: 0.4,
             colour: None,
-            colour_probability: 0.0,
         };
         let asked = |name: Option<&PointName>| {
             let request = conversation.request(Style::CoarseToFine, name);

@@ -108,14 +108,7 @@ mod tests {
 
     fn name(object: Option<&str>, part: Option<&str>, colour: Option<&str>) -> PointName {
         let owned = |name: Option<&str>| name.map(str::to_owned);
-        PointName {
-            object: owned(object),
-            object_probability: 0.5,
-            part: owned(part),
-            part_probability: 0.5,
-            colour: owned(colour),
-            colour_probability: 0.5,
-        }
+        PointName { object: owned(object), object_probability: 0.5, part: owned(part), part_probability: 0.5, colour: owned(colour) }
     }
 
     #[test]

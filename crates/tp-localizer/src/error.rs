@@ -11,6 +11,9 @@ pub enum LocalizerError {
     /// The text does not fit into the language model.
     #[error("text {index} has {tokens} tokens, the localizer reads at most {limit}: shorten it")]
     TextTooLong { index: usize, tokens: usize, limit: usize },
+    /// The section of a closer look cannot be resized.
+    #[error(transparent)]
+    Vision(#[from] tp_vision::VisionError),
     /// The language model refused.
     #[error(transparent)]
     Language(#[from] tp_language::LanguageError),

@@ -37,16 +37,38 @@ impl Heatmap {
     ///
     /// Unless there are `height · width + 1` logits.
     #[must_use]
-    pub fn from_logits(logits: &[f32], size: [usize; 2], temperature: f32) -> Self {
+    pub fn from_logits(logits: &[f32], size: [usize; 2]) -> Self {
         assert_eq!(logits.len(), size[0] * size[1] + 1, "one logit for every cell and one for nowhere");
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut cells: Vec<f32> = logits.iter().map(|logit| ((logit - highest) / temperature).exp()).collect();
+        let mut cells: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
         let total: f32 = cells.iter().sum();
         for cell in &mut cells {
             *cell /= total;
         }
         let nowhere = cells.pop().unwrap_or(0.0);
         Self { size, cells, nowhere }
+    }
+
+    /// A distribution that is known cell by cell.
+    pub(crate) fn of(size: [usize; 2], cells: Vec<f32>, nowhere: f32) -> Self {
+        debug_assert_eq!(cells.len(), size[0] * size[1]);
+        Self { size, cells, nowhere }
+    }
+
+    /// The distribution with another temperature: every probability to the power of 1 / `temperature`, scaled to a sum of 1. For
+    /// [`from_logits`](Self::from_logits) this is the softmax of the logits divided by `temperature`.
+    #[must_use]
+    pub fn tempered(mut self, temperature: f32) -> Self {
+        if temperature == 1.0 {
+            return self;
+        }
+        let tempered = |probability: f32| probability.powf(1.0 / temperature);
+        self.cells.iter_mut().for_each(|cell| *cell = tempered(*cell));
+        self.nowhere = tempered(self.nowhere);
+        let total = self.cells.iter().sum::<f32>() + self.nowhere;
+        self.cells.iter_mut().for_each(|cell| *cell /= total);
+        self.nowhere /= total;
+        self
     }
 
     /// The mean of several maps of one image: what is known without choosing among their texts. `None` if there are none.
@@ -185,7 +207,7 @@ mod tests {
         for &(cell, logit) in peaks {
             logits[cell] = logit;
         }
-        Heatmap::from_logits(&logits, size, 1.0)
+        Heatmap::from_logits(&logits, size)
     }
 
     #[test]
@@ -193,6 +215,16 @@ mod tests {
         let heatmap = map([4, 5], &[(3, 2.0), (20, 1.0)]);
         let total = heatmap.cells().iter().sum::<f32>() + heatmap.nowhere();
         assert!((total - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn temperature_divides_the_logits() {
+        let logits = [0.3, -1.0, 2.0, 0.5, 1.0];
+        let tempered = Heatmap::from_logits(&logits, [2, 2]).tempered(2.0);
+        let divided = Heatmap::from_logits(&logits.map(|logit| logit / 2.0), [2, 2]);
+        let same = |a: f32, b: f32| assert!((a - b).abs() < 1e-6, "{a} {b}");
+        tempered.cells().iter().zip(divided.cells()).for_each(|(&a, &b)| same(a, b));
+        same(tempered.nowhere(), divided.nowhere());
     }
 
     #[test]
@@ -221,7 +253,7 @@ mod tests {
     #[test]
     fn mass_within_a_radius_counts_the_disc() {
         // Flat map of 20×20: a disc of radius 0.1 is 2 cells: 13 cells of 400 (see the mask test of the descriptor).
-        let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20], 1.0);
+        let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20]);
         let mass = heatmap.mass_within(&square(), 0.1);
         assert!((mass[10 * 20 + 10] - 13.0 / 400.0).abs() < 1e-6);
         assert!((mass[0] - 6.0 / 400.0).abs() < 1e-6); // a corner keeps its quarter: 3 + 2 + 1
@@ -231,7 +263,7 @@ mod tests {
     fn letterboxed_image_is_searched_with_an_ellipse() {
         // Twice as wide as high: 0.1 of the image's height is 0.05 of the square.
         let letterbox = Letterbox::new(ImageHw::new(100, 200).unwrap(), Fit::PadToSquare);
-        let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20], 1.0);
+        let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20]);
         let mass = heatmap.mass_within(&letterbox, 0.1);
         // Semi-axes 2 and 1 cells: 5 in the middle row, 1 above and below.
         assert!((mass[10 * 20 + 10] - 7.0 / 400.0).abs() < 1e-6);

@@ -8,6 +8,7 @@
 //! Source: Talking Points (arXiv 2510.14583).
 #![forbid(unsafe_code)]
 
+mod closer_look;
 mod conversation;
 mod error;
 mod heatmap;

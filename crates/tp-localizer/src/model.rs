@@ -10,7 +10,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
-use tp_vision::{EncodedImage, Namer};
+use tp_vision::{EncodedImage, Eyes, Namer, Section};
 
 use crate::{
     Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig,
@@ -48,7 +48,10 @@ pub struct LocalizerConfig {
     /// How a heat-map becomes a point.
     #[config(default = "Decoding::Mass")]
     pub decoding: Decoding,
-    /// Divides the heat-map's logits; fitted on validation images so that the confidence is calibrated.
+    /// Each text is looked for once more in a section around its first answer, whose longer side is this share of the image's;
+    /// the heat-map is then the mean of both. Costs an encoding for each text.
+    pub closer_look: Option<f64>,
+    /// Divides the logarithms of the heat-map; fitted on validation images so that the confidence is calibrated.
     #[config(default = 1.0)]
     pub temperature: f32,
     /// A text is answered with `None` from this probability of "nowhere" on.
@@ -113,6 +116,7 @@ pub struct PointLocalizer {
     net: LocalizerNet,
     config: LocalizerConfig,
     namer: Option<Namer>,
+    eyes: Option<Eyes>,
     conversation: LocalizeConversation,
 }
 
@@ -121,13 +125,27 @@ impl PointLocalizer {
     #[must_use]
     pub fn new(decoder: Decoder, net: LocalizerNet, config: LocalizerConfig, tokenizer: Arc<Tokenizer>) -> Self {
         let conversation = LocalizeConversation::new(tokenizer);
-        Self { decoder, net, config, namer: None, conversation }
+        Self { decoder, net, config, namer: None, eyes: None, conversation }
     }
 
     /// The same Localizer, whose heat-map is told where a namer sees the nouns of a text.
     #[must_use]
     pub fn with_namer(mut self, namer: Option<Namer>) -> Self {
         self.namer = namer;
+        self
+    }
+
+    /// The same Localizer with the eyes that encode its images, so that it can take [`LocalizerConfig::closer_look`].
+    #[must_use]
+    pub fn with_eyes(mut self, eyes: Eyes) -> Self {
+        self.eyes = Some(eyes);
+        self
+    }
+
+    /// The same Localizer, which looks once: for training and for rewards, where many texts are asked about one image.
+    #[must_use]
+    pub fn without_closer_look(mut self) -> Self {
+        self.config.closer_look = None;
         self
     }
 
@@ -157,12 +175,28 @@ impl PointLocalizer {
         self.config.head
     }
 
-    /// The heat-map of each text, whatever head answers.
+    /// The heat-map of each text, whatever head answers: that of a closer look, too, where the configuration has one.
     ///
     /// # Errors
     ///
     /// As [`LocalizePoint::locate`].
     pub fn heatmaps(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Heatmap>, LocalizerError> {
+        let mut heatmaps = self.first_heatmaps(image, texts)?;
+        if let (Some(eyes), Some(share)) = (&self.eyes, self.config.closer_look) {
+            let finer = (1.0 / share).ceil() as usize;
+            for (heatmap, text) in heatmaps.iter_mut().zip(texts) {
+                let Some(first) = heatmap.locate(&image.letterbox, self.config.decoding, f32::INFINITY) else { continue };
+                let section = Section::around(first.point, image.pixels.size(), share);
+                let near = eyes.encode_section(image, &section)?;
+                let closer = &self.first_heatmaps(&near, &[text])?[0];
+                *heatmap = heatmap.joined(&image.letterbox, closer, &section, &near.letterbox, finer);
+            }
+        }
+        Ok(heatmaps.into_iter().map(|heatmap| heatmap.tempered(self.config.temperature)).collect())
+    }
+
+    /// The heat-maps of one look at an image, at a temperature of 1.
+    fn first_heatmaps(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Heatmap>, LocalizerError> {
         let rows = self.rows(texts)?;
         let mask_features = &image.features.mask_features;
         let [_, height, width, _] = mask_features.dims();
@@ -171,11 +205,7 @@ impl PointLocalizer {
             let mentions = self.namer.as_ref().map(|namer| namer.mention_maps(&image.features.maps, [height, width], texts));
             let logits = self.net.heatmap.forward(states.unsqueeze(), mask_features.clone(), mentions);
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-            heatmaps.extend(
-                logits
-                    .chunks_exact(height * width + 1)
-                    .map(|logits| Heatmap::from_logits(logits, [height, width], self.config.temperature)),
-            );
+            heatmaps.extend(logits.chunks_exact(height * width + 1).map(|logits| Heatmap::from_logits(logits, [height, width])));
         }
         Ok(heatmaps)
     }

@@ -39,28 +39,78 @@ impl Eyes {
     ) -> Result<([Tensor<4>; 4], Vec<ModelXy>), VisionError> {
         let (mut squares, mut places) = (Vec::with_capacity(points.len()), Vec::with_capacity(points.len()));
         for &point in points {
-            let (section, point) = section(&image.pixels, point, share);
-            let letterbox = Letterbox::new(section.size(), image.letterbox.fit());
-            places.push(letterbox.model_from_unit(point));
-            squares.push(self.input.preprocess(&section, image.input_size, &self.projector.device())?);
+            let section = Section::around(point, image.pixels.size(), share);
+            let pixels = section.of(&image.pixels);
+            let letterbox = Letterbox::new(pixels.size(), image.letterbox.fit());
+            places.push(letterbox.model_from_unit(section.nearest_inside(point)));
+            squares.push(self.input.preprocess(&pixels, image.input_size, &self.projector.device())?);
         }
         Ok((self.encoder.backbone().forward(Tensor::cat(squares, 0)), places))
     }
+
+    /// Encodes a section of an image that has been encoded: all that can be asked about an image can be asked about it.
+    ///
+    /// # Errors
+    ///
+    /// [`VisionError`] if the section cannot be resized.
+    pub fn encode_section(&self, image: &EncodedImage, section: &Section) -> Result<EncodedImage, VisionError> {
+        self.encode(&section.of(&image.pixels), image.input_size)
+    }
 }
 
-/// The section of an image with the point as near to its middle as the image allows, and the point's place in it.
-fn section(image: &RgbImage, point: UnitXy, share: f64) -> (RgbImage, UnitXy) {
-    let [height, width] = [image.size().height(), image.size().width()].map(|n| n as usize);
-    let side = (height.max(width) as f64 * share).round().max(1.0) as usize;
-    let along = |n: usize, at: f64| {
-        let length = side.min(n);
-        let first = (at * n as f64 - length as f64 / 2.0).round().clamp(0.0, (n - length) as f64) as usize;
-        (first, length, (at * n as f64 - first as f64) / length as f64)
-    };
-    let ((top, rows, y), (left, columns, x)) = (along(height, point.y()), along(width, point.x()));
-    let bytes = image.bytes().chunks_exact(width * 3).skip(top).take(rows).flat_map(|row| &row[left * 3..][..columns * 3]);
-    let size = ImageHw::new(rows as u32, columns as u32).expect("no side is 0");
-    (RgbImage::from_bytes(size, bytes.copied().collect()).expect("three bytes for each pixel"), UnitXy::nearest(x, y))
+/// A section of an image: whole pixels of the copy that an [`EncodedImage`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    image: ImageHw,
+    top: usize,
+    left: usize,
+    size: ImageHw,
+}
+
+impl Section {
+    /// The section with a point as near to its middle as the image allows.
+    ///
+    /// - `image`: the size of [`EncodedImage::pixels`]
+    /// - `share`: the section's longer side, as a share of the image's
+    #[must_use]
+    pub fn around(point: UnitXy, image: ImageHw, share: f64) -> Self {
+        let [height, width] = [image.height(), image.width()].map(|n| n as usize);
+        let side = (height.max(width) as f64 * share).round().max(1.0) as usize;
+        let along = |n: usize, at: f64| {
+            let length = side.min(n);
+            let first = (at * n as f64 - length as f64 / 2.0).round().clamp(0.0, (n - length) as f64) as usize;
+            (first, length as u32)
+        };
+        let ((top, rows), (left, columns)) = (along(height, point.y()), along(width, point.x()));
+        Self { image, top, left, size: ImageHw::new(rows, columns).expect("no side is 0") }
+    }
+
+    /// Where a point of the image lies in the section; `None` outside of it.
+    #[must_use]
+    pub fn inside(&self, point: UnitXy) -> Option<UnitXy> {
+        let [x, y] = self.coordinates(point);
+        UnitXy::new(x, y).ok()
+    }
+
+    fn nearest_inside(&self, point: UnitXy) -> UnitXy {
+        let [x, y] = self.coordinates(point);
+        UnitXy::nearest(x, y)
+    }
+
+    fn coordinates(&self, point: UnitXy) -> [f64; 2] {
+        let along = |at: f64, n: u32, first: usize, length: u32| (at * f64::from(n) - first as f64) / f64::from(length);
+        [
+            along(point.x(), self.image.width(), self.left, self.size.width()),
+            along(point.y(), self.image.height(), self.top, self.size.height()),
+        ]
+    }
+
+    fn of(&self, image: &RgbImage) -> RgbImage {
+        let [rows, columns] = [self.size.height(), self.size.width()].map(|n| n as usize);
+        let lines = image.bytes().chunks_exact(self.image.width() as usize * 3).skip(self.top).take(rows);
+        let bytes = lines.flat_map(|line| &line[self.left * 3..][..columns * 3]);
+        RgbImage::from_bytes(self.size, bytes.copied().collect()).expect("three bytes for each pixel")
+    }
 }
 
 #[cfg(test)]
@@ -79,14 +129,17 @@ mod tests {
         for (row, column, share, size) in [(20, 50, 0.5, (40, 50)), (0, 0, 0.2, (20, 20)), (39, 99, 0.2, (20, 20)), (7, 60, 1.0, (40, 100))]
         {
             let point = UnitXy::new((f64::from(column) + 0.5) / 100.0, (f64::from(row) + 0.5) / 40.0).unwrap();
-            let (section, place) = section(&image, point, share);
-            assert_eq!((section.size().height(), section.size().width()), size);
-            let [at_row, at_column] = section.size().cell_from_unit(place);
-            assert_eq!(section.pixel(at_row, at_column), [row as u8, column as u8, 0], "{row} {column}");
+            let section = Section::around(point, image.size(), share);
+            let pixels = section.of(&image);
+            assert_eq!((pixels.size().height(), pixels.size().width()), size);
+            let [at_row, at_column] = pixels.size().cell_from_unit(section.inside(point).unwrap());
+            assert_eq!(pixels.pixel(at_row, at_column), [row as u8, column as u8, 0], "{row} {column}");
         }
         // Away from the edges the point is in the middle.
-        let (_, place) = section(&image, UnitXy::new(0.5, 0.5).unwrap(), 0.2);
-        assert_eq!((place.x(), place.y()), (0.5, 0.5));
+        let middle = UnitXy::new(0.5, 0.5).unwrap();
+        let section = Section::around(middle, image.size(), 0.2);
+        assert_eq!(section.inside(middle), Some(middle));
+        assert_eq!(section.inside(UnitXy::new(0.39, 0.5).unwrap()), None);
     }
 
     #[test]

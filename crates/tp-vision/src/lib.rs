@@ -48,6 +48,7 @@ mod resize;
 mod weights;
 
 pub use backbone::{Backbone, BackboneConfig};
+pub use close_up::Section;
 pub use config::{ParameterCounts, VisionConfig};
 pub use convnext::ConvNext;
 pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
-use tp_core::{ModelXy, PointName, UnitXy};
+use tp_core::{ModelXy, PointName, UnitXy, local_colour};
 use tp_kernels::softmax;
 
 use crate::{Classifier, EncodedImage, Eyes, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError, resize::resized};
@@ -23,9 +23,10 @@ const LEAST_PROBABILITY: f32 = 1e-3;
 /// How probable each name is at some points of an image.
 #[derive(Clone, Debug, Default)]
 pub struct NameProbabilities {
-    n_points: usize,
-    /// Objects, parts and colours, each point by point.
-    names: [Vec<f32>; 3],
+    /// Objects and parts, each point by point.
+    names: [Vec<f32>; 2],
+    /// The colour of each point's spot, measured from the pixels.
+    colours: Vec<&'static str>,
 }
 
 /// Names points, and maps the nouns of texts. Clones share their weights.
@@ -69,7 +70,7 @@ impl Namer {
     /// improbable is left out, see [`PointNamerConfig::least_object`].
     ///
     /// Each point is looked at in the whole image and in the sections of [`PointNamerConfig::close_ups`]; object and part have the mean
-    /// probabilities of all looks, the colour those of the whole image.
+    /// probabilities of all looks. The colour is measured from the pixels of the spot.
     ///
     /// - `eyes`: those that have encoded the image
     ///
@@ -90,9 +91,10 @@ impl Namer {
             return Ok(NameProbabilities::default());
         }
         let places: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
-        let mut names = self.probabilities(&image.features.maps, &[places]);
+        let [objects, parts, _] = self.probabilities(&image.features.maps, &[places]);
+        let mut names = [objects, parts];
         for &share in &self.config.close_ups {
-            let mut closer: [Vec<f32>; 3] = Default::default();
+            let mut closer: [Vec<f32>; 2] = Default::default();
             for points in points.chunks(SECTIONS_PER_PASS) {
                 let (maps, places) = eyes.close_ups(image, points, share)?;
                 let places: Vec<Vec<ModelXy>> = places.into_iter().map(|place| vec![place]).collect();
@@ -100,22 +102,20 @@ impl Namer {
                     all.extend(some);
                 }
             }
-            for (sum, closer) in names.iter_mut().zip(&closer).take(2) {
+            for (sum, closer) in names.iter_mut().zip(&closer) {
                 sum.iter_mut().zip(closer).for_each(|(sum, closer)| *sum += closer);
             }
         }
         let n_looks = 1.0 + self.config.close_ups.len() as f32;
-        names[..2].iter_mut().flatten().for_each(|sum| *sum /= n_looks);
-        Ok(NameProbabilities { n_points: points.len(), names })
+        names.iter_mut().flatten().for_each(|sum| *sum /= n_looks);
+        let size = image.pixels.size();
+        let colours = points.iter().map(|&point| local_colour(&image.pixels, size.pixel_from_unit(point), |_, _| true)).collect();
+        Ok(NameProbabilities { names, colours })
     }
 
     /// The most probable names of points, with their tempered probabilities.
     #[must_use]
-    pub fn most_probable(&self, NameProbabilities { n_points, names: [objects, parts, colours] }: &NameProbabilities) -> Vec<PointName> {
-        let n_points = *n_points;
-        if n_points == 0 {
-            return Vec::new();
-        }
+    pub fn most_probable(&self, NameProbabilities { names: [objects, parts], colours }: &NameProbabilities) -> Vec<PointName> {
         let table = self.nouns.table();
         let best = |probabilities: &[f32]| {
             let at = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
@@ -127,20 +127,18 @@ impl Namer {
             let sum: f32 = probabilities.iter().map(|probability| (probability / highest).powf(1.0 / temperature)).sum();
             Some((at, 1.0 / sum))
         };
-        let (n_objects, n_parts, n_colours) = (table.objects.len(), table.parts.len(), colours.len() / n_points);
-        (0..n_points)
+        let (n_objects, n_parts) = (table.objects.len(), table.parts.len());
+        (0..colours.len())
             .map(|point| {
                 let (objects, parts) = (&objects[point * n_objects..][..n_objects], &parts[point * n_parts..][..n_parts]);
                 let object = tempered(best(objects), objects, self.config.object_temperature);
                 let part = tempered(best(parts), parts, self.config.part_temperature);
-                let colour = best(&colours[point * n_colours..][..n_colours]);
                 PointName {
                     object: object.filter(|best| best.1 >= self.config.least_object).map(|best| table.objects[best.0].name.clone()),
                     object_probability: object.map_or(0.0, |best| best.1),
                     part: part.filter(|best| best.1 >= self.config.least_part).map(|best| table.parts[best.0].name.clone()),
                     part_probability: part.map_or(0.0, |best| best.1),
-                    colour: colour.and_then(|best| table.colours.get(best.0).cloned()),
-                    colour_probability: colour.map_or(0.0, |best| best.1),
+                    colour: Some(colours[point].to_owned()),
                 }
             })
             .collect()
@@ -255,14 +253,16 @@ mod tests {
         let (network, sure) = namer(0.0);
         let maps = maps(&network, 1);
         let points = [ModelXy { x: 0.3, y: 0.6 }, ModelXy { x: 0.9, y: 0.1 }];
-        let names =
-            |namer: &Namer| namer.most_probable(&NameProbabilities { n_points: 2, names: namer.probabilities(&maps, &[points.to_vec()]) });
+        let names = |namer: &Namer| {
+            let [objects, parts, _] = namer.probabilities(&maps, &[points.to_vec()]);
+            namer.most_probable(&NameProbabilities { names: [objects, parts], colours: vec!["red", "dark brown"] })
+        };
         let unsure = Namer { config: sure.config.clone().with_least_object(1.1), ..sure.clone() };
         assert!(names(&unsure).iter().all(|name| name.object.is_none() && name.object_probability > 0.0));
         let names = names(&sure);
         assert_eq!(names.len(), 2);
+        assert_eq!(names.iter().map(|name| name.colour.as_deref().unwrap()).collect::<Vec<_>>(), ["red", "dark brown"]);
         for name in &names {
-            assert!(["red", "blue"].contains(&name.colour.as_deref().unwrap()) && name.colour_probability >= 0.5);
             assert!(["dog", "cat", "cup"].contains(&name.object.as_deref().unwrap()), "{name:?}");
             assert!((0.25..=1.0).contains(&name.object_probability));
             // Two parts of which nothing is known are equally probable, and that is below 0.6.

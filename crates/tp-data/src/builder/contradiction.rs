@@ -1,10 +1,10 @@
 //! Where what teachers say disagrees with the annotation, or with one another.
 
 use serde::{Deserialize, Serialize};
-use tp_core::PointRecord;
+use tp_core::{COLOURS, PointRecord};
 
 use super::ask::PointAnswers;
-use crate::{COLOURS, SpokenRecord, read_record};
+use crate::{SpokenRecord, read_record};
 
 /// One disagreement. A thing that is not said is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

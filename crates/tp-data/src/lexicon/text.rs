@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use tp_core::COLOURS;
+
 use super::{
     Lexicon, ObjectNoun,
     entry::Noun,
     normal::{normal_form, normal_words},
 };
-use crate::appearance::COLOURS;
 
 /// A noun for a thing in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
