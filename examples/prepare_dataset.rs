@@ -24,12 +24,13 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use talking_points::{
     ModelDir,
+    builder::{
+        Budget, Build, BuildOptions, BuildOutcome, Images, Judge, PAPER_TEACHERS, Plan, Recipe, Report, RunLimits, Shard, StopReason,
+        Teachers, TeachersConfig, Usage,
+    },
     cli::{self, CommonArgs},
     core::RgbImage,
-    data::{
-        Budget, Build, BuildOptions, BuildOutcome, DatasetFormat, Images, Judge, PAPER_TEACHERS, Plan, ReadOptions, Recipe, Report,
-        RunLimits, Shard, StopReason, Strictness, Teachers, TeachersConfig, Usage,
-    },
+    data::{DatasetFormat, ReadOptions, Strictness},
     train::stop_on_ctrl_c,
 };
 
@@ -240,7 +241,7 @@ fn options(args: &Args, out: &Path, strictness: Strictness, config: Option<&Teac
 
 #[cfg(feature = "bucket")]
 fn in_bucket(args: &Args, options: BuildOptions) -> Result<BuildOptions, Box<dyn Error>> {
-    let bucket = args.bucket.as_deref().map(talking_points::data::Bucket::open).transpose()?;
+    let bucket = args.bucket.as_deref().map(talking_points::builder::Bucket::open).transpose()?;
     Ok(BuildOptions { bucket, ..options })
 }
 

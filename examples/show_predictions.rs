@@ -13,8 +13,9 @@ use talking_points::{
     ModelDir, Models,
     cli::{self, CommonArgs},
     core::{ImageHw, Seed},
-    data::{DecodeOptions, Scene, SceneOptions, decode_image, write_png},
+    data::{DecodeOptions, decode_image, write_png},
     overlay::Overlay,
+    scenes::{Scene, SceneOptions},
     vision::FoundObject,
 };
 

@@ -12,8 +12,9 @@ use serde::Serialize;
 use talking_points::{
     cli::{self, CommonArgs},
     core::{ImageHw, PixelXy, Seed, Style},
-    data::{BoxXywh, PointOptions, RulesTeacher, Scene, SceneOptions, SceneStatistics, points_of_image, write_png},
+    data::{BoxXywh, PointOptions, RulesTeacher, points_of_image, write_png},
     overlay::{Overlay, TRUE_POINT},
+    scenes::{Scene, SceneOptions, SceneStatistics},
 };
 
 #[derive(Parser)]

@@ -27,8 +27,7 @@ use talking_points::{
     cli::{self, CommonArgs},
     core::{DescribeOptions, ImageHw, Seed, Style},
     data::{
-        CocoParts, ComposeOptions, CutOuts, Dataset, DescribedPoints, Lexicon, ReadOptions, RulesTeacher, SceneOptions, Split, Strictness,
-        photographs_in,
+        CocoParts, ComposeOptions, CutOuts, Dataset, DescribedPoints, Lexicon, ReadOptions, RulesTeacher, Split, Strictness, photographs_in,
     },
     evaluation::{EvalSet, EvaluationError, RowName, evaluate_rows, mpck},
     language::Tokenizer,
@@ -39,6 +38,7 @@ use talking_points::{
         recovered_tables, train_tokenizer, warm_started,
     },
     save_model_dir,
+    scenes::SceneOptions,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
     vision::{Eyes, NounTable, Nouns, VisionConfig},
     weights::{Checkpoint, refuse_lfs_pointer},

@@ -4,6 +4,8 @@
 //! must know both models: devices, model folders, evaluation, pictures, and the recipe of the tiny model.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "builder")]
+pub use tp_builder as builder;
 pub use tp_core as core;
 pub use tp_data as data;
 pub use tp_descriptor as descriptor;
@@ -12,6 +14,7 @@ pub use tp_language as language;
 pub use tp_localizer as localizer;
 pub use tp_metrics as metrics;
 pub use tp_rl as rl;
+pub use tp_scenes as scenes;
 pub use tp_train as train;
 pub use tp_vision as vision;
 pub use tp_weights as weights;

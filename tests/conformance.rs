@@ -18,8 +18,9 @@ use burn::{
 use talking_points::{
     DeviceName, ModelDir, Models,
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, UnitXy},
-    data::{DecodeOptions, SceneOptions, decode_image},
+    data::{DecodeOptions, decode_image},
     recipe::{Batcher, LessonOptions, Pupil, PupilConfig, Scenes, Stage, StageTask, Vocabulary},
+    scenes::SceneOptions,
     train::{Evaluation, Task},
 };
 

@@ -7,9 +7,9 @@ use burn::module::Module;
 use talking_points::{
     Models, NetworkConfig, RunInfo,
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, Style},
-    data::SceneOptions,
     language::{DecoderConfig, LoraConfig, Tokenizer},
     recipe::{Batcher, Lesson, LessonOptions, LessonSource, PupilConfig, Scenes, Stage, StageTask, Vocabulary},
+    scenes::SceneOptions,
     train::{Evaluation, Schedule, TrainConfig, train},
     vision::VisionConfig,
 };

@@ -9,7 +9,7 @@ use std::{
 use talking_points::{
     Models, NetworkConfig, RunInfo,
     core::{DescribeOptions, Sampling, Seed, Style},
-    data::{DatasetFormat, ReadOptions, Scene, SceneOptions, Split, write_png},
+    data::{DatasetFormat, ReadOptions, Split, write_png},
     evaluation::{EvalSet, RowName, evaluate_rows, point_rows},
     language::{DecoderConfig, LoraConfig, Tokenizer},
     reinforcement::{
@@ -20,6 +20,7 @@ use talking_points::{
         GrpoConfig, Judge, Judged, Link, Players, PointSource, Policy, Reward, RewardTerm, RlError, SampleOptions, StyleMonitor, Trainer,
         Weights, fingerprint, n_trainable, read_steps, reinforce,
     },
+    scenes::{Scene, SceneOptions},
     train::{Schedule, TrainConfig},
     vision::VisionConfig,
 };

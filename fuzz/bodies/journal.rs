@@ -3,7 +3,7 @@
 //! A line of an input is the JSON of a line, to which its checksum is put; one that begins with `#` is written as it is.
 
 use serde::{Deserialize, de::IgnoredAny};
-use tp_data::{Answered, ContentKey, SurveyedImage, read_journal};
+use tp_builder::{Answered, ContentKey, SurveyedImage, read_journal};
 
 use crate::scratch;
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tp_data::{Answer, Role, read_error_reply, read_reply};
+use tp_builder::{Answer, Role, read_error_reply, read_reply};
 
 /// Some of the tokens that must not come through.
 const TOKENS: [&str; 6] = ["[SEG]", "<p>", "<s>", "<|im_end|>", "[INST]", "<mark>"];

@@ -191,7 +191,8 @@ fn drawn_style(mut at: f64, weights: &[f64]) -> Style {
 #[cfg(test)]
 mod tests {
     use tp_core::{ImageHw, PixelXy};
-    use tp_data::{BoxXywh, ObjectAnnotation, PartAnnotation, PointText, Scene, SceneOptions, TextKind};
+    use tp_data::{BoxXywh, ObjectAnnotation, PartAnnotation, PointText, TextKind};
+    use tp_scenes::{Scene, SceneOptions};
 
     use super::*;
 

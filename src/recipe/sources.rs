@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use rand::{Rng, RngExt, seq::IndexedRandom};
 use tp_core::{ImageHw, RgbImage, Seed};
 use tp_data::{
-    AnnotatedImage, BoxXywh, ComposeOptions, CutOuts, Dataset, DecodeOptions, RulesTeacher, Scene, SceneOptions, Split, cropped,
-    decode_image, mirrored, photometric, resized,
+    AnnotatedImage, BoxXywh, ComposeOptions, CutOuts, Dataset, DecodeOptions, RulesTeacher, Split, cropped, decode_image, mirrored,
+    photometric, resized,
 };
+use tp_scenes::{Scene, SceneOptions};
 
 use crate::recipe::{Lesson, LessonOptions};
 

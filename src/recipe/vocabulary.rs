@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tp_core::{COLOURS, PointRecord, Style};
-use tp_data::{AnnotatedImage, Dataset, categories, part_names};
+use tp_data::{AnnotatedImage, Dataset};
+use tp_scenes::{categories, part_names};
 
 /// Categories, part names and colours, each sorted; a name's class is its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

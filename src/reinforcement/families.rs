@@ -3,8 +3,9 @@
 use burn::module::Module;
 use rayon::prelude::*;
 use tp_core::{ImageHw, Seed, Style};
-use tp_data::{AnnotatedImage, DataError, Dataset, RulesTeacher, SceneOptions, Split};
+use tp_data::{AnnotatedImage, DataError, Dataset, RulesTeacher, Split};
 use tp_language::LoraAdapter;
+use tp_scenes::SceneOptions;
 
 use crate::{
     Models, Network,

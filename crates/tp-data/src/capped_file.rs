@@ -7,8 +7,11 @@ use tp_core::is_lfs_pointer;
 use crate::DataError;
 
 /// Refuses a Git LFS pointer, for readers that do not take a file whole.
-#[cfg(feature = "builder")]
-pub(crate) fn refuse_pointer(path: &Path) -> Result<(), DataError> {
+///
+/// # Errors
+///
+/// [`DataError::LfsPointer`].
+pub fn refuse_pointer(path: &Path) -> Result<(), DataError> {
     match read_capped(path, 64) {
         Err(error @ DataError::LfsPointer { .. }) => Err(error),
         _ => Ok(()),
@@ -16,7 +19,11 @@ pub(crate) fn refuse_pointer(path: &Path) -> Result<(), DataError> {
 }
 
 /// A file's bytes, if there are not too many of them and they are not those of a Git LFS pointer.
-pub(crate) fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, DataError> {
+///
+/// # Errors
+///
+/// [`DataError::Read`], [`DataError::LfsPointer`] and [`DataError::FileTooLong`].
+pub fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;

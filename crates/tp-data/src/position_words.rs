@@ -5,7 +5,7 @@ use tp_core::{Cell, ObjectSize, Third};
 
 /// Where an object is in the image: words that no part-relative place uses.
 #[must_use]
-pub(crate) fn in_image(cell: Cell) -> &'static str {
+pub fn in_image(cell: Cell) -> &'static str {
     match (cell.row, cell.column) {
         (Third::Low, Third::Low) => "in the top left corner of the image",
         (Third::Low, Third::Middle) => "at the top of the image",
@@ -21,7 +21,7 @@ pub(crate) fn in_image(cell: Cell) -> &'static str {
 
 /// Where something lies in an object or part, as an adjective: "the upper left end".
 #[must_use]
-pub(crate) fn within(cell: Cell) -> &'static str {
+pub fn within(cell: Cell) -> &'static str {
     match (cell.row, cell.column) {
         (Third::Low, Third::Low) => "upper left",
         (Third::Low, Third::Middle) => "upper middle",
@@ -35,9 +35,9 @@ pub(crate) fn within(cell: Cell) -> &'static str {
     }
 }
 
-/// How large an object is.
+/// How large an object is, in a word.
 #[must_use]
-pub(crate) fn size_word(size: ObjectSize) -> &'static str {
+pub fn size_word(size: ObjectSize) -> &'static str {
     match size {
         ObjectSize::Tiny => "tiny",
         ObjectSize::Small => "small",

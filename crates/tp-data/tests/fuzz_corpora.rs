@@ -6,9 +6,6 @@ mod annotated;
 mod coco;
 #[path = "../../../fuzz/bodies/image.rs"]
 mod image;
-#[cfg(feature = "builder")]
-#[path = "../../../fuzz/bodies/journal.rs"]
-mod journal;
 #[path = "../../../fuzz/bodies/label_map.rs"]
 mod label_map;
 #[path = "../../../fuzz/bodies/mat.rs"]
@@ -17,9 +14,6 @@ mod mat;
 mod replay;
 #[path = "../../../fuzz/bodies/scratch.rs"]
 mod scratch;
-#[cfg(feature = "builder")]
-#[path = "../../../fuzz/bodies/teacher_reply.rs"]
-mod teacher_reply;
 #[path = "../../../fuzz/bodies/triplets.rs"]
 mod triplets;
 
@@ -46,16 +40,4 @@ fn label_map_corpus_is_survived() {
 #[test]
 fn triplets_corpus_is_survived() {
     replay::replay("triplets", triplets::run);
-}
-
-#[cfg(feature = "builder")]
-#[test]
-fn journal_corpus_is_survived() {
-    replay::replay("journal", journal::run);
-}
-
-#[cfg(feature = "builder")]
-#[test]
-fn teacher_reply_corpus_is_survived() {
-    replay::replay("teacher_reply", teacher_reply::run);
 }

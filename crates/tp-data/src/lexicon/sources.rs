@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{ObjectNoun, PartNoun};
-use crate::{DataError, capped_file::read_capped, toml_file};
+use crate::{DataError, capped_file::read_capped, toml_file::parse_toml};
 
 /// Lexicons are written by hand.
 const MAX_BYTES: u64 = 8 << 20;
@@ -48,7 +48,7 @@ impl Sources {
 
     /// Adds a file's text.
     pub(super) fn add(&mut self, path: &Path, text: &str) -> Result<(), DataError> {
-        let file: LexiconFile = toml_file::parse(text).map_err(|problem| DataError::LexiconFile { path: path.to_owned(), problem })?;
+        let file: LexiconFile = parse_toml(text).map_err(|problem| DataError::LexiconFile { path: path.to_owned(), problem })?;
         self.object_files.extend(file.object.iter().map(|_| self.files.len()));
         self.part_files.extend(file.part.iter().map(|_| self.files.len()));
         self.objects.extend(file.object);

@@ -1,0 +1,223 @@
+//! Who is at work: a hold on a shard, or on the whole, that runs out if nobody renews it.
+//!
+//! A renewal is a new object with the next number, which can be created only once. So of two processes one goes on, whatever
+//! their clocks say, and a store needs no more than to refuse to overwrite. The clocks decide only when a hold that nobody
+//! renews is over; they may differ by less than a minute.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::store::{Created, Store};
+use crate::BuildError;
+
+const FOLDER: &str = "work/leases";
+/// A hold is over so long after its last renewal.
+const HOLD: Duration = Duration::from_secs(300);
+/// How often it is renewed: often enough that a store may be away for a while.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(60);
+
+/// The name of the whole job, beside which no shard may be at work.
+pub(super) const WHOLE: &str = "whole";
+
+/// One renewal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Hold {
+    /// A random number, so that two processes never write the same.
+    holder: String,
+    /// In seconds since 1970.
+    until: u64,
+}
+
+/// A hold that is ours.
+pub(super) struct Lease<'a> {
+    store: &'a Store,
+    stem: String,
+    holder: String,
+    number: u32,
+}
+
+impl<'a> Lease<'a> {
+    /// Takes hold of a shard, or of the whole.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Held`] if another process has it; for the whole, if another process has any shard.
+    pub(super) fn take(store: &'a Store, stem: &str) -> Result<Self, BuildError> {
+        let holder = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        check_that_store_refuses(store, &holder)?;
+        let last = last_numbers(store)?.get(stem).copied();
+        if let Some(number) = last {
+            refuse_if_held(store, stem, number)?;
+        }
+        let lease = Self { store, stem: stem.to_owned(), holder, number: last.map_or(0, |number| number + 1) };
+        lease.write(HOLD)?;
+        // Both sides write first and look then, so that one of them at least sees the other.
+        let clash = last_numbers(store)?
+            .into_iter()
+            .filter(|(other, _)| other != stem && (stem == WHOLE || other == WHOLE))
+            .try_for_each(|(other, number)| refuse_if_held(store, &other, number));
+        match clash {
+            Ok(()) => Ok(lease),
+            Err(error) => {
+                lease.let_go();
+                Err(error)
+            }
+        }
+    }
+
+    /// Holds on for another while.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::TakenOver`] if another process has it by now.
+    pub(super) fn renew(&mut self) -> Result<(), BuildError> {
+        self.number += 1;
+        self.write(HOLD)
+    }
+
+    /// Lets others have it at once.
+    pub(super) fn let_go(mut self) {
+        self.number += 1;
+        if let Err(error) = self.write(Duration::ZERO) {
+            tracing::warn!("the hold on {} runs out in {} s: {error}", self.stem, HOLD.as_secs());
+        }
+    }
+
+    fn write(&self, hold: Duration) -> Result<(), BuildError> {
+        let taken_over = || BuildError::TakenOver { url: self.store.url().to_owned(), what: what(&self.stem) };
+        let hold = Hold { holder: self.holder.clone(), until: if hold.is_zero() { 0 } else { now() + hold.as_secs() } };
+        let name = name(&self.stem, self.number);
+        let json = serde_json::to_vec(&hold).map_err(|error| self.store.trouble(&name, error.to_string()))?;
+        if self.store.create(&name, json)? == Created::Taken {
+            return Err(taken_over());
+        }
+        let numbers = numbers_of(self.store, &self.stem)?;
+        // Old numbers are deleted, so one that was overtaken long ago could be created again.
+        if numbers.iter().any(|number| *number > self.number) {
+            return Err(taken_over());
+        }
+        for number in numbers.into_iter().filter(|number| *number < self.number) {
+            if let Err(error) = self.store.delete(&self::name(&self.stem, number)) {
+                tracing::debug!("an old hold stays: {error}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Some stores do not know that an object may be created only if it is not there, and overwrite it.
+fn check_that_store_refuses(store: &Store, holder: &str) -> Result<(), BuildError> {
+    let probe = "work/never-overwritten";
+    store.create(probe, format!("{holder} 1").into_bytes())?;
+    match store.create(probe, format!("{holder} 2").into_bytes())? {
+        Created::Taken => Ok(()),
+        Created::Ours => Err(store.trouble(probe, "was overwritten; take a store that knows conditional writes (If-None-Match)")),
+    }
+}
+
+fn refuse_if_held(store: &Store, stem: &str, number: u32) -> Result<(), BuildError> {
+    let name = name(stem, number);
+    let until = match store.get(&name)? {
+        // It was renewed a moment ago.
+        None => now() + HOLD.as_secs(),
+        Some(json) => {
+            let hold: Result<Hold, _> = serde_json::from_slice(&json);
+            hold.map_err(|error| store.trouble(&name, format!("{error}; delete it if nobody is at work")))?.until
+        }
+    };
+    match until.saturating_sub(now()) {
+        0 => Ok(()),
+        for_secs => Err(BuildError::Held { url: store.url().to_owned(), what: what(stem), for_secs }),
+    }
+}
+
+/// The last number of everybody who ever held anything.
+fn last_numbers(store: &Store) -> Result<BTreeMap<String, u32>, BuildError> {
+    let mut last = BTreeMap::new();
+    for name in store.list(FOLDER)?.into_keys() {
+        if let Some((stem, number)) = parsed(&name) {
+            let known = last.entry(stem.to_owned()).or_insert(number);
+            *known = number.max(*known);
+        }
+    }
+    Ok(last)
+}
+
+fn numbers_of(store: &Store, stem: &str) -> Result<Vec<u32>, BuildError> {
+    let names = store.list(FOLDER)?;
+    Ok(names.keys().filter_map(|name| parsed(name)).filter(|(other, _)| *other == stem).map(|(_, number)| number).collect())
+}
+
+fn name(stem: &str, number: u32) -> String {
+    format!("{FOLDER}/{stem}.{number:08}.json")
+}
+
+fn parsed(name: &str) -> Option<(&str, u32)> {
+    let (stem, number) = name.strip_suffix(".json")?.split_once('.')?;
+    Some((stem, number.parse().ok()?))
+}
+
+/// A stem, for the reader.
+fn what(stem: &str) -> String {
+    if stem == WHOLE { "the whole build".to_owned() } else { format!("shard {stem}") }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn store() -> Store {
+        Store::new("memory", Arc::new(InMemory::new())).unwrap()
+    }
+
+    #[test]
+    fn one_process_a_shard_and_none_beside_the_whole() {
+        let store = store();
+        let take = |stem| Lease::take(&store, stem);
+        let (first, second) = (take("0001-of-0002").unwrap(), take("0002-of-0002").unwrap());
+        for stem in ["0001-of-0002", WHOLE] {
+            let message = take(stem).err().unwrap().to_string();
+            assert!(message.contains("shard 0001-of-0002 is held by another process") && message.contains(" s,"), "{message}");
+        }
+        first.let_go();
+        assert!(take(WHOLE).err().unwrap().to_string().contains("0002-of-0002"));
+        second.let_go();
+        let _whole = take(WHOLE).unwrap();
+        let message = take("0001-of-0002").err().unwrap().to_string();
+        assert!(message.contains("the whole build is held"), "{message}");
+    }
+
+    #[test]
+    fn hold_that_ran_out_is_taken_over_and_its_holder_learns_of_it() {
+        let store = store();
+        let mut slow = Lease::take(&store, "0001-of-0002").unwrap();
+        slow.renew().unwrap();
+        // Its last renewal, as it would be long after it.
+        let held = name(&slow.stem, slow.number);
+        store.delete(&held).unwrap();
+        store.create(&held, serde_json::to_vec(&Hold { holder: slow.holder.clone(), until: now() - 1 }).unwrap()).unwrap();
+        let mut quick = Lease::take(&store, "0001-of-0002").unwrap();
+        assert!(matches!(slow.renew(), Err(BuildError::TakenOver { .. })));
+        quick.renew().unwrap();
+        // Even where the number that it tries next was deleted long ago.
+        for _ in 0..5 {
+            quick.renew().unwrap();
+        }
+        assert!(matches!(slow.renew(), Err(BuildError::TakenOver { .. })));
+        quick.renew().unwrap();
+        assert_eq!(store.list(FOLDER).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! Makes data sets: images → points → questions → answers → triplets, in a job that can be killed at any moment.
+//!
+//! [`Build`] is the job. Its stages stand in files of their own, in this order: `survey` measures images, `selection` chooses
+//! points, `ask` asks teachers, `localize` lets a Localizer judge the texts, `write` writes. What a stage finds is filed by
+//! everything that decides it (`content_key`, `journal`), so nothing is done twice and nothing stale is served. Processes meet
+//! in a folder (`work_folder`) or in a bucket.
+//!
+//! Teachers are asked through one trait, [`Teacher`]: the describer by rules plays all roles without a model, a server behind
+//! an OpenAI-compatible interface does it through [`OpenAiTeacher`].
+//!
+//! Source: LlamaPointInPart, section 4 of Talking Points (arXiv 2510.14583).
+#![forbid(unsafe_code)]
+
+mod annotation_hash;
+mod ask;
+#[cfg(feature = "bucket")]
+mod bucket;
+mod build;
+mod card;
+mod config_file;
+mod content_key;
+mod contradiction;
+mod error;
+mod gallery;
+mod journal;
+mod localize;
+mod look_hash;
+mod manifest;
+mod near_pairs;
+mod openai_teacher;
+mod parquet_reader;
+mod parquet_writer;
+mod plan;
+mod progress;
+mod recipe;
+mod remote;
+mod row;
+mod rows;
+mod rules_in_roles;
+mod run_limits;
+mod selection;
+mod shard;
+mod statistics;
+mod survey;
+mod surveyed_image;
+mod teacher;
+mod usage;
+mod work_folder;
+mod write;
+
+#[cfg(feature = "bucket")]
+pub use bucket::Bucket;
+pub use build::{Build, BuildOptions, BuildOutcome, ShardDone, Summary};
+pub use content_key::ContentKey;
+pub use contradiction::Contradiction;
+pub use error::BuildError;
+#[doc(hidden)]
+pub use journal::read_journal;
+pub use localize::{Judge, Localized};
+pub use look_hash::LookHash;
+pub use openai_teacher::{
+    EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
+};
+#[doc(hidden)]
+pub use openai_teacher::{read_error_reply, read_reply};
+pub use parquet_reader::ParquetRows;
+pub use plan::{Plan, StagePlan};
+pub use progress::{Listener, Report, Stage};
+pub use recipe::{Images, Recipe, Sides, Sizes};
+pub use row::Row;
+pub use run_limits::{Budget, Reservation, RunLimits, StopReason};
+pub use selection::Likeness;
+pub use shard::Shard;
+pub use statistics::{Lengths, Localizability, Statistics};
+pub use surveyed_image::{SurveyedImage, SurveyedPoint};
+pub use teacher::{
+    Answer, Answered, ContextAnswer, Estimate, FailureKind, Layers, LocalAnswer, OrganiserAnswer, Question, Role, Teacher, TeacherError,
+    Teachers,
+};
+pub use usage::Usage;

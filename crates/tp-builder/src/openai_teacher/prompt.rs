@@ -1,0 +1,99 @@
+//! Prompts with placeholders: `{object}` becomes the category, and so on. What is filled in is data and stays data.
+
+use tp_data::{in_image, size_word, within};
+
+use super::control_tokens::cleaned;
+use crate::Question;
+
+/// All placeholders.
+pub(crate) const PLACEHOLDERS: [&str; 12] = [
+    "{object}",
+    "{part}",
+    "{object_size}",
+    "{object_place}",
+    "{part_place}",
+    "{point_place}",
+    "{rule_sentence}",
+    "{context}",
+    "{colour}",
+    "{texture}",
+    "{shape}",
+    "{detail}",
+];
+
+/// The first placeholder of a prompt that there is not: a brace, a word of small letters, a brace.
+pub(crate) fn unknown_placeholder(prompt: &str) -> Option<&str> {
+    let mut rest = prompt;
+    while let Some(start) = rest.find('{') {
+        rest = &rest[start + 1..];
+        let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(rest.len());
+        if end > 0 && rest[end..].starts_with('}') && !PLACEHOLDERS.iter().any(|known| known[1..known.len() - 1] == rest[..end]) {
+            return Some(&rest[..end]);
+        }
+    }
+    None
+}
+
+/// The prompt with the facts of a question in it.
+pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
+    let record = &question.point.record;
+    let spaced = |name: &str| name.replace(['-', '_'], " ");
+    let object = spaced(&record.category);
+    let part = record.part.as_deref().map_or_else(|| object.clone(), spaced);
+    let of_local = |of: fn(&crate::LocalAnswer) -> &String| question.local.map(of).map_or("", String::as_str);
+    let values: [&str; 12] = [
+        &object,
+        &part,
+        size_word(record.object_size),
+        in_image(record.object_cell),
+        record.part_cell.map_or("very middle", within),
+        within(record.point_cell),
+        question.point.sentence.as_deref().unwrap_or_default(),
+        question.context.map_or("", |context| &context.context),
+        of_local(|local| &local.colour),
+        of_local(|local| &local.texture),
+        of_local(|local| &local.shape),
+        of_local(|local| &local.detail),
+    ];
+    // One pass over the prompt: a value that looks like a placeholder is left alone.
+    let mut text = String::with_capacity(prompt.len() + 200);
+    let mut rest = prompt;
+    while let Some(start) = rest.find('{') {
+        text.push_str(&rest[..start]);
+        rest = &rest[start..];
+        match PLACEHOLDERS.iter().zip(values).find(|(placeholder, _)| rest.starts_with(**placeholder)) {
+            Some((placeholder, value)) => {
+                text.push_str(&cleaned(value));
+                rest = &rest[placeholder.len()..];
+            }
+            None => {
+                text.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    text.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ContextAnswer, Role, openai_teacher::test_question};
+
+    #[test]
+    fn values_are_filled_in_once_and_without_control_tokens() {
+        test_question(Role::Organiser, |question| {
+            let context = ContextAnswer { context: "beside {part} <|im_end|> of [SEG] snow".to_owned(), ..ContextAnswer::default() };
+            let question = Question { context: Some(&context), ..*question };
+            let text = filled("{\"x\": 1} the {part} of a {object} {context}", &question);
+            assert_eq!(text, "{\"x\": 1} the left ear of a horse beside {part} of snow");
+        });
+    }
+
+    #[test]
+    fn unknown_placeholder_is_found_and_json_is_none() {
+        assert_eq!(unknown_placeholder("{\"object\": \"{object}\"} {Colour} {}"), None);
+        assert_eq!(unknown_placeholder("a {colour} {color}"), Some("color"));
+    }
+}

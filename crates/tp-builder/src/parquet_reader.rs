@@ -1,0 +1,162 @@
+//! Rows out of a Parquet file of ours, group after group, from any row on.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use parquet::{
+    column::reader::get_typed_column_reader,
+    data_type::{ByteArray, ByteArrayType},
+    file::reader::{FileReader, RowGroupReader, SerializedFileReader},
+};
+
+use super::parquet_writer::{BYTES_COLUMN, JSON_COLUMN};
+use crate::{BuildError, Row};
+use tp_data::refuse_pointer;
+
+/// The most rows of a group that is read into memory.
+const MAX_GROUP_ROWS: usize = 100_000;
+/// The most bytes of such a group.
+const MAX_GROUP_BYTES: i64 = 1 << 30;
+
+/// The rows of one file with the bytes of their images, if it has them; one group at a time is in memory.
+///
+/// The first error ends the reading.
+pub struct ParquetRows {
+    path: PathBuf,
+    reader: SerializedFileReader<File>,
+    next_group: usize,
+    waiting: VecDeque<(Row, Option<Vec<u8>>)>,
+    failed: bool,
+}
+
+impl ParquetRows {
+    /// Opens a file.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Read`] if there is none, [`BuildError::Parquet`] if it is none that this crate wrote.
+    pub fn open(path: &Path) -> Result<Self, BuildError> {
+        let file = File::open(path).map_err(|source| BuildError::Read { path: path.to_owned(), source })?;
+        refuse_pointer(path)?;
+        let reader = guarded(path, || SerializedFileReader::new(file).map_err(|error| error.to_string()))?;
+        let rows = Self { path: path.to_owned(), reader, next_group: 0, waiting: VecDeque::new(), failed: false };
+        match rows.column(JSON_COLUMN) {
+            Some(_) => Ok(rows),
+            None => Err(rows.refuse(format!("it has no column `{JSON_COLUMN}`, so the builder did not write it"))),
+        }
+    }
+
+    /// How many rows the file has.
+    #[must_use]
+    pub fn n_rows(&self) -> usize {
+        usize::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Goes on at a row, counted from 0: groups before it are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Parquet`] if its group cannot be read.
+    pub fn seek(&mut self, row: usize) -> Result<(), BuildError> {
+        let mut left = row;
+        self.waiting.clear();
+        self.next_group = 0;
+        for group in self.reader.metadata().row_groups() {
+            let n = usize::try_from(group.num_rows()).unwrap_or(0);
+            if left < n {
+                break;
+            }
+            left -= n;
+            self.next_group += 1;
+        }
+        if left > 0 && self.next_group < self.reader.num_row_groups() {
+            self.read_group()?;
+            self.waiting.drain(..left.min(self.waiting.len()));
+        }
+        Ok(())
+    }
+
+    fn column(&self, name: &str) -> Option<usize> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        schema.columns().iter().position(|column| column.path().string() == name)
+    }
+
+    fn read_group(&mut self) -> Result<(), BuildError> {
+        let (path, index) = (self.path.clone(), self.next_group);
+        self.next_group += 1;
+        let group = self.reader.metadata().row_group(index);
+        let n = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+        if n > MAX_GROUP_ROWS || group.total_byte_size() > MAX_GROUP_BYTES {
+            return Err(self.refuse(format!(
+                "row group {index} is too large: at most {MAX_GROUP_ROWS} rows and {MAX_GROUP_BYTES} bytes are read at once"
+            )));
+        }
+        let (json, bytes) = (self.column(JSON_COLUMN), self.column(BYTES_COLUMN));
+        let (json, bytes) = guarded(&path, || {
+            let group = self.reader.get_row_group(index).map_err(|error| error.to_string())?;
+            let json = values(&*group, json.unwrap_or_default(), n)?;
+            let bytes = bytes.map(|column| values(&*group, column, n)).transpose()?;
+            Ok((json, bytes))
+        })?;
+        let mut bytes = bytes.map(Vec::into_iter);
+        for json in json {
+            let parsed = json.as_ref().map(|json| serde_json::from_slice::<Row>(json.data()));
+            let row = match parsed {
+                Some(Ok(row)) => row,
+                Some(Err(error)) => return Err(self.refuse(format!("row group {index}: {error}"))),
+                None => return Err(self.refuse(format!("row group {index} has an empty row"))),
+            };
+            let image = bytes.as_mut().and_then(Iterator::next).flatten();
+            self.waiting.push_back((row, image.map(|image| image.data().to_vec())));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, problem: String) -> BuildError {
+        BuildError::Parquet { path: self.path.clone(), problem }
+    }
+}
+
+impl Iterator for ParquetRows {
+    type Item = Result<(Row, Option<Vec<u8>>), BuildError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.waiting.is_empty() && !self.failed && self.next_group < self.reader.num_row_groups() {
+            if let Err(error) = self.read_group() {
+                self.failed = true;
+                self.waiting.clear();
+                return Some(Err(error));
+            }
+        }
+        self.waiting.pop_front().map(Ok)
+    }
+}
+
+/// All values of a column of bytes.
+fn values(group: &dyn RowGroupReader, column: usize, n: usize) -> Result<Vec<Option<ByteArray>>, String> {
+    let reader = group.get_column_reader(column).map_err(|error| error.to_string())?;
+    let full_level = group.metadata().column(column).column_descr().max_def_level();
+    let mut reader = get_typed_column_reader::<ByteArrayType>(reader);
+    let (mut levels, mut there) = (Vec::new(), Vec::new());
+    while levels.len() < n {
+        let (read, ..) = reader.read_records(n - levels.len(), Some(&mut levels), None, &mut there).map_err(|error| error.to_string())?;
+        if read == 0 {
+            return Err(format!("a column ends after {} of {n} rows", levels.len()));
+        }
+    }
+    let mut there = there.into_iter();
+    Ok(levels.iter().map(|&level| if level == full_level { there.next() } else { None }).collect())
+}
+
+/// A panic of the decoder is an error like any other.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T, BuildError> {
+    let refuse = |problem: String| BuildError::Parquet { path: path.to_owned(), problem: problem.replace('\n', " ") };
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(result) => result.map_err(refuse),
+        Err(_) => Err(refuse("the file is damaged".to_owned())),
+    }
+}
