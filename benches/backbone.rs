@@ -9,7 +9,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor, TensorData};
 use talking_points::{
-    vision::{Eyes, VisionConfig},
+    vision::{VisionConfig, VisionModel},
     weights::Checkpoint,
 };
 use tp_benches::processor_seconds;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn mean_of_maps(eyes: &Eyes, picture: Tensor<4>) -> f32 {
+fn mean_of_maps(eyes: &VisionModel, picture: Tensor<4>) -> f32 {
     let maps = eyes.encoder.backbone().forward(picture);
     maps.into_iter().map(|map| map.abs().mean().into_scalar::<f32>()).sum()
 }

@@ -15,7 +15,7 @@ use burn::{
 };
 use talking_points::{
     ModelDir,
-    vision::{Eyes, VisionFeatures},
+    vision::{VisionFeatures, VisionModel},
 };
 use tp_benches::processor_seconds;
 use tp_kernels::deformable_attention;
@@ -64,12 +64,12 @@ fn image(side: usize, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, [1, 3, side, side]), device)
 }
 
-fn encode(eyes: &Eyes) -> Answer {
+fn encode(eyes: &VisionModel) -> Answer {
     let image = image(256, &Device::flex());
     timed(|| eyes.forward(image).queries.mask_logits.abs().mean())
 }
 
-fn encode_backward(eyes: &Eyes) -> Answer {
+fn encode_backward(eyes: &VisionModel) -> Answer {
     let image = image(256, &Device::flex().autodiff());
     timed(|| {
         let VisionFeatures { queries, .. } = eyes.forward(image);

@@ -21,8 +21,8 @@ use talking_points::{
     cli::{self, CommonArgs},
     core::{Sampling, Seed, write_atomically},
     language::{
-        Completion, DecoderConfig, GenerateOptions, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer, Turn, Wish,
-        end_tokens, generate_watched, load_adapter, load_hugging_face, train_bpe,
+        Completion, DecoderConfig, GenerateOptions, NextAction, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer,
+        Turn, end_tokens, generate_watched, load_adapter, load_hugging_face, train_bpe,
     },
     weights::{TensorEntry, TensorFloat, write_safetensors},
 };
@@ -137,7 +137,7 @@ fn write_on(args: &Args) -> Result<(), Box<dyn Error>> {
         if !options.stop.contains(&token.id) {
             add(row, streams[row].push(token.id));
         }
-        ControlFlow::Continue(if streams[row].has_ended() { Wish::EndRow } else { Wish::GoOn })
+        ControlFlow::Continue(if streams[row].has_ended() { NextAction::EndRow } else { NextAction::GoOn })
     };
     let seeds: Vec<u64> = (0..args.answers).map(|answer| Seed(args.common.seed).nth(answer).0).collect();
     let prompts = Prompts::of_ids(&decoder, &vec![prompt; n_answers]);

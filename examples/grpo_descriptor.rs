@@ -32,7 +32,7 @@ use talking_points::{
         with_adapter, write_page,
     },
     rl::{
-        AdvantageConfig, Algorithm, GrpoConfig, LossOptions, NegativeDistance, Players, Reward, Scale, SpreadReport, StepReport,
+        AdvantageConfig, Algorithm, GrpoConfig, GrpoParts, LossOptions, NegativeDistance, Reward, Scale, SpreadReport, StepReport,
         StyleMonitor, Trainer, read_steps, reinforce,
     },
     save_model_dir,
@@ -171,8 +171,8 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
         RewardArg::Distance => Reward::nothing().plus(1.0, NegativeDistance),
     };
     let config = config(args, train_set.images.len(), jitter.unwrap_or(0.0), seed);
-    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
-    let spread = Trainer::new(players, config.clone(), DescriptorPolicy::weights(&models))?.spread_report(12)?;
+    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let spread = Trainer::new(parts, config.clone(), DescriptorPolicy::weights(&models))?.spread_report(12)?;
     tracing::info!(
         "rewards before training: mean {:.4}, deviation {:.4}, within groups {:.4}; {:.0} % of the groups are idle; jitter {}",
         spread.mean,
@@ -186,7 +186,7 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     }
 
     go_on()?;
-    let trained = reinforce(players, &config, DescriptorPolicy::weights(&models), &args.out, args.resume, &stop)?;
+    let trained = reinforce(parts, &config, DescriptorPolicy::weights(&models), &args.out, args.resume, &stop)?;
     let steps = read_steps(&args.out)?;
     write_page(&args.out, &format!("{} for {}", args.train_family, args.test_family), &train_set, &steps)?;
     if trained.outcome == Outcome::Stopped {

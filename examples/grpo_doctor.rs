@@ -13,7 +13,7 @@ use talking_points::{
     cli::{self, CommonArgs},
     core::{Seed, Style},
     reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_scenes},
-    rl::{Finding, GrpoConfig, Length, LossOptions, Players, Reward, RlError, StyleMonitor, Trainer, broken_at, examine},
+    rl::{Finding, GrpoConfig, GrpoParts, Length, LossOptions, Reward, RlError, StyleMonitor, Trainer, broken_at, examine},
     train::{Schedule, TrainConfig},
 };
 
@@ -58,8 +58,8 @@ fn grpo_doctor(args: &Args) -> Result<(), Box<dyn Error>> {
         training: TrainConfig { weight_decay: 0.0, ..TrainConfig::new("doctor", schedule, seed.split("doctor run")) },
         ..GrpoConfig::paper(args.steps, seed)
     };
-    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
-    let links = match Trainer::new(players, config, DescriptorPolicy::weights(&models)) {
+    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let links = match Trainer::new(parts, config, DescriptorPolicy::weights(&models)) {
         Ok(trainer) => examine(trainer, args.steps as usize)?,
         Err(RlError::BrokenLink { link, evidence, .. }) => broken_at(link, &evidence),
         Err(error) => return Err(error.into()),

@@ -25,8 +25,8 @@ use serde::Serialize;
 use talking_points::{
     ModelDir,
     builder::{
-        Budget, Build, BuildOptions, BuildOutcome, Images, Judge, PAPER_TEACHERS, Plan, Recipe, Report, RunLimits, Shard, StopReason,
-        Teachers, TeachersConfig, Usage,
+        Budget, Build, BuildConfig, BuildOptions, BuildOutcome, Images, PAPER_TEACHERS, Plan, Report, RunLimits, Shard, StopReason,
+        Teachers, TeachersConfig, TextLocalizer, Usage,
     },
     cli::{self, CommonArgs},
     core::RgbImage,
@@ -142,7 +142,8 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let dataset = format.open(root, ReadOptions { strictness, ..ReadOptions::default() })?;
     let options = in_bucket(args, options(args, out, strictness, config.as_ref()))?;
     let models = args.localizer.as_ref().map(|folder| ModelDir::open(folder)?.load(&device)).transpose()?;
-    let judge = models.as_ref().map(|models| Judge::new(&models.run.model, &models.localizer, |image: &RgbImage| models.encode(image)));
+    let judge =
+        models.as_ref().map(|models| TextLocalizer::new(&models.run.model, &models.localizer, |image: &RgbImage| models.encode(image)));
     if let Some(cost) = args.max_cost.filter(|cost| cost.is_nan() || *cost < 0.0) {
         return Err(format!("--max-cost {cost} bounds nothing: name a number from 0").into());
     }
@@ -200,11 +201,13 @@ fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-fn recipe(args: &Args) -> Result<Recipe, Box<dyn Error>> {
-    let mut recipe = match Recipe::named(&args.recipe) {
+fn recipe(args: &Args) -> Result<BuildConfig, Box<dyn Error>> {
+    let mut recipe = match BuildConfig::named(&args.recipe) {
         Some(recipe) => recipe,
-        None if args.recipe.ends_with(".toml") => Recipe::from_toml(Path::new(&args.recipe))?,
-        None => return Err(format!("unknown recipe `{}`; accepted are {} and a .toml file", args.recipe, Recipe::NAMES.join(", ")).into()),
+        None if args.recipe.ends_with(".toml") => BuildConfig::from_toml(Path::new(&args.recipe))?,
+        None => {
+            return Err(format!("unknown recipe `{}`; accepted are {} and a .toml file", args.recipe, BuildConfig::NAMES.join(", ")).into());
+        }
     };
     if args.common.seed != 0 {
         recipe.seed = args.common.seed;

@@ -32,22 +32,22 @@ use talking_points::{
     evaluation::{EvalSet, EvaluationError, RowName, evaluate_rows, mpck},
     language::Tokenizer,
     recipe::{
-        Batcher, Compositions, LessonOptions, LessonSource, Mixture, Photographs, PupilConfig, Scenes, Stage, StageTask, Vocabulary,
-        frozen_for, noun_table,
-        plan::{self, Diet},
+        Batcher, Compositions, Mixture, Objective, Photographs, SampleSettings, SampleSource, Scenes, TrainingModelConfig, TrainingTask,
+        Vocabulary, frozen_for, noun_table,
+        plan::{self, MixtureShares},
         recovered_tables, train_tokenizer, warm_started,
     },
     save_model_dir,
     scenes::SceneOptions,
     train::{Evaluation, Outcome, Schedule, TrainConfig, stop_on_ctrl_c, train},
-    vision::{Eyes, NounTable, Nouns, VisionConfig},
+    vision::{NounTable, Nouns, VisionConfig, VisionModel},
     weights::{Checkpoint, refuse_lfs_pointer},
 };
 
 #[derive(Parser)]
 #[command(about = "Trains the tiny model: the eyes, the base, the Descriptor, the Localizer")]
 struct Args {
-    /// A lesson in twenty minutes, on scenes alone.
+    /// Twenty minutes on scenes alone.
     #[arg(long)]
     quick: bool,
     /// Train one stage alone; later stages start from the newest checkpoint of the one before.
@@ -62,7 +62,7 @@ struct Args {
     /// Start with the eyes of this model folder, and skip the stage that opens them.
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     eyes: Option<PathBuf>,
-    /// A share of every stretch's steps: for trials, and for machines that have no night.
+    /// A share of every phase's steps: for trials.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     steps: f64,
     /// A folder with `annotations.json` and its photographs, whose names the eyes learn densely; may be given many times.
@@ -108,7 +108,7 @@ enum StageArg {
     All,
 }
 
-/// What lessons are made of.
+/// What samples are made of.
 struct Material<'a> {
     args: &'a Args,
     scenes: SceneOptions,
@@ -166,13 +166,13 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let config = config.with_class_names(Some(vocabulary.categories.clone()));
     let nouns = nouns.map(Nouns::new).transpose()?.map(Arc::new);
-    let mut pupil = PupilConfig::of(config.clone(), &vocabulary).init(&device);
+    let mut model = TrainingModelConfig::of(config.clone(), &vocabulary).init(&device);
     if let Some(folder) = &args.warm_start {
         let from = ModelDir::open(folder)?;
-        pupil.network = warm_started(pupil.network, &tokenizer, &from)?;
+        model.network = warm_started(model.network, &tokenizer, &from)?;
         let batcher = Batcher {
             source: Scenes { options: scenes.clone(), ..Default::default() },
-            options: LessonOptions::default(),
+            options: SampleSettings::default(),
             n_images: 8,
             swapped_share: 0.0,
             tokenizer: tokenizer.clone(),
@@ -181,22 +181,22 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
         };
         if from.config().language.hidden_size == config.language.hidden_size {
             let (from, seed) = (from.load(&plain)?, seed.split("recovered"));
-            pupil.known_points = recovered_tables(pupil.known_points, &from, &batcher, RECOVERY_BATCHES, seed);
+            model.known_points = recovered_tables(model.known_points, &from, &batcher, RECOVERY_BATCHES, seed);
         }
     }
     if let Some(file) = &args.backbone {
         refuse_lfs_pointer(file)?;
-        pupil.network.eyes.load_backbone(Checkpoint::open(file)?)?;
+        model.network.eyes.load_backbone(Checkpoint::open(file)?)?;
     }
     if let Some(file) = &args.from {
         refuse_lfs_pointer(file)?;
         // What an older run did not have starts fresh.
         let mut store = BurnpackStore::from_file(file).allow_partial(true);
-        let loaded = pupil.load_from(&mut store).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
+        let loaded = model.load_from(&mut store).map_err(|error| format!("cannot start from {}: {error}", file.display()))?;
         tracing::info!("{} tensors of {}, {} of the model are not in it", loaded.applied.len(), file.display(), loaded.missing.len());
     }
     if let Some(eyes) = eyes {
-        pupil.network.eyes = eyes;
+        model.network.eyes = eyes;
     }
 
     let judged_scenes = Scenes { options: scenes.clone(), ..Default::default() };
@@ -204,26 +204,26 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
     let judge = |network: Network| judged(network, &config, &tokenizer, nouns.as_ref(), &judge_set).unwrap_or_default();
     let mut stages = Vec::new();
     let mut shipped: Option<(&str, Evaluation)> = None;
-    let (stretches, lessons, swapped_share) = match (args.quick, &args.backbone) {
-        (true, _) => (plan::quick(), LessonOptions::default(), 0.125),
-        (false, Some(_)) => (plan::everyday(), LessonOptions::spoken(), 0.2),
-        (false, None) => (plan::full(), LessonOptions::default(), 0.125),
+    let (phases, samples, swapped_share) = match (args.quick, &args.backbone) {
+        (true, _) => (plan::quick(), SampleSettings::default(), 0.125),
+        (false, Some(_)) => (plan::everyday(), SampleSettings::spoken(), 0.2),
+        (false, None) => (plan::full(), SampleSettings::default(), 0.125),
     };
-    for stretch in stretches {
-        if !wanted(args.stage, stretch.stage) || (args.eyes.is_some() && stretch.stage == Stage::Eyes) {
+    for phase in phases {
+        if !wanted(args.stage, phase.objective) || (args.eyes.is_some() && phase.objective == Objective::Vision) {
             continue;
         }
-        // Raised in the last step of the stretch before, or since: what is done is on the disk.
+        // Raised in the last step of the phase before, or since: what is done is on the disk.
         if stop.load(Ordering::SeqCst) {
-            return Err(format!("stopped before {}: call again with --resume to go on", stretch.name).into());
+            return Err(format!("stopped before {}: call again with --resume to go on", phase.name).into());
         }
-        let steps = (stretch.steps as f64 * args.steps).ceil() as u64;
-        let task = StageTask {
-            stage: stretch.stage,
+        let steps = (phase.steps as f64 * args.steps).ceil() as u64;
+        let task = TrainingTask {
+            objective: phase.objective,
             batcher: Batcher {
-                source: material.mixture(&stretch.diet, stretch.size)?,
-                options: LessonOptions { n_points: stretch.n_points, foreign_nouns: stretch.foreign_nouns, ..lessons.clone() },
-                n_images: stretch.n_images,
+                source: material.mixture(&phase.diet, phase.size)?,
+                options: SampleSettings { n_points: phase.n_points, foreign_nouns: phase.foreign_nouns, ..samples.clone() },
+                n_images: phase.n_images,
                 swapped_share,
                 tokenizer: tokenizer.clone(),
                 vocabulary: vocabulary.clone(),
@@ -233,20 +233,20 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
             device: device.clone(),
             judge: &judge,
         };
-        let schedule = Schedule { peak: stretch.learning_rate, warmup: (steps / 10).min(60), steps, floor: 0.03 };
-        let run = TrainConfig { evaluate_every: 500, ..TrainConfig::new(stretch.name, schedule, seed.split(stretch.name)) };
+        let schedule = Schedule { peak: phase.learning_rate, warmup: (steps / 10).min(60), steps, floor: 0.03 };
+        let run = TrainConfig { evaluate_every: 500, ..TrainConfig::new(phase.name, schedule, seed.split(phase.name)) };
         let began = Instant::now();
-        let trained = train(frozen_for(stretch.stage, pupil), &task, &run, &args.out.join(stretch.name), args.resume, &stop)?;
+        let trained = train(frozen_for(phase.objective, model), &task, &run, &args.out.join(phase.name), args.resume, &stop)?;
         let loss = trained.records.last().map_or(f64::NAN, |record| record.loss);
-        stages.push(StageReport { name: stretch.name, steps: trained.progress.step, loss, seconds: began.elapsed().as_secs_f64() });
-        // A checkpoint keeps what was frozen; the next stretch may teach it again.
-        pupil = trained.model.unfreeze();
-        // A later stretch is shipped if it is no worse than the ones before, for the size that it has seen.
+        stages.push(StageReport { name: phase.name, steps: trained.progress.step, loss, seconds: began.elapsed().as_secs_f64() });
+        // A checkpoint keeps what was frozen; the next phase may teach it again.
+        model = trained.model.unfreeze();
+        // A later phase is shipped if it is no worse than the ones before, for the size that it has seen.
         let judged = trained.records.iter().rev().find_map(|record| record.evaluation.clone());
         let is_no_worse = |before: &Evaluation| judged.as_ref().is_none_or(|now| both_ways(now) >= both_ways(before));
         if shipped.as_ref().is_none_or(|(_, before)| is_no_worse(before)) {
-            let size = VisionConfig { image_size: stretch.size as usize, ..config.vision.clone() };
-            let network = pupil.network.clone().valid();
+            let size = VisionConfig { image_size: phase.size as usize, ..config.vision.clone() };
+            let network = model.network.clone().valid();
             save_model_dir(
                 &args.out.join("model"),
                 &network,
@@ -254,14 +254,14 @@ fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
                 &tokenizer,
                 nouns.as_deref().map(Nouns::table),
             )?;
-            shipped = judged.map(|evaluation| (stretch.name, evaluation)).or(shipped);
+            shipped = judged.map(|evaluation| (phase.name, evaluation)).or(shipped);
         }
         if trained.outcome == Outcome::Stopped {
-            return Err(format!("stopped in {}: call again with --resume to go on", stretch.name).into());
+            return Err(format!("stopped in {}: call again with --resume to go on", phase.name).into());
         }
     }
 
-    let (name, evaluation) = shipped.unwrap_or_else(|| ("the last stretch", judge(pupil.network.valid())));
+    let (name, evaluation) = shipped.unwrap_or_else(|| ("the last phase", judge(model.network.valid())));
     let reading = |name| reading(&evaluation, name);
     let report = Report { stages, shipped: name, mpck: evaluation.score, mpck_ours: reading("ours"), mpck_shuffled: reading("shuffled") };
     cli::print_result(args.common.json, &report, || {
@@ -287,7 +287,7 @@ fn reading(evaluation: &Evaluation, name: &str) -> f64 {
 }
 
 /// The eyes of a trained model, if they have the shape of those to be trained; the size of the images may differ.
-fn eyes(folder: &Path, device: &Device) -> Result<Eyes, Box<dyn Error>> {
+fn eyes(folder: &Path, device: &Device) -> Result<VisionModel, Box<dyn Error>> {
     let models = ModelDir::open(folder)?.load(device)?;
     let shape = |vision: &VisionConfig| serde_json::to_value(VisionConfig { image_size: 0, ..vision.clone() });
     if shape(&models.config.vision)? != shape(&VisionConfig::tiny())? {
@@ -296,17 +296,17 @@ fn eyes(folder: &Path, device: &Device) -> Result<Eyes, Box<dyn Error>> {
     Ok(models.network.eyes)
 }
 
-/// What decides between stretches: how well the right descriptions are found, and how well the model's own are.
+/// What decides between phases: how well the right descriptions are found, and how well the model's own are.
 fn both_ways(evaluation: &Evaluation) -> f64 {
     evaluation.score + reading(evaluation, "ours")
 }
 
-fn wanted(asked: StageArg, stage: Stage) -> bool {
+fn wanted(asked: StageArg, stage: Objective) -> bool {
     match asked {
         StageArg::All => true,
-        StageArg::Base => matches!(stage, Stage::Names | Stage::Eyes | Stage::Language | Stage::Base),
-        StageArg::Descriptor => stage == Stage::Descriptor,
-        StageArg::Localizer => stage == Stage::Localizer,
+        StageArg::Base => matches!(stage, Objective::Names | Objective::Vision | Objective::Language | Objective::Base),
+        StageArg::Descriptor => stage == Objective::Descriptor,
+        StageArg::Localizer => stage == Objective::Localizer,
     }
 }
 
@@ -325,13 +325,13 @@ fn sets(folders: &[PathBuf]) -> Result<Vec<Box<dyn Dataset>>, Box<dyn Error>> {
 
 impl Material<'_> {
     /// The sources of a diet that are at hand, with the longer side of their images at `size` pixels.
-    fn mixture(&self, diet: &Diet, size: u32) -> Result<Mixture, Box<dyn Error>> {
+    fn mixture(&self, diet: &MixtureShares, size: u32) -> Result<Mixture, Box<dyn Error>> {
         let side = ImageHw::new(size, size)?;
         let photographs = |folders: &[PathBuf]| -> Result<Photographs, Box<dyn Error>> {
             Ok(Photographs::new(sets(folders)?, Split::Train, size).without_families(&self.args.without_family))
         };
         let scenes = Scenes { options: SceneOptions { size: side, ..self.scenes.clone() }, ..Default::default() };
-        let mut sources: Vec<(f64, Box<dyn LessonSource>)> = vec![(diet.scenes, Box::new(scenes))];
+        let mut sources: Vec<(f64, Box<dyn SampleSource>)> = vec![(diet.scenes, Box::new(scenes))];
         if diet.photographs > 0.0 {
             sources.push((diet.photographs, Box::new(photographs(&self.args.photographs)?)));
         }
@@ -358,7 +358,7 @@ impl Material<'_> {
 /// The tokenizer of an earlier run in this folder, or a new one.
 fn tokenizer(path: &Path, material: &Material<'_>, nouns: Option<&NounTable>, seed: Seed) -> Result<Tokenizer, Box<dyn Error>> {
     if !path.exists() {
-        let diet = if nouns.is_some() { Diet::EVERYDAY } else { Diet::MOSTLY_SCENES };
+        let diet = if nouns.is_some() { MixtureShares::EVERYDAY } else { MixtureShares::MOSTLY_SCENES };
         let vocab_size = VOCAB_SIZES[usize::from(nouns.is_some())];
         train_tokenizer(&material.mixture(&diet, 128)?, 1500, nouns, vocab_size, seed)?.save(path)?;
     }

@@ -274,7 +274,7 @@ impl Models {
             tokenizer,
             nouns,
             descriptor: descriptor.with_namer(namer.clone()),
-            localizer: localizer.with_namer(namer).with_eyes(eyes),
+            localizer: localizer.with_namer(namer).with_vision_model(eyes),
             run,
         }
     }

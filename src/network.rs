@@ -6,7 +6,7 @@ use burn::{config::Config, module::Module, tensor::Device};
 use tp_descriptor::{DescriptorConfig, DescriptorNet, GaussianMask, PointPromptConfig};
 use tp_language::{Decoder, DecoderConfig, LoraConfig};
 use tp_localizer::{HeatmapHeadConfig, LocalizerConfig, LocalizerNet, RegressionHeadConfig, TextProjectorConfig};
-use tp_vision::{Eyes, MENTION_CHANNELS, Namer, NounTable, Nouns, PointNamer, PointNamerConfig, VisionConfig};
+use tp_vision::{MENTION_CHANNELS, Namer, NounTable, Nouns, PointNamer, PointNamerConfig, VisionConfig, VisionModel};
 
 /// The share of the image in which a text is looked for once more: of 0.5 and 0.7 the one that loses fewer answers whose text
 /// speaks of what stands beside the section (`docs/experiments/sight.md`).
@@ -33,7 +33,7 @@ pub struct NetworkConfig {
 #[derive(Module, Debug)]
 pub struct Network {
     /// The eyes.
-    pub eyes: Eyes,
+    pub eyes: VisionModel,
     /// The language model.
     pub decoder: Decoder,
     /// What the Descriptor adds to the base.

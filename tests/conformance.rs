@@ -19,7 +19,7 @@ use talking_points::{
     DeviceName, ModelDir, Models,
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, UnitXy},
     data::{DecodeOptions, decode_image},
-    recipe::{Batcher, LessonOptions, Pupil, PupilConfig, Scenes, Stage, StageTask, Vocabulary},
+    recipe::{Batcher, Objective, SampleSettings, Scenes, TrainingModel, TrainingModelConfig, TrainingTask, Vocabulary},
     scenes::SceneOptions,
     train::{Evaluation, Task},
 };
@@ -171,16 +171,16 @@ fn shipped_model_gives_the_answers_of_flex() {
     });
 }
 
-/// A lesson on two scenes of 128 pixels.
-fn lesson(stage: Stage, device: &Device) -> StageTask<Scenes, fn(talking_points::Network) -> Evaluation> {
+/// Training on two scenes of 128 pixels.
+fn training_task(objective: Objective, device: &Device) -> TrainingTask<Scenes, fn(talking_points::Network) -> Evaluation> {
     let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
     let tokenizer = talking_points::language::Tokenizer::from_file(&root().join("models/tiny/tokenizer.json")).unwrap();
     let options = SceneOptions { size: ImageHw::new(128, 128).unwrap(), ..Default::default() };
-    StageTask {
-        stage,
+    TrainingTask {
+        objective,
         batcher: Batcher {
             source: Scenes { options, ..Default::default() },
-            options: LessonOptions { n_points: 3, ..Default::default() },
+            options: SampleSettings { n_points: 3, ..Default::default() },
             n_images: 2,
             swapped_share: 0.2,
             tokenizer: Arc::new(tokenizer),
@@ -194,13 +194,13 @@ fn lesson(stage: Stage, device: &Device) -> StageTask<Scenes, fn(talking_points:
 }
 
 /// The shipped network, with training heads that are drawn on `flex`: every backend draws other numbers.
-fn pupil() -> Pupil {
+fn model() -> TrainingModel {
     let _alone = MAKING.lock().unwrap();
     let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
     let device = Device::flex();
     device.seed(1);
-    let heads = PupilConfig::of(tiny.config().clone(), &Vocabulary::of_scenes_and(&[])).init(&device);
-    Pupil { network: tiny.load(&device).unwrap().network, ..heads.materialize() }
+    let heads = TrainingModelConfig::of(tiny.config().clone(), &Vocabulary::of_scenes_and(&[])).init(&device);
+    TrainingModel { network: tiny.load(&device).unwrap().network, ..heads.materialize() }
 }
 
 /// The gradients of the parameters of each part, joined.
@@ -234,17 +234,17 @@ impl ModuleVisitor for GradientsByPart<'_> {
 
 #[test]
 fn a_lesson_gives_the_loss_and_the_gradients_of_flex() {
-    let pupil = pupil();
-    let learn = |stage: Stage, device: &Device| {
-        let (pupil, task) = (pupil.clone().fork(device).train(), lesson(stage, &device.clone().autodiff()));
-        let step = task.loss(&pupil, task.batch(Seed(5)));
+    let model = model();
+    let learn = |stage: Objective, device: &Device| {
+        let (model, task) = (model.clone().fork(device).train(), training_task(stage, &device.clone().autodiff()));
+        let step = task.loss(&model, task.batch(Seed(5)));
         let gradients = step.loss.backward();
         let mut parts = GradientsByPart { gradients: &gradients, path: Vec::new(), numbers: Numbers::new() };
-        pupil.visit(&mut parts);
+        model.visit(&mut parts);
         parts.numbers.insert("loss".to_owned(), elements(step.loss.inner()));
         parts.numbers
     };
-    for stage in [Stage::Base, Stage::Descriptor, Stage::Localizer] {
+    for stage in [Objective::Base, Objective::Descriptor, Objective::Localizer] {
         compare_devices(|device| learn(stage, device), compare);
     }
 }

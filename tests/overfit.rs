@@ -8,27 +8,27 @@ use talking_points::{
     Models, NetworkConfig, RunInfo,
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, Style},
     language::{DecoderConfig, LoraConfig, Tokenizer},
-    recipe::{Batcher, Lesson, LessonOptions, LessonSource, PupilConfig, Scenes, Stage, StageTask, Vocabulary},
+    recipe::{Batcher, Objective, SampleSettings, SampleSource, Scenes, TrainingModelConfig, TrainingSample, TrainingTask, Vocabulary},
     scenes::SceneOptions,
     train::{Evaluation, Schedule, TrainConfig, train},
     vision::VisionConfig,
 };
 
 /// Two scenes with four described points each.
-struct TwoScenes([Lesson; 2]);
+struct TwoScenes([TrainingSample; 2]);
 
-impl LessonSource for TwoScenes {
-    fn lesson(&self, seed: Seed, _: &LessonOptions) -> Option<Lesson> {
+impl SampleSource for TwoScenes {
+    fn sample(&self, seed: Seed, _: &SampleSettings) -> Option<TrainingSample> {
         Some(self.0[(seed.0 % 2) as usize].clone())
     }
 }
 
-fn two_scenes() -> [Lesson; 2] {
+fn two_scenes() -> [TrainingSample; 2] {
     let options = SceneOptions { size: ImageHw::new(64, 64).unwrap(), ..Default::default() };
-    let lessons = LessonOptions { n_points: 4, style_weights: [0.0, 1.0, 0.0, 0.0, 0.0], ..Default::default() };
+    let samples = SampleSettings { n_points: 4, style_weights: [0.0, 1.0, 0.0, 0.0, 0.0], ..Default::default() };
     let scenes = Scenes { options, ..Default::default() };
-    let mut found = (0..).filter_map(|index| scenes.lesson(Seed(11).nth(index), &lessons)).filter(|lesson| {
-        let texts: std::collections::HashSet<_> = lesson.triplets.iter().map(|triplet| &triplet.description).collect();
+    let mut found = (0..).filter_map(|index| scenes.sample(Seed(11).nth(index), &samples)).filter(|sample| {
+        let texts: std::collections::HashSet<_> = sample.triplets.iter().map(|triplet| &triplet.description).collect();
         texts.len() == 4
     });
     [found.next().unwrap(), found.next().unwrap()]
@@ -61,12 +61,12 @@ fn eight_triplets_are_memorized_in_both_directions() {
     device.seed(1);
     let config = small(tokenizer.vocab_size());
     let vocabulary = Vocabulary::of_scenes_and(&[]);
-    let lessons = two_scenes();
-    let task = StageTask {
-        stage: Stage::Base,
+    let samples = two_scenes();
+    let task = TrainingTask {
+        objective: Objective::Base,
         batcher: Batcher {
-            source: TwoScenes(lessons.clone()),
-            options: LessonOptions::default(),
+            source: TwoScenes(samples.clone()),
+            options: SampleSettings::default(),
             n_images: 4,
             swapped_share: 0.0,
             tokenizer: tokenizer.clone(),
@@ -77,15 +77,15 @@ fn eight_triplets_are_memorized_in_both_directions() {
         device: device.clone().autodiff(),
         judge: |_| Evaluation::default(),
     };
-    let pupil = PupilConfig::of(config.clone(), &vocabulary).init(&task.device);
+    let model = TrainingModelConfig::of(config.clone(), &vocabulary).init(&task.device);
     let run = TrainConfig::new("overfit", Schedule { peak: 4e-3, warmup: 20, steps: 240, floor: 0.05 }, Seed(3));
     let folder = tempfile::tempdir().unwrap();
-    let trained = train(pupil, &task, &run, folder.path(), false, &AtomicBool::new(false)).unwrap();
+    let trained = train(model, &task, &run, folder.path(), false, &AtomicBool::new(false)).unwrap();
 
     let info = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
     let models = Models::new(trained.model.network.valid(), config, tokenizer, None, info);
     let (mut found, mut said) = (0, 0);
-    for Lesson { image, triplets, .. } in &lessons {
+    for TrainingSample { image, triplets, .. } in &samples {
         let encoded = models.encode(image).unwrap();
         let texts: Vec<&str> = triplets.iter().map(|triplet| triplet.description.as_str()).collect();
         let located = models.localizer.locate(&encoded, &texts).unwrap();

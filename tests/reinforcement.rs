@@ -17,7 +17,7 @@ use talking_points::{
         write_page,
     },
     rl::{
-        GrpoConfig, Judge, Judged, Link, Players, PointSource, Policy, Reward, RewardTerm, RlError, SampleOptions, StyleMonitor, Trainer,
+        GrpoConfig, GrpoParts, Judge, Judged, Link, PointSource, Policy, Reward, RewardTerm, RlError, SampleOptions, StyleMonitor, Trainer,
         Weights, fingerprint, n_trainable, read_steps, reinforce,
     },
     scenes::{Scene, SceneOptions},
@@ -119,9 +119,9 @@ fn adapter_learns_and_nothing_else_does() {
     assert_eq!(judge.n_trainable(), 0);
     assert!(n_trainable(&DescriptorPolicy::weights(&models)) > 0);
     let (reward, style) = (Reward::nothing().plus(1.0, Vowels), StyleMonitor::default());
-    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
     let frozen = [policy.frozen_fingerprint(), judge.fingerprint()];
-    let mut trainer = Trainer::new(players, config(3), DescriptorPolicy::weights(&models)).unwrap();
+    let mut trainer = Trainer::new(parts, config(3), DescriptorPolicy::weights(&models)).unwrap();
     let before = fingerprint(trainer.weights());
     let reports: Vec<_> = (0..3).map(|_| trainer.step().unwrap().report).collect();
     assert_ne!(fingerprint(trainer.weights()), before);
@@ -138,11 +138,11 @@ fn base_is_no_reference_for_an_adapter_that_has_learned() {
     let (judge, source) = (LocalizerJudge::new(&models), SeenPoints::new(&models, &SET));
     let (reward, style) = (Reward::nothing().plus(1.0, Vowels), StyleMonitor::default());
     let policy = DescriptorPolicy::new(&models, Style::Terse).with_base_as_reference();
-    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
-    let mut trainer = Trainer::new(players, config(2), DescriptorPolicy::weights(&models)).unwrap();
+    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let mut trainer = Trainer::new(parts, config(2), DescriptorPolicy::weights(&models)).unwrap();
     trainer.step().unwrap(); // a fresh adapter changes nothing yet
     let learned = trainer.weights().clone();
-    let mut trainer = Trainer::new(players, config(2), learned).unwrap();
+    let mut trainer = Trainer::new(parts, config(2), learned).unwrap();
     assert!(matches!(trainer.step().unwrap_err(), RlError::BrokenLink { link: Link::Reference, .. }));
 }
 
@@ -152,16 +152,16 @@ fn run_leaves_a_page_with_pictures_and_can_be_resumed() {
     let (policy, judge, source) =
         (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models), SeenPoints::new(&models, &SET));
     let (reward, style) = (Reward::nothing().plus(1.0, Vowels), StyleMonitor::default());
-    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
     let folder = tempfile::tempdir().unwrap();
-    let stopped = reinforce(players, &config(3), DescriptorPolicy::weights(&models), folder.path(), false, &AtomicBool::new(true)).unwrap();
+    let stopped = reinforce(parts, &config(3), DescriptorPolicy::weights(&models), folder.path(), false, &AtomicBool::new(true)).unwrap();
     assert_eq!(stopped.steps, 1);
-    let whole = reinforce(players, &config(3), DescriptorPolicy::weights(&models), folder.path(), true, &GO_ON).unwrap();
+    let whole = reinforce(parts, &config(3), DescriptorPolicy::weights(&models), folder.path(), true, &GO_ON).unwrap();
     assert_eq!(whole.steps, 3);
 
     // The same without a stop: parameters by value, and every line that was written.
     let other = tempfile::tempdir().unwrap();
-    let undisturbed = reinforce(players, &config(3), DescriptorPolicy::weights(&models), other.path(), false, &GO_ON).unwrap();
+    let undisturbed = reinforce(parts, &config(3), DescriptorPolicy::weights(&models), other.path(), false, &GO_ON).unwrap();
     assert_eq!(fingerprint(&undisturbed.weights), fingerprint(&whole.weights));
     for name in ["steps.jsonl", "samples.jsonl"] {
         let read = |folder: &Path| std::fs::read_to_string(folder.join(name)).unwrap();

@@ -9,7 +9,7 @@ use tp_data::{
     decode_annotated, read_triplets,
 };
 
-use crate::recipe::{LessonOptions, LessonSource};
+use crate::recipe::{SampleSettings, SampleSource};
 
 /// A set of images with described points.
 #[derive(Clone, Debug)]
@@ -49,17 +49,17 @@ pub struct EvalPoint {
 impl EvalSet {
     /// A set drawn from a source; `seed` must be one that training never draws from.
     #[must_use]
-    pub fn drawn(name: &str, source: &impl LessonSource, n_images: u64, points_per_image: usize, style: Style, seed: Seed) -> Self {
+    pub fn drawn(name: &str, source: &impl SampleSource, n_images: u64, points_per_image: usize, style: Style, seed: Seed) -> Self {
         let mut style_weights = [0.0; Style::ALL.len()];
         style_weights[style as usize] = 1.0;
-        let options = LessonOptions { n_points: points_per_image, style_weights, ..Default::default() };
+        let options = SampleSettings { n_points: points_per_image, style_weights, ..Default::default() };
         let images = (0..n_images)
             .into_par_iter()
-            .filter_map(|index| source.lesson(seed.split("evaluation").nth(index), &options))
-            .map(|lesson| EvalImage {
-                group: lesson.annotation.group,
-                image: lesson.image,
-                points: lesson.triplets.into_iter().map(EvalPoint::from).collect(),
+            .filter_map(|index| source.sample(seed.split("evaluation").nth(index), &options))
+            .map(|sample| EvalImage {
+                group: sample.annotation.group,
+                image: sample.image,
+                points: sample.triplets.into_iter().map(EvalPoint::from).collect(),
             })
             .collect();
         Self { name: name.to_owned(), images, upright_images: 0 }

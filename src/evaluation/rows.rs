@@ -118,7 +118,7 @@ pub fn evaluate_rows(
     // Closer looks follow the answers of single texts; the mean of many texts has none.
     let once = models.localizer.clone().without_closer_look();
     let unmasked = models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
-    let strangers = Strangers::new(set, how.seed);
+    let others = OtherImageTexts::new(set, how.seed);
     let mut before: Option<EncodedImage> = None;
 
     for (index, image) in set.images.iter().enumerate() {
@@ -143,12 +143,12 @@ pub fn evaluate_rows(
             answer(RowName::OursWithoutMask, located_words(models, &encoded, &words)?);
         }
         if wants(RowName::ImageOnly) {
-            let heatmaps = once.heatmaps(&encoded, &strangers.texts(index, IMAGE_ONLY_TEXTS))?;
+            let heatmaps = once.heatmaps(&encoded, &others.texts(index, IMAGE_ONLY_TEXTS))?;
             let located = Heatmap::mean_of(&heatmaps).and_then(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0));
             answer(RowName::ImageOnly, vec![located; points.len()]);
         }
         if wants(RowName::Shuffled) {
-            let heatmaps = models.localizer.heatmaps(&encoded, &strangers.texts(index, points.len()))?;
+            let heatmaps = models.localizer.heatmaps(&encoded, &others.texts(index, points.len()))?;
             answer(RowName::Shuffled, heatmaps.iter().map(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0)).collect());
         }
         if wants(RowName::WrongImage) {
@@ -212,14 +212,14 @@ pub(crate) fn located_words(models: &Models, image: &EncodedImage, words: &[Stri
 }
 
 /// Texts of other images, in a seeded order.
-struct Strangers<'a> {
+struct OtherImageTexts<'a> {
     texts: Vec<(usize, &'a str)>,
 }
 
-impl<'a> Strangers<'a> {
+impl<'a> OtherImageTexts<'a> {
     fn new(set: &'a EvalSet, seed: u64) -> Self {
         let mut texts: Vec<_> = set.points().map(|(image, point)| (image, point.description.as_str())).collect();
-        texts.shuffle(&mut Seed(seed).split("strangers").rng());
+        texts.shuffle(&mut Seed(seed).split("others").rng());
         Self { texts }
     }
 

@@ -100,7 +100,7 @@ mod tests {
         let middle = Cell { row: Third::Middle, column: Third::Middle };
         PointRecord {
             category: category.to_owned(),
-            family: String::new(),
+            family: None,
             object_cell: middle,
             object_size: ObjectSize::Large,
             part: Some(part.to_owned()),
@@ -125,8 +125,9 @@ mod tests {
         let set = [("facade", "win_ad"), ("cattle", "left hindleg"), ("cattle", "left hindleg")].map(|(object, part)| record(object, part));
         let texts = [say("facade", "win ad"), say("cow", "hind leg"), say("horse", "head")];
         let accuracy = word_accuracy(texts.iter().map(String::as_str).zip(&set));
-        let two_of_three = |share: f64| assert!((share - 200.0 / 3.0).abs() < 1e-9, "{accuracy:?}");
-        [accuracy.category, accuracy.part, accuracy.part_cell, accuracy.point_cell].map(two_of_three);
+        for share in [accuracy.category, accuracy.part, accuracy.part_cell, accuracy.point_cell] {
+            assert!((share - 200.0 / 3.0).abs() < 1e-9, "{accuracy:?}");
+        }
         assert_eq!([accuracy.colour, accuracy.object_cell, accuracy.object_size], [100.0; 3]);
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use tp_rl::{
-    AdvantageConfig, Clip, Deviation, KlEstimator, LossOptions, PolicyLoss, Scale, Sequence, Whole, advantages, attached, dapo_loss,
-    dr_grpo_loss, grpo_loss, gspo_loss,
+    AdvantageConfig, BatchTotals, Clip, Deviation, KlEstimator, LossOptions, PolicyLoss, Scale, Sequence, advantages, dapo_loss,
+    dr_grpo_loss, grpo_loss, gspo_loss, with_host_gradient,
 };
 
 use super::{
@@ -48,7 +48,7 @@ pub(crate) fn grpo_loss_stage(fixture: &Fixture, device: &Device) -> Result<Outc
         .zip(&advantages)
         .map(|([log_probs, old_log_probs, ref_log_probs], &advantage)| Sequence { log_probs, old_log_probs, ref_log_probs, advantage })
         .collect();
-    let whole = Whole::of(lengths.iter().copied());
+    let whole = BatchTotals::of(lengths.iter().copied());
     let name: String = fixture.setting("loss")?;
     let loss: PolicyLoss = match name.as_str() {
         "grpo" => grpo_loss(&sequences, whole, &options),
@@ -62,7 +62,7 @@ pub(crate) fn grpo_loss_stage(fixture: &Fixture, device: &Device) -> Result<Outc
     let flat: Vec<f64> = rows.iter().flat_map(|[log_probs, ..]| log_probs).copied().collect();
     let data = TensorData::new(flat.clone(), [flat.len()]);
     let leaf = Tensor::<1>::from_data(data, (&device, burn::tensor::DType::F64)).require_grad();
-    let gradients = attached(leaf.clone(), &loss.gradient.concat()).backward();
+    let gradients = with_host_gradient(leaf.clone(), &loss.gradient.concat()).backward();
     let gradient = leaf.grad(&gradients).ok_or_else(|| fixture.unusable("no gradient reached `log_probs`"))?;
     let mut gradient = gradient.into_data().iter::<f64>().collect::<Vec<_>>().into_iter();
     let padded = |mut next: Box<dyn FnMut() -> f64 + '_>| {

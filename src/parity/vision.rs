@@ -5,8 +5,8 @@ use serde_json::Value;
 use tp_core::ModelXy;
 use tp_descriptor::{GaussianMask, MaskRule, PointPromptConfig, prompt_keys};
 use tp_vision::{
-    AuxPredictions, Eyes, PerceptionPrior, QueryOutput, VisionConfig, efficientnet_lite_keys, encoder_keys, folded_efficientnet_lite,
-    open_clip_keys, projector_keys,
+    AuxPredictions, PerceptionPrior, QueryOutput, VisionConfig, VisionModel, efficientnet_lite_keys, encoder_keys,
+    folded_efficientnet_lite, open_clip_keys, projector_keys,
 };
 use tp_weights::{LoadReport, TensorFloat, load_module};
 
@@ -19,7 +19,7 @@ use super::{
 /// Eyes of the configuration, filled as far as the folder's weights go; `needed` are the parts that must be filled.
 struct Loaded {
     config: VisionConfig,
-    eyes: Eyes,
+    eyes: VisionModel,
     unused: Vec<String>,
 }
 

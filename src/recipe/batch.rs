@@ -1,4 +1,4 @@
-//! Lessons → token ids and plain numbers, on worker threads, before any tensor exists.
+//! Samples → token ids and plain numbers, on worker threads, before any tensor exists.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tp_localizer::LocalizeConversation;
 use tp_vision::{DenseTargets, NameTargets, Nouns, QueryTargets};
 
 use crate::recipe::{
-    Facts, Lesson, LessonOptions, LessonSource, Vocabulary,
+    Facts, SampleSettings, SampleSource, TrainingSample, Vocabulary,
     dense::{dense_targets, query_targets},
 };
 
@@ -51,10 +51,10 @@ pub struct Batch {
 
 /// Makes batches from a source.
 pub struct Batcher<S> {
-    /// Where lessons come from.
+    /// Where samples come from.
     pub source: S,
     /// How they are made.
-    pub options: LessonOptions,
+    pub options: SampleSettings,
     /// Images a batch.
     pub n_images: usize,
     /// The share of texts that are about another image, with "nowhere" as the right answer.
@@ -67,31 +67,31 @@ pub struct Batcher<S> {
     pub nouns: Option<Arc<Nouns>>,
 }
 
-impl<S: LessonSource> Batcher<S> {
+impl<S: SampleSource> Batcher<S> {
     /// The batch of a seed: the same seed, the same batch, on any number of threads.
     #[must_use]
     pub fn batch(&self, seed: Seed) -> Batch {
         let options = self.options.in_one_style(seed.split("style"));
         // Seeds without a describable point are passed over.
-        let lesson = |seed: Seed| (0..).find_map(|attempt| self.source.lesson(seed.nth(attempt), &options));
-        let lessons: Vec<Lesson> = (0..self.n_images as u64)
+        let sample = |seed: Seed| (0..).find_map(|attempt| self.source.sample(seed.nth(attempt), &options));
+        let samples: Vec<TrainingSample> = (0..self.n_images as u64)
             .into_par_iter()
-            .map(|slot| lesson(seed.split("lesson").nth(slot)).expect("an endless search ends with a lesson"))
+            .map(|slot| sample(seed.split("sample").nth(slot)).expect("an endless search ends with a sample"))
             .collect();
-        self.assemble(&lessons, seed)
+        self.assemble(&samples, seed)
     }
 
-    fn assemble(&self, lessons: &[Lesson], seed: Seed) -> Batch {
+    fn assemble(&self, samples: &[TrainingSample], seed: Seed) -> Batch {
         let conversation = LocalizeConversation::new(self.tokenizer.clone());
         let describe = DescribeConversation::new(self.tokenizer.clone());
         let n_facts = self.vocabulary.fact_classes().len();
         let mut batch = Batch {
-            images: lessons.iter().map(|lesson| squared(&lesson.image)).collect(),
-            dense: lessons.par_iter().map(|lesson| dense_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
-            objects: lessons.par_iter().map(|lesson| query_targets(&lesson.annotation, side(lesson), &self.vocabulary)).collect(),
+            images: samples.iter().map(|sample| squared(&sample.image)).collect(),
+            dense: samples.par_iter().map(|sample| dense_targets(&sample.annotation, side(sample), &self.vocabulary)).collect(),
+            objects: samples.par_iter().map(|sample| query_targets(&sample.annotation, side(sample), &self.vocabulary)).collect(),
             points: Vec::new(),
             describe: Vec::new(),
-            captions: lessons.iter().map(|lesson| self.tokenizer.encode_text(&RulesTeacher.caption(&lesson.annotation))).collect(),
+            captions: samples.iter().map(|sample| self.tokenizer.encode_text(&RulesTeacher.caption(&sample.annotation))).collect(),
             facts: Facts::new(n_facts),
             told: Facts::new(n_facts),
             names: NameTargets::default(),
@@ -99,15 +99,15 @@ impl<S: LessonSource> Batcher<S> {
             localize: Vec::new(),
             spoken: Facts::new(n_facts),
             targets: Vec::new(),
-            image_names: lessons.iter().map(|lesson| lesson.annotation.name.clone()).collect(),
+            image_names: samples.iter().map(|sample| sample.annotation.name.clone()).collect(),
         };
         let mut rng = seed.split("swap").rng();
-        for lesson in lessons {
-            let is_described = !lesson.annotation.described.is_empty();
-            let letterbox = Letterbox::new(lesson.image.size(), Fit::PadToSquare);
-            let points: Vec<ModelXy> = lesson.triplets.iter().map(|triplet| letterbox.model_from_unit(triplet.point)).collect();
-            for ((triplet, heard), &point) in lesson.triplets.iter().zip(&lesson.heard).zip(&points) {
-                let absent = (rng.random::<f64>() < self.swapped_share).then(|| absent_triplet(lesson, lessons, &mut rng)).flatten();
+        for sample in samples {
+            let is_described = !sample.annotation.described.is_empty();
+            let letterbox = Letterbox::new(sample.image.size(), Fit::PadToSquare);
+            let points: Vec<ModelXy> = sample.triplets.iter().map(|triplet| letterbox.model_from_unit(triplet.point)).collect();
+            for ((triplet, heard), &point) in sample.triplets.iter().zip(&sample.heard).zip(&points) {
+                let absent = (rng.random::<f64>() < self.swapped_share).then(|| absent_triplet(sample, samples, &mut rng)).flatten();
                 batch.targets.push(if absent.is_some() { None } else { Some(point) });
                 let said = absent.unwrap_or(heard);
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
@@ -166,17 +166,17 @@ fn squared(image: &RgbImage) -> RgbImage {
     square
 }
 
-/// A triplet of another lesson about a category that this image truly lacks.
-fn absent_triplet<'a>(here: &Lesson, lessons: &'a [Lesson], rng: &mut impl rand::Rng) -> Option<&'a Triplet> {
-    let mut others: Vec<_> = lessons.iter().flat_map(|lesson| &lesson.heard).collect();
+/// A triplet of another sample about a category that this image truly lacks.
+fn absent_triplet<'a>(here: &TrainingSample, samples: &'a [TrainingSample], rng: &mut impl rand::Rng) -> Option<&'a Triplet> {
+    let mut others: Vec<_> = samples.iter().flat_map(|sample| &sample.heard).collect();
     others.shuffle(rng);
     let is_absent = |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
     others.into_iter().find(|triplet| is_absent(&triplet.record.category))
 }
 
-/// The side of a lesson's image as a square.
-fn side(lesson: &Lesson) -> usize {
-    lesson.image.size().height().max(lesson.image.size().width()) as usize
+/// The side of a sample's image as a square.
+fn side(sample: &TrainingSample) -> usize {
+    sample.image.size().height().max(sample.image.size().width()) as usize
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Captions of whole images: one of the lessons by which the base learns to say what its eyes see.
+//! Captions of whole images: one of the samples by which the base learns to say what its eyes see.
 
 use burn::tensor::Tensor;
 use tp_language::{Context, Decoder, SpecialToken, Tokenizer, token_loss};

@@ -1,12 +1,12 @@
 //! How long each stage lasts, at which size, and how fast it learns.
 
-use crate::recipe::Stage;
+use crate::recipe::Objective;
 
-/// One stretch of training at one setting.
+/// One phase of training at one setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stretch {
+pub struct Phase {
     /// What is taught.
-    pub stage: Stage,
+    pub objective: Objective,
     /// Its name in logs, folders and results.
     pub name: &'static str,
     /// Optimizer steps.
@@ -20,15 +20,15 @@ pub struct Stretch {
     /// The highest learning rate.
     pub learning_rate: f64,
     /// What is shown.
-    pub diet: Diet,
-    /// The share of lessons in which things are called by other nouns than their own: see
-    /// [`LessonOptions::foreign_nouns`](crate::recipe::LessonOptions::foreign_nouns).
+    pub diet: MixtureShares,
+    /// The share of samples in which things are called by other nouns than their own: see
+    /// [`SampleSettings::foreign_nouns`](crate::recipe::SampleSettings::foreign_nouns).
     pub foreign_nouns: f64,
 }
 
 /// Shares of what is shown; what is not at hand is left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Diet {
+pub struct MixtureShares {
     /// Procedural scenes.
     pub scenes: f64,
     /// Photographs with parts, whose names the eyes tell apart densely.
@@ -39,7 +39,7 @@ pub struct Diet {
     pub compositions: f64,
 }
 
-impl Diet {
+impl MixtureShares {
     /// Scenes alone.
     pub const SCENES: Self = Self { scenes: 1.0, photographs: 0.0, everyday: 0.0, compositions: 0.0 };
     /// Mostly scenes.
@@ -48,84 +48,84 @@ impl Diet {
     pub const EVERYDAY: Self = Self { scenes: 0.25, photographs: 0.2, everyday: 0.45, compositions: 0.1 };
 }
 
-/// The stretches, in order. Most steps see 128 pixels, a quarter of the cost; the end sees 256, as users do.
+/// The phases, in order. Most steps see 128 pixels, a quarter of the cost; the end sees 256, as users do.
 #[must_use]
-pub fn full() -> Vec<Stretch> {
+pub fn full() -> Vec<Phase> {
     vec![
-        Stretch {
-            stage: Stage::Eyes,
+        Phase {
+            objective: Objective::Vision,
             name: "0-eyes",
             steps: 3000,
             size: 128,
             n_images: 16,
             n_points: 0,
             learning_rate: 2e-3,
-            diet: Diet::MOSTLY_SCENES,
+            diet: MixtureShares::MOSTLY_SCENES,
             foreign_nouns: 0.0,
         },
-        Stretch {
-            stage: Stage::Language,
+        Phase {
+            objective: Objective::Language,
             name: "0-language",
             steps: 500,
             size: 128,
             n_images: 32,
             n_points: 4,
             learning_rate: 2e-3,
-            diet: Diet::MOSTLY_SCENES,
+            diet: MixtureShares::MOSTLY_SCENES,
             foreign_nouns: 0.0,
         },
-        Stretch {
-            stage: Stage::Base,
+        Phase {
+            objective: Objective::Base,
             name: "0-base",
             steps: 1150,
             size: 128,
             n_images: 16,
             n_points: 8,
             learning_rate: 1.5e-3,
-            diet: Diet::MOSTLY_SCENES,
+            diet: MixtureShares::MOSTLY_SCENES,
             foreign_nouns: 0.0,
         },
-        Stretch {
-            stage: Stage::Base,
+        Phase {
+            objective: Objective::Base,
             name: "0-base-256",
             steps: 120,
             size: 256,
             n_images: 8,
             n_points: 8,
             learning_rate: 5e-4,
-            diet: Diet::MOSTLY_SCENES,
+            diet: MixtureShares::MOSTLY_SCENES,
             foreign_nouns: 0.0,
         },
-        Stretch {
-            stage: Stage::Descriptor,
+        Phase {
+            objective: Objective::Descriptor,
             name: "1-descriptor",
             steps: 100,
             size: 256,
             n_images: 8,
             n_points: 8,
             learning_rate: 1e-3,
-            diet: Diet::MOSTLY_SCENES,
+            diet: MixtureShares::MOSTLY_SCENES,
             foreign_nouns: 0.0,
         },
-        Stretch {
-            stage: Stage::Localizer,
+        Phase {
+            objective: Objective::Localizer,
             name: "2-localizer",
             steps: 100,
             size: 256,
             n_images: 8,
             n_points: 8,
             learning_rate: 1e-3,
-            diet: Diet::MOSTLY_SCENES,
+            diet: MixtureShares::MOSTLY_SCENES,
             foreign_nouns: 0.0,
         },
     ]
 }
 
-/// The stretches on a backbone that knows the world already: names first, then how they are written and read.
+/// The phases on a backbone that knows the world already: names first, then how they are written and read.
 #[must_use]
-pub fn everyday() -> Vec<Stretch> {
-    let stretch = |stage, name, steps, size, n_images, n_points, learning_rate, diet| Stretch {
-        stage,
+pub fn everyday() -> Vec<Phase> {
+    let phase = |objective, name, steps, size, n_images, n_points, learning_rate, diet| Phase {
+        objective,
         name,
         steps,
         size,
@@ -135,39 +135,39 @@ pub fn everyday() -> Vec<Stretch> {
         diet,
         foreign_nouns: 0.0,
     };
-    let names = Diet { scenes: 0.1, photographs: 0.15, everyday: 0.5, compositions: 0.25 };
-    let described = Diet { scenes: 0.55, photographs: 0.1, everyday: 0.25, compositions: 0.1 };
-    let asked = Diet { scenes: 0.2, photographs: 0.15, everyday: 0.5, compositions: 0.15 };
-    let texts = Diet { scenes: 0.7, photographs: 0.0, everyday: 0.3, compositions: 0.0 };
+    let names = MixtureShares { scenes: 0.1, photographs: 0.15, everyday: 0.5, compositions: 0.25 };
+    let described = MixtureShares { scenes: 0.55, photographs: 0.1, everyday: 0.25, compositions: 0.1 };
+    let asked = MixtureShares { scenes: 0.2, photographs: 0.15, everyday: 0.5, compositions: 0.15 };
+    let texts = MixtureShares { scenes: 0.7, photographs: 0.0, everyday: 0.3, compositions: 0.0 };
     vec![
-        stretch(Stage::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
-        Stretch { foreign_nouns: 0.3, ..stretch(Stage::Language, "0-language", 400, 128, 32, 4, 1.5e-3, texts) },
-        stretch(Stage::Eyes, "0-eyes", 150, 256, 8, 0, 1.5e-3, Diet::MOSTLY_SCENES),
-        stretch(Stage::Base, "0-base", 900, 256, 12, 5, 1e-3, Diet::EVERYDAY),
-        stretch(Stage::Descriptor, "1-descriptor", 300, 256, 12, 5, 1.5e-3, described),
-        stretch(Stage::Localizer, "2-localizer", 500, 256, 12, 5, 1e-3, asked),
+        phase(Objective::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
+        Phase { foreign_nouns: 0.3, ..phase(Objective::Language, "0-language", 400, 128, 32, 4, 1.5e-3, texts) },
+        phase(Objective::Vision, "0-eyes", 150, 256, 8, 0, 1.5e-3, MixtureShares::MOSTLY_SCENES),
+        phase(Objective::Base, "0-base", 900, 256, 12, 5, 1e-3, MixtureShares::EVERYDAY),
+        phase(Objective::Descriptor, "1-descriptor", 300, 256, 12, 5, 1.5e-3, described),
+        phase(Objective::Localizer, "2-localizer", 500, 256, 12, 5, 1e-3, asked),
     ]
 }
 
-/// A lesson in twenty minutes, on scenes alone: enough to see the eyes open.
+/// Twenty minutes on scenes alone: enough to see a loss fall.
 #[must_use]
-pub fn quick() -> Vec<Stretch> {
-    let stretch = |stage, name, steps, n_images, n_points| Stretch {
-        stage,
+pub fn quick() -> Vec<Phase> {
+    let phase = |objective, name, steps, n_images, n_points| Phase {
+        objective,
         name,
         steps,
         size: 128,
         n_images,
         n_points,
         learning_rate: 2e-3,
-        diet: Diet::SCENES,
+        diet: MixtureShares::SCENES,
         foreign_nouns: 0.0,
     };
     vec![
-        stretch(Stage::Eyes, "0-eyes", 350, 16, 0),
-        stretch(Stage::Language, "0-language", 120, 16, 4),
-        stretch(Stage::Base, "0-base", 150, 8, 8),
-        stretch(Stage::Descriptor, "1-descriptor", 10, 8, 8),
-        stretch(Stage::Localizer, "2-localizer", 10, 8, 8),
+        phase(Objective::Vision, "0-eyes", 350, 16, 0),
+        phase(Objective::Language, "0-language", 120, 16, 4),
+        phase(Objective::Base, "0-base", 150, 8, 8),
+        phase(Objective::Descriptor, "1-descriptor", 10, 8, 8),
+        phase(Objective::Localizer, "2-localizer", 10, 8, 8),
     ]
 }

@@ -1,4 +1,4 @@
-//! Where lessons come from: procedural scenes and compositions without end, and annotated photographs.
+//! Where samples come from: procedural scenes and compositions without end, and annotated photographs.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use tp_data::{
 };
 use tp_scenes::{Scene, SceneOptions};
 
-use crate::recipe::{Lesson, LessonOptions};
+use crate::recipe::{SampleSettings, TrainingSample};
 
-/// Anything that makes a lesson from a seed: the same seed, the same lesson.
-pub trait LessonSource: Sync {
-    /// The lesson of a seed, or `None` if that seed's image has no describable point.
-    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson>;
+/// Anything that makes a sample from a seed: the same seed, the same sample.
+pub trait SampleSource: Sync {
+    /// The sample of a seed, or `None` if that seed's image has no describable point.
+    fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample>;
 
-    /// Whether there is nothing to make lessons of.
+    /// Whether there is nothing to make samples of.
     fn is_empty(&self) -> bool {
         false
     }
@@ -32,10 +32,10 @@ pub struct Scenes {
     pub teacher: RulesTeacher,
 }
 
-impl LessonSource for Scenes {
-    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+impl SampleSource for Scenes {
+    fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample> {
         let (image, annotation) = Scene::generate(seed.split("scene"), &self.options).into_parts();
-        Lesson::new(image, annotation, &self.teacher, options, seed)
+        TrainingSample::new(image, annotation, &self.teacher, options, seed)
     }
 }
 
@@ -52,17 +52,17 @@ pub struct Compositions {
     pub teacher: RulesTeacher,
 }
 
-impl LessonSource for Compositions {
+impl SampleSource for Compositions {
     fn is_empty(&self) -> bool {
         self.cutouts.is_empty() || self.backgrounds.is_empty()
     }
 
-    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+    fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample> {
         let background = self.backgrounds.choose(&mut seed.split("background").rng())?;
         let composed = decode_image(background, &DecodeOptions::default())
             .and_then(|background| self.cutouts.compose(&background, &self.options, seed.split("composition")));
         match composed {
-            Ok((image, annotation)) => Lesson::new(image, annotation, &self.teacher, options, seed),
+            Ok((image, annotation)) => TrainingSample::new(image, annotation, &self.teacher, options, seed),
             Err(error) => {
                 tracing::warn!("left out: {error}");
                 None
@@ -136,18 +136,18 @@ fn section(size: ImageHw, rng: &mut impl Rng) -> BoxXywh {
     }
 }
 
-impl LessonSource for Photographs {
+impl SampleSource for Photographs {
     fn is_empty(&self) -> bool {
         self.drawable.is_empty()
     }
 
-    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+    fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample> {
         let rng = &mut seed.split("photograph").rng();
         let (set, annotation) = self.drawable.choose(rng)?;
         match self.sets[*set].decode(annotation) {
             Ok(image) => {
                 let (image, annotation) = self.seen_another_way(&image, annotation, rng)?;
-                Lesson::new(image, annotation, &self.teacher, options, seed)
+                TrainingSample::new(image, annotation, &self.teacher, options, seed)
             }
             Err(error) => {
                 tracing::warn!("left out: {error}");
@@ -157,8 +157,8 @@ impl LessonSource for Photographs {
     }
 }
 
-/// Several sources, each with its share of the lessons.
-pub struct Mixture(Vec<(f64, Box<dyn LessonSource>)>);
+/// Several sources, each with its share of the samples.
+pub struct Mixture(Vec<(f64, Box<dyn SampleSource>)>);
 
 impl Mixture {
     /// Sources with their weights, which need not sum to 1.
@@ -167,21 +167,21 @@ impl Mixture {
     ///
     /// Unless there is a source, and all weights are above 0.
     #[must_use]
-    pub fn new(sources: Vec<(f64, Box<dyn LessonSource>)>) -> Self {
+    pub fn new(sources: Vec<(f64, Box<dyn SampleSource>)>) -> Self {
         assert!(!sources.is_empty() && sources.iter().all(|(weight, _)| *weight > 0.0), "every source has a share");
         Self(sources)
     }
 }
 
-impl LessonSource for Mixture {
-    fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
+impl SampleSource for Mixture {
+    fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample> {
         let total: f64 = self.0.iter().map(|(weight, _)| weight).sum();
         let mut at = seed.split("mixture").rng().random::<f64>() * total;
         let source = self.0.iter().find(|(weight, _)| {
             at -= weight;
             at < 0.0
         });
-        source.or(self.0.last())?.1.lesson(seed, options)
+        source.or(self.0.last())?.1.sample(seed, options)
     }
 }
 
@@ -191,26 +191,26 @@ mod tests {
 
     use super::*;
 
-    /// Lessons that say where they come from.
+    /// Samples that say where they come from.
     struct Named(&'static str);
 
-    impl LessonSource for Named {
-        fn lesson(&self, seed: Seed, options: &LessonOptions) -> Option<Lesson> {
-            let options = LessonOptions { n_points: 0, ..options.clone() };
-            let mut lesson = Scenes::default().lesson(seed, &options)?;
-            lesson.annotation.source = self.0.to_owned();
-            Some(lesson)
+    impl SampleSource for Named {
+        fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample> {
+            let options = SampleSettings { n_points: 0, ..options.clone() };
+            let mut sample = Scenes::default().sample(seed, &options)?;
+            sample.annotation.source = self.0.to_owned();
+            Some(sample)
         }
     }
 
     #[test]
     fn every_source_has_its_share() {
         let mixture = Mixture::new(vec![(1.0, Box::new(Named("a"))), (3.0, Box::new(Named("b")))]);
-        let options = LessonOptions { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
-        let sources: Vec<String> = (0..40).map(|seed| mixture.lesson(Seed(seed), &options).unwrap().annotation.source).collect();
+        let options = SampleSettings { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
+        let sources: Vec<String> = (0..40).map(|seed| mixture.sample(Seed(seed), &options).unwrap().annotation.source).collect();
         let n_first = sources.iter().filter(|source| *source == "a").count();
         assert!((3..=18).contains(&n_first), "{n_first} of 40");
-        assert_eq!(sources[7], mixture.lesson(Seed(7), &options).unwrap().annotation.source);
+        assert_eq!(sources[7], mixture.sample(Seed(7), &options).unwrap().annotation.source);
     }
 
     #[test]

@@ -5,30 +5,30 @@ use tp_core::{Seed, Style};
 use tp_language::{LanguageError, Tokenizer, train_bpe};
 use tp_vision::NounTable;
 
-use crate::recipe::{LessonOptions, LessonSource};
+use crate::recipe::{SampleSettings, SampleSource};
 
-/// How often a noun counts that may be in no lesson.
+/// How often a noun counts that may be in no sample.
 const NOUN_WEIGHT: usize = 2;
 
-/// Trains a byte-level BPE on the descriptions of `n_images` lessons, and on every word of `nouns`, so that words which no lesson
+/// Trains a byte-level BPE on the descriptions of `n_images` samples, and on every word of `nouns`, so that words which no sample
 /// has are few tokens, too.
 ///
 /// # Errors
 ///
 /// [`LanguageError`] if the trainer fails.
 pub fn train_tokenizer(
-    source: &impl LessonSource,
+    source: &impl SampleSource,
     n_images: u64,
     nouns: Option<&NounTable>,
     vocab_size: usize,
     seed: Seed,
 ) -> Result<Tokenizer, LanguageError> {
-    let options = LessonOptions { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
+    let options = SampleSettings { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
     let seed = seed.split("tokenizer");
     let texts: Vec<String> = (0..n_images)
         .into_par_iter()
-        .filter_map(|index| source.lesson(seed.nth(index), &options))
-        .flat_map_iter(|lesson| lesson.triplets.into_iter().map(|triplet| triplet.description))
+        .filter_map(|index| source.sample(seed.nth(index), &options))
+        .flat_map_iter(|sample| sample.triplets.into_iter().map(|triplet| triplet.description))
         .collect();
     // The fixed sentences of both conversations, often enough to become few tokens.
     let sentences = [

@@ -7,7 +7,7 @@ use tp_vision::normalise_batch;
 
 use crate::{
     ModelDir, ModelError, Models, Network,
-    recipe::{Batcher, FactTables, Facts, LessonSource},
+    recipe::{Batcher, FactTables, Facts, SampleSource},
 };
 
 /// The network with every weight of a model folder that has a place and the same shape in it; the embedding of a token is the mean
@@ -54,13 +54,13 @@ pub fn warm_started(network: Network, tokenizer: &Tokenizer, from: &ModelDir) ->
 /// whose facts are known. A language model that starts from its weights then understands its point's token from the first step.
 ///
 /// - `tables`: tables of the same width, whose values are replaced
-/// - `batcher`: lessons of the size that the other model has learned from, in the vocabulary of the tables
+/// - `batcher`: samples of the size that the other model has learned from, in the vocabulary of the tables
 ///
 /// # Panics
 ///
 /// If the widths differ.
 #[must_use]
-pub fn recovered_tables(tables: FactTables, from: &Models, batcher: &Batcher<impl LessonSource>, n_batches: u64, seed: Seed) -> FactTables {
+pub fn recovered_tables(tables: FactTables, from: &Models, batcher: &Batcher<impl SampleSource>, n_batches: u64, seed: Seed) -> FactTables {
     let Network { eyes, decoder, descriptor, .. } = &from.network;
     let device = decoder.embed_tokens.weight.device();
     let mut facts = Facts::new(batcher.vocabulary.fact_classes().len());

@@ -2,7 +2,7 @@
 
 use burn::{module::Module, tensor::Tensor};
 use tp_core::{PointName, Style};
-use tp_descriptor::{DescribeConversation, Request, spliced};
+use tp_descriptor::{DescribeConversation, Request, insert_point_tokens};
 use tp_language::{Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, generate, token_losses, visual_context};
 use tp_rl::{Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint};
 
@@ -87,7 +87,7 @@ impl DescriptorPolicy {
         let point = |sequence: &ToScore<'_>| images[sequence.image].image.point_tokens.clone().narrow(0, sequence.point, 1);
         let tokens = Tensor::cat(sequences.iter().map(point).collect(), 0).unsqueeze::<3>(); // [1, row, hidden]
         let tokens = if learns { tokens.autodiff() } else { tokens };
-        let hidden = decoder.forward(spliced(decoder, &rows, &marks, tokens), Some(&context), adapter);
+        let hidden = decoder.forward(insert_point_tokens(decoder, &rows, &marks, tokens), Some(&context), adapter);
         // The state at a token predicts the next one.
         let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
         token_losses(decoder, hidden, &rows, &answers, adapter).neg()
@@ -142,7 +142,7 @@ impl Policy for DescriptorPolicy {
         let [points, hidden] = tokens.dims();
         let tokens = tokens.unsqueeze_dim::<3>(1).expand([points, options.group_size, hidden]).reshape([1, groups.len(), hidden]);
         let prompts = Prompts {
-            embeddings: spliced(&self.decoder, &rows, &marks, tokens),
+            embeddings: insert_point_tokens(&self.decoder, &rows, &marks, tokens),
             lengths: rows.iter().map(Vec::len).collect(),
             groups,
             history: Vec::new(),

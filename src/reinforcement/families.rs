@@ -5,21 +5,21 @@ use rayon::prelude::*;
 use tp_core::{ImageHw, Seed, Style};
 use tp_data::{AnnotatedImage, DataError, Dataset, RulesTeacher, Split};
 use tp_language::LoraAdapter;
-use tp_scenes::SceneOptions;
+use tp_scenes::{SceneError, SceneOptions};
 
 use crate::{
     Models, Network,
     evaluation::{EvalImage, EvalPoint, EvalSet},
-    recipe::{Lesson, LessonOptions, Scenes},
+    recipe::{SampleSettings, Scenes, TrainingSample},
 };
 
 /// Scenes of `side` pixels that hold objects of one family alone, `points_per_image` described points each.
 ///
 /// # Errors
 ///
-/// [`DataError::SceneOptions`] if there is no such family; the message names those that are.
-pub fn family_scenes(family: &str, side: u32, n_images: u64, points_per_image: usize, seed: Seed) -> Result<EvalSet, DataError> {
-    let size = ImageHw::new(side, side).map_err(|error| DataError::SceneOptions { problem: error.to_string() })?;
+/// [`SceneError`] if there is no such family; the message names those that are.
+pub fn family_scenes(family: &str, side: u32, n_images: u64, points_per_image: usize, seed: Seed) -> Result<EvalSet, SceneError> {
+    let size = ImageHw::new(side, side).map_err(|error| SceneError { problem: error.to_string() })?;
     let options = SceneOptions { size, families: Some(vec![family.to_owned()]), ..Default::default() };
     options.validate()?;
     let source = Scenes { options, ..Default::default() };
@@ -43,7 +43,7 @@ pub fn family_photographs(
 ) -> Result<EvalSet, DataError> {
     let mut style_weights = [0.0; Style::ALL.len()];
     style_weights[Style::CoarseToFine as usize] = 1.0;
-    let options = LessonOptions { n_points: points_per_image, style_weights, ..Default::default() };
+    let options = SampleSettings { n_points: points_per_image, style_weights, ..Default::default() };
     let photograph = |index: usize| -> Result<Option<EvalImage>, DataError> {
         let Some(mut annotation) = dataset.load(index)?.image else { return Ok(None) };
         annotation.objects.retain(|object| object.family.as_deref() == Some(family));
@@ -51,7 +51,7 @@ pub fn family_photographs(
             return Ok(None);
         }
         let pixels = dataset.decode(&annotation)?;
-        Ok(Lesson::new(pixels, annotation, &RulesTeacher, &options, seed.split("photographs").nth(index as u64)).map(asked))
+        Ok(TrainingSample::new(pixels, annotation, &RulesTeacher, &options, seed.split("photographs").nth(index as u64)).map(asked))
     };
     let images: Result<Vec<_>, _> = (0..dataset.len()).into_par_iter().filter_map(|index| photograph(index).transpose()).collect();
     let images = images?;
@@ -61,9 +61,9 @@ pub fn family_photographs(
     Ok(EvalSet { name: format!("{family} of {}", dataset.name()), images, upright_images: 0 })
 }
 
-/// The image of a lesson with each of its points once.
-fn asked(lesson: Lesson) -> EvalImage {
-    let Lesson { image, annotation: AnnotatedImage { group, .. }, triplets, .. } = lesson;
+/// The image of a sample with each of its points once.
+fn asked(sample: TrainingSample) -> EvalImage {
+    let TrainingSample { image, annotation: AnnotatedImage { group, .. }, triplets, .. } = sample;
     let mut points: Vec<EvalPoint> = Vec::with_capacity(triplets.len());
     for triplet in triplets {
         if points.iter().all(|known| known.point != triplet.point) {

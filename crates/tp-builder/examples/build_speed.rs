@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tp_builder::{Build, BuildOptions, BuildOutcome, Recipe, RunLimits, Sizes, Teachers, TeachersConfig};
+use tp_builder::{Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Sizes, Teachers, TeachersConfig};
 use tp_core::{ImageHw, Seed};
 use tp_data::{
     AnnotatedImage, Check, DataError, Dataset, DatasetFormat, Labels, Loaded, PointOptions, ReadOptions, Skipped, Strictness, write_png,
@@ -36,7 +36,7 @@ fn photographs(format: DatasetFormat, folder: &Path) {
     let options = ReadOptions { strictness: Strictness::Lenient, ..ReadOptions::default() };
     for (name, points) in [("corners", PointOptions::default()), ("sift", PointOptions::paper())] {
         let dataset = format.open(folder, options).unwrap();
-        let (n, seconds) = built(&*dataset, &Recipe { points, ..Recipe::default() }, &Teachers::rules(), 1);
+        let (n, seconds) = built(&*dataset, &BuildConfig { points, ..BuildConfig::default() }, &Teachers::rules(), 1);
         println!("{name}: {} images, {n} rows in {seconds:.2} s: {:.1} images/s", dataset.len(), dataset.len() as f64 / seconds);
     }
 }
@@ -44,7 +44,7 @@ fn photographs(format: DatasetFormat, folder: &Path) {
 fn records(n: usize) {
     // A scene of 128 pixels gives some twenty points.
     let scenes = Scenes::draw(n / 18 + 10, 128);
-    let recipe = Recipe { sizes: Sizes { train: Some(n), val: Some(0), test: Some(0) }, balanced: true, ..Recipe::default() };
+    let recipe = BuildConfig { sizes: Sizes { train: Some(n), val: Some(0), test: Some(0) }, balanced: true, ..BuildConfig::default() };
     let (rows, seconds) = built(&scenes, &recipe, &Teachers::rules(), 1);
     println!("{rows} rows of {} images in {seconds:.1} s; at most {:.0} MB were resident", scenes.len(), peak_resident_mb());
 }
@@ -62,7 +62,7 @@ fn server(ms: u64, slots: usize, points: usize) {
     let toml = format!("[endpoints.here]\nurl = \"{url}\"\nmax_concurrent = {slots}\n{roles}");
     let config = TeachersConfig::parse(&toml).unwrap();
     let teachers = config.teachers().unwrap();
-    let recipe = Recipe { sizes: Sizes { train: Some(points), val: Some(0), test: Some(0) }, ..Recipe::default() };
+    let recipe = BuildConfig { sizes: Sizes { train: Some(points), val: Some(0), test: Some(0) }, ..BuildConfig::default() };
     // What comes before and after the questions is measured apart.
     let (_, without) = built(&scenes, &recipe, &Teachers::rules(), 1);
     let (n, with) = built(&scenes, &recipe, &teachers, config.n_questions());
@@ -72,7 +72,7 @@ fn server(ms: u64, slots: usize, points: usize) {
 }
 
 /// Rows and seconds of a build.
-fn built(dataset: &dyn Dataset, recipe: &Recipe, teachers: &Teachers, n_questions: usize) -> (usize, f64) {
+fn built(dataset: &dyn Dataset, recipe: &BuildConfig, teachers: &Teachers, n_questions: usize) -> (usize, f64) {
     let folder = tempfile::tempdir().unwrap();
     let options =
         BuildOptions { strictness: Strictness::Lenient, n_threads: 2, n_questions, ..BuildOptions::new(folder.path().join("out")) };

@@ -12,7 +12,7 @@ use tp_core::RgbImage;
 
 use super::{
     journal::{Claim, Failure, Journal},
-    progress::{Progress, Stage},
+    progress::{BuildStage, Progress},
     selection::Chosen,
     shard::Shard,
     survey::Survey,
@@ -228,7 +228,7 @@ pub(crate) fn ask(
         return Ok(Some(Asked { answered: chosen.len(), failed: 0 }));
     }
     let pending = pending(&job, &chosen)?;
-    progress.begin(Stage::Ask, pending.len());
+    progress.begin(BuildStage::Ask, pending.len());
     let queue = Mutex::new(Queue { job, chosen: pending.iter(), open: None });
     let stopped_early = AtomicBool::new(false);
     let fatal: Mutex<Option<BuildError>> = Mutex::new(None);
@@ -265,7 +265,7 @@ pub(crate) fn ask(
                 }
                 Err(error) => return give_up(error),
             }
-            progress.advance(Stage::Ask);
+            progress.advance(BuildStage::Ask);
         }
     };
     std::thread::scope(|scope| {

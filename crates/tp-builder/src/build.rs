@@ -8,7 +8,7 @@ use tp_core::LockMode;
 use super::{
     ask::{AskOptions, Job, ask, pending},
     journal::Journal,
-    localize::{Court, Finding, Judge},
+    localize::{Finding, LocalizationPass, TextLocalizer},
     plan::{Plan, plan},
     progress::{Listener, Progress},
     remote::{Nowhere, Remote},
@@ -18,7 +18,7 @@ use super::{
     work_folder::{ShardMark, WorkFolder},
     write::Writing,
 };
-use crate::{Answered, BuildError, ContentKey, Recipe, Role, RunLimits, Statistics, StopReason, SurveyedImage, Teachers, Usage};
+use crate::{Answered, BuildConfig, BuildError, ContentKey, Role, RunLimits, Statistics, StopReason, SurveyedImage, Teachers, Usage};
 use tp_data::{Dataset, Strictness};
 
 /// How a data set is built, besides its recipe.
@@ -69,11 +69,11 @@ pub struct Build<'a> {
     /// What is read.
     pub dataset: &'a dyn Dataset,
     /// What is made of it.
-    pub recipe: &'a Recipe,
+    pub recipe: &'a BuildConfig,
     /// Who describes.
     pub teachers: &'a Teachers,
     /// Who judges the descriptions, if anybody does.
-    pub judge: Option<&'a Judge<'a>>,
+    pub judge: Option<&'a TextLocalizer<'a>>,
     /// How.
     pub options: &'a BuildOptions,
     /// What it may spend, and when it must stop.
@@ -166,14 +166,15 @@ impl Build<'_> {
             }
         }
         let findings: Option<Journal<Finding>> = self.judge.map(|_| folder.journal("located")).transpose()?;
-        let court = self.judge.zip(findings.as_ref()).map(|(judge, findings)| Court { judge, findings });
-        if let Some(court) = court
-            && !court.hear(&job, &selection.chosen, self.limits, &progress)?
+        let localization = self.judge.zip(findings.as_ref()).map(|(judge, findings)| LocalizationPass { judge, findings });
+        if let Some(localization) = localization
+            && !localization.hear(&job, &selection.chosen, self.limits, &progress)?
         {
             return Ok(self.stopped());
         }
         let words = &selection.words;
-        let writing = Writing { job, court, words, selection, recipe: self.recipe, teachers: &teachers, folder, limits: self.limits };
+        let writing =
+            Writing { job, localization, words, selection, recipe: self.recipe, teachers: &teachers, folder, limits: self.limits };
         match writing.run(&progress)? {
             Some(statistics) if remote.publish()? => {
                 Ok(BuildOutcome::Finished(Box::new(Summary { statistics, spent: self.limits.spent() })))
@@ -200,7 +201,7 @@ impl Build<'_> {
     /// Works in the locked folder, and in the bucket if there is one.
     fn in_folder<T>(&self, work: impl FnOnce(&WorkFolder, &dyn Remote) -> Result<T, BuildError>) -> Result<T, BuildError> {
         let BuildOptions { out, shard, .. } = self.options;
-        self.recipe.checked().map_err(|problem| BuildError::Recipe { problem })?;
+        self.recipe.checked().map_err(|problem| BuildError::BuildConfig { problem })?;
         #[cfg(feature = "bucket")]
         if let Some(bucket) = &self.options.bucket {
             // What others file is written into the folder as it comes: nobody else may be at work there.

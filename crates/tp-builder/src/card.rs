@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::{Images, Recipe, Statistics};
+use crate::{BuildConfig, Images, Statistics};
 
 /// Categories, parts and licences are listed up to this many.
 const MAX_LISTED: usize = 40;
 
 /// The text of `README.md`.
-pub(crate) fn card(statistics: &Statistics, recipe: &Recipe, teachers: &BTreeMap<&'static str, String>) -> String {
+pub(crate) fn card(statistics: &Statistics, recipe: &BuildConfig, teachers: &BTreeMap<&'static str, String>) -> String {
     let mut text = head(statistics);
     let mut line = |line: &str| {
         text.push_str(line);

@@ -28,7 +28,7 @@ pub enum BuildError {
     Config { path: PathBuf, problem: String },
     /// A recipe that makes no data set.
     #[error("recipe: {problem}")]
-    Recipe { problem: String },
+    BuildConfig { problem: String },
     /// Images and annotations of which no triplet can be made.
     #[error("no point can be described, so there is no data set to write: {why}")]
     NoTriplet { why: String },

@@ -16,6 +16,7 @@ mod ask;
 #[cfg(feature = "bucket")]
 mod bucket;
 mod build;
+mod build_config;
 mod card;
 mod config_file;
 mod content_key;
@@ -32,7 +33,6 @@ mod parquet_reader;
 mod parquet_writer;
 mod plan;
 mod progress;
-mod recipe;
 mod remote;
 mod row;
 mod rows;
@@ -51,12 +51,13 @@ mod write;
 #[cfg(feature = "bucket")]
 pub use bucket::Bucket;
 pub use build::{Build, BuildOptions, BuildOutcome, ShardDone, Summary};
+pub use build_config::{BuildConfig, Images, Sides, Sizes};
 pub use content_key::ContentKey;
 pub use contradiction::Contradiction;
 pub use error::BuildError;
 #[doc(hidden)]
 pub use journal::read_journal;
-pub use localize::{Judge, Localized};
+pub use localize::{Localized, TextLocalizer};
 pub use look_hash::LookHash;
 pub use openai_teacher::{
     EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
@@ -65,8 +66,7 @@ pub use openai_teacher::{
 pub use openai_teacher::{read_error_reply, read_reply};
 pub use parquet_reader::ParquetRows;
 pub use plan::{Plan, StagePlan};
-pub use progress::{Listener, Report, Stage};
-pub use recipe::{Images, Recipe, Sides, Sizes};
+pub use progress::{BuildStage, Listener, Report};
 pub use row::Row;
 pub use run_limits::{Budget, Reservation, RunLimits, StopReason};
 pub use selection::Likeness;

@@ -6,7 +6,7 @@ use tp_core::{LocalizePoint, Located, RgbImage, UnitXy};
 use super::{
     ask::Job,
     journal::{Claim, Journal},
-    progress::{Progress, Stage},
+    progress::{BuildStage, Progress},
     selection::Chosen,
 };
 use crate::{BuildError, ContentKey, RunLimits};
@@ -33,7 +33,7 @@ impl Localized {
 }
 
 /// A Localizer as the builder asks it: plain pixels in, its name in the keys of what it finds.
-pub struct Judge<'a> {
+pub struct TextLocalizer<'a> {
     name: String,
     locate: Box<Locate<'a>>,
 }
@@ -41,7 +41,7 @@ pub struct Judge<'a> {
 /// One answer for every text about an image.
 type Locate<'a> = dyn Fn(&RgbImage, &[&str]) -> Result<Vec<Option<Located>>, String> + Sync + 'a;
 
-impl<'a> Judge<'a> {
+impl<'a> TextLocalizer<'a> {
     /// A Localizer that sees images through `encode`. Equal names promise equal answers, so a name says which weights it has.
     pub fn new<L, E>(name: impl Into<String>, localizer: &'a L, encode: impl Fn(&RgbImage) -> Result<L::Image, E> + Sync + 'a) -> Self
     where
@@ -76,12 +76,12 @@ pub(crate) struct Finding {
 
 /// A Localizer and what it found so far.
 #[derive(Clone, Copy)]
-pub(crate) struct Court<'a> {
-    pub(crate) judge: &'a Judge<'a>,
+pub(crate) struct LocalizationPass<'a> {
+    pub(crate) judge: &'a TextLocalizer<'a>,
     pub(crate) findings: &'a Journal<Finding>,
 }
 
-impl Court<'_> {
+impl LocalizationPass<'_> {
     /// What was found for a text.
     pub(crate) fn localized(&self, image: &ContentKey, text: &str, described: UnitXy) -> Result<Option<Localized>, BuildError> {
         let finding = self.findings.get(&self.judge.key(image, text))?;
@@ -90,7 +90,7 @@ impl Court<'_> {
 
     /// Shows the Localizer every text that it has not seen, all texts of an image at once. `false` if the run was asked to stop.
     pub(crate) fn hear(&self, job: &Job<'_>, chosen: &[Chosen], limits: &RunLimits, progress: &Progress<'_>) -> Result<bool, BuildError> {
-        progress.begin(Stage::Localize, chosen.len());
+        progress.begin(BuildStage::Localize, chosen.len());
         for of_image in chosen.chunk_by(|a, b| a.image == b.image) {
             if limits.stop_reason().is_some() {
                 return Ok(false);
@@ -119,7 +119,7 @@ impl Court<'_> {
                     }
                 }
             }
-            of_image.iter().for_each(|_| progress.advance(Stage::Localize));
+            of_image.iter().for_each(|_| progress.advance(BuildStage::Localize));
         }
         self.findings.sync()?;
         Ok(true)

@@ -14,13 +14,13 @@ use super::{
     ask::Job,
     work_folder::{WorkFolder, write_json, write_text},
 };
-use crate::{BuildError, ContentKey, Recipe};
+use crate::{BuildConfig, BuildError, ContentKey};
 
 /// The manifest.
 #[derive(Serialize)]
 struct Manifest<'a> {
     format: u32,
-    recipe: &'a Recipe,
+    recipe: &'a BuildConfig,
     teachers: &'a BTreeMap<&'static str, String>,
     localizer: Option<&'a str>,
     /// How many images went in; each stands in `inputs.jsonl` with its hashes.
@@ -66,7 +66,7 @@ pub(crate) fn write_inputs(job: &Job<'_>, folder: &WorkFolder) -> Result<(), Bui
 pub(crate) fn write_manifest(
     job: &Job<'_>,
     folder: &WorkFolder,
-    recipe: &Recipe,
+    recipe: &BuildConfig,
     teachers: &BTreeMap<&'static str, String>,
     localizer: Option<&str>,
     mut names: Vec<String>,

@@ -15,7 +15,7 @@ use crate::{RunLimits, Usage};
 /// The stages of a build, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum BuildStage {
     /// Images are read and their points measured.
     Survey,
     /// Teachers are asked.
@@ -30,7 +30,7 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The stage that is under way.
-    pub stage: Stage,
+    pub stage: BuildStage,
     /// What is done of it: images, or points, or rows.
     pub done: usize,
     /// All that there is to do, what was done in earlier runs left out.
@@ -88,18 +88,18 @@ impl<'a> Progress<'a> {
     }
 
     /// A stage begins; everybody has left the one before.
-    pub(crate) fn begin(&self, stage: Stage, of: usize) {
+    pub(crate) fn begin(&self, stage: BuildStage, of: usize) {
         self.done.store(0, Ordering::Relaxed);
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = (of, Instant::now());
         self.tell(stage, 0);
     }
 
     /// One more thing is done.
-    pub(crate) fn advance(&self, stage: Stage) {
+    pub(crate) fn advance(&self, stage: BuildStage) {
         self.tell(stage, self.done.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
-    fn tell(&self, stage: Stage, done: usize) {
+    fn tell(&self, stage: BuildStage, done: usize) {
         let (of, began) = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         (self.listener)(&Report { stage, done, of, elapsed: began.elapsed(), spent: self.limits.spent() });
     }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn line_tells_rate_rest_and_cost() {
         let report = Report {
-            stage: Stage::Ask,
+            stage: BuildStage::Ask,
             done: 30,
             of: 120,
             elapsed: Duration::from_secs(60),

@@ -8,7 +8,7 @@ use tp_core::Triplet;
 use super::{
     ask::{Job, PointAnswers, named},
     contradiction::{Vocabulary, contradictions},
-    localize::Court,
+    localize::LocalizationPass,
     selection::Chosen,
 };
 use crate::{BuildError, ContentKey, Row, SurveyedImage};
@@ -25,7 +25,7 @@ pub(crate) struct ImageFile {
 /// Goes through chosen points; those without an answer are counted.
 pub(crate) struct Rows<'a> {
     pub(crate) job: Job<'a>,
-    pub(crate) court: Option<Court<'a>>,
+    pub(crate) localization: Option<LocalizationPass<'a>>,
     pub(crate) words: &'a Vocabulary,
     chosen: std::slice::Iter<'a, Chosen>,
     open: Option<(u32, SurveyedImage, ImageFile)>,
@@ -34,8 +34,8 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(job: Job<'a>, court: Option<Court<'a>>, words: &'a Vocabulary, chosen: &'a [Chosen]) -> Self {
-        Self { job, court, words, chosen: chosen.iter(), open: None, unanswered: BTreeMap::new() }
+    pub(crate) fn new(job: Job<'a>, localization: Option<LocalizationPass<'a>>, words: &'a Vocabulary, chosen: &'a [Chosen]) -> Self {
+        Self { job, localization, words, chosen: chosen.iter(), open: None, unanswered: BTreeMap::new() }
     }
 
     /// The next row and its image's file.
@@ -48,7 +48,7 @@ impl<'a> Rows<'a> {
             }
             let Some((_, image, file)) = &self.open else { continue };
             match self.job.known_answers(image, chosen.point as usize)? {
-                Ok(answers) => return Ok(Some((row(image, chosen, answers, self.court, self.words)?, file.clone()))),
+                Ok(answers) => return Ok(Some((row(image, chosen, answers, self.localization, self.words)?, file.clone()))),
                 Err(missing) => {
                     let why = missing.failed.map_or_else(|| "not_asked".to_owned(), |kind| super::survey::name_of(&kind));
                     *self.unanswered.entry(format!("{}_{why}", missing.role)).or_default() += 1;
@@ -75,7 +75,7 @@ fn row(
     image: &SurveyedImage,
     chosen: &Chosen,
     answers: PointAnswers,
-    court: Option<Court<'_>>,
+    localization: Option<LocalizationPass<'_>>,
     words: &Vocabulary,
 ) -> Result<Row, BuildError> {
     let point = &image.points[chosen.point as usize];
@@ -90,7 +90,8 @@ fn row(
         source: image.source.clone(),
         group: image.group.clone(),
     };
-    let localized = court.map(|court| court.localized(&image.sha256, &triplet.description, point.point)).transpose()?.flatten();
+    let localized =
+        localization.map(|localization| localization.localized(&image.sha256, &triplet.description, point.point)).transpose()?.flatten();
     Ok(Row {
         id: Row::id_of(&image.sha256, &triplet),
         side: chosen.side,

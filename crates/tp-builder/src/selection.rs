@@ -7,7 +7,7 @@ use serde::Serialize;
 use tp_core::Seed;
 
 use super::{contradiction::Vocabulary, journal::Journal, near_pairs::near_pairs, survey::Survey, survey::name_of};
-use crate::{BuildError, ContentKey, LookHash, Recipe, Role, Sides, SurveyedImage, Teachers};
+use crate::{BuildConfig, BuildError, ContentKey, LookHash, Role, Sides, SurveyedImage, Teachers};
 use tp_data::{Split, balanced};
 
 /// So many leaks are told by name.
@@ -72,7 +72,7 @@ struct Candidate {
 pub(crate) fn select(
     survey: &Survey,
     journal: &Journal<SurveyedImage>,
-    recipe: &Recipe,
+    recipe: &BuildConfig,
     teachers: &Teachers,
 ) -> Result<Selection, BuildError> {
     let mut selection = Selection::default();
@@ -123,7 +123,7 @@ pub(crate) fn select(
     Ok(selection)
 }
 
-fn side_of(image: &SurveyedImage, recipe: &Recipe) -> Split {
+fn side_of(image: &SurveyedImage, recipe: &BuildConfig) -> Split {
     let seed = Seed(recipe.seed);
     match recipe.sides {
         Sides::Fractions(shares) => shares.side_of(seed, &image.group),
@@ -132,7 +132,7 @@ fn side_of(image: &SurveyedImage, recipe: &Recipe) -> Split {
 }
 
 /// The indices of those that are taken, in their order.
-fn sample(of_side: &[&Candidate], names: &Names, recipe: &Recipe, side: Split) -> Vec<usize> {
+fn sample(of_side: &[&Candidate], names: &Names, recipe: &BuildConfig, side: Split) -> Vec<usize> {
     let n = recipe.sizes.of(side).unwrap_or(of_side.len()).min(of_side.len());
     let seed = Seed(recipe.seed).split("sample").split(&name_of(&side));
     if recipe.balanced {
@@ -149,7 +149,7 @@ fn sample(of_side: &[&Candidate], names: &Names, recipe: &Recipe, side: Split) -
 }
 
 /// Pairs that look the same, and the images to learn from that have such a twin on another side.
-fn likeness(images: &[Known], recipe: &Recipe) -> (Likeness, HashSet<u32>) {
+fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) {
     let mut found = Likeness { dropped: recipe.drop_leaks, ..Likeness::default() };
     let mut pairs: HashMap<(usize, usize), bool> = HashMap::new();
     let mut first_of: HashMap<ContentKey, usize> = HashMap::new();
@@ -240,7 +240,7 @@ mod tests {
             known("flat", None, Split::Train),
             known("flat'", None, Split::Train),
         ];
-        let (found, leaking) = likeness(&images, &Recipe { near_bits: 3, ..Recipe::default() });
+        let (found, leaking) = likeness(&images, &BuildConfig { near_bits: 3, ..BuildConfig::default() });
         assert_eq!((found.leaks_exact, found.leaks_near, found.copies_exact, found.copies_near), (1, 1, 1, 2));
         assert_eq!(found.first_leaks, [["a".to_owned(), "a'".to_owned()], ["a'".to_owned(), "b".to_owned()]]);
         assert_eq!(leaking, HashSet::from([0, 2]));

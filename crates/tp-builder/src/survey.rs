@@ -18,10 +18,10 @@ use tp_core::Seed;
 use super::{
     annotation_hash::annotation_hash,
     journal::{Claim, Journal},
-    progress::{Progress, Stage},
+    progress::{BuildStage, Progress},
     shard::Shard,
 };
-use crate::{BuildError, ContentKey, LookHash, Recipe, RunLimits, SurveyedImage, SurveyedPoint};
+use crate::{BuildConfig, BuildError, ContentKey, LookHash, RunLimits, SurveyedImage, SurveyedPoint};
 use tp_data::{
     AnnotatedImage, DataError, Dataset, DecodeOptions, PixelGrid, PointTarget, Rejected, RulesTeacher, Strictness, choose_points,
     decode_annotated_bytes, read_capped,
@@ -37,7 +37,7 @@ pub(crate) struct Survey {
 
 /// How the survey goes about it.
 pub(crate) struct SurveyOptions<'a> {
-    pub(crate) recipe: &'a Recipe,
+    pub(crate) recipe: &'a BuildConfig,
     pub(crate) strictness: Strictness,
     pub(crate) n_threads: usize,
     /// Images of other shards are left to them, where they have not been surveyed yet.
@@ -53,7 +53,7 @@ pub(crate) fn survey(
     progress: &Progress<'_>,
 ) -> Result<Option<Survey>, BuildError> {
     let n = dataset.len();
-    progress.begin(Stage::Survey, n);
+    progress.begin(BuildStage::Survey, n);
     let next = AtomicUsize::new(0);
     let found: Mutex<Vec<(usize, Found)>> = Mutex::new(Vec::with_capacity(n));
     let failed: Mutex<Option<(usize, BuildError)>> = Mutex::new(None);
@@ -73,7 +73,7 @@ pub(crate) fn survey(
                     }
                 }
             }
-            progress.advance(Stage::Survey);
+            progress.advance(BuildStage::Survey);
         }
     };
     std::thread::scope(|scope| {

@@ -18,25 +18,25 @@ use super::{
     card::card,
     contradiction::Vocabulary,
     gallery::{shown, write_gallery},
-    localize::Court,
+    localize::LocalizationPass,
     manifest::{write_inputs, write_manifest},
     parquet_writer::ParquetWriter,
-    progress::{Progress, Stage},
+    progress::{BuildStage, Progress},
     rows::{ImageFile, Rows},
     selection::{Chosen, Selection},
     statistics::{Counter, side_name},
     work_folder::{WorkFolder, remove, write_json, write_text},
 };
-use crate::{BuildError, Images, Recipe, Row, RunLimits, Statistics};
+use crate::{BuildConfig, BuildError, Images, Row, RunLimits, Statistics};
 use tp_data::Split;
 
 /// Everything that the stage needs.
 pub(crate) struct Writing<'a> {
     pub(crate) job: Job<'a>,
-    pub(crate) court: Option<Court<'a>>,
+    pub(crate) localization: Option<LocalizationPass<'a>>,
     pub(crate) words: &'a Vocabulary,
     pub(crate) selection: &'a Selection,
-    pub(crate) recipe: &'a Recipe,
+    pub(crate) recipe: &'a BuildConfig,
     pub(crate) teachers: &'a BTreeMap<&'static str, String>,
     pub(crate) folder: &'a WorkFolder,
     pub(crate) limits: &'a RunLimits,
@@ -66,13 +66,13 @@ impl Writing<'_> {
 
     fn written(&self, progress: &Progress<'_>) -> Result<Statistics, Halt> {
         let Self { job, selection, recipe, folder, .. } = self;
-        progress.begin(Stage::Write, selection.chosen.len());
+        progress.begin(BuildStage::Write, selection.chosen.len());
         // A folder with a manifest is finished: while it is written again it is not.
         remove(&folder.path("manifest.json"))?;
         folder.swept("", &|_| true)?;
         folder.swept("triplets", &|_| true)?;
         folder.swept("data", &|_| true)?;
-        let localizer = self.court.map(|court| court.judge.name());
+        let localizer = self.localization.map(|localization| localization.judge.name());
         let blank = Statistics {
             rejected: selection.rejected.clone(),
             skipped: job.survey.skipped.clone(),
@@ -85,7 +85,7 @@ impl Writing<'_> {
         let mut files = Vec::new();
         for side in [Split::Train, Split::Val, Split::Test] {
             let of_side: Vec<Chosen> = selection.chosen.iter().filter(|chosen| chosen.side == side).copied().collect();
-            let mut rows = Rows::new(*job, self.court, self.words, &of_side);
+            let mut rows = Rows::new(*job, self.localization, self.words, &of_side);
             files.extend(self.write_side(side, &mut rows, &mut counter, progress)?);
             for (reason, n) in rows.unanswered {
                 *unanswered.entry(reason).or_default() += n;
@@ -146,7 +146,7 @@ impl Writing<'_> {
             line.map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
             counter.count(&row);
             file.push(row, image).map_err(unwritable)?;
-            progress.advance(Stage::Write);
+            progress.advance(BuildStage::Write);
             next = rows.next()?;
         }
         file.finish().map_err(unwritable)?;
@@ -164,7 +164,8 @@ impl Writing<'_> {
         // Pictures that may not be passed on are not copied.
         let n_images = if recipe.images == Images::Embedded { recipe.gallery_images } else { 0 };
         let shown = shown(&self.selection.chosen, n_images);
-        let of_gallery: BTreeSet<String> = write_gallery(Rows::new(*job, self.court, self.words, &shown), folder)?.into_iter().collect();
+        let of_gallery: BTreeSet<String> =
+            write_gallery(Rows::new(*job, self.localization, self.words, &shown), folder)?.into_iter().collect();
         files.extend(of_gallery);
         Ok(files)
     }

@@ -9,7 +9,7 @@ use burn::{
 };
 use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy};
 use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate, token_loss, visual_context};
-use tp_vision::{EncodedImage, Eyes, Namer, VisionError, VisionFeatures};
+use tp_vision::{EncodedImage, Namer, VisionError, VisionFeatures, VisionModel};
 
 use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
 
@@ -77,7 +77,7 @@ impl DescriptorNet {
             .map(|(target, request)| [&request.ids[..], &target.ids, &[conversation.end()]].concat())
             .collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
-        let hidden = decoder.forward(spliced(decoder, &rows, &marks, point_tokens), context, adapter);
+        let hidden = decoder.forward(insert_point_tokens(decoder, &rows, &marks, point_tokens), context, adapter);
         // The state at a token predicts the next one.
         let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
         token_loss(decoder, hidden, &rows, &answers, adapter)
@@ -93,7 +93,7 @@ impl DescriptorNet {
 ///
 /// If there are not as many point tokens as rows.
 #[must_use]
-pub fn spliced(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_tokens: Tensor<3>) -> Tensor<3> {
+pub fn insert_point_tokens(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_tokens: Tensor<3>) -> Tensor<3> {
     let embeddings = decoder.embed_rows(rows); // [row, token, hidden]
     let [n_rows, length, hidden] = embeddings.dims();
     let tokens = point_tokens.reshape([n_rows, 1, hidden]).expand([n_rows, length, hidden]);
@@ -105,7 +105,7 @@ pub fn spliced(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_toke
 /// A Descriptor ready for use. Clones share their weights.
 #[derive(Clone, Debug)]
 pub struct PointDescriptor {
-    eyes: Eyes,
+    eyes: VisionModel,
     decoder: Decoder,
     net: DescriptorNet,
     mask: GaussianMask,
@@ -116,7 +116,7 @@ pub struct PointDescriptor {
 impl PointDescriptor {
     /// Joins the Descriptor's own weights with its base; all on one plain (not differentiable) device.
     #[must_use]
-    pub fn new(eyes: Eyes, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
+    pub fn new(eyes: VisionModel, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
         let conversation = DescribeConversation::new(tokenizer);
         Self { eyes, decoder, net, mask, namer: None, conversation }
     }
@@ -187,7 +187,7 @@ impl DescribePoint for PointDescriptor {
             let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
             let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
             let tokens = self.eyes.projector.object_tokens(features);
-            let prompt = spliced(&self.decoder, &rows, &marks, tokens);
+            let prompt = insert_point_tokens(&self.decoder, &rows, &marks, tokens);
             // Each point draws from a stream of its own: its words do not depend on its company.
             let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
             let seeds: Vec<u64> = points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();

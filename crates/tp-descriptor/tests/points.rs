@@ -6,14 +6,14 @@ use burn::tensor::{Device, Distribution, Tensor, Tolerance};
 use proptest::{prelude::*, sample::select};
 use tp_core::{ImageHw, ModelXy, RgbImage, UnitXy};
 use tp_descriptor::{GaussianMask, MaskRule, PointPrompt, PointPromptConfig};
-use tp_vision::{Eyes, VisionConfig, VisionFeatures};
+use tp_vision::{VisionConfig, VisionFeatures, VisionModel};
 
 const SIDE: usize = 64;
 /// Single precision, summed in other orders through a few layers.
 const ROUNDING: f32 = 2e-4;
 
 /// Every kind of layer, few numbers.
-static MODEL: LazyLock<(Eyes, PointPrompt)> = LazyLock::new(|| {
+static MODEL: LazyLock<(VisionModel, PointPrompt)> = LazyLock::new(|| {
     let config = VisionConfig {
         image_size: SIDE,
         backbone_dims: [8, 12, 16, 24],

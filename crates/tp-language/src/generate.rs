@@ -76,7 +76,7 @@ pub struct Completion {
 
 /// What a watcher wants after a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wish {
+pub enum NextAction {
     /// More of this row.
     #[default]
     GoOn,
@@ -106,7 +106,7 @@ pub fn generate(
     options: &GenerateOptions,
     seeds: &[u64],
 ) -> Result<Vec<Completion>, LanguageError> {
-    generate_watched(decoder, context, prompts, adapter, options, seeds, |_, _| ControlFlow::Continue(Wish::GoOn))
+    generate_watched(decoder, context, prompts, adapter, options, seeds, |_, _| ControlFlow::Continue(NextAction::GoOn))
 }
 
 /// Writes one completion for every prompt, and tells `watch` the row and each token as it comes. Rows that have ended make
@@ -126,7 +126,7 @@ pub fn generate_watched(
     adapter: Option<&LoraAdapter>,
     options: &GenerateOptions,
     seeds: &[u64],
-    mut watch: impl FnMut(usize, SampledToken) -> ControlFlow<(), Wish>,
+    mut watch: impl FnMut(usize, SampledToken) -> ControlFlow<(), NextAction>,
 ) -> Result<Vec<Completion>, LanguageError> {
     check(decoder, context, &prompts, options, seeds)?;
     let Prompts { embeddings, mut lengths, groups, mut history } = prompts;
@@ -156,8 +156,8 @@ pub fn generate_watched(
         for (&row, logits) in lines.iter().zip(logits.chunks_exact(decoder.config().vocab_size)) {
             let token = rows[row].take(logits, options).ok_or(LanguageError::NotFinite { row, tokens: step })?;
             match watch(row, token) {
-                ControlFlow::Continue(Wish::GoOn) => {}
-                ControlFlow::Continue(Wish::EndRow) => rows[row].end(),
+                ControlFlow::Continue(NextAction::GoOn) => {}
+                ControlFlow::Continue(NextAction::EndRow) => rows[row].end(),
                 ControlFlow::Break(()) => return Ok(completions(rows)),
             }
         }

@@ -60,7 +60,7 @@ pub use decoder::{Decoder, DecoderLayer};
 pub use decoder_config::{DecoderConfig, RopeScaling};
 pub use error::LanguageError;
 pub use feed_forward::FeedForward;
-pub use generate::{Completion, GenerateOptions, Prompts, Wish, generate, generate_watched};
+pub use generate::{Completion, GenerateOptions, NextAction, Prompts, generate, generate_watched};
 pub use hugging_face_config::end_tokens;
 pub use hugging_face_model::{MemoryPlan, load_hugging_face, with_joined_qkv};
 pub use lora::{LoraAdapter, LoraConfig, LoraLayer, LoraPair, LoraTarget};

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use burn::tensor::{Device, Tensor};
 use tp_core::{Sampling, Seed};
 use tp_language::{
-    Completion, Decoder, DecoderConfig, GenerateOptions, LanguageError, Prompts, Wish, generate, generate_watched, token_losses,
+    Completion, Decoder, DecoderConfig, GenerateOptions, LanguageError, NextAction, Prompts, generate, generate_watched, token_losses,
 };
 
 const VOCABULARY: u32 = 60;
@@ -115,14 +115,14 @@ fn prefix_that_is_read_once_is_the_prefix_before_every_prompt() {
 fn watcher_ends_a_row_or_all_of_them() {
     let (decoder, prompts) = (decoder(), prompts());
     let unstopped = GenerateOptions { stop: Vec::new(), ..options(1.0) };
-    let run = |watch: &mut dyn FnMut(usize, u32) -> ControlFlow<(), Wish>| {
+    let run = |watch: &mut dyn FnMut(usize, u32) -> ControlFlow<(), NextAction>| {
         let rows = Prompts::of_ids(&decoder, &prompts);
         generate_watched(&decoder, None, rows, None, &unstopped, &seeds(0..8), |row, token| watch(row, token.id)).unwrap()
     };
     let mut heard = vec![Vec::new(); 8];
     let all = run(&mut |row, id| {
         heard[row].push(id);
-        ControlFlow::Continue(Wish::GoOn)
+        ControlFlow::Continue(NextAction::GoOn)
     });
     assert_eq!(heard, all.iter().map(|row| row.ids.clone()).collect::<Vec<_>>());
     assert!(all.iter().all(|row| row.ids.len() == 24 && !row.finished));
@@ -130,7 +130,7 @@ fn watcher_ends_a_row_or_all_of_them() {
     let mut steps = 0;
     let without = run(&mut |row, _| {
         steps += usize::from(row == 2);
-        ControlFlow::Continue(if row == 2 && steps == 5 { Wish::EndRow } else { Wish::GoOn })
+        ControlFlow::Continue(if row == 2 && steps == 5 { NextAction::EndRow } else { NextAction::GoOn })
     });
     assert_eq!((without[2].ids.as_slice(), without[2].finished), (&all[2].ids[..5], true));
     assert_eq!(without[3].ids, all[3].ids, "a row that ended disturbed its neighbour");
@@ -138,7 +138,7 @@ fn watcher_ends_a_row_or_all_of_them() {
     let mut calls = 0;
     let cut = run(&mut |_, _| {
         calls += 1;
-        if calls == 8 * 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(Wish::GoOn) }
+        if calls == 8 * 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(NextAction::GoOn) }
     });
     assert!(cut.iter().zip(&all).all(|(cut, all)| cut.ids == all.ids[..3]));
 }

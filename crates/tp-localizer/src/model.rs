@@ -10,7 +10,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
-use tp_vision::{EncodedImage, Eyes, Namer, Section};
+use tp_vision::{EncodedImage, Namer, Section, VisionModel};
 
 use crate::{
     Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig,
@@ -116,7 +116,7 @@ pub struct PointLocalizer {
     net: LocalizerNet,
     config: LocalizerConfig,
     namer: Option<Namer>,
-    eyes: Option<Eyes>,
+    eyes: Option<VisionModel>,
     conversation: LocalizeConversation,
 }
 
@@ -137,7 +137,7 @@ impl PointLocalizer {
 
     /// The same Localizer with the eyes that encode its images, so that it can take [`LocalizerConfig::closer_look`].
     #[must_use]
-    pub fn with_eyes(mut self, eyes: Eyes) -> Self {
+    pub fn with_vision_model(mut self, eyes: VisionModel) -> Self {
         self.eyes = Some(eyes);
         self
     }

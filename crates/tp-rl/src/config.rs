@@ -5,7 +5,7 @@ use tp_core::{Sampling, Seed};
 use tp_train::{Schedule, TrainConfig};
 
 use crate::{
-    AdvantageConfig, Clip, LossOptions, PolicyLoss, RlError, Scale, Sequence, Whole, dapo_loss, dpo_loss, dr_grpo_loss, grpo_loss,
+    AdvantageConfig, BatchTotals, Clip, LossOptions, PolicyLoss, RlError, Scale, Sequence, dapo_loss, dpo_loss, dr_grpo_loss, grpo_loss,
     gspo_loss,
 };
 
@@ -87,7 +87,7 @@ impl GrpoConfig {
     }
 
     /// The loss of some sequences of a batch.
-    pub(crate) fn loss_of(&self, sequences: &[Sequence<'_>], whole: Whole) -> PolicyLoss {
+    pub(crate) fn loss_of(&self, sequences: &[Sequence<'_>], whole: BatchTotals) -> PolicyLoss {
         match self.algorithm {
             Algorithm::Grpo => grpo_loss(sequences, whole, &self.loss),
             Algorithm::Dapo => dapo_loss(sequences, whole, &self.loss),

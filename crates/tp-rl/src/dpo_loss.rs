@@ -2,10 +2,10 @@
 //!
 //! Source: DPO (arXiv 2305.18290); the preference is the judge's reward.
 
-use crate::{LossOptions, PolicyLoss, Sequence, Whole};
+use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 
 /// `−(1/P) Σ ln σ(z)`, with `z = β [(log π − log reference)(preferred) − (log π − log reference)(other)]`, sums over the tokens of
-/// each, and `P` the pairs of the batch, half of [`Whole::n_sequences`].
+/// each, and `P` the pairs of the batch, half of [`BatchTotals::n_sequences`].
 ///
 /// Sequences come in pairs; of each pair, the one of the larger advantage is preferred ([`Scale::Pair`](crate::Scale::Pair)). The
 /// divergence is reported, and is not part of the loss: `beta` has another meaning here.
@@ -14,7 +14,7 @@ use crate::{LossOptions, PolicyLoss, Sequence, Whole};
 ///
 /// If the number of sequences is odd.
 #[must_use]
-pub fn dpo_loss(sequences: &[Sequence<'_>], whole: Whole, options: &LossOptions) -> PolicyLoss {
+pub fn dpo_loss(sequences: &[Sequence<'_>], whole: BatchTotals, options: &LossOptions) -> PolicyLoss {
     assert!(sequences.len().is_multiple_of(2), "{} sequences are no pairs", sequences.len());
     let of_pair = 2.0 / whole.n_sequences as f64;
     let mut sum = PolicyLoss::default();
@@ -40,7 +40,7 @@ pub fn dpo_loss(sequences: &[Sequence<'_>], whole: Whole, options: &LossOptions)
 mod tests {
     use super::*;
 
-    const WHOLE: Whole = Whole { n_sequences: 2, n_tokens: 3 };
+    const WHOLE: BatchTotals = BatchTotals { n_sequences: 2, n_tokens: 3 };
 
     fn loss(preferred: &[f64], other: &[f64], swapped: bool) -> PolicyLoss {
         let options = LossOptions { beta: 0.5, ..Default::default() };

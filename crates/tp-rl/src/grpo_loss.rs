@@ -2,12 +2,12 @@
 //!
 //! Sources: Talking Points, section on reinforcement learning; GRPO (DeepSeekMath, arXiv 2402.03300).
 
-use crate::{LossOptions, PolicyLoss, Sequence, Whole};
+use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 
 /// `−(1/N) Σᵢ (1/|oᵢ|) Σₜ [ min(ρ Aᵢ, clip(ρ) Aᵢ) − β KL ]`, with `ρ = π / π_old` of each token.
 ///
-/// `N` is [`Whole::n_sequences`]: micro-batches add up to the loss of the whole.
+/// `N` is [`BatchTotals::n_sequences`]: micro-batches add up to the loss of the whole.
 #[must_use]
-pub fn grpo_loss(sequences: &[Sequence<'_>], whole: Whole, options: &LossOptions) -> PolicyLoss {
+pub fn grpo_loss(sequences: &[Sequence<'_>], whole: BatchTotals, options: &LossOptions) -> PolicyLoss {
     PolicyLoss::by_tokens(sequences, options, |length| 1.0 / (whole.n_sequences * length) as f64)
 }

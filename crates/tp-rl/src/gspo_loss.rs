@@ -2,13 +2,13 @@
 //!
 //! Source: Group Sequence Policy Optimization (arXiv 2507.18071).
 
-use crate::{LossOptions, PolicyLoss, Sequence, Whole, policy_loss::Gain};
+use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence, policy_loss::Gain};
 
 /// `−(1/N) Σᵢ [ min(sᵢ Aᵢ, clip(sᵢ) Aᵢ) − β (1/|oᵢ|) Σₜ KL ]`, with `sᵢ = exp((1/|oᵢ|) Σₜ log ρ)`.
 ///
 /// Ratios of whole sequences stay near 1: the clip has to be narrow, the authors take 3e-4 and 4e-4.
 #[must_use]
-pub fn gspo_loss(sequences: &[Sequence<'_>], whole: Whole, options: &LossOptions) -> PolicyLoss {
+pub fn gspo_loss(sequences: &[Sequence<'_>], whole: BatchTotals, options: &LossOptions) -> PolicyLoss {
     let mut sum = PolicyLoss::default();
     for sequence in sequences {
         let n_tokens = sequence.log_probs.len();

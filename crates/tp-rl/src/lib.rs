@@ -8,7 +8,7 @@
 //! Source: Talking Points (arXiv 2510.14583), section on reinforcement learning.
 //!
 //! ```
-//! use tp_rl::{AdvantageConfig, LossOptions, Sequence, Whole, advantages, grpo_loss};
+//! use tp_rl::{AdvantageConfig, LossOptions, Sequence, BatchTotals, advantages, grpo_loss};
 //!
 //! // Three descriptions of one point; the second was found best.
 //! let rewards = [Some(-0.04), Some(-0.01), Some(-0.07)];
@@ -21,7 +21,7 @@
 //!     advantage: scaled.values[at].unwrap_or(0.0),
 //! };
 //! let sequences = [0, 1, 2].map(sequence);
-//! let loss = grpo_loss(&sequences, Whole::of(log_probs.iter().map(Vec::len)), &LossOptions::default());
+//! let loss = grpo_loss(&sequences, BatchTotals::of(log_probs.iter().map(Vec::len)), &LossOptions::default());
 //! assert!(loss.gradient[1][0] < 0.0, "going down makes the best description more probable");
 //! ```
 #![forbid(unsafe_code)]
@@ -59,11 +59,11 @@ pub use grpo_loss::grpo_loss;
 pub use gspo_loss::gspo_loss;
 pub use kl::KlEstimator;
 pub use policy::{Completion, Judge, PointSource, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written};
-pub use policy_loss::{Clip, LossOptions, PolicyLoss, Sequence, Whole, attached};
+pub use policy_loss::{BatchTotals, Clip, LossOptions, PolicyLoss, Sequence, with_host_gradient};
 pub use records::{SampleRecord, StepReport};
 pub use reward::{Confidence, Hit, Judged, Length, NegativeDistance, NegativeLogDistance, NegativeMse, Reward, RewardTerm};
 pub use rollout::{Rollout, Sample, roll_out};
 pub use spread_report::SpreadReport;
 pub use style_report::{StyleMonitor, StyleReport};
-pub use trainer::{Players, StepOutcome, Trainer};
+pub use trainer::{GrpoParts, StepOutcome, Trainer};
 pub use training_loop::{Reinforced, read_steps, reinforce};

@@ -1,7 +1,7 @@
 //! What every loss of this crate is made of: sequences, the batch that they are a part of, and the clipped ratio.
 //!
 //! A policy loss is a function of one number a token, so it is computed on the host in f64, with its derivative written out;
-//! [`attached`] then hands the derivative to the graph. The graph sees one multiplication, and a batch gives the same gradient
+//! [`with_host_gradient`] then hands the derivative to the graph. The graph sees one multiplication, and a batch gives the same gradient
 //! whole or in parts. Which tokens count is decided by the lengths of the sequences, never by token ids.
 
 use burn::tensor::{Tensor, TensorData};
@@ -24,14 +24,14 @@ pub struct Sequence<'a> {
 
 /// The batch that all micro-batches of a step make up: its size decides what each of them counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole {
+pub struct BatchTotals {
     /// Sequences in all.
     pub n_sequences: usize,
     /// Tokens in all.
     pub n_tokens: usize,
 }
 
-impl Whole {
+impl BatchTotals {
     /// The batch of these lengths, in tokens.
     #[must_use]
     pub fn of(lengths: impl IntoIterator<Item = usize>) -> Self {
@@ -145,7 +145,7 @@ impl Gain {
 ///
 /// If there are not as many numbers as tokens.
 #[must_use]
-pub fn attached(log_probs: Tensor<1>, gradient: &[f64]) -> Tensor<1> {
+pub fn with_host_gradient(log_probs: Tensor<1>, gradient: &[f64]) -> Tensor<1> {
     assert_eq!(log_probs.dims(), [gradient.len()], "one number a token");
     let dtype = log_probs.dtype();
     let gradient =

@@ -7,9 +7,9 @@ use rand::seq::SliceRandom;
 use tp_train::{adamw, clipped, gradient_norm};
 
 use crate::{
-    Advantages, GrpoConfig, Judge, Link, PointSource, PointsOfImage, Policy, PolicyLoss, Reward, RlError, Rollout, SampleOptions,
-    SampleRecord, Sequence, SpreadReport, StepReport, StyleMonitor, ToScore, Weights, Whole, advantages, attached, fingerprint,
-    n_trainable, roll_out,
+    Advantages, BatchTotals, GrpoConfig, Judge, Link, PointSource, PointsOfImage, Policy, PolicyLoss, Reward, RlError, Rollout,
+    SampleOptions, SampleRecord, Sequence, SpreadReport, StepReport, StyleMonitor, ToScore, Weights, advantages, fingerprint, n_trainable,
+    roll_out, with_host_gradient,
 };
 
 /// How far policy and reference may be apart before the first step, in nats at any token: rounding.
@@ -17,7 +17,7 @@ const SAME: f64 = 1e-4;
 
 /// What reinforcement works with.
 #[derive(Debug)]
-pub struct Players<'a, P, J, S> {
+pub struct GrpoParts<'a, P, J, S> {
     /// Writes, and learns.
     pub policy: &'a P,
     /// Reads, and never learns.
@@ -30,13 +30,13 @@ pub struct Players<'a, P, J, S> {
     pub style: &'a StyleMonitor,
 }
 
-impl<P, J, S> Clone for Players<'_, P, J, S> {
+impl<P, J, S> Clone for GrpoParts<'_, P, J, S> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P, J, S> Copy for Players<'_, P, J, S> {}
+impl<P, J, S> Copy for GrpoParts<'_, P, J, S> {}
 
 /// What came of one step.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub struct StepOutcome {
 
 /// A policy on its way.
 pub struct Trainer<'a, P: Policy, J, S> {
-    players: Players<'a, P, J, S>,
+    parts: GrpoParts<'a, P, J, S>,
     config: GrpoConfig,
     weights: P::Weights,
     optimizer: ModuleOptimizer,
@@ -73,22 +73,22 @@ where
     /// # Errors
     ///
     /// [`RlError`] if a setting makes no sense, there are no images, nothing can be trained, or the judge could be.
-    pub fn new(players: Players<'a, P, J, S>, config: GrpoConfig, weights: P::Weights) -> Result<Self, RlError> {
+    pub fn new(parts: GrpoParts<'a, P, J, S>, config: GrpoConfig, weights: P::Weights) -> Result<Self, RlError> {
         config.validate()?;
-        if players.source.is_empty() {
+        if parts.source.is_empty() {
             return Err(RlError::NothingToAsk);
         }
         let broken = |link, evidence: String| Err(RlError::BrokenLink { step: 0, link, evidence });
         if n_trainable(&weights) == 0 {
             return broken(Link::Trainable, "the policy has no tensor that a gradient could change".to_owned());
         }
-        let of_judge = players.judge.n_trainable();
+        let of_judge = parts.judge.n_trainable();
         if of_judge > 0 {
             return broken(Link::Frozen, format!("{of_judge} tensors of the judge could be trained"));
         }
         let optimizer = adamw(&weights, &config.training);
-        let frozen = [players.policy.frozen_fingerprint(), players.judge.fingerprint()];
-        Ok(Self { players, config, weights, optimizer, step: 0, frozen })
+        let frozen = [parts.policy.frozen_fingerprint(), parts.judge.fingerprint()];
+        Ok(Self { parts, config, weights, optimizer, step: 0, frozen })
     }
 
     /// Goes on from a step with the weights and the optimizer of then.
@@ -126,7 +126,7 @@ where
     ///
     /// [`RlError`] if policy, judge or source fails.
     pub fn spread_report(&self, n_images: usize) -> Result<SpreadReport, RlError> {
-        let images = (0..n_images.min(self.players.source.len())).map(|index| self.image(index)).collect::<Result<Vec<_>, _>>()?;
+        let images = (0..n_images.min(self.parts.source.len())).map(|index| self.image(index)).collect::<Result<Vec<_>, _>>()?;
         let rollout = self.rollout(images, self.sample_options("spread"))?;
         let (rewards, points) = rollout.outcomes();
         Ok(SpreadReport::of(&rewards, &points, self.config.group_size, &self.config.advantage))
@@ -166,8 +166,7 @@ where
         }
         report.fingerprint = format!("{after:016x}");
         self.step += 1;
-        let record =
-            |(sample, advantage): (_, &Option<f64>)| SampleRecord::of(self.step, &rollout, sample, self.players.reward, *advantage);
+        let record = |(sample, advantage): (_, &Option<f64>)| SampleRecord::of(self.step, &rollout, sample, self.parts.reward, *advantage);
         let samples = rollout.samples.iter().zip(&advantages.values).map(record).collect();
         Ok(StepOutcome { report: report.rounded(), samples, rollout_time, update_time: began.elapsed() })
     }
@@ -178,17 +177,17 @@ where
     }
 
     fn rollout(&self, images: Vec<PointsOfImage<P::Image>>, options: SampleOptions) -> Result<Rollout<P::Image>, RlError> {
-        let Players { policy, judge, reward, .. } = self.players;
+        let GrpoParts { policy, judge, reward, .. } = self.parts;
         roll_out(policy, &self.weights, judge, reward, images, &options, self.step)
     }
 
     fn image(&self, index: usize) -> Result<PointsOfImage<P::Image>, RlError> {
-        self.players.source.image(index).map_err(|error| RlError::Source { index, source: Box::new(error) })
+        self.parts.source.image(index).map_err(|error| RlError::Source { index, source: Box::new(error) })
     }
 
     /// Every epoch shows all images, each in an order of its own.
     fn images_of_step(&self) -> Result<Vec<PointsOfImage<P::Image>>, RlError> {
-        let (n, wanted) = (self.players.source.len() as u64, self.config.images_per_step as u64);
+        let (n, wanted) = (self.parts.source.len() as u64, self.config.images_per_step as u64);
         let first = self.step * wanted;
         let mut order: (u64, Vec<usize>) = (u64::MAX, Vec::new());
         (first..first + wanted)
@@ -224,7 +223,7 @@ where
             learning_rate: self.config.training.schedule.rate(self.step),
             mean_tokens: of_all(&|sample| sample.completion.tokens.len() as f64),
             finished: of_all(&|sample| f64::from(u8::from(sample.completion.finished))),
-            style: self.players.style.report(&texts),
+            style: self.parts.style.report(&texts),
             ..Default::default()
         }
     }
@@ -237,7 +236,7 @@ where
             return Ok(());
         }
         let sequences: Vec<ToScore<'_>> = kept.iter().map(|&(at, _)| rollout.to_score(&rollout.samples[at])).collect();
-        let whole = Whole::of(sequences.iter().map(|sequence| sequence.tokens.len()));
+        let whole = BatchTotals::of(sequences.iter().map(|sequence| sequence.tokens.len()));
         let reference = self.scored_by_reference(rollout, &sequences)?;
         let mut old: Vec<Vec<f64>> = Vec::new();
         let mut n_clipped = 0;
@@ -247,7 +246,7 @@ where
             let mut first = 0;
             for micro_batch in sequences.chunks(self.config.sequences_per_pass()) {
                 let log_probs = self
-                    .players
+                    .parts
                     .policy
                     .log_probs(Weights::Learning(&self.weights), &rollout.images, micro_batch)
                     .map_err(|error| RlError::Policy { step: self.step, source: Box::new(error) })?;
@@ -268,7 +267,7 @@ where
                 first += micro_batch.len();
                 (sum.loss, sum.kl, n_clipped) = (sum.loss + loss.loss, sum.kl + loss.kl, n_clipped + loss.n_clipped);
                 if log_probs.is_autodiff() && log_probs.is_tracked() {
-                    let slope = attached(log_probs, &loss.gradient.concat());
+                    let slope = with_host_gradient(log_probs, &loss.gradient.concat());
                     gradients.accumulate(&self.weights, GradientsParams::from_grads(slope.backward(), &self.weights));
                 }
             }
@@ -294,7 +293,7 @@ where
         let mut scored = Vec::with_capacity(sequences.len());
         for micro_batch in sequences.chunks(self.config.sequences_per_pass()) {
             let log_probs = self
-                .players
+                .parts
                 .policy
                 .log_probs(Weights::Reference, &rollout.images, micro_batch)
                 .map_err(|error| RlError::Policy { step: self.step, source: Box::new(error) })?;
@@ -378,7 +377,7 @@ where
     }
 
     fn check_frozen(&self) -> Result<(), RlError> {
-        let now = [self.players.policy.frozen_fingerprint(), self.players.judge.fingerprint()];
+        let now = [self.parts.policy.frozen_fingerprint(), self.parts.judge.fingerprint()];
         for (what, (now, then)) in ["the frozen part of the policy", "the judge"].into_iter().zip(now.into_iter().zip(self.frozen)) {
             if now != then {
                 return Err(RlError::BrokenLink { step: self.step, link: Link::Frozen, evidence: format!("{what} has changed") });

@@ -12,7 +12,7 @@ use tp_train::{
     with_numbered_parameters,
 };
 
-use crate::{GrpoConfig, Judge, Players, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer};
+use crate::{GrpoConfig, GrpoParts, Judge, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer};
 
 /// At most this often a run says where it stands.
 const EVERY: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ struct Timing {
 ///
 /// [`RlError`] as [`Trainer::step`], and if the folder belongs to another run or a file cannot be read or written.
 pub fn reinforce<P, J, S>(
-    players: Players<'_, P, J, S>,
+    parts: GrpoParts<'_, P, J, S>,
     config: &GrpoConfig,
     mut weights: P::Weights,
     folder: &Path,
@@ -90,7 +90,7 @@ where
         Some(path) => load_optimizer(path, optimizer)?,
         None => optimizer,
     };
-    let mut trainer = Trainer::new(players, config.clone(), weights)?.at(progress.step, optimizer);
+    let mut trainer = Trainer::new(parts, config.clone(), weights)?.at(progress.step, optimizer);
     let mut step_lines = StepLines::open(&folder.join("steps.jsonl"), progress.step)?;
     let mut sample_lines = StepLines::open(&folder.join("samples.jsonl"), progress.step)?;
     let mut timing_lines = StepLines::open(&folder.join("timings.jsonl"), progress.step)?;

@@ -4,7 +4,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::RngExt;
 use tp_core::Seed;
-use tp_rl::{Clip, KlEstimator, LossOptions, Sequence, Whole, attached, grpo_loss};
+use tp_rl::{BatchTotals, Clip, KlEstimator, LossOptions, Sequence, grpo_loss, with_host_gradient};
 
 const LENGTHS: [usize; 3] = [5, 2, 3];
 /// Sums over ten tokens in another order.
@@ -49,11 +49,11 @@ fn gradients(dtype: DType) -> [Vec<f64>; 2] {
         rows.push(Sequence { log_probs: &new[own.clone()], old_log_probs: &old[own.clone()], ref_log_probs: &reference[own], advantage });
         first += length;
     }
-    let ours = grpo_loss(&rows, Whole::of(LENGTHS), &options);
+    let ours = grpo_loss(&rows, BatchTotals::of(LENGTHS), &options);
     let clipped: f64 = ours.n_clipped as f64;
     assert!((1.0..9.0).contains(&clipped), "{clipped} of 10 tokens are clipped");
     let leaf = tensor(new.clone()).require_grad();
-    let ours = leaf.grad(&attached(leaf.clone(), &ours.gradient.concat()).backward()).unwrap();
+    let ours = leaf.grad(&with_host_gradient(leaf.clone(), &ours.gradient.concat()).backward()).unwrap();
     [theirs, ours].map(|gradient| gradient.into_data().iter::<f64>().collect())
 }
 

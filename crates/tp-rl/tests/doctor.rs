@@ -4,13 +4,13 @@
 mod table;
 
 use table::{Fault, FirstWord, Points, Table, TablePolicy, config};
-use tp_rl::{Finding, GrpoConfig, Hit, Length, Link, Players, Reward, RlError, StyleMonitor, Trainer, broken_at, examine};
+use tp_rl::{Finding, GrpoConfig, GrpoParts, Hit, Length, Link, Reward, RlError, StyleMonitor, Trainer, broken_at, examine};
 
 fn findings(fault: Fault, judge: &FirstWord, reward: &Reward, learning_rate: f64) -> Vec<Finding> {
     let (policy, source, style) = (TablePolicy::new(fault), Points(5), StyleMonitor::default());
-    let players = Players { policy: &policy, judge, source: &source, reward, style: &style };
+    let parts = GrpoParts { policy: &policy, judge, source: &source, reward, style: &style };
     let config = GrpoConfig { images_per_step: 5, ..config(20, learning_rate) };
-    match Trainer::new(players, config, Table::new()) {
+    match Trainer::new(parts, config, Table::new()) {
         Ok(trainer) => examine(trainer, 20).unwrap(),
         Err(RlError::BrokenLink { link, evidence, .. }) => broken_at(link, &evidence),
         Err(error) => panic!("{error}"),

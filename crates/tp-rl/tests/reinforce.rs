@@ -15,8 +15,8 @@ use std::{
 use proptest::prelude::*;
 use table::{Fault, FirstWord, Points, Table, TablePolicy, config, run};
 use tp_rl::{
-    AdvantageConfig, Algorithm, FlatGroups, GrpoConfig, Hit, Link, Players, Reward, RlError, SampleRecord, Scale, StepReport, StyleMonitor,
-    Trainer, read_steps,
+    AdvantageConfig, Algorithm, FlatGroups, GrpoConfig, GrpoParts, Hit, Link, Reward, RlError, SampleRecord, Scale, StepReport,
+    StyleMonitor, Trainer, read_steps,
 };
 use tp_train::Outcome;
 
@@ -34,8 +34,8 @@ fn first_step(
     reward: &Reward,
 ) -> Result<(StepReport, Vec<SampleRecord>, Table), RlError> {
     let (source, style) = (Points(5), StyleMonitor::default());
-    let players = Players { policy, judge, source: &source, reward, style: &style };
-    let mut trainer = Trainer::new(players, config.clone(), Table::new())?;
+    let parts = GrpoParts { policy, judge, source: &source, reward, style: &style };
+    let mut trainer = Trainer::new(parts, config.clone(), Table::new())?;
     let outcome = trainer.step()?;
     Ok((outcome.report, outcome.samples, trainer.weights().clone()))
 }

@@ -6,7 +6,7 @@
 use burn::tensor::Tensor;
 use tp_core::{ImageHw, Letterbox, ModelXy, RgbImage, UnitXy};
 
-use crate::{EncodedImage, Eyes, VisionError, preprocess::shrunk};
+use crate::{EncodedImage, VisionError, VisionModel, preprocess::shrunk};
 
 /// The longer side of the pixels that an encoded image keeps: a section of a third still has more of them than a square of 320.
 const KEPT_SIDE: u32 = 1024;
@@ -22,7 +22,7 @@ pub(crate) fn kept_pixels(image: &RgbImage) -> Result<RgbImage, VisionError> {
     shrunk(image, ImageHw::new(side(size.height()), side(size.width())).expect("no side is 0"))
 }
 
-impl Eyes {
+impl VisionModel {
     /// C2 … C5 of one section around each point, `[point, height / stride, width / stride, channels]`, and where the points lie in their
     /// sections.
     ///

@@ -55,7 +55,7 @@ pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, Dens
 pub use efficientnet_lite::{Classifier, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig};
 pub use error::VisionError;
 pub use found_objects::FoundObject;
-pub use model::{EncodedImage, Eyes, VisionEncoder, VisionFeatures};
+pub use model::{EncodedImage, VisionEncoder, VisionFeatures, VisionModel};
 pub use namer::{MENTION_CHANNELS, NameProbabilities, Namer};
 pub use nouns::{Mentions, NamedNoun, NounTable, Nouns};
 pub use perception_prior::PerceptionPrior;

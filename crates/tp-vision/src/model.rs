@@ -13,7 +13,7 @@ use crate::{
 
 /// Network and projection.
 #[derive(Module, Debug)]
-pub struct Eyes {
+pub struct VisionModel {
     /// Image → features.
     pub encoder: VisionEncoder,
     /// Features → tokens of the language model.
@@ -63,8 +63,8 @@ pub struct EncodedImage {
 impl VisionConfig {
     /// Weights to be trained or loaded.
     #[must_use]
-    pub fn init(&self, device: &Device) -> Eyes {
-        Eyes {
+    pub fn init(&self, device: &Device) -> VisionModel {
+        VisionModel {
             encoder: VisionEncoder {
                 backbone: Backbone::init(self, device),
                 pixel_decoder: PixelDecoder::init(self, device),
@@ -96,7 +96,7 @@ impl VisionEncoder {
     }
 }
 
-impl Eyes {
+impl VisionModel {
     /// Looks at a batch of normalised images, `[batch, 3, height, width]`, both sides multiples of `32 · unshuffle`.
     ///
     /// # Panics
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(embeddings(64).narrow(1, 4, 1).into_data(), embeddings(96).narrow(1, 9, 1).into_data());
     }
 
-    fn prompts(eyes: &Eyes, features: &VisionFeatures, content: Tensor<3>, mask: PromptMask) -> Tensor<3> {
+    fn prompts(eyes: &VisionModel, features: &VisionFeatures, content: Tensor<3>, mask: PromptMask) -> Tensor<3> {
         eyes.encoder.query_decoder().forward_prompts(&features.attended, &features.mask_features, content.clone(), content * 0.5, &mask)
     }
 
@@ -361,7 +361,7 @@ mod tests {
     }
 
     /// Parameters that a loss over everything that the eyes say teaches nothing.
-    fn untaught(eyes: &Eyes, device: &Device) -> Vec<String> {
+    fn untaught(eyes: &VisionModel, device: &Device) -> Vec<String> {
         let features = eyes.forward_with_aux(images(2, 64, device));
         let object = |class| QueryTarget { class, mask: (0..256).map(|cell| cell % 16 < 8).collect() };
         let queries = query_loss(&features.queries, &[Some(vec![object(0), object(2)]), Some(vec![object(1)])]);

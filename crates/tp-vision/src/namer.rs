@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use tp_core::{ModelXy, PointName, UnitXy, local_colour};
 use tp_kernels::softmax;
 
-use crate::{Classifier, EncodedImage, Eyes, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError, resize::resized};
+use crate::{Classifier, EncodedImage, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError, VisionModel, resize::resized};
 
 /// How many mentioned objects, parts and colours of a text have maps of their own.
 const MAPPED: [usize; 3] = [3, 2, 2];
@@ -77,7 +77,7 @@ impl Namer {
     /// # Errors
     ///
     /// [`VisionError`] if a section cannot be resized.
-    pub fn name(&self, eyes: &Eyes, image: &EncodedImage, points: &[UnitXy]) -> Result<Vec<PointName>, VisionError> {
+    pub fn name(&self, eyes: &VisionModel, image: &EncodedImage, points: &[UnitXy]) -> Result<Vec<PointName>, VisionError> {
         Ok(self.most_probable(&self.look(eyes, image, points)?))
     }
 
@@ -86,7 +86,7 @@ impl Namer {
     /// # Errors
     ///
     /// [`VisionError`] if a section cannot be resized.
-    pub fn look(&self, eyes: &Eyes, image: &EncodedImage, points: &[UnitXy]) -> Result<NameProbabilities, VisionError> {
+    pub fn look(&self, eyes: &VisionModel, image: &EncodedImage, points: &[UnitXy]) -> Result<NameProbabilities, VisionError> {
         if points.is_empty() {
             return Ok(NameProbabilities::default());
         }

@@ -5,7 +5,7 @@
 
 use tp_weights::{Checkpoint, KeyMap, TensorFloat, WeightsError, load_module};
 
-use crate::{Eyes, VisionError};
+use crate::{VisionError, VisionModel};
 
 /// What the published EfficientNet-Lite adds to the variances of its batch norms.
 const BATCH_NORM_EPS: f64 = 1e-3;
@@ -132,7 +132,7 @@ pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, We
     })
 }
 
-impl Eyes {
+impl VisionModel {
     /// Fills the backbone alone: from the published file of an EfficientNet-Lite, of OMG-Seg or of CLIP's ConvNeXt, or from what
     /// `convert_weights` made of one. Other tensors are left aside, and so is a classifier for which the backbone has no place.
     ///

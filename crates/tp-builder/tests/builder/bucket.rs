@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tp_builder::{Bucket, Budget, Build, BuildError, BuildOutcome, Report, RunLimits, Shard, Stage, StopReason, TeachersConfig};
+use tp_builder::{Bucket, Budget, Build, BuildError, BuildOutcome, BuildStage, Report, RunLimits, Shard, StopReason, TeachersConfig};
 
 use super::{
     chat_server::{ChatServer, Deed, say_well},
@@ -224,7 +224,7 @@ fn second_process_and_merge_are_refused_while_a_shard_is_at_work() {
     let place = Place::new();
     let tried = AtomicBool::new(false);
     let listener = |report: &Report| {
-        if report.stage != Stage::Ask || tried.swap(true, Ordering::SeqCst) {
+        if report.stage != BuildStage::Ask || tried.swap(true, Ordering::SeqCst) {
             return;
         }
         for run in [place.shard("second", 1, 2), place.merge("merged")] {
@@ -252,7 +252,7 @@ fn run_ends_when_the_bucket_is_away_and_keeps_what_it_has() {
     // No answer can be put where a file is in the way.
     let in_the_way = place.path("bucket/work/answers");
     let listener = |report: &Report| {
-        if report.stage == Stage::Ask && report.done == 0 {
+        if report.stage == BuildStage::Ask && report.done == 0 {
             fs::write(&in_the_way, "").unwrap();
         }
     };
@@ -279,7 +279,7 @@ fn upload_that_was_stopped_has_no_manifest_and_the_next_one_leaves_nothing_old()
     merge.limits = RunLimits::new(Budget::default(), interrupted.clone());
     // With the last row: the files are written, and not yet uploaded.
     let listener = |report: &Report| {
-        if report.stage == Stage::Write && report.done == report.of {
+        if report.stage == BuildStage::Write && report.done == report.of {
             interrupted.store(true, Ordering::SeqCst);
         }
     };
@@ -344,7 +344,7 @@ fn shards_and_merge_equal_one_run_on_a_server() {
     fs::remove_dir_all(place.path("part-1")).unwrap();
     let tried = AtomicBool::new(false);
     let listener = |report: &Report| {
-        if report.stage == Stage::Ask && !tried.swap(true, Ordering::SeqCst) {
+        if report.stage == BuildStage::Ask && !tried.swap(true, Ordering::SeqCst) {
             for run in [place.shard("second", 1, 2), place.merge("merged")] {
                 let error = run.build().run().unwrap_err();
                 println!("{error}");

@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use tp_builder::{BuildError, BuildOptions, ContentKey, Images, Judge, ParquetRows, Recipe, Row, Sizes};
+use tp_builder::{BuildConfig, BuildError, BuildOptions, ContentKey, Images, ParquetRows, Row, Sizes, TextLocalizer};
 use tp_core::{LocalizePoint, Located, RgbImage, UnitXy};
 use tp_data::{DatasetFormat, ImageFiles, PointOptions, ReadOptions, Split, Strictness, TripletFile, read_triplets};
 
@@ -18,7 +18,7 @@ fn lines_and_parquet_hold_the_same_rows_and_the_images() {
     let dataset = ScenesOnDisk::draw(folder.path(), 10);
     let out = folder.path().join("out");
     let mut run = Run::new(&dataset, &out);
-    run.recipe = Recipe { rows_per_group: 7, rows_per_file: 20, ..Recipe::default() };
+    run.recipe = BuildConfig { rows_per_group: 7, rows_per_file: 20, ..BuildConfig::default() };
     let summary = run.finished();
     let train = lines(&out.join("triplets/train.jsonl"));
     let test = lines(&out.join("triplets/test.jsonl"));
@@ -119,7 +119,8 @@ fn one_thread_and_sixteen_write_the_same_bytes() {
         let mut run = Run::new(&dataset, &folder.path().join(n_threads.to_string()));
         run.options.n_threads = n_threads;
         run.options.n_questions = n_threads;
-        run.recipe = Recipe { points: PointOptions { sift: true, ..PointOptions::default() }, balanced: true, ..Recipe::default() };
+        run.recipe =
+            BuildConfig { points: PointOptions { sift: true, ..PointOptions::default() }, balanced: true, ..BuildConfig::default() };
         run.finished();
     }
     assert_same_files(&folder.path().join("1"), &folder.path().join("16"));
@@ -132,7 +133,7 @@ fn sample_is_balanced_and_what_is_left_out_is_counted() {
     let mut run = Run::new(&dataset, &folder.path().join("all"));
     let all = run.finished().statistics;
     run.options.out = folder.path().join("some");
-    run.recipe = Recipe { sizes: Sizes { train: Some(40), val: None, test: Some(5) }, balanced: true, ..Recipe::default() };
+    run.recipe = BuildConfig { sizes: Sizes { train: Some(40), val: None, test: Some(5) }, balanced: true, ..BuildConfig::default() };
     let some = run.finished().statistics;
     assert_eq!((some.sides["train"], some.sides["test"]), (40, 5));
     assert_eq!(some.rejected["not_sampled"], all.triplets - 45);
@@ -196,7 +197,7 @@ fn localizer_is_asked_once_and_its_distance_stands_in_the_row() {
     let middle = Stubborn(UnitXy::new(0.5, 0.5).unwrap());
     let encoded = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut run = Run::new(&dataset, &out);
-    run.judge = Some(Judge::new("middle", &middle, |image: &RgbImage| {
+    run.judge = Some(TextLocalizer::new("middle", &middle, |image: &RgbImage| {
         encoded.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Ok::<_, std::convert::Infallible>(image.clone())
     }));
@@ -236,7 +237,7 @@ fn image_that_changes_after_the_survey_stops_the_run() {
     let out = folder.path().join("out");
     let run = Run::new(&dataset, &out);
     let change = |report: &tp_builder::Report| {
-        if report.stage == tp_builder::Stage::Write && report.done == 0 {
+        if report.stage == tp_builder::BuildStage::Write && report.done == 0 {
             fs::copy(folder.path().join("scene-0.png"), folder.path().join("scene-1.png")).unwrap();
         }
     };

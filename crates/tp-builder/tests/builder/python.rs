@@ -3,7 +3,7 @@
 
 use std::{path::Path, process::Command};
 
-use tp_builder::Recipe;
+use tp_builder::BuildConfig;
 
 use super::scenes_on_disk::{Run, ScenesOnDisk};
 
@@ -39,7 +39,7 @@ fn read_by(script: &str, arguments: &[&str], packages: &str) {
     let dataset = ScenesOnDisk::draw(folder.path(), 20);
     let out = folder.path().join("out");
     let mut run = Run::new(&dataset, &out);
-    run.recipe = Recipe { rows_per_group: 20, rows_per_file: 60, ..Recipe::default() };
+    run.recipe = BuildConfig { rows_per_group: 20, rows_per_file: 60, ..BuildConfig::default() };
     run.finished();
     let output = Command::new(&python)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/builder").join(script))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tp_builder::{Build, BuildOptions, BuildOutcome, Judge, Recipe, RunLimits, Summary, Teachers};
+use tp_builder::{Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Summary, Teachers, TextLocalizer};
 use tp_core::Seed;
 use tp_data::{AnnotatedImage, Check, DataError, Dataset, Labels, Loaded, Skipped, Split, write_png};
 use tp_scenes::{Scene, SceneOptions};
@@ -62,18 +62,18 @@ impl Dataset for ScenesOnDisk {
 /// A run with everything that a test may want to be different.
 pub(crate) struct Run<'a> {
     pub(crate) dataset: &'a dyn Dataset,
-    pub(crate) recipe: Recipe,
+    pub(crate) recipe: BuildConfig,
     pub(crate) teachers: Teachers,
     pub(crate) options: BuildOptions,
     pub(crate) limits: RunLimits,
-    pub(crate) judge: Option<Judge<'a>>,
+    pub(crate) judge: Option<TextLocalizer<'a>>,
 }
 
 impl<'a> Run<'a> {
     /// The rules in every role, in a folder in which a build may have been begun.
     pub(crate) fn new(dataset: &'a dyn Dataset, out: &Path) -> Self {
         let options = BuildOptions { resume: true, n_threads: 2, ..BuildOptions::new(out) };
-        Self { dataset, recipe: Recipe::default(), teachers: Teachers::rules(), options, limits: RunLimits::default(), judge: None }
+        Self { dataset, recipe: BuildConfig::default(), teachers: Teachers::rules(), options, limits: RunLimits::default(), judge: None }
     }
 
     pub(crate) fn build(&self) -> Build<'_> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rand::RngExt;
-use tp_builder::{Build, Recipe, TeachersConfig};
+use tp_builder::{Build, BuildConfig, TeachersConfig};
 use tp_core::Seed;
 
 use super::{
@@ -35,7 +35,7 @@ fn build(folder: &Path, out: &Path, config: &str, speak: bool) {
     let mut run = Run::new(&dataset, out);
     run.teachers = config.teachers().unwrap();
     run.options.n_questions = config.n_questions();
-    run.recipe = Recipe { rows_per_file: 20, rows_per_group: 7, ..Recipe::default() };
+    run.recipe = BuildConfig { rows_per_file: 20, rows_per_group: 7, ..BuildConfig::default() };
     let listener = |_: &tp_builder::Report| {
         if speak {
             println!("{STEP}");

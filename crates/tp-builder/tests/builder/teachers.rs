@@ -12,8 +12,8 @@ use std::{
 
 use serde_json::json;
 use tp_builder::{
-    Answered, Budget, Build, BuildError, BuildOutcome, Question, Recipe, Report, Role, Row, RunLimits, Sizes, Stage, StopReason, Teacher,
-    TeacherError, Teachers, Usage,
+    Answered, Budget, Build, BuildConfig, BuildError, BuildOutcome, BuildStage, Question, Report, Role, Row, RunLimits, Sizes, StopReason,
+    Teacher, TeacherError, Teachers, Usage,
 };
 use tp_data::RulesTeacher;
 
@@ -29,7 +29,7 @@ fn run_of<'a>(dataset: &'a ScenesOnDisk, folder: &std::path::Path, name: &str, s
     run.teachers = config.teachers().unwrap();
     run.options.n_questions = config.n_questions();
     run.options.max_failures_in_row = config.retry.max_failures_in_row;
-    run.recipe = Recipe { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..Recipe::default() };
+    run.recipe = BuildConfig { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..BuildConfig::default() };
     run
 }
 
@@ -259,7 +259,7 @@ fn paid_teacher_of_somebody_else_keeps_within_the_budget() {
     let out = folder.path().join("out");
     let n_calls = Arc::new(AtomicU64::new(0));
     let mut run = Run::new(&dataset, &out);
-    run.recipe = Recipe { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..Recipe::default() };
+    run.recipe = BuildConfig { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..BuildConfig::default() };
     run.teachers = Teachers::one(PaidTeacher { n_calls: n_calls.clone() });
     // Of the eighteen calls seven, then four more, since a fifth would cost 1.25.
     for (budget, reason, n) in [
@@ -289,7 +289,7 @@ fn interrupted_run_says_so_and_the_next_one_ends_as_if_nothing_had_been() {
     let calm = run_of(&dataset, folder.path(), "calm", &server, "");
     calm.finished();
     let mut run = run_of(&dataset, folder.path(), "out", &server, "");
-    for stage in [Stage::Survey, Stage::Ask, Stage::Write] {
+    for stage in [BuildStage::Survey, BuildStage::Ask, BuildStage::Write] {
         let interrupted = Arc::new(AtomicBool::new(false));
         run.limits = RunLimits::new(Budget::default(), interrupted.clone());
         let listener = |report: &Report| {

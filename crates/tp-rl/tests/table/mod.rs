@@ -15,7 +15,7 @@ use burn::{
 use rand::RngExt;
 use tp_core::{LocalizePoint, Located, Seed, UnitXy};
 use tp_rl::{
-    Completion, GrpoConfig, Judge, LossOptions, Players, PointSource, PointsOfImage, Policy, Reinforced, Reward, RlError, SampleOptions,
+    Completion, GrpoConfig, GrpoParts, Judge, LossOptions, PointSource, PointsOfImage, Policy, Reinforced, Reward, RlError, SampleOptions,
     StyleMonitor, ToScore, Weights, Written, fingerprint, reinforce,
 };
 use tp_train::{Schedule, TrainConfig};
@@ -222,6 +222,6 @@ pub(crate) fn config(steps: u64, learning_rate: f64) -> GrpoConfig {
 pub(crate) fn run(config: &GrpoConfig, folder: &Path, resume: bool, stop: &AtomicBool) -> Result<Reinforced<Table>, RlError> {
     let (policy, judge, source) = (TablePolicy::new(Fault::None), FirstWord::default(), Points(5));
     let (reward, style) = (Reward::paper(), StyleMonitor::default());
-    let players = Players { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
-    reinforce(players, config, Table::new(), folder, resume, stop)
+    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    reinforce(parts, config, Table::new(), folder, resume, stop)
 }

@@ -11,7 +11,7 @@ use tp_data::{PointOptions, Split, SplitFractions};
 /// How a data set is made. Equal recipes, inputs and teacher answers give equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Recipe {
+pub struct BuildConfig {
     /// Decides every random choice.
     pub seed: u64,
     /// Which points are taken.
@@ -85,7 +85,7 @@ pub enum Images {
     Named,
 }
 
-impl Default for Recipe {
+impl Default for BuildConfig {
     fn default() -> Self {
         let shares = SplitFractions::new(0.8, 0.0, 0.2).expect("they sum to 1");
         Self {
@@ -106,7 +106,7 @@ impl Default for Recipe {
     }
 }
 
-impl Recipe {
+impl BuildConfig {
     /// The names of [`named`](Self::named).
     pub const NAMES: [&str; 2] = ["default", "paper"];
 
@@ -135,7 +135,7 @@ impl Recipe {
         }
     }
 
-    /// Reads a recipe from a TOML file; what it does not say is as in [`Recipe::default`].
+    /// Reads a recipe from a TOML file; what it does not say is as in [`BuildConfig::default`].
     ///
     /// # Errors
     ///
@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn paper_has_its_numbers() {
-        let paper = Recipe::paper();
+        let paper = BuildConfig::paper();
         assert_eq!((paper.sizes.train, paper.sizes.test), (Some(17_000), Some(4_000)));
         assert!(paper.balanced && paper.points.sift && !paper.points.corners && paper.checked().is_ok());
-        assert!(Recipe::NAMES.iter().all(|name| Recipe::named(name).is_some()));
+        assert!(BuildConfig::NAMES.iter().all(|name| BuildConfig::named(name).is_some()));
     }
 
     #[test]
@@ -191,14 +191,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recipe.toml");
         std::fs::write(&path, "seed = 7\nstyles = [\"terse\"]\n[sizes]\ntrain = 10\n").unwrap();
-        let recipe = Recipe::from_toml(&path).unwrap();
+        let recipe = BuildConfig::from_toml(&path).unwrap();
         assert_eq!(
             recipe,
-            Recipe { seed: 7, styles: vec![Style::Terse], sizes: Sizes { train: Some(10), ..Sizes::default() }, ..Recipe::default() }
+            BuildConfig {
+                seed: 7,
+                styles: vec![Style::Terse],
+                sizes: Sizes { train: Some(10), ..Sizes::default() },
+                ..BuildConfig::default()
+            }
         );
         for (text, part) in [("sed = 7", "unknown field `sed`"), ("styles = []", "styles is empty"), ("rows_per_group = 101", "1 to 100")] {
             std::fs::write(&path, text).unwrap();
-            let message = Recipe::from_toml(&path).unwrap_err().to_string();
+            let message = BuildConfig::from_toml(&path).unwrap_err().to_string();
             assert!(message.contains("recipe.toml") && message.contains(part) && !message.contains('\n'), "{message}");
         }
     }

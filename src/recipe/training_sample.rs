@@ -6,22 +6,22 @@ use rand::{Rng, RngExt, seq::IndexedRandom, seq::SliceRandom};
 use tp_core::{COLOURS, RgbImage, Seed, Style, Triplet};
 use tp_data::{AnnotatedImage, DescribedPoint, Lexicon, PointKind, PointOptions, PointTarget, Rejected, RulesTeacher, points_of_image};
 
-/// How lessons are made from images.
+/// How samples are made from images.
 #[derive(Clone, Debug)]
-pub struct LessonOptions {
+pub struct SampleSettings {
     /// Described points an image, 0 to teach the eyes alone; an image with fewer describable points repeats some in other words.
     pub n_points: usize,
     /// Weights of the styles, in the order of [`Style::ALL`].
     pub style_weights: [f64; Style::ALL.len()],
     /// Which points are looked for on images whose points nobody has described.
     pub points: PointOptions,
-    /// The share of lessons whose things are called by other nouns of the lexicon: for texts that nobody compares with an image.
+    /// The share of samples whose things are called by other nouns of the lexicon: for texts that nobody compares with an image.
     pub foreign_nouns: f64,
-    /// The share of described points whose place is asked for in people's own words, whatever the style of the lesson.
+    /// The share of described points whose place is asked for in people's own words, whatever the style of the sample.
     pub own_words: f64,
 }
 
-impl Default for LessonOptions {
+impl Default for SampleSettings {
     fn default() -> Self {
         Self {
             n_points: 8,
@@ -35,23 +35,23 @@ impl Default for LessonOptions {
 
 /// One image, ready to be taught.
 #[derive(Clone, Debug)]
-pub struct Lesson {
+pub struct TrainingSample {
     /// The pixels.
     pub image: RgbImage,
     /// What is annotated in them.
     pub annotation: AnnotatedImage,
-    /// Exactly [`LessonOptions::n_points`] described points.
+    /// Exactly [`SampleSettings::n_points`] described points.
     pub triplets: Vec<Triplet>,
     /// The same points in the words by which they are to be found: often those of the description.
     pub heard: Vec<Triplet>,
 }
 
-impl Lesson {
-    /// A lesson, or `None` if no point of the image can be described without ambiguity.
+impl TrainingSample {
+    /// A sample, or `None` if no point of the image can be described without ambiguity.
     ///
     /// Where people have described points these are taken, and no others; [`Style::Spoken`] then is their own words.
     #[must_use]
-    pub fn new(image: RgbImage, annotation: AnnotatedImage, teacher: &RulesTeacher, options: &LessonOptions, seed: Seed) -> Option<Self> {
+    pub fn new(image: RgbImage, annotation: AnnotatedImage, teacher: &RulesTeacher, options: &SampleSettings, seed: Seed) -> Option<Self> {
         if options.n_points == 0 {
             return Some(Self { image, annotation, triplets: Vec::new(), heard: Vec::new() });
         }
@@ -160,8 +160,8 @@ fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage
     annotation
 }
 
-impl LessonOptions {
-    /// Lessons of which a fifth is in the style of people, who also lead to most points that they have described.
+impl SampleSettings {
+    /// Samples of which a fifth is in the style of people, who also lead to most points that they have described.
     #[must_use]
     pub fn spoken() -> Self {
         Self { style_weights: [0.5, 0.15, 0.1, 0.05, 0.2], own_words: 0.6, ..Self::default() }
@@ -196,9 +196,9 @@ mod tests {
 
     use super::*;
 
-    fn in_style(style: Style) -> LessonOptions {
+    fn in_style(style: Style) -> SampleSettings {
         let style_weights = Style::ALL.map(|other| f64::from(u8::from(other == style)));
-        LessonOptions { n_points: 4, style_weights, ..Default::default() }
+        SampleSettings { n_points: 4, style_weights, ..Default::default() }
     }
 
     /// A gray picture with a mug, whose handle somebody has described.
@@ -244,17 +244,18 @@ mod tests {
     #[test]
     fn points_of_people_are_taken_with_their_words_and_colours() {
         let (image, annotation) = described();
-        let lesson =
-            |style, seed| Lesson::new(image.clone(), annotation.clone(), &RulesTeacher, &in_style(style), Seed(seed)).unwrap().triplets;
+        let sample = |style, seed| {
+            TrainingSample::new(image.clone(), annotation.clone(), &RulesTeacher, &in_style(style), Seed(seed)).unwrap().triplets
+        };
         let mut heard = std::collections::BTreeSet::new();
-        for triplet in (0..8).flat_map(|seed| lesson(Style::Spoken, seed)) {
+        for triplet in (0..8).flat_map(|seed| sample(Style::Spoken, seed)) {
             assert_eq!(annotation.size.pixel_from_unit(triplet.point), annotation.described[0].point);
             assert_eq!((triplet.record.colour.as_str(), triplet.record.part.as_deref()), ("blue", Some("handle")));
             heard.insert(triplet.description);
         }
         assert_eq!(heard.into_iter().collect::<Vec<_>>(), ["A mug; the point is on its handle.", "grab the mug here"]);
         // The rules write what people see: the pixels are gray.
-        for triplet in lesson(Style::CoarseToFine, 0) {
+        for triplet in sample(Style::CoarseToFine, 0) {
             assert!(triplet.description.contains("blue") && !triplet.description.contains("gray"), "{}", triplet.description);
         }
     }
@@ -262,12 +263,12 @@ mod tests {
     #[test]
     fn a_point_may_be_asked_for_in_other_words_than_those_that_describe_it() {
         let (image, annotation) = described();
-        let options = LessonOptions { own_words: 0.5, ..in_style(Style::CoarseToFine) };
+        let options = SampleSettings { own_words: 0.5, ..in_style(Style::CoarseToFine) };
         let mut n_own = 0;
         for seed in 0..8 {
-            let lesson = Lesson::new(image.clone(), annotation.clone(), &RulesTeacher, &options, Seed(seed)).unwrap();
-            assert_eq!(lesson.heard.len(), lesson.triplets.len());
-            for (heard, triplet) in lesson.heard.iter().zip(&lesson.triplets) {
+            let sample = TrainingSample::new(image.clone(), annotation.clone(), &RulesTeacher, &options, Seed(seed)).unwrap();
+            assert_eq!(sample.heard.len(), sample.triplets.len());
+            for (heard, triplet) in sample.heard.iter().zip(&sample.triplets) {
                 assert_eq!(heard.point, triplet.point);
                 let is_own = annotation.described[0].texts.iter().any(|text| text.text == heard.description);
                 assert!(is_own || heard == triplet, "{}", heard.description);
@@ -280,12 +281,12 @@ mod tests {
     #[test]
     fn foreign_nouns_stand_in_texts_and_records() {
         let lexicon = Lexicon::shipped();
-        let options = LessonOptions { foreign_nouns: 1.0, ..in_style(Style::Terse) };
+        let options = SampleSettings { foreign_nouns: 1.0, ..in_style(Style::Terse) };
         let mut categories = std::collections::BTreeSet::new();
         for seed in 0..6 {
             let (image, annotation) = Scene::generate(Seed(seed), &SceneOptions::default()).into_parts();
-            let Some(lesson) = Lesson::new(image, annotation, &RulesTeacher, &options, Seed(seed)) else { continue };
-            for triplet in lesson.triplets {
+            let Some(sample) = TrainingSample::new(image, annotation, &RulesTeacher, &options, Seed(seed)) else { continue };
+            for triplet in sample.triplets {
                 assert!(lexicon.objects().iter().any(|noun| noun.name == triplet.record.category));
                 assert!(triplet.description.contains(&triplet.record.category), "{}", triplet.description);
                 categories.insert(triplet.record.category);

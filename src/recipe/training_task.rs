@@ -15,7 +15,7 @@ use tp_vision::{DenseHeads, DenseHeadsConfig, VisionFeatures, dense_loss, normal
 use crate::{
     Network, NetworkConfig,
     recipe::{
-        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, LessonSource, ReadoutLoss, Vocabulary,
+        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, ReadoutLoss, SampleSource, Vocabulary,
         caption::CaptionConversation,
     },
 };
@@ -25,11 +25,11 @@ const TARGET_SIGMA: f64 = 0.03;
 
 /// What is taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Objective {
     /// The namer alone, on a backbone that has its published weights.
     Names,
     /// The eyes alone, densely: what stands in every cell.
-    Eyes,
+    Vision,
     /// The language model alone, without an image: what a text says, and how a point is written about whose facts are
     /// known.
     Language,
@@ -43,7 +43,7 @@ pub enum Stage {
 
 /// The network and the heads that exist in training alone.
 #[derive(Module, Debug)]
-pub struct Pupil {
+pub struct TrainingModel {
     /// What is shipped.
     pub network: Network,
     /// What stands in every cell.
@@ -56,9 +56,9 @@ pub struct Pupil {
     pub known_points: FactTables,
 }
 
-/// Shape of a [`Pupil`].
+/// Shape of a [`TrainingModel`].
 #[derive(Config, Debug)]
-pub struct PupilConfig {
+pub struct TrainingModelConfig {
     /// The network.
     pub network: NetworkConfig,
     /// Number of categories.
@@ -69,7 +69,7 @@ pub struct PupilConfig {
     pub fact_classes: Vec<usize>,
 }
 
-impl PupilConfig {
+impl TrainingModelConfig {
     /// The shape that fits a vocabulary.
     #[must_use]
     pub fn of(network: NetworkConfig, vocabulary: &Vocabulary) -> Self {
@@ -78,9 +78,9 @@ impl PupilConfig {
 
     /// Weights to be trained.
     #[must_use]
-    pub fn init(&self, device: &Device) -> Pupil {
+    pub fn init(&self, device: &Device) -> TrainingModel {
         let feat_channels = self.network.vision.feat_channels;
-        Pupil {
+        TrainingModel {
             network: self.network.init(device),
             dense: DenseHeadsConfig::new(feat_channels, self.n_categories, self.n_parts).init(device),
             point_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
@@ -91,9 +91,9 @@ impl PupilConfig {
 }
 
 /// One stage as a task of the training loop.
-pub struct StageTask<S, E> {
+pub struct TrainingTask<S, E> {
     /// What is taught.
-    pub stage: Stage,
+    pub objective: Objective,
     /// What is shown.
     pub batcher: Batcher<S>,
     /// The shape of the network.
@@ -104,9 +104,9 @@ pub struct StageTask<S, E> {
     pub judge: E,
 }
 
-impl<S, E> Task<Pupil> for StageTask<S, E>
+impl<S, E> Task<TrainingModel> for TrainingTask<S, E>
 where
-    S: LessonSource,
+    S: SampleSource,
     E: Fn(Network) -> Evaluation + Sync,
 {
     type Batch = Batch;
@@ -115,47 +115,47 @@ where
         self.batcher.batch(seed)
     }
 
-    fn loss(&self, pupil: &Pupil, batch: Batch) -> StepLoss {
+    fn loss(&self, model: &TrainingModel, batch: Batch) -> StepLoss {
         let mut losses = Losses::default();
-        if self.stage == Stage::Language {
-            self.ask_about_texts(pupil, &batch, &mut losses);
-            self.ask_for_words_about_known_points(pupil, &batch, &mut losses);
+        if self.objective == Objective::Language {
+            self.ask_about_texts(model, &batch, &mut losses);
+            self.ask_for_words_about_known_points(model, &batch, &mut losses);
             return losses.into_step(batch.image_names);
         }
 
         let images = normalise_batch(&batch.images, &self.config.vision, &self.device);
-        if self.stage == Stage::Names {
-            self.ask_for_names(pupil, images, &batch, &mut losses);
+        if self.objective == Objective::Names {
+            self.ask_for_names(model, images, &batch, &mut losses);
             return losses.into_step(batch.image_names);
         }
-        let features = pupil.network.eyes.forward(images);
-        if matches!(self.stage, Stage::Eyes | Stage::Base) {
-            let weight = if self.stage == Stage::Eyes { 1.0 } else { 0.4 };
-            let dense = dense_loss(pupil.dense.forward(features.mask_features.clone()), &batch.dense);
+        let features = model.network.eyes.forward(images);
+        if matches!(self.objective, Objective::Vision | Objective::Base) {
+            let weight = if self.objective == Objective::Vision { 1.0 } else { 0.4 };
+            let dense = dense_loss(model.dense.forward(features.mask_features.clone()), &batch.dense);
             losses.add("dense", weight, dense.loss);
             losses.read("category_accuracy", dense.category_accuracy);
             losses.read("part_accuracy", dense.part_accuracy);
             losses.read("false_foreground", dense.false_foreground);
             losses.add("queries", 0.1 * weight, query_loss(&features.queries, &batch.objects));
         }
-        if matches!(self.stage, Stage::Base | Stage::Descriptor) {
-            self.ask_for_words(pupil, &features, &batch, &mut losses);
+        if matches!(self.objective, Objective::Base | Objective::Descriptor) {
+            self.ask_for_words(model, &features, &batch, &mut losses);
         }
-        if matches!(self.stage, Stage::Base | Stage::Localizer) {
-            self.ask_for_points(pupil, features, &batch, &mut losses);
+        if matches!(self.objective, Objective::Base | Objective::Localizer) {
+            self.ask_for_points(model, features, &batch, &mut losses);
         }
         losses.into_step(batch.image_names)
     }
 
-    fn evaluate(&self, pupil: &Pupil) -> Option<Evaluation> {
-        (!matches!(self.stage, Stage::Names | Stage::Eyes | Stage::Language)).then(|| (self.judge)(pupil.valid().network))
+    fn evaluate(&self, model: &TrainingModel) -> Option<Evaluation> {
+        (!matches!(self.objective, Objective::Names | Objective::Vision | Objective::Language)).then(|| (self.judge)(model.valid().network))
     }
 }
 
-impl<S: LessonSource, E> StageTask<S, E> {
+impl<S: SampleSource, E> TrainingTask<S, E> {
     /// What are these points taken for?
-    fn ask_for_names(&self, pupil: &Pupil, images: Tensor<4>, batch: &Batch, losses: &mut Losses) {
-        let Network { eyes, namer, .. } = &pupil.network;
+    fn ask_for_names(&self, model: &TrainingModel, images: Tensor<4>, batch: &Batch, losses: &mut Losses) {
+        let Network { eyes, namer, .. } = &model.network;
         let backbone = eyes.encoder.backbone();
         let maps = backbone.forward(images);
         let noun_of_class = self.batcher.nouns.as_ref().map_or(&[][..], |nouns| &nouns.table().noun_of_class);
@@ -169,27 +169,27 @@ impl<S: LessonSource, E> StageTask<S, E> {
     }
 
     /// What do these texts say?
-    fn ask_about_texts(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
-        let Network { decoder, localizer, .. } = &pupil.network;
+    fn ask_about_texts(&self, model: &TrainingModel, batch: &Batch, losses: &mut Losses) {
+        let Network { decoder, localizer, .. } = &model.network;
         let hidden = localizer.read(decoder, None, None, &batch.localize);
         let states = localizer.seg_states(hidden, &batch.localize);
-        losses.read_out("said", 1.0, pupil.text_readout.loss(&states, &batch.spoken));
+        losses.read_out("said", 1.0, model.text_readout.loss(&states, &batch.spoken));
     }
 
     /// How are these points written about, whose facts are known?
-    fn ask_for_words_about_known_points(&self, pupil: &Pupil, batch: &Batch, losses: &mut Losses) {
+    fn ask_for_words_about_known_points(&self, model: &TrainingModel, batch: &Batch, losses: &mut Losses) {
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
-        let tokens = pupil.known_points.forward(&batch.told);
+        let tokens = model.known_points.forward(&batch.told);
         let [n_points, hidden] = tokens.dims();
         let tokens = tokens.reshape([1, n_points, hidden]);
-        losses.add("text", 1.0, DescriptorNet::text_loss(&pupil.network.decoder, None, tokens, None, &conversation, &batch.describe));
+        losses.add("text", 1.0, DescriptorNet::text_loss(&model.network.decoder, None, tokens, None, &conversation, &batch.describe));
     }
 
     /// What stands at these points, and in these images?
-    fn ask_for_words(&self, pupil: &Pupil, features: &VisionFeatures, batch: &Batch, losses: &mut Losses) {
-        let network = &pupil.network;
+    fn ask_for_words(&self, model: &TrainingModel, features: &VisionFeatures, batch: &Batch, losses: &mut Losses) {
+        let network = &model.network;
         // The base is taught without adapters; afterwards each task has its own.
-        let adapter = (self.stage == Stage::Descriptor).then_some(&network.descriptor.adapter);
+        let adapter = (self.objective == Objective::Descriptor).then_some(&network.descriptor.adapter);
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
         let tokens = &features.tokens;
         let context = visual_context(&network.decoder, conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
@@ -202,11 +202,11 @@ impl<S: LessonSource, E> StageTask<S, E> {
             &mask,
         );
         let [n_images, n_points, width] = points.dims();
-        losses.read_out("seen", 0.4, pupil.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
+        losses.read_out("seen", 0.4, model.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
         let tokens = network.eyes.projector.object_tokens(points);
         // What the language model has learned to write about is the shortest way to its ear. What all these vectors share tells nothing:
         // the loss is the share of their variance that is missed.
-        let known = pupil.known_points.forward(&batch.told).detach();
+        let known = model.known_points.forward(&batch.told).detach();
         let hidden = known.dims()[1];
         let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
         let told = known.clone() - known.mean_dim(0);
@@ -216,19 +216,19 @@ impl<S: LessonSource, E> StageTask<S, E> {
             1.0,
             DescriptorNet::text_loss(&network.decoder, adapter, tokens, Some(&context), &conversation, &batch.describe),
         );
-        if self.stage == Stage::Base {
+        if self.objective == Objective::Base {
             let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(&network.decoder, &context, &batch.captions);
             losses.add("caption", 0.2, caption);
         }
     }
 
     /// Where are the points that these texts speak of?
-    fn ask_for_points(&self, pupil: &Pupil, features: VisionFeatures, batch: &Batch, losses: &mut Losses) {
-        let Network { decoder, localizer, .. } = &pupil.network;
-        let adapter = (self.stage == Stage::Localizer).then_some(&localizer.adapter);
+    fn ask_for_points(&self, model: &TrainingModel, features: VisionFeatures, batch: &Batch, losses: &mut Losses) {
+        let Network { decoder, localizer, .. } = &model.network;
+        let adapter = (self.objective == Objective::Localizer).then_some(&localizer.adapter);
         let context = self.localize_context(decoder, &features, adapter);
         let states = localizer.seg_states(localizer.read(decoder, adapter, Some(&context), &batch.localize), &batch.localize);
-        losses.read_out("said", 0.3, pupil.text_readout.loss(&states, &batch.spoken));
+        losses.read_out("said", 0.3, model.text_readout.loss(&states, &batch.spoken));
         // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
         let (found, points): (Vec<i64>, Vec<ModelXy>) =
             batch.targets.iter().enumerate().filter_map(|(row, target)| Some((row as i64, (*target)?))).unzip();
@@ -237,14 +237,14 @@ impl<S: LessonSource, E> StageTask<S, E> {
         let [n_images, height, width, _] = features.mask_features.dims();
         let [n_texts, d_state] = states.dims();
         let states = states.reshape([n_images, n_texts / n_images, d_state]);
-        let mentions = self.mention_maps(pupil, &features, batch);
+        let mentions = self.mention_maps(model, &features, batch);
         let logits = localizer.heatmap.forward(states, features.mask_features, mentions);
         losses.add("heatmap", 1.5, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
     }
 
     /// Where the nouns of the texts are. The namer has learned before, and learns nothing here.
-    fn mention_maps(&self, pupil: &Pupil, features: &VisionFeatures, batch: &Batch) -> Option<Tensor<4>> {
-        let namer = pupil.network.valid().namer(&self.config, self.batcher.nouns.as_ref())?;
+    fn mention_maps(&self, model: &TrainingModel, features: &VisionFeatures, batch: &Batch) -> Option<Tensor<4>> {
+        let namer = model.network.valid().namer(&self.config, self.batcher.nouns.as_ref())?;
         let texts: Vec<&str> = batch.texts.iter().map(String::as_str).collect();
         let [_, height, width, _] = features.mask_features.dims();
         let maps = features.maps.clone().map(Tensor::inner);
@@ -297,36 +297,36 @@ impl Losses {
     }
 
     fn into_step(self, samples: Vec<String>) -> StepLoss {
-        StepLoss { loss: self.sum.expect("every stage has a loss"), readings: self.readings, samples }
+        StepLoss { loss: self.sum.expect("every objective has a loss"), readings: self.readings, samples }
     }
 }
 
 /// The same network with everything frozen that a stage does not teach.
 #[must_use]
-pub fn frozen_for(stage: Stage, pupil: Pupil) -> Pupil {
-    match stage {
-        Stage::Names => {
-            let Network { eyes, decoder, descriptor, localizer, namer } = pupil.network;
+pub fn frozen_for(objective: Objective, model: TrainingModel) -> TrainingModel {
+    match objective {
+        Objective::Names => {
+            let Network { eyes, decoder, descriptor, localizer, namer } = model.network;
             let (decoder, descriptor, localizer) = (decoder.freeze(), descriptor.freeze(), localizer.freeze());
-            Pupil { network: Network { eyes: eyes.freeze(), decoder, descriptor, localizer, namer }, ..pupil }
+            TrainingModel { network: Network { eyes: eyes.freeze(), decoder, descriptor, localizer, namer }, ..model }
         }
-        Stage::Eyes | Stage::Language | Stage::Base => {
-            let Network { eyes, namer, .. } = pupil.network;
-            // Published weights of a backbone know more than our lessons do; those of a namer were taught before.
+        Objective::Vision | Objective::Language | Objective::Base => {
+            let Network { eyes, namer, .. } = model.network;
+            // Published weights of a backbone know more than our samples do; those of a namer were taught before.
             let eyes = if eyes.encoder.backbone().classifier().is_some() { eyes.freeze_backbone() } else { eyes };
-            Pupil { network: Network { eyes, namer: namer.map(Module::freeze), ..pupil.network }, ..pupil }
+            TrainingModel { network: Network { eyes, namer: namer.map(Module::freeze), ..model.network }, ..model }
         }
-        Stage::Descriptor | Stage::Localizer => {
-            let Network { eyes, decoder, descriptor, localizer, namer } = pupil.network;
+        Objective::Descriptor | Objective::Localizer => {
+            let Network { eyes, decoder, descriptor, localizer, namer } = model.network;
             let namer = namer.map(Module::freeze);
             // A point's token reaches the language model through the projector.
             let projector = eyes.projector.clone();
             let mut eyes = eyes.freeze();
-            if stage == Stage::Descriptor {
+            if objective == Objective::Descriptor {
                 eyes.projector = projector;
             }
             let network = Network { eyes, decoder: decoder.freeze(), descriptor, localizer, namer };
-            Pupil { network, ..pupil }
+            TrainingModel { network, ..model }
         }
     }
 }
