@@ -1,7 +1,7 @@
 """Tokens per second of `generate` beside Hugging Face transformers: same weights, same threads, turn by turn in one run.
 
     cargo build --example generate
-    python benches/against_transformers.py target/debug/examples/generate FOLDER [--rounds 5]
+    python benches/against_transformers.py target/debug/talking-points generate FOLDER [--rounds 5]
 
 FOLDER receives random Llamas of 0.1 B and 0.5 B parameters in f32, made once. A prompt of 256 tokens is read and 64 are
 written, for one row and for eight. `read` is the time to the first token, `write` what the others took.

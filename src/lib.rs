@@ -19,21 +19,24 @@ pub use tp_train as train;
 pub use tp_vision as vision;
 pub use tp_weights as weights;
 
-#[cfg(feature = "cli")]
-pub mod cli;
 mod conversion;
 mod device;
+mod error_line;
 pub mod evaluation;
 mod model_dir;
 mod network;
 pub mod overlay;
 pub mod parity;
+pub mod prelude;
 mod published;
 pub mod recipe;
 pub mod reinforcement;
+mod round_trip;
 
 pub use conversion::{Conversion, ConversionOptions, convert_weights};
 pub use device::{DeviceError, DeviceName};
+pub use error_line::error_line;
 pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_config, save_model_dir};
 pub use network::{Network, NetworkConfig};
 pub use published::{PublishedName, network_keys, published_name};
+pub use round_trip::{RoundTrip, RoundTripSeconds};

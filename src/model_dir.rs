@@ -12,10 +12,12 @@ use burn::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tp_core::{IS_LFS_POINTER, RgbImage, is_lfs_pointer, write_atomically};
-use tp_descriptor::PointDescriptor;
+use tp_core::{
+    DescribeOptions, DescribePoint, Description, IS_LFS_POINTER, LocalizePoint, Located, RgbImage, UnitXy, is_lfs_pointer, write_atomically,
+};
+use tp_descriptor::{DescriptorError, PointDescriptor};
 use tp_language::{Tokenizer, load_adapter};
-use tp_localizer::{LocalizerConfig, PointLocalizer};
+use tp_localizer::{LocalizerConfig, LocalizerError, PointLocalizer};
 use tp_vision::{BackboneConfig, EncodedImage, MENTION_CHANNELS, NounTable, Nouns, PointNamerConfig, VisionConfig, VisionError};
 use tp_weights::{Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors};
 
@@ -234,7 +236,7 @@ impl ModelDir {
         Nouns::new(table).map_err(|error| unfit(error.into()))
     }
 
-    /// Loads a published base, as [`convert_weights`](crate::convert_weights) gathers it, to be trained: eyes, language model
+    /// Loads a published base, as [`talking-points convert`](crate::convert_weights) gathers it, to be trained: eyes, language model
     /// (with the update of `adapter/`, if there is one), point prompt and projections. What Talking Points adds to it (both
     /// adapters and both heads) is fresh.
     ///
@@ -277,6 +279,24 @@ impl Models {
             localizer: localizer.with_namer(namer).with_vision_model(eyes),
             run,
         }
+    }
+
+    /// Describes points of an image that has been encoded, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`DescriptorError`] if the options ask for what the model cannot do.
+    pub fn describe(&self, image: &EncodedImage, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<Description>, DescriptorError> {
+        self.descriptor.describe(image, points, how)
+    }
+
+    /// Finds the points that texts mean, in their order; `None` for a text about nothing in the image.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalizerError`] if a text is empty or too long.
+    pub fn locate(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+        self.localizer.locate(image, texts)
     }
 
     /// Looks at an image once; any number of points and texts can then be asked about.

@@ -13,12 +13,12 @@
 #SBATCH --requeue
 set -euo pipefail
 
-: "${PREPARE:=./prepare_dataset}" "${FORMAT:=pascal-part-116}" "${ROOT:?the data set}" "${OUT:?a shared folder}" "${TEACHERS:=teachers.toml}"
+: "${TALKING_POINTS:=talking-points}" "${FORMAT:=pascal-part-116}" "${ROOT:?the data set}" "${OUT:?a shared folder}" "${TEACHERS:=teachers.toml}"
 
 if [[ ${MERGE:-0} == 1 ]]; then
     part=(--merge)
 else
     part=(--shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT")
 fi
-exec "$PREPARE" --format "$FORMAT" --root "$ROOT" --out "$OUT" --lenient --recipe paper \
+exec "$TALKING_POINTS" data build --format "$FORMAT" --root "$ROOT" --out "$OUT" --lenient --recipe paper \
     --teacher openai --config "$TEACHERS" --threads "${SLURM_CPUS_PER_TASK:-4}" "${part[@]}"

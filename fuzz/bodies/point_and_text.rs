@@ -2,8 +2,7 @@
 
 use std::cell::OnceCell;
 
-use talking_points::cli::PointArg;
-use tp_core::ImageHw;
+use tp_core::{ImageHw, PixelXy};
 use tp_data::read_record;
 use tp_language::{SpecialToken, Tokenizer, train_bpe};
 
@@ -13,9 +12,9 @@ thread_local! {
 
 pub(crate) fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    if let Ok(PointArg(point)) = text.parse() {
-        let again: PointArg = format!("{},{}", point.x, point.y).parse().expect("what we write we read");
-        assert!([again.0.x, again.0.y].map(f64::to_bits) == [point.x, point.y].map(f64::to_bits) || point.x.is_nan() || point.y.is_nan());
+    if let Ok(point) = text.parse::<PixelXy>() {
+        let again: PixelXy = format!("{},{}", point.x, point.y).parse().expect("what we write we read");
+        assert!([again.x, again.y].map(f64::to_bits) == [point.x, point.y].map(f64::to_bits) || point.x.is_nan() || point.y.is_nan());
         if let Ok(unit) = ImageHw::new(20, 30).expect("it has pixels").unit_from_pixel(point) {
             assert!((0.0..=1.0).contains(&unit.x()) && (0.0..=1.0).contains(&unit.y()));
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, Seed, UnitXy};
+use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, PointError, Seed, UnitXy};
 use tp_descriptor::{DescriptorError, GaussianMask, MaskRule};
 use tp_localizer::{Decoding, Heatmap, LocalizerError, LocalizerHead};
 use tp_metrics::{Accumulator, Bootstrap, MetricsError, PointRow, Protocol};
@@ -83,6 +83,9 @@ pub struct Rows {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluationError {
+    /// A point is not in its image.
+    #[error(transparent)]
+    Point(#[from] PointError),
     /// An image could not be looked at.
     #[error(transparent)]
     Vision(#[from] VisionError),

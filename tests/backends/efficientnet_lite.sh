@@ -51,4 +51,4 @@ for variant in lite0 lite1 lite2 odd; do
     cp "$parity/$size-f32/model.safetensors" "$parity/$variant/weights.safetensors"
     fixtures+=("$parity/$variant")
 done
-cargo run --quiet --example verify_parity -- --fixture "${fixtures[@]}"
+cargo run --quiet -p talking-points-cli -- verify --fixture "${fixtures[@]}"

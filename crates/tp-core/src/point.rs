@@ -1,5 +1,7 @@
 //! Three kinds of point that the compiler keeps apart, and what makes a point unusable.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ImageHw;
@@ -12,6 +14,22 @@ pub struct PixelXy {
     pub x: f64,
     /// Rows below the centre of the first row.
     pub y: f64,
+}
+
+impl FromStr for PixelXy {
+    type Err = PointError;
+
+    /// Reads `X,Y`, two numbers with a comma.
+    ///
+    /// # Errors
+    ///
+    /// [`PointError::NotTwoNumbers`].
+    fn from_str(text: &str) -> Result<Self, PointError> {
+        let refuse = || PointError::NotTwoNumbers { text: text.to_owned() };
+        let (x, y) = text.split_once(',').ok_or_else(refuse)?;
+        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| refuse());
+        Ok(Self { x: number(x)?, y: number(y)? })
+    }
 }
 
 /// A place in the unit square of the *original* image: `u = (x + 0.5) / width`, always finite and in `[0, 1]`.
@@ -38,6 +56,9 @@ pub struct ModelXy {
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum PointError {
+    /// A text that is not two numbers.
+    #[error("`{text}` is not a point: write two numbers, the column and the row in pixels, as in 120,85")]
+    NotTwoNumbers { text: String },
     /// A pixel position that is not in the image, or not a number.
     #[error("point ({x}, {y}) is not in the image, which is {} pixels wide and {} high: x may be from -0.5 to {}, y from -0.5 to {}", size.width(), size.height(), f64::from(size.width()) - 0.5, f64::from(size.height()) - 0.5)]
     OutsideImage { x: f64, y: f64, size: ImageHw },
@@ -113,6 +134,16 @@ impl From<UnitXy> for Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn point_is_two_numbers_with_a_comma() {
+        assert_eq!("12,3.5".parse::<PixelXy>().unwrap(), PixelXy { x: 12.0, y: 3.5 });
+        assert!("nan,3".parse::<PixelXy>().unwrap().x.is_nan()); // refused later, with the image's size
+        assert_eq!(" -1 , 1e3 ".parse::<PixelXy>().unwrap(), PixelXy { x: -1.0, y: 1000.0 });
+        for text in ["", "12", "12;3", "a,b", "1,2,3", "1 2", "1,", ",2", "0x10,5", "--json"] {
+            assert!(text.parse::<PixelXy>().unwrap_err().to_string().contains("as in 120,85"), "{text}");
+        }
+    }
 
     #[test]
     fn unit_point_refuses_what_is_not_in_the_square() {

@@ -49,7 +49,7 @@ pub enum DataError {
     UnknownFormat { name: String },
     /// A family that no object of a data set is of.
     #[error(
-        "{dataset} shows no object of the family `{family}` on the sides of its split that are needed; categories and families are listed by inspect_dataset"
+        "{dataset} shows no object of the family `{family}` on the sides of its split that are needed; categories and families are listed by `talking-points data inspect`"
     )]
     NoFamily { dataset: String, family: String },
     /// A line that is no triplet.

@@ -133,7 +133,7 @@ pub fn points_of_image(image: &RgbImage, annotation: &AnnotatedImage, options: &
 ///
 /// # Errors
 ///
-/// As [`sift_keypoints`], if `sift` is asked for.
+/// As [`talking-points data sift`], if `sift` is asked for.
 pub fn choose_points(image: &RgbImage, annotation: &AnnotatedImage, options: &PointOptions, seed: Seed) -> Result<ChosenPoints, DataError> {
     let sift = if options.sift { sift_keypoints(&GreyImage::from_rgb(image), &options.sift_options)? } else { Vec::new() };
     // Measuring corners costs time that the paper's way does not need.

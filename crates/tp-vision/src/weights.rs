@@ -134,7 +134,7 @@ pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, We
 
 impl VisionModel {
     /// Fills the backbone alone: from the published file of an EfficientNet-Lite, of OMG-Seg or of CLIP's ConvNeXt, or from what
-    /// `convert_weights` made of one. Other tensors are left aside, and so is a classifier for which the backbone has no place.
+    /// `talking-points convert` made of one. Other tensors are left aside, and so is a classifier for which the backbone has no place.
     ///
     /// # Errors
     ///

@@ -1,30 +1,29 @@
 //! Is one system better than another? Reads what both answered to the same points, from one run or from many.
 //!
 //! ```sh
-//! cargo run --example compare_points -- --a runs/*/points-other-family-after.jsonl --b runs/*/points-other-family-before.jsonl
+//! talking-points compare --a runs/*/points-other-family-after.jsonl --b runs/*/points-other-family-before.jsonl
 //! ```
 //!
-//! The n-th file of `--a` is compared with the n-th of `--b`; then all together. Files are what `evaluate` and `grpo_descriptor`
+//! The n-th file of `--a` is compared with the n-th of `--b`; then all together. Files are what `evaluate` and `talking-points reinforce`
 //! write: one point a line. Points of one image, in whichever run, are resampled together.
 
 use std::{
     error::Error,
     fmt::{Display, Write},
     path::PathBuf,
-    process::ExitCode,
 };
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    cli::{self, CommonArgs},
     core::{IS_LFS_POINTER, Seed, is_lfs_pointer},
     metrics::{Bootstrap, Paired, PairedMean, PointRow, Protocol, paired, rows_from_jsonl},
 };
 
-#[derive(Parser)]
-#[command(about = "Is one system better than another? Reads what both answered to the same points")]
-struct Args {
+use crate::cli::{self, CommonArgs};
+
+/// Is one system better than another? Reads what both answered to the same points.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// Points of the system in question, one file a run.
     #[arg(long, required = true, num_args = 1..)]
     a: Vec<PathBuf>,
@@ -43,12 +42,7 @@ struct Compared {
     together: Paired,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| compare(&args))
-}
-
-fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if args.a.len() != args.b.len() {
         return Err(format!("--a names {} files and --b {}: every run needs one of each", args.a.len(), args.b.len()).into());
     }

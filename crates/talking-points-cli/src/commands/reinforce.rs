@@ -1,11 +1,11 @@
 //! Teaches the Descriptor to write what the Localizer finds: reinforcement on one family of objects, judged on another.
 //!
 //! ```sh
-//! cargo run --example grpo_descriptor -- --train-family Bovidae --test-family Canidae --quick --out runs/grpo
-//! cargo run --example grpo_descriptor -- --train-family Bovidae --test-family Canidae --format ap10k --root DIR --out runs/ap10k
+//! talking-points reinforce --train-family Bovidae --test-family Canidae --quick --out runs/grpo
+//! talking-points reinforce --train-family Bovidae --test-family Canidae --format ap10k --root DIR --out runs/ap10k
 //! ```
 //!
-//! `texts-*.jsonl` in the folder hold what was said before and after, `points-*.jsonl` where it leads: `compare_points` puts runs
+//! `texts-*.jsonl` in the folder hold what was said before and after, `points-*.jsonl` where it leads: `talking-points compare` puts runs
 //! together.
 //!
 //! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
@@ -14,15 +14,13 @@ use std::{
     error::Error,
     io::Write,
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::atomic::Ordering,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
     ModelDir, Models,
-    cli::{self, CommonArgs},
     core::{DescribeOptions, Seed, Style, write_atomically},
     data::{DatasetFormat, ReadOptions, Split, Strictness},
     evaluation::EvalSet,
@@ -39,16 +37,18 @@ use talking_points::{
     train::{Outcome, Schedule, TrainConfig, stop_on_ctrl_c},
 };
 
-#[derive(Parser)]
-#[command(about = "Teaches the Descriptor to write what the Localizer finds")]
-struct Args {
+use crate::cli::{self, CommonArgs, ModelArgs};
+
+/// Teaches the Descriptor to write what the Localizer finds.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// The family whose points are described in training, e.g. Bovidae.
     #[arg(long)]
     train_family: String,
     /// The family on which the result is judged, e.g. Canidae.
     #[arg(long)]
     test_family: String,
-    /// Photographs instead of scenes: the form of the data set, as `inspect_dataset` names it.
+    /// Photographs instead of scenes: the form of the data set, as `talking-points data inspect` names it.
     #[arg(long, requires = "root")]
     format: Option<DatasetFormat>,
     /// The folder of the photographs. Those of the training family are learned from on the training side of the data set's
@@ -82,9 +82,8 @@ struct Args {
     /// Go on from the newest checkpoint in the folder.
     #[arg(long)]
     resume: bool,
-    /// A model folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Where logs, checkpoints, page and model go.
     #[arg(long)]
     out: PathBuf,
@@ -142,19 +141,14 @@ struct Size {
     points_per_image: usize,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| grpo_descriptor(&args))
-}
-
-fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     let size = if args.quick {
         Size { train_images: 24, test_images: 20, points_per_image: 2 }
     } else {
         Size { train_images: 400, test_images: 150, points_per_image: 4 }
     };
-    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let models = args.model.load()?;
     let side = u32::try_from(models.config.vision.image_size)?;
     let Sets { train: train_set, held_back, test: test_set } = sets(args, &size, side, seed)?;
     std::fs::create_dir_all(&args.out).map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
@@ -215,7 +209,7 @@ fn grpo_descriptor(args: &Args) -> Result<(), Box<dyn Error>> {
     let abroad = read(&models, &test_set, &texts_abroad, "other-family")?;
     let at_home = read(&models, &held_back, &texts_at_home, "held-back")?;
     let referee = args.referee.as_ref().map(|folder| -> Result<_, Box<dyn Error>> {
-        let referee = ModelDir::open(folder)?.load(&args.common.device.open()?)?;
+        let referee = ModelDir::open(folder)?.load(&args.model.device.open()?)?;
         read(&referee, &test_set, &texts_abroad, "other-family-referee")
     });
     let referee = referee.transpose()?;

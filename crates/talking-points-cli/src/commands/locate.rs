@@ -1,32 +1,30 @@
 //! Finds the points that texts talk about. The image is looked at once, however many texts there are.
 //!
 //! ```sh
-//! cargo run --example localize_point -- --image photo.jpg --text "the cow's head, near its right end"
+//! talking-points locate --image photo.jpg --text "the cow's head, near its right end"
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    ModelDir,
-    cli::{self, CommonArgs},
     core::{LocalizePoint, PixelXy},
     data::{DecodeOptions, decode_image},
 };
 
-#[derive(Parser)]
-#[command(about = "Finds the points of an image that texts talk about")]
-struct Args {
+use crate::cli::{self, CommonArgs, ModelArgs};
+
+/// Finds the points of an image that texts talk about.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
     #[arg(long)]
     image: PathBuf,
     /// What to look for; may be given many times.
     #[arg(long, required = true, allow_hyphen_values = true, value_parser = cli::text_arg)]
     text: Vec<String>,
-    /// A model folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -44,14 +42,9 @@ struct Answer {
     confidence: Option<f32>,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| localize(&args))
-}
-
-fn localize(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let image = decode_image(&args.image, &DecodeOptions::default())?;
-    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let models = args.model.load()?;
     let encoded = models.encode(&image)?;
     let texts: Vec<&str> = args.text.iter().map(String::as_str).collect();
     let located = models.localizer.locate(&encoded, &texts)?;

@@ -1,21 +1,19 @@
 //! Judges a model: the closed loop, its ceiling, and the controls that tell seeing from reading.
 //!
 //! ```sh
-//! cargo run --example evaluate -- --set scenes --points 400 --out runs/evaluation
+//! talking-points evaluate --set scenes --points 400 --out runs/evaluation
 //! ```
 
 use std::{
     error::Error,
     io::Write,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
-    ModelDir, RunInfo,
-    cli::{self, CommonArgs},
+    RunInfo,
     core::{DescribeOptions, Seed, Style, write_atomically},
     data::{DescribedPoints, ReadOptions, Split, TextKind},
     evaluation::{EvalSet, NameAccuracy, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows, name_accuracy, point_rows, word_accuracy},
@@ -23,12 +21,13 @@ use talking_points::{
     recipe::Scenes,
 };
 
-#[derive(Parser)]
-#[command(about = "Judges a model: the closed loop, its ceiling, and the controls that tell seeing from reading")]
-struct Args {
-    /// A model folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
-    model: PathBuf,
+use crate::cli::{self, CommonArgs, ModelArgs};
+
+/// Judges a model: the closed loop, its ceiling, and the controls that tell seeing from reading.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
     /// `scenes`, a JSONL file of triplets whose images lie beside it, or a folder of points that people have described.
     #[arg(long, default_value = "scenes")]
     set: PathBuf,
@@ -79,15 +78,10 @@ struct Judged {
     run: RunInfo,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| evaluate(&args))
-}
-
-fn evaluate(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
-    let device = args.common.device.open()?;
-    let models = ModelDir::open(&args.model)?.load(&device)?;
+    let device = args.model.device.open()?;
+    let models = args.model.load()?;
     let set = if args.set == Path::new("scenes") {
         EvalSet::drawn("scenes", &Scenes::default(), args.points / 4, 4, Style::CoarseToFine, seed.split("test scenes"))
     } else if args.set.is_dir() {

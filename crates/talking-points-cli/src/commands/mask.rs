@@ -1,30 +1,31 @@
 //! Shows which feature cells the query of a point may read, level by level.
 //!
 //! ```sh
-//! cargo run --example show_gaussian_mask -- --image photo.jpg --point 120,85 --sigma 0.03125 --rule threshold --out mask.png
+//! talking-points show mask --image photo.jpg --point 120,85 --sigma 0.03125 --rule threshold --out mask.png
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
-    cli::{self, CommonArgs, PointArg},
-    core::{Fit, Letterbox},
+    core::{Fit, Letterbox, PixelXy},
     data::{DecodeOptions, decode_image, write_png},
     descriptor::{GaussianMask, MaskRule},
     overlay::{FOUND_POINT, Overlay, TRUE_POINT},
 };
 
-#[derive(Parser)]
-#[command(about = "Shows which feature cells the query of a point may read, level by level")]
-struct Args {
+use crate::cli::{self, CommonArgs};
+
+/// Shows which feature cells the query of a point may read, level by level.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
     #[arg(long)]
     image: PathBuf,
     /// Column and row of the point in pixels.
     #[arg(long, allow_hyphen_values = true, value_name = "X,Y")]
-    point: PointArg,
+    point: PixelXy,
     /// Standard deviation, as a fraction of the model input's side.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0.03125)]
     sigma: f64,
@@ -60,13 +61,7 @@ struct Level {
     open: usize,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| show(&args))
-}
-
-fn show(args: &Args) -> Result<(), Box<dyn Error>> {
-    args.common.device.open()?;
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let rule = match args.rule {
         Rule::Threshold => MaskRule::Threshold((-2.0_f64).exp()),
         Rule::LogBias => MaskRule::LogBias { floor: 1e-3 },
@@ -74,7 +69,7 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
     let mask = GaussianMask::new().with_sigma(args.sigma).with_rule(rule);
     mask.validate()?;
     let image = decode_image(&args.image, &DecodeOptions::default())?;
-    let point = image.size().unit_from_pixel(args.point.0)?;
+    let point = image.size().unit_from_pixel(args.point)?;
     let letterbox = Letterbox::new(image.size(), Fit::PadToSquare);
     let in_model = letterbox.model_from_unit(point);
 

@@ -1,21 +1,19 @@
 //! Finds the SIFT keypoints of an image, or of a part of it, strongest first.
 //!
 //! ```sh
-//! cargo run --example sift_keypoints -- --image photo.jpg --mask part.png --json
+//! talking-points data sift --image photo.jpg --mask part.png --json
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
-use talking_points::{
-    cli::{self, CommonArgs},
-    data::{DataError, DecodeOptions, GreyImage, ImageProblem, SiftKeypoint, SiftOptions, decode_image, sift_keypoints},
-};
+use talking_points::data::{DataError, DecodeOptions, GreyImage, ImageProblem, SiftKeypoint, SiftOptions, decode_image, sift_keypoints};
 
-#[derive(Parser)]
-#[command(about = "Finds the SIFT keypoints of an image, or of a part of it, strongest first")]
-struct Args {
+use crate::cli::{self, CommonArgs};
+
+/// Finds the SIFT keypoints of an image, or of a part of it, strongest first.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
     #[arg(long)]
     image: PathBuf,
@@ -37,13 +35,7 @@ struct Found {
     keypoints: Vec<SiftKeypoint>,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| find(&args))
-}
-
-fn find(args: &Args) -> Result<(), Box<dyn Error>> {
-    args.common.device.open()?;
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let image = decode_image(&args.image, &DecodeOptions::default())?;
     let options = SiftOptions { contrast: args.contrast, ..SiftOptions::default() };
     let mut keypoints = sift_keypoints(&GreyImage::from_rgb(&image), &options)?;

@@ -1,25 +1,26 @@
 //! Says which devices this build and this machine have, and whether each calculates as `flex` does.
 //!
 //! ```sh
-//! cargo run --example selftest
-//! cargo run --example selftest --features libtorch -- --device libtorch
+//! talking-points selftest
+//! talking-points selftest --device libtorch
 //! ```
 
-use std::{process::ExitCode, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    DeviceError, DeviceName, cli,
+    DeviceError, DeviceName,
     core::ModelXy,
     descriptor::GaussianMask,
     kernels::{Windows, softmax, windowed_attention},
 };
 
+use crate::cli;
+
 /// Says which devices this build and this machine have, and whether each calculates as `flex` does.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// Fail unless this device works.
     #[arg(long)]
     device: Option<DeviceName>,
@@ -56,18 +57,15 @@ struct Check {
     apart: f64,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| {
-        let expected = calculate(&Device::flex());
-        let report = Report { devices: DeviceName::ALL.iter().map(|&name| Line::of(name, &expected)).collect() };
-        cli::print_result(args.json, &report, || report.devices.iter().map(Line::as_text).collect::<Vec<_>>().join("\n"))?;
-        let wanted = args.device.map(|name| name.to_string());
-        // Whatever was not asked for may be missing, but what is there must calculate.
-        let failed = |line: &&Line| !line.works && (wanted.as_ref() == Some(&line.device) || line.state == USABLE);
-        let reasons: Vec<_> = report.devices.iter().filter(failed).map(|line| format!("`{}`: {}", line.device, line.said())).collect();
-        if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ").into()) }
-    })
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let expected = calculate(&Device::flex());
+    let report = Report { devices: DeviceName::ALL.iter().map(|&name| Line::of(name, &expected)).collect() };
+    cli::print_result(args.json, &report, || report.devices.iter().map(Line::as_text).collect::<Vec<_>>().join("\n"))?;
+    let wanted = args.device.map(|name| name.to_string());
+    // Whatever was not asked for may be missing, but what is there must calculate.
+    let failed = |line: &&Line| !line.works && (wanted.as_ref() == Some(&line.device) || line.state == USABLE);
+    let reasons: Vec<_> = report.devices.iter().filter(failed).map(|line| format!("`{}`: {}", line.device, line.said())).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ").into()) }
 }
 
 const USABLE: &str = "usable";

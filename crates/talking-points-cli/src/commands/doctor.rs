@@ -1,28 +1,26 @@
 //! Reinforces the Descriptor on a reward that must rise, the length of its texts, and names the broken link if it does not.
 //!
 //! ```sh
-//! cargo run --example grpo_doctor
+//! talking-points reinforce doctor
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::error::Error;
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    ModelDir,
-    cli::{self, CommonArgs},
     core::{Seed, Style},
     reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_scenes},
     rl::{Finding, GrpoConfig, GrpoParts, Length, LossOptions, Reward, RlError, StyleMonitor, Trainer, broken_at, examine},
     train::{Schedule, TrainConfig},
 };
 
-#[derive(Parser)]
-#[command(about = "Finds the broken link between sampling and a better policy")]
-struct Args {
-    /// A model folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
-    model: PathBuf,
+use crate::cli::{self, CommonArgs, ModelArgs};
+
+/// Finds the broken link between sampling and a better policy.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
     /// Updates; the reward is compared between the first and the last quarter.
     #[arg(long, allow_negative_numbers = true, default_value_t = 20, value_parser = clap::value_parser!(u64).range(4..=1000))]
     steps: u64,
@@ -35,14 +33,9 @@ struct Report {
     links: Vec<Finding>,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| grpo_doctor(&args))
-}
-
-fn grpo_doctor(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
-    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let models = args.model.load()?;
     let side = u32::try_from(models.config.vision.image_size)?;
     let set = family_scenes("Bovidae", side, 8, 2, seed.split("doctor"))?;
     let (policy, judge, source) =

@@ -1,8 +1,8 @@
 //! Writes on from a prompt, with any small language model of a Hugging Face folder: InternLM2, Llama, Mistral, Qwen2, Qwen3.
 //!
 //! ```sh
-//! cargo run --example generate -- --model Qwen3-0.6B --prompt "What is a hoof?"
-//! cargo run --example generate -- --random tiny --prompt "What is a hoof?"   # nonsense, to try it
+//! talking-points generate --model Qwen3-0.6B --prompt "What is a hoof?"
+//! talking-points generate --random tiny --prompt "What is a hoof?"   # nonsense, to try it
 //! ```
 
 use std::{
@@ -10,15 +10,13 @@ use std::{
     io::{self, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
-    process::ExitCode,
     time::Instant,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use rand::RngExt;
 use serde::Serialize;
 use talking_points::{
-    cli::{self, CommonArgs},
     core::{Sampling, Seed, write_atomically},
     language::{
         Completion, DecoderConfig, GenerateOptions, NextAction, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer,
@@ -27,9 +25,11 @@ use talking_points::{
     weights::{TensorEntry, TensorFloat, write_safetensors},
 };
 
-#[derive(Parser)]
-#[command(about = "Writes on from a prompt with a language model of a Hugging Face folder")]
-struct Args {
+use crate::cli::{self, CommonArgs, DeviceArgs};
+
+/// Writes on from a prompt with a language model of a Hugging Face folder.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A folder with `config.json`, `tokenizer.json` and safetensors, sharded or not.
     #[arg(long, required_unless_present = "random")]
     model: Option<PathBuf>,
@@ -67,6 +67,8 @@ struct Args {
     #[arg(long, allow_hyphen_values = true, value_parser = cli::text_arg)]
     stop: Vec<String>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -92,13 +94,8 @@ struct Answer {
     mean_log_prob: Option<f64>,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| write_on(&args))
-}
-
-fn write_on(args: &Args) -> Result<(), Box<dyn Error>> {
-    let device = args.common.device.open()?;
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let device = args.device.open()?;
     let passing = tempfile::tempdir()?; // goes away with what is in it
     let folder = args.model.as_deref().unwrap_or(passing.path());
     if let Some(RandomSize::Tiny) = args.random {

@@ -1,23 +1,20 @@
 //! Gathers published weights, whatever their files, into one folder of safetensors.
 //!
 //! ```sh
-//! cargo run --example convert_weights --features pytorch -- --from convnext_large_d_320.bin --from omg_seg_convl.pth \
+//! talking-points convert --from convnext_large_d_320.bin --from omg_seg_convl.pth \
 //!     --from internlm2-chat-7b --from omg_llava_7b_finetune_8gpus.pth --float bf16 --out models/omg-llava-7b
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::{Parser, ValueEnum};
-use talking_points::{
-    ConversionOptions,
-    cli::{self, CommonArgs},
-    convert_weights,
-    weights::TensorFloat,
-};
+use clap::ValueEnum;
+use talking_points::{ConversionOptions, convert_weights, weights::TensorFloat};
 
-#[derive(Parser)]
-#[command(about = "Gathers published weights, whatever their files, into one folder of safetensors")]
-struct Args {
+use crate::cli::{self, CommonArgs};
+
+/// Gathers published weights, whatever their files, into one folder of safetensors.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A safetensors or PyTorch file, an index of shards, or a folder; may be given many times, and the last one that has a
     /// tensor counts.
     #[arg(long, required = true)]
@@ -44,12 +41,7 @@ enum Float {
     Bf16,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| convert(&args))
-}
-
-fn convert(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     for name in ["model.safetensors", "model.safetensors.index.json"] {
         if args.out.join(name).exists() {
             return Err(format!("{} holds weights already: name another folder", args.out.display()).into());

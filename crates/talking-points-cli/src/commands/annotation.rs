@@ -1,26 +1,24 @@
 //! Describes the points of an annotated data set by rules alone: one JSON line a triplet.
 //!
 //! ```sh
-//! cargo run --example describe_annotation -- --coco annotations.json --images . --split test --limit 20
+//! talking-points data describe --coco annotations.json --images . --split test --limit 20
 //! ```
 
 use std::{
     error::Error,
     io::{self, Write},
     path::PathBuf,
-    process::ExitCode,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use talking_points::{
-    DeviceName, cli,
     core::{Seed, Style},
     data::{CocoParts, PointOptions, RejectedCounts, RulesTeacher, Split, Strictness, points_of_image},
 };
 
-#[derive(Parser)]
-#[command(about = "Describes the points of an annotated data set by rules alone: one JSON line a triplet")]
-struct Args {
+/// Describes the points of an annotated data set by rules alone: one JSON line a triplet.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A COCO-style annotation file with parts.
     #[arg(long)]
     coco: PathBuf,
@@ -39,9 +37,6 @@ struct Args {
     /// Changes nothing: standard output holds one JSON object a line, one line a triplet, and nothing else.
     #[arg(long)]
     json: bool,
-    /// Where tensors live: flex; with Cargo features of these names also libtorch or cuda.
-    #[arg(long, default_value = "flex")]
-    device: DeviceName,
     /// Decides every random choice.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     seed: u64,
@@ -55,13 +50,7 @@ enum Side {
     Test,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| describe(&args))
-}
-
-fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
-    args.device.open()?;
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let strictness = if args.strict { Strictness::Strict } else { Strictness::Lenient };
     let set = CocoParts::open(&args.coco, &args.images, strictness)?;
     let indices = indices(&set, args)?;

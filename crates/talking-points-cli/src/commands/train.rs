@@ -1,8 +1,8 @@
 //! Trains the tiny model: the eyes, the base, the Descriptor, the Localizer.
 //!
 //! ```sh
-//! cargo run --example train_tiny -- --quick --out runs/quick
-//! cargo run --example train_tiny -- --photographs data/livestock --out runs/tiny
+//! talking-points train --quick --out runs/quick
+//! talking-points train --photographs data/livestock --out runs/tiny
 //! ```
 //!
 //! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
@@ -10,7 +10,6 @@
 use std::{
     error::Error,
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -20,11 +19,10 @@ use burn::{
     store::{BurnpackStore, ModuleSnapshot},
     tensor::Device,
 };
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
     ModelDir, Models, Network, NetworkConfig, RunInfo,
-    cli::{self, CommonArgs},
     core::{DescribeOptions, ImageHw, Seed, Style},
     data::{
         CocoParts, ComposeOptions, CutOuts, Dataset, DescribedPoints, Lexicon, ReadOptions, RulesTeacher, Split, Strictness, photographs_in,
@@ -44,9 +42,11 @@ use talking_points::{
     weights::{Checkpoint, refuse_lfs_pointer},
 };
 
-#[derive(Parser)]
-#[command(about = "Trains the tiny model: the eyes, the base, the Descriptor, the Localizer")]
-struct Args {
+use crate::cli::{self, CommonArgs, DeviceArgs};
+
+/// Trains the tiny model: the eyes, the base, the Descriptor, the Localizer.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// Twenty minutes on scenes alone.
     #[arg(long)]
     quick: bool,
@@ -90,6 +90,8 @@ struct Args {
     /// Where logs, checkpoints and the model go.
     #[arg(long)]
     out: PathBuf,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -138,17 +140,12 @@ const DESCRIBED_SHARE: f64 = 0.7;
 /// Batches of 64 points from which the vectors of facts of another model are recovered.
 const RECOVERY_BATCHES: u64 = 120;
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| train_tiny(&args))
-}
-
-fn train_tiny(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     if !(args.steps > 0.0 && args.steps <= 1.0) {
         return Err(format!("--steps {} is no share: give a number above 0, at most 1", args.steps).into());
     }
-    let plain = args.common.device.open()?;
+    let plain = args.device.open()?;
     plain.seed(seed.split("weights").0);
     let device = plain.clone().autodiff();
     let eyes = args.eyes.as_ref().map(|folder| eyes(folder, &device)).transpose()?;

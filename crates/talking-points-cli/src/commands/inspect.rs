@@ -1,21 +1,19 @@
 //! Counts what a data set on disk holds, says what is missing, and where it is expected.
 //!
 //! ```sh
-//! cargo run --example inspect_dataset -- --format coco-parts --root DIR --json
+//! talking-points data inspect --format coco-parts --root DIR --json
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
-use talking_points::{
-    cli::{self, CommonArgs},
-    data::{DatasetFormat, DatasetSummary, ImageFiles, ReadOptions, Strictness},
-};
+use talking_points::data::{DatasetFormat, DatasetSummary, ImageFiles, ReadOptions, Strictness};
 
-#[derive(Parser)]
-#[command(about = "Counts what a data set on disk holds, says what is missing, and where it is expected")]
-struct Args {
+use crate::cli::{self, CommonArgs};
+
+/// Counts what a data set on disk holds, says what is missing, and where it is expected.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full, described-points.
     #[arg(long)]
     format: DatasetFormat,
@@ -36,13 +34,7 @@ struct Inspected {
     summary: DatasetSummary,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| inspect(&args))
-}
-
-fn inspect(args: &Args) -> Result<(), Box<dyn Error>> {
-    args.common.device.open()?;
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
     // Annotations are counted whether their images were downloaded or not; the checks tell.
     let dataset = args.format.open(&args.root, ReadOptions { strictness, images: ImageFiles::NotNeeded })?;

@@ -1,25 +1,25 @@
 //! Draws a procedural scene and says what is in it; or measures many of them.
 //!
 //! ```sh
-//! cargo run --example show_scene -- --seed 7 --out scene.png
-//! cargo run --example show_scene -- --statistics 500
+//! talking-points data scene --seed 7 --out scene.png
+//! talking-points data scene --statistics 500
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    cli::{self, CommonArgs},
     core::{ImageHw, PixelXy, Seed, Style},
     data::{BoxXywh, PointOptions, RulesTeacher, points_of_image, write_png},
     overlay::{Overlay, TRUE_POINT},
     scenes::{Scene, SceneOptions, SceneStatistics},
 };
 
-#[derive(Parser)]
-#[command(about = "Draws a procedural scene and says what is in it; or measures many of them")]
-struct Args {
+use crate::cli::{self, CommonArgs};
+
+/// Draws a procedural scene and says what is in it; or measures many of them.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// Where the picture goes; small scenes are magnified to be looked at.
     #[arg(long, required_unless_present = "statistics")]
     out: Option<PathBuf>,
@@ -67,9 +67,8 @@ struct ShownPoint {
     description: String,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| if let Some(n) = args.statistics { measure(&args, n) } else { show(&args) })
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    if let Some(n) = args.statistics { measure(args, n) } else { show(args) }
 }
 
 fn measure(args: &Args, n: u64) -> Result<(), Box<dyn Error>> {
@@ -117,7 +116,6 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 fn options(args: &Args) -> Result<SceneOptions, Box<dyn Error>> {
-    args.common.device.open()?;
     Ok(SceneOptions { size: ImageHw::new(args.size, args.size)?, ..Default::default() })
 }
 

@@ -1,24 +1,24 @@
 //! Compares our modules with the numbers of public peers, over folders that the scripts under `tests/oracles/` write.
 //!
 //! ```text
-//! cargo run --example verify_parity -- --fixture tests/fixtures/parity/convnext
+//! talking-points verify --fixture tests/fixtures/parity/convnext
 //! ```
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
-use talking_points::{
-    cli::{self, CommonArgs},
-    parity::{ParityReport, verify},
-};
+use talking_points::parity::{ParityReport, verify};
+
+use crate::cli::{self, CommonArgs, DeviceArgs};
 
 /// Compares our modules with the numbers of public peers.
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A folder that a script under tests/oracles/ wrote; may be given more than once.
     #[arg(long, required = true, num_args = 1..)]
     fixture: Vec<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -30,19 +30,16 @@ struct Reports<'a> {
     pass: bool,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| {
-        let device = args.common.device.open()?;
-        let reports = args.fixture.iter().map(|folder| verify(folder, &device)).collect::<Result<Vec<_>, _>>()?;
-        let pass = reports.iter().all(|report| report.pass);
-        let text = || args.fixture.iter().zip(&reports).map(|(folder, report)| table(&folder.display().to_string(), report)).collect();
-        match &reports[..] {
-            [only] => cli::print_result(args.common.json, only, text)?,
-            several => cli::print_result(args.common.json, &Reports { fixtures: several, pass }, text)?,
-        }
-        if pass { Ok(()) } else { Err(differing(&args, &reports).into()) }
-    })
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let device = args.device.open()?;
+    let reports = args.fixture.iter().map(|folder| verify(folder, &device)).collect::<Result<Vec<_>, _>>()?;
+    let pass = reports.iter().all(|report| report.pass);
+    let text = || args.fixture.iter().zip(&reports).map(|(folder, report)| table(&folder.display().to_string(), report)).collect();
+    match &reports[..] {
+        [only] => cli::print_result(args.common.json, only, text)?,
+        several => cli::print_result(args.common.json, &Reports { fixtures: several, pass }, text)?,
+    }
+    if pass { Ok(()) } else { Err(differing(args, &reports).into()) }
 }
 
 /// The folders that do not pass, and what differs there.

@@ -1,11 +1,10 @@
-//! Every example with input that cannot be used: one line on standard error, exit code not 0, nothing left behind.
+//! Every subcommand with input that cannot be used: one line on standard error, exit code not 0, nothing left behind.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
-    sync::LazyLock,
 };
 
 use tempfile::TempDir;
@@ -13,36 +12,42 @@ use tempfile::TempDir;
 /// The files of the shipped model that loading it reads.
 const MODEL_FILES: [&str; 4] = ["config.json", "nouns.json", "tokenizer.json", "model.safetensors"];
 
-/// The folder of the compiled examples; `cargo test` builds them beside the tests.
-static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("examples")
-});
-
-fn run(example: &str, arguments: &[&str]) -> Output {
-    Command::new(EXAMPLES.join(example)).args(arguments).output().unwrap_or_else(|error| panic!("{example}: {error}"))
+/// The program with a subcommand, "data build" or the like.
+fn program(command: &str) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_talking-points"));
+    program.args(command.split(' '));
+    program
 }
 
-/// Runs an example that must refuse its input, and gives the line that it says.
-fn refused(example: &str, arguments: &[&str]) -> String {
-    let output = run(example, arguments);
-    assert!(!output.status.success(), "{example} {arguments:?} accepted its input");
-    assert!(output.stdout.is_empty(), "{example} {arguments:?} printed a result");
+fn run(command: &str, arguments: &[&str]) -> Output {
+    program(command).args(arguments).output().unwrap_or_else(|error| panic!("{command}: {error}"))
+}
+
+/// The folder of the workspace.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Runs a subcommand that must refuse its input, and gives the line that it says.
+fn refused(command: &str, arguments: &[&str]) -> String {
+    let output = run(command, arguments);
+    assert!(!output.status.success(), "{command} {arguments:?} accepted its input");
+    assert!(output.stdout.is_empty(), "{command} {arguments:?} printed a result");
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(!text.contains("panicked"), "{example} {arguments:?}: {text}");
+    assert!(!text.contains("panicked"), "{command} {arguments:?}: {text}");
     text
 }
 
 /// The same, where clap does not speak first: exactly one line.
-fn one_line(example: &str, arguments: &[&str]) -> String {
-    let text = refused(example, arguments);
+fn one_line(command: &str, arguments: &[&str]) -> String {
+    let text = refused(command, arguments);
     let lines: Vec<_> = text.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert_eq!(lines.len(), 1, "{example} {arguments:?}: {text}");
+    assert_eq!(lines.len(), 1, "{command} {arguments:?}: {text}");
     lines[0].to_owned()
 }
 
 fn photograph() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/images/horse.jpg").display().to_string()
+    root().join("examples/images/horse.jpg").display().to_string()
 }
 
 fn in_folder(folder: &TempDir, name: &str) -> String {
@@ -85,15 +90,15 @@ fn selftest_names_every_device_and_fails_for_one_that_is_not_there() {
 
 #[test]
 fn missing_image_is_named() {
-    for (example, rest) in [
-        ("round_trip", vec!["--point", "1,1"]),
-        ("describe_point", vec!["--point", "1,1"]),
-        ("localize_point", vec!["--text", "a hoof"]),
-        ("show_predictions", vec!["--out", "never.png"]),
+    for (command, rest) in [
+        ("round-trip", vec!["--point", "1,1"]),
+        ("describe", vec!["--point", "1,1"]),
+        ("locate", vec!["--text", "a hoof"]),
+        ("show predictions", vec!["--out", "never.png"]),
     ] {
         let mut arguments = vec!["--image", "no/such.jpg"];
         arguments.extend(rest);
-        assert!(one_line(example, &arguments).contains("no/such.jpg"), "{example}");
+        assert!(one_line(command, &arguments).contains("no/such.jpg"), "{command}");
     }
 }
 
@@ -106,7 +111,7 @@ fn broken_images_and_bombs_are_refused() {
     {
         let path = in_folder(&folder, name);
         fs::write(&path, bytes).unwrap();
-        assert!(one_line("describe_point", &["--image", &path, "--point", "1,1"]).contains(name), "{name}");
+        assert!(one_line("describe", &["--image", &path, "--point", "1,1"]).contains(name), "{name}");
     }
 }
 
@@ -115,46 +120,44 @@ fn points_outside_the_image_are_refused_with_its_size() {
     for point in ["640,10", "-1,10", "nan,10", "10,inf", "1e3,5", "-1, 5", " -.6,-0"] {
         for arguments in [vec![format!("--point={point}")], vec!["--point".to_owned(), point.to_owned()]] {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let line = one_line("describe_point", &[&["--image", &photograph()], &arguments[..]].concat());
+            let line = one_line("describe", &[&["--image", &photograph()], &arguments[..]].concat());
             assert!(line.contains("640 pixels wide and 360 high"), "{line}");
         }
     }
     // The others that take a point, and numbers that have a range of their own.
     let (folder, photograph) = (tempfile::tempdir().unwrap(), photograph());
     let out = in_folder(&folder, "out.png");
-    for example in ["round_trip", "show_gaussian_mask"] {
+    for command in ["round-trip", "show mask"] {
         assert!(
-            one_line(example, &["--image", &photograph, "--point", "-1,5", "--out", &out]).contains("point (-1, 5) is not in the image")
+            one_line(command, &["--image", &photograph, "--point", "-1,5", "--out", &out]).contains("point (-1, 5) is not in the image")
         );
     }
-    assert!(
-        one_line("show_gaussian_mask", &["--image", &photograph, "--point", "1,5", "--out", &out, "--sigma", "-1"]).contains("sigma > 0")
-    );
-    assert!(one_line("sift_keypoints", &["--image", &photograph, "--contrast", "-1"]).contains("contrast"));
-    assert!(refused("show_scene", &["--statistics", "-3"]).contains("'-3'"));
+    assert!(one_line("show mask", &["--image", &photograph, "--point", "1,5", "--out", &out, "--sigma", "-1"]).contains("sigma > 0"));
+    assert!(one_line("data sift", &["--image", &photograph, "--contrast", "-1"]).contains("contrast"));
+    assert!(refused("data scene", &["--statistics", "-3"]).contains("'-3'"));
     assert!(!Path::new(&out).exists());
 }
 
 #[test]
 fn point_that_is_no_point_is_refused() {
     for point in ["middle", "1 5", "1;5", "1,2,3", "-1", "1,", "--json"] {
-        let text = refused("describe_point", &["--image", &photograph(), "--point", point]);
+        let text = refused("describe", &["--image", &photograph(), "--point", point]);
         assert!(text.contains(&format!("`{point}` is not a point")) && text.contains("as in 120,85"), "{text}");
     }
 }
 
 #[test]
 fn empty_and_endless_texts_are_refused() {
-    assert!(one_line("localize_point", &["--image", &photograph(), "--text", "  "]).contains("empty"));
+    assert!(one_line("locate", &["--image", &photograph(), "--text", "  "]).contains("empty"));
     let endless = "horse ".repeat(10_000);
-    assert!(one_line("localize_point", &["--image", &photograph(), "--text", &endless]).contains("shorten it"));
+    assert!(one_line("locate", &["--image", &photograph(), "--text", &endless]).contains("shorten it"));
 }
 
 #[test]
 fn texts_may_begin_with_a_hyphen_and_swallow_no_flag() {
-    let line = one_line("localize_point", &["--image", "no/such.jpg", "--text", "- the nose", "--text", "-5 degrees"]);
+    let line = one_line("locate", &["--image", "no/such.jpg", "--text", "- the nose", "--text", "-5 degrees"]);
     assert!(line.contains("no/such.jpg"), "{line}");
-    assert!(refused("localize_point", &["--image", &photograph(), "--text", "--json"]).contains("`--json` is a flag"));
+    assert!(refused("locate", &["--image", &photograph(), "--text", "--json"]).contains("`--json` is a flag"));
     assert!(refused("generate", &["--random", "tiny", "--prompt", "--json"]).contains("`--json` is a flag"));
 }
 
@@ -164,30 +167,30 @@ const LFS_POINTER: &str =
 #[test]
 fn git_lfs_pointers_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let named = |example: &str, arguments: &[&str], file: &str| {
-        let line = one_line(example, arguments);
+    let named = |command: &str, arguments: &[&str], file: &str| {
+        let line = one_line(command, arguments);
         assert!(line.contains(file) && line.contains("is a Git LFS pointer") && line.contains("git lfs pull"), "{line}");
         assert_eq!(line.matches("LFS").count(), 1, "{line}");
     };
     let image = in_folder(&folder, "image.jpg");
     fs::write(&image, LFS_POINTER).unwrap();
-    named("describe_point", &["--image", &image, "--point", "1,1"], "image.jpg");
-    named("sift_keypoints", &["--image", &image], "image.jpg");
+    named("describe", &["--image", &image, "--point", "1,1"], "image.jpg");
+    named("data sift", &["--image", &image], "image.jpg");
     let points = in_folder(&folder, "points.json");
     fs::write(&points, LFS_POINTER).unwrap();
-    named("describe_point", &["--image", &photograph(), "--points", &points], "points.json");
-    named("compare_points", &["--a", &points, "--b", &points], "points.json");
+    named("describe", &["--image", &photograph(), "--points", &points], "points.json");
+    named("compare", &["--a", &points, "--b", &points], "points.json");
     named("evaluate", &["--set", &points, "--out", &in_folder(&folder, "out")], "points.json");
-    named("describe_annotation", &["--coco", &points, "--images", &folder.path().display().to_string()], "points.json");
+    named("data describe", &["--coco", &points, "--images", &folder.path().display().to_string()], "points.json");
 
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    let shipped = root().join("models/tiny");
     for pointer in MODEL_FILES {
         let model = tempfile::tempdir().unwrap();
         for name in MODEL_FILES {
             fs::copy(shipped.join(name), model.path().join(name)).unwrap();
         }
         fs::write(model.path().join(pointer), LFS_POINTER).unwrap();
-        named("localize_point", &["--image", &photograph(), "--text", "a hoof", "--model", &model.path().display().to_string()], pointer);
+        named("locate", &["--image", &photograph(), "--text", "a hoof", "--model", &model.path().display().to_string()], pointer);
     }
     let model = in_folder(&folder, "model");
     assert!(run("generate", &["--random", "tiny", "--model", &model, "--prompt", "a", "--max-new-tokens", "1"]).status.success());
@@ -198,15 +201,15 @@ fn git_lfs_pointers_are_named() {
             fs::remove_file(Path::new(&model).join(pointer)).unwrap();
         }
     }
-    named("convert_weights", &["--from", &model, "--out", &in_folder(&folder, "converted")], "model.safetensors");
+    named("convert", &["--from", &model, "--out", &in_folder(&folder, "converted")], "model.safetensors");
 
     let root = coco_folder();
     fs::write(root.path().join("horse.jpg"), LFS_POINTER).unwrap();
     let root_name = root.path().display().to_string();
     let coco = root.path().join("annotations.json").display().to_string();
-    named("describe_annotation", &["--coco", &coco, "--images", &root_name], "horse.jpg");
+    named("data describe", &["--coco", &coco, "--images", &root_name], "horse.jpg");
     fs::write(&coco, LFS_POINTER).unwrap();
-    named("inspect_dataset", &["--format", "coco-parts", "--root", &root_name], "annotations.json");
+    named("data inspect", &["--format", "coco-parts", "--root", &root_name], "annotations.json");
 }
 
 #[test]
@@ -236,42 +239,40 @@ fn paths_that_are_no_utf8_work() {
     for file in ["horse.jpg", "annotations.json"] {
         fs::copy(coco.path().join(file), odd.join(file)).unwrap();
     }
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    let shipped = root().join("models/tiny");
     let model = odd.join("model");
     fs::create_dir(&model).unwrap();
     for name in MODEL_FILES {
         fs::copy(shipped.join(name), model.join(name)).unwrap();
     }
-    let run = |example: &str, arguments: &[&OsStr]| -> serde_json::Value {
-        let output = Command::new(EXAMPLES.join(example)).args(arguments).arg("--json").output().unwrap();
-        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    let run = |command: &str, arguments: &[&OsStr]| -> serde_json::Value {
+        let output = program(command).args(arguments).arg("--json").output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
     let (a, out) = (OsStr::new, odd.join("out.png"));
-    let told = run("describe_point", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--model"), model.as_ref()]);
+    let told = run("describe", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--model"), model.as_ref()]);
     assert_eq!(told["image"], image.display().to_string());
-    assert!(
-        run("localize_point", &[a("--image"), image.as_ref(), a("--text"), a("a hoof"), a("--model"), model.as_ref()])["image"].is_string()
-    );
-    run("round_trip", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--out"), out.as_ref()]);
+    assert!(run("locate", &[a("--image"), image.as_ref(), a("--text"), a("a hoof"), a("--model"), model.as_ref()])["image"].is_string());
+    run("round-trip", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--out"), out.as_ref()]);
     assert!(fs::read(&out).unwrap().starts_with(b"\x89PNG"));
-    let found = run("inspect_dataset", &[a("--format"), a("coco-parts"), a("--root"), odd.as_ref()]);
+    let found = run("data inspect", &[a("--format"), a("coco-parts"), a("--root"), odd.as_ref()]);
     assert_eq!(found["images"], 1, "{found}");
     let random = odd.join("random");
     run("generate", &[a("--random"), a("tiny"), a("--model"), random.as_ref(), a("--prompt"), a("a"), a("--max-new-tokens"), a("1")]);
-    run("convert_weights", &[a("--from"), random.as_ref(), a("--out"), odd.join("converted").as_ref()]);
+    run("convert", &[a("--from"), random.as_ref(), a("--out"), odd.join("converted").as_ref()]);
 }
 
 #[test]
 fn device_that_is_not_there_is_refused() {
-    assert!(one_line("describe_point", &["--image", &photograph(), "--point", "1,1", "--device", "cuda"]).contains("cuda"));
-    assert!(refused("describe_point", &["--image", &photograph(), "--point", "1,1", "--device", "abacus"]).contains("abacus"));
+    assert!(one_line("describe", &["--image", &photograph(), "--point", "1,1", "--device", "cuda"]).contains("cuda"));
+    assert!(refused("describe", &["--image", &photograph(), "--point", "1,1", "--device", "abacus"]).contains("abacus"));
 }
 
 #[test]
 fn truncated_and_misshapen_weights_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
+    let shipped = root().join("models/tiny");
     for name in MODEL_FILES {
         fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
     }
@@ -281,7 +282,7 @@ fn truncated_and_misshapen_weights_are_refused() {
     let weights = fs::read(shipped.join("model.safetensors")).unwrap();
     for bytes in [&weights[..weights.len() / 2], &weights[..20], b"not weights", &[]] {
         fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
-        assert!(one_line("describe_point", &arguments).contains("model.safetensors"));
+        assert!(one_line("describe", &arguments).contains("model.safetensors"));
     }
 
     fs::write(folder.path().join("model.safetensors"), &weights).unwrap();
@@ -289,20 +290,20 @@ fn truncated_and_misshapen_weights_are_refused() {
     let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
     config["language"]["num_hidden_layers"] = 9.into();
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    let line = one_line("describe_point", &arguments);
+    let line = one_line("describe", &arguments);
     assert!(line.contains("missing"), "{line}");
 
     fs::write(folder.path().join("config.json"), "{}").unwrap();
-    assert!(one_line("describe_point", &arguments).contains("config.json"));
+    assert!(one_line("describe", &arguments).contains("config.json"));
     fs::remove_file(folder.path().join("config.json")).unwrap();
-    assert!(one_line("describe_point", &arguments).contains("config.json"));
+    assert!(one_line("describe", &arguments).contains("config.json"));
 }
 
 #[test]
 fn unwritable_picture_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "no/such/folder/mask.png");
-    assert!(one_line("show_gaussian_mask", &["--image", &photograph(), "--point", "1,1", "--out", &out]).contains("mask.png"));
+    assert!(one_line("show mask", &["--image", &photograph(), "--point", "1,1", "--out", &out]).contains("mask.png"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -311,8 +312,7 @@ fn mask_without_a_region_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "mask.png");
     for sigma in ["0", "-1", "nan"] {
-        let line =
-            one_line("show_gaussian_mask", &["--image", &photograph(), "--point", "1,1", "--out", &out, &format!("--sigma={sigma}")]);
+        let line = one_line("show mask", &["--image", &photograph(), "--point", "1,1", "--out", &out, &format!("--sigma={sigma}")]);
         assert!(line.contains("sigma > 0"), "{line}");
     }
     assert!(!Path::new(&out).exists());
@@ -325,7 +325,7 @@ fn annotation_file_that_is_none_is_refused() {
     for text in ["", "[]", "{\"images\": 3}"] {
         fs::write(&path, text).unwrap();
         let images = folder.path().display().to_string();
-        assert!(one_line("describe_annotation", &["--coco", &path, "--images", &images]).contains("annotations.json"));
+        assert!(one_line("data describe", &["--coco", &path, "--images", &images]).contains("annotations.json"));
     }
 }
 
@@ -337,7 +337,7 @@ fn side_without_an_image_is_refused() {
     let images = folder.path().display().to_string();
     let image = serde_json::json!({"id": 1, "file_name": "horse.jpg", "width": 640, "height": 360, "split": "val"});
     fs::write(&path, serde_json::json!({"images": [image], "categories": [], "annotations": []}).to_string()).unwrap();
-    let line = one_line("describe_annotation", &["--coco", &path, "--images", &images, "--split", "test"]);
+    let line = one_line("data describe", &["--coco", &path, "--images", &images, "--split", "test"]);
     assert!(line.contains("annotations.json") && line.contains("0 are on train, 1 on validation, 0 on test and 0 on none"), "{line}");
 }
 
@@ -362,7 +362,6 @@ fn coco_folder() -> TempDir {
     folder
 }
 
-#[cfg(feature = "builder")]
 #[test]
 fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
     let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
@@ -371,7 +370,7 @@ fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
     let refused_with = |more: &[&str]| {
         let mut arguments = vec!["--format", "coco-parts", "--out", &out];
         arguments.extend(more);
-        one_line("prepare_dataset", &arguments)
+        one_line("data build", &arguments)
     };
     assert!(refused_with(&["--root", "no/such"]).contains("no/such"));
     for cost in ["nan", "-1"] {
@@ -392,29 +391,28 @@ fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
         assert!(line.contains(part), "{line}");
     }
     assert!(!Path::new(&out).exists());
-    assert!(refused("prepare_dataset", &["--format", "coco-parts", "--root", &root, "--out", &out, "--shard", "9/3"]).contains("i/n"));
+    assert!(refused("data build", &["--format", "coco-parts", "--root", &root, "--out", &out, "--shard", "9/3"]).contains("i/n"));
     fs::write(Path::new(&root).join("horse.jpg"), b"no image").unwrap();
     assert!(refused_with(&["--root", &root]).contains("horse.jpg"));
 }
 
-#[cfg(feature = "builder")]
 #[test]
 fn data_set_is_made_planned_and_stopped_with_the_codes_that_the_help_names() {
     let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
     let (root, out, config) = (root.path().display().to_string(), in_folder(&folder, "out"), in_folder(&folder, "teachers.toml"));
     let arguments = ["--format", "coco-parts", "--root", &root, "--out", &out, "--json"];
-    let output = run("prepare_dataset", &arguments);
+    let output = run("data build", &arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let sum = ["train", "validation", "test"].iter().map(|side| made[side].as_u64().unwrap()).sum::<u64>();
     assert!(made["triplets"].as_u64() == Some(sum) && sum == 4, "{made}");
     assert!(made["rejected"].is_object() && made["seconds"].is_f64());
-    assert!(one_line("prepare_dataset", &arguments[..6]).contains("--resume"));
+    assert!(one_line("data build", &arguments[..6]).contains("--resume"));
 
     // Nobody is at that port, and nobody is asked.
     fs::write(&config, "[endpoints.a]\nurl = \"http://127.0.0.1:9/v1\"\n[roles.local]\nmodel = \"m\"\n").unwrap();
     let asking = [&arguments[..], &["--resume", "--teacher", "openai", "--config", &config]].concat();
-    let output = run("prepare_dataset", &[&asking[..], &["--plan"]].concat());
+    let output = run("data build", &[&asking[..], &["--plan"]].concat());
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((plan["stages"][1]["questions"].as_u64(), plan["stages"][2]["questions"].as_u64()), (Some(4), Some(0)));
     for (limit, code) in [("--max-calls", 3), ("--max-cost", 4), ("--max-tokens", 5)] {
@@ -424,7 +422,7 @@ fn data_set_is_made_planned_and_stopped_with_the_codes_that_the_help_names() {
             format!("{}[prices.m]\ninput_per_million = 1.0\noutput_per_million = 1.0\n", text.split("[prices").next().unwrap()),
         )
         .unwrap();
-        let output = run("prepare_dataset", &[&asking[..], &[limit, "0"]].concat());
+        let output = run("data build", &[&asking[..], &[limit, "0"]].concat());
         assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("{limit}")));
     }
@@ -466,69 +464,67 @@ fn language_model_writes_on_and_refuses_what_it_cannot_read() {
 #[test]
 fn weights_are_converted_once_and_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
-    let (source, out) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny"), in_folder(&folder, "out"));
+    let (source, out) = (root().join("models/tiny"), in_folder(&folder, "out"));
     let source = source.display().to_string();
-    assert!(one_line("convert_weights", &["--from", "no/such.pth", "--out", &out]).contains("no/such.pth"));
-    assert!(one_line("convert_weights", &["--from", &source, "--out", &out, "--max-shard-gib=nan"]).contains("above 0"));
+    assert!(one_line("convert", &["--from", "no/such.pth", "--out", &out]).contains("no/such.pth"));
+    assert!(one_line("convert", &["--from", &source, "--out", &out, "--max-shard-gib=nan"]).contains("above 0"));
     assert!(!Path::new(&out).exists());
-    assert!(run("convert_weights", &["--from", &source, "--out", &out]).status.success());
-    assert!(one_line("convert_weights", &["--from", &source, "--out", &out]).contains("holds weights already"));
+    assert!(run("convert", &["--from", &source, "--out", &out]).status.success());
+    assert!(one_line("convert", &["--from", &source, "--out", &out]).contains("holds weights already"));
 }
 
-/// Every example that needs no training says with `--json` what its help says, and logs elsewhere.
+/// Every subcommand that needs no training says with `--json` what its help says, and logs elsewhere.
 #[test]
-fn json_is_one_document_of_every_example() {
-    let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
+fn json_is_one_document_of_every_subcommand() {
+    let (data, folder) = (coco_folder(), tempfile::tempdir().unwrap());
     let (image, out) = (photograph(), in_folder(&folder, "out.png"));
-    let root_name = root.path().display().to_string();
-    let coco = root.path().join("annotations.json").display().to_string();
+    let root_name = data.path().display().to_string();
+    let coco = data.path().join("annotations.json").display().to_string();
     let rows = in_folder(&folder, "rows.jsonl");
     fs::write(&rows, r#"{"point":"1","image":"i","size":{"height":4,"width":4},"truth":{"x":0.5,"y":0.5},"predicted":"not_found"}"#)
         .unwrap();
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny").display().to_string();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/projector").display().to_string();
+    let model = root().join("models/tiny").display().to_string();
+    let fixture = root().join("tests/fixtures/parity/projector").display().to_string();
     let (converted, judged) = (in_folder(&folder, "converted"), in_folder(&folder, "judged"));
     let calls: Vec<(&str, Vec<&str>)> = vec![
-        ("describe_point", vec!["--image", &image, "--point", "300,130", "--point", "10,10"]),
-        ("localize_point", vec!["--image", &image, "--text", "a hoof", "--text", "no such thing"]),
-        ("show_gaussian_mask", vec!["--image", &image, "--point", "300,130", "--out", &out]),
-        ("show_predictions", vec!["--out", &out]),
-        ("show_scene", vec!["--out", &out, "--points"]),
-        ("show_scene", vec!["--statistics", "2"]),
-        ("sift_keypoints", vec!["--image", &image, "--limit", "2"]),
-        ("inspect_dataset", vec!["--format", "coco-parts", "--root", &root_name]),
-        ("compare_points", vec!["--a", &rows, "--b", &rows]),
+        ("describe", vec!["--image", &image, "--point", "300,130", "--point", "10,10"]),
+        ("locate", vec!["--image", &image, "--text", "a hoof", "--text", "no such thing"]),
+        ("show mask", vec!["--image", &image, "--point", "300,130", "--out", &out]),
+        ("show predictions", vec!["--out", &out]),
+        ("data scene", vec!["--out", &out, "--points"]),
+        ("data scene", vec!["--statistics", "2"]),
+        ("data sift", vec!["--image", &image, "--limit", "2"]),
+        ("data inspect", vec!["--format", "coco-parts", "--root", &root_name]),
+        ("compare", vec!["--a", &rows, "--b", &rows]),
         ("generate", vec!["--random", "tiny", "--prompt", "a hoof", "--max-new-tokens", "2", "--answers", "2"]),
-        ("convert_weights", vec!["--from", &model, "--out", &converted]),
-        ("verify_parity", vec!["--fixture", &fixture]),
-        ("verify_parity", vec!["--fixture", &fixture, &fixture]),
+        ("convert", vec!["--from", &model, "--out", &converted]),
+        ("verify", vec!["--fixture", &fixture]),
+        ("verify", vec!["--fixture", &fixture, &fixture]),
         ("evaluate", vec!["--points", "4", "--rows", "reference,ours,centre", "--out", &judged]),
-        #[cfg(feature = "builder")]
-        ("prepare_dataset", vec!["--format", "coco-parts", "--root", &root_name, "--out", &converted]),
+        ("data build", vec!["--format", "coco-parts", "--root", &root_name, "--out", &converted]),
     ];
-    for (example, arguments) in calls {
-        let output = run(example, &[&arguments[..], &["--json"]].concat());
-        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    for (command, arguments) in calls {
+        let output = run(command, &[&arguments[..], &["--json"]].concat());
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{example}: {error}: {text}"));
-        assert!(document.is_object() && text.ends_with('\n') && text.lines().count() == 1, "{example}: {text}");
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{command}: {error}: {text}"));
+        assert!(document.is_object() && text.ends_with('\n') && text.lines().count() == 1, "{command}: {text}");
     }
     // One line a triplet, as its help says.
-    let output = run("describe_annotation", &["--coco", &coco, "--images", &root_name, "--json"]);
+    let output = run("data describe", &["--coco", &coco, "--images", &root_name, "--json"]);
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.lines().count() > 1 && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().is_object()));
-    let help = String::from_utf8(run("describe_annotation", &["--help"]).stdout).unwrap();
+    let help = String::from_utf8(run("data describe", &["--help"]).stdout).unwrap();
     assert!(help.contains("one line a triplet"), "{help}");
     // A configuration is TOML.
-    #[cfg(feature = "builder")]
-    assert!(refused("prepare_dataset", &["--paper-teachers", "--json"]).contains("--paper-teachers"));
+    assert!(refused("data build", &["--paper-teachers", "--json"]).contains("--paper-teachers"));
 }
 
 #[test]
 fn json_is_one_object_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "trip.png");
-    let output = run("round_trip", &["--json", "--out", &out]);
+    let output = run("round-trip", &["--image", &photograph(), "--point", "300,130", "--json", "--out", &out]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let trip: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for key in [
@@ -555,11 +551,11 @@ fn families_that_do_not_exist_and_models_that_are_none_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "run");
     let arguments = ["--train-family", "Felidae", "--test-family", "Canidae", "--quick", "--out", &out];
-    let line = one_line("grpo_descriptor", &arguments);
+    let line = one_line("reinforce", &arguments);
     assert!(line.contains("Felidae") && line.contains("Bovidae"), "{line}");
     assert!(!Path::new(&out).exists());
-    assert!(one_line("grpo_doctor", &["--model", "no/such/model"]).contains("no/such/model"));
-    assert!(refused("grpo_doctor", &["--steps", "1"]).contains("4..=1000"));
+    assert!(one_line("reinforce doctor", &["--model", "no/such/model"]).contains("no/such/model"));
+    assert!(refused("reinforce doctor", &["--steps", "1"]).contains("4..=1000"));
 }
 
 #[test]
@@ -567,18 +563,18 @@ fn photographs_of_another_family_are_refused_before_anything_is_learned() {
     let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
     let (root, out) = (root.path().display().to_string(), in_folder(&folder, "run"));
     let families = ["--train-family", "Bovidae", "--test-family", "Equidae", "--quick", "--out", &out];
-    let line = one_line("grpo_descriptor", &[&families[..], &["--format", "coco-parts", "--root", &root]].concat());
+    let line = one_line("reinforce", &[&families[..], &["--format", "coco-parts", "--root", &root]].concat());
     assert!(line.contains("no object of the family `Bovidae`"), "{line}");
     assert!(!Path::new(&out).exists());
-    assert!(refused("grpo_descriptor", &[&families[..], &["--root", &root]].concat()).contains("--format"));
+    assert!(refused("reinforce", &[&families[..], &["--root", &root]].concat()).contains("--format"));
 }
 
 #[test]
 fn shares_of_training_that_are_none_and_eyes_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "run");
-    assert!(one_line("train_tiny", &["--out", &out, "--steps", "1.5"]).contains("1.5"));
-    assert!(one_line("train_tiny", &["--out", &out, "--eyes", "no/such/model"]).contains("no/such/model"));
+    assert!(one_line("train", &["--out", &out, "--steps", "1.5"]).contains("1.5"));
+    assert!(one_line("train", &["--out", &out, "--eyes", "no/such/model"]).contains("no/such/model"));
 }
 
 #[test]
@@ -598,14 +594,14 @@ fn sets_without_a_point_are_not_judged() {
     let coco = serde_json::json!({"images": [], "categories": [], "annotations": []});
     let (path, images) = (in_folder(&folder, "annotations.json"), folder.path().display().to_string());
     fs::write(&path, coco.to_string()).unwrap();
-    assert!(one_line("describe_annotation", &["--coco", &path, "--images", &images]).contains("gives no triplet: 0 images"));
+    assert!(one_line("data describe", &["--coco", &path, "--images", &images]).contains("gives no triplet: 0 images"));
 }
 
 #[test]
 fn triplets_that_reach_out_of_their_folder_are_refused() {
     let root = coco_folder();
     let coco = root.path().join("annotations.json").display().to_string();
-    let described = run("describe_annotation", &["--coco", &coco, "--images", &root.path().display().to_string(), "--limit", "1"]);
+    let described = run("data describe", &["--coco", &coco, "--images", &root.path().display().to_string(), "--limit", "1"]);
     let line = String::from_utf8(described.stdout).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (set, out) = (in_folder(&folder, "set.jsonl"), in_folder(&folder, "out"));
@@ -625,15 +621,15 @@ fn answers_that_cannot_be_compared_are_refused_by_file() {
     };
     fs::write(&a, line("1")).unwrap();
     fs::write(&b, line("2")).unwrap();
-    assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl"));
-    assert!(one_line("compare_points", &["--a", &a, &b, "--b", &b]).contains("one of each"));
-    assert!(one_line("compare_points", &["--a", "no/such/file", "--b", &b]).contains("no/such/file"));
+    assert!(one_line("compare", &["--a", &a, "--b", &b]).contains("b.jsonl"));
+    assert!(one_line("compare", &["--a", &a, &b, "--b", &b]).contains("one of each"));
+    assert!(one_line("compare", &["--a", "no/such/file", "--b", &b]).contains("no/such/file"));
     fs::write(&b, "{").unwrap();
-    assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl, line 1"));
+    assert!(one_line("compare", &["--a", &a, "--b", &b]).contains("b.jsonl, line 1"));
     // Nothing is compared with nothing.
     for nothing in ["", "\n \n"] {
         fs::write(&b, nothing).unwrap();
-        assert!(one_line("compare_points", &["--a", &b, "--b", &b]).contains("b.jsonl holds no points"));
-        assert!(one_line("compare_points", &["--a", &a, "--b", &b]).contains("b.jsonl holds no points"));
+        assert!(one_line("compare", &["--a", &b, "--b", &b]).contains("b.jsonl holds no points"));
+        assert!(one_line("compare", &["--a", &a, "--b", &b]).contains("b.jsonl holds no points"));
     }
 }

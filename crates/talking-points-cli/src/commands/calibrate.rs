@@ -2,33 +2,35 @@
 //! them into its configuration.
 //!
 //! ```sh
-//! cargo run --example calibrate -- --model runs/everyday/model --set data/everyday_points
+//! talking-points calibrate --model runs/everyday/model --set data/everyday_points
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
     ModelDir, Models, NetworkConfig,
-    cli::{self, CommonArgs},
     data::{DescribedPoints, ReadOptions, Split, TextKind},
     evaluation::{Certainty, EvalSet, certainty, fitted_least_probabilities, fitted_nowhere_limit, fitted_temperatures},
     save_config,
 };
 
-#[derive(Parser)]
-#[command(about = "Fits the temperatures of a trained model, so that its probabilities come true")]
-struct Args {
+use crate::cli::{self, CommonArgs, DeviceArgs};
+
+/// Fits the temperatures of a trained model, so that its probabilities come true.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A model folder; its configuration is written anew.
     #[arg(long)]
     model: PathBuf,
     /// A folder of points that people have described; its validation split is used.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/everyday_points"))]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/everyday_points"))]
     set: PathBuf,
     /// Say what there is, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -45,13 +47,8 @@ struct Calibrated {
     after: Certainty,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| calibrate(&args))
-}
-
-fn calibrate(args: &Args) -> Result<(), Box<dyn Error>> {
-    let device = args.common.device.open()?;
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let device = args.device.open()?;
     let models = ModelDir::open(&args.model)?.load(&device)?;
     let points = DescribedPoints::open(&args.set, ReadOptions::default())?;
     let set = EvalSet::described(&points, Some(Split::Val), TextKind::Spoken)?;

@@ -1,17 +1,15 @@
 //! Shows what the eyes have found in an image before anybody asked: masks and classes of the learned queries.
 //!
 //! ```sh
-//! cargo run --example show_predictions -- --image photo.jpg --out found.png
-//! cargo run --example show_predictions -- --seed 7 --out found.png    # a procedural scene
+//! talking-points show predictions --image photo.jpg --out found.png
+//! talking-points show predictions --seed 7 --out found.png    # a procedural scene
 //! ```
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    ModelDir, Models,
-    cli::{self, CommonArgs},
+    Models,
     core::{ImageHw, Seed},
     data::{DecodeOptions, decode_image, write_png},
     overlay::Overlay,
@@ -19,18 +17,19 @@ use talking_points::{
     vision::FoundObject,
 };
 
+use crate::cli::{self, CommonArgs, ModelArgs};
+
 /// Of objects, in the order in which they are found.
 const COLOURS: [[u8; 3]; 6] = [[255, 70, 190], [40, 150, 255], [255, 150, 20], [30, 190, 90], [150, 80, 240], [200, 170, 0]];
 
-#[derive(Parser)]
-#[command(about = "Shows what the eyes have found in an image: masks and classes of the learned queries")]
-struct Args {
+/// Shows what the eyes have found in an image: masks and classes of the learned queries.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A JPEG, PNG or WebP file; without one, the procedural scene of the seed.
     #[arg(long)]
     image: Option<PathBuf>,
-    /// A model folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// A less probable class is not shown.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0.3)]
     least_score: f32,
@@ -55,12 +54,7 @@ struct ShownObject {
     query: usize,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| show(&args))
-}
-
-fn show(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let image = match &args.image {
         Some(path) => decode_image(path, &DecodeOptions::default())?,
         None => {
@@ -68,7 +62,7 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
             Scene::generate(Seed(args.common.seed), &options).into_parts().0
         }
     };
-    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let models = args.model.load()?;
     let encoded = models.encode(&image)?;
     let [_, _, height, width] = encoded.features.queries.mask_logits.dims();
 

@@ -1,10 +1,10 @@
 //! Makes a data set of triplets: points on photographs, and texts that lead to them.
 //!
 //! ```sh
-//! cargo run --features builder --example prepare_dataset -- --format coco-parts --root DIR --out OUT
-//! cargo run --features builder --example prepare_dataset -- … --recipe paper --teacher openai --config teachers.toml --plan
-//! cargo run --features builder --example prepare_dataset -- --paper-teachers > teachers.toml
-//! cargo run --features builder,bucket,https --example prepare_dataset -- … --shard 1/16 --bucket s3://NAME/PREFIX
+//! talking-points data build --format coco-parts --root DIR --out OUT
+//! talking-points data build … --recipe paper --teacher openai --config teachers.toml --plan
+//! talking-points data build --paper-teachers > teachers.toml
+//! talking-points data build … --shard 1/16 --bucket s3://NAME/PREFIX
 //! ```
 //!
 //! Exit codes: 0 done; 1 an error; 2 wrong flags; 3, 4 and 5 stopped at `--max-calls`, `--max-cost` and `--max-tokens`;
@@ -20,23 +20,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
     ModelDir,
-    builder::{
-        Budget, Build, BuildConfig, BuildOptions, BuildOutcome, Images, PAPER_TEACHERS, Plan, Report, RunLimits, Shard, StopReason,
-        Teachers, TeachersConfig, TextLocalizer, Usage,
-    },
-    cli::{self, CommonArgs},
     core::RgbImage,
     data::{DatasetFormat, ReadOptions, Strictness},
     train::stop_on_ctrl_c,
 };
+use tp_builder::{
+    Budget, Build, BuildConfig, BuildOptions, BuildOutcome, Images, PAPER_TEACHERS, Plan, Report, RunLimits, Shard, StopReason, Teachers,
+    TeachersConfig, TextLocalizer, Usage,
+};
 
-#[derive(Parser)]
-#[command(about = "Makes a data set of triplets: points on photographs, and texts that lead to them")]
-struct Args {
+use crate::cli::{self, CommonArgs, DeviceArgs};
+
+/// Makes a data set of triplets: points on photographs, and texts that lead to them.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full, described-points.
     #[arg(long, required_unless_present = "paper_teachers")]
     format: Option<DatasetFormat>,
@@ -96,6 +97,8 @@ struct Args {
     #[arg(long, allow_negative_numbers = true)]
     threads: Option<usize>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -124,18 +127,13 @@ struct Prepared {
     seconds: f64,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| prepare(&args))
-}
-
-fn prepare(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.paper_teachers {
         std::io::stdout().write_all(PAPER_TEACHERS.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let (Some(format), Some(root), Some(out)) = (args.format, &args.root, &args.out) else { return Ok(ExitCode::from(2)) };
-    let device = args.common.device.open()?;
+    let device = args.device.open()?;
     let recipe = recipe(args)?;
     let (teachers, config) = teachers(args)?;
     let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
@@ -244,7 +242,7 @@ fn options(args: &Args, out: &Path, strictness: Strictness, config: Option<&Teac
 
 #[cfg(feature = "bucket")]
 fn in_bucket(args: &Args, options: BuildOptions) -> Result<BuildOptions, Box<dyn Error>> {
-    let bucket = args.bucket.as_deref().map(talking_points::builder::Bucket::open).transpose()?;
+    let bucket = args.bucket.as_deref().map(tp_builder::Bucket::open).transpose()?;
     Ok(BuildOptions { bucket, ..options })
 }
 

@@ -1,35 +1,33 @@
 //! Says in words where points of an image are. The image is looked at once, however many points there are.
 //!
 //! ```sh
-//! cargo run --example describe_point -- --image photo.jpg --point 120,85 --point 40,60
+//! talking-points describe --image photo.jpg --point 120,85 --point 40,60
 //! ```
 
-use std::{error::Error, fs, path::PathBuf, process::ExitCode};
+use std::{error::Error, fs, path::PathBuf};
 
-use clap::Parser;
 use serde::Serialize;
 use talking_points::{
-    ModelDir,
-    cli::{self, CommonArgs, PointArg},
     core::{DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, PointName, UnitXy, is_lfs_pointer},
     data::{DecodeOptions, decode_image},
 };
 
-#[derive(Parser)]
-#[command(about = "Says in words where points of an image are")]
-struct Args {
+use crate::cli::{self, CommonArgs, ModelArgs};
+
+/// Says in words where points of an image are.
+#[derive(clap::Args)]
+pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
     #[arg(long)]
     image: PathBuf,
     /// Column and row of a point in pixels; may be given many times.
     #[arg(long, allow_hyphen_values = true, value_name = "X,Y", required_unless_present = "points")]
-    point: Vec<PointArg>,
+    point: Vec<PixelXy>,
     /// A JSON file with a list of points: [{"x": 120, "y": 85}, …].
     #[arg(long, conflicts_with = "point")]
     points: Option<PathBuf>,
-    /// A model folder.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -49,20 +47,15 @@ struct DescribedPoint {
     name: Option<PointName>,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    cli::run(|| describe(&args))
-}
-
-fn describe(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let pixels = match &args.points {
         Some(path) => points_from_file(path)?,
-        None => args.point.iter().map(|point| point.0).collect(),
+        None => args.point.iter().map(|point| *point).collect(),
     };
     let image = decode_image(&args.image, &DecodeOptions::default())?;
     let points = pixels.iter().map(|&pixel| image.size().unit_from_pixel(pixel)).collect::<Result<Vec<UnitXy>, _>>()?;
 
-    let models = ModelDir::open(&args.model)?.load(&args.common.device.open()?)?;
+    let models = args.model.load()?;
     let encoded = models.encode(&image)?;
     let how = DescribeOptions { seed: args.common.seed, ..Default::default() };
     let descriptions = models.descriptor.describe(&encoded, &points, &how)?;

@@ -1,0 +1,119 @@
+//! What the subcommands share: flags, logs, one way to fail, and the parsing of points.
+
+use std::{
+    error::Error,
+    path::PathBuf,
+    process::{ExitCode, Termination},
+};
+
+use burn::tensor::Device;
+use clap::Args;
+use serde::Serialize;
+use talking_points::{DeviceError, DeviceName, ModelDir, Models, error_line};
+
+/// The flags of every subcommand.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CommonArgs {
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Decides every random choice.
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// The flag of subcommands that compute with tensors.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DeviceArgs {
+    /// Where tensors live: flex; with Cargo features of these names also libtorch or cuda.
+    #[arg(long = "device", default_value = "flex")]
+    name: DeviceName,
+}
+
+impl DeviceArgs {
+    /// The device.
+    pub(crate) fn open(&self) -> Result<Device, DeviceError> {
+        self.name.open()
+    }
+}
+
+/// The flags of subcommands that ask a model.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ModelArgs {
+    /// A model folder.
+    #[arg(long = "model", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny"))]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+impl ModelArgs {
+    /// The model on the device.
+    pub(crate) fn load(&self) -> Result<Models, Box<dyn Error>> {
+        let device = self.device.open()?;
+        Ok(ModelDir::open(&self.folder)?.load(&device)?)
+    }
+}
+
+/// A text on the command line, for options that accept hyphens: it may begin with one, and is no flag that was meant to follow.
+///
+/// # Errors
+///
+/// If it is written as a flag is.
+pub(crate) fn text_arg(text: &str) -> Result<String, String> {
+    let is_flag = text.strip_prefix("--").is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-_=".contains(c))
+    });
+    if is_flag {
+        Err(format!("`{text}` is a flag, and a text should stand there; begin it with a space if it is meant"))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Sends logs to standard error (`RUST_LOG` chooses which) and runs a subcommand.
+///
+/// A failure becomes one line on standard error, causes included, and exit code 1; a success may bring a code of its own.
+pub(crate) fn run<T: Termination>(main: impl FnOnce() -> Result<T, Box<dyn Error>>) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    match main() {
+        Ok(end) => end.report(),
+        Err(error) => {
+            print_error(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is how a subcommand fails")]
+fn print_error(error: &dyn Error) {
+    eprintln!("error: {}", error_line(error));
+}
+
+/// Prints a result: as JSON if asked, else as the text that `human` writes.
+///
+/// # Errors
+///
+/// If the value cannot be written as JSON, or standard output is closed.
+pub(crate) fn print_result<T: Serialize>(json: bool, value: &T, human: impl FnOnce() -> String) -> Result<(), Box<dyn Error>> {
+    use std::io::Write;
+    let text = if json { serde_json::to_string(value)? } else { human() };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_may_begin_with_a_hyphen_and_is_no_flag() {
+        for text in ["a hoof", "-5 degrees", "- the nose", "--", "-- no", "---", "--the nose, not the ear", " --json"] {
+            assert_eq!(text_arg(text).unwrap(), text);
+        }
+        for flag in ["--json", "--top-p", "--seed=3"] {
+            assert!(text_arg(flag).unwrap_err().contains("is a flag"), "{flag}");
+        }
+    }
+}

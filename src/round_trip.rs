@@ -1,0 +1,141 @@
+//! The loop, once: a point is described, and looked for again from the words alone.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, PixelXy, RgbImage};
+
+use crate::{
+    Models, RunInfo,
+    evaluation::EvaluationError,
+    overlay::{FOUND_POINT, Overlay, TRUE_POINT},
+};
+
+/// What became of one point.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RoundTrip {
+    /// Columns of the image.
+    pub width: u32,
+    /// Rows of the image.
+    pub height: u32,
+    /// The point that was described.
+    pub point: PixelXy,
+    /// What the Descriptor wrote of it.
+    pub description: String,
+    /// Where the Localizer found the description; `None` if it says that it is nowhere in the image.
+    pub located: Option<PixelXy>,
+    /// The probability, in the model's own eyes, that the found point is within 0.1 of the unit square of what is described.
+    pub confidence: Option<f32>,
+    /// How far the found point is from the described one, in pixels.
+    pub error_px: Option<f64>,
+    /// The same in the unit square of the image.
+    pub error_unit: Option<f64>,
+    /// Seconds that each step took.
+    pub seconds: RoundTripSeconds,
+}
+
+/// Seconds that the steps of a round trip took.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RoundTripSeconds {
+    /// Loading the model, if whoever loaded it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    /// Encoding the image.
+    pub encode: f64,
+    /// Describing the point.
+    pub describe: f64,
+    /// Finding the description.
+    pub locate: f64,
+}
+
+impl RoundTrip {
+    /// Describes a point of an image, and looks for the description.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluationError`] if the point is not in the image, or a model refuses.
+    pub fn run(models: &Models, image: &RgbImage, pixel: PixelXy, how: &DescribeOptions) -> Result<Self, EvaluationError> {
+        let size = image.size();
+        let point = size.unit_from_pixel(pixel)?;
+        let mut clock = Stopwatch::start();
+        let encoded = models.encode(image)?;
+        let encode = clock.lap();
+        let description = models.descriptor.describe(&encoded, &[point], how)?.remove(0).text;
+        let describe = clock.lap();
+        let found = models.localizer.locate(&encoded, &[&description])?.remove(0);
+        let locate = clock.lap();
+        Ok(Self {
+            width: size.width(),
+            height: size.height(),
+            point: pixel,
+            description,
+            located: found.map(|found| size.pixel_from_unit(found.point)),
+            confidence: found.and_then(|found| found.confidence),
+            error_px: found.map(|found| size.distance_px(point, found.point)),
+            error_unit: found.map(|found| point.distance(found.point)),
+            seconds: RoundTripSeconds { load: None, encode, describe, locate },
+        })
+    }
+
+    /// The description, the verdict, the confidence and the times, for people.
+    #[must_use]
+    pub fn as_text(&self, run: &RunInfo) -> String {
+        let RoundTripSeconds { load, encode, describe, locate } = self.seconds;
+        let load = load.map_or_else(String::new, |load| format!("load {load:.2} s, "));
+        format!(
+            "{}\n\n{}\nconfidence {}\n{load}encode {encode:.2} s, describe {describe:.2} s, locate {locate:.2} s on {}; model {}",
+            self.description,
+            self.verdict(),
+            self.confidence.map_or("not given".to_owned(), |confidence| format!("{confidence:.2}")),
+            run.device,
+            run.model,
+        )
+    }
+
+    /// Which point was asked about, which was found, and how far they are apart.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        match (self.located, self.error_px, self.error_unit) {
+            (Some(found), Some(error_px), Some(error_unit)) => format!(
+                "green: asked ({:.0}, {:.0}); pink: found ({:.0}, {:.0}), {error_px:.1} px = {error_unit:.3} of the unit square away",
+                self.point.x, self.point.y, found.x, found.y
+            ),
+            _ => "green: asked; the words were not found in the image".to_owned(),
+        }
+    }
+
+    /// The photograph with both points, the description and the verdict.
+    #[must_use]
+    pub fn picture(&self, image: &RgbImage) -> RgbImage {
+        let unit = |pixel: PixelXy| image.size().unit_from_pixel(pixel).ok();
+        let mut overlay = Overlay::new(image);
+        let (asked, found) = (unit(self.point), self.located.and_then(unit));
+        if let (Some(asked), Some(found)) = (asked, found) {
+            overlay.line(asked, found, FOUND_POINT);
+            overlay.ring(found, FOUND_POINT);
+        }
+        if let Some(asked) = asked {
+            overlay.ring(asked, TRUE_POINT);
+        }
+        overlay.caption(&self.description, None);
+        overlay.caption(self.verdict(), None);
+        overlay.finish()
+    }
+}
+
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the last lap.
+    fn lap(&mut self) -> f64 {
+        let seconds = self.0.elapsed().as_secs_f64();
+        self.0 = Instant::now();
+        seconds
+    }
+}
