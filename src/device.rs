@@ -90,7 +90,7 @@ fn libtorch() -> Device {
     Device::libtorch()
 }
 
-/// Burn fails without a word for the user if there is no driver or no card, so both are asked for first.
+/// Burn panics without a usable message if there is no driver or no card, so both are asked for first.
 #[cfg(feature = "cuda")]
 fn first_card() -> Result<Device, DeviceError> {
     use tp_kernels::CudaRefusal;

@@ -1,7 +1,17 @@
 //! A point on a photograph becomes words, and the words become a point again.
 //!
-//! This crate is the facade: it names every room of the house ([`core`], [`data`], [`vision`], …) and holds the glue that
-//! must know both models: devices, model folders, evaluation, pictures, and the recipe of the tiny model.
+//! This crate is the facade: it re-exports every crate of the workspace ([`core`], [`data`], [`vision`], …) and holds what needs both
+//! models: devices, model folders, evaluation, pictures, training and reinforcement. Start with [`prelude`].
+//!
+//! | module | for |
+//! |---|---|
+//! | [`prelude`] | describing points and finding texts |
+//! | [`evaluation`] | judging a model against baselines |
+//! | [`recipe`], [`train`] | training one |
+//! | [`reinforcement`], [`rl`] | improving the Descriptor with the Localizer as the judge |
+//! | [`data`], [`scenes`], `builder` | annotations, procedural scenes, data sets of described points |
+//! | [`vision`], [`language`], [`descriptor`], [`localizer`], [`kernels`], [`weights`] | the networks, their operators and their files |
+//! | [`metrics`] | PCK with confidence intervals |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "builder")]

@@ -471,7 +471,7 @@ mod tests {
         maps.localizer.heatmap.mention_channels = Some(4);
         assert!(refusal(&maps, &text(&fitting)).unwrap().contains("mention_channels"));
         let mut hot = config.clone();
-        hot.localizer.temperature = f32::NAN;
+        hot.localizer.temperature = -1.0;
         assert!(refusal(&hot, &text(&fitting)).unwrap().contains("temperature"));
         let mut close = config.clone();
         close.localizer.closer_look = Some(0.0);

@@ -22,7 +22,7 @@ pub(crate) fn grpo_loss_stage(fixture: &Fixture, device: &Device) -> Result<Outc
 
     let group_size: usize = fixture.setting("group_size")?;
     if group_size == 0 || !n.is_multiple_of(group_size) {
-        return Err(fixture.unusable(&format!("{n} sequences are no groups of {group_size}")));
+        return Err(fixture.unusable(&format!("{n} sequences cannot be split into groups of {group_size}")));
     }
     let rewards: Vec<Option<f64>> = fixture.numbers("rewards", [n])?.values.into_iter().map(Some).collect();
     let config = AdvantageConfig {

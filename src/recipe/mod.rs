@@ -8,7 +8,10 @@
 mod batch;
 mod caption;
 mod dense;
+mod experiment;
+mod experiment_error;
 mod facts;
+mod material;
 mod nouns;
 pub mod plan;
 mod sources;
@@ -19,7 +22,10 @@ mod vocabulary;
 mod warm_start;
 
 pub use batch::{Batch, Batcher};
+pub use experiment::{Experiment, ExperimentReport, PhaseReport, Start};
+pub use experiment_error::ExperimentError;
 pub use facts::{FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, Facts, ReadoutLoss};
+pub use material::Material;
 pub use nouns::noun_table;
 pub use sources::{Compositions, Mixture, Photographs, SampleSource, Scenes};
 pub use tokenizer::train_tokenizer;

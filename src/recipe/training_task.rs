@@ -204,7 +204,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         let [n_images, n_points, width] = points.dims();
         losses.read_out("seen", 0.4, model.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
         let tokens = network.eyes.projector.object_tokens(points);
-        // What the language model has learned to write about is the shortest way to its ear. What all these vectors share tells nothing:
+        // The point token is pulled towards the known-fact embedding that the decoder was trained on. What all embeddings share carries no information:
         // the loss is the share of their variance that is missed.
         let known = model.known_points.forward(&batch.told).detach();
         let hidden = known.dims()[1];

@@ -6,6 +6,8 @@
 
 mod closed_loop;
 mod descriptor_policy;
+mod error;
+mod experiment;
 mod families;
 mod jitter;
 mod localizer_judge;
@@ -14,6 +16,8 @@ mod seen_points;
 
 pub use closed_loop::{closed_loop, descriptions, points_by_words};
 pub use descriptor_policy::DescriptorPolicy;
+pub use error::ReinforcementError;
+pub use experiment::{Experiment, ExperimentReport, ExperimentSets, ExperimentSettings, ExperimentSize, Method};
 pub use families::{family_photographs, family_scenes, with_adapter};
 pub use jitter::localizer_jitter;
 pub use localizer_judge::LocalizerJudge;

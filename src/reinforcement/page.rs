@@ -92,7 +92,7 @@ pub fn write_page(folder: &Path, title: &str, set: &EvalSet, steps: &[StepReport
 fn shown(samples: &Path) -> io::Result<Vec<(String, Vec<SampleRecord>)>> {
     let mut points: BTreeMap<String, Vec<SampleRecord>> = BTreeMap::new();
     for line in BufReader::new(File::open(samples)?).lines() {
-        // A line that is none was cut off by a kill.
+        // An incomplete line was cut off when the process was killed.
         let Ok(sample) = serde_json::from_str::<SampleRecord>(&line?) else { continue };
         let moments = points.entry(format!("{} {:?}", sample.image, sample.point)).or_default();
         match moments.last_mut() {

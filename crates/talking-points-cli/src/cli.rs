@@ -55,7 +55,7 @@ impl ModelArgs {
     }
 }
 
-/// A text on the command line, for options that accept hyphens: it may begin with one, and is no flag that was meant to follow.
+/// A text on the command line, for options that accept hyphens: it may begin with one, but must not look like a flag.
 ///
 /// # Errors
 ///

@@ -54,11 +54,11 @@ pub enum Sides {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sizes {
-    /// To learn from.
+    /// Training.
     pub train: Option<usize>,
-    /// To choose by.
+    /// Validation.
     pub val: Option<usize>,
-    /// To report on.
+    /// Test.
     pub test: Option<usize>,
 }
 

@@ -6,7 +6,7 @@ use tp_core::{COLOURS, PointRecord};
 use super::ask::PointAnswers;
 use tp_data::{SpokenRecord, read_record};
 
-/// One disagreement. A thing that is not said is none.
+/// One disagreement. Leaving a fact out is not a disagreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contradiction {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{BuildError, ContentKey, FailureKind};
 
-/// The longest line that is believed.
+/// Maximum accepted line length, in bytes.
 pub(super) const MAX_LINE_BYTES: u64 = 64 << 20;
 /// After so many lines the disk is asked to keep them: against a loss of power. Being killed loses none.
 const LINES_PER_SYNC: usize = 256;

@@ -1,14 +1,4 @@
-//! Makes data sets: images → points → questions → answers → triplets, in a job that can be killed at any moment.
-//!
-//! [`Build`] is the job. Its stages stand in files of their own, in this order: `survey` measures images, `selection` chooses
-//! points, `ask` asks teachers, `localize` lets a Localizer judge the texts, `write` writes. What a stage finds is filed by
-//! everything that decides it (`content_key`, `journal`), so nothing is done twice and nothing stale is served. Processes meet
-//! in a folder (`work_folder`) or in a bucket.
-//!
-//! Teachers are asked through one trait, [`Teacher`]: the describer by rules plays all roles without a model, a server behind
-//! an OpenAI-compatible interface does it through [`OpenAiTeacher`].
-//!
-//! Source: LlamaPointInPart, section 4 of Talking Points (arXiv 2510.14583).
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod annotation_hash;

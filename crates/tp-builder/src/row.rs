@@ -11,7 +11,7 @@ use tp_data::{BoxXywh, Licence, PointKind, Split};
 pub struct Row {
     /// Half a SHA-256 of image, point and description, in hexadecimal digits.
     pub id: String,
-    /// To learn from, to choose by, or to report on.
+    /// Training, validation or test.
     pub side: Split,
     /// Image, point, description and facts.
     #[serde(flatten)]

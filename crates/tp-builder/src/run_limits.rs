@@ -97,7 +97,7 @@ impl RunLimits {
     /// ```
     /// use std::sync::Arc;
     ///
-    /// use tp_data::{Budget, RunLimits, StopReason, Usage};
+    /// use tp_builder::{Budget, RunLimits, StopReason, Usage};
     ///
     /// let limits = RunLimits::new(Budget { max_cost: Some(1.0), ..Budget::default() }, Arc::default());
     /// let most = Usage { cost: 0.6, ..Usage::default() };

@@ -25,7 +25,7 @@ use super::{
 use crate::{BuildError, ContentKey};
 use tp_data::{Split, read_capped};
 
-/// The longest mark that is believed.
+/// Maximum length of a mark, in bytes.
 pub(super) const MAX_MARK_BYTES: u64 = 1 << 16;
 
 /// What a finished shard leaves behind.

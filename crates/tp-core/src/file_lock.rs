@@ -15,7 +15,7 @@ pub enum LockMode {
     Shared,
 }
 
-/// A held file. It is let go of when dropped, and by the system when the process ends, however it ends.
+/// A held file. Released on drop, and by the system when the process ends, however it ends.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,

@@ -1,18 +1,4 @@
-//! What every other room of talking-points agrees on: where a point is, how large an image is, how an image enters the
-//! model's square, what a described point looks like, and the two traits between which the loop closes.
-//!
-//! This crate knows no tensor and no model. The only I/O it does is [`write_atomically`].
-//!
-//! ```
-//! use tp_core::{Fit, ImageHw, Letterbox, PixelXy};
-//!
-//! let size = ImageHw::new(200, 400)?;
-//! let point = size.unit_from_pixel(PixelXy { x: 99.5, y: 49.5 })?;
-//! let letterbox = Letterbox::new(size, Fit::PadToSquare);
-//! let seen = letterbox.model_from_unit(point);
-//! assert_eq!((seen.x, seen.y), (0.25, 0.375));
-//! # Ok::<(), tp_core::PointError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod atomic_file;

@@ -125,11 +125,11 @@ pub enum Visibility {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// To learn from.
+    /// Training.
     Train,
-    /// To choose by.
+    /// Validation.
     Val,
-    /// To report on.
+    /// Test.
     Test,
 }
 

@@ -1,4 +1,4 @@
-//! The one way a file of a stranger comes into memory whole: not beyond a cap, and not its stand-in.
+//! Reads untrusted files whole, up to a maximum length, and refuses Git LFS pointers.
 
 use std::{fs::File, io::Read, path::Path};
 

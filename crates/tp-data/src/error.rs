@@ -17,7 +17,7 @@ pub enum DataError {
     /// A file that cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    /// A file that is no image that can be used.
+    /// A file that is not a usable image.
     #[error("{name}: {problem}")]
     Image { name: String, problem: ImageProblem },
     /// What Git leaves where large files were not fetched.

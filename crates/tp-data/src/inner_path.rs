@@ -1,4 +1,4 @@
-//! Paths that strangers write into their files: they must not reach into the rest of the disk.
+//! Paths from untrusted files: they must not leave the folder of their data set.
 
 use std::path::{Component, Path};
 

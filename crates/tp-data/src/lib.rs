@@ -1,7 +1,4 @@
-//! Images and annotations in, points and their descriptions out: guarded decoding, readers, SIFT keypoints, position
-//! words and the rule describer.
-//!
-//! Every source gives the same record: [`AnnotatedImage`].
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod annotation;

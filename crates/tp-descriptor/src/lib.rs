@@ -1,10 +1,4 @@
-//! Point Descriptor: a point on an image becomes words, through a Gaussian attention mask.
-//!
-//! The point asks the query decoder of the eyes for what lies around it ([`PointPrompt`]); a fixed [`GaussianMask`] keeps
-//! it from reading anything else; the answer becomes one token of the conversation ([`DescribeConversation`]), beside
-//! all tokens of the image; the language model writes the words ([`PointDescriptor`]).
-//!
-//! Source: Talking Points (arXiv 2510.14583).
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod conversation;

@@ -9,7 +9,7 @@ use burn::{
 };
 use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy};
 use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate, token_loss, visual_context};
-use tp_vision::{EncodedImage, Namer, VisionError, VisionFeatures, VisionModel};
+use tp_vision::{DerivedKey, EncodedImage, Namer, VisionError, VisionFeatures, VisionModel};
 
 use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
 
@@ -111,6 +111,7 @@ pub struct PointDescriptor {
     mask: GaussianMask,
     namer: Option<Namer>,
     conversation: DescribeConversation,
+    contexts: DerivedKey,
 }
 
 impl PointDescriptor {
@@ -118,7 +119,7 @@ impl PointDescriptor {
     #[must_use]
     pub fn new(eyes: VisionModel, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
         let conversation = DescribeConversation::new(tokenizer);
-        Self { eyes, decoder, net, mask, namer: None, conversation }
+        Self { eyes, decoder, net, mask, namer: None, conversation, contexts: DerivedKey::unique() }
     }
 
     /// The same Descriptor, which is told what a namer takes each point for before it writes.
@@ -175,8 +176,9 @@ impl DescribePoint for PointDescriptor {
             return Ok(Vec::new());
         }
         let tokens = &image.features.tokens;
-        let context =
-            visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, Some(&self.net.adapter));
+        let context = image.derived(self.contexts, || {
+            visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, Some(&self.net.adapter))
+        });
         let options = GenerateOptions { max_new_tokens: how.max_new_tokens, sampling: how.sampling, stop: vec![self.conversation.end()] };
         let mut descriptions = Vec::with_capacity(points.len());
         for points in points.chunks(POINTS_PER_BATCH) {
@@ -192,7 +194,7 @@ impl DescribePoint for PointDescriptor {
             let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
             let seeds: Vec<u64> = points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
             let prompts = Prompts { lengths: rows.iter().map(Vec::len).collect(), ..Prompts::level(prompt, 1) };
-            let completions = generate(&self.decoder, Some(&context), prompts, Some(&self.net.adapter), &options, &seeds)?;
+            let completions = generate(&self.decoder, Some(&*context), prompts, Some(&self.net.adapter), &options, &seeds)?;
             for (point, completion) in completions.into_iter().enumerate() {
                 descriptions.push(Description {
                     text: self.conversation.text_of(&completion.ids, names.get(point)),

@@ -1,19 +1,4 @@
-//! Operators that Burn lacks or runs slowly, as extensions of its backend trait.
-//!
-//! Every topic is a folder: `mod.rs` has the functions on [`Tensor`](burn::tensor::Tensor), `reference.rs` their meaning
-//! in operators that every backend has, `fast.rs` what the CPU runs instead, `gradient.rs` the node of the autodiff graph.
-//! The fast paths take `f32`; any other float type runs the reference. All of them give the same result in every run and
-//! for every number of threads: how work is split, and so the order of every sum, depends on shapes alone.
-//!
-//! ```
-//! use burn::prelude::*;
-//!
-//! let device = Device::flex().autodiff();
-//! let x = Tensor::<2>::from_data([[0.5, -1.0, 2.0]], &device).require_grad();
-//! let y = tp_kernels::softmax(tp_kernels::gelu(x.clone()));
-//! let gradients = y.slice([0..1, 2..3]).sum().backward();
-//! assert_eq!(x.grad(&gradients).unwrap().dims(), [1, 3]);
-//! ```
+#![doc = include_str!("../README.md")]
 // `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 and AVX-512 after asking the processor,
 // and `cuda_driver.rs` calls NVIDIA's library: none can be said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]

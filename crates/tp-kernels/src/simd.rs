@@ -77,7 +77,7 @@ impl Vector for Plain {
 
     #[inline(always)]
     fn relu6(self) -> Self {
-        // Not `max` and `min`, which make a number of what is none.
+        // Not `max` and `min`, which turn NaN into a number.
         Self(self.0.map(|x| if x < 0.0 { 0.0 } else { x }).map(|x| if x > 6.0 { 6.0 } else { x }))
     }
 }

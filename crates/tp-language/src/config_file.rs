@@ -1,4 +1,4 @@
-//! The one way a configuration of a stranger comes into memory: not beyond a cap.
+//! Reads untrusted configuration files, up to a maximum length.
 
 use std::{fs::File, io::Read, path::Path};
 

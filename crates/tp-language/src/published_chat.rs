@@ -1,7 +1,7 @@
 //! A publisher's own chat template, as it stands in a Hugging Face folder, rendered around turns.
 //!
 //! What a user says never enters the template's text: a sign stands for it while the template is rendered, and its tokens are
-//! put there afterwards, so that nobody can end his own turn. A template is a stranger's program: it runs on bounded fuel.
+//! put there afterwards, so that nobody can end his own turn. A template is untrusted code: it runs with bounded fuel.
 
 use std::{fs, io::Read, path::Path};
 

@@ -1,11 +1,4 @@
-//! Point Localizer: words become a point on an image.
-//!
-//! The language model reads image and text and the fixed answer "`<p> keypoint </p> [SEG]`" in one pass
-//! ([`LocalizeConversation`]); the hidden state of `[SEG]` is projected to the eyes' width ([`TextProjector`]) and becomes
-//! a point: through two numbers, as in the paper ([`RegressionHead`]), or by comparison with every cell of the finest
-//! features ([`HeatmapHead`], the default), which also tells how sure it is and may say "nowhere".
-//!
-//! Source: Talking Points (arXiv 2510.14583).
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod closer_look;

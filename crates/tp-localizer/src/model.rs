@@ -10,7 +10,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
-use tp_vision::{EncodedImage, Namer, Section, VisionModel};
+use tp_vision::{DerivedKey, EncodedImage, Namer, Section, VisionModel};
 
 use crate::{
     Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig,
@@ -118,6 +118,7 @@ pub struct PointLocalizer {
     namer: Option<Namer>,
     eyes: Option<VisionModel>,
     conversation: LocalizeConversation,
+    contexts: DerivedKey,
 }
 
 impl PointLocalizer {
@@ -125,7 +126,7 @@ impl PointLocalizer {
     #[must_use]
     pub fn new(decoder: Decoder, net: LocalizerNet, config: LocalizerConfig, tokenizer: Arc<Tokenizer>) -> Self {
         let conversation = LocalizeConversation::new(tokenizer);
-        Self { decoder, net, config, namer: None, eyes: None, conversation }
+        Self { decoder, net, config, namer: None, eyes: None, conversation, contexts: DerivedKey::unique() }
     }
 
     /// The same Localizer, whose heat-map is told where a namer sees the nouns of a text.
@@ -246,9 +247,11 @@ impl PointLocalizer {
     fn states<'a>(&'a self, image: &'a EncodedImage, rows: &'a [Vec<u32>]) -> impl Iterator<Item = Tensor<2>> + 'a {
         let adapter = Some(&self.net.adapter);
         let tokens = &image.features.tokens;
-        let context = visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
+        let context = image.derived(self.contexts, || {
+            visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter)
+        });
         rows.chunks(TEXTS_PER_BATCH).map(move |rows| {
-            let hidden = self.net.read(&self.decoder, adapter, Some(&context), rows);
+            let hidden = self.net.read(&self.decoder, adapter, Some(&*context), rows);
             self.net.seg_states(hidden, rows)
         })
     }

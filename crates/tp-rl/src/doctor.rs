@@ -20,7 +20,7 @@ pub struct Finding {
 ///
 /// # Errors
 ///
-/// [`RlError`] if something fails that is no link: a file, the model itself, a number that is none.
+/// [`RlError`] if something fails that is no link: a file, the model itself, a non-finite number.
 pub fn examine<P, J, S>(mut trainer: Trainer<'_, P, J, S>, steps: usize) -> Result<Vec<Finding>, RlError>
 where
     P: Policy,

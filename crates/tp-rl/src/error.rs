@@ -16,7 +16,7 @@ pub enum RlError {
     /// Something between sampling and update does not hold.
     #[error("step {step}: the {link} link is broken: {evidence}")]
     BrokenLink { step: u64, link: Link, evidence: String },
-    /// A number that is none.
+    /// A non-finite number.
     #[error("step {step}: the {what} of {sequence} is {value}")]
     NotFinite { step: u64, what: &'static str, sequence: String, value: f64 },
     /// The policy failed.

@@ -1,29 +1,4 @@
-//! Reinforcement of a policy that writes descriptions, by a judge that reads them: group-relative policy optimisation.
-//!
-//! A [`Policy`] writes a group of completions for every point, a [`Judge`] says where it would look, a [`Reward`] says what that
-//! is worth, [`advantages`] compare each completion with its group, and [`grpo_loss`] (or one of its relatives) says which
-//! tokens should become more probable. [`Trainer`] does a step, [`reinforce`] a whole run with files and checkpoints, and
-//! [`examine`] finds the broken link if nothing rises. No model is named here: the tests reinforce a table of numbers.
-//!
-//! Source: Talking Points (arXiv 2510.14583), section on reinforcement learning.
-//!
-//! ```
-//! use tp_rl::{AdvantageConfig, LossOptions, Sequence, BatchTotals, advantages, grpo_loss};
-//!
-//! // Three descriptions of one point; the second was found best.
-//! let rewards = [Some(-0.04), Some(-0.01), Some(-0.07)];
-//! let scaled = advantages(&rewards, &[None; 3], 3, &AdvantageConfig::default());
-//! let log_probs = [vec![-1.0, -2.0], vec![-0.5], vec![-1.5, -0.1, -0.2]];
-//! let sequence = |at: usize| Sequence {
-//!     log_probs: &log_probs[at],
-//!     old_log_probs: &log_probs[at],
-//!     ref_log_probs: &log_probs[at],
-//!     advantage: scaled.values[at].unwrap_or(0.0),
-//! };
-//! let sequences = [0, 1, 2].map(sequence);
-//! let loss = grpo_loss(&sequences, BatchTotals::of(log_probs.iter().map(Vec::len)), &LossOptions::default());
-//! assert!(loss.gradient[1][0] < 0.0, "going down makes the best description more probable");
-//! ```
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod advantage;

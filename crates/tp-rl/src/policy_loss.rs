@@ -45,7 +45,7 @@ impl BatchTotals {
 /// How far the ratio to the old policy may go before it gains nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clip {
-    /// Below 1.
+    /// How far the ratio may fall below 1, e.g. 0.2.
     pub low: f64,
     /// Above 1.
     pub high: f64,

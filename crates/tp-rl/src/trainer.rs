@@ -1,4 +1,4 @@
-//! One step: write, judge, compare, score, go down.
+//! One GRPO step: sample, score, compute advantages, update.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ impl<P, J, S> Clone for GrpoParts<'_, P, J, S> {
 
 impl<P, J, S> Copy for GrpoParts<'_, P, J, S> {}
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Clone, Debug)]
 pub struct StepOutcome {
     /// The step in numbers.
@@ -136,7 +136,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`RlError`] if policy, judge or source fails, a number is none, or a link of the chain is seen to be broken. The run ends
+    /// [`RlError`] if policy, judge or source fails, a number is not finite, or a link of the chain is seen to be broken. The run ends
     /// there: what was wrong may have reached the weights already.
     pub fn step(&mut self) -> Result<StepOutcome, RlError> {
         let began = Instant::now();

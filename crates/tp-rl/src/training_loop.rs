@@ -142,7 +142,7 @@ where
 ///
 /// # Errors
 ///
-/// [`TrainError::Read`] if the file cannot be read; lines that are none are left out.
+/// [`TrainError::Read`] if the file cannot be read; malformed lines are skipped.
 pub fn read_steps(folder: &Path) -> Result<Vec<StepReport>, TrainError> {
     let path = folder.join("steps.jsonl");
     let text = std::fs::read_to_string(&path).map_err(|source| TrainError::Read { path, source })?;

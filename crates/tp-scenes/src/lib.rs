@@ -1,7 +1,4 @@
-//! A seeded world to learn and test in: objects of many categories with exact masks of their parts, in clutter.
-//!
-//! Most instances of a category keep a typical look and surroundings are quieter than objects, as in photographs:
-//! where colours were random and clutter loud, nothing was learned.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod annotate;

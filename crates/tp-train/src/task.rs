@@ -14,7 +14,7 @@ pub trait Task<M>: Sync {
     /// The batch of a seed: the same seed, the same batch.
     fn batch(&self, seed: Seed) -> Self::Batch;
 
-    /// What the model loses on a batch.
+    /// The loss on a batch.
     fn loss(&self, model: &M, batch: Self::Batch) -> StepLoss;
 
     /// How good the model is now; `None` if the task has no judge.

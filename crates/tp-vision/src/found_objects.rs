@@ -23,7 +23,7 @@ pub struct FoundObject {
 impl QueryOutput {
     /// The objects of one image of the batch, the surest first.
     ///
-    /// A query counts if its likeliest class is no void and reaches `least_score`. The surest takes all cells of its mask, the
+    /// A query counts if its most likely class is not void and reaches `least_score`. The surest takes all cells of its mask, the
     /// next ones what is left of theirs; one that comes away with little is dropped.
     ///
     /// # Panics

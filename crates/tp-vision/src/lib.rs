@@ -1,22 +1,4 @@
-//! The eyes: a backbone (ConvNeXt or EfficientNet-Lite), deformable pixel decoder, masked query decoder, and the projection into
-//! the language model.
-//!
-//! Source: OMG-Seg and OMG-LLaVA (arXiv 2406.19389), the base model of Talking Points. Feature maps are channels-last,
-//! `[batch, height, width, channels]`.
-//!
-//! ```
-//! use burn::tensor::Device;
-//! use tp_core::{ImageHw, RgbImage};
-//! use tp_vision::VisionConfig;
-//!
-//! let config = VisionConfig { image_size: 64, ..VisionConfig::tiny() };
-//! let eyes = config.init(&Device::flex());
-//! let image = RgbImage::filled(ImageHw::new(48, 64)?, [90, 120, 60]);
-//! let seen = eyes.encode(&image, config.image_size)?;
-//! assert_eq!(seen.features.mask_features.dims(), [1, 16, 16, config.feat_channels]);
-//! assert!(seen.features.tokens.lengths[0] >= 2 * 2 + 2); // 2×2 cells, the separator, at least one object
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod assignment;
@@ -28,6 +10,7 @@ mod convnext;
 mod convolution;
 mod deformable_encoder;
 mod dense_heads;
+mod derived;
 mod efficientnet_lite;
 mod error;
 mod found_objects;
@@ -52,6 +35,7 @@ pub use close_up::Section;
 pub use config::{ParameterCounts, VisionConfig};
 pub use convnext::ConvNext;
 pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss};
+pub use derived::DerivedKey;
 pub use efficientnet_lite::{Classifier, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig};
 pub use error::VisionError;
 pub use found_objects::FoundObject;

@@ -1,5 +1,7 @@
 //! The eyes: everything that is computed of an image alone, once.
 
+use std::{any::Any, sync::Arc};
+
 use burn::{
     module::Module,
     tensor::{Device, Tensor},
@@ -8,7 +10,11 @@ use tp_core::{Letterbox, RgbImage};
 
 use crate::{
     AttendedMemories, AuxPredictions, Backbone, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector,
-    VisualTokens, close_up::kept_pixels, config::LARGEST_SIDE, preprocess::InputFormat,
+    VisualTokens,
+    close_up::kept_pixels,
+    config::LARGEST_SIDE,
+    derived::{Derived, DerivedKey},
+    preprocess::InputFormat,
 };
 
 /// Network and projection.
@@ -58,6 +64,16 @@ pub struct EncodedImage {
     pub input_size: usize,
     /// The image itself, for closer looks at its points; its longer side has at most 1,024 pixels.
     pub pixels: RgbImage,
+    /// What language models have read of it.
+    derived: Derived,
+}
+
+impl EncodedImage {
+    /// What an owner computes from this image: computed at the first call, and kept as long as the image. So a language model reads
+    /// the tokens of an image once, however many points and texts are asked about one after the other.
+    pub fn derived<T: Any + Send + Sync>(&self, owner: DerivedKey, compute: impl FnOnce() -> T) -> Arc<T> {
+        self.derived.get_or_init(owner, compute)
+    }
 }
 
 impl VisionConfig {
@@ -130,7 +146,7 @@ impl VisionModel {
         }
         let letterbox = Letterbox::new(image.size(), self.input.fit);
         let features = self.forward(self.input.preprocess(image, size, &self.projector.device())?);
-        Ok(EncodedImage { features, letterbox, input_size: size, pixels: kept_pixels(image)? })
+        Ok(EncodedImage { features, letterbox, input_size: size, pixels: kept_pixels(image)?, derived: Derived::default() })
     }
 
     /// The same eyes with a backbone that does not learn: on a differentiable device, too, nothing of it is kept for gradients.
@@ -163,7 +179,6 @@ mod tests {
         module::{ModuleMapper, ModuleVisitor, Param},
         tensor::{Distribution, Gradients, Tolerance},
     };
-    use std::sync::Arc;
 
     use tp_core::ImageHw;
     use tp_kernels::Windows;

@@ -60,7 +60,7 @@ struct Folded {
 /// Some bytes of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Whose.
+    /// The name of the source tensor.
     pub tensor: String,
     /// Which: rows of a matrix lie one after the other.
     pub bytes: Range<usize>,
@@ -143,7 +143,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`WeightsError`] if a tensor is missing, or does not have one number for each channel that the convolution makes. A
-    /// variance that is none is found when the tensor is read.
+    /// non-finite or negative variance is found when the tensor is read.
     pub fn folded(mut self, convolution: &str, norm: &str, eps: f64) -> Result<Self, WeightsError> {
         let names = [format!("{convolution}.weight"), format!("{convolution}.bias")];
         let at = *self.by_name.get(&names[0]).ok_or_else(|| self.no_such(&names[0]))?;

@@ -78,7 +78,7 @@ impl fmt::Display for LoadReport {
 /// Fills a module's parameters from a checkpoint, under published names or our own.
 ///
 /// Tensors are read one after the other, so the memory needed is that of the module and one tensor. Where several tensors
-/// claim one parameter, none of them is believed.
+/// match one parameter, none of them is used.
 pub fn load_module<M: ModuleSnapshot>(module: &mut M, checkpoint: &Checkpoint, keys: &KeyMap, float: TensorFloat) -> LoadReport {
     let mut claims: HashMap<String, Vec<(&TensorEntry, Layout)>> = HashMap::new();
     for entry in checkpoint.entries() {

@@ -124,7 +124,7 @@ fn compared(ours: &Calculated, expected: &Calculated) -> Vec<Check> {
     let apart = |ours: &[f64], expected: &[f64]| {
         let largest = expected.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
         let apart = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, |far, x| if x > far || x.is_nan() { x } else { far });
-        // A number that is none is as far off as can be.
+        // A non-finite number counts as the largest difference.
         if apart.is_nan() { f64::INFINITY } else { apart / largest }
     };
     ours.iter().zip(expected).map(|((name, ours), (_, expected))| Check { name, apart: apart(ours, expected) }).collect()

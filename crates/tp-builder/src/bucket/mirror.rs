@@ -27,7 +27,7 @@ use crate::{
 
 /// The journals of a run.
 const KINDS: [&str; 3] = ["survey", "answers", "located"];
-/// The longest manifest that is believed: a million files.
+/// Maximum length of a manifest, in bytes: enough for a million files.
 const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 
 /// Works in a folder that meets others in a bucket.
@@ -211,7 +211,7 @@ impl Remote for Mirror<'_> {
     }
 }
 
-/// Whether a name of the bucket, which is a stranger's, can be one of a file.
+/// Whether a name from the bucket, which is untrusted, can be the name of a file.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -10,7 +10,7 @@ use object_store::{
 };
 use ureq::http::{Method, Request, Response};
 
-/// The longest answer that is believed; segments and lists are far below.
+/// Maximum length of an answer, in bytes; segments and lists are far shorter.
 const MAX_ANSWER_BYTES: u64 = 128 << 20;
 
 /// Makes the client.

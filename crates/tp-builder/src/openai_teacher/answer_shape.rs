@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::control_tokens::cleaned;
 use crate::{Answer, ContextAnswer, Layers, LocalAnswer, OrganiserAnswer, Role};
 
-/// The longest string of an answer that is believed, in characters.
+/// Maximum length of a string in an answer, in characters.
 const MAX_CHARS: usize = 1_200;
 
 /// The strings of a role's answer, and whether each must say something.

@@ -18,7 +18,7 @@ impl Secret {
         format!("Bearer {}", self.0)
     }
 
-    /// A text of a stranger, who may have been told the key, without it.
+    /// An untrusted text, which may repeat the key, without it.
     pub(crate) fn redacted(&self, text: &str) -> String {
         text.replace(&self.0, "[key]")
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::Usage;
 
-/// The longest piece of a stranger's message that is passed on, in characters.
+/// Maximum length of a server's message that is passed on, in characters.
 const MAX_SAID_CHARS: usize = 300;
 
 /// A chat completion, as far as it is read.
@@ -76,7 +76,7 @@ impl ServerReply {
         }
     }
 
-    /// What the server says that it used; nothing is believed that is absurd.
+    /// The usage that the server reports; implausible numbers are ignored.
     pub(super) fn usage(&self) -> Usage {
         const MOST: u64 = 1 << 32;
         let Bill { prompt_tokens, completion_tokens } = self.usage.unwrap_or_default();

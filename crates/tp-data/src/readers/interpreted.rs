@@ -12,7 +12,7 @@ pub struct Interpreted {
     pub files_under_other_names: usize,
     /// Images whose size is not written, and was taken from the picture.
     pub sizes_from_pictures: usize,
-    /// Objects and parts whose box is not written, or is none, and was put around the outline.
+    /// Objects and parts whose box is missing or malformed, and was computed from the outline.
     pub boxes_from_outlines: usize,
 }
 

@@ -46,7 +46,7 @@ impl Scalar {
         }
     }
 
-    /// The number; NaN if it is none.
+    /// The number; NaN if the value is not a number.
     pub(super) fn number(self) -> f64 {
         match self {
             Self::Whole(number) => number as f64,

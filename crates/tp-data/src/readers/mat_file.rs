@@ -1,7 +1,7 @@
 //! MATLAB files of level 5, as far as annotations need them: numbers, text, structures and cells, compressed or not.
 //!
 //! Source: MathWorks, "MAT-File Format", level 5. A file is 128 bytes of header and elements, each a tag of type and length
-//! and its data; a matrix is an element of elements. Lengths are believed only as far as the data and the budget reach.
+//! and its data; a matrix is an element of elements. Lengths are checked against the data and a budget before anything is allocated.
 
 use std::io::{self, Read};
 
@@ -64,7 +64,7 @@ pub(super) fn field<'a>(element: &'a [(String, Value)], name: &str) -> Option<&'
     element.iter().find(|(field, _)| field == name).map(|(_, value)| value)
 }
 
-/// The variable of that name; `None` if the file is none, is damaged, has no such variable or would unpack to too much.
+/// The variable of that name; `None` if the file is no MATLAB file, is damaged, has no such variable or would unpack to too much.
 pub(super) fn read_variable(file: &[u8], name: &str) -> Option<Value> {
     let (header, mut rest) = file.split_at_checked(128)?;
     // Little-endian, as every machine of today writes it.

@@ -131,7 +131,7 @@ pub enum Refusal {
     /// A part's box that does not meet its object's.
     #[error("its bbox does not meet that of its object; a part must lie on its object")]
     PartOutsideObject,
-    /// Polygons that are none.
+    /// Malformed polygons.
     #[error(
         "it has a segmentation that is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image"
     )]
@@ -245,7 +245,7 @@ impl Gate {
         faults.into_iter().try_for_each(|fault| self.pass::<()>(entry, id, Err(fault)).map(|_| ()))
     }
 
-    /// The entries of a list, without what is none.
+    /// The entries of a list, without malformed ones.
     pub(super) fn entries<T>(&mut self, entry: Entry, entries: Entries<T>) -> Result<Vec<T>, DataError> {
         for _ in 0..entries.n_odd {
             self.pass::<()>(entry, entries.first_odd, Err(Refusal::NoEntry))?;
@@ -253,7 +253,7 @@ impl Gate {
         Ok(entries.list)
     }
 
-    /// The size of an image, `None` if it is none.
+    /// The size of an image, `None` if it is malformed.
     pub(super) fn pass_image(&mut self, path: &Path) -> Result<Option<ImageHw>, DataError> {
         match image_size(path) {
             Ok(size) => Ok(Some(size)),

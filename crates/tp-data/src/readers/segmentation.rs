@@ -27,7 +27,7 @@ pub(super) enum RawSegmentation {
     /// None, or an empty list.
     #[default]
     Absent,
-    /// Polygons; what is no number among theirs is NaN.
+    /// Polygons; coordinates that are not numbers are NaN.
     Polygons(Box<[Numbers]>),
     /// Runs.
     Runs(Box<RawRuns>),
@@ -60,7 +60,7 @@ pub(super) enum Segmentation {
 }
 
 impl Segmentation {
-    /// What can be drawn of a segmentation, and what is wrong with the rest: a polygon that is none costs that polygon alone.
+    /// What can be drawn of a segmentation, and what is wrong with the rest: a malformed polygon costs that polygon alone.
     pub(super) fn read(raw: RawSegmentation, size: ImageHw) -> (Self, Vec<Refusal>) {
         let runs = match raw {
             RawSegmentation::Absent => return (Self::Absent, Vec::new()),

@@ -93,7 +93,7 @@ impl Kernel for Relu6<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         for x in self.x.iter_mut() {
-            // Not `max` and `min`, which make a number of what is none.
+            // Not `max` and `min`, which turn NaN into a number.
             *x = if *x < 0.0 { 0.0 } else { *x };
             *x = if *x > 6.0 { 6.0 } else { *x };
         }

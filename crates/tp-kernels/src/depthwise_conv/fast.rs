@@ -287,7 +287,7 @@ impl Correlate<'_> {
                     }
                     if relu6 {
                         for sum in sums.as_flattened_mut() {
-                            // Not `max` and `min`, which make a number of what is none.
+                            // Not `max` and `min`, which turn NaN into a number.
                             *sum = if *sum < 0.0 { 0.0 } else { *sum };
                             *sum = if *sum > 6.0 { 6.0 } else { *sum };
                         }
