@@ -20,8 +20,29 @@ use crate::{
     },
 };
 
-/// Spread of the heat-map's target around the point, in units of the model's square.
+/// Standard deviation of the heat-map's target around the point, in units of the model's square.
 const TARGET_SIGMA: f64 = 0.03;
+
+/// How much each loss counts.
+///
+/// Losses in nats start between 1 and 8, and those that the product depends on (words, the heat-map, the known-fact embedding) count about
+/// once. Auxiliary losses count less: they end near their floor, and would crowd out the others.
+mod weight {
+    /// Dense classes of cells, beside the other losses of the base.
+    pub(super) const DENSE_IN_BASE: f64 = 0.4;
+    /// The masks of the learned queries, relative to the dense loss: a sum over layers and queries, ten times as large.
+    pub(super) const QUERIES: f64 = 0.1;
+    /// The facts that a linear read-out finds in a point's feature.
+    pub(super) const SEEN_FACTS: f64 = 0.4;
+    /// The facts that a linear read-out finds in a text's `[SEG]` state.
+    pub(super) const SAID_FACTS: f64 = 0.3;
+    /// Captions of whole images: they only keep the image tokens readable.
+    pub(super) const CAPTION: f64 = 0.2;
+    /// The paper's regression, a mean squared error in the unit square: a good one is 0.01.
+    pub(super) const REGRESSION: f64 = 5.0;
+    /// The heat-map, by which points are found.
+    pub(super) const HEATMAP: f64 = 1.5;
+}
 
 /// What is taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +151,13 @@ where
         }
         let features = model.network.eyes.forward(images);
         if matches!(self.objective, Objective::Vision | Objective::Base) {
-            let weight = if self.objective == Objective::Vision { 1.0 } else { 0.4 };
+            let dense_weight = if self.objective == Objective::Vision { 1.0 } else { weight::DENSE_IN_BASE };
             let dense = dense_loss(model.dense.forward(features.mask_features.clone()), &batch.dense);
-            losses.add("dense", weight, dense.loss);
+            losses.add("dense", dense_weight, dense.loss);
             losses.read("category_accuracy", dense.category_accuracy);
             losses.read("part_accuracy", dense.part_accuracy);
             losses.read("false_foreground", dense.false_foreground);
-            losses.add("queries", 0.1 * weight, query_loss(&features.queries, &batch.objects));
+            losses.add("queries", weight::QUERIES * dense_weight, query_loss(&features.queries, &batch.objects));
         }
         if matches!(self.objective, Objective::Base | Objective::Descriptor) {
             self.ask_for_words(model, &features, &batch, &mut losses);
@@ -202,10 +223,14 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
             &mask,
         );
         let [n_images, n_points, width] = points.dims();
-        losses.read_out("seen", 0.4, model.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts));
+        losses.read_out(
+            "seen",
+            weight::SEEN_FACTS,
+            model.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts),
+        );
         let tokens = network.eyes.projector.object_tokens(points);
-        // The point token is pulled towards the known-fact embedding that the decoder was trained on. What all embeddings share carries no information:
-        // the loss is the share of their variance that is missed.
+        // The point token is pulled towards the known-fact embedding that the decoder was trained on. What all embeddings share carries
+        // no information, so the loss is the share of their variance that is missed.
         let known = model.known_points.forward(&batch.told).detach();
         let hidden = known.dims()[1];
         let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
@@ -218,7 +243,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         );
         if self.objective == Objective::Base {
             let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(&network.decoder, &context, &batch.captions);
-            losses.add("caption", 0.2, caption);
+            losses.add("caption", weight::CAPTION, caption);
         }
     }
 
@@ -228,18 +253,18 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         let adapter = (self.objective == Objective::Localizer).then_some(&localizer.adapter);
         let context = self.localize_context(decoder, &features, adapter);
         let states = localizer.seg_states(localizer.read(decoder, adapter, Some(&context), &batch.localize), &batch.localize);
-        losses.read_out("said", 0.3, model.text_readout.loss(&states, &batch.spoken));
+        losses.read_out("said", weight::SAID_FACTS, model.text_readout.loss(&states, &batch.spoken));
         // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
         let (found, points): (Vec<i64>, Vec<ModelXy>) =
             batch.targets.iter().enumerate().filter_map(|(row, target)| Some((row as i64, (*target)?))).unzip();
         let found = Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
-        losses.add("regress", 5.0, point_loss(localizer.regression.forward(states.clone().select(0, found)), &points));
+        losses.add("regress", weight::REGRESSION, point_loss(localizer.regression.forward(states.clone().select(0, found)), &points));
         let [n_images, height, width, _] = features.mask_features.dims();
         let [n_texts, d_state] = states.dims();
         let states = states.reshape([n_images, n_texts / n_images, d_state]);
         let mentions = self.mention_maps(model, &features, batch);
         let logits = localizer.heatmap.forward(states, features.mask_features, mentions);
-        losses.add("heatmap", 1.5, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
+        losses.add("heatmap", weight::HEATMAP, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
     }
 
     /// Where the nouns of the texts are. The namer has learned before, and learns nothing here.
