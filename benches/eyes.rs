@@ -1,5 +1,6 @@
-//! Our side of `against_pytorch.py`: does what each line of standard input names, and answers with the seconds that it took, on
-//! the clock and of all processors, and a number by which both sides are seen to have computed the same.
+//! Our side of `against_pytorch.py`: does what each line of standard input names, and answers with
+//! the seconds that it took, on the clock and of all processors, and a number by which both sides
+//! are seen to have computed the same.
 
 use std::{
     io::{self, BufRead, Write},
@@ -29,7 +30,11 @@ const POINTS: usize = 4;
 fn main() -> io::Result<()> {
     let shipped = || concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny").to_owned();
     let folder = std::env::var(MODEL).unwrap_or_else(|_| shipped());
-    let eyes = ModelDir::open(folder).and_then(|folder| folder.load(&Device::flex())).expect("a model folder").network.eyes;
+    let eyes = ModelDir::open(folder)
+        .and_then(|folder| folder.load(&Device::flex()))
+        .expect("a model folder")
+        .network
+        .eyes;
     let pupil = eyes.clone().unfreeze().train();
     for task in io::stdin().lock().lines() {
         let task = task?;
@@ -54,13 +59,20 @@ struct Answer {
 fn timed(run: impl FnOnce() -> Tensor<1>) -> Answer {
     let (processor, began) = (processor_seconds(), Instant::now());
     let mean = run().into_scalar::<f32>();
-    Answer { seconds: began.elapsed().as_secs_f64(), processor: processor_seconds() - processor, mean }
+    Answer {
+        seconds: began.elapsed().as_secs_f64(),
+        processor: processor_seconds() - processor,
+        mean,
+    }
 }
 
 /// The same picture as in `against_pytorch.py`.
 fn image(side: usize, device: &Device) -> Tensor<4> {
-    let cell = |c: usize, y: usize, x: usize| (0.05 * x as f32 + 0.11 * y as f32 + 2.0 * c as f32).sin();
-    let values: Vec<f32> = (0..3).flat_map(|c| (0..side).flat_map(move |y| (0..side).map(move |x| cell(c, y, x)))).collect();
+    let cell =
+        |c: usize, y: usize, x: usize| (0.05 * x as f32 + 0.11 * y as f32 + 2.0 * c as f32).sin();
+    let values: Vec<f32> = (0..3)
+        .flat_map(|c| (0..side).flat_map(move |y| (0..side).map(move |x| cell(c, y, x))))
+        .collect();
     Tensor::from_data(TensorData::new(values, [1, 3, side, side]), device)
 }
 
@@ -84,7 +96,8 @@ fn encode_backward(eyes: &VisionModel) -> Answer {
 
 /// Deformable attention among the cells of three levels: `[composed ]sample tiny|full[ backward]`.
 fn sample(task: &str) -> Answer {
-    let (sides, heads, d_head) = if task.contains("full") { ([32, 64, 128], 8, 32) } else { ([8, 16, 32], 4, 24) };
+    let (sides, heads, d_head) =
+        if task.contains("full") { ([32, 64, 128], 8, 32) } else { ([8, 16, 32], 4, 24) };
     let backward = task.ends_with("backward");
     let device = if backward { Device::flex().autodiff() } else { Device::flex() };
     let sizes = sides.map(|side| [side, side]);
@@ -112,7 +125,8 @@ fn sample(task: &str) -> Answer {
     })
 }
 
-/// Around every cell, some cells of the read level away; the same places as in `against_pytorch.py`.
+/// Around every cell, some cells of the read level away; the same places as in
+/// `against_pytorch.py`.
 fn places(sides: &[usize], heads: usize) -> Vec<f32> {
     let mut places = Vec::new();
     for &side in sides {
@@ -132,15 +146,30 @@ fn places(sides: &[usize], heads: usize) -> Vec<f32> {
 }
 
 /// What one would write without a kernel: one `grid_sample` for each level.
-fn composed(value: Tensor<4>, sizes: &[[usize; 2]], locations: Tensor<6>, weights: Tensor<5>) -> Tensor<3> {
+fn composed(
+    value: Tensor<4>,
+    sizes: &[[usize; 2]],
+    locations: Tensor<6>,
+    weights: Tensor<5>,
+) -> Tensor<3> {
     let [batch, _, heads, d_head] = value.dims();
     let [_, queries, _, levels, points, _] = locations.dims();
     let grids = locations * 2.0 - 1.0;
     let mut start = 0;
     let sampled = sizes.iter().enumerate().map(|(level, &[height, width])| {
-        let map = value.clone().narrow(1, start, height * width).permute([0, 2, 3, 1]).reshape([batch * heads, d_head, height, width]);
+        let map = value.clone().narrow(1, start, height * width).permute([0, 2, 3, 1]).reshape([
+            batch * heads,
+            d_head,
+            height,
+            width,
+        ]);
         start += height * width;
-        let grid = grids.clone().narrow(3, level, 1).squeeze_dim::<5>(3).swap_dims(1, 2).reshape([batch * heads, queries, points, 2]);
+        let grid = grids.clone().narrow(3, level, 1).squeeze_dim::<5>(3).swap_dims(1, 2).reshape([
+            batch * heads,
+            queries,
+            points,
+            2,
+        ]);
         map.grid_sample_2d(grid, GridSampleOptions::new(InterpolateMode::Bilinear))
     });
     let sampled = Tensor::cat(sampled.collect(), 3); // [batch · head, d_head, query, level · point]

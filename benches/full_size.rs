@@ -1,4 +1,5 @@
-//! OMG-LLaVA's eyes at 1024 pixels with random weights: seconds for one look, and the most memory that the process held.
+//! OMG-LLaVA's eyes at 1024 pixels with random weights: seconds for one look, and the most memory
+//! that the process held.
 //!
 //! ```sh
 //! cargo bench --profile dev --package tp-benches --bench full_size
@@ -17,7 +18,11 @@ fn main() {
     let config = VisionConfig::omg_llava_7b();
     let eyes = config.init(&device);
     let look = |_| {
-        let image = Tensor::<4>::random([1, 3, config.image_size, config.image_size], Distribution::Normal(0.0, 1.0), &device);
+        let image = Tensor::<4>::random(
+            [1, 3, config.image_size, config.image_size],
+            Distribution::Normal(0.0, 1.0),
+            &device,
+        );
         let began = Instant::now();
         black_box(eyes.forward(image).tokens.embeddings.into_data());
         began.elapsed().as_secs_f64()

@@ -15,10 +15,12 @@ pub fn peak_bytes() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// What all threads of this process have computed so far, in seconds; 0 where the system does not tell.
+/// What all threads of this process have computed so far, in seconds; 0 where the system does not
+/// tell.
 #[must_use]
 pub fn processor_seconds() -> f64 {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let nanoseconds = |path| fs::read_to_string(path).ok()?.split_whitespace().next()?.parse::<f64>().ok();
+    let nanoseconds =
+        |path| fs::read_to_string(path).ok()?.split_whitespace().next()?.parse::<f64>().ok();
     1e-9 * threads.filter_map(|thread| nanoseconds(thread.path().join("schedstat"))).sum::<f64>()
 }

@@ -1,5 +1,5 @@
-//! What points cost: attention within their windows beside the dense masked body at full size; 1 to 1,000 points on one image, in
-//! time and in memory.
+//! What points cost: attention within their windows beside the dense masked body at full size; 1 to
+//! 1,000 points on one image, in time and in memory.
 //!
 //! ```sh
 //! cargo bench --profile dev --package tp-benches --bench points
@@ -41,12 +41,17 @@ fn windows(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("64 points");
     for (level, size) in LEVELS.into_iter().enumerate() {
-        for (device, direction) in [(Device::flex(), "forward"), (Device::flex().autodiff(), "forward and backward")] {
+        for (device, direction) in
+            [(Device::flex(), "forward"), (Device::flex().autodiff(), "forward and backward")]
+        {
             let cells = size[0] * size[1];
-            let random = |n: usize| Tensor::<3>::random([1, n, WIDTH], Distribution::Normal(0.0, 1.0), &device);
+            let random = |n: usize| {
+                Tensor::<3>::random([1, n, WIDTH], Distribution::Normal(0.0, 1.0), &device)
+            };
             let [queries, keys, values] = [POINTS, cells, cells].map(random);
             let learns = direction != "forward";
-            let [queries, keys, values] = [queries, keys, values].map(|x| if learns { x.require_grad() } else { x });
+            let [queries, keys, values] =
+                [queries, keys, values].map(|x| if learns { x.require_grad() } else { x });
             let run = |read: Tensor<3>| {
                 if learns {
                     black_box(read.sum().backward());
@@ -54,21 +59,38 @@ fn windows(criterion: &mut Criterion) {
                     black_box(read.into_data());
                 }
             };
-            let name = |body: &str| BenchmarkId::new(format!("{body}, {direction}"), format!("{}²", size[0]));
+            let name = |body: &str| {
+                BenchmarkId::new(format!("{body}, {direction}"), format!("{}²", size[0]))
+            };
             group.bench_function(name("windowed"), |bench| {
-                bench.iter(|| run(windowed_attention(queries.clone(), keys.clone(), values.clone(), &fixed[level], HEADS)));
+                bench.iter(|| {
+                    run(windowed_attention(
+                        queries.clone(),
+                        keys.clone(),
+                        values.clone(),
+                        &fixed[level],
+                        HEADS,
+                    ))
+                });
             });
             let mut bias = vec![-1e9_f32; POINTS * cells];
             for (row, &place) in places.iter().enumerate() {
-                mask.window(place, size).into_iter().for_each(|(cell, logit)| bias[row * cells + cell as usize] = logit);
+                mask.window(place, size)
+                    .into_iter()
+                    .for_each(|(cell, logit)| bias[row * cells + cell as usize] = logit);
             }
-            let bias = Tensor::<4>::from_data(TensorData::new(bias, [1, 1, POINTS, cells]), &device);
+            let bias =
+                Tensor::<4>::from_data(TensorData::new(bias, [1, 1, POINTS, cells]), &device);
             group.bench_function(name("dense, masked"), |bench| {
                 bench.iter(|| {
-                    let heads = |x: &Tensor<3>, n: usize| x.clone().reshape([1, n, HEADS, WIDTH / HEADS]).swap_dims(1, 2);
-                    let scores =
-                        heads(&queries, POINTS).matmul(heads(&keys, cells).swap_dims(2, 3)) * (1.0 / ((WIDTH / HEADS) as f64).sqrt());
-                    let read = tp_kernels::softmax(scores + bias.clone()).matmul(heads(&values, cells));
+                    let heads = |x: &Tensor<3>, n: usize| {
+                        x.clone().reshape([1, n, HEADS, WIDTH / HEADS]).swap_dims(1, 2)
+                    };
+                    let scores = heads(&queries, POINTS)
+                        .matmul(heads(&keys, cells).swap_dims(2, 3))
+                        * (1.0 / ((WIDTH / HEADS) as f64).sqrt());
+                    let read =
+                        tp_kernels::softmax(scores + bias.clone()).matmul(heads(&values, cells));
                     run(read.swap_dims(1, 2).reshape([1, POINTS, WIDTH]));
                 });
             });
@@ -79,8 +101,13 @@ fn windows(criterion: &mut Criterion) {
 /// The shipped model and a photograph.
 fn model_and_photograph() -> (Models, RgbImage) {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let models = ModelDir::open(format!("{root}/models/tiny")).and_then(|folder| folder.load(&Device::flex())).expect("the shipped model");
-    let image = decode_image(format!("{root}/examples/images/horse.jpg").as_ref(), &DecodeOptions::default());
+    let models = ModelDir::open(format!("{root}/models/tiny"))
+        .and_then(|folder| folder.load(&Device::flex()))
+        .expect("the shipped model");
+    let image = decode_image(
+        format!("{root}/examples/images/horse.jpg").as_ref(),
+        &DecodeOptions::default(),
+    );
     (models, image.expect("a bundled photograph"))
 }
 
@@ -93,17 +120,22 @@ fn places(n: usize) -> Vec<UnitXy> {
 fn many_points(criterion: &mut Criterion) {
     let (models, image) = model_and_photograph();
     let mut group = criterion.benchmark_group("one image");
-    group.bench_function("encode", |bench| bench.iter(|| black_box(models.encode(&image).expect("it fits"))));
+    group.bench_function("encode", |bench| {
+        bench.iter(|| black_box(models.encode(&image).expect("it fits")))
+    });
     let encoded = models.encode(&image).expect("it fits");
     for n in [1, 3, 10, 30, 100, 300, 1000] {
         let places = places(n);
         group.bench_function(BenchmarkId::new("features of points", n), |bench| {
-            bench.iter(|| black_box(models.descriptor.point_features(&encoded, &places).into_data()));
+            bench.iter(|| {
+                black_box(models.descriptor.point_features(&encoded, &places).into_data())
+            });
         });
     }
 }
 
-/// What a point takes while its feature is made: the slope of the most memory held, from 1,000 points to 20,000.
+/// What a point takes while its feature is made: the slope of the most memory held, from 1,000
+/// points to 20,000.
 #[expect(clippy::print_stdout, reason = "its result")]
 fn bytes_per_point(_: &mut Criterion) {
     let (models, image) = model_and_photograph();

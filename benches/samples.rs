@@ -1,11 +1,13 @@
-//! Samples written and scored per second: a group at once, beside our own public API called once for each sample.
+//! Samples written and scored per second: a group at once, beside our own public API called once
+//! for each sample.
 //!
 //! ```sh
 //! cargo bench --profile dev --package tp-benches --bench samples
 //! ```
 //!
-//! Both sides write at most the same number of tokens with the shipped model and hand every text to the same Localizer. The naive loop is what one would write without this crate: for each sample look at the image, describe
-//! the point, locate the words.
+//! Both sides write at most the same number of tokens with the shipped model and hand every text to
+//! the same Localizer. The naive loop is what one would write without this crate: for each sample
+//! look at the image, describe the point, locate the words.
 
 use std::hint::black_box;
 
@@ -22,12 +24,29 @@ const GROUP_SIZE: usize = 8;
 const MAX_NEW_TOKENS: usize = 48;
 
 fn at_once(models: &Models, set: &EvalSet) -> usize {
-    let (policy, judge, source) =
-        (DescriptorPolicy::new(models, Style::CoarseToFine), LocalizerJudge::new(models), SeenPoints::new(models, set));
-    let options =
-        SampleOptions { group_size: GROUP_SIZE, max_new_tokens: MAX_NEW_TOKENS, sampling: Sampling::at_temperature(1.0), seed: Seed(1) };
-    let images = (0..source.len()).map(|index| source.image(index).expect("a scene can be encoded")).collect();
-    let rollout = roll_out(&policy, &DescriptorPolicy::weights(models), &judge, &Reward::paper(), images, &options, 0);
+    let (policy, judge, source) = (
+        DescriptorPolicy::new(models, Style::CoarseToFine),
+        LocalizerJudge::new(models),
+        SeenPoints::new(models, set),
+    );
+    let options = SampleOptions {
+        group_size: GROUP_SIZE,
+        max_new_tokens: MAX_NEW_TOKENS,
+        sampling: Sampling::at_temperature(1.0),
+        seed: Seed(1),
+    };
+    let images = (0..source.len())
+        .map(|index| source.image(index).expect("a scene can be encoded"))
+        .collect();
+    let rollout = roll_out(
+        &policy,
+        &DescriptorPolicy::weights(models),
+        &judge,
+        &Reward::paper(),
+        images,
+        &options,
+        0,
+    );
     rollout.expect("a rollout of scenes").samples.len()
 }
 
@@ -42,7 +61,10 @@ fn one_by_one(models: &Models, set: &EvalSet) -> usize {
                 seed: sample as u64,
                 ..Default::default()
             };
-            let described = models.descriptor.describe(&encoded, &[point.point], &how).expect("a point can be described");
+            let described = models
+                .descriptor
+                .describe(&encoded, &[point.point], &how)
+                .expect("a point can be described");
             black_box(models.localizer.locate(&encoded, &[&described[0].text]).ok());
             n += 1;
         }
@@ -53,7 +75,8 @@ fn one_by_one(models: &Models, set: &EvalSet) -> usize {
 fn samples(criterion: &mut Criterion) {
     let device = talking_points::DeviceName::Flex.open().expect("the processor is always there");
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny");
-    let models = ModelDir::open(folder).and_then(|folder| folder.load(&device)).expect("the shipped model");
+    let models =
+        ModelDir::open(folder).and_then(|folder| folder.load(&device)).expect("the shipped model");
     let side = u32::try_from(models.config.vision.image_size).expect("a side in pixels");
     let set = family_scenes("Bovidae", side, 4, 2, Seed(3)).expect("a family of the scenes");
     let mut group = criterion.benchmark_group("samples");

@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The image is encoded once, however many points are asked about.
     let encoded = models.encode(&image)?;
-    for (pixel, said) in pixels.iter().zip(models.describe(&encoded, &points, &DescribeOptions::default())?) {
+    for (pixel, said) in
+        pixels.iter().zip(models.describe(&encoded, &points, &DescribeOptions::default())?)
+    {
         println!("({}, {})  {}", pixel.x, pixel.y, said.text);
         if let Some(PointName { object: Some(object), object_probability, .. }) = said.name {
             println!("    \"{object}\" with a probability of {object_probability:.2}");

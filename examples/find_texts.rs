@@ -17,7 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         match found {
             Some(Located { point, confidence }) => {
                 let PixelXy { x, y } = image.size().pixel_from_unit(point);
-                println!("{text}: ({x:.0}, {y:.0}), confidence {:.2}", confidence.unwrap_or(f32::NAN));
+                println!(
+                    "{text}: ({x:.0}, {y:.0}), confidence {:.2}",
+                    confidence.unwrap_or(f32::NAN)
+                );
             }
             None => println!("{text}: not in this image"),
         }

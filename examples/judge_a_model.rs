@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Any set of points with descriptions will do: `EvalSet::from_triplets` reads a file of them.
     let set = EvalSet::drawn("scenes", &Scenes::default(), 6, 4, Style::CoarseToFine, Seed(1));
     let rows = [RowName::Reference, RowName::Ours, RowName::Centre];
-    let answers = evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {})?.answers;
+    let answers =
+        evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {})?.answers;
 
     let mut report = EvalReport::new(set.name.clone(), Protocol::paper(), Bootstrap::new(Seed(0)));
     for (row, answers) in &answers {

@@ -1,4 +1,5 @@
-//! Loads a language model from a Hugging Face folder, and asks it for the most probable next tokens.
+//! Loads a language model from a Hugging Face folder, and asks it for the most probable next
+//! tokens.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -13,12 +14,14 @@ use talking_points::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     // A Llama of random weights in the published layout; name the folder of a real one instead.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/language-llama/model");
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/language-llama/model");
     let decoder = load_hugging_face(&folder, TensorFloat::F32, &DeviceName::Flex.open()?)?;
 
     let prompt = vec![3, 1, 4, 1, 5];
     let prompts = Prompts::of_ids(&decoder, std::slice::from_ref(&prompt));
-    let options = GenerateOptions { max_new_tokens: 8, sampling: Sampling::default(), stop: Vec::new() };
+    let options =
+        GenerateOptions { max_new_tokens: 8, sampling: Sampling::default(), stop: Vec::new() };
     let written = generate(&decoder, None, prompts, None, &options, &[0])?;
     println!("{prompt:?} → {:?}", written[0].ids);
     Ok(())

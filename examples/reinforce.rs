@@ -1,4 +1,5 @@
-//! Two steps of GRPO: the Descriptor writes, the frozen Localizer looks, the distance is the reward.
+//! Two steps of GRPO: the Descriptor writes, the frozen Localizer looks, the distance is the
+//! reward.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -17,10 +18,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Points without a description: the Localizer alone says whether a text is good.
     let scenes = family_scenes("Bovidae", 128, 4, 2, Seed(0))?;
-    let (policy, judge) = (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models));
-    let (source, reward, style) = (SeenPoints::new(&models, &scenes), Reward::paper(), StyleMonitor::default());
-    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
-    let config = GrpoConfig { group_size: 4, images_per_step: 2, max_new_tokens: 40, ..GrpoConfig::paper(2, Seed(0)) };
+    let (policy, judge) =
+        (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models));
+    let (source, reward, style) =
+        (SeenPoints::new(&models, &scenes), Reward::paper(), StyleMonitor::default());
+    let parts = GrpoParts {
+        policy: &policy,
+        judge: &judge,
+        source: &source,
+        reward: &reward,
+        style: &style,
+    };
+    let config = GrpoConfig {
+        group_size: 4,
+        images_per_step: 2,
+        max_new_tokens: 40,
+        ..GrpoConfig::paper(2, Seed(0))
+    };
 
     let mut trainer = Trainer::new(parts, config, DescriptorPolicy::weights(&models))?;
     for step in 1..=2 {

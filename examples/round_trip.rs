@@ -18,7 +18,8 @@ use talking_points::{
     error_line,
 };
 
-/// Describes a point of an image, finds it again from the words alone, and shows how far off it was.
+/// Describes a point of an image, finds it again from the words alone, and shows how far off it
+/// was.
 #[derive(Parser)]
 struct Args {
     /// A JPEG, PNG or WebP file.
@@ -81,7 +82,15 @@ fn round_trip(args: &Args) -> Result<(), Box<dyn Error>> {
 
     if args.json {
         let (device, model) = (&models.run.device, &models.run.model);
-        println!("{}", serde_json::to_string(&Shown { image: args.image.display().to_string(), trip: &trip, device, model })?);
+        println!(
+            "{}",
+            serde_json::to_string(&Shown {
+                image: args.image.display().to_string(),
+                trip: &trip,
+                device,
+                model
+            })?
+        );
     } else {
         println!("{}\npicture: {}", trip.as_text(&models.run), args.out.display());
     }

@@ -1,4 +1,5 @@
-//! Goes on training the shipped model's Localizer on described points of one's own, for a few steps.
+//! Goes on training the shipped model's Localizer on described points of one's own, for a few
+//! steps.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -9,7 +10,10 @@ use talking_points::{
     core::Seed,
     data::{DescribedPoints, ReadOptions, Split},
     prelude::*,
-    recipe::{Batcher, Objective, Photographs, SampleSettings, TrainingModel, TrainingModelConfig, TrainingTask, Vocabulary, frozen_for},
+    recipe::{
+        Batcher, Objective, Photographs, SampleSettings, TrainingModel, TrainingModelConfig,
+        TrainingTask, Vocabulary, frozen_for,
+    },
     train::{Evaluation, Schedule, TrainConfig, train},
 };
 
@@ -19,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = plain.clone().autodiff();
     let shipped = ModelDir::open(root.join("models/tiny"))?.load(&plain)?;
 
-    // `docs/data.md` says what such a folder holds; readers of eight other formats are in `talking_points::data`.
+    // `docs/data.md` says what such a folder holds; readers of eight other formats are in
+    // `talking_points::data`.
     let points = DescribedPoints::open(&root.join("data/everyday_points"), ReadOptions::default())?;
     let vocabulary = Vocabulary::of_scenes_and(&[]);
     let task = TrainingTask {
@@ -40,9 +45,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let heads = TrainingModelConfig::of(shipped.config.clone(), &vocabulary).init(&device);
     let model = TrainingModel { network: shipped.network.fork(&device).train(), ..heads };
 
-    let run = TrainConfig::new("mine", Schedule { peak: 1e-3, warmup: 1, steps: 3, floor: 0.1 }, Seed(0));
+    let run =
+        TrainConfig::new("mine", Schedule { peak: 1e-3, warmup: 1, steps: 3, floor: 0.1 }, Seed(0));
     let folder = tempfile::tempdir()?; // checkpoints and logs; give a folder that stays to resume from it
-    let trained = train(frozen_for(task.objective, model), &task, &run, folder.path(), false, &AtomicBool::new(false))?;
+    let trained = train(
+        frozen_for(task.objective, model),
+        &task,
+        &run,
+        folder.path(),
+        false,
+        &AtomicBool::new(false),
+    )?;
     for record in &trained.records {
         println!("step {}: loss {:.3}", record.step, record.loss);
     }

@@ -25,22 +25,34 @@ pub enum DeviceError {
     #[error("unknown device `{name}`: this build knows {}", known())]
     Unknown { name: String },
     /// The backend is not part of this build; its Cargo feature has the device's name.
-    #[error("this build holds no `{name}` backend: build with `--features {name}`, or run on `--device flex`")]
+    #[error(
+        "this build holds no `{name}` backend: build with `--features {name}`, or run on `--device flex`"
+    )]
     NotCompiledIn { name: DeviceName },
     /// NVIDIA's driver is not there.
-    #[error("no NVIDIA driver: `libcuda.so.1` cannot be loaded; install the driver, or run on `--device flex`")]
+    #[error(
+        "no NVIDIA driver: `libcuda.so.1` cannot be loaded; install the driver, or run on `--device flex`"
+    )]
     NoDriver,
     /// The driver finds no card.
-    #[error("no NVIDIA card: the driver is there, but finds none; see what `nvidia-smi` lists, or run on `--device flex`")]
+    #[error(
+        "no NVIDIA card: the driver is there, but finds none; see what `nvidia-smi` lists, or run on `--device flex`"
+    )]
     NoCard,
     /// The driver answers with an error.
-    #[error("the NVIDIA driver refuses to start, with error {code}; see what `nvidia-smi` says, or run on `--device flex`")]
+    #[error(
+        "the NVIDIA driver refuses to start, with error {code}; see what `nvidia-smi` says, or run on `--device flex`"
+    )]
     DriverRefused { code: i32 },
 }
 
 /// The names that this build can open.
 fn known() -> String {
-    let names: Vec<String> = DeviceName::ALL.iter().filter(|name| name.is_compiled_in()).map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = DeviceName::ALL
+        .iter()
+        .filter(|name| name.is_compiled_in())
+        .map(|name| format!("`{name}`"))
+        .collect();
     names.join(", ")
 }
 
@@ -62,8 +74,8 @@ impl DeviceName {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend, another [`DeviceError`] if this machine has no
-    /// such device; never a silent fallback.
+    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend, another
+    /// [`DeviceError`] if this machine has no such device; never a silent fallback.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Flex => Ok(Device::flex()),
@@ -90,7 +102,8 @@ fn libtorch() -> Device {
     Device::libtorch()
 }
 
-/// Burn panics without a usable message if there is no driver or no card, so both are asked for first.
+/// Burn panics without a usable message if there is no driver or no card, so both are asked for
+/// first.
 #[cfg(feature = "cuda")]
 fn first_card() -> Result<Device, DeviceError> {
     use tp_kernels::CudaRefusal;

@@ -1,7 +1,8 @@
 //! A point on a photograph becomes words, and the words become a point again.
 //!
-//! This crate is the facade: it re-exports every crate of the workspace ([`core`], [`data`], [`vision`], …) and holds what needs both
-//! models: devices, model folders, evaluation, pictures, training and reinforcement. Start with [`prelude`].
+//! This crate is the facade: it re-exports every crate of the workspace ([`core`], [`data`],
+//! [`vision`], …) and holds what needs both models: devices, model folders, evaluation, pictures,
+//! training and reinforcement. Start with [`prelude`].
 //!
 //! | module | for |
 //! |---|---|

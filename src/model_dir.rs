@@ -13,13 +13,19 @@ use burn::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tp_core::{
-    DescribeOptions, DescribePoint, Description, IS_LFS_POINTER, LocalizePoint, Located, RgbImage, UnitXy, is_lfs_pointer, write_atomically,
+    DescribeOptions, DescribePoint, Description, IS_LFS_POINTER, LocalizePoint, Located, RgbImage,
+    UnitXy, is_lfs_pointer, write_atomically,
 };
 use tp_descriptor::{DescriptorError, PointDescriptor};
 use tp_language::{Tokenizer, load_adapter};
 use tp_localizer::{LocalizerConfig, LocalizerError, PointLocalizer};
-use tp_vision::{BackboneConfig, EncodedImage, MENTION_CHANNELS, NounTable, Nouns, PointNamerConfig, VisionConfig, VisionError};
-use tp_weights::{Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors};
+use tp_vision::{
+    BackboneConfig, EncodedImage, MENTION_CHANNELS, NounTable, Nouns, PointNamerConfig,
+    VisionConfig, VisionError,
+};
+use tp_weights::{
+    Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors,
+};
 
 use crate::{Network, NetworkConfig, device::name_of, network_keys};
 
@@ -34,7 +40,8 @@ const INDEX: &str = "model.safetensors.index.json";
 /// Where a published base keeps what it was tuned by.
 const ADAPTER: &str = "adapter";
 /// What Talking Points adds to its base.
-const ADDED: [&str; 4] = ["descriptor.adapter.", "localizer.adapter.", "localizer.regression.", "localizer.heatmap."];
+const ADDED: [&str; 4] =
+    ["descriptor.adapter.", "localizer.adapter.", "localizer.regression.", "localizer.heatmap."];
 
 /// A namer does not look at a point more often.
 const MOST_CLOSE_UPS: usize = 8;
@@ -85,10 +92,19 @@ pub enum ModelError {
 /// The first few names, so that one line says enough.
 fn first_of(missing: &[String], unused: &[String], unusable: &[String]) -> String {
     let few = |what: &str, names: &[String]| -> Option<String> {
-        (!names.is_empty())
-            .then(|| format!("{what}: {}{}", names[..names.len().min(3)].join(", "), if names.len() > 3 { ", …" } else { "" }))
+        (!names.is_empty()).then(|| {
+            format!(
+                "{what}: {}{}",
+                names[..names.len().min(3)].join(", "),
+                if names.len() > 3 { ", …" } else { "" }
+            )
+        })
     };
-    [few("missing", missing), few("unused", unused), few("unusable", unusable)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [few("missing", missing), few("unused", unused), few("unusable", unusable)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// On what a result was computed: it stands beside every result.
@@ -105,10 +121,16 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
-    /// On this device, in single precision, on all worker threads; `model` is the fingerprint of the weights.
+    /// On this device, in single precision, on all worker threads; `model` is the fingerprint of
+    /// the weights.
     #[must_use]
     pub fn on(device: &Device, model: String) -> Self {
-        Self { device: name_of(device), dtype: "f32".into(), threads: rayon::current_num_threads(), model }
+        Self {
+            device: name_of(device),
+            dtype: "f32".into(),
+            threads: rayon::current_num_threads(),
+            model,
+        }
     }
 }
 
@@ -156,8 +178,12 @@ impl ModelDir {
         if is_lfs_pointer(&text) {
             return Err(ModelError::LfsPointer { path: file });
         }
-        let config: NetworkConfig = serde_json::from_slice(&text).map_err(|source| ModelError::Config { path: file.clone(), source })?;
-        let shape = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape { path: file.clone(), source };
+        let config: NetworkConfig = serde_json::from_slice(&text)
+            .map_err(|source| ModelError::Config { path: file.clone(), source })?;
+        let shape = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape {
+            path: file.clone(),
+            source,
+        };
         config.vision.validate().map_err(|error| shape(error.into()))?;
         config.language.validate().map_err(|error| shape(error.into()))?;
         config.descriptor.mask.validate().map_err(|error| shape(error.into()))?;
@@ -178,8 +204,8 @@ impl ModelDir {
     ///
     /// # Errors
     ///
-    /// [`ModelError`] if a file is missing, unsound, or does not fit the configuration; every tensor that is missing,
-    /// unused or of the wrong shape is named at once.
+    /// [`ModelError`] if a file is missing, unsound, or does not fit the configuration; every
+    /// tensor that is missing, unused or of the wrong shape is named at once.
     pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
         let tokenizer = Tokenizer::from_file(&self.path.join(TOKENIZER))?;
         let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
@@ -192,27 +218,38 @@ impl ModelDir {
         Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), nouns.map(Arc::new), run))
     }
 
-    /// The network with every tensor of the folder that has a place and the same shape in it; the others are left alone.
+    /// The network with every tensor of the folder that has a place and the same shape in it; the
+    /// others are left alone.
     ///
     /// # Errors
     ///
     /// [`ModelError`] if the weights are missing or unsound.
     pub(crate) fn fill(&self, network: Network) -> Result<Network, ModelError> {
         let (network, report) = load_weights(network, &self.path)?;
-        let (n_missing, n_others) = (report.missing.len(), report.unused.len() + report.unusable.len());
-        tracing::info!("{n_missing} tensors keep their values, {n_others} of {} have no place", self.path.display());
+        let (n_missing, n_others) =
+            (report.missing.len(), report.unused.len() + report.unusable.len());
+        tracing::info!(
+            "{n_missing} tensors keep their values, {n_others} of {} have no place",
+            self.path.display()
+        );
         Ok(network)
     }
 
-    /// The table of nouns: as many as the namer tells apart, and one for every class of the backbone.
+    /// The table of nouns: as many as the namer tells apart, and one for every class of the
+    /// backbone.
     fn nouns(&self, namer: &PointNamerConfig) -> Result<Nouns, ModelError> {
         let path = self.path.join(NOUNS);
-        let text = std::fs::read(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?;
+        let text = std::fs::read(&path)
+            .map_err(|source| ModelError::Read { path: path.clone(), source })?;
         if is_lfs_pointer(&text) {
             return Err(ModelError::LfsPointer { path });
         }
-        let table: NounTable = serde_json::from_slice(&text).map_err(|source| ModelError::Config { path: path.clone(), source })?;
-        let unfit = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape { path: path.clone(), source };
+        let table: NounTable = serde_json::from_slice(&text)
+            .map_err(|source| ModelError::Config { path: path.clone(), source })?;
+        let unfit = |source: Box<dyn std::error::Error + Send + Sync>| ModelError::Shape {
+            path: path.clone(),
+            source,
+        };
         let n_names = [table.objects.len(), table.parts.len(), table.colours.len()];
         if n_names != [namer.n_objects, namer.n_parts, namer.n_colours] {
             let [objects, parts, colours] = n_names;
@@ -227,23 +264,28 @@ impl ModelDir {
         }
         let n_classes = match &self.config.vision.backbone {
             BackboneConfig::ConvNext => 0,
-            BackboneConfig::EfficientNetLite(lite) => lite.classifier.as_ref().map_or(0, |classifier| classifier.classes),
+            BackboneConfig::EfficientNetLite(lite) => {
+                lite.classifier.as_ref().map_or(0, |classifier| classifier.classes)
+            }
         };
         let n_named = table.noun_of_class.len();
         if n_named != n_classes {
-            return Err(unfit(format!("it has nouns for {n_named} classes, the backbone has {n_classes}").into()));
+            return Err(unfit(
+                format!("it has nouns for {n_named} classes, the backbone has {n_classes}").into(),
+            ));
         }
         Nouns::new(table).map_err(|error| unfit(error.into()))
     }
 
-    /// Loads a published base, as [`talking-points convert`](crate::convert_weights) gathers it, to be trained: eyes, language model
-    /// (with the update of `adapter/`, if there is one), point prompt and projections. What Talking Points adds to it (both
-    /// adapters and both heads) is fresh.
+    /// Loads a published base, as [`talking-points convert`](crate::convert_weights) gathers it, to
+    /// be trained: eyes, language model (with the update of `adapter/`, if there is one), point
+    /// prompt and projections. What Talking Points adds to it (both adapters and both heads) is
+    /// fresh.
     ///
     /// # Errors
     ///
-    /// [`ModelError`] if a file is missing or unsound, or a tensor of the base is missing or of the wrong shape. Tensors that
-    /// no part of the network is called by are left alone, and logged.
+    /// [`ModelError`] if a file is missing or unsound, or a tensor of the base is missing or of the
+    /// wrong shape. Tensors that no part of the network is called by are left alone, and logged.
     pub fn load_base(&self, device: &Device) -> Result<Network, ModelError> {
         let (mut network, mut report) = load_weights(self.config.init(device), &self.path)?;
         report.missing.retain(|name| !ADDED.iter().any(|part| name.starts_with(part)));
@@ -251,11 +293,16 @@ impl ModelDir {
             return Err(mismatch(&self.path, report));
         }
         if !report.unused.is_empty() {
-            tracing::warn!("{} tensors have no place in the network: {}", report.unused.len(), report.unused.join(", "));
+            tracing::warn!(
+                "{} tensors have no place in the network: {}",
+                report.unused.len(),
+                report.unused.join(", ")
+            );
         }
         let path = self.path.join(ADAPTER);
         if path.exists() {
-            let adapter = load_adapter(&path, &self.config.language, device).map_err(|source| ModelError::Adapter { path, source })?;
+            let adapter = load_adapter(&path, &self.config.language, device)
+                .map_err(|source| ModelError::Adapter { path, source })?;
             network.decoder = network.decoder.merged(&adapter);
         }
         Ok(network)
@@ -263,13 +310,27 @@ impl ModelDir {
 }
 
 impl Models {
-    /// Joins a network with its tokenizer and its nouns; all weights on one plain (not differentiable) device.
+    /// Joins a network with its tokenizer and its nouns; all weights on one plain (not
+    /// differentiable) device.
     #[must_use]
-    pub fn new(network: Network, config: NetworkConfig, tokenizer: Arc<Tokenizer>, nouns: Option<Arc<Nouns>>, run: RunInfo) -> Self {
+    pub fn new(
+        network: Network,
+        config: NetworkConfig,
+        tokenizer: Arc<Tokenizer>,
+        nouns: Option<Arc<Nouns>>,
+        run: RunInfo,
+    ) -> Self {
         let namer = network.namer(&config, nouns.as_ref());
         let Network { eyes, decoder, descriptor, localizer, .. } = network.clone();
-        let descriptor = PointDescriptor::new(eyes.clone(), decoder.clone(), descriptor, config.descriptor.mask, tokenizer.clone());
-        let localizer = PointLocalizer::new(decoder, localizer, config.localizer.clone(), tokenizer.clone());
+        let descriptor = PointDescriptor::new(
+            eyes.clone(),
+            decoder.clone(),
+            descriptor,
+            config.descriptor.mask,
+            tokenizer.clone(),
+        );
+        let localizer =
+            PointLocalizer::new(decoder, localizer, config.localizer.clone(), tokenizer.clone());
         Self {
             network,
             config,
@@ -286,16 +347,26 @@ impl Models {
     /// # Errors
     ///
     /// [`DescriptorError`] if the options ask for what the model cannot do.
-    pub fn describe(&self, image: &EncodedImage, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<Description>, DescriptorError> {
+    pub fn describe(
+        &self,
+        image: &EncodedImage,
+        points: &[UnitXy],
+        how: &DescribeOptions,
+    ) -> Result<Vec<Description>, DescriptorError> {
         self.descriptor.describe(image, points, how)
     }
 
-    /// Finds the points that texts mean, in their order; `None` for a text about nothing in the image.
+    /// Finds the points that texts mean, in their order; `None` for a text about nothing in the
+    /// image.
     ///
     /// # Errors
     ///
     /// [`LocalizerError`] if a text is empty or too long.
-    pub fn locate(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+    pub fn locate(
+        &self,
+        image: &EncodedImage,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Located>>, LocalizerError> {
         self.localizer.locate(image, texts)
     }
 
@@ -309,8 +380,8 @@ impl Models {
     }
 }
 
-/// Writes a model folder: weights in half precision, configuration, tokenizer, and the nouns if it names points; each file whole
-/// or not at all.
+/// Writes a model folder: weights in half precision, configuration, tokenizer, and the nouns if it
+/// names points; each file whole or not at all.
 ///
 /// # Errors
 ///
@@ -325,7 +396,8 @@ pub fn save_model_dir(
     let write = |path: &Path, source| ModelError::Write { path: path.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
 
-    // Burn's own writer puts its metadata down in another order each time; equal networks make equal files.
+    // Burn's own writer puts its metadata down in another order each time; equal networks make
+    // equal files.
     let tensors = network.collect(None, Some(Box::new(FloatCastAdapter::to(DType::F16))), false);
     let entry = |tensor: &burn_pack::Tensor| TensorEntry {
         name: tensor.name.clone(),
@@ -335,17 +407,25 @@ pub fn save_model_dir(
     let entries: Vec<TensorEntry> = tensors.iter().map(entry).collect();
     let mut tensors = tensors.into_iter();
     write_safetensors(folder, &entries, u64::MAX, |entry| {
-        let unsound = |reason: String| WeightsError::Unsound { path: folder.join(WEIGHTS), reason: format!("{}: {reason}", entry.name) };
+        let unsound = |reason: String| WeightsError::Unsound {
+            path: folder.join(WEIGHTS),
+            reason: format!("{}: {reason}", entry.name),
+        };
         let tensor = tensors.next().ok_or_else(|| unsound("it was asked for twice".to_owned()))?;
-        tensor.into_bytes().map(|bytes| bytes.to_vec()).map_err(|error| unsound(one_line(&error.to_string())))
+        tensor
+            .into_bytes()
+            .map(|bytes| bytes.to_vec())
+            .map_err(|error| unsound(one_line(&error.to_string())))
     })?;
 
     tokenizer.save(&folder.join(TOKENIZER))?;
 
     if let Some(nouns) = nouns {
         let file = folder.join(NOUNS);
-        let text = serde_json::to_string(nouns).map_err(|source| ModelError::Config { path: file.clone(), source })?;
-        write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| write(&file, source))?;
+        let text = serde_json::to_string(nouns)
+            .map_err(|source| ModelError::Config { path: file.clone(), source })?;
+        write_atomically(&file, |out| writeln!(out, "{text}"))
+            .map_err(|source| write(&file, source))?;
     }
 
     save_config(folder, config)
@@ -358,17 +438,24 @@ pub fn save_model_dir(
 /// [`ModelError`] if the file cannot be written.
 pub fn save_config(folder: &Path, config: &NetworkConfig) -> Result<(), ModelError> {
     let file = folder.join(CONFIG);
-    let text = serde_json::to_string_pretty(config).map_err(|source| ModelError::Config { path: file.clone(), source })?;
-    write_atomically(&file, |out| writeln!(out, "{text}")).map_err(|source| ModelError::Write { path: file.clone(), source })
+    let text = serde_json::to_string_pretty(config)
+        .map_err(|source| ModelError::Config { path: file.clone(), source })?;
+    write_atomically(&file, |out| writeln!(out, "{text}"))
+        .map_err(|source| ModelError::Write { path: file.clone(), source })
 }
 
 /// Whether a Localizer has numbers that a Localizer can have.
 fn check_localizer(localizer: &LocalizerConfig) -> Result<(), String> {
     if localizer.heatmap.mention_channels.is_some_and(|channels| channels != MENTION_CHANNELS) {
-        return Err(format!("the heat-map's mention_channels must be {MENTION_CHANNELS}, or absent"));
+        return Err(format!(
+            "the heat-map's mention_channels must be {MENTION_CHANNELS}, or absent"
+        ));
     }
     if !(localizer.temperature.is_finite() && localizer.temperature > 0.0) {
-        return Err(format!("the heat-map's temperature is {}, but must be a number above 0", localizer.temperature));
+        return Err(format!(
+            "the heat-map's temperature is {}, but must be a number above 0",
+            localizer.temperature
+        ));
     }
     if localizer.closer_look.is_some_and(|share| !(LEAST_CLOSER_LOOK..=1.0).contains(&share)) {
         return Err(format!("closer_look is a share from {LEAST_CLOSER_LOOK} to 1, or absent"));
@@ -380,20 +467,30 @@ fn check_localizer(localizer: &LocalizerConfig) -> Result<(), String> {
 fn check_namer(namer: &PointNamerConfig, vision: &VisionConfig) -> Result<(), String> {
     let [_, maps @ ..] = vision.backbone_dims;
     if namer.channels != maps {
-        return Err(format!("the namer reads maps of {:?} channels, the backbone gives {maps:?}", namer.channels));
+        return Err(format!(
+            "the namer reads maps of {:?} channels, the backbone gives {maps:?}",
+            namer.channels
+        ));
     }
     let is_temperature = |value: f32| value.is_finite() && value > 0.0;
     if !is_temperature(namer.object_temperature) || !is_temperature(namer.part_temperature) {
         return Err("a temperature of the namer is not a number above 0".to_owned());
     }
-    if namer.d_hidden.max(namer.d_noun).max(namer.n_objects).max(namer.n_parts).max(namer.n_colours) > MOST_NAMES {
+    if namer.d_hidden.max(namer.d_noun).max(namer.n_objects).max(namer.n_parts).max(namer.n_colours)
+        > MOST_NAMES
+    {
         return Err(format!("a size of the namer is above {MOST_NAMES}"));
     }
-    if namer.close_ups.len() > MOST_CLOSE_UPS || namer.close_ups.iter().any(|share| !(share.is_finite() && *share > 0.0 && *share <= 1.0)) {
+    if namer.close_ups.len() > MOST_CLOSE_UPS
+        || namer.close_ups.iter().any(|share| !(share.is_finite() && *share > 0.0 && *share <= 1.0))
+    {
         return Err(format!("close_ups are at most {MOST_CLOSE_UPS} shares above 0 and up to 1"));
     }
     if !(0.0..1.0).contains(&namer.dropout) {
-        return Err(format!("the namer's dropout is {}, but must be at least 0 and below 1", namer.dropout));
+        return Err(format!(
+            "the namer's dropout is {}, but must be at least 0 and below 1",
+            namer.dropout
+        ));
     }
     Ok(())
 }
@@ -434,7 +531,11 @@ mod tests {
 
     #[test]
     fn namers_and_nouns_that_do_not_fit_are_refused() {
-        let noun = |name: &str| tp_vision::NamedNoun { name: name.to_owned(), words: Vec::new(), kind: None };
+        let noun = |name: &str| tp_vision::NamedNoun {
+            name: name.to_owned(),
+            words: Vec::new(),
+            kind: None,
+        };
         let fitting = NounTable {
             objects: vec![noun("mug")],
             parts: vec![noun("handle")],
@@ -446,8 +547,14 @@ mod tests {
         let refusal = |config: &NetworkConfig, nouns: &str| {
             save_config(folder.path(), config).unwrap();
             std::fs::write(folder.path().join(NOUNS), nouns).unwrap();
-            let nouns = ModelDir::open(folder.path()).and_then(|dir| dir.nouns(dir.config.namer.as_ref().unwrap()));
-            nouns.err().map(|error| format!("{error}: {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()))
+            let nouns = ModelDir::open(folder.path())
+                .and_then(|dir| dir.nouns(dir.config.namer.as_ref().unwrap()));
+            nouns.err().map(|error| {
+                format!(
+                    "{error}: {}",
+                    std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()
+                )
+            })
         };
         let text = |table: &NounTable| serde_json::to_string(table).unwrap();
         assert_eq!(refusal(&config, &text(&fitting)), None);
@@ -457,10 +564,17 @@ mod tests {
             refusal(&config, &text(&table)).unwrap()
         };
         assert!(changed(&|table| table.objects.push(noun("cup"))).contains("2 objects"));
-        assert!(changed(&|table| table.noun_of_class.truncate(7)).contains("nouns for 7 classes, the backbone has 1000"));
+        assert!(
+            changed(&|table| table.noun_of_class.truncate(7))
+                .contains("nouns for 7 classes, the backbone has 1000")
+        );
         assert!(changed(&|table| table.noun_of_class[3] = 9).contains("noun 9 of 1"));
         assert!(refusal(&config, "{").unwrap().contains(NOUNS));
-        assert!(refusal(&config, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n").unwrap().contains(NOUNS));
+        assert!(
+            refusal(&config, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+                .unwrap()
+                .contains(NOUNS)
+        );
         let with = |change: &dyn Fn(&mut PointNamerConfig)| {
             let mut config = config.clone();
             change(config.namer.as_mut().unwrap());
@@ -488,10 +602,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let saved = |name: &str| {
             let out = folder.path().join(name);
-            save_model_dir(&out, &models.network, &models.config, &models.tokenizer, models.nouns.as_deref().map(Nouns::table)).unwrap();
+            save_model_dir(
+                &out,
+                &models.network,
+                &models.config,
+                &models.tokenizer,
+                models.nouns.as_deref().map(Nouns::table),
+            )
+            .unwrap();
             [CONFIG, NOUNS, TOKENIZER, WEIGHTS].map(|file| std::fs::read(out.join(file)).unwrap())
         };
-        // Of six orders of Burn's three entries of metadata, four runs had met the same one once in 216 times.
+        // Of six orders of Burn's three entries of metadata, four runs had met the same one once in
+        // 216 times.
         let first = saved("0");
         for again in ["1", "2", "3"] {
             assert!(saved(again) == first);

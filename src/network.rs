@@ -5,11 +5,17 @@ use std::sync::Arc;
 use burn::{config::Config, module::Module, tensor::Device};
 use tp_descriptor::{DescriptorConfig, DescriptorNet, GaussianMask, PointPromptConfig};
 use tp_language::{Decoder, DecoderConfig, LoraConfig};
-use tp_localizer::{HeatmapHeadConfig, LocalizerConfig, LocalizerNet, RegressionHeadConfig, TextProjectorConfig};
-use tp_vision::{MENTION_CHANNELS, Namer, NounTable, Nouns, PointNamer, PointNamerConfig, VisionConfig, VisionModel};
+use tp_localizer::{
+    HeatmapHeadConfig, LocalizerConfig, LocalizerNet, RegressionHeadConfig, TextProjectorConfig,
+};
+use tp_vision::{
+    MENTION_CHANNELS, Namer, NounTable, Nouns, PointNamer, PointNamerConfig, VisionConfig,
+    VisionModel,
+};
 
-/// The share of the image in which a text is looked for once more: of 0.5 and 0.7 the one that loses fewer answers whose text
-/// speaks of what stands beside the section (`docs/experiments/sight.md`).
+/// The share of the image in which a text is looked for once more: of 0.5 and 0.7 the one that
+/// loses fewer answers whose text speaks of what stands beside the section
+/// (`docs/experiments/sight.md`).
 const CLOSER_LOOK: f64 = 0.7;
 
 /// The shape of a whole model: base, Descriptor, Localizer.
@@ -23,7 +29,8 @@ pub struct NetworkConfig {
     pub descriptor: DescriptorConfig,
     /// What the Localizer adds.
     pub localizer: LocalizerConfig,
-    /// The names of the eyes' classes, in their order; the classes after the last name were never taught.
+    /// The names of the eyes' classes, in their order; the classes after the last name were never
+    /// taught.
     pub class_names: Option<Vec<String>>,
     /// What names points before anything is written of them, and maps the nouns of texts.
     pub namer: Option<PointNamerConfig>,
@@ -48,16 +55,25 @@ impl NetworkConfig {
     /// The model that ships with this repository.
     #[must_use]
     pub fn tiny(vocab_size: usize) -> Self {
-        Self::of(VisionConfig::tiny(), DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
+        Self::of(
+            VisionConfig::tiny(),
+            DecoderConfig::tiny(vocab_size),
+            LoraConfig::new(16, 32.0),
+            64,
+        )
     }
 
-    /// On EfficientNet-Lite0, with a namer: knows everyday things, once the backbone has its published weights.
+    /// On EfficientNet-Lite0, with a namer: knows everyday things, once the backbone has its
+    /// published weights.
     #[must_use]
     pub fn everyday(vocab_size: usize, nouns: &NounTable) -> Self {
         let vision = VisionConfig::lite0(320);
         let [_, maps @ ..] = vision.backbone_dims;
-        let namer = PointNamerConfig::new(maps, nouns.objects.len(), nouns.parts.len()).with_n_colours(nouns.colours.len());
-        let mut config = Self::of(vision, DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64).with_namer(Some(namer));
+        let namer = PointNamerConfig::new(maps, nouns.objects.len(), nouns.parts.len())
+            .with_n_colours(nouns.colours.len());
+        let mut config =
+            Self::of(vision, DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
+                .with_namer(Some(namer));
         config.localizer.heatmap.mention_channels = Some(MENTION_CHANNELS);
         config.localizer.closer_look = Some(CLOSER_LOOK);
         config
@@ -68,15 +84,30 @@ impl NetworkConfig {
     /// Source: section 3 of the paper, and OMG-LLaVA's configuration of InternLM2-chat-7B.
     #[must_use]
     pub fn omg_llava_7b() -> Self {
-        Self::of(VisionConfig::omg_llava_7b(), DecoderConfig::internlm2_7b(), LoraConfig::new(16, 32.0), 256)
+        Self::of(
+            VisionConfig::omg_llava_7b(),
+            DecoderConfig::internlm2_7b(),
+            LoraConfig::new(16, 32.0),
+            256,
+        )
     }
 
-    /// Everything that follows from eyes and language model; the heat-map compares in `d_match` dimensions.
+    /// Everything that follows from eyes and language model; the heat-map compares in `d_match`
+    /// dimensions.
     #[must_use]
-    pub fn of(vision: VisionConfig, language: DecoderConfig, lora: LoraConfig, d_match: usize) -> Self {
+    pub fn of(
+        vision: VisionConfig,
+        language: DecoderConfig,
+        lora: LoraConfig,
+        d_match: usize,
+    ) -> Self {
         let feat_channels = vision.feat_channels;
         let d_state = 2 * feat_channels;
-        let descriptor = DescriptorConfig::new(PointPromptConfig::new(feat_channels), GaussianMask::new(), lora.clone());
+        let descriptor = DescriptorConfig::new(
+            PointPromptConfig::new(feat_channels),
+            GaussianMask::new(),
+            lora.clone(),
+        );
         let localizer = LocalizerConfig::new(
             TextProjectorConfig::new(language.hidden_size, d_state),
             RegressionHeadConfig::new(d_state, feat_channels),

@@ -13,7 +13,8 @@ const PAPER: [u8; 3] = [250, 249, 246];
 const LINE_PX: f32 = 20.0;
 const MARGIN_PX: u32 = 14;
 
-/// A photograph, enlarged to a comfortable size, on which points are marked and below which lines are written.
+/// A photograph, enlarged to a comfortable size, on which points are marked and below which lines
+/// are written.
 #[derive(Clone, Debug)]
 pub struct Overlay {
     canvas: RgbImage,
@@ -23,7 +24,8 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// A clean copy of a photograph, enlarged by a whole factor until its longer side has at least 600 pixels.
+    /// A clean copy of a photograph, enlarged by a whole factor until its longer side has at least
+    /// 600 pixels.
     #[must_use]
     pub fn new(photograph: &RgbImage) -> Self {
         let size = photograph.size();
@@ -31,7 +33,11 @@ impl Overlay {
         let mut canvas = RgbImage::filled(enlarged(size, scale), PAPER);
         for row in 0..canvas.size().height() as usize {
             for column in 0..canvas.size().width() as usize {
-                canvas.set_pixel(row, column, photograph.pixel(row / scale as usize, column / scale as usize));
+                canvas.set_pixel(
+                    row,
+                    column,
+                    photograph.pixel(row / scale as usize, column / scale as usize),
+                );
             }
         }
         Self { canvas, scale, photograph: size, captions: Vec::new() }
@@ -56,7 +62,8 @@ impl Overlay {
 
     /// Joins two points with a line.
     pub fn line(&mut self, from: UnitXy, to: UnitXy, colour: [u8; 3]) {
-        let (a, b) = (self.canvas.size().pixel_from_unit(from), self.canvas.size().pixel_from_unit(to));
+        let (a, b) =
+            (self.canvas.size().pixel_from_unit(from), self.canvas.size().pixel_from_unit(to));
         let (dx, dy) = (b.x - a.x, b.y - a.y);
         let length_squared = (dx * dx + dy * dy).max(1e-9);
         self.paint(|x, y| {
@@ -70,9 +77,16 @@ impl Overlay {
         let size = self.canvas.size();
         for row in 0..size.height() as usize {
             for column in 0..size.width() as usize {
-                let place = UnitXy::nearest((column as f64 + 0.5) / f64::from(size.width()), (row as f64 + 0.5) / f64::from(size.height()));
+                let place = UnitXy::nearest(
+                    (column as f64 + 0.5) / f64::from(size.width()),
+                    (row as f64 + 0.5) / f64::from(size.height()),
+                );
                 let weight = weight(place).clamp(0.0, 1.0);
-                self.canvas.set_pixel(row, column, blended(self.canvas.pixel(row, column), colour, weight));
+                self.canvas.set_pixel(
+                    row,
+                    column,
+                    blended(self.canvas.pixel(row, column), colour, weight),
+                );
             }
         }
     }
@@ -89,24 +103,29 @@ impl Overlay {
     /// Never: the font is part of the program.
     #[must_use]
     pub fn finish(self) -> RgbImage {
-        let font = FontRef::try_from_slice(tp_train::FONT).expect("the font that ships with the program is sound");
+        let font = FontRef::try_from_slice(tp_train::FONT)
+            .expect("the font that ships with the program is sound");
         let size = self.canvas.size();
         let room = size.width().saturating_sub(2 * MARGIN_PX) as f32;
         let lines: Vec<(String, [u8; 3])> = self
             .captions
             .iter()
-            .flat_map(|(text, colour)| wrapped(&font, text, room).into_iter().map(move |line| (line, *colour)))
+            .flat_map(|(text, colour)| {
+                wrapped(&font, text, room).into_iter().map(move |line| (line, *colour))
+            })
             .collect();
         if lines.is_empty() {
             return self.canvas;
         }
         let text_height = 2 * MARGIN_PX + (lines.len() as f32 * LINE_PX * 1.25) as u32;
-        let page = ImageHw::new(size.height() + text_height, size.width()).expect("a page is not empty");
+        let page =
+            ImageHw::new(size.height() + text_height, size.width()).expect("a page is not empty");
         let mut bytes = self.canvas.into_bytes();
         bytes.extend(PAPER.repeat((text_height * size.width()) as usize));
         let mut page = RgbImage::from_bytes(page, bytes).expect("rows were added whole");
         for (index, (line, colour)) in lines.iter().enumerate() {
-            let baseline = size.height() as f32 + MARGIN_PX as f32 + LINE_PX * (0.8 + 1.25 * index as f32);
+            let baseline =
+                size.height() as f32 + MARGIN_PX as f32 + LINE_PX * (0.8 + 1.25 * index as f32);
             write_line(&mut page, &font, line, MARGIN_PX as f32, baseline, *colour);
         }
         page
@@ -141,7 +160,9 @@ fn enlarged(size: ImageHw, scale: u32) -> ImageHw {
 }
 
 fn blended(under: [u8; 3], over: [u8; 3], weight: f64) -> [u8; 3] {
-    std::array::from_fn(|i| (f64::from(under[i]) * (1.0 - weight) + f64::from(over[i]) * weight).round() as u8)
+    std::array::from_fn(|i| {
+        (f64::from(under[i]) * (1.0 - weight) + f64::from(over[i]) * weight).round() as u8
+    })
 }
 
 /// Breaks a paragraph at spaces so that every line fits.
@@ -164,7 +185,14 @@ fn width_of(font: &FontRef<'_>, text: &str) -> f32 {
     text.chars().map(|c| font.h_advance(font.glyph_id(c))).sum()
 }
 
-fn write_line(page: &mut RgbImage, font: &FontRef<'_>, text: &str, left: f32, baseline: f32, colour: [u8; 3]) {
+fn write_line(
+    page: &mut RgbImage,
+    font: &FontRef<'_>,
+    text: &str,
+    left: f32,
+    baseline: f32,
+    colour: [u8; 3],
+) {
     let scaled = font.as_scaled(PxScale::from(LINE_PX));
     let size = page.size();
     let mut x = left;
@@ -174,10 +202,17 @@ fn write_line(page: &mut RgbImage, font: &FontRef<'_>, text: &str, left: f32, ba
         if let Some(outline) = font.outline_glyph(glyph) {
             let bounds = outline.px_bounds();
             outline.draw(|column, row, coverage| {
-                let (column, row) = (bounds.min.x as i64 + i64::from(column), bounds.min.y as i64 + i64::from(row));
-                if (0..i64::from(size.width())).contains(&column) && (0..i64::from(size.height())).contains(&row) {
+                let (column, row) =
+                    (bounds.min.x as i64 + i64::from(column), bounds.min.y as i64 + i64::from(row));
+                if (0..i64::from(size.width())).contains(&column)
+                    && (0..i64::from(size.height())).contains(&row)
+                {
                     let (row, column) = (row as usize, column as usize);
-                    page.set_pixel(row, column, blended(page.pixel(row, column), colour, f64::from(coverage)));
+                    page.set_pixel(
+                        row,
+                        column,
+                        blended(page.pixel(row, column), colour, f64::from(coverage)),
+                    );
                 }
             });
         }
@@ -208,7 +243,10 @@ mod tests {
         let picture = overlay.finish();
         assert!(picture.size().height() > 700);
         assert_eq!(picture.pixel(599, 0), [9, 9, 9]);
-        assert!(picture.bytes()[600 * 600 * 3..].iter().any(|&byte| byte < 100), "ink below the photograph");
+        assert!(
+            picture.bytes()[600 * 600 * 3..].iter().any(|&byte| byte < 100),
+            "ink below the photograph"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The names of OMG-LLaVA's published weights ↔ ours, and one spelling for all of its files.
 //!
-//! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`), OMG-LLaVA (`visual_encoder.*`, `projector.*`,
-//! `projector_text2vision.*`, `llm.*`), OpenCLIP (`visual.trunk.*`), PEFT (`base_model.model.*`, `base_layer`), the package
-//! `efficientnet-lite-pytorch` (`_conv_stem`, `_blocks.*`, `_conv_head`, `_fc`).
+//! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`), OMG-LLaVA (`visual_encoder.*`,
+//! `projector.*`, `projector_text2vision.*`, `llm.*`), OpenCLIP (`visual.trunk.*`), PEFT
+//! (`base_model.model.*`, `base_layer`), the package `efficientnet-lite-pytorch` (`_conv_stem`,
+//! `_blocks.*`, `_conv_head`, `_fc`).
 
 use tp_descriptor::prompt_keys;
 use tp_language::decoder_keys;
@@ -16,7 +17,8 @@ const LANGUAGE: &str = "llm";
 /// What PEFT puts before the names of a model that it adapts.
 const ADAPTED: &str = "base_model.model.";
 
-/// Published names of a whole network, as [`published_name`] spells them ↔ parameters of [`Network`](crate::Network).
+/// Published names of a whole network, as [`published_name`] spells them ↔ parameters of
+/// [`Network`](crate::Network).
 ///
 /// What Talking Points adds to its base (both adapters, the heat-map head) has no published name.
 #[must_use]
@@ -40,8 +42,9 @@ pub enum PublishedName {
     Adapter(String),
 }
 
-/// One spelling for the same tensor of different files: OMG-Seg's checkpoint names the eyes alone, InternLM2's folder the
-/// language model alone, and a file of a training run holds PEFT's wrappers. Other names stay as they are.
+/// One spelling for the same tensor of different files: OMG-Seg's checkpoint names the eyes alone,
+/// InternLM2's folder the language model alone, and a file of a training run holds PEFT's wrappers.
+/// Other names stay as they are.
 #[must_use]
 pub fn published_name(name: &str) -> PublishedName {
     if name.is_empty() {
@@ -51,7 +54,9 @@ pub fn published_name(name: &str) -> PublishedName {
     let begins_with = |parts: &[&str]| parts.contains(&name.split('.').next().unwrap_or_default());
     if begins_with(&["visual"]) {
         let renamed = open_clip_keys().ours(name).and_then(|ours| encoder_keys().published(&ours));
-        return PublishedName::Base(renamed.map_or_else(|| name.to_owned(), |name| format!("{EYES}.{name}")));
+        return PublishedName::Base(
+            renamed.map_or_else(|| name.to_owned(), |name| format!("{EYES}.{name}")),
+        );
     }
     if begins_with(&["_conv_stem", "_blocks", "_conv_head", "_fc"]) {
         return PublishedName::Base(format!("{EYES}.backbone.{name}"));
@@ -65,7 +70,8 @@ pub fn published_name(name: &str) -> PublishedName {
         let layer = inner.strip_prefix(ADAPTED).unwrap_or(inner).replace(".default.", ".");
         return PublishedName::Adapter(format!("{ADAPTED}{layer}"));
     }
-    let is_language = name.starts_with("llm.") || begins_with(&["base_model", "model", "output", "lm_head"]);
+    let is_language =
+        name.starts_with("llm.") || begins_with(&["base_model", "model", "output", "lm_head"]);
     if is_language {
         let plain = inner.strip_prefix(ADAPTED).unwrap_or(inner).replace(".base_layer.", ".");
         return PublishedName::Base(format!("{LANGUAGE}.{plain}"));
@@ -83,8 +89,14 @@ mod tests {
         for (name, expected) in [
             ("panoptic_head.level_embed.weight", "visual_encoder.panoptic_head.level_embed.weight"),
             ("visual_encoder.backbone.stem.0.bias", "visual_encoder.backbone.stem.0.bias"),
-            ("visual.trunk.stages.2.blocks.4.mlp.fc1.weight", "visual_encoder.backbone.layer3.blocks.4.mlp.fc1.weight"),
-            ("_blocks.3._depthwise_conv.bias", "visual_encoder.backbone._blocks.3._depthwise_conv.bias"),
+            (
+                "visual.trunk.stages.2.blocks.4.mlp.fc1.weight",
+                "visual_encoder.backbone.layer3.blocks.4.mlp.fc1.weight",
+            ),
+            (
+                "_blocks.3._depthwise_conv.bias",
+                "visual_encoder.backbone._blocks.3._depthwise_conv.bias",
+            ),
             ("", "visual_encoder.class_embed"),
             ("model.layers.3.attention.wo.weight", "llm.model.layers.3.attention.wo.weight"),
             ("llm.base_model.model.output.base_layer.weight", "llm.output.weight"),
@@ -94,8 +106,12 @@ mod tests {
             assert_eq!(published_name(name), base(expected), "{name}");
         }
         assert_eq!(
-            published_name("llm.base_model.model.model.layers.0.feed_forward.w1.lora_A.default.weight"),
-            PublishedName::Adapter("base_model.model.model.layers.0.feed_forward.w1.lora_A.weight".to_owned())
+            published_name(
+                "llm.base_model.model.model.layers.0.feed_forward.w1.lora_A.default.weight"
+            ),
+            PublishedName::Adapter(
+                "base_model.model.model.layers.0.feed_forward.w1.lora_A.weight".to_owned()
+            )
         );
     }
 
@@ -103,8 +119,14 @@ mod tests {
     fn names_of_all_rooms_have_a_place() {
         let keys = network_keys();
         for (name, ours) in [
-            ("visual_encoder.backbone.layer1.blocks.0.gamma", "eyes.encoder.backbone.stages.0.blocks.0.gamma"),
-            ("visual_encoder.backbone._blocks.3._expand_conv.bias", "eyes.encoder.backbone.blocks.3.expand_conv.bias"),
+            (
+                "visual_encoder.backbone.layer1.blocks.0.gamma",
+                "eyes.encoder.backbone.stages.0.blocks.0.gamma",
+            ),
+            (
+                "visual_encoder.backbone._blocks.3._expand_conv.bias",
+                "eyes.encoder.backbone.blocks.3.expand_conv.bias",
+            ),
             ("visual_encoder.backbone._fc.weight", "eyes.encoder.backbone.classifier.fc.weight"),
             ("visual_encoder.panoptic_head.pos_linear.weight", "descriptor.prompt.position.weight"),
             ("projector.model.query_proj.bias", "eyes.projector.query_proj.bias"),

@@ -23,9 +23,11 @@ pub struct RoundTrip {
     pub point: PixelXy,
     /// What the Descriptor wrote of it.
     pub description: String,
-    /// Where the Localizer found the description; `None` if it says that it is nowhere in the image.
+    /// Where the Localizer found the description; `None` if it says that it is nowhere in the
+    /// image.
     pub located: Option<PixelXy>,
-    /// The probability, in the model's own eyes, that the found point is within 0.1 of the unit square of what is described.
+    /// The probability, in the model's own eyes, that the found point is within 0.1 of the unit
+    /// square of what is described.
     pub confidence: Option<f32>,
     /// How far the found point is from the described one, in pixels.
     pub error_px: Option<f64>,
@@ -56,7 +58,12 @@ impl RoundTrip {
     /// # Errors
     ///
     /// [`EvaluationError`] if the point is not in the image, or a model refuses.
-    pub fn run(models: &Models, image: &RgbImage, pixel: PixelXy, how: &DescribeOptions) -> Result<Self, EvaluationError> {
+    pub fn run(
+        models: &Models,
+        image: &RgbImage,
+        pixel: PixelXy,
+        how: &DescribeOptions,
+    ) -> Result<Self, EvaluationError> {
         let size = image.size();
         let point = size.unit_from_pixel(pixel)?;
         let mut clock = Stopwatch::start();

@@ -1,4 +1,5 @@
-//! The gate of the shipped model: on scenes that it never saw, words lead back to their point, and only the right words do.
+//! The gate of the shipped model: on scenes that it never saw, words lead back to their point, and
+//! only the right words do.
 
 use std::path::Path;
 
@@ -15,7 +16,9 @@ fn shipped_model_finds_what_it_and_others_describe() {
     let models = ModelDir::open(model).unwrap().load(&DeviceName::Flex.open().unwrap()).unwrap();
     let set = EvalSet::drawn("scenes", &Scenes::default(), 25, 4, Style::CoarseToFine, Seed(2026));
     let rows = [RowName::Reference, RowName::Ours, RowName::Shuffled];
-    let answers = evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {}).unwrap().answers;
+    let answers = evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {})
+        .unwrap()
+        .answers;
     let [reference, ours, shuffled] = rows.map(|row| mpck(&set, &answers[&row]).unwrap().unwrap());
     // Its card has them on 996 points; 100 points scatter by 3.
     assert!(reference >= 80.0, "reference {reference}");

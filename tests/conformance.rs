@@ -1,7 +1,8 @@
-//! The shipped model on every device of this build: the same weights give the same numbers, answers and gradients as on
-//! `flex`, each within its bound.
+//! The shipped model on every device of this build: the same weights give the same numbers, answers
+//! and gradients as on `flex`, each within its bound.
 //!
-//! The default build holds `flex` alone and has nothing to compare; `docs/backends.md` says how a second backend comes in.
+//! The default build holds `flex` alone and has nothing to compare; `docs/backends.md` says how a
+//! second backend comes in.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stdout, reason = "`--nocapture` shows how near each tensor is")]
 
@@ -19,16 +20,19 @@ use talking_points::{
     DeviceName, ModelDir, Models,
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, UnitXy},
     data::{DecodeOptions, decode_image},
-    recipe::{Batcher, Objective, SampleSettings, Scenes, TrainingModel, TrainingModelConfig, TrainingTask, Vocabulary},
+    recipe::{
+        Batcher, Objective, SampleSettings, Scenes, TrainingModel, TrainingModelConfig,
+        TrainingTask, Vocabulary,
+    },
     scenes::SceneOptions,
     train::{Evaluation, Task},
 };
 
-/// How far a device may be from `flex`: the largest difference, as a share of the largest number there. Gradients are compared
-/// part by part.
+/// How far a device may be from `flex`: the largest difference, as a share of the largest number
+/// there. Gradients are compared part by part.
 ///
-/// Both sides compute in single precision and add in different orders. With LibTorch 2.9.0 on x86-64 no tensor was off by more than
-/// 4e-6; each bound is about ten times what was found for it.
+/// Both sides compute in single precision and add in different orders. With LibTorch 2.9.0 on
+/// x86-64 no tensor was off by more than 4e-6; each bound is about ten times what was found for it.
 const BOUNDS: [(&str, f64); 27] = [
     ("coarse", 5e-6),
     ("mask_features", 1e-5),
@@ -60,12 +64,17 @@ const BOUNDS: [(&str, f64); 27] = [
 ];
 
 fn bound(name: &str) -> f64 {
-    BOUNDS.iter().find(|(bounded, _)| *bounded == name).unwrap_or_else(|| panic!("{name} has no bound")).1
+    BOUNDS
+        .iter()
+        .find(|(bounded, _)| *bounded == name)
+        .unwrap_or_else(|| panic!("{name} has no bound"))
+        .1
 }
 
 /// Runs `compare` for every other device of the build, with what `of` gives there and on `flex`.
 fn compare_devices<T>(of: impl Fn(&Device) -> T, compare: impl Fn(DeviceName, &T, &T)) {
-    let others: Vec<_> = DeviceName::usable().into_iter().filter(|(name, _)| *name != DeviceName::Flex).collect();
+    let others: Vec<_> =
+        DeviceName::usable().into_iter().filter(|(name, _)| *name != DeviceName::Flex).collect();
     if others.is_empty() {
         return;
     }
@@ -98,7 +107,8 @@ fn compare(device: DeviceName, ours: &Numbers, flex: &Numbers) {
     let mut apart = Vec::new();
     for (name, expected) in flex {
         assert_eq!(ours[name].len(), expected.len(), "{name} on {device}");
-        let difference = ours[name].iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, largest);
+        let difference =
+            ours[name].iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, largest);
         let share = difference / expected.iter().map(|b| b.abs()).fold(f64::MIN_POSITIVE, largest);
         println!("{device}: {name:<32} {share:.1e}");
         if share.is_nan() || share > bound(name) {
@@ -122,13 +132,20 @@ const TEXTS: [&str; 2] = ["The horse's head, near the top of the image.", "A hoo
 
 /// What the eyes see, what the Gaussian mask lets a point read of it, and where texts are found.
 fn forward(models: &Models) -> Numbers {
-    let image = decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
+    let image =
+        decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
     let encoded = models.encode(&image).unwrap();
     let features = encoded.features.clone();
     let [stride_32, stride_16, stride_8] = features.memories;
     let heatmaps = models.localizer.heatmaps(&encoded, &TEXTS).unwrap();
-    let probabilities =
-        heatmaps.iter().flat_map(|heatmap| heatmap.cells().iter().chain([&heatmap.nowhere()]).map(|p| f64::from(*p)).collect::<Vec<_>>());
+    let probabilities = heatmaps.iter().flat_map(|heatmap| {
+        heatmap
+            .cells()
+            .iter()
+            .chain([&heatmap.nowhere()])
+            .map(|p| f64::from(*p))
+            .collect::<Vec<_>>()
+    });
     [
         ("coarse", elements(features.maps[3].clone())),
         ("mask_features", elements(features.mask_features)),
@@ -138,7 +155,10 @@ fn forward(models: &Models) -> Numbers {
         ("class logits", elements(features.queries.class_logits)),
         ("mask logits", elements(features.queries.mask_logits)),
         ("visual tokens", elements(features.tokens.embeddings)),
-        ("points through the mask", elements(models.descriptor.point_features(&encoded, &points()))),
+        (
+            "points through the mask",
+            elements(models.descriptor.point_features(&encoded, &points())),
+        ),
         ("heat-maps", probabilities.collect()),
     ]
     .map(|(name, numbers)| (name.to_owned(), numbers))
@@ -152,11 +172,13 @@ fn shipped_model_gives_the_numbers_of_flex() {
 
 #[test]
 fn shipped_model_gives_the_answers_of_flex() {
-    let image = decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
+    let image =
+        decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
     let answers = |device: &Device| {
         let models = models(device);
         let encoded = models.encode(&image).unwrap();
-        let texts: Vec<_> = models.descriptor.describe(&encoded, &points(), &DescribeOptions::default()).unwrap();
+        let texts: Vec<_> =
+            models.descriptor.describe(&encoded, &points(), &DescribeOptions::default()).unwrap();
         let texts: Vec<_> = texts.into_iter().map(|description| description.text).collect();
         let said: Vec<&str> = texts.iter().map(String::as_str).chain(TEXTS).collect();
         let found = models.localizer.locate(&encoded, &said).unwrap();
@@ -166,15 +188,23 @@ fn shipped_model_gives_the_answers_of_flex() {
         assert_eq!(ours.0, flex.0, "descriptions on {name}");
         for (ours, flex) in ours.1.iter().zip(&flex.1) {
             let apart = ours.zip(*flex).map(|(ours, flex)| ours.point.distance(flex.point));
-            assert!(ours.is_some() == flex.is_some() && apart.unwrap_or(0.0) <= 1e-3, "{name}: {ours:?} instead of {flex:?}");
+            assert!(
+                ours.is_some() == flex.is_some() && apart.unwrap_or(0.0) <= 1e-3,
+                "{name}: {ours:?} instead of {flex:?}"
+            );
         }
     });
 }
 
 /// Training on two scenes of 128 pixels.
-fn training_task(objective: Objective, device: &Device) -> TrainingTask<Scenes, fn(talking_points::Network) -> Evaluation> {
+fn training_task(
+    objective: Objective,
+    device: &Device,
+) -> TrainingTask<Scenes, fn(talking_points::Network) -> Evaluation> {
     let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
-    let tokenizer = talking_points::language::Tokenizer::from_file(&root().join("models/tiny/tokenizer.json")).unwrap();
+    let tokenizer =
+        talking_points::language::Tokenizer::from_file(&root().join("models/tiny/tokenizer.json"))
+            .unwrap();
     let options = SceneOptions { size: ImageHw::new(128, 128).unwrap(), ..Default::default() };
     TrainingTask {
         objective,
@@ -193,13 +223,15 @@ fn training_task(objective: Objective, device: &Device) -> TrainingTask<Scenes, 
     }
 }
 
-/// The shipped network, with training heads that are drawn on `flex`: every backend draws other numbers.
+/// The shipped network, with training heads that are drawn on `flex`: every backend draws other
+/// numbers.
 fn model() -> TrainingModel {
     let _alone = MAKING.lock().unwrap();
     let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
     let device = Device::flex();
     device.seed(1);
-    let heads = TrainingModelConfig::of(tiny.config().clone(), &Vocabulary::of_scenes_and(&[])).init(&device);
+    let heads = TrainingModelConfig::of(tiny.config().clone(), &Vocabulary::of_scenes_and(&[]))
+        .init(&device);
     TrainingModel { network: tiny.load(&device).unwrap().network, ..heads.materialize() }
 }
 
@@ -227,7 +259,10 @@ impl ModuleVisitor for GradientsByPart<'_> {
                 _ => 1,
             };
             let part = self.path[..self.path.len().min(depth)].join(".");
-            self.numbers.entry(format!("gradients of {part}")).or_default().extend(elements(gradient));
+            self.numbers
+                .entry(format!("gradients of {part}"))
+                .or_default()
+                .extend(elements(gradient));
         }
     }
 }
@@ -236,10 +271,12 @@ impl ModuleVisitor for GradientsByPart<'_> {
 fn a_lesson_gives_the_loss_and_the_gradients_of_flex() {
     let model = model();
     let learn = |stage: Objective, device: &Device| {
-        let (model, task) = (model.clone().fork(device).train(), training_task(stage, &device.clone().autodiff()));
+        let (model, task) =
+            (model.clone().fork(device).train(), training_task(stage, &device.clone().autodiff()));
         let step = task.loss(&model, task.batch(Seed(5)));
         let gradients = step.loss.backward();
-        let mut parts = GradientsByPart { gradients: &gradients, path: Vec::new(), numbers: Numbers::new() };
+        let mut parts =
+            GradientsByPart { gradients: &gradients, path: Vec::new(), numbers: Numbers::new() };
         model.visit(&mut parts);
         parts.numbers.insert("loss".to_owned(), elements(step.loss.inner()));
         parts.numbers

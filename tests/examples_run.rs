@@ -15,7 +15,9 @@ fn printed(example: &str) -> String {
     let output = Command::new(EXAMPLES.join(example)).current_dir(folder.path()).output().unwrap();
     assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
     if example == "round_trip" {
-        assert!(std::fs::read(folder.path().join("round_trip.png")).unwrap().starts_with(b"\x89PNG"));
+        assert!(
+            std::fs::read(folder.path().join("round_trip.png")).unwrap().starts_with(b"\x89PNG")
+        );
     }
     String::from_utf8(output.stdout).unwrap()
 }
@@ -23,7 +25,10 @@ fn printed(example: &str) -> String {
 #[test]
 fn the_first_command_shows_both_points() {
     let text = printed("round_trip");
-    assert!(text.contains("green: asked (300, 130)") && text.contains("picture: round_trip.png"), "{text}");
+    assert!(
+        text.contains("green: asked (300, 130)") && text.contains("picture: round_trip.png"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::{
 
 use serde_json::Value;
 
-/// Every crate and the crates of this workspace that it may use, in the order of `docs/ARCHITECTURE.md`.
+/// Every crate and the crates of this workspace that it may use, in the order of
+/// `docs/ARCHITECTURE.md`.
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("tp-core", &[]),
     ("tp-metrics", &["tp-core"]),
@@ -50,32 +51,55 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 const WITHOUT_BURN: [&str; 5] = ["tp-core", "tp-metrics", "tp-data", "tp-scenes", "tp-builder"];
 
 /// Packages that compile C or assembly, or look for a library that somebody else compiled.
-const NATIVE: [&str; 8] = ["aws-lc-sys", "bindgen", "cc", "cmake", "nasm-rs", "pkg-config", "ring", "vcpkg"];
+const NATIVE: [&str; 8] =
+    ["aws-lc-sys", "bindgen", "cc", "cmake", "nasm-rs", "pkg-config", "ring", "vcpkg"];
 
-/// Stands in every resolution and is compiled for Haiku alone: a lock file names the dependencies of all platforms.
+/// Stands in every resolution and is compiled for Haiku alone: a lock file names the dependencies
+/// of all platforms.
 const FOR_HAIKU: &str = "iana-time-zone-haiku";
 
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO")).args(arguments).arg("--offline").current_dir(folder).output().expect("cargo runs");
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .arg("--offline")
+        .current_dir(folder)
+        .output()
+        .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
 
-/// The packages in the normal and build tree of one crate, with its default features: they are all downloaded, because the
-/// tests of the workspace are built from them.
+/// The packages in the normal and build tree of one crate, with its default features: they are all
+/// downloaded, because the tests of the workspace are built from them.
 fn tree(package: &str) -> BTreeSet<String> {
-    let arguments = ["tree", "--locked", "--package", package, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
-    cargo(Path::new(env!("CARGO_MANIFEST_DIR")), &arguments).lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
+    let arguments = [
+        "tree",
+        "--locked",
+        "--package",
+        package,
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    cargo(Path::new(env!("CARGO_MANIFEST_DIR")), &arguments)
+        .lines()
+        .filter_map(|line| line.split(' ').next().map(str::to_owned))
+        .collect()
 }
 
 /// The packages that a crate is resolved to with these features, and whose dependency each is.
 ///
-/// `cargo tree` would want to read the manifests of all of them, and nobody has downloaded the packages of optional features.
-/// To resolve a package that depends on the crate takes their entries in the index alone, which cargo keeps from the first
-/// build on. The versions are those of our lock file; the dependencies of other platforms are among them.
+/// `cargo tree` would want to read the manifests of all of them, and nobody has downloaded the
+/// packages of optional features. To resolve a package that depends on the crate takes their
+/// entries in the index alone, which cargo keeps from the first build on. The versions are those of
+/// our lock file; the dependencies of other platforms are among them.
 fn resolved(package: &str, features: &[&str]) -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Below the target folder, so that cargo finds the configuration that it finds for the workspace.
+    // Below the target folder, so that cargo finds the configuration that it finds for the
+    // workspace.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = serde_json::to_string(&root.join("crates").join(package)).unwrap(); // quoted as TOML quotes
     let manifest = format!(
@@ -91,8 +115,13 @@ fn resolved(package: &str, features: &[&str]) -> BTreeMap<String, String> {
     let mut users = BTreeMap::new();
     let mut open = vec![package.to_owned()];
     while let Some(user) = open.pop() {
-        for (used, version) in resolved.iter().filter(|((name, _), _)| *name == user).flat_map(|(_, used)| used) {
-            assert!(ours.contains_key(&(used.clone(), version.clone())), "{used} {version} is not in Cargo.lock");
+        for (used, version) in
+            resolved.iter().filter(|((name, _), _)| *name == user).flat_map(|(_, used)| used)
+        {
+            assert!(
+                ours.contains_key(&(used.clone(), version.clone())),
+                "{used} {version} is not in Cargo.lock"
+            );
             if used != FOR_HAIKU && !users.contains_key(used) {
                 users.insert(used.clone(), user.clone());
                 open.push(used.clone());
@@ -109,16 +138,36 @@ type NameAndVersion = (String, String);
 fn locked(folder: &Path) -> BTreeMap<NameAndVersion, Vec<NameAndVersion>> {
     let text = fs::read_to_string(folder.join("Cargo.lock")).unwrap();
     let quoted = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
-    let field = |package: &str, name: &str| package.lines().find(|line| line.starts_with(name)).map(quoted).unwrap_or_default();
+    let field = |package: &str, name: &str| {
+        package.lines().find(|line| line.starts_with(name)).map(quoted).unwrap_or_default()
+    };
     let packages: Vec<&str> = text.split("[[package]]").skip(1).collect();
-    let versions: BTreeSet<NameAndVersion> = packages.iter().map(|package| (field(package, "name"), field(package, "version"))).collect();
+    let versions: BTreeSet<NameAndVersion> = packages
+        .iter()
+        .map(|package| (field(package, "name"), field(package, "version")))
+        .collect();
     // A dependency is written without its version where there is one version alone.
     let whole = |dependency: String| match dependency.split_once(' ') {
-        Some((name, version)) => (name.to_owned(), version.split(' ').next().unwrap_or_default().to_owned()),
-        None => versions.iter().find(|(name, _)| *name == dependency).cloned().expect("a lock file holds what it names"),
+        Some((name, version)) => {
+            (name.to_owned(), version.split(' ').next().unwrap_or_default().to_owned())
+        }
+        None => versions
+            .iter()
+            .find(|(name, _)| *name == dependency)
+            .cloned()
+            .expect("a lock file holds what it names"),
     };
-    let dependencies = |package: &str| package.lines().filter(|line| line.starts_with(" \"")).map(|line| whole(quoted(line))).collect();
-    packages.iter().map(|package| ((field(package, "name"), field(package, "version")), dependencies(package))).collect()
+    let dependencies = |package: &str| {
+        package
+            .lines()
+            .filter(|line| line.starts_with(" \""))
+            .map(|line| whole(quoted(line)))
+            .collect()
+    };
+    packages
+        .iter()
+        .map(|package| ((field(package, "name"), field(package, "version")), dependencies(package)))
+        .collect()
 }
 
 #[test]
@@ -141,7 +190,10 @@ fn arrows_between_crates_point_downwards() {
         };
         for dependency in package["dependencies"].as_array().unwrap() {
             let used = dependency["name"].as_str().unwrap();
-            assert!(!is_ours(used) || used == "tp-features" || allowed.contains(&used), "{name} may not use {used}");
+            assert!(
+                !is_ours(used) || used == "tp-features" || allowed.contains(&used),
+                "{name} may not use {used}"
+            );
         }
     }
 }
@@ -149,14 +201,16 @@ fn arrows_between_crates_point_downwards() {
 #[test]
 fn burn_stays_out_of_what_knows_no_model() {
     for package in WITHOUT_BURN {
-        let burn: Vec<_> = tree(package).into_iter().filter(|name| name.starts_with("burn")).collect();
+        let burn: Vec<_> =
+            tree(package).into_iter().filter(|name| name.starts_with("burn")).collect();
         assert!(burn.is_empty(), "{package} pulls {burn:?}");
     }
 }
 
 #[test]
 fn default_build_compiles_no_c() {
-    let native: Vec<_> = tree("talking-points").into_iter().filter(|name| NATIVE.contains(&name.as_str())).collect();
+    let native: Vec<_> =
+        tree("talking-points").into_iter().filter(|name| NATIVE.contains(&name.as_str())).collect();
     assert!(native.is_empty(), "{native:?}");
 }
 
@@ -164,8 +218,12 @@ fn default_build_compiles_no_c() {
 fn builder_and_buckets_compile_no_c() {
     for (features, expected) in [(&[][..], "parquet"), (&["bucket"], "object_store")] {
         let users = resolved("tp-builder", features);
-        let native: Vec<_> = users.iter().filter(|(name, _)| NATIVE.contains(&name.as_str())).collect();
-        assert!(users.contains_key(expected) && native.is_empty(), "{features:?} brings (package, for) {native:?}");
+        let native: Vec<_> =
+            users.iter().filter(|(name, _)| NATIVE.contains(&name.as_str())).collect();
+        assert!(
+            users.contains_key(expected) && native.is_empty(),
+            "{features:?} brings (package, for) {native:?}"
+        );
     }
     // The same look finds what is there.
     let users = resolved("tp-builder", &["https"]);
@@ -176,10 +234,23 @@ fn builder_and_buckets_compile_no_c() {
 fn unsafe_code_is_forbidden_outside_the_kernels() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (package, _) in MAY_USE {
-        let folder = if package == "talking-points" { root.to_owned() } else { root.join("crates").join(package) };
-        let file = ["src/lib.rs", "src/main.rs"].map(|file| folder.join(file)).into_iter().find(|file| file.is_file()).unwrap();
+        let folder = if package == "talking-points" {
+            root.to_owned()
+        } else {
+            root.join("crates").join(package)
+        };
+        let file = ["src/lib.rs", "src/main.rs"]
+            .map(|file| folder.join(file))
+            .into_iter()
+            .find(|file| file.is_file())
+            .unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(text.contains("#![forbid(unsafe_code)]"), package != "tp-kernels", "{}", file.display());
+        assert_eq!(
+            text.contains("#![forbid(unsafe_code)]"),
+            package != "tp-kernels",
+            "{}",
+            file.display()
+        );
     }
 }
 
@@ -204,6 +275,9 @@ fn nobody_asks_for_burns_default_device() {
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     }
     assert!(files.len() > 100, "{} files", files.len());
-    let asking: Vec<_> = files.iter().filter(|file| std::fs::read_to_string(file).unwrap().contains(asked)).collect();
+    let asking: Vec<_> = files
+        .iter()
+        .filter(|file| std::fs::read_to_string(file).unwrap().contains(asked))
+        .collect();
     assert!(asking.is_empty(), "{asking:?}");
 }

@@ -15,7 +15,8 @@ static SHIPPED: LazyLock<(Models, EncodedImage)> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let device = talking_points::DeviceName::Flex.open().unwrap();
     let models = ModelDir::open(root.join("models/tiny")).unwrap().load(&device).unwrap();
-    let image = decode_image(&root.join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
+    let image =
+        decode_image(&root.join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
     let encoded = models.encode(&image).unwrap();
     (models, encoded)
 });
@@ -28,7 +29,12 @@ fn head_and_hoof() -> [UnitXy; 2] {
 /// Relative distance of the keypoint features of two points.
 fn feature_distance(mask: GaussianMask) -> f32 {
     let (models, encoded) = &*SHIPPED;
-    let features = models.descriptor.clone().with_mask(mask).unwrap().point_features(encoded, &head_and_hoof());
+    let features = models
+        .descriptor
+        .clone()
+        .with_mask(mask)
+        .unwrap()
+        .point_features(encoded, &head_and_hoof());
     // The second half is the position query, which differs whatever the eyes see.
     let width = features.dims()[1] / 2;
     let read: Vec<f32> = features.narrow(1, 0, width).into_data().iter::<f32>().collect();
@@ -57,8 +63,10 @@ fn without_the_mask_the_features_come_closer() {
 fn points_are_described_alike_alone_and_in_company() {
     let (models, encoded) = &*SHIPPED;
     let points = head_and_hoof();
-    let together = models.descriptor.describe(encoded, &points, &DescribeOptions::default()).unwrap();
-    let alone = models.descriptor.describe(encoded, &points[1..], &DescribeOptions::default()).unwrap();
+    let together =
+        models.descriptor.describe(encoded, &points, &DescribeOptions::default()).unwrap();
+    let alone =
+        models.descriptor.describe(encoded, &points[1..], &DescribeOptions::default()).unwrap();
     assert_eq!(together[1].text, alone[0].text);
 }
 
@@ -67,7 +75,9 @@ fn localizer_answers_inside_the_image_with_a_probability() {
     let (models, encoded) = &*SHIPPED;
     let texts = ["The horse's head, near the top of the image.", "A hoof at the bottom."];
     for located in models.localizer.locate(encoded, &texts).unwrap().into_iter().flatten() {
-        assert!((0.0..=1.0).contains(&located.point.x()) && (0.0..=1.0).contains(&located.point.y()));
+        assert!(
+            (0.0..=1.0).contains(&located.point.x()) && (0.0..=1.0).contains(&located.point.y())
+        );
         assert!((0.0..=1.0).contains(&located.confidence.unwrap()));
     }
 }

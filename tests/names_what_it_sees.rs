@@ -1,5 +1,5 @@
-//! The gate of names: on photographs of everyday things that it never learned from, the shipped model says what a point is on, and
-//! people's words lead it to the point.
+//! The gate of names: on photographs of everyday things that it never learned from, the shipped
+//! model says what a point is on, and people's words lead it to the point.
 
 use std::path::Path;
 
@@ -13,16 +13,23 @@ use talking_points::{
 #[test]
 fn shipped_model_names_everyday_things_and_finds_what_people_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let models = ModelDir::open(root.join("models/tiny")).unwrap().load(&DeviceName::Flex.open().unwrap()).unwrap();
-    let points = DescribedPoints::open(&root.join("data/everyday_points"), ReadOptions::default()).unwrap();
+    let models = ModelDir::open(root.join("models/tiny"))
+        .unwrap()
+        .load(&DeviceName::Flex.open().unwrap())
+        .unwrap();
+    let points =
+        DescribedPoints::open(&root.join("data/everyday_points"), ReadOptions::default()).unwrap();
     let mut set = EvalSet::described(&points, Some(Split::Val), TextKind::Spoken).unwrap();
     // The first 20 photographs that have three points.
     set.images.retain(|image| image.points.len() == 3);
     set.images.truncate(20);
     assert_eq!(set.n_points(), 60);
     let rows = [RowName::Reference, RowName::Ours, RowName::Centre];
-    let judged = evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {}).unwrap();
-    let names = name_accuracy(judged.descriptions.iter().map(String::as_str).zip(set.points().map(|(_, point)| point)));
+    let judged =
+        evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {}).unwrap();
+    let names = name_accuracy(
+        judged.descriptions.iter().map(String::as_str).zip(set.points().map(|(_, point)| point)),
+    );
     let [people, _, centre] = rows.map(|row| mpck(&set, &judged.answers[&row]).unwrap().unwrap());
     // It reaches 33, 45 and the centre 20; 60 points scatter by 6.
     assert!(names.object >= 25.0, "{names}");

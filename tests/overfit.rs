@@ -1,4 +1,5 @@
-//! Each model memorizes eight triplets: a gradient that does not arrive, or a sentence that is not read, fails here.
+//! Each model memorizes eight triplets: a gradient that does not arrive, or a sentence that is not
+//! read, fails here.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{path::Path, sync::Arc, sync::atomic::AtomicBool};
@@ -8,7 +9,10 @@ use talking_points::{
     Models, NetworkConfig, RunInfo,
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, Style},
     language::{DecoderConfig, LoraConfig, Tokenizer},
-    recipe::{Batcher, Objective, SampleSettings, SampleSource, Scenes, TrainingModelConfig, TrainingSample, TrainingTask, Vocabulary},
+    recipe::{
+        Batcher, Objective, SampleSettings, SampleSource, Scenes, TrainingModelConfig,
+        TrainingSample, TrainingTask, Vocabulary,
+    },
     scenes::SceneOptions,
     train::{Evaluation, Schedule, TrainConfig, train},
     vision::VisionConfig,
@@ -25,12 +29,18 @@ impl SampleSource for TwoScenes {
 
 fn two_scenes() -> [TrainingSample; 2] {
     let options = SceneOptions { size: ImageHw::new(64, 64).unwrap(), ..Default::default() };
-    let samples = SampleSettings { n_points: 4, style_weights: [0.0, 1.0, 0.0, 0.0, 0.0], ..Default::default() };
+    let samples = SampleSettings {
+        n_points: 4,
+        style_weights: [0.0, 1.0, 0.0, 0.0, 0.0],
+        ..Default::default()
+    };
     let scenes = Scenes { options, ..Default::default() };
-    let mut found = (0..).filter_map(|index| scenes.sample(Seed(11).nth(index), &samples)).filter(|sample| {
-        let texts: std::collections::HashSet<_> = sample.triplets.iter().map(|triplet| &triplet.description).collect();
-        texts.len() == 4
-    });
+    let mut found =
+        (0..).filter_map(|index| scenes.sample(Seed(11).nth(index), &samples)).filter(|sample| {
+            let texts: std::collections::HashSet<_> =
+                sample.triplets.iter().map(|triplet| &triplet.description).collect();
+            texts.len() == 4
+        });
     [found.next().unwrap(), found.next().unwrap()]
 }
 
@@ -56,7 +66,8 @@ fn small(vocab_size: usize) -> NetworkConfig {
 #[test]
 fn eight_triplets_are_memorized_in_both_directions() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tokenizer = Arc::new(Tokenizer::from_file(&root.join("models/tiny/tokenizer.json")).unwrap());
+    let tokenizer =
+        Arc::new(Tokenizer::from_file(&root.join("models/tiny/tokenizer.json")).unwrap());
     let device = talking_points::DeviceName::Flex.open().unwrap();
     device.seed(1);
     let config = small(tokenizer.vocab_size());
@@ -78,23 +89,40 @@ fn eight_triplets_are_memorized_in_both_directions() {
         judge: |_| Evaluation::default(),
     };
     let model = TrainingModelConfig::of(config.clone(), &vocabulary).init(&task.device);
-    let run = TrainConfig::new("overfit", Schedule { peak: 4e-3, warmup: 20, steps: 240, floor: 0.05 }, Seed(3));
+    let run = TrainConfig::new(
+        "overfit",
+        Schedule { peak: 4e-3, warmup: 20, steps: 240, floor: 0.05 },
+        Seed(3),
+    );
     let folder = tempfile::tempdir().unwrap();
     let trained = train(model, &task, &run, folder.path(), false, &AtomicBool::new(false)).unwrap();
 
-    let info = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let info =
+        RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
     let models = Models::new(trained.model.network.valid(), config, tokenizer, None, info);
     let (mut found, mut said) = (0, 0);
     for TrainingSample { image, triplets, .. } in &samples {
         let encoded = models.encode(image).unwrap();
-        let texts: Vec<&str> = triplets.iter().map(|triplet| triplet.description.as_str()).collect();
+        let texts: Vec<&str> =
+            triplets.iter().map(|triplet| triplet.description.as_str()).collect();
         let located = models.localizer.locate(&encoded, &texts).unwrap();
-        found += triplets.iter().zip(&located).filter(|(triplet, at)| at.is_some_and(|at| at.point.distance(triplet.point) < 0.1)).count();
+        found += triplets
+            .iter()
+            .zip(&located)
+            .filter(|(triplet, at)| at.is_some_and(|at| at.point.distance(triplet.point) < 0.1))
+            .count();
         let points: Vec<_> = triplets.iter().map(|triplet| triplet.point).collect();
         let how = DescribeOptions { style: Style::Terse, ..Default::default() };
         let descriptions = models.descriptor.describe(&encoded, &points, &how).unwrap();
-        said += descriptions.iter().zip(&texts).filter(|(description, text)| description.text == **text).count();
+        said += descriptions
+            .iter()
+            .zip(&texts)
+            .filter(|(description, text)| description.text == **text)
+            .count();
     }
     let last = &trained.records[trained.records.len() - 1];
-    assert!(found == 8 && said >= 7, "{found} of 8 points found, {said} of 8 descriptions said; {last:?}");
+    assert!(
+        found == 8 && said >= 7,
+        "{found} of 8 points found, {said} of 8 descriptions said; {last:?}"
+    );
 }

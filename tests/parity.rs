@@ -20,7 +20,8 @@ fn fixtures() -> PathBuf {
 
 #[test]
 fn every_module_gives_the_numbers_of_its_peer() {
-    let mut folders: Vec<_> = fs::read_dir(fixtures()).unwrap().map(|item| item.unwrap().path()).collect();
+    let mut folders: Vec<_> =
+        fs::read_dir(fixtures()).unwrap().map(|item| item.unwrap().path()).collect();
     folders.sort();
     assert!(folders.len() >= 35, "{} fixtures", folders.len());
     for (name, device) in DeviceName::usable() {
@@ -47,11 +48,16 @@ fn copy(name: &str) -> TempDir {
 fn rewrite(folder: &Path, file: &str, mut change: impl FnMut(&mut TensorEntry, &mut Vec<u8>)) {
     let path = folder.join(file);
     let checkpoint = Checkpoint::open(&path).unwrap();
-    let mut tensors: Vec<_> = checkpoint.entries().map(|entry| (entry.clone(), checkpoint.read(&entry.name).unwrap())).collect();
+    let mut tensors: Vec<_> = checkpoint
+        .entries()
+        .map(|entry| (entry.clone(), checkpoint.read(&entry.name).unwrap()))
+        .collect();
     tensors.iter_mut().for_each(|(entry, bytes)| change(entry, bytes));
     let entries: Vec<_> = tensors.iter().map(|(entry, _)| entry.clone()).collect();
     let aside = tempfile::tempdir().unwrap();
-    let bytes = |entry: &TensorEntry| Ok(tensors.iter().find(|(other, _)| other.name == entry.name).unwrap().1.clone());
+    let bytes = |entry: &TensorEntry| {
+        Ok(tensors.iter().find(|(other, _)| other.name == entry.name).unwrap().1.clone())
+    };
     write_safetensors(aside.path(), &entries, u64::MAX, bytes).unwrap();
     fs::copy(aside.path().join("model.safetensors"), path).unwrap();
 }
@@ -67,7 +73,12 @@ fn one_changed_number_is_seen() {
     });
     let report = verify(folder.path(), &Device::flex()).unwrap();
     assert!(!report.pass);
-    let differing: Vec<_> = report.tensors.iter().filter(|tensor| !tensor.ok).map(|tensor| tensor.name.as_str()).collect();
+    let differing: Vec<_> = report
+        .tensors
+        .iter()
+        .filter(|tensor| !tensor.ok)
+        .map(|tensor| tensor.name.as_str())
+        .collect();
     assert_eq!(differing, ["pixel_tokens"]);
 }
 
@@ -96,8 +107,14 @@ fn folders_that_do_not_fit_together_are_explained() {
     assert!(message(folder.path()).contains("multiples of 32"), "{}", message(folder.path()));
 
     let folder = copy("projector");
-    rewrite(folder.path(), "weights.safetensors", |entry, _| entry.name = entry.name.replace("query_proj", "other"));
-    assert!(message(folder.path()).contains("missing: projector.query_proj.weight"), "{}", message(folder.path()));
+    rewrite(folder.path(), "weights.safetensors", |entry, _| {
+        entry.name = entry.name.replace("query_proj", "other")
+    });
+    assert!(
+        message(folder.path()).contains("missing: projector.query_proj.weight"),
+        "{}",
+        message(folder.path())
+    );
 
     let folder = copy("mask_decoder");
     rewrite(folder.path(), "inputs.safetensors", |entry, _| {
@@ -105,7 +122,11 @@ fn folders_that_do_not_fit_together_are_explained() {
             (entry.dtype, entry.shape) = (DType::F32, vec![entry.shape.iter().product()]);
         }
     });
-    assert!(message(folder.path()).contains("the input level1 has the shape"), "{}", message(folder.path()));
+    assert!(
+        message(folder.path()).contains("the input level1 has the shape"),
+        "{}",
+        message(folder.path())
+    );
 
     let folder = copy("mask_decoder");
     let config = fs::read_to_string(folder.path().join("config.json")).unwrap();

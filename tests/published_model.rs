@@ -1,4 +1,5 @@
-//! The published model's weights: names and shapes at full size, and the way of its files into one folder.
+//! The published model's weights: names and shapes at full size, and the way of its files into one
+//! folder.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -12,15 +13,19 @@ use talking_points::{
     weights::{Checkpoint, TensorEntry, TensorFloat, parameter_shapes, write_safetensors},
 };
 
-/// The language model, the point prompt and the way back to the eyes; those of the eyes are listed in `tp-vision`.
+/// The language model, the point prompt and the way back to the eyes; those of the eyes are listed
+/// in `tp-vision`.
 fn published_list() -> BTreeMap<String, Vec<usize>> {
     let mut list = BTreeMap::new();
-    let mut add = |name: String, shape: &[usize]| assert!(list.insert(name, shape.to_vec()).is_none());
+    let mut add =
+        |name: String, shape: &[usize]| assert!(list.insert(name, shape.to_vec()).is_none());
     for table in ["llm.model.tok_embeddings.weight", "llm.output.weight"] {
         add(table.into(), &[92_548, 4096]);
     }
     for layer in 0..32 {
-        let mut add = |tail: &str, shape: &[usize]| add(format!("llm.model.layers.{layer}.{tail}.weight"), shape);
+        let mut add = |tail: &str, shape: &[usize]| {
+            add(format!("llm.model.layers.{layer}.{tail}.weight"), shape)
+        };
         add("attention.wqkv", &[6144, 4096]);
         add("attention.wo", &[4096, 4096]);
         add("feed_forward.w1", &[14_336, 4096]);
@@ -53,14 +58,21 @@ fn full_size_network_has_the_published_parameters() {
         assert_eq!(found.get(&path).map(|parameter| &parameter.shape), Some(&shape), "{name}");
     }
     // What has no published name is what Talking Points adds to its base.
-    let is_added =
-        |path: &String| ["descriptor.adapter.", "localizer.adapter.", "localizer.heatmap."].iter().any(|part| path.starts_with(part));
-    let nameless: Vec<_> = found.keys().filter(|path| keys.published(path).is_none() && !is_added(path)).collect();
+    let is_added = |path: &String| {
+        ["descriptor.adapter.", "localizer.adapter.", "localizer.heatmap."]
+            .iter()
+            .any(|part| path.starts_with(part))
+    };
+    let nameless: Vec<_> =
+        found.keys().filter(|path| keys.published(path).is_none() && !is_added(path)).collect();
     assert!(nameless.is_empty(), "{nameless:?}");
     let n_eyes = found.keys().filter(|path| path.starts_with("eyes.")).count();
     assert_eq!(
         n_eyes + published_list().len(),
-        found.keys().filter(|path| !is_added(path) && !path.starts_with("localizer.regression.")).count()
+        found
+            .keys()
+            .filter(|path| !is_added(path) && !path.starts_with("localizer.regression."))
+            .count()
     );
 }
 
@@ -73,7 +85,9 @@ const KEEP: ConversionOptions = ConversionOptions { float: None, max_shard_bytes
 /// Type, shape and bytes of every tensor.
 fn tensors(path: &Path) -> BTreeMap<String, (DType, Vec<usize>, Vec<u8>)> {
     let checkpoint = Checkpoint::open(path).unwrap();
-    let tensor = |entry: &TensorEntry| (entry.dtype, entry.shape.clone(), checkpoint.read(&entry.name).unwrap());
+    let tensor = |entry: &TensorEntry| {
+        (entry.dtype, entry.shape.clone(), checkpoint.read(&entry.name).unwrap())
+    };
     checkpoint.entries().map(|entry| (entry.name.clone(), tensor(entry))).collect()
 }
 
@@ -83,8 +97,10 @@ fn conversion_keeps_every_bit_and_gathers_the_adapter() {
     let source = fixture("expected.safetensors");
     let conversion = convert_weights(std::slice::from_ref(&source), folder.path(), KEEP).unwrap();
     let before = tensors(&source);
-    let (base, adapter) =
-        (tensors(&folder.path().join("model.safetensors")), tensors(&folder.path().join("adapter/adapter_model.safetensors")));
+    let (base, adapter) = (
+        tensors(&folder.path().join("model.safetensors")),
+        tensors(&folder.path().join("adapter/adapter_model.safetensors")),
+    );
     assert_eq!((conversion.tensors, conversion.adapter_tensors), (before.len(), 4));
     assert_eq!((base.len(), adapter.len()), (before.len() - 4, 4));
     // The head of CLIP is kept, and said to have no place here.
@@ -118,22 +134,26 @@ fn model_without(is_left_out: impl Fn(&str) -> bool) -> tempfile::TempDir {
         std::fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
     }
     let checkpoint = Checkpoint::open(&shipped).unwrap();
-    let entries: Vec<TensorEntry> = checkpoint.entries().filter(|entry| !is_left_out(&entry.name)).cloned().collect();
-    write_safetensors(folder.path(), &entries, u64::MAX, |entry| checkpoint.read(&entry.name)).unwrap();
+    let entries: Vec<TensorEntry> =
+        checkpoint.entries().filter(|entry| !is_left_out(&entry.name)).cloned().collect();
+    write_safetensors(folder.path(), &entries, u64::MAX, |entry| checkpoint.read(&entry.name))
+        .unwrap();
     folder
 }
 
 #[test]
 fn base_is_loaded_without_what_this_project_adds_to_it() {
     let device = Device::flex();
-    let is_added = |name: &str| name.starts_with("localizer.heatmap.") || name.contains(".adapter.");
+    let is_added =
+        |name: &str| name.starts_with("localizer.heatmap.") || name.contains(".adapter.");
     let base = model_without(is_added);
     let dir = ModelDir::open(base.path()).unwrap();
     let message = dir.load(&device).unwrap_err().to_string();
     assert!(message.contains("localizer.heatmap.") || message.contains("adapter"), "{message}");
     dir.load_base(&device).unwrap();
 
-    let blind = model_without(|name| is_added(name) || name.starts_with("eyes.projector.query_proj."));
+    let blind =
+        model_without(|name| is_added(name) || name.starts_with("eyes.projector.query_proj."));
     let message = ModelDir::open(blind.path()).unwrap().load_base(&device).unwrap_err().to_string();
     assert!(message.contains("eyes.projector.query_proj.weight"), "{message}");
 }
@@ -143,7 +163,10 @@ fn last_file_counts_and_shards_are_cut_where_asked() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, tensor: &str, value: f32| {
         let entry = TensorEntry { name: tensor.to_owned(), dtype: DType::F32, shape: vec![2, 4] };
-        write_safetensors(&folder.path().join(name), &[entry], u64::MAX, |_| Ok([value; 8].map(f32::to_le_bytes).concat())).unwrap();
+        write_safetensors(&folder.path().join(name), &[entry], u64::MAX, |_| {
+            Ok([value; 8].map(f32::to_le_bytes).concat())
+        })
+        .unwrap();
         folder.path().join(name)
     };
     let sources = [
@@ -155,7 +178,10 @@ fn last_file_counts_and_shards_are_cut_where_asked() {
     let options = ConversionOptions { float: Some(TensorFloat::BF16), max_shard_bytes: 20 };
     let conversion = convert_weights(&sources, &out, options).unwrap();
     assert_eq!(conversion.overridden, ["llm.model.tok_embeddings.weight"]);
-    assert!(out.join("model-00002-of-00002.safetensors").exists() && out.join("model.safetensors.index.json").exists());
+    assert!(
+        out.join("model-00002-of-00002.safetensors").exists()
+            && out.join("model.safetensors.index.json").exists()
+    );
     let (dtype, shape, bytes) = tensors(&out).remove("llm.model.tok_embeddings.weight").unwrap();
     assert_eq!((dtype, shape, bytes), (DType::BF16, vec![2, 4], [0x20, 0x40].repeat(8))); // 2.5 is 0x4020
 }
@@ -166,7 +192,9 @@ fn unsound_source_leaves_nothing_written() {
     let (bad, out) = (folder.path().join("bad.safetensors"), folder.path().join("out"));
     let whole = std::fs::read(fixture("expected.safetensors")).unwrap();
     std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
-    let message = convert_weights(&[fixture("expected.safetensors"), bad], &out, KEEP).unwrap_err().to_string();
+    let message = convert_weights(&[fixture("expected.safetensors"), bad], &out, KEEP)
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("bad.safetensors"), "{message}");
     assert!(!out.exists());
 }

@@ -13,12 +13,13 @@ use talking_points::{
     evaluation::{EvalSet, RowName, evaluate_rows, point_rows},
     language::{DecoderConfig, LoraConfig, Tokenizer},
     reinforcement::{
-        DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_photographs, family_scenes, localizer_jitter, with_adapter,
-        write_page,
+        DescriptorPolicy, LocalizerJudge, SeenPoints, closed_loop, family_photographs,
+        family_scenes, localizer_jitter, with_adapter, write_page,
     },
     rl::{
-        GrpoConfig, GrpoParts, Judge, Judged, Link, PointSource, Policy, Reward, RewardTerm, RlError, SampleOptions, StyleMonitor, Trainer,
-        Weights, fingerprint, n_trainable, read_steps, reinforce,
+        GrpoConfig, GrpoParts, Judge, Judged, Link, PointSource, Policy, Reward, RewardTerm,
+        RlError, SampleOptions, StyleMonitor, Trainer, Weights, fingerprint, n_trainable,
+        read_steps, reinforce,
     },
     scenes::{Scene, SceneOptions},
     train::{Schedule, TrainConfig},
@@ -29,12 +30,14 @@ use talking_points::{
 static MAKING: Mutex<()> = Mutex::new(());
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
-static SET: LazyLock<EvalSet> = LazyLock::new(|| family_scenes("Bovidae", 64, 3, 2, Seed(4)).unwrap());
+static SET: LazyLock<EvalSet> =
+    LazyLock::new(|| family_scenes("Bovidae", 64, 3, 2, Seed(4)).unwrap());
 
 fn models() -> Models {
     let _alone = MAKING.lock().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tokenizer = Arc::new(Tokenizer::from_file(root.join("models/tiny/tokenizer.json").as_path()).unwrap());
+    let tokenizer =
+        Arc::new(Tokenizer::from_file(root.join("models/tiny/tokenizer.json").as_path()).unwrap());
     let device = talking_points::DeviceName::Flex.open().unwrap();
     device.seed(1);
     let vision = VisionConfig {
@@ -50,9 +53,11 @@ fn models() -> Models {
         hidden_size: 48,
         ..VisionConfig::tiny()
     };
-    let language = DecoderConfig::new(tokenizer.vocab_size(), 48, 96, 2, 3, 3).with_tie_word_embeddings(true);
+    let language =
+        DecoderConfig::new(tokenizer.vocab_size(), 48, 96, 2, 3, 3).with_tie_word_embeddings(true);
     let config = NetworkConfig::of(vision, language, LoraConfig::new(4, 8.0), 16);
-    let run = RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let run =
+        RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
     Models::new(config.init(&device), config, tokenizer, None, run)
 }
 
@@ -63,7 +68,11 @@ fn config(steps: u64) -> GrpoConfig {
         images_per_step: 2,
         max_new_tokens: 6,
         micro_batch: 5,
-        training: TrainConfig { weight_decay: 0.0, checkpoint_every: 1, ..TrainConfig::new("smallest", schedule, Seed(2)) },
+        training: TrainConfig {
+            weight_decay: 0.0,
+            checkpoint_every: 1,
+            ..TrainConfig::new("smallest", schedule, Seed(2))
+        },
         ..GrpoConfig::paper(steps, Seed(2))
     }
 }
@@ -84,10 +93,16 @@ impl RewardTerm for Vowels {
 #[test]
 fn samples_score_the_same_one_token_at_a_time_and_all_at_once() {
     let models = models();
-    let (policy, source) = (DescriptorPolicy::new(&models, Style::Terse), SeenPoints::new(&models, &SET));
+    let (policy, source) =
+        (DescriptorPolicy::new(&models, Style::Terse), SeenPoints::new(&models, &SET));
     let weights = DescriptorPolicy::weights(&models);
     let images: Vec<_> = (0..3).map(|index| source.image(index).unwrap()).collect();
-    let options = SampleOptions { group_size: 3, max_new_tokens: 6, sampling: Sampling::at_temperature(1.0), seed: Seed(9) };
+    let options = SampleOptions {
+        group_size: 3,
+        max_new_tokens: 6,
+        sampling: Sampling::at_temperature(1.0),
+        seed: Seed(9),
+    };
     let written = policy.sample(&weights, &images, &options).unwrap();
     assert_eq!(written.completions.len(), 3 * 2 * 3);
     assert_eq!(written.fingerprint, fingerprint(&weights));
@@ -96,15 +111,34 @@ fn samples_score_the_same_one_token_at_a_time_and_all_at_once() {
         .completions
         .iter()
         .enumerate()
-        .map(|(at, completion)| talking_points::rl::ToScore { image: at / 6, point: at / 3 % 2, tokens: &completion.tokens })
+        .map(|(at, completion)| talking_points::rl::ToScore {
+            image: at / 6,
+            point: at / 3 % 2,
+            tokens: &completion.tokens,
+        })
         .collect();
-    let values = |weights, part: &[_]| policy.log_probs(weights, &images, part).unwrap().into_data().iter::<f32>().collect::<Vec<_>>();
-    let sampled: Vec<f32> = written.completions.iter().flat_map(|completion| completion.log_probs.clone()).collect();
-    // Whole images share a pass; parts of images do not. The reference is the policy before it has learned.
-    let cut = [values(Weights::Learning(&weights), &sequences[..7]), values(Weights::Learning(&weights), &sequences[7..])].concat();
-    for (name, scored) in
-        [("whole", values(Weights::Learning(&weights), &sequences)), ("cut", cut), ("reference", values(Weights::Reference, &sequences))]
-    {
+    let values = |weights, part: &[_]| {
+        policy
+            .log_probs(weights, &images, part)
+            .unwrap()
+            .into_data()
+            .iter::<f32>()
+            .collect::<Vec<_>>()
+    };
+    let sampled: Vec<f32> =
+        written.completions.iter().flat_map(|completion| completion.log_probs.clone()).collect();
+    // Whole images share a pass; parts of images do not. The reference is the policy before it has
+    // learned.
+    let cut = [
+        values(Weights::Learning(&weights), &sequences[..7]),
+        values(Weights::Learning(&weights), &sequences[7..]),
+    ]
+    .concat();
+    for (name, scored) in [
+        ("whole", values(Weights::Learning(&weights), &sequences)),
+        ("cut", cut),
+        ("reference", values(Weights::Reference, &sequences)),
+    ] {
         assert_eq!(scored.len(), sampled.len());
         let apart = sampled.iter().zip(&scored).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-4, "{name}: {apart} nats");
@@ -114,19 +148,31 @@ fn samples_score_the_same_one_token_at_a_time_and_all_at_once() {
 #[test]
 fn adapter_learns_and_nothing_else_does() {
     let models = models();
-    let (policy, judge, source) =
-        (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models), SeenPoints::new(&models, &SET));
+    let (policy, judge, source) = (
+        DescriptorPolicy::new(&models, Style::Terse),
+        LocalizerJudge::new(&models),
+        SeenPoints::new(&models, &SET),
+    );
     assert_eq!(judge.n_trainable(), 0);
     assert!(n_trainable(&DescriptorPolicy::weights(&models)) > 0);
     let (reward, style) = (Reward::nothing().plus(1.0, Vowels), StyleMonitor::default());
-    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts {
+        policy: &policy,
+        judge: &judge,
+        source: &source,
+        reward: &reward,
+        style: &style,
+    };
     let frozen = [policy.frozen_fingerprint(), judge.fingerprint()];
     let mut trainer = Trainer::new(parts, config(3), DescriptorPolicy::weights(&models)).unwrap();
     let before = fingerprint(trainer.weights());
     let reports: Vec<_> = (0..3).map(|_| trainer.step().unwrap().report).collect();
     assert_ne!(fingerprint(trainer.weights()), before);
     assert_eq!([policy.frozen_fingerprint(), judge.fingerprint()], frozen);
-    assert!(reports[0].kl.abs() < 1e-9 && reports.iter().all(|report| report.gap_max < 1e-3), "{reports:#?}");
+    assert!(
+        reports[0].kl.abs() < 1e-9 && reports.iter().all(|report| report.gap_max < 1e-3),
+        "{reports:#?}"
+    );
     let after = with_adapter(&models, trainer.weights());
     assert_eq!(fingerprint(&after.network.descriptor.adapter), fingerprint(trainer.weights()));
     assert_eq!(fingerprint(&after.network.localizer), fingerprint(&models.network.localizer));
@@ -138,30 +184,72 @@ fn base_is_no_reference_for_an_adapter_that_has_learned() {
     let (judge, source) = (LocalizerJudge::new(&models), SeenPoints::new(&models, &SET));
     let (reward, style) = (Reward::nothing().plus(1.0, Vowels), StyleMonitor::default());
     let policy = DescriptorPolicy::new(&models, Style::Terse).with_base_as_reference();
-    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts {
+        policy: &policy,
+        judge: &judge,
+        source: &source,
+        reward: &reward,
+        style: &style,
+    };
     let mut trainer = Trainer::new(parts, config(2), DescriptorPolicy::weights(&models)).unwrap();
     trainer.step().unwrap(); // a fresh adapter changes nothing yet
     let learned = trainer.weights().clone();
     let mut trainer = Trainer::new(parts, config(2), learned).unwrap();
-    assert!(matches!(trainer.step().unwrap_err(), RlError::BrokenLink { link: Link::Reference, .. }));
+    assert!(matches!(
+        trainer.step().unwrap_err(),
+        RlError::BrokenLink { link: Link::Reference, .. }
+    ));
 }
 
 #[test]
 fn run_leaves_a_page_with_pictures_and_can_be_resumed() {
     let models = models();
-    let (policy, judge, source) =
-        (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models), SeenPoints::new(&models, &SET));
+    let (policy, judge, source) = (
+        DescriptorPolicy::new(&models, Style::Terse),
+        LocalizerJudge::new(&models),
+        SeenPoints::new(&models, &SET),
+    );
     let (reward, style) = (Reward::nothing().plus(1.0, Vowels), StyleMonitor::default());
-    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts {
+        policy: &policy,
+        judge: &judge,
+        source: &source,
+        reward: &reward,
+        style: &style,
+    };
     let folder = tempfile::tempdir().unwrap();
-    let stopped = reinforce(parts, &config(3), DescriptorPolicy::weights(&models), folder.path(), false, &AtomicBool::new(true)).unwrap();
+    let stopped = reinforce(
+        parts,
+        &config(3),
+        DescriptorPolicy::weights(&models),
+        folder.path(),
+        false,
+        &AtomicBool::new(true),
+    )
+    .unwrap();
     assert_eq!(stopped.steps, 1);
-    let whole = reinforce(parts, &config(3), DescriptorPolicy::weights(&models), folder.path(), true, &GO_ON).unwrap();
+    let whole = reinforce(
+        parts,
+        &config(3),
+        DescriptorPolicy::weights(&models),
+        folder.path(),
+        true,
+        &GO_ON,
+    )
+    .unwrap();
     assert_eq!(whole.steps, 3);
 
     // The same without a stop: parameters by value, and every line that was written.
     let other = tempfile::tempdir().unwrap();
-    let undisturbed = reinforce(parts, &config(3), DescriptorPolicy::weights(&models), other.path(), false, &GO_ON).unwrap();
+    let undisturbed = reinforce(
+        parts,
+        &config(3),
+        DescriptorPolicy::weights(&models),
+        other.path(),
+        false,
+        &GO_ON,
+    )
+    .unwrap();
     assert_eq!(fingerprint(&undisturbed.weights), fingerprint(&whole.weights));
     for name in ["steps.jsonl", "samples.jsonl"] {
         let read = |folder: &Path| std::fs::read_to_string(folder.join(name)).unwrap();
@@ -171,7 +259,12 @@ fn run_leaves_a_page_with_pictures_and_can_be_resumed() {
     let steps = read_steps(folder.path()).unwrap();
     write_page(folder.path(), "a <title>", &SET, &steps).unwrap();
     let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
-    assert!(page.contains("a &lt;title&gt;") && page.contains("reward.png") && page.contains("step 1, reward"), "{page}");
+    assert!(
+        page.contains("a &lt;title&gt;")
+            && page.contains("reward.png")
+            && page.contains("step 1, reward"),
+        "{page}"
+    );
     let pictures = std::fs::read_dir(folder.path().join("pictures")).unwrap().count();
     assert!(pictures >= 6, "{pictures} pictures");
 }
@@ -181,7 +274,10 @@ fn loop_of_one_model_with_itself_is_the_row_of_the_evaluation() {
     let models = models();
     let how = DescribeOptions { max_new_tokens: 4, ..Default::default() };
     let rows = evaluate_rows(&models, &SET, &[RowName::Ours], None, &how, |_| {}).unwrap();
-    assert_eq!(closed_loop(&models, &models, &SET, &how).unwrap(), point_rows(&SET, &rows.answers[&RowName::Ours]));
+    assert_eq!(
+        closed_loop(&models, &models, &SET, &how).unwrap(),
+        point_rows(&SET, &rows.answers[&RowName::Ours])
+    );
 }
 
 #[test]
@@ -224,15 +320,23 @@ fn photographs_of_a_family_ask_about_nothing_else_that_they_show() {
     std::fs::write(folder.path().join("annotations.json"), coco.to_string()).unwrap();
 
     let dataset = DatasetFormat::CocoParts.open(folder.path(), ReadOptions::default()).unwrap();
-    let shown = |family: &str, sides: &[Split]| family_photographs(&*dataset, family, sides, 4, Seed(1));
+    let shown =
+        |family: &str, sides: &[Split]| family_photographs(&*dataset, family, sides, 4, Seed(1));
     let cows = shown("Bovidae", &[Split::Train]).unwrap();
     assert_eq!(cows.images.len(), 1);
-    assert!(cows.n_points() > 0 && cows.points().all(|(_, asked)| asked.point.x() < 0.5 && asked.record.category == "cow"));
+    assert!(
+        cows.n_points() > 0
+            && cows
+                .points()
+                .all(|(_, asked)| asked.point.x() < 0.5 && asked.record.category == "cow")
+    );
     let horses = shown("Equidae", &[Split::Train, Split::Val, Split::Test]).unwrap();
     assert_eq!(horses.images.len(), 2);
     assert!(horses.points().all(|(_, asked)| asked.point.x() > 0.5));
     for image in &horses.images {
-        let distinct = |at: usize| image.points[..at].iter().all(|other| other.point != image.points[at].point);
+        let distinct = |at: usize| {
+            image.points[..at].iter().all(|other| other.point != image.points[at].point)
+        };
         assert!((1..=4).contains(&image.points.len()) && (0..image.points.len()).all(distinct));
     }
     assert!(shown("Felidae", &[Split::Train]).unwrap_err().to_string().contains("Felidae"));

@@ -1,8 +1,12 @@
 //! What must hold of every record that a reader gives, however odd its file is.
 
-use tp_data::{AnnotatedImage, BoxXywh, DataError, Dataset, DatasetFormat, ImageFiles, Mask, ReadOptions, Strictness};
+use tp_data::{
+    AnnotatedImage, BoxXywh, DataError, Dataset, DatasetFormat, ImageFiles, Mask, ReadOptions,
+    Strictness,
+};
 
-/// Opens a data set strictly and leniently and goes through its records. What is accepted strictly is all there leniently.
+/// Opens a data set strictly and leniently and goes through its records. What is accepted strictly
+/// is all there leniently.
 pub(crate) fn check(format: DatasetFormat, root: &std::path::Path, load: bool) {
     let [strict, lenient] = [Strictness::Strict, Strictness::Lenient].map(|strictness| {
         let set = format.open(root, ReadOptions { strictness, images: ImageFiles::NotNeeded })?;
@@ -39,12 +43,19 @@ fn records(set: &dyn Dataset) -> Result<(usize, usize), DataError> {
 
 fn check_area(image: &AnnotatedImage, bbox: &BoxXywh, mask: Option<&Mask>) {
     let BoxXywh { x, y, width, height } = *bbox;
-    let (image_height, image_width) = (f64::from(image.size.height()), f64::from(image.size.width()));
+    let (image_height, image_width) =
+        (f64::from(image.size.height()), f64::from(image.size.width()));
     assert!(x >= 0.0 && y >= 0.0 && width > 0.0 && height > 0.0, "{bbox:?}");
     // An edge may be rounded once.
-    assert!(x + width <= image_width * (1.0 + 1e-12) && y + height <= image_height * (1.0 + 1e-12), "{bbox:?}");
+    assert!(
+        x + width <= image_width * (1.0 + 1e-12) && y + height <= image_height * (1.0 + 1e-12),
+        "{bbox:?}"
+    );
     if let Some(mask) = mask {
-        assert_eq!(mask.pixels().dim(), (image.size.height() as usize, image.size.width() as usize));
+        assert_eq!(
+            mask.pixels().dim(),
+            (image.size.height() as usize, image.size.width() as usize)
+        );
         assert!(mask.area() > 0);
     }
 }

@@ -13,7 +13,11 @@ pub(crate) fn run(input: &[u8]) {
     let root = scratch::folder("coco", |root| {
         let image = root.join("images/a.png");
         scratch::put(&image, b"");
-        write_png(&image, &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60])).expect("it can be written");
+        write_png(
+            &image,
+            &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60]),
+        )
+        .expect("it can be written");
     });
     scratch::put(&root.join("annotations.json"), input);
     let small = images_are_small(input);
@@ -23,9 +27,15 @@ pub(crate) fn run(input: &[u8]) {
 }
 
 fn images_are_small(input: &[u8]) -> bool {
-    let Ok(file) = serde_json::from_slice::<Value>(input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input)) else { return false };
-    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).unwrap_or(0.0);
-    file["images"]
-        .as_array()
-        .is_some_and(|images| images.iter().all(|image| number(&image["width"]) * number(&image["height"]) <= MAX_PIXELS))
+    let Ok(file) =
+        serde_json::from_slice::<Value>(input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input))
+    else {
+        return false;
+    };
+    let number = |value: &Value| {
+        value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).unwrap_or(0.0)
+    };
+    file["images"].as_array().is_some_and(|images| {
+        images.iter().all(|image| number(&image["width"]) * number(&image["height"]) <= MAX_PIXELS)
+    })
 }

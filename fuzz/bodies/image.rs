@@ -1,8 +1,11 @@
-//! An image behind the guard: whatever decodes has the size that its header says, turned or not, and is passed on as it is
-//! annotated.
+//! An image behind the guard: whatever decodes has the size that its header says, turned or not,
+//! and is passed on as it is annotated.
 
 use tp_core::RgbImage;
-use tp_data::{DecodeOptions, Orientation, PixelGrid, decode_annotated_bytes, decode_bytes, decode_image, file_as_annotated, image_size};
+use tp_data::{
+    DecodeOptions, Orientation, PixelGrid, decode_annotated_bytes, decode_bytes, decode_image,
+    file_as_annotated, image_size,
+};
 
 use crate::scratch;
 
@@ -27,7 +30,10 @@ pub(crate) fn run(input: &[u8]) {
     assert_eq!(told.expect("what decodes has a size"), stored.size());
     let (height, width) = (stored.size().height(), stored.size().width());
     let found = [upright.size().height(), upright.size().width()];
-    assert!(found == [height, width] || found == [width, height], "{found:?} of {height} by {width}");
+    assert!(
+        found == [height, width] || found == [width, height],
+        "{found:?} of {height} by {width}"
+    );
     assert_eq!(upright.bytes().len(), stored.bytes().len());
     // Turning moves pixels and changes none.
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
@@ -38,13 +44,21 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// What is annotated on a grid is decoded on it, and passed on so that programs that turn pictures and programs that do not see
-/// the same.
+/// What is annotated on a grid is decoded on it, and passed on so that programs that turn pictures
+/// and programs that do not see the same.
 fn check_grid(input: &[u8], image: &RgbImage, grid: PixelGrid) {
-    assert_eq!(decode_annotated_bytes("input", input, image.size()).expect("it was decoded before"), (image.clone(), grid));
+    assert_eq!(
+        decode_annotated_bytes("input", input, image.size()).expect("it was decoded before"),
+        (image.clone(), grid)
+    );
     let passed_on = file_as_annotated("input", input, image.size()).expect("it was decoded before");
     let [turned, kept] = [Orientation::Apply, Orientation::Keep].map(|orientation| {
-        decode_bytes("passed on", &passed_on, &DecodeOptions { orientation, ..DecodeOptions::default() }).expect("what we write we read")
+        decode_bytes(
+            "passed on",
+            &passed_on,
+            &DecodeOptions { orientation, ..DecodeOptions::default() },
+        )
+        .expect("what we write we read")
     });
     assert_eq!((turned.size(), kept.size()), (image.size(), image.size()));
     assert!(turned == kept);

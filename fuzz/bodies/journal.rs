@@ -1,6 +1,8 @@
-//! A journal of a build that was damaged: what stays readable is the same the next time, and only an unfinished end is cut away.
+//! A journal of a build that was damaged: what stays readable is the same the next time, and only
+//! an unfinished end is cut away.
 //!
-//! A line of an input is the JSON of a line, to which its checksum is put; one that begins with `#` is written as it is.
+//! A line of an input is the JSON of a line, to which its checksum is put; one that begins with `#`
+//! is written as it is.
 
 use serde::{Deserialize, de::IgnoredAny};
 use tp_builder::{Answered, ContentKey, SurveyedImage, read_journal};
@@ -33,11 +35,16 @@ pub(crate) fn run(input: &[u8]) {
     check::<SurveyedImage>(&path, &file, &keys);
 }
 
-fn check<T: serde::Serialize + serde::de::DeserializeOwned>(path: &std::path::Path, file: &[u8], keys: &[ContentKey]) {
+fn check<T: serde::Serialize + serde::de::DeserializeOwned>(
+    path: &std::path::Path,
+    file: &[u8],
+    keys: &[ContentKey],
+) {
     scratch::put(path, file);
     let read = || {
         let found = read_journal::<T>(path, keys).expect("a damaged journal can be opened");
-        // Values without a number come back as they are; a decimal only to within a unit in its last place.
+        // Values without a number come back as they are; a decimal only to within a unit in its
+        // last place.
         found.into_iter().map(|found| found.map(|found| found.is_some()).ok()).collect::<Vec<_>>()
     };
     let first = read();

@@ -1,7 +1,7 @@
 //! Label maps and the JSON beside them, in the four formats that have them.
 //!
-//! An input is four bytes (format, depth, width, length of the JSON in sixteens), the JSON, and the pixels of the map. With
-//! another depth the rest is the map's file as it is.
+//! An input is four bytes (format, depth, width, length of the JSON in sixteens), the JSON, and the
+//! pixels of the map. With another depth the rest is the map's file as it is.
 
 use std::path::Path;
 
@@ -26,7 +26,10 @@ const LAYOUTS: [Layout; 4] = [
         format: DatasetFormat::PascalPart116,
         name: "pascal_part_116",
         image: "images/val/2008_000003.jpg",
-        maps: &["annotations_detectron2_part/val/2008_000003.png", "annotations_detectron2_obj/val/2008_000003.png"],
+        maps: &[
+            "annotations_detectron2_part/val/2008_000003.png",
+            "annotations_detectron2_obj/val/2008_000003.png",
+        ],
         json: "unused.txt",
         others: &[],
     },
@@ -70,7 +73,10 @@ pub(crate) fn run(input: &[u8]) {
     let mut halves = pixels.chunks(half);
     for map in layout.maps {
         let map_pixels = halves.next().unwrap_or_default();
-        scratch::put(&root.join(map), &map_file(depth, width, map_pixels).unwrap_or_else(|| pixels.to_vec()));
+        scratch::put(
+            &root.join(map),
+            &map_file(depth, width, map_pixels).unwrap_or_else(|| pixels.to_vec()),
+        );
     }
     annotated::check(layout.format, &root, true);
 }
@@ -78,7 +84,8 @@ pub(crate) fn run(input: &[u8]) {
 fn fill(layout: &Layout, root: &Path) {
     let image = root.join(layout.image);
     scratch::put(&image, b"");
-    write_png(&image, &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60])).expect("it can be written");
+    write_png(&image, &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60]))
+        .expect("it can be written");
     for (name, content) in layout.others {
         scratch::put(&root.join(name), content);
     }

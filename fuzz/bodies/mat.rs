@@ -9,7 +9,11 @@ pub(crate) fn run(input: &[u8]) {
     let root = scratch::folder("mat", |root| {
         let image = root.join("JPEGImages/2008_000003.jpg");
         scratch::put(&image, b"");
-        write_png(&image, &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60])).expect("it can be written");
+        write_png(
+            &image,
+            &RgbImage::filled(ImageHw::new(6, 8).expect("it has pixels"), [90, 120, 60]),
+        )
+        .expect("it can be written");
     });
     scratch::put(&root.join("Annotations_Part/2008_000003.mat"), input);
     annotated::check(DatasetFormat::PascalPartMat, &root, true);

@@ -1,6 +1,7 @@
 //! Weights in PyTorch's files: nothing in them is run, and what opens has the bytes that it says.
 //!
-//! An input that is a pickle stands in an archive with two storages of its own; any other is a file as it is.
+//! An input that is a pickle stands in an archive with two storages of its own; any other is a file
+//! as it is.
 
 use tp_weights::Checkpoint;
 
@@ -13,7 +14,15 @@ pub(crate) fn run(input: &[u8]) {
     let path = scratch::folder("pytorch", |_| ()).join("model.pth");
     let is_legacy = input.windows(LEGACY.len()).take(64).any(|window| window == LEGACY);
     if input.first() == Some(&0x80) && !is_legacy {
-        scratch::put(&path, &archive(&[("m/data.pkl", input), ("m/data/0", &[1; 64]), ("m/data/1", &[2; 16]), ("m/version", b"3\n")]));
+        scratch::put(
+            &path,
+            &archive(&[
+                ("m/data.pkl", input),
+                ("m/data/0", &[1; 64]),
+                ("m/data/1", &[2; 16]),
+                ("m/version", b"3\n"),
+            ]),
+        );
     } else {
         scratch::put(&path, input);
     }
@@ -41,7 +50,10 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
         about.extend([0; 2]);
         let about = &about[2..];
         archive.extend([b"PK\x03\x04\x14\0", about, name.as_bytes(), *bytes].concat());
-        directory.extend([b"PK\x01\x02\x14\0\x14\0", about, &[0; 10], &start.to_le_bytes(), name.as_bytes()].concat());
+        directory.extend(
+            [b"PK\x01\x02\x14\0\x14\0", about, &[0; 10], &start.to_le_bytes(), name.as_bytes()]
+                .concat(),
+        );
     }
     let (n, start) = (files.len() as u16, archive.len() as u32);
     archive.extend(&directory);
@@ -54,6 +66,10 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()));
+    let step = |crc: u32, &byte: &u8| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    };
     !bytes.iter().fold(u32::MAX, step)
 }

@@ -26,6 +26,7 @@ pub(crate) fn folder(name: &'static str, fill: impl FnOnce(&Path)) -> PathBuf {
 
 /// Writes a file, and the folders above it.
 pub(crate) fn put(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().expect("files lie in folders")).expect("folders can be made");
+    std::fs::create_dir_all(path.parent().expect("files lie in folders"))
+        .expect("folders can be made");
     std::fs::write(path, bytes).expect("a temporary file can be written");
 }

@@ -22,10 +22,18 @@ pub(crate) fn run(input: &[u8]) {
             assert!(usage.prompt_tokens <= 1 << 32 && usage.completion_tokens <= 1 << 32);
             let texts = match answer {
                 Answer::Context(answer) => vec![answer.object, answer.part, answer.context],
-                Answer::Local(answer) => vec![answer.colour, answer.texture, answer.shape, answer.detail],
+                Answer::Local(answer) => {
+                    vec![answer.colour, answer.texture, answer.shape, answer.detail]
+                }
                 Answer::Organiser(answer) => {
                     let layers = answer.layers.expect("an organiser's answer has layers");
-                    vec![answer.description, layers.object, layers.part, layers.point, layers.appearance]
+                    vec![
+                        answer.description,
+                        layers.object,
+                        layers.part,
+                        layers.point,
+                        layers.appearance,
+                    ]
                 }
             };
             texts.iter().for_each(|text| check(text));

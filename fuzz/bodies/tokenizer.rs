@@ -1,13 +1,20 @@
-//! A `tokenizer.json`: whatever it says, ids stay below the size of its vocabulary, and no text becomes a special token.
+//! A `tokenizer.json`: whatever it says, ids stay below the size of its vocabulary, and no text
+//! becomes a special token.
 
 use tp_language::{SpecialToken, TextTokenizer, Tokenizer};
 
-const TEXTS: [&str; 4] = ["the left ear", " two  spaces <s></p>[SEG] ", "Ohr – œil 耳 👂🏽\r\n\t\0e\u{301}", "<|im_end|>"];
+const TEXTS: [&str; 4] =
+    ["the left ear", " two  spaces <s></p>[SEG] ", "Ohr – œil 耳 👂🏽\r\n\t\0e\u{301}", "<|im_end|>"];
 
 pub(crate) fn run(input: &[u8]) {
     let Ok(tokenizer) = TextTokenizer::from_bytes(input) else { return };
-    let check =
-        |ids: &[u32]| assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()), "{ids:?} of {}", tokenizer.vocab_size());
+    let check = |ids: &[u32]| {
+        assert!(
+            ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()),
+            "{ids:?} of {}",
+            tokenizer.vocab_size()
+        )
+    };
     check(&tokenizer.opening());
     for text in TEXTS {
         let ids = tokenizer.encode_text(text);
@@ -21,6 +28,9 @@ pub(crate) fn run(input: &[u8]) {
     let Ok(tokenizer) = Tokenizer::from_bytes(input) else { return };
     for text in TEXTS {
         let ids = tokenizer.encode_text(text);
-        assert!(SpecialToken::ALL.iter().all(|&token| !ids.contains(&tokenizer.special(token))), "{text} {ids:?}");
+        assert!(
+            SpecialToken::ALL.iter().all(|&token| !ids.contains(&tokenizer.special(token))),
+            "{text} {ids:?}"
+        );
     }
 }

@@ -9,8 +9,8 @@ thread_local! {
     static LAST: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Replaces libFuzzer's hook, which ends the process at the first panic: decoders and tokenizers of others run behind
-/// `catch_unwind`, and what they do there is expected.
+/// Replaces libFuzzer's hook, which ends the process at the first panic: decoders and tokenizers of
+/// others run behind `catch_unwind`, and what they do there is expected.
 pub fn keep_panics() {
     set_hook(Box::new(|panic| LAST.set(panic.to_string())));
 }

@@ -1,4 +1,5 @@
-//! Whether a model knows what it does not know: its probabilities against what came true, on points that people have described.
+//! Whether a model knows what it does not know: its probabilities against what came true, on points
+//! that people have described.
 
 use serde::{Deserialize, Serialize};
 use tp_localizer::Heatmap;
@@ -11,7 +12,8 @@ use super::{
 };
 use crate::Models;
 
-/// A found point is right if it is nearer than this, in the unit square: what the confidence speaks of.
+/// A found point is right if it is nearer than this, in the unit square: what the confidence speaks
+/// of.
 const RADIUS: f64 = 0.1;
 /// Bins of the calibration error.
 const N_BINS: usize = 10;
@@ -26,13 +28,15 @@ const MAX_NOWHERE_LIMIT: f32 = 0.999;
 pub struct Certainty {
     /// The expected calibration error of the confidence of found points.
     pub point_calibration_error: Option<f64>,
-    /// The area under the curve with which "nowhere" tells texts about another photograph from those about this one.
+    /// The area under the curve with which "nowhere" tells texts about another photograph from
+    /// those about this one.
     pub absent_auroc: Option<f64>,
     /// The share of texts about another photograph that are answered with "nowhere", in percent.
     pub absent_refused: Option<f64>,
     /// The share of texts about this photograph that are, in percent.
     pub present_refused: Option<f64>,
-    /// How often the most probable noun for the object is right, in percent, if the model names points.
+    /// How often the most probable noun for the object is right, in percent, if the model names
+    /// points.
     pub object_named: Option<f64>,
     /// The same of the part, among parts with names of their own.
     pub part_named: Option<f64>,
@@ -42,7 +46,8 @@ pub struct Certainty {
     pub part_calibration_error: Option<f64>,
 }
 
-/// Asks for every text of a set in its own image and in another one, and for the name of every point.
+/// Asks for every text of a set in its own image and in another one, and for the name of every
+/// point.
 ///
 /// # Errors
 ///
@@ -53,9 +58,17 @@ pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, Evaluation
     let (confidence, right): (Vec<f64>, Vec<bool>) = answers.found.iter().copied().unzip();
     let (nowhere, absent): (Vec<f64>, Vec<bool>) = answers.nowhere.iter().copied().unzip();
     let refused = |of: bool| {
-        let scores: Vec<f64> = answers.nowhere.iter().filter(|(_, absent)| *absent == of).map(|(nowhere, _)| *nowhere).collect();
+        let scores: Vec<f64> = answers
+            .nowhere
+            .iter()
+            .filter(|(_, absent)| *absent == of)
+            .map(|(nowhere, _)| *nowhere)
+            .collect();
         let limit = f64::from(models.config.localizer.nowhere_limit);
-        (!scores.is_empty()).then(|| 100.0 * scores.iter().filter(|&&nowhere| nowhere >= limit).count() as f64 / scores.len() as f64)
+        (!scores.is_empty()).then(|| {
+            100.0 * scores.iter().filter(|&&nowhere| nowhere >= limit).count() as f64
+                / scores.len() as f64
+        })
     };
     let [objects, parts] = named(looks(models, set, &encoded)?.as_ref(), set, None);
     let error_of = |named: &[(f64, bool)]| {
@@ -63,7 +76,9 @@ pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, Evaluation
         expected_calibration_error(&stated, &right, N_BINS)
     };
     let share = |named: &[(f64, bool)]| {
-        (!named.is_empty()).then(|| 100.0 * named.iter().filter(|(_, right)| *right).count() as f64 / named.len() as f64)
+        (!named.is_empty()).then(|| {
+            100.0 * named.iter().filter(|(_, right)| *right).count() as f64 / named.len() as f64
+        })
     };
     Ok(Certainty {
         object_named: share(&objects),
@@ -77,8 +92,9 @@ pub fn certainty(models: &Models, set: &EvalSet) -> Result<Certainty, Evaluation
     })
 }
 
-/// The temperatures of the heat-map, of objects and of parts under which the probabilities of a set come true best: those of
-/// the least mean negative log-likelihood of "right" and "wrong". A model that names nothing keeps those of its names.
+/// The temperatures of the heat-map, of objects and of parts under which the probabilities of a set
+/// come true best: those of the least mean negative log-likelihood of "right" and "wrong". A model
+/// that names nothing keeps those of its names.
 ///
 /// # Errors
 ///
@@ -103,8 +119,8 @@ pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], E
     Ok(losses.each_ref().map(best))
 }
 
-/// The probability of "nowhere" from which a text is refused, so that at most one text of twenty about its own photograph is: no less
-/// than one half.
+/// The probability of "nowhere" from which a text is refused, so that at most one text of twenty
+/// about its own photograph is: no less than one half.
 ///
 /// # Errors
 ///
@@ -112,18 +128,32 @@ pub fn fitted_temperatures(models: &Models, set: &EvalSet) -> Result<[f32; 3], E
 pub fn fitted_nowhere_limit(models: &Models, set: &EvalSet) -> Result<f32, EvaluationError> {
     let encoded = encoded(models, set)?;
     let answers = answers(models, set, &encoded, &heatmaps(models, set, &encoded)?, 1.0);
-    Ok(limit_for(answers.nowhere.iter().filter(|(_, absent)| !absent).map(|(nowhere, _)| *nowhere).collect()))
+    Ok(limit_for(
+        answers.nowhere.iter().filter(|(_, absent)| !absent).map(|(nowhere, _)| *nowhere).collect(),
+    ))
 }
 
-/// The probabilities below which objects and parts are left unnamed: at most one of a hundred names that are right is lost with
-/// those that are wrong. On photographs of another kind it will be more.
+/// The probabilities below which objects and parts are left unnamed: at most one of a hundred names
+/// that are right is lost with those that are wrong. On photographs of another kind it will be
+/// more.
 ///
 /// # Errors
 ///
 /// [`EvaluationError`] if an image or a text is refused.
-pub fn fitted_least_probabilities(models: &Models, set: &EvalSet) -> Result<[f32; 2], EvaluationError> {
+pub fn fitted_least_probabilities(
+    models: &Models,
+    set: &EvalSet,
+) -> Result<[f32; 2], EvaluationError> {
     let names = named(looks(models, set, &encoded(models, set)?)?.as_ref(), set, None);
-    Ok(names.map(|names| least_for(names.into_iter().filter(|(_, is_right)| *is_right).map(|(probability, _)| probability).collect())))
+    Ok(names.map(|names| {
+        least_for(
+            names
+                .into_iter()
+                .filter(|(_, is_right)| *is_right)
+                .map(|(probability, _)| probability)
+                .collect(),
+        )
+    }))
 }
 
 /// The greatest limit that at most one of a hundred probabilities stays below; 0 of none.
@@ -137,7 +167,10 @@ fn limit_for(mut own: Vec<f64>) -> f32 {
     own.sort_unstable_by(f64::total_cmp);
     let at = (own.len() * 19).div_ceil(20);
     // Of fewer than twenty none may reach it.
-    let limit = own.get(at).map(|&nowhere| nowhere as f32).or(own.last().map(|&highest| (highest as f32).next_up()));
+    let limit = own
+        .get(at)
+        .map(|&nowhere| nowhere as f32)
+        .or(own.last().map(|&highest| (highest as f32).next_up()));
     limit.map_or(0.5, |limit| limit.clamp(0.5, MAX_NOWHERE_LIMIT))
 }
 
@@ -146,7 +179,9 @@ fn surprise(answers: &[(f64, bool)]) -> f64 {
     if answers.is_empty() {
         return f64::INFINITY;
     }
-    let of = |&(probability, right): &(f64, bool)| -(if right { probability } else { 1.0 - probability }).max(1e-6).ln();
+    let of = |&(probability, right): &(f64, bool)| {
+        -(if right { probability } else { 1.0 - probability }).max(1e-6).ln()
+    };
     answers.iter().map(of).sum::<f64>() / answers.len() as f64
 }
 
@@ -171,10 +206,15 @@ struct ImageHeatmaps {
     other: Vec<Heatmap>,
 }
 
-fn heatmaps(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Vec<ImageHeatmaps>, EvaluationError> {
+fn heatmaps(
+    models: &Models,
+    set: &EvalSet,
+    encoded: &[EncodedImage],
+) -> Result<Vec<ImageHeatmaps>, EvaluationError> {
     let n = set.images.len();
     let of = |image: &EncodedImage, about: usize| {
-        let texts: Vec<&str> = set.images[about].points.iter().map(|point| point.description.as_str()).collect();
+        let texts: Vec<&str> =
+            set.images[about].points.iter().map(|point| point.description.as_str()).collect();
         models.localizer.heatmaps(image, &texts)
     };
     let both = |(index, image): (usize, &EncodedImage)| {
@@ -185,24 +225,45 @@ fn heatmaps(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<
 }
 
 /// What heat-maps say at another temperature than theirs.
-fn answers(models: &Models, set: &EvalSet, encoded: &[EncodedImage], heatmaps: &[ImageHeatmaps], temperature: f32) -> Answers {
+fn answers(
+    models: &Models,
+    set: &EvalSet,
+    encoded: &[EncodedImage],
+    heatmaps: &[ImageHeatmaps],
+    temperature: f32,
+) -> Answers {
     let mut answers = Answers::default();
-    for ((image, encoded), ImageHeatmaps { own, other }) in set.images.iter().zip(encoded).zip(heatmaps) {
+    for ((image, encoded), ImageHeatmaps { own, other }) in
+        set.images.iter().zip(encoded).zip(heatmaps)
+    {
         for (heatmap, point) in own.iter().zip(&image.points) {
             let heatmap = heatmap.clone().tempered(temperature);
             answers.nowhere.push((f64::from(heatmap.nowhere()), false));
             if let Some(found) = models.localizer.read_heatmap(&heatmap, encoded) {
-                answers.found.push((f64::from(found.confidence.unwrap_or(0.0)), found.point.distance(point.point) < RADIUS));
+                answers.found.push((
+                    f64::from(found.confidence.unwrap_or(0.0)),
+                    found.point.distance(point.point) < RADIUS,
+                ));
             }
         }
-        answers.nowhere.extend(other.iter().map(|heatmap| (f64::from(heatmap.clone().tempered(temperature).nowhere()), true)));
+        answers.nowhere.extend(
+            other
+                .iter()
+                .map(|heatmap| (f64::from(heatmap.clone().tempered(temperature).nowhere()), true)),
+        );
     }
     answers
 }
 
 /// What the namer makes of every point of each image; `None` if the model names nothing.
-fn looks(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Option<(Namer, Vec<NameProbabilities>)>, EvaluationError> {
-    let Some(namer) = models.network.namer(&models.config, models.nouns.as_ref()) else { return Ok(None) };
+fn looks(
+    models: &Models,
+    set: &EvalSet,
+    encoded: &[EncodedImage],
+) -> Result<Option<(Namer, Vec<NameProbabilities>)>, EvaluationError> {
+    let Some(namer) = models.network.namer(&models.config, models.nouns.as_ref()) else {
+        return Ok(None);
+    };
     let look = |(image, encoded): (&EvalImage, &EncodedImage)| {
         let points: Vec<_> = image.points.iter().map(|point| point.point).collect();
         namer.look(&models.network.eyes, encoded, &points)
@@ -211,8 +272,13 @@ fn looks(models: &Models, set: &EvalSet, encoded: &[EncodedImage]) -> Result<Opt
     Ok(Some((namer.with_least([0.0; 2]), looks)))
 }
 
-/// Of each point the probability of its most probable noun, and whether that is right: objects, then parts with names of their own.
-fn named(looks: Option<&(Namer, Vec<NameProbabilities>)>, set: &EvalSet, temperature: Option<f32>) -> [Vec<(f64, bool)>; 2] {
+/// Of each point the probability of its most probable noun, and whether that is right: objects,
+/// then parts with names of their own.
+fn named(
+    looks: Option<&(Namer, Vec<NameProbabilities>)>,
+    set: &EvalSet,
+    temperature: Option<f32>,
+) -> [Vec<(f64, bool)>; 2] {
     let mut named = [Vec::new(), Vec::new()];
     let Some((namer, looks)) = looks else { return named };
     let namer = match temperature {
@@ -250,7 +316,10 @@ mod tests {
         let own: Vec<f64> = (0..40).map(|at| f64::from(at) / 40.0).collect();
         let limit = f64::from(limit_for(own.clone()));
         assert_eq!(own.iter().filter(|&&nowhere| nowhere >= limit).count(), 2);
-        assert_eq!((limit_for(vec![0.1; 9]), limit_for(vec![1.0; 9]), limit_for(Vec::new())), (0.5, MAX_NOWHERE_LIMIT, 0.5));
+        assert_eq!(
+            (limit_for(vec![0.1; 9]), limit_for(vec![1.0; 9]), limit_for(Vec::new())),
+            (0.5, MAX_NOWHERE_LIMIT, 0.5)
+        );
         assert!(limit_for(vec![0.75; 9]) > 0.75);
     }
 }

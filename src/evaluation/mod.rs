@@ -1,8 +1,9 @@
-//! Judging a model honestly: the closed loop, its ceiling, and the controls that tell seeing from reading.
+//! Judging a model honestly: the closed loop, its ceiling, and the controls that tell seeing from
+//! reading.
 //!
-//! Every row answers for the same points. A score means nothing without its neighbours: words alone say how much the
-//! position words carry, the wrong image says whether the eyes are trusted, shuffled texts say what the image alone
-//! gives away.
+//! Every row answers for the same points. A score means nothing without its neighbours: words alone
+//! say how much the position words carry, the wrong image says whether the eyes are trusted,
+//! shuffled texts say what the image alone gives away.
 
 mod certainty;
 mod eval_set;
@@ -11,7 +12,9 @@ mod rows;
 mod spoken;
 mod words_only;
 
-pub use certainty::{Certainty, certainty, fitted_least_probabilities, fitted_nowhere_limit, fitted_temperatures};
+pub use certainty::{
+    Certainty, certainty, fitted_least_probabilities, fitted_nowhere_limit, fitted_temperatures,
+};
 pub use eval_set::{EvalImage, EvalPoint, EvalSet};
 pub use names::{NameAccuracy, name_accuracy};
 pub(crate) use rows::located_words;

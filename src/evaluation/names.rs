@@ -1,4 +1,5 @@
-//! Whether people would call the thing so: names of everyday things, judged with all words that are right.
+//! Whether people would call the thing so: names of everyday things, judged with all words that are
+//! right.
 
 use std::fmt;
 
@@ -26,20 +27,28 @@ impl fmt::Display for NameAccuracy {
 
 /// Compares texts with the names that people gave.
 #[must_use]
-pub fn name_accuracy<'a>(described: impl IntoIterator<Item = (&'a str, &'a EvalPoint)>) -> NameAccuracy {
+pub fn name_accuracy<'a>(
+    described: impl IntoIterator<Item = (&'a str, &'a EvalPoint)>,
+) -> NameAccuracy {
     let (mut right, mut n) = ([0_u32; 3], [0_u32; 3]);
     for (text, point) in described {
-        let facts = [Some(names_object(text, point)), names_part(text, point), Some(says(text, &[&point.record.colour]))];
+        let facts = [
+            Some(names_object(text, point)),
+            names_part(text, point),
+            Some(says(text, &[&point.record.colour])),
+        ];
         for (fact, is_right) in facts.into_iter().enumerate() {
             n[fact] += u32::from(is_right.is_some());
             right[fact] += u32::from(is_right == Some(true));
         }
     }
-    let [object, part, colour] = [0, 1, 2].map(|fact| 100.0 * f64::from(right[fact]) / f64::from(n[fact].max(1)));
+    let [object, part, colour] =
+        [0, 1, 2].map(|fact| 100.0 * f64::from(right[fact]) / f64::from(n[fact].max(1)));
     NameAccuracy { object, part, colour }
 }
 
-/// Whether a text names the object of a point by one of its names, a synonym, or a more special word.
+/// Whether a text names the object of a point by one of its names, a synonym, or a more special
+/// word.
 pub(super) fn names_object(text: &str, point: &EvalPoint) -> bool {
     Lexicon::shipped().names_object(text, &with(&point.record.category, &point.also[0]))
 }
@@ -47,7 +56,11 @@ pub(super) fn names_object(text: &str, point: &EvalPoint) -> bool {
 /// Whether a text names the part of a point; `None` if that has no name of its own.
 pub(super) fn names_part(text: &str, point: &EvalPoint) -> Option<bool> {
     let lexicon = Lexicon::shipped();
-    let part = point.record.part.as_deref().filter(|part| lexicon.part(part, None).is_none_or(|noun| !noun.generic))?;
+    let part = point
+        .record
+        .part
+        .as_deref()
+        .filter(|part| lexicon.part(part, None).is_none_or(|noun| !noun.generic))?;
     Some(lexicon.names_part(text, &with(part, &point.also[1])))
 }
 

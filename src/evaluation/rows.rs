@@ -102,7 +102,8 @@ const IMAGE_ONLY_TEXTS: usize = 24;
 
 /// Asks a model about every point of a set, in every row.
 ///
-/// Images are encoded once each. `words_only` answers the row of that name; without it the row is left out.
+/// Images are encoded once each. `words_only` answers the row of that name; without it the row is
+/// left out.
 ///
 /// # Errors
 ///
@@ -120,15 +121,19 @@ pub fn evaluate_rows(
     let regress = models.localizer.clone().with_head(LocalizerHead::Regress);
     // Closer looks follow the answers of single texts; the mean of many texts has none.
     let once = models.localizer.clone().without_closer_look();
-    let unmasked = models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
+    let unmasked =
+        models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
     let others = OtherImageTexts::new(set, how.seed);
     let mut before: Option<EncodedImage> = None;
 
     for (index, image) in set.images.iter().enumerate() {
         let encoded = models.encode(&image.image)?;
         let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
-        let texts: Vec<&str> = image.points.iter().map(|point| point.description.as_str()).collect();
-        let mut answer = |row: RowName, located: Vec<Option<Located>>| rows.answers.entry(row).or_default().extend(located);
+        let texts: Vec<&str> =
+            image.points.iter().map(|point| point.description.as_str()).collect();
+        let mut answer = |row: RowName, located: Vec<Option<Located>>| {
+            rows.answers.entry(row).or_default().extend(located)
+        };
 
         if wants(RowName::Reference) {
             answer(RowName::Reference, models.localizer.locate(&encoded, &texts)?);
@@ -147,12 +152,20 @@ pub fn evaluate_rows(
         }
         if wants(RowName::ImageOnly) {
             let heatmaps = once.heatmaps(&encoded, &others.texts(index, IMAGE_ONLY_TEXTS))?;
-            let located = Heatmap::mean_of(&heatmaps).and_then(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0));
+            let located = Heatmap::mean_of(&heatmaps)
+                .and_then(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0));
             answer(RowName::ImageOnly, vec![located; points.len()]);
         }
         if wants(RowName::Shuffled) {
-            let heatmaps = models.localizer.heatmaps(&encoded, &others.texts(index, points.len()))?;
-            answer(RowName::Shuffled, heatmaps.iter().map(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0)).collect());
+            let heatmaps =
+                models.localizer.heatmaps(&encoded, &others.texts(index, points.len()))?;
+            answer(
+                RowName::Shuffled,
+                heatmaps
+                    .iter()
+                    .map(|heatmap| heatmap.locate(&encoded.letterbox, Decoding::Mass, 1.0))
+                    .collect(),
+            );
         }
         if wants(RowName::WrongImage) {
             // The image before; the first is asked on the last.
@@ -161,17 +174,33 @@ pub fn evaluate_rows(
                 None => models.encode(&set.images[set.images.len() - 1].image)?,
             };
             let heatmaps = models.localizer.heatmaps(&wrong, &texts)?;
-            answer(RowName::WrongImage, heatmaps.iter().map(|heatmap| heatmap.locate(&wrong.letterbox, Decoding::Mass, 1.0)).collect());
+            answer(
+                RowName::WrongImage,
+                heatmaps
+                    .iter()
+                    .map(|heatmap| heatmap.locate(&wrong.letterbox, Decoding::Mass, 1.0))
+                    .collect(),
+            );
         }
         if wants(RowName::Centre) {
-            answer(RowName::Centre, vec![Some(Located { point: UnitXy::nearest(0.5, 0.5), confidence: None }); points.len()]);
+            answer(
+                RowName::Centre,
+                vec![
+                    Some(Located { point: UnitXy::nearest(0.5, 0.5), confidence: None });
+                    points.len()
+                ],
+            );
         }
         before = Some(encoded);
         progress(index + 1);
     }
     if let Some(words_only) = words_only.filter(|_| wants(RowName::WordsOnly)) {
         let records: Vec<_> = set.points().map(|(_, point)| point.record.clone()).collect();
-        let located = words_only.predict(&records).into_iter().map(|point| Some(Located { point, confidence: None })).collect();
+        let located = words_only
+            .predict(&records)
+            .into_iter()
+            .map(|point| Some(Located { point, confidence: None }))
+            .collect();
         rows.answers.insert(RowName::WordsOnly, located);
     }
     Ok(rows)
@@ -186,8 +215,15 @@ pub fn point_rows(set: &EvalSet, answers: &[Option<Located>]) -> Vec<PointRow> {
         .map(|(index, ((image, asked), answer))| {
             let image = &set.images[image];
             let found = answer.map(|found| found.point);
-            let row = PointRow::new(index.to_string(), image.group.clone(), image.image.size(), asked.point, found);
-            row.with_label("category", asked.record.category.clone()).with_label("part", asked.record.part.clone().unwrap_or_default())
+            let row = PointRow::new(
+                index.to_string(),
+                image.group.clone(),
+                image.image.size(),
+                asked.point,
+                found,
+            );
+            row.with_label("category", asked.record.category.clone())
+                .with_label("part", asked.record.part.clone().unwrap_or_default())
         })
         .collect()
 }
@@ -203,15 +239,32 @@ pub fn mpck(set: &EvalSet, answers: &[Option<Located>]) -> Result<Option<f64>, M
 }
 
 /// What a Descriptor writes about points.
-fn described<D: DescribePoint>(describer: &D, image: &D::Image, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<String>, D::Error> {
-    Ok(describer.describe(image, points, how)?.into_iter().map(|description| description.text).collect())
+fn described<D: DescribePoint>(
+    describer: &D,
+    image: &D::Image,
+    points: &[UnitXy],
+    how: &DescribeOptions,
+) -> Result<Vec<String>, D::Error> {
+    Ok(describer
+        .describe(image, points, how)?
+        .into_iter()
+        .map(|description| description.text)
+        .collect())
 }
 
 /// Where words are found; a Descriptor that wrote nothing is not found.
-pub(crate) fn located_words(models: &Models, image: &EncodedImage, words: &[String]) -> Result<Vec<Option<Located>>, LocalizerError> {
-    let spoken: Vec<&str> = words.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
+pub(crate) fn located_words(
+    models: &Models,
+    image: &EncodedImage,
+    words: &[String],
+) -> Result<Vec<Option<Located>>, LocalizerError> {
+    let spoken: Vec<&str> =
+        words.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
     let mut found = models.localizer.locate(image, &spoken)?.into_iter();
-    Ok(words.iter().map(|text| if text.trim().is_empty() { None } else { found.next().flatten() }).collect())
+    Ok(words
+        .iter()
+        .map(|text| if text.trim().is_empty() { None } else { found.next().flatten() })
+        .collect())
 }
 
 /// Texts of other images, in a seeded order.
@@ -221,7 +274,8 @@ struct OtherImageTexts<'a> {
 
 impl<'a> OtherImageTexts<'a> {
     fn new(set: &'a EvalSet, seed: u64) -> Self {
-        let mut texts: Vec<_> = set.points().map(|(image, point)| (image, point.description.as_str())).collect();
+        let mut texts: Vec<_> =
+            set.points().map(|(image, point)| (image, point.description.as_str())).collect();
         texts.shuffle(&mut Seed(seed).split("others").rng());
         Self { texts }
     }
@@ -229,6 +283,12 @@ impl<'a> OtherImageTexts<'a> {
     /// `n` texts that speak of other images than `image`; fewer if there are no more.
     fn texts(&self, image: usize, n: usize) -> Vec<&'a str> {
         let start = image * 7919 % self.texts.len().max(1);
-        self.texts[start..].iter().chain(&self.texts[..start]).filter(|(from, _)| *from != image).map(|&(_, text)| text).take(n).collect()
+        self.texts[start..]
+            .iter()
+            .chain(&self.texts[..start])
+            .filter(|(from, _)| *from != image)
+            .map(|&(_, text)| text)
+            .take(n)
+            .collect()
     }
 }

@@ -37,10 +37,12 @@ impl fmt::Display for WordAccuracy {
     }
 }
 
-/// Compares texts with the records of their points. A synonym of the lexicon is as right as a set's own name ("cow" for its
-/// "cattle"), and so is a more special word.
+/// Compares texts with the records of their points. A synonym of the lexicon is as right as a set's
+/// own name ("cow" for its "cattle"), and so is a more special word.
 #[must_use]
-pub fn word_accuracy<'a>(spoken: impl IntoIterator<Item = (&'a str, &'a PointRecord)>) -> WordAccuracy {
+pub fn word_accuracy<'a>(
+    spoken: impl IntoIterator<Item = (&'a str, &'a PointRecord)>,
+) -> WordAccuracy {
     let lexicon = Lexicon::shipped();
     let spoken: Vec<(&str, &PointRecord)> = spoken.into_iter().collect();
     let (categories, parts) = known_names(&spoken, lexicon);
@@ -49,21 +51,30 @@ pub fn word_accuracy<'a>(spoken: impl IntoIterator<Item = (&'a str, &'a PointRec
         let said = read_record(text, &categories, &parts);
         let score = |right: bool| if right { 100.0 } else { 0.0 };
         n += 1.0;
-        accuracy.category += score(said.category.as_ref() == Some(&record.category) || lexicon.names_object(text, &[&record.category]));
+        accuracy.category += score(
+            said.category.as_ref() == Some(&record.category)
+                || lexicon.names_object(text, &[&record.category]),
+        );
         accuracy.colour += score(said.colour.as_ref() == Some(&record.colour));
         accuracy.object_cell += score(said.object_cell == Some(record.object_cell));
         accuracy.object_size += score(said.object_size == Some(record.object_size));
         accuracy.point_cell += score(said.point_cell == Some(record.point_cell));
         if record.part.is_some() {
             n_with_part += 1.0;
-            let is_named = |part: &String| said.part.as_ref() == Some(part) || lexicon.names_part(text, &[part]);
+            let is_named = |part: &String| {
+                said.part.as_ref() == Some(part) || lexicon.names_part(text, &[part])
+            };
             accuracy.part += score(record.part.as_ref().is_some_and(is_named));
             accuracy.part_cell += score(said.part_cell == record.part_cell);
         }
     }
-    for share in
-        [&mut accuracy.category, &mut accuracy.colour, &mut accuracy.object_cell, &mut accuracy.object_size, &mut accuracy.point_cell]
-    {
+    for share in [
+        &mut accuracy.category,
+        &mut accuracy.colour,
+        &mut accuracy.object_cell,
+        &mut accuracy.object_size,
+        &mut accuracy.point_cell,
+    ] {
         *share /= f64::max(n, 1.0);
     }
     for share in [&mut accuracy.part, &mut accuracy.part_cell] {
@@ -72,19 +83,28 @@ pub fn word_accuracy<'a>(spoken: impl IntoIterator<Item = (&'a str, &'a PointRec
     accuracy
 }
 
-/// The names of objects and parts that the annotation has, and their synonyms: what is looked for in a text.
+/// The names of objects and parts that the annotation has, and their synonyms: what is looked for
+/// in a text.
 fn known_names(spoken: &[(&str, &PointRecord)], lexicon: &Lexicon) -> (Vec<String>, Vec<String>) {
-    let words = |name: &String, also: &[String], understood: &[String]| [&[name.clone()], also, understood].concat();
+    let words = |name: &String, also: &[String], understood: &[String]| {
+        [&[name.clone()], also, understood].concat()
+    };
     let (mut categories, mut parts) = (BTreeSet::new(), BTreeSet::new());
     for (_, record) in spoken {
         if categories.insert(record.category.clone()) {
-            categories
-                .extend(lexicon.object(&record.category).into_iter().flat_map(|noun| words(&noun.name, &noun.also, &noun.understood)));
+            categories.extend(
+                lexicon
+                    .object(&record.category)
+                    .into_iter()
+                    .flat_map(|noun| words(&noun.name, &noun.also, &noun.understood)),
+            );
         }
         if let Some(part) = record.part.as_ref().filter(|part| !parts.contains(*part)) {
             parts.insert(part.clone());
             let noun = lexicon.part(part, Some(&record.category));
-            parts.extend(noun.into_iter().flat_map(|noun| words(&noun.name, &noun.also, &noun.understood)));
+            parts.extend(
+                noun.into_iter().flat_map(|noun| words(&noun.name, &noun.also, &noun.understood)),
+            );
         }
     }
     (categories.into_iter().collect(), parts.into_iter().collect())
@@ -122,7 +142,8 @@ mod tests {
                  in the very middle of the {part}, where it is gray and smooth, an edge."
             )
         };
-        let set = [("facade", "win_ad"), ("cattle", "left hindleg"), ("cattle", "left hindleg")].map(|(object, part)| record(object, part));
+        let set = [("facade", "win_ad"), ("cattle", "left hindleg"), ("cattle", "left hindleg")]
+            .map(|(object, part)| record(object, part));
         let texts = [say("facade", "win ad"), say("cow", "hind leg"), say("horse", "head")];
         let accuracy = word_accuracy(texts.iter().map(String::as_str).zip(&set));
         for share in [accuracy.category, accuracy.part, accuracy.part_cell, accuracy.point_cell] {

@@ -1,4 +1,5 @@
-//! The control that reads and does not look: a small regressor from the position record to the point.
+//! The control that reads and does not look: a small regressor from the position record to the
+//! point.
 //!
 //! What a model scores above it, it owes to its eyes.
 
@@ -54,9 +55,11 @@ impl WordsOnly {
         let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
         let mut rng = seed.split("words only").rng();
         for step in 0..STEPS {
-            let chosen: Vec<_> = (0..BATCH).map(|_| &examples[rng.random_range(0..examples.len())]).collect();
+            let chosen: Vec<_> =
+                (0..BATCH).map(|_| &examples[rng.random_range(0..examples.len())]).collect();
             let x = inputs(chosen.iter().map(|(record, _)| record), &trained_on);
-            let y: Vec<f32> = chosen.iter().flat_map(|(_, point)| [point.x() as f32, point.y() as f32]).collect();
+            let y: Vec<f32> =
+                chosen.iter().flat_map(|(_, point)| [point.x() as f32, point.y() as f32]).collect();
             let y = Tensor::<2>::from_data(TensorData::new(y, [BATCH, 2]), &trained_on);
             let loss = (net.forward(x) - y).square().mean();
             let rate = 2e-3 * (1.0 - step as f64 / STEPS as f64);
@@ -72,13 +75,21 @@ impl WordsOnly {
         if records.is_empty() {
             return Vec::new();
         }
-        let y: Vec<f32> = self.net.forward(inputs(records.iter(), &self.device)).into_data().iter::<f32>().collect();
+        let y: Vec<f32> = self
+            .net
+            .forward(inputs(records.iter(), &self.device))
+            .into_data()
+            .iter::<f32>()
+            .collect();
         y.chunks_exact(2).map(|xy| UnitXy::nearest(f64::from(xy[0]), f64::from(xy[1]))).collect()
     }
 }
 
 /// `[point, N_INPUTS]`
-fn inputs<'a>(records: impl ExactSizeIterator<Item = &'a PointRecord>, device: &Device) -> Tensor<2> {
+fn inputs<'a>(
+    records: impl ExactSizeIterator<Item = &'a PointRecord>,
+    device: &Device,
+) -> Tensor<2> {
     let n = records.len();
     let mut x = vec![0.0_f32; n * N_INPUTS];
     for (x, record) in x.chunks_exact_mut(N_INPUTS).zip(records) {

@@ -1,4 +1,5 @@
-//! A folder of weights, inputs and expected outputs, as the scripts under `tests/oracles/` write it.
+//! A folder of weights, inputs and expected outputs, as the scripts under `tests/oracles/` write
+//! it.
 
 use std::{
     collections::HashMap,
@@ -106,13 +107,22 @@ impl Fixture {
     }
 
     /// An input in single precision, of the shape given, [`ANY`] where a side may have any length.
-    pub(crate) fn input<const D: usize>(&self, name: &str, shape: [usize; D], device: &Device) -> Result<Tensor<D>, ParityError> {
+    pub(crate) fn input<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Result<Tensor<D>, ParityError> {
         let data = self.input_of_shape(name, &shape)?.convert::<f32>();
         Ok(Tensor::from_data(data, device))
     }
 
     /// An input in double precision, of the shape given, [`ANY`] where a side may have any length.
-    pub(crate) fn numbers<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Numbers<D>, ParityError> {
+    pub(crate) fn numbers<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Numbers<D>, ParityError> {
         let data = self.input_of_shape(name, &shape)?;
         let mut found = shape;
         found.copy_from_slice(data.shape().as_slice());
@@ -120,7 +130,12 @@ impl Fixture {
     }
 
     /// A feature map, `[batch, channels, height, width]` in the file, channels last here.
-    pub(crate) fn map(&self, name: &str, channels: usize, device: &Device) -> Result<Tensor<4>, ParityError> {
+    pub(crate) fn map(
+        &self,
+        name: &str,
+        channels: usize,
+        device: &Device,
+    ) -> Result<Tensor<4>, ParityError> {
         Ok(self.input(name, [ANY, channels, ANY, ANY], device)?.permute([0, 2, 3, 1]))
     }
 
@@ -137,11 +152,20 @@ impl Fixture {
 
     fn input_of_shape(&self, name: &str, shape: &[usize]) -> Result<TensorData, ParityError> {
         let found = self.input_shape(name)?;
-        let fits =
-            found.len() == shape.len() && found.iter().zip(shape).all(|(&found, &wanted)| found > 0 && (wanted == ANY || found == wanted));
+        let fits = found.len() == shape.len()
+            && found
+                .iter()
+                .zip(shape)
+                .all(|(&found, &wanted)| found > 0 && (wanted == ANY || found == wanted));
         if !fits {
-            let wanted: Vec<String> = shape.iter().map(|&side| if side == ANY { "any".to_owned() } else { side.to_string() }).collect();
-            return Err(self.unusable(&format!("the input {name} has the shape {found:?}, and must have [{}]", wanted.join(", "))));
+            let wanted: Vec<String> = shape
+                .iter()
+                .map(|&side| if side == ANY { "any".to_owned() } else { side.to_string() })
+                .collect();
+            return Err(self.unusable(&format!(
+                "the input {name} has the shape {found:?}, and must have [{}]",
+                wanted.join(", ")
+            )));
         }
         data(&self.inputs, name)
     }
@@ -161,7 +185,9 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ParityError> {
     let failed = |reason: String| ParityError::Config { path: path.to_owned(), reason };
     let mut text = String::new();
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-    file.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+    file.take(MAX_CONFIG_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(error.to_string()))?;
     if is_lfs_pointer(text.as_bytes()) {
         return Err(failed(format!("it {IS_LFS_POINTER}")));
     }

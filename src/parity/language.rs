@@ -2,7 +2,9 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use tp_core::Sampling;
-use tp_language::{Decoder, GenerateOptions, LoraAdapter, Prompts, generate, load_adapter, load_hugging_face};
+use tp_language::{
+    Decoder, GenerateOptions, LoraAdapter, Prompts, generate, load_adapter, load_hugging_face,
+};
 use tp_weights::TensorFloat;
 
 use super::{
@@ -16,13 +18,17 @@ pub(crate) fn language(fixture: &Fixture, device: &Device) -> Result<Outcome, Pa
     let model = fixture.folder().join(fixture.setting::<String>("model")?);
     let decoder = load_hugging_face(&model, TensorFloat::F32, device)?;
     let adapter = match fixture.setting::<Option<String>>("adapter")? {
-        Some(adapter) => Some(load_adapter(&fixture.folder().join(adapter), decoder.config(), device)?),
+        Some(adapter) => {
+            Some(load_adapter(&fixture.folder().join(adapter), decoder.config(), device)?)
+        }
         None => None,
     };
     let rows = Rows::read(fixture, &decoder, device)?;
     let hidden = decoder.forward(rows.embeddings.clone(), None, adapter.as_ref());
     let logits = decoder.logits(hidden.clone(), adapter.as_ref());
-    let mut outcome = Outcome::default().with("hidden", rows.as_published(hidden)).with("logits", rows.as_published(logits));
+    let mut outcome = Outcome::default()
+        .with("hidden", rows.as_published(hidden))
+        .with("logits", rows.as_published(logits));
     if adapter.is_some() {
         let logits = decoder.logits(decoder.forward(rows.embeddings.clone(), None, None), None);
         outcome = outcome.with("logits_without_adapter", rows.as_published(logits));
@@ -33,7 +39,8 @@ pub(crate) fn language(fixture: &Fixture, device: &Device) -> Result<Outcome, Pa
     Ok(outcome)
 }
 
-/// The rows of a fixture: padded on the left there, on the right here, because our positions count from a row's first token.
+/// The rows of a fixture: padded on the left there, on the right here, because our positions count
+/// from a row's first token.
 struct Rows {
     /// `[row, token, hidden]`, right-padded.
     embeddings: Tensor<3>,
@@ -46,10 +53,15 @@ impl Rows {
         let mask_shape = fixture.input_shape("attention_mask")?;
         let mask = fixture.integers("attention_mask", &[ANY, ANY])?;
         let [n_rows, tokens] = [mask_shape[0], mask_shape[1]];
-        let lengths: Vec<usize> = mask.chunks_exact(tokens).map(|row| row.iter().filter(|&&counts| counts != 0).count()).collect();
+        let lengths: Vec<usize> = mask
+            .chunks_exact(tokens)
+            .map(|row| row.iter().filter(|&&counts| counts != 0).count())
+            .collect();
         for (row, &length) in mask.chunks_exact(tokens).zip(&lengths) {
             if length == 0 || row[..tokens - length].iter().any(|&counts| counts != 0) {
-                return Err(fixture.unusable("`attention_mask` must be 0 at the left and 1 at the right of every row"));
+                return Err(fixture.unusable(
+                    "`attention_mask` must be 0 at the left and 1 at the right of every row",
+                ));
             }
         }
         let config = decoder.config();
@@ -58,9 +70,12 @@ impl Rows {
         } else {
             let ids = fixture.integers("input_ids", &[n_rows, tokens])?;
             if ids.iter().any(|id| !(0..config.vocab_size as i64).contains(id)) {
-                return Err(fixture.unusable("`input_ids` holds an id that is not in the vocabulary"));
+                return Err(
+                    fixture.unusable("`input_ids` holds an id that is not in the vocabulary")
+                );
             }
-            decoder.embed(Tensor::<2, Int>::from_data(TensorData::new(ids, [n_rows, tokens]), device))
+            decoder
+                .embed(Tensor::<2, Int>::from_data(TensorData::new(ids, [n_rows, tokens]), device))
         };
         let rows = Self { embeddings: embeddings.clone(), lengths, tokens };
         Ok(Self { embeddings: rows.shifted(embeddings, |length| tokens - length), ..rows })
@@ -73,7 +88,10 @@ impl Rows {
             if first == 0 {
                 return row;
             }
-            Tensor::cat(vec![row.clone().narrow(1, first, self.tokens - first), row.narrow(1, 0, first)], 1)
+            Tensor::cat(
+                vec![row.clone().narrow(1, first, self.tokens - first), row.narrow(1, 0, first)],
+                1,
+            )
         });
         Tensor::cat(turned.collect(), 0)
     }
@@ -81,14 +99,27 @@ impl Rows {
     /// Left-padded with zeros, as the peers' outputs are stored.
     fn as_published(&self, rows: Tensor<3>) -> Tensor<3> {
         let device = rows.device();
-        let counts: Vec<f32> =
-            self.lengths.iter().flat_map(|&length| (0..self.tokens).map(move |token| f32::from(u8::from(token < length)))).collect();
-        let counts = Tensor::<3>::from_data(TensorData::new(counts, [self.lengths.len(), self.tokens, 1]), &device);
+        let counts: Vec<f32> = self
+            .lengths
+            .iter()
+            .flat_map(|&length| {
+                (0..self.tokens).map(move |token| f32::from(u8::from(token < length)))
+            })
+            .collect();
+        let counts = Tensor::<3>::from_data(
+            TensorData::new(counts, [self.lengths.len(), self.tokens, 1]),
+            &device,
+        );
         self.shifted(rows * counts, |length| length % self.tokens)
     }
 
     /// The tokens that follow, `[row, token]`.
-    fn greedy(&self, fixture: &Fixture, decoder: &Decoder, adapter: Option<&LoraAdapter>) -> Result<TensorData, ParityError> {
+    fn greedy(
+        &self,
+        fixture: &Fixture,
+        decoder: &Decoder,
+        adapter: Option<&LoraAdapter>,
+    ) -> Result<TensorData, ParityError> {
         let n_new = fixture.expected("greedy")?.shape()[1];
         let prompts = Prompts {
             embeddings: self.embeddings.clone(),
@@ -96,10 +127,17 @@ impl Rows {
             groups: vec![0; self.lengths.len()],
             history: Vec::new(),
         };
-        let options = GenerateOptions { max_new_tokens: n_new, sampling: Sampling::default(), stop: Vec::new() };
+        let options = GenerateOptions {
+            max_new_tokens: n_new,
+            sampling: Sampling::default(),
+            stop: Vec::new(),
+        };
         let seeds = vec![0; self.lengths.len()];
         let completions = generate(decoder, None, prompts, adapter, &options, &seeds)?;
-        let ids: Vec<i64> = completions.iter().flat_map(|completion| completion.ids.iter().map(|&id| i64::from(id))).collect();
+        let ids: Vec<i64> = completions
+            .iter()
+            .flat_map(|completion| completion.ids.iter().map(|&id| i64::from(id)))
+            .collect();
         Ok(TensorData::new(ids, [self.lengths.len(), n_new]))
     }
 }

@@ -1,8 +1,8 @@
 //! Our modules against the numbers of public peers, folder by folder.
 //!
-//! A folder says which stage it is of and holds weights under their published names, inputs and expected outputs;
-//! `tests/oracles/README.md` says how such folders are made and what each stage holds. [`verify`] runs our module over the
-//! inputs and compares tensor by tensor.
+//! A folder says which stage it is of and holds weights under their published names, inputs and
+//! expected outputs; `tests/oracles/README.md` says how such folders are made and what each stage
+//! holds. [`verify`] runs our module over the inputs and compares tensor by tensor.
 
 mod error;
 mod fixture;
@@ -25,8 +25,8 @@ pub use report::{ParityReport, TensorParity};
 ///
 /// # Errors
 ///
-/// [`ParityError`] if the folder cannot be read, or does not fit together. Numbers that differ are no error: the report says
-/// so.
+/// [`ParityError`] if the folder cannot be read, or does not fit together. Numbers that differ are
+/// no error: the report says so.
 pub fn verify(folder: &Path, device: &Device) -> Result<ParityReport, ParityError> {
     let fixture = Fixture::open(folder)?;
     let stage: String = fixture.setting("stage")?;

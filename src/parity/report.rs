@@ -57,7 +57,11 @@ impl Outcome {
     }
 
     /// Compares all that is expected.
-    pub(crate) fn compared(mut self, stage: String, fixture: &Fixture) -> Result<ParityReport, ParityError> {
+    pub(crate) fn compared(
+        mut self,
+        stage: String,
+        fixture: &Fixture,
+    ) -> Result<ParityReport, ParityError> {
         let mut tensors = Vec::new();
         for name in fixture.expected_names() {
             match self.tensors.iter().find(|(ours, _)| *ours == name) {
@@ -70,12 +74,20 @@ impl Outcome {
     }
 }
 
-fn compared(name: &str, actual: &TensorData, fixture: &Fixture) -> Result<TensorParity, ParityError> {
+fn compared(
+    name: &str,
+    actual: &TensorData,
+    fixture: &Fixture,
+) -> Result<TensorParity, ParityError> {
     let expected = fixture.expected(name)?;
     // A single number may be stored without a shape.
-    if actual.num_elements() != expected.num_elements() || (actual.shape() != expected.shape() && expected.num_elements() != 1) {
+    if actual.num_elements() != expected.num_elements()
+        || (actual.shape() != expected.shape() && expected.num_elements() != 1)
+    {
         let (ours, theirs) = (actual.shape().as_slice(), expected.shape().as_slice());
-        return Err(fixture.unusable(&format!("{name} has the shape {ours:?}, and {theirs:?} is expected")));
+        return Err(
+            fixture.unusable(&format!("{name} has the shape {ours:?}, and {theirs:?} is expected"))
+        );
     }
     let bound = fixture.bound(name);
     let (mut max_abs, mut largest, mut ok) = (0.0_f64, 0.0_f64, true);
@@ -86,5 +98,10 @@ fn compared(name: &str, actual: &TensorData, fixture: &Fixture) -> Result<Tensor
         largest = largest.max(expected.abs());
         ok &= apart <= bound.atol + bound.rtol * expected.abs();
     }
-    Ok(TensorParity { name: name.to_owned(), max_abs, max_rel: max_abs / largest.max(f64::MIN_POSITIVE), ok })
+    Ok(TensorParity {
+        name: name.to_owned(),
+        max_abs,
+        max_rel: max_abs / largest.max(f64::MIN_POSITIVE),
+        ok,
+    })
 }

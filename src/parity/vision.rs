@@ -5,8 +5,8 @@ use serde_json::Value;
 use tp_core::ModelXy;
 use tp_descriptor::{GaussianMask, MaskRule, PointPromptConfig, prompt_keys};
 use tp_vision::{
-    AuxPredictions, PerceptionPrior, QueryOutput, VisionConfig, VisionModel, efficientnet_lite_keys, encoder_keys,
-    folded_efficientnet_lite, open_clip_keys, projector_keys,
+    AuxPredictions, PerceptionPrior, QueryOutput, VisionConfig, VisionModel,
+    efficientnet_lite_keys, encoder_keys, folded_efficientnet_lite, open_clip_keys, projector_keys,
 };
 use tp_weights::{LoadReport, TensorFloat, load_module};
 
@@ -16,7 +16,8 @@ use super::{
     report::Outcome,
 };
 
-/// Eyes of the configuration, filled as far as the folder's weights go; `needed` are the parts that must be filled.
+/// Eyes of the configuration, filled as far as the folder's weights go; `needed` are the parts that
+/// must be filled.
 struct Loaded {
     config: VisionConfig,
     eyes: VisionModel,
@@ -28,8 +29,13 @@ impl Loaded {
         let config = vision_config(fixture)?;
         let mut eyes = config.init(device);
         let lite = efficientnet_lite_keys().under("", "encoder.backbone");
-        let lite = lite.and(efficientnet_lite_keys().under("visual_encoder.backbone", "encoder.backbone"));
-        let keys = encoder_keys().and(open_clip_keys()).under("", "encoder").and(projector_keys().under("", "projector")).and(lite);
+        let lite =
+            lite.and(efficientnet_lite_keys().under("visual_encoder.backbone", "encoder.backbone"));
+        let keys = encoder_keys()
+            .and(open_clip_keys())
+            .under("", "encoder")
+            .and(projector_keys().under("", "projector"))
+            .and(lite);
         let weights = folded_efficientnet_lite(fixture.weights()?)?;
         let mut report = load_module(&mut eyes, &weights, &keys, TensorFloat::F32);
         report.missing.retain(|path| needed.iter().any(|part| path.starts_with(part)));
@@ -94,17 +100,32 @@ pub(crate) fn convnext(fixture: &Fixture, device: &Device) -> Result<Outcome, Pa
         return Err(fixture.unusable("the sides of `image` must be multiples of 32"));
     }
     let [res2, res3, res4, res5] = eyes.encoder.backbone().forward(image).map(published);
-    Ok(Outcome::default().with("res2", res2).with("res3", res3).with("res4", res4).with("res5", res5).without(unused))
+    Ok(Outcome::default()
+        .with("res2", res2)
+        .with("res3", res3)
+        .with("res4", res4)
+        .with("res5", res5)
+        .without(unused))
 }
 
 /// Image → C2 … C5 at some cells, and classes, of the whole image and of every cell.
-pub(crate) fn efficientnet_lite(fixture: &Fixture, device: &Device) -> Result<Outcome, ParityError> {
+pub(crate) fn efficientnet_lite(
+    fixture: &Fixture,
+    device: &Device,
+) -> Result<Outcome, ParityError> {
     let Loaded { eyes, unused, .. } = Loaded::new(fixture, &["encoder.backbone."], device)?;
     // A picture of any size in few numbers.
-    let (rows, columns) = (fixture.input("rows", [1, 3, ANY], device)?, fixture.input("columns", [1, 3, ANY], device)?);
+    let (rows, columns) = (
+        fixture.input("rows", [1, 3, ANY], device)?,
+        fixture.input("columns", [1, 3, ANY], device)?,
+    );
     let image: Tensor<4> = rows.unsqueeze_dim::<4>(3) * columns.unsqueeze_dim::<4>(2);
     let maps = eyes.encoder.backbone().forward(image);
-    let classifier = eyes.encoder.backbone().classifier().ok_or_else(|| fixture.unusable("`classifier` is missing"))?;
+    let classifier = eyes
+        .encoder
+        .backbone()
+        .classifier()
+        .ok_or_else(|| fixture.unusable("`classifier` is missing"))?;
     let (logits, dense) = (classifier.pooled(maps[3].clone()), classifier.dense(maps[3].clone()));
     let steps: [usize; 4] = fixture.setting("steps")?;
     if steps.contains(&0) {
@@ -136,16 +157,26 @@ pub(crate) fn ms_deform_attn(fixture: &Fixture, device: &Device) -> Result<Outco
     if shapes.iter().any(|&side| !(1..=1 << 16).contains(&side)) {
         return Err(fixture.unusable("a side in `spatial_shapes` is not from 1 to 65536"));
     }
-    let shapes: Vec<[usize; 2]> = shapes.chunks_exact(2).map(|hw| [hw[0] as usize, hw[1] as usize]).collect();
+    let shapes: Vec<[usize; 2]> =
+        shapes.chunks_exact(2).map(|hw| [hw[0] as usize, hw[1] as usize]).collect();
     let cells = shapes.iter().map(|[height, width]| height * width).sum();
     let value = fixture.input("value", [ANY, cells, heads, ANY], device)?.require_grad();
     let [batch, _, _, d_head] = value.dims();
-    let locations = fixture.input("sampling_locations", [batch, ANY, heads, levels, points, 2], device)?.require_grad();
+    let locations = fixture
+        .input("sampling_locations", [batch, ANY, heads, levels, points, 2], device)?
+        .require_grad();
     let queries = locations.dims()[1];
-    let weights = fixture.input("attention_weights", [batch, queries, heads, levels, points], device)?.require_grad();
+    let weights = fixture
+        .input("attention_weights", [batch, queries, heads, levels, points], device)?
+        .require_grad();
     let grad_output = fixture.input("grad_output", [batch, queries, heads * d_head], device)?;
 
-    let output = tp_kernels::deformable_attention(value.clone(), &shapes, locations.clone(), weights.clone());
+    let output = tp_kernels::deformable_attention(
+        value.clone(),
+        &shapes,
+        locations.clone(),
+        weights.clone(),
+    );
     let gradients = (output.clone() * grad_output).sum().backward();
     let lost = || fixture.unusable("no gradient reached an input");
     Ok(Outcome::default()
@@ -157,7 +188,8 @@ pub(crate) fn ms_deform_attn(fixture: &Fixture, device: &Device) -> Result<Outco
 
 /// C2 … C5 → mask features and three levels.
 pub(crate) fn pixel_decoder(fixture: &Fixture, device: &Device) -> Result<Outcome, ParityError> {
-    let Loaded { config, eyes, unused } = Loaded::new(fixture, &["encoder.pixel_decoder."], device)?;
+    let Loaded { config, eyes, unused } =
+        Loaded::new(fixture, &["encoder.pixel_decoder."], device)?;
     let [c2, c3, c4, c5] = config.backbone_dims;
     let coarse = fixture.map("res5", c5, device)?;
     let [batch, height, width, _] = coarse.dims();
@@ -186,14 +218,19 @@ impl Memories {
     fn read(fixture: &Fixture, feat: usize, device: &Device) -> Result<Self, ParityError> {
         let mask_features = fixture.map("mask_features", feat, device)?;
         let batch = mask_features.dims()[0];
-        let level = |name| Ok::<_, ParityError>(fixture.input(name, [batch, feat, ANY, ANY], device)?.permute([0, 2, 3, 1]));
+        let level = |name| {
+            Ok::<_, ParityError>(
+                fixture.input(name, [batch, feat, ANY, ANY], device)?.permute([0, 2, 3, 1]),
+            )
+        };
         Ok(Self { levels: [level("level0")?, level("level1")?, level("level2")?], mask_features })
     }
 }
 
 /// The learned queries over the memories.
 pub(crate) fn mask_decoder(fixture: &Fixture, device: &Device) -> Result<Outcome, ParityError> {
-    let Loaded { config, eyes, unused } = Loaded::new(fixture, &["encoder.query_decoder."], device)?;
+    let Loaded { config, eyes, unused } =
+        Loaded::new(fixture, &["encoder.query_decoder."], device)?;
     let Memories { mask_features, levels } = Memories::read(fixture, config.feat_channels, device)?;
     let decoder = eyes.encoder.query_decoder();
     let queries = decoder.forward(&decoder.attend(&levels), &mask_features, AuxPredictions::None);
@@ -206,13 +243,22 @@ pub(crate) fn mask_decoder(fixture: &Fixture, device: &Device) -> Result<Outcome
 
 /// Points as queries of the decoder, through the Gaussian mask.
 pub(crate) fn point_prompt(fixture: &Fixture, device: &Device) -> Result<Outcome, ParityError> {
-    let Loaded { config, eyes, mut unused } = Loaded::new(fixture, &["encoder.query_decoder."], device)?;
+    let Loaded { config, eyes, mut unused } =
+        Loaded::new(fixture, &["encoder.query_decoder."], device)?;
     let radius: f64 = fixture.setting("prompt_radius_px")?;
-    let mut prompt = PointPromptConfig::new(config.feat_channels).with_prompt_radius(radius / config.image_size as f64).init(device);
-    let by_prompt = unread(fixture, load_module(&mut prompt, &fixture.weights()?, &prompt_keys(), TensorFloat::F32))?;
+    let mut prompt = PointPromptConfig::new(config.feat_channels)
+        .with_prompt_radius(radius / config.image_size as f64)
+        .init(device);
+    let by_prompt = unread(
+        fixture,
+        load_module(&mut prompt, &fixture.weights()?, &prompt_keys(), TensorFloat::F32),
+    )?;
     unused.retain(|name| by_prompt.contains(name));
 
-    let mask = GaussianMask { sigma: fixture.setting("sigma")?, rule: fixture.setting::<MaskRule>("mask_rule")? };
+    let mask = GaussianMask {
+        sigma: fixture.setting("sigma")?,
+        rule: fixture.setting::<MaskRule>("mask_rule")?,
+    };
     mask.validate().map_err(|error| fixture.unusable(&error.to_string()))?;
     let Memories { mask_features, levels } = Memories::read(fixture, config.feat_channels, device)?;
     let batch = mask_features.dims()[0];
@@ -223,14 +269,19 @@ pub(crate) fn point_prompt(fixture: &Fixture, device: &Device) -> Result<Outcome
     let mut of_image = vec![Vec::new(); batch];
     for (xy, &image) in points.chunks_exact(2).zip(&images) {
         let of_image = usize::try_from(image).ok().and_then(|image| of_image.get_mut(image));
-        of_image.ok_or_else(|| fixture.unusable("`image_index` names an image that is not there"))?.push(ModelXy { x: xy[0], y: xy[1] });
+        of_image
+            .ok_or_else(|| fixture.unusable("`image_index` names an image that is not there"))?
+            .push(ModelXy { x: xy[0], y: xy[1] });
     }
     if !images.is_sorted() || of_image.iter().any(|points| points.len() != of_image[0].len()) {
-        return Err(fixture.unusable("`image_index` must be sorted and name every image equally often"));
+        return Err(
+            fixture.unusable("`image_index` must be sorted and name every image equally often")
+        );
     }
 
     let decoder = eyes.encoder.query_decoder();
-    let features = prompt.forward(decoder, &decoder.attend(&levels), &mask_features, &of_image, &mask);
+    let features =
+        prompt.forward(decoder, &decoder.attend(&levels), &mask_features, &of_image, &mask);
     Ok(Outcome::default()
         .with::<2>("point_features", features.flatten(0, 1))
         .with::<2>("position_query", prompt.position(&of_image).flatten(0, 1))
@@ -247,7 +298,9 @@ pub(crate) fn perception_prior(fixture: &Fixture, device: &Device) -> Result<Out
     // Masks have a stride of 4, cells one of 32 · unshuffle.
     let cell = 8 * config.unshuffle;
     if !height.is_multiple_of(cell) || !width.is_multiple_of(cell) {
-        return Err(fixture.unusable(&format!("the sides of `mask_logits` must be multiples of {cell}")));
+        return Err(
+            fixture.unusable(&format!("the sides of `mask_logits` must be multiples of {cell}"))
+        );
     }
     let weights = fixture.weights()?;
     let name = "panoptic_head.query_embed.weight";
@@ -255,17 +308,24 @@ pub(crate) fn perception_prior(fixture: &Fixture, device: &Device) -> Result<Out
     if entry.shape != [queries, feat] {
         return Err(fixture.unusable(&format!("{name} must have the shape [{queries}, {feat}]")));
     }
-    let positions = TensorData::from_bytes_vec(weights.read(name)?, entry.shape.clone(), entry.dtype).convert::<f32>();
+    let positions =
+        TensorData::from_bytes_vec(weights.read(name)?, entry.shape.clone(), entry.dtype)
+            .convert::<f32>();
     let output = QueryOutput {
         query_features: fixture.input("query_features", [1, queries, feat], device)?,
         query_positions: Tensor::from_data(positions, device),
-        class_logits: fixture.input("class_logits", [1, queries, config.num_classes + 1], device)?,
+        class_logits: fixture.input(
+            "class_logits",
+            [1, queries, config.num_classes + 1],
+            device,
+        )?,
         mask_logits,
         aux: Vec::new(),
     };
     let prior = PerceptionPrior::new(&output, [height / cell, width / cell], config.prior_smooth);
     let owner: Tensor<2, Int> = prior.claims.clone().argmax(1).squeeze_dim(1);
-    let kept: Vec<i64> = (0..queries).map(|query| i64::from(prior.kept[0].contains(&query))).collect();
+    let kept: Vec<i64> =
+        (0..queries).map(|query| i64::from(prior.kept[0].contains(&query))).collect();
     Ok(Outcome::default()
         .with::<2>("object_tokens", prior.kept_vectors().squeeze_dim(0))
         .with("prior", prior.mixture)
@@ -279,8 +339,13 @@ pub(crate) fn projector(fixture: &Fixture, device: &Device) -> Result<Outcome, P
     let Loaded { config, eyes, unused } = Loaded::new(fixture, &["projector."], device)?;
     let coarse = fixture.map("res5", config.backbone_dims[3], device)?;
     let [batch, height, width, _] = coarse.dims();
-    if batch != 1 || !height.is_multiple_of(config.unshuffle) || !width.is_multiple_of(config.unshuffle) {
-        return Err(fixture.unusable("`res5` must be of one image, with sides that are multiples of `unshuffle`"));
+    if batch != 1
+        || !height.is_multiple_of(config.unshuffle)
+        || !width.is_multiple_of(config.unshuffle)
+    {
+        return Err(fixture.unusable(
+            "`res5` must be of one image, with sides that are multiples of `unshuffle`",
+        ));
     }
     let cells = height * width / (config.unshuffle * config.unshuffle);
     let mixture = fixture.input("prior", [1, cells, config.prior_dim()], device)?;

@@ -73,10 +73,14 @@ impl<S: SampleSource> Batcher<S> {
     pub fn batch(&self, seed: Seed) -> Batch {
         let options = self.options.in_one_style(seed.split("style"));
         // Seeds without a describable point are passed over.
-        let sample = |seed: Seed| (0..).find_map(|attempt| self.source.sample(seed.nth(attempt), &options));
+        let sample =
+            |seed: Seed| (0..).find_map(|attempt| self.source.sample(seed.nth(attempt), &options));
         let samples: Vec<TrainingSample> = (0..self.n_images as u64)
             .into_par_iter()
-            .map(|slot| sample(seed.split("sample").nth(slot)).expect("an endless search ends with a sample"))
+            .map(|slot| {
+                sample(seed.split("sample").nth(slot))
+                    .expect("an endless search ends with a sample")
+            })
             .collect();
         self.assemble(&samples, seed)
     }
@@ -87,11 +91,20 @@ impl<S: SampleSource> Batcher<S> {
         let n_facts = self.vocabulary.fact_classes().len();
         let mut batch = Batch {
             images: samples.iter().map(|sample| squared(&sample.image)).collect(),
-            dense: samples.par_iter().map(|sample| dense_targets(&sample.annotation, side(sample), &self.vocabulary)).collect(),
-            objects: samples.par_iter().map(|sample| query_targets(&sample.annotation, side(sample), &self.vocabulary)).collect(),
+            dense: samples
+                .par_iter()
+                .map(|sample| dense_targets(&sample.annotation, side(sample), &self.vocabulary))
+                .collect(),
+            objects: samples
+                .par_iter()
+                .map(|sample| query_targets(&sample.annotation, side(sample), &self.vocabulary))
+                .collect(),
             points: Vec::new(),
             describe: Vec::new(),
-            captions: samples.iter().map(|sample| self.tokenizer.encode_text(&RulesTeacher.caption(&sample.annotation))).collect(),
+            captions: samples
+                .iter()
+                .map(|sample| self.tokenizer.encode_text(&RulesTeacher.caption(&sample.annotation)))
+                .collect(),
             facts: Facts::new(n_facts),
             told: Facts::new(n_facts),
             names: NameTargets::default(),
@@ -105,9 +118,16 @@ impl<S: SampleSource> Batcher<S> {
         for sample in samples {
             let is_described = !sample.annotation.described.is_empty();
             let letterbox = Letterbox::new(sample.image.size(), Fit::PadToSquare);
-            let points: Vec<ModelXy> = sample.triplets.iter().map(|triplet| letterbox.model_from_unit(triplet.point)).collect();
-            for ((triplet, heard), &point) in sample.triplets.iter().zip(&sample.heard).zip(&points) {
-                let absent = (rng.random::<f64>() < self.swapped_share).then(|| absent_triplet(sample, samples, &mut rng)).flatten();
+            let points: Vec<ModelXy> = sample
+                .triplets
+                .iter()
+                .map(|triplet| letterbox.model_from_unit(triplet.point))
+                .collect();
+            for ((triplet, heard), &point) in sample.triplets.iter().zip(&sample.heard).zip(&points)
+            {
+                let absent = (rng.random::<f64>() < self.swapped_share)
+                    .then(|| absent_triplet(sample, samples, &mut rng))
+                    .flatten();
                 batch.targets.push(if absent.is_some() { None } else { Some(point) });
                 let said = absent.unwrap_or(heard);
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
@@ -116,10 +136,18 @@ impl<S: SampleSource> Batcher<S> {
                 let name = self.nouns.as_ref().map(|_| name_of(&triplet.record));
                 let ids = describe.answer(&triplet.description, name.as_ref());
                 batch.describe.push(DescribeTarget { style: triplet.style, name, ids });
-                batch.names.push(self.nouns.as_ref().map_or([None; 3], |nouns| names_of(&triplet.record, is_described, nouns)));
+                batch.names.push(
+                    self.nouns
+                        .as_ref()
+                        .map_or([None; 3], |nouns| names_of(&triplet.record, is_described, nouns)),
+                );
                 let facts = self.vocabulary.facts(&triplet.record).map(Some);
                 batch.facts.push(&facts);
-                batch.told.push(&if self.nouns.is_some() { Vocabulary::without_names(facts) } else { facts });
+                batch.told.push(&if self.nouns.is_some() {
+                    Vocabulary::without_names(facts)
+                } else {
+                    facts
+                });
             }
             batch.points.push(points);
         }
@@ -139,14 +167,19 @@ fn name_of(record: &PointRecord) -> PointName {
     }
 }
 
-/// The names of a point (object, part, colour) as far as the network tells them apart. The colours that the rules measure teach
-/// none: people see others.
+/// The names of a point (object, part, colour) as far as the network tells them apart. The colours
+/// that the rules measure teach none: people see others.
 fn names_of(record: &PointRecord, is_described: bool, nouns: &Nouns) -> [Option<usize>; 3] {
     let lexicon = Lexicon::shipped();
-    // The lexicon reads phrases that are not known as a whole, and knows which sense of a part's word an object has.
+    // The lexicon reads phrases that are not known as a whole, and knows which sense of a part's
+    // word an object has.
     let object = lexicon.object(&record.category).and_then(|noun| nouns.object(&noun.name));
     let part = record.part.as_deref().and_then(|part| lexicon.part(part, Some(&record.category)));
-    [object, part.and_then(|noun| nouns.part(&noun.name)), nouns.colour(&record.colour).filter(|_| is_described)]
+    [
+        object,
+        part.and_then(|noun| nouns.part(&noun.name)),
+        nouns.colour(&record.colour).filter(|_| is_described),
+    ]
 }
 
 /// The image on a square of gray, as it is shown to the network.
@@ -167,10 +200,15 @@ fn squared(image: &RgbImage) -> RgbImage {
 }
 
 /// A triplet of another sample about a category that this image truly lacks.
-fn absent_triplet<'a>(here: &TrainingSample, samples: &'a [TrainingSample], rng: &mut impl rand::Rng) -> Option<&'a Triplet> {
+fn absent_triplet<'a>(
+    here: &TrainingSample,
+    samples: &'a [TrainingSample],
+    rng: &mut impl rand::Rng,
+) -> Option<&'a Triplet> {
     let mut others: Vec<_> = samples.iter().flat_map(|sample| &sample.heard).collect();
     others.shuffle(rng);
-    let is_absent = |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
+    let is_absent =
+        |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
     others.into_iter().find(|triplet| is_absent(&triplet.record.category))
 }
 
@@ -191,7 +229,8 @@ mod tests {
         let square = squared(&image);
         assert_eq!((square.size().height(), square.size().width()), (8, 8));
         let letterbox = Letterbox::new(size, Fit::PadToSquare);
-        let place = letterbox.model_from_unit(size.unit_from_pixel(tp_core::PixelXy { x: 6.0, y: 1.0 }).unwrap());
+        let place = letterbox
+            .model_from_unit(size.unit_from_pixel(tp_core::PixelXy { x: 6.0, y: 1.0 }).unwrap());
         assert_eq!(square.pixel((place.y * 8.0) as usize, (place.x * 8.0) as usize), [250; 3]);
         assert_eq!((square.pixel(0, 0), square.pixel(7, 7)), ([127; 3], [127; 3]));
         let already = RgbImage::filled(ImageHw::new(5, 5).unwrap(), [9; 3]);

@@ -20,10 +20,19 @@ impl CaptionConversation {
     }
 
     /// Mean cross-entropy of the captions' tokens, one caption for each image of the context.
-    pub(crate) fn loss(&self, decoder: &Decoder, context: &Context, captions: &[Vec<u32>]) -> Tensor<1> {
-        let rows: Vec<Vec<u32>> = captions.iter().map(|caption| [&self.request[..], caption, &[self.end]].concat()).collect();
+    pub(crate) fn loss(
+        &self,
+        decoder: &Decoder,
+        context: &Context,
+        captions: &[Vec<u32>],
+    ) -> Tensor<1> {
+        let rows: Vec<Vec<u32>> = captions
+            .iter()
+            .map(|caption| [&self.request[..], caption, &[self.end]].concat())
+            .collect();
         let hidden = decoder.forward(decoder.embed_rows(&rows), Some(context), None);
-        let answers: Vec<_> = rows.iter().map(|row| self.request.len() - 1..row.len() - 1).collect();
+        let answers: Vec<_> =
+            rows.iter().map(|row| self.request.len() - 1..row.len() - 1).collect();
         token_loss(decoder, hidden, &rows, &answers, None)
     }
 }

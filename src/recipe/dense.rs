@@ -8,24 +8,38 @@ use crate::recipe::Vocabulary;
 
 /// The targets at one cell for every 4×4 pixels of a square image of this side.
 ///
-/// The object in front counts where several have a mask. An image with an object that has no mask teaches nothing
-/// densely: every cell of it is ignored.
+/// The object in front counts where several have a mask. An image with an object that has no mask
+/// teaches nothing densely: every cell of it is ignored.
 #[must_use]
-pub(crate) fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> DenseTargets {
+pub(crate) fn dense_targets(
+    annotation: &AnnotatedImage,
+    side: usize,
+    vocabulary: &Vocabulary,
+) -> DenseTargets {
     let cells = side / 4;
     if annotation.objects.iter().any(|object| object.mask.is_none()) {
         return DenseTargets::ignored(cells * cells);
     }
     let letterbox = Letterbox::new(annotation.size, Fit::PadToSquare);
-    let mut targets = DenseTargets::background(cells * cells, vocabulary.categories.len() as u32, vocabulary.parts.len() as u32);
+    let mut targets = DenseTargets::background(
+        cells * cells,
+        vocabulary.categories.len() as u32,
+        vocabulary.parts.len() as u32,
+    );
     for cell in 0..cells * cells {
-        let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
+        let place = ModelXy {
+            x: ((cell % cells) as f64 + 0.5) / cells as f64,
+            y: ((cell / cells) as f64 + 0.5) / cells as f64,
+        };
         if !is_on_image(place, &letterbox, annotation.size) {
             continue;
         }
         let point = letterbox.unit_from_model(place);
-        let (pixel, [row, column]) = (annotation.size.pixel_from_unit(point), annotation.size.cell_from_unit(point));
-        let holds = |object: &&ObjectAnnotation| object.mask.as_ref().is_some_and(|mask| mask.contains(row, column));
+        let (pixel, [row, column]) =
+            (annotation.size.pixel_from_unit(point), annotation.size.cell_from_unit(point));
+        let holds = |object: &&ObjectAnnotation| {
+            object.mask.as_ref().is_some_and(|mask| mask.contains(row, column))
+        };
         let Some(object) = annotation.objects.iter().find(holds) else { continue };
         // A category that the vocabulary lacks is no background either.
         let Some(category) = vocabulary.category(&object.category) else {
@@ -34,27 +48,48 @@ pub(crate) fn dense_targets(annotation: &AnnotatedImage, side: usize, vocabulary
         };
         targets.category[cell] = category as u32;
         let (x, y) = object.bbox.place_of(pixel);
-        let mut place = [x, y, 0.5, 0.5, share(object.bbox.width, annotation.size), share(object.bbox.height, annotation.size)];
-        let part = object.parts.iter().find(|part| part.mask.as_ref().is_some_and(|mask| mask.contains(row, column)));
-        if let Some((part, class)) = part.and_then(|part| Some((part, vocabulary.part(&part.name)?))) {
+        let mut place = [
+            x,
+            y,
+            0.5,
+            0.5,
+            share(object.bbox.width, annotation.size),
+            share(object.bbox.height, annotation.size),
+        ];
+        let part = object
+            .parts
+            .iter()
+            .find(|part| part.mask.as_ref().is_some_and(|mask| mask.contains(row, column)));
+        if let Some((part, class)) =
+            part.and_then(|part| Some((part, vocabulary.part(&part.name)?)))
+        {
             targets.part[cell] = class as u32;
             (place[2], place[3]) = part.bbox.place_of(pixel);
         }
-        targets.place[cell * 6..cell * 6 + 6].copy_from_slice(&place.map(|v| v.clamp(0.0, 1.0) as f32));
+        targets.place[cell * 6..cell * 6 + 6]
+            .copy_from_slice(&place.map(|v| v.clamp(0.0, 1.0) as f32));
     }
     targets
 }
 
-/// The objects of a square image of this side, as masks over cells of 4×4 pixels; `None` if one has no mask or a category
-/// that the vocabulary lacks.
+/// The objects of a square image of this side, as masks over cells of 4×4 pixels; `None` if one has
+/// no mask or a category that the vocabulary lacks.
 #[must_use]
-pub(crate) fn query_targets(annotation: &AnnotatedImage, side: usize, vocabulary: &Vocabulary) -> QueryTargets {
+pub(crate) fn query_targets(
+    annotation: &AnnotatedImage,
+    side: usize,
+    vocabulary: &Vocabulary,
+) -> QueryTargets {
     let cells = side / 4;
     let letterbox = Letterbox::new(annotation.size, Fit::PadToSquare);
     let pixels: Vec<Option<[usize; 2]>> = (0..cells * cells)
         .map(|cell| {
-            let place = ModelXy { x: ((cell % cells) as f64 + 0.5) / cells as f64, y: ((cell / cells) as f64 + 0.5) / cells as f64 };
-            is_on_image(place, &letterbox, annotation.size).then(|| annotation.size.cell_from_unit(letterbox.unit_from_model(place)))
+            let place = ModelXy {
+                x: ((cell % cells) as f64 + 0.5) / cells as f64,
+                y: ((cell / cells) as f64 + 0.5) / cells as f64,
+            };
+            is_on_image(place, &letterbox, annotation.size)
+                .then(|| annotation.size.cell_from_unit(letterbox.unit_from_model(place)))
         })
         .collect();
     annotation
@@ -64,7 +99,10 @@ pub(crate) fn query_targets(annotation: &AnnotatedImage, side: usize, vocabulary
             let (mask, class) = (object.mask.as_ref()?, vocabulary.category(&object.category)?);
             Some(QueryTarget {
                 class: class as u32,
-                mask: pixels.iter().map(|pixel| pixel.is_some_and(|[row, column]| mask.contains(row, column))).collect(),
+                mask: pixels
+                    .iter()
+                    .map(|pixel| pixel.is_some_and(|[row, column]| mask.contains(row, column)))
+                    .collect(),
             })
         })
         .collect()
@@ -73,8 +111,12 @@ pub(crate) fn query_targets(annotation: &AnnotatedImage, side: usize, vocabulary
 /// Whether a place of the model's square shows the image, not what it was padded with.
 fn is_on_image(place: ModelXy, letterbox: &Letterbox, size: ImageHw) -> bool {
     let ([height, width], [above, left]) = (letterbox.canvas(), letterbox.padding());
-    let (row, column) = (place.y * f64::from(height) - f64::from(above), place.x * f64::from(width) - f64::from(left));
-    (0.0..f64::from(size.height())).contains(&row) && (0.0..f64::from(size.width())).contains(&column)
+    let (row, column) = (
+        place.y * f64::from(height) - f64::from(above),
+        place.x * f64::from(width) - f64::from(left),
+    );
+    (0.0..f64::from(size.height())).contains(&row)
+        && (0.0..f64::from(size.width())).contains(&column)
 }
 
 /// An extent in units of the image's longer side.
@@ -91,9 +133,18 @@ mod tests {
     #[test]
     fn cells_know_their_object_part_and_place() {
         let size = ImageHw::new(32, 32).unwrap();
-        let mask = Mask::new(ndarray::Array2::from_shape_fn((32, 32), |(row, column)| row < 16 && column < 16));
+        let mask = Mask::new(ndarray::Array2::from_shape_fn((32, 32), |(row, column)| {
+            row < 16 && column < 16
+        }));
         let bbox = BoxXywh { x: 0.0, y: 0.0, width: 16.0, height: 16.0 };
-        let part = PartAnnotation { id: 0, name: "head".into(), bbox, mask: Some(mask.clone()), derived: None, also: Vec::new() };
+        let part = PartAnnotation {
+            id: 0,
+            name: "head".into(),
+            bbox,
+            mask: Some(mask.clone()),
+            derived: None,
+            also: Vec::new(),
+        };
         let object = ObjectAnnotation {
             id: 0,
             category: "cow".into(),

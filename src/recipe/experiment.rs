@@ -23,8 +23,8 @@ use tp_vision::{NounTable, Nouns, VisionConfig, VisionModel};
 use tp_weights::{Checkpoint, refuse_lfs_pointer};
 
 use super::{
-    Batcher, ExperimentError, Material, Objective, SampleSettings, TrainingModel, TrainingModelConfig, TrainingTask, Vocabulary,
-    frozen_for, noun_table,
+    Batcher, ExperimentError, Material, Objective, SampleSettings, TrainingModel,
+    TrainingModelConfig, TrainingTask, Vocabulary, frozen_for, noun_table,
     plan::{MixtureShares, Phase},
     recovered_tables, train_tokenizer, warm_started,
 };
@@ -54,7 +54,8 @@ const FLOOR: f64 = 0.03;
 pub struct Start {
     /// A model folder: every weight that has a place and the same shape.
     pub warm_start: Option<PathBuf>,
-    /// The published weights of EfficientNet-Lite0. With them the model knows everyday things and names points.
+    /// The published weights of EfficientNet-Lite0. With them the model knows everyday things and
+    /// names points.
     pub backbone: Option<PathBuf>,
     /// A checkpoint of an earlier training, `model.bpk`.
     pub checkpoint: Option<PathBuf>,
@@ -129,11 +130,17 @@ impl Experiment {
     ///
     /// # Errors
     ///
-    /// [`ExperimentError`]; with [`ExperimentError::Stopped`] after `stop` was raised, what is done is on the disk.
-    pub fn run(&self, plain: &Device, stop: &AtomicBool) -> Result<ExperimentReport, ExperimentError> {
+    /// [`ExperimentError`]; with [`ExperimentError::Stopped`] after `stop` was raised, what is done
+    /// is on the disk.
+    pub fn run(
+        &self,
+        plain: &Device,
+        stop: &AtomicBool,
+    ) -> Result<ExperimentReport, ExperimentError> {
         plain.seed(self.seed.split("weights").0);
         let device = plain.clone().autodiff();
-        let vision = self.start.vision.as_ref().map(|folder| vision_of(folder, &device)).transpose()?;
+        let vision =
+            self.start.vision.as_ref().map(|folder| vision_of(folder, &device)).transpose()?;
         let fixed = self.fixed()?;
         let mut model = fixed.initial_model(plain, &device)?;
         if let Some(vision) = vision {
@@ -152,17 +159,36 @@ impl Experiment {
             }
             let task = fixed.task(phase, &device, &judge)?;
             let warmup = (phase.steps / 10).min(MOST_WARMUP);
-            let schedule = Schedule { peak: phase.learning_rate, warmup, steps: phase.steps, floor: FLOOR };
-            let run = TrainConfig { evaluate_every: JUDGE_EVERY, ..TrainConfig::new(phase.name, schedule, self.seed.split(phase.name)) };
+            let schedule =
+                Schedule { peak: phase.learning_rate, warmup, steps: phase.steps, floor: FLOOR };
+            let run = TrainConfig {
+                evaluate_every: JUDGE_EVERY,
+                ..TrainConfig::new(phase.name, schedule, self.seed.split(phase.name))
+            };
             let began = Instant::now();
-            let trained = train(frozen_for(phase.objective, model), &task, &run, &self.out.join(phase.name), self.resume, stop)?;
+            let trained = train(
+                frozen_for(phase.objective, model),
+                &task,
+                &run,
+                &self.out.join(phase.name),
+                self.resume,
+                stop,
+            )?;
             let loss = trained.records.last().map_or(f64::NAN, |record| record.loss);
-            phases.push(PhaseReport { name: phase.name, steps: trained.progress.step, loss, seconds: began.elapsed().as_secs_f64() });
+            phases.push(PhaseReport {
+                name: phase.name,
+                steps: trained.progress.step,
+                loss,
+                seconds: began.elapsed().as_secs_f64(),
+            });
             // A checkpoint keeps what was frozen; the next phase may teach it again.
             model = trained.model.unfreeze();
-            // A later phase is kept if it is no worse than the ones before, for the size that it has seen.
+            // A later phase is kept if it is no worse than the ones before, for the size that it
+            // has seen.
             let judged = trained.records.iter().rev().find_map(|record| record.evaluation.clone());
-            let is_no_worse = |before: &Evaluation| judged.as_ref().is_none_or(|now| both_ways(now) >= both_ways(before));
+            let is_no_worse = |before: &Evaluation| {
+                judged.as_ref().is_none_or(|now| both_ways(now) >= both_ways(before))
+            };
             if shipped.as_ref().is_none_or(|(_, before)| is_no_worse(before)) {
                 fixed.save(&model.network, phase.size as usize)?;
                 shipped = judged.map(|evaluation| (phase.name, evaluation)).or(shipped);
@@ -171,7 +197,8 @@ impl Experiment {
                 return Err(ExperimentError::Stopped { place: format!("in {}", phase.name) });
             }
         }
-        let (name, evaluation) = shipped.unwrap_or_else(|| ("the last phase", judge(model.network.valid())));
+        let (name, evaluation) =
+            shipped.unwrap_or_else(|| ("the last phase", judge(model.network.valid())));
         let reading = |name| reading(&evaluation, name);
         Ok(ExperimentReport {
             phases,
@@ -186,7 +213,8 @@ impl Experiment {
         let vocabulary = Vocabulary::of_scenes_and(&self.material.photograph_sets()?);
         let judged = self.material.scenes()?;
         let nouns = self.start.backbone.is_some().then(|| noun_table(Lexicon::shipped()));
-        std::fs::create_dir_all(&self.out).map_err(|source| ExperimentError::Folder { path: self.out.clone(), source })?;
+        std::fs::create_dir_all(&self.out)
+            .map_err(|source| ExperimentError::Folder { path: self.out.clone(), source })?;
         let tokenizer = Arc::new(self.tokenizer(&self.out.join("tokenizer.json"), nouns.as_ref())?);
         let config = match &nouns {
             None => NetworkConfig::tiny(tokenizer.vocab_size()),
@@ -198,24 +226,54 @@ impl Experiment {
             config: config.with_class_names(Some(vocabulary.categories.clone())),
             tokenizer,
             vocabulary,
-            nouns: nouns.map(Nouns::new).transpose().map_err(|error| ExperimentError::Nouns { problem: error.to_string() })?.map(Arc::new),
-            judge_set: EvalSet::drawn("scenes", &judged, n_scenes, n_points, Style::CoarseToFine, self.seed.split("judge")),
+            nouns: nouns
+                .map(Nouns::new)
+                .transpose()
+                .map_err(|error| ExperimentError::Nouns { problem: error.to_string() })?
+                .map(Arc::new),
+            judge_set: EvalSet::drawn(
+                "scenes",
+                &judged,
+                n_scenes,
+                n_points,
+                Style::CoarseToFine,
+                self.seed.split("judge"),
+            ),
         })
     }
 
     /// The tokenizer of an earlier run in this folder, or a new one.
-    fn tokenizer(&self, path: &Path, nouns: Option<&NounTable>) -> Result<Tokenizer, ExperimentError> {
+    fn tokenizer(
+        &self,
+        path: &Path,
+        nouns: Option<&NounTable>,
+    ) -> Result<Tokenizer, ExperimentError> {
         if !path.exists() {
-            let shares = if nouns.is_some() { MixtureShares::EVERYDAY } else { MixtureShares::MOSTLY_SCENES };
+            let shares = if nouns.is_some() {
+                MixtureShares::EVERYDAY
+            } else {
+                MixtureShares::MOSTLY_SCENES
+            };
             let vocab_size = VOCAB_SIZES[usize::from(nouns.is_some())];
-            train_tokenizer(&self.material.mixture(&shares, 128)?, TOKENIZER_IMAGES, nouns, vocab_size, self.seed)?.save(path)?;
+            train_tokenizer(
+                &self.material.mixture(&shares, 128)?,
+                TOKENIZER_IMAGES,
+                nouns,
+                vocab_size,
+                self.seed,
+            )?
+            .save(path)?;
         }
         Ok(Tokenizer::from_file(path)?)
     }
 }
 
 impl Fixed<'_> {
-    fn initial_model(&self, plain: &Device, device: &Device) -> Result<TrainingModel, ExperimentError> {
+    fn initial_model(
+        &self,
+        plain: &Device,
+        device: &Device,
+    ) -> Result<TrainingModel, ExperimentError> {
         let Start { warm_start, backbone, checkpoint, .. } = &self.experiment.start;
         let mut model = TrainingModelConfig::of(self.config.clone(), &self.vocabulary).init(device);
         if let Some(folder) = warm_start {
@@ -232,7 +290,8 @@ impl Fixed<'_> {
             };
             if from.config().language.hidden_size == self.config.language.hidden_size {
                 let (from, seed) = (from.load(plain)?, self.experiment.seed.split("recovered"));
-                model.known_points = recovered_tables(model.known_points, &from, &batcher, RECOVERY_BATCHES, seed);
+                model.known_points =
+                    recovered_tables(model.known_points, &from, &batcher, RECOVERY_BATCHES, seed);
             }
         }
         if let Some(file) = backbone {
@@ -243,10 +302,15 @@ impl Fixed<'_> {
             refuse_lfs_pointer(file)?;
             // What an older run did not have starts fresh.
             let mut store = BurnpackStore::from_file(file).allow_partial(true);
-            let loaded = model
-                .load_from(&mut store)
-                .map_err(|error| ExperimentError::Checkpoint { path: file.clone(), problem: error.to_string() })?;
-            tracing::info!("{} tensors of {}, {} of the model are not in it", loaded.applied.len(), file.display(), loaded.missing.len());
+            let loaded = model.load_from(&mut store).map_err(|error| {
+                ExperimentError::Checkpoint { path: file.clone(), problem: error.to_string() }
+            })?;
+            tracing::info!(
+                "{} tensors of {}, {} of the model are not in it",
+                loaded.applied.len(),
+                file.display(),
+                loaded.missing.len()
+            );
         }
         Ok(model)
     }
@@ -262,7 +326,11 @@ impl Fixed<'_> {
             objective: phase.objective,
             batcher: Batcher {
                 source: material.mixture(&phase.diet, phase.size)?,
-                options: SampleSettings { n_points: phase.n_points, foreign_nouns: phase.foreign_nouns, ..samples.clone() },
+                options: SampleSettings {
+                    n_points: phase.n_points,
+                    foreign_nouns: phase.foreign_nouns,
+                    ..samples.clone()
+                },
                 n_images: phase.n_images,
                 swapped_share: *swapped_share,
                 tokenizer: self.tokenizer.clone(),
@@ -279,19 +347,34 @@ impl Fixed<'_> {
         let vision = VisionConfig { image_size, ..self.config.vision.clone() };
         let config = NetworkConfig { vision, ..self.config.clone() };
         let nouns = self.nouns.as_deref().map(Nouns::table);
-        Ok(save_model_dir(&self.experiment.out.join("model"), &network.clone().valid(), &config, &self.tokenizer, nouns)?)
+        Ok(save_model_dir(
+            &self.experiment.out.join("model"),
+            &network.clone().valid(),
+            &config,
+            &self.tokenizer,
+            nouns,
+        )?)
     }
 
-    /// mPCK of held-out scenes: with the right descriptions (the score), with shuffled ones, and with the model's own.
+    /// mPCK of held-out scenes: with the right descriptions (the score), with shuffled ones, and
+    /// with the model's own.
     fn judged(&self, network: Network) -> Result<Evaluation, EvaluationError> {
         let run = RunInfo::on(&network.decoder.embed_tokens.weight.val().device(), String::new());
-        let mut models = Models::new(network, self.config.clone(), self.tokenizer.clone(), self.nouns.clone(), run);
+        let mut models = Models::new(
+            network,
+            self.config.clone(),
+            self.tokenizer.clone(),
+            self.nouns.clone(),
+            run,
+        );
         // What is compared is what training changes; closer looks would cost as much again.
         models.localizer = models.localizer.without_closer_look();
-        let rows = [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
+        let rows =
+            [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
         let how = DescribeOptions { max_new_tokens: 80, ..Default::default() };
         let answers = evaluate_rows(&models, &self.judge_set, &rows, None, &how, |_| {})?.answers;
-        let score = |row: RowName| mpck(&self.judge_set, &answers[&row]).ok().flatten().unwrap_or(0.0);
+        let score =
+            |row: RowName| mpck(&self.judge_set, &answers[&row]).ok().flatten().unwrap_or(0.0);
         let readings = vec![
             ("regress".to_owned(), score(RowName::ReferenceRegress)),
             ("shuffled".to_owned(), score(RowName::Shuffled)),
@@ -302,18 +385,26 @@ impl Fixed<'_> {
 }
 
 fn reading(evaluation: &Evaluation, name: &str) -> f64 {
-    evaluation.readings.iter().find(|(known, _)| known == name).map_or(f64::NAN, |&(_, value)| value)
+    evaluation
+        .readings
+        .iter()
+        .find(|(known, _)| known == name)
+        .map_or(f64::NAN, |&(_, value)| value)
 }
 
-/// What decides between phases: how well the right descriptions are found, and how well the model's own are.
+/// What decides between phases: how well the right descriptions are found, and how well the model's
+/// own are.
 fn both_ways(evaluation: &Evaluation) -> f64 {
     evaluation.score + reading(evaluation, "ours")
 }
 
-/// The vision model of a folder, if it has the shape of the one to be trained; the size of the images may differ.
+/// The vision model of a folder, if it has the shape of the one to be trained; the size of the
+/// images may differ.
 fn vision_of(folder: &Path, device: &Device) -> Result<VisionModel, ExperimentError> {
     let models = ModelDir::open(folder)?.load(device)?;
-    let shape = |vision: &VisionConfig| serde_json::to_value(VisionConfig { image_size: 0, ..vision.clone() }).ok();
+    let shape = |vision: &VisionConfig| {
+        serde_json::to_value(VisionConfig { image_size: 0, ..vision.clone() }).ok()
+    };
     if shape(&models.config.vision) != shape(&VisionConfig::tiny()) {
         return Err(ExperimentError::VisionShape { path: folder.to_owned() });
     }

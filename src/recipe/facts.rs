@@ -1,8 +1,8 @@
 //! Facts about a point, and their way out of vectors and into them.
 //!
-//! Linear read-outs of facts: used in training alone, so that a vector holds what matters before anything has to use it
-//! (`docs/training.md`). The keypoint feature learns what stands at the point and where; the state of `[SEG]` learns what
-//! the text said.
+//! Linear read-outs of facts: used in training alone, so that a vector holds what matters before
+//! anything has to use it (`docs/training.md`). The keypoint feature learns what stands at the
+//! point and where; the state of `[SEG]` learns what the text said.
 
 use std::collections::HashSet;
 
@@ -70,21 +70,26 @@ impl FactTablesConfig {
     pub fn init(&self, device: &Device) -> FactTables {
         // Vectors that add up to about unit length, whatever their number.
         let std = 1.0 / ((self.classes.len() * self.d_output) as f64).sqrt();
-        let table =
-            |&n: &usize| EmbeddingConfig::new(n + 1, self.d_output).with_initializer(Initializer::Normal { mean: 0.0, std }).init(device);
+        let table = |&n: &usize| {
+            EmbeddingConfig::new(n + 1, self.d_output)
+                .with_initializer(Initializer::Normal { mean: 0.0, std })
+                .init(device)
+        };
         FactTables { facts: self.classes.iter().map(table).collect() }
     }
 }
 
-/// One vector for every value of every fact: what a point's token would say if all of it were known. The language model
-/// learns from them to write about its point before there are eyes to tell it anything.
+/// One vector for every value of every fact: what a point's token would say if all of it were
+/// known. The language model learns from them to write about its point before there are eyes to
+/// tell it anything.
 #[derive(Module, Debug)]
 pub struct FactTables {
     facts: Vec<Embedding>,
 }
 
 impl FactTables {
-    /// The sum of the facts' vectors, `[row, d_output]`; a fact that is not asked for has a vector of its own.
+    /// The sum of the facts' vectors, `[row, d_output]`; a fact that is not asked for has a vector
+    /// of its own.
     ///
     /// # Panics
     ///
@@ -94,17 +99,23 @@ impl FactTables {
         assert_eq!(facts.classes.len(), self.facts.len(), "one list of classes for every fact");
         let vectors = self.facts.iter().zip(&facts.classes).map(|(table, classes)| {
             let unasked = table.weight.dims()[0] as u32 - 1;
-            let rows: Vec<i64> = classes.iter().map(|&class| i64::from(class.min(unasked))).collect();
-            let rows = Tensor::<2, Int>::from_data(TensorData::new(rows, [1, classes.len()]), &table.weight.device());
+            let rows: Vec<i64> =
+                classes.iter().map(|&class| i64::from(class.min(unasked))).collect();
+            let rows = Tensor::<2, Int>::from_data(
+                TensorData::new(rows, [1, classes.len()]),
+                &table.weight.device(),
+            );
             table.forward(rows).squeeze_dim::<2>(0)
         });
         vectors.reduce(|sum, vector| sum + vector).expect("there are facts")
     }
 
-    /// The tables whose sums come closest to given vectors, by least squares: those that another model's points have.
+    /// The tables whose sums come closest to given vectors, by least squares: those that another
+    /// model's points have.
     ///
-    /// Backfitting (Hastie and Tibshirani, Generalized Additive Models): each table in turn takes the class means of what the others
-    /// leave, a class with few rows less of it. A class without rows, and the fact that is not asked for, have the mean of all.
+    /// Backfitting (Hastie and Tibshirani, Generalized Additive Models): each table in turn takes
+    /// the class means of what the others leave, a class with few rows less of it. A class without
+    /// rows, and the fact that is not asked for, have the mean of all.
     ///
     /// - `vectors`: `[row, d_output]`
     ///
@@ -116,7 +127,11 @@ impl FactTables {
         const SWEEPS: usize = 20;
         let [n_rows, width] = vectors.dims();
         let n_facts = self.facts.len();
-        assert!(facts.classes.len() == n_facts && facts.classes.iter().all(|classes| classes.len() == n_rows), "one class for every row");
+        assert!(
+            facts.classes.len() == n_facts
+                && facts.classes.iter().all(|classes| classes.len() == n_rows),
+            "one class for every row"
+        );
         // What the tables do not yet explain of each row.
         let mut left: Vec<f32> = vectors.clone().into_data().iter::<f32>().collect();
         let n_classes: Vec<usize> = self.facts.iter().map(|table| table.weight.dims()[0]).collect();
@@ -128,7 +143,10 @@ impl FactTables {
                 let mut n_of_class = vec![1.0; table.len() / width]; // one row that asks for no change
                 for (&class, left) in classes.iter().zip(left.chunks_exact(width)) {
                     n_of_class[class as usize] += 1.0;
-                    change[class as usize * width..][..width].iter_mut().zip(left).for_each(|(sum, left)| *sum += left);
+                    change[class as usize * width..][..width]
+                        .iter_mut()
+                        .zip(left)
+                        .for_each(|(sum, left)| *sum += left);
                 }
                 for (change, n) in change.chunks_exact_mut(width).zip(&n_of_class) {
                     change.iter_mut().for_each(|sum| *sum /= n);
@@ -137,11 +155,15 @@ impl FactTables {
                 for (&class, left) in classes.iter().zip(left.chunks_exact_mut(width)) {
                     let change = &change[class as usize * width..][..width];
                     left.iter_mut().zip(change).for_each(|(left, change)| *left -= change);
-                    mean.iter_mut().zip(change).for_each(|(mean, change)| *mean += change / n_rows as f32);
+                    mean.iter_mut()
+                        .zip(change)
+                        .for_each(|(mean, change)| *mean += change / n_rows as f32);
                 }
             }
         }
-        for (((table, classes), mean), n) in tables.iter_mut().zip(&facts.classes).zip(&means).zip(&n_classes) {
+        for (((table, classes), mean), n) in
+            tables.iter_mut().zip(&facts.classes).zip(&means).zip(&n_classes)
+        {
             let seen: HashSet<u32> = classes.iter().copied().collect();
             (0..*n)
                 .filter(|&class| !seen.contains(&(class as u32)))
@@ -149,7 +171,8 @@ impl FactTables {
         }
         for ((embedding, table), n) in self.facts.iter_mut().zip(tables).zip(n_classes) {
             embedding.weight = embedding.weight.clone().map(|old| {
-                let new = Tensor::from_data(TensorData::new(table.clone(), [n, width]), &old.device());
+                let new =
+                    Tensor::from_data(TensorData::new(table.clone(), [n, width]), &old.device());
                 if old.is_autodiff() { new.require_grad() } else { new }
             });
         }
@@ -170,7 +193,13 @@ impl FactReadoutConfig {
     /// Read-outs to be trained.
     #[must_use]
     pub fn init(&self, device: &Device) -> FactReadout {
-        FactReadout { facts: self.classes.iter().map(|&n| LinearConfig::new(self.d_input, n).init(device)).collect() }
+        FactReadout {
+            facts: self
+                .classes
+                .iter()
+                .map(|&n| LinearConfig::new(self.d_input, n).init(device))
+                .collect(),
+        }
     }
 }
 
@@ -210,10 +239,21 @@ impl FactReadout {
             assert_eq!(classes.len(), n_rows, "one class for every row");
             let n_asked = classes.iter().filter(|&&class| class != UNASKED).count();
             let logits = fact.forward(vectors.clone()); // [row, class]
-            let wanted: Vec<i64> = classes.iter().map(|&class| if class == UNASKED { 0 } else { i64::from(class) }).collect();
-            let weights: Vec<f32> = classes.iter().map(|&class| if class == UNASKED { 0.0 } else { 1.0 / n_asked as f32 }).collect();
-            let read: Vec<i64> = logits.clone().inner().argmax(1).into_data().iter::<i64>().collect();
-            let right = read.iter().zip(classes).filter(|&(&read, &class)| read == i64::from(class)).count();
+            let wanted: Vec<i64> = classes
+                .iter()
+                .map(|&class| if class == UNASKED { 0 } else { i64::from(class) })
+                .collect();
+            let weights: Vec<f32> = classes
+                .iter()
+                .map(|&class| if class == UNASKED { 0.0 } else { 1.0 / n_asked as f32 })
+                .collect();
+            let read: Vec<i64> =
+                logits.clone().inner().argmax(1).into_data().iter::<i64>().collect();
+            let right = read
+                .iter()
+                .zip(classes)
+                .filter(|&(&read, &class)| read == i64::from(class))
+                .count();
             accuracy.push(right as f64 / n_asked as f64);
             let wanted = Tensor::<1, Int>::from_data(TensorData::new(wanted, [n_rows]), &device);
             let weights = Tensor::<1>::from_data(TensorData::new(weights, [n_rows]), &device);
@@ -258,7 +298,10 @@ mod tests {
             tables.forward(&facts).into_data().iter::<f32>().collect::<Vec<_>>()
         };
         let is_close = |got: Vec<f32>, wanted: [f32; 2]| {
-            assert!(got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 0.1), "{got:?} is not {wanted:?}");
+            assert!(
+                got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 0.1),
+                "{got:?} is not {wanted:?}"
+            );
         };
         is_close(of([Some(1), Some(2)]), [8.0, 4.0]);
         is_close(of([Some(0), Some(0)]), [5.0, 0.0]);
@@ -271,7 +314,10 @@ mod tests {
         let device = Device::flex();
         let mut readout = FactReadoutConfig::new(2, vec![2, 3]).init(&device);
         // The first fact is the sign of the first component; the second is undecided.
-        readout.facts[0].weight = readout.facts[0].weight.clone().map(|_| Tensor::from_floats([[9.0, -9.0], [0.0, 0.0]], &device));
+        readout.facts[0].weight = readout.facts[0]
+            .weight
+            .clone()
+            .map(|_| Tensor::from_floats([[9.0, -9.0], [0.0, 0.0]], &device));
         readout.facts[0].bias = None;
         readout.facts[1].weight = readout.facts[1].weight.clone().map(|weight| weight.zeros_like());
         readout.facts[1].bias = None;

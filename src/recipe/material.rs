@@ -4,23 +4,29 @@ use std::path::{Path, PathBuf};
 
 use tp_core::ImageHw;
 use tp_data::{
-    CocoParts, ComposeOptions, CutOuts, DataError, Dataset, DescribedPoints, ReadOptions, RulesTeacher, Split, Strictness, photographs_in,
+    CocoParts, ComposeOptions, CutOuts, DataError, Dataset, DescribedPoints, ReadOptions,
+    RulesTeacher, Split, Strictness, photographs_in,
 };
 use tp_scenes::SceneOptions;
 
-use super::{Compositions, ExperimentError, Mixture, Photographs, SampleSource, Scenes, plan::MixtureShares};
+use super::{
+    Compositions, ExperimentError, Mixture, Photographs, SampleSource, Scenes, plan::MixtureShares,
+};
 
-/// The share of described points among photographs of everyday things: what people have described teaches more than boxes do.
+/// The share of described points among photographs of everyday things: what people have described
+/// teaches more than boxes do.
 const DESCRIBED_SHARE: f64 = 0.7;
 
 /// Where samples come from.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
-    /// Folders with `annotations.json` and photographs, whose names the vision model learns densely.
+    /// Folders with `annotations.json` and photographs, whose names the vision model learns
+    /// densely.
     pub photographs: Vec<PathBuf>,
     /// Folders of described points, or of photographs with boxes, whose nouns are everyday ones.
     pub everyday: Vec<PathBuf>,
-    /// The labels of cut-outs, and the folder of their pictures; they are composed onto the photographs of `everyday`.
+    /// The labels of cut-outs, and the folder of their pictures; they are composed onto the
+    /// photographs of `everyday`.
     pub cutouts: Option<(PathBuf, PathBuf)>,
     /// Families that neither scenes nor photographs show. Their words stay in the vocabulary.
     pub without_families: Vec<String>,
@@ -42,12 +48,14 @@ impl Material {
     ///
     /// [`ExperimentError::Scenes`] if there is no such family.
     pub fn scenes(&self) -> Result<Scenes, ExperimentError> {
-        let options = SceneOptions { exclude_families: self.without_families.clone(), ..Default::default() };
+        let options =
+            SceneOptions { exclude_families: self.without_families.clone(), ..Default::default() };
         options.validate()?;
         Ok(Scenes { options, ..Default::default() })
     }
 
-    /// Samples in these shares, as far as their sources are at hand, with images whose longer side has `size` pixels.
+    /// Samples in these shares, as far as their sources are at hand, with images whose longer side
+    /// has `size` pixels.
     ///
     /// # Errors
     ///
@@ -59,26 +67,40 @@ impl Material {
             Ok(Photographs::new(sets, Split::Train, size).without_families(&self.without_families))
         };
         let scenes = self.scenes()?;
-        let scenes = Scenes { options: SceneOptions { size: side, ..scenes.options }, ..Default::default() };
-        let mut sources: Vec<(f64, Box<dyn SampleSource>)> = vec![(shares.scenes, Box::new(scenes))];
+        let scenes =
+            Scenes { options: SceneOptions { size: side, ..scenes.options }, ..Default::default() };
+        let mut sources: Vec<(f64, Box<dyn SampleSource>)> =
+            vec![(shares.scenes, Box::new(scenes))];
         if shares.photographs > 0.0 {
             sources.push((shares.photographs, Box::new(photographs(&self.photographs)?)));
         }
         if shares.everyday > 0.0 {
-            let (described, boxed): (Vec<_>, Vec<_>) = self.everyday.iter().cloned().partition(|folder| is_described(folder));
+            let (described, boxed): (Vec<_>, Vec<_>) =
+                self.everyday.iter().cloned().partition(|folder| is_described(folder));
             sources.push((shares.everyday * DESCRIBED_SHARE, Box::new(photographs(&described)?)));
-            sources.push((shares.everyday * (1.0 - DESCRIBED_SHARE), Box::new(photographs(&boxed)?)));
+            sources
+                .push((shares.everyday * (1.0 - DESCRIBED_SHARE), Box::new(photographs(&boxed)?)));
         }
         if let (true, Some((labels, stamps))) = (shares.compositions > 0.0, &self.cutouts) {
             let compositions = Compositions {
                 cutouts: CutOuts::open(labels, stamps, Strictness::Lenient)?,
-                backgrounds: self.everyday.iter().map(|folder| photographs_in(folder)).collect::<Result<Vec<_>, _>>()?.concat(),
+                backgrounds: self
+                    .everyday
+                    .iter()
+                    .map(|folder| photographs_in(folder))
+                    .collect::<Result<Vec<_>, _>>()?
+                    .concat(),
                 options: ComposeOptions { size: side, ..Default::default() },
                 teacher: RulesTeacher,
             };
             sources.push((shares.compositions, Box::new(compositions)));
         }
-        Ok(Mixture::new(sources.into_iter().filter(|(share, source)| *share > 0.0 && !source.is_empty()).collect()))
+        Ok(Mixture::new(
+            sources
+                .into_iter()
+                .filter(|(share, source)| *share > 0.0 && !source.is_empty())
+                .collect(),
+        ))
     }
 }
 

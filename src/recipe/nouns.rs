@@ -6,10 +6,13 @@ use tp_data::{Lexicon, N_CLASSES};
 use tp_vision::{NamedNoun, NounTable};
 
 /// The words that people choose from when they say the colour of a spot (`data/everyday_points`).
-const COLOURS: [&str; 12] = ["beige", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white", "yellow"];
+const COLOURS: [&str; 12] = [
+    "beige", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white",
+    "yellow",
+];
 
-/// All nouns of a lexicon with which somebody would point: those for objects, those for parts, and which of them people use for
-/// each class of the 1,000-way classifiers.
+/// All nouns of a lexicon with which somebody would point: those for objects, those for parts, and
+/// which of them people use for each class of the 1,000-way classifiers.
 ///
 /// Generic nouns ("thing", "middle") are left out, unless a class has no other.
 ///
@@ -19,21 +22,34 @@ const COLOURS: [&str; 12] = ["beige", "black", "blue", "brown", "gray", "green",
 #[must_use]
 pub fn noun_table(lexicon: &Lexicon) -> NounTable {
     let of_class: Vec<&str> = (0..N_CLASSES)
-        .map(|class| lexicon.object_of_class(class).map(|noun| noun.name.as_str()).expect("every class of the classifiers has a noun"))
+        .map(|class| {
+            lexicon
+                .object_of_class(class)
+                .map(|noun| noun.name.as_str())
+                .expect("every class of the classifiers has a noun")
+        })
         .collect();
-    let kept: Vec<_> = lexicon.objects().iter().filter(|noun| !noun.generic || of_class.contains(&noun.name.as_str())).collect();
-    let index: HashMap<&str, usize> = kept.iter().enumerate().map(|(index, noun)| (noun.name.as_str(), index)).collect();
+    let kept: Vec<_> = lexicon
+        .objects()
+        .iter()
+        .filter(|noun| !noun.generic || of_class.contains(&noun.name.as_str()))
+        .collect();
+    let index: HashMap<&str, usize> =
+        kept.iter().enumerate().map(|(index, noun)| (noun.name.as_str(), index)).collect();
     let objects = kept.iter().map(|noun| NamedNoun {
         name: noun.name.clone(),
         words: noun.all_words(),
-        // Above a noun that is left out stands the one above it: a dog is a mammal, which nobody says, and that an animal.
+        // Above a noun that is left out stands the one above it: a dog is a mammal, which nobody
+        // says, and that an animal.
         kind: std::iter::successors(lexicon.kind_of(noun), |kind| lexicon.kind_of(kind))
             .find_map(|kind| index.get(kind.name.as_str()).copied()),
     });
     let parts = lexicon.parts().iter().filter(|noun| !noun.generic);
     NounTable {
         objects: objects.collect(),
-        parts: parts.map(|noun| NamedNoun { name: noun.name.clone(), words: noun.all_words(), kind: None }).collect(),
+        parts: parts
+            .map(|noun| NamedNoun { name: noun.name.clone(), words: noun.all_words(), kind: None })
+            .collect(),
         noun_of_class: of_class.into_iter().map(|name| index[name]).collect(),
         colours: COLOURS.map(str::to_owned).to_vec(),
     }

@@ -41,14 +41,18 @@ pub struct MixtureShares {
 
 impl MixtureShares {
     /// Scenes alone.
-    pub const SCENES: Self = Self { scenes: 1.0, photographs: 0.0, everyday: 0.0, compositions: 0.0 };
+    pub const SCENES: Self =
+        Self { scenes: 1.0, photographs: 0.0, everyday: 0.0, compositions: 0.0 };
     /// Mostly scenes.
-    pub const MOSTLY_SCENES: Self = Self { scenes: 0.8, photographs: 0.2, everyday: 0.0, compositions: 0.0 };
+    pub const MOSTLY_SCENES: Self =
+        Self { scenes: 0.8, photographs: 0.2, everyday: 0.0, compositions: 0.0 };
     /// Mostly photographs.
-    pub const EVERYDAY: Self = Self { scenes: 0.25, photographs: 0.2, everyday: 0.45, compositions: 0.1 };
+    pub const EVERYDAY: Self =
+        Self { scenes: 0.25, photographs: 0.2, everyday: 0.45, compositions: 0.1 };
 }
 
-/// The phases, in order. Most steps see 128 pixels, a quarter of the cost; the end sees 256, as users do.
+/// The phases, in order. Most steps see 128 pixels, a quarter of the cost; the end sees 256, as
+/// users do.
 #[must_use]
 pub fn full() -> Vec<Phase> {
     vec![
@@ -121,7 +125,8 @@ pub fn full() -> Vec<Phase> {
     ]
 }
 
-/// The phases on a backbone that knows the world already: names first, then how they are written and read.
+/// The phases on a backbone that knows the world already: names first, then how they are written
+/// and read.
 #[must_use]
 pub fn everyday() -> Vec<Phase> {
     let phase = |objective, name, steps, size, n_images, n_points, learning_rate, diet| Phase {
@@ -136,12 +141,16 @@ pub fn everyday() -> Vec<Phase> {
         foreign_nouns: 0.0,
     };
     let names = MixtureShares { scenes: 0.1, photographs: 0.15, everyday: 0.5, compositions: 0.25 };
-    let described = MixtureShares { scenes: 0.55, photographs: 0.1, everyday: 0.25, compositions: 0.1 };
+    let described =
+        MixtureShares { scenes: 0.55, photographs: 0.1, everyday: 0.25, compositions: 0.1 };
     let asked = MixtureShares { scenes: 0.2, photographs: 0.15, everyday: 0.5, compositions: 0.15 };
     let texts = MixtureShares { scenes: 0.7, photographs: 0.0, everyday: 0.3, compositions: 0.0 };
     vec![
         phase(Objective::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
-        Phase { foreign_nouns: 0.3, ..phase(Objective::Language, "0-language", 400, 128, 32, 4, 1.5e-3, texts) },
+        Phase {
+            foreign_nouns: 0.3,
+            ..phase(Objective::Language, "0-language", 400, 128, 32, 4, 1.5e-3, texts)
+        },
         phase(Objective::Vision, "0-eyes", 150, 256, 8, 0, 1.5e-3, MixtureShares::MOSTLY_SCENES),
         phase(Objective::Base, "0-base", 900, 256, 12, 5, 1e-3, MixtureShares::EVERYDAY),
         phase(Objective::Descriptor, "1-descriptor", 300, 256, 12, 5, 1.5e-3, described),

@@ -1,12 +1,13 @@
-//! Where samples come from: procedural scenes and compositions without end, and annotated photographs.
+//! Where samples come from: procedural scenes and compositions without end, and annotated
+//! photographs.
 
 use std::path::PathBuf;
 
 use rand::{Rng, RngExt, seq::IndexedRandom};
 use tp_core::{ImageHw, RgbImage, Seed};
 use tp_data::{
-    AnnotatedImage, BoxXywh, ComposeOptions, CutOuts, Dataset, DecodeOptions, RulesTeacher, Split, cropped, decode_image, mirrored,
-    photometric, resized,
+    AnnotatedImage, BoxXywh, ComposeOptions, CutOuts, Dataset, DecodeOptions, RulesTeacher, Split,
+    cropped, decode_image, mirrored, photometric, resized,
 };
 use tp_scenes::{Scene, SceneOptions};
 
@@ -59,10 +60,13 @@ impl SampleSource for Compositions {
 
     fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample> {
         let background = self.backgrounds.choose(&mut seed.split("background").rng())?;
-        let composed = decode_image(background, &DecodeOptions::default())
-            .and_then(|background| self.cutouts.compose(&background, &self.options, seed.split("composition")));
+        let composed = decode_image(background, &DecodeOptions::default()).and_then(|background| {
+            self.cutouts.compose(&background, &self.options, seed.split("composition"))
+        });
         match composed {
-            Ok((image, annotation)) => TrainingSample::new(image, annotation, &self.teacher, options, seed),
+            Ok((image, annotation)) => {
+                TrainingSample::new(image, annotation, &self.teacher, options, seed)
+            }
             Err(error) => {
                 tracing::warn!("left out: {error}");
                 None
@@ -81,14 +85,20 @@ pub struct Photographs {
 }
 
 impl Photographs {
-    /// The images of one split, with their longer side at `longest_side` pixels. What cannot be read is left out.
+    /// The images of one split, with their longer side at `longest_side` pixels. What cannot be
+    /// read is left out.
     #[must_use]
     pub fn new(sets: Vec<Box<dyn Dataset>>, split: Split, longest_side: u32) -> Self {
         let mut drawable = Vec::new();
         for (set, images) in sets.iter().enumerate() {
             for index in 0..images.len() {
                 match images.load(index) {
-                    Ok(loaded) => drawable.extend(loaded.image.filter(|image| image.split == Some(split)).map(|image| (set, image))),
+                    Ok(loaded) => drawable.extend(
+                        loaded
+                            .image
+                            .filter(|image| image.split == Some(split))
+                            .map(|image| (set, image)),
+                    ),
                     Err(error) => tracing::warn!("left out: {error}"),
                 }
             }
@@ -100,7 +110,9 @@ impl Photographs {
     #[must_use]
     pub fn without_families(mut self, families: &[String]) -> Self {
         self.drawable.retain(|(_, image)| {
-            !image.objects.iter().any(|object| object.family.as_ref().is_some_and(|family| families.contains(family)))
+            !image.objects.iter().any(|object| {
+                object.family.as_ref().is_some_and(|family| families.contains(family))
+            })
         });
         self
     }
@@ -112,14 +124,20 @@ impl Photographs {
     }
 
     /// A section and its mirror image, in another light.
-    fn seen_another_way(&self, image: &RgbImage, annotation: &AnnotatedImage, rng: &mut impl Rng) -> Option<(RgbImage, AnnotatedImage)> {
+    fn seen_another_way(
+        &self,
+        image: &RgbImage,
+        annotation: &AnnotatedImage,
+        rng: &mut impl Rng,
+    ) -> Option<(RgbImage, AnnotatedImage)> {
         // Half of the photographs are seen as a whole, as users show theirs.
         let (image, annotation) = match rng.random::<bool>() {
             true => (image.clone(), annotation.clone()),
             false => cropped(image, annotation, section(annotation.size, rng))?,
         };
         let (image, annotation) = resized(&image, &annotation, self.longest_side);
-        let (image, annotation) = if rng.random::<bool>() { mirrored(&image, &annotation) } else { (image, annotation) };
+        let (image, annotation) =
+            if rng.random::<bool>() { mirrored(&image, &annotation) } else { (image, annotation) };
         Some((photometric(&image, rng), annotation))
     }
 }
@@ -127,7 +145,8 @@ impl Photographs {
 /// A random section: half of each side to all of it.
 fn section(size: ImageHw, rng: &mut impl Rng) -> BoxXywh {
     let (height, width) = (f64::from(size.height()), f64::from(size.width()));
-    let [new_height, new_width] = [height, width].map(|side| (side * rng.random_range(0.5..=1.0)).floor().max(1.0));
+    let [new_height, new_width] =
+        [height, width].map(|side| (side * rng.random_range(0.5..=1.0)).floor().max(1.0));
     BoxXywh {
         x: rng.random_range(0.0..=width - new_width),
         y: rng.random_range(0.0..=height - new_height),
@@ -168,7 +187,10 @@ impl Mixture {
     /// Unless there is a source, and all weights are above 0.
     #[must_use]
     pub fn new(sources: Vec<(f64, Box<dyn SampleSource>)>) -> Self {
-        assert!(!sources.is_empty() && sources.iter().all(|(weight, _)| *weight > 0.0), "every source has a share");
+        assert!(
+            !sources.is_empty() && sources.iter().all(|(weight, _)| *weight > 0.0),
+            "every source has a share"
+        );
         Self(sources)
     }
 }
@@ -206,8 +228,11 @@ mod tests {
     #[test]
     fn every_source_has_its_share() {
         let mixture = Mixture::new(vec![(1.0, Box::new(Named("a"))), (3.0, Box::new(Named("b")))]);
-        let options = SampleSettings { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
-        let sources: Vec<String> = (0..40).map(|seed| mixture.sample(Seed(seed), &options).unwrap().annotation.source).collect();
+        let options =
+            SampleSettings { style_weights: [1.0; Style::ALL.len()], ..Default::default() };
+        let sources: Vec<String> = (0..40)
+            .map(|seed| mixture.sample(Seed(seed), &options).unwrap().annotation.source)
+            .collect();
         let n_first = sources.iter().filter(|source| *source == "a").count();
         assert!((3..=18).contains(&n_first), "{n_first} of 40");
         assert_eq!(sources[7], mixture.sample(Seed(7), &options).unwrap().annotation.source);
@@ -218,7 +243,12 @@ mod tests {
         let size = ImageHw::new(31, 50).unwrap();
         for seed in 0..50 {
             let section = section(size, &mut Seed(seed).rng());
-            assert!(section.x >= 0.0 && section.y >= 0.0 && section.x + section.width <= 50.0 && section.y + section.height <= 31.0);
+            assert!(
+                section.x >= 0.0
+                    && section.y >= 0.0
+                    && section.x + section.width <= 50.0
+                    && section.y + section.height <= 31.0
+            );
             assert!(section.width >= 25.0 && section.height >= 15.0);
         }
     }

@@ -10,8 +10,8 @@ use crate::recipe::{SampleSettings, SampleSource};
 /// How often a noun counts that may be in no sample.
 const NOUN_WEIGHT: usize = 2;
 
-/// Trains a byte-level BPE on the descriptions of `n_images` samples, and on every word of `nouns`, so that words which no sample
-/// has are few tokens, too.
+/// Trains a byte-level BPE on the descriptions of `n_images` samples, and on every word of `nouns`,
+/// so that words which no sample has are few tokens, too.
 ///
 /// # Errors
 ///
@@ -43,8 +43,16 @@ pub fn train_tokenizer(
         "\nName ",
         "\nPoint out ",
     ];
-    let fixed = sentences.iter().map(|&text| text.to_owned()).cycle().take(sentences.len() * (texts.len() / 8).max(50));
-    let nouns = nouns.iter().flat_map(|nouns| nouns.objects.iter().chain(&nouns.parts)).flat_map(|noun| &noun.words);
-    let nouns = nouns.flat_map(|word| std::iter::repeat_n(format!("the {word} and the {word}."), NOUN_WEIGHT));
+    let fixed = sentences
+        .iter()
+        .map(|&text| text.to_owned())
+        .cycle()
+        .take(sentences.len() * (texts.len() / 8).max(50));
+    let nouns = nouns
+        .iter()
+        .flat_map(|nouns| nouns.objects.iter().chain(&nouns.parts))
+        .flat_map(|noun| &noun.words);
+    let nouns = nouns
+        .flat_map(|word| std::iter::repeat_n(format!("the {word} and the {word}."), NOUN_WEIGHT));
     train_bpe(texts.iter().cloned().chain(fixed).chain(nouns), vocab_size)
 }

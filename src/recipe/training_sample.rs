@@ -4,20 +4,26 @@ use std::collections::HashMap;
 
 use rand::{Rng, RngExt, seq::IndexedRandom, seq::SliceRandom};
 use tp_core::{COLOURS, RgbImage, Seed, Style, Triplet};
-use tp_data::{AnnotatedImage, DescribedPoint, Lexicon, PointKind, PointOptions, PointTarget, Rejected, RulesTeacher, points_of_image};
+use tp_data::{
+    AnnotatedImage, DescribedPoint, Lexicon, PointKind, PointOptions, PointTarget, Rejected,
+    RulesTeacher, points_of_image,
+};
 
 /// How samples are made from images.
 #[derive(Clone, Debug)]
 pub struct SampleSettings {
-    /// Described points an image, 0 to teach the eyes alone; an image with fewer describable points repeats some in other words.
+    /// Described points an image, 0 to teach the eyes alone; an image with fewer describable points
+    /// repeats some in other words.
     pub n_points: usize,
     /// Weights of the styles, in the order of [`Style::ALL`].
     pub style_weights: [f64; Style::ALL.len()],
     /// Which points are looked for on images whose points nobody has described.
     pub points: PointOptions,
-    /// The share of samples whose things are called by other nouns of the lexicon: for texts that nobody compares with an image.
+    /// The share of samples whose things are called by other nouns of the lexicon: for texts that
+    /// nobody compares with an image.
     pub foreign_nouns: f64,
-    /// The share of described points whose place is asked for in people's own words, whatever the style of the sample.
+    /// The share of described points whose place is asked for in people's own words, whatever the
+    /// style of the sample.
     pub own_words: f64,
 }
 
@@ -49,23 +55,41 @@ pub struct TrainingSample {
 impl TrainingSample {
     /// A sample, or `None` if no point of the image can be described without ambiguity.
     ///
-    /// Where people have described points these are taken, and no others; [`Style::Spoken`] then is their own words.
+    /// Where people have described points these are taken, and no others; [`Style::Spoken`] then is
+    /// their own words.
     #[must_use]
-    pub fn new(image: RgbImage, annotation: AnnotatedImage, teacher: &RulesTeacher, options: &SampleSettings, seed: Seed) -> Option<Self> {
+    pub fn new(
+        image: RgbImage,
+        annotation: AnnotatedImage,
+        teacher: &RulesTeacher,
+        options: &SampleSettings,
+        seed: Seed,
+    ) -> Option<Self> {
         if options.n_points == 0 {
             return Some(Self { image, annotation, triplets: Vec::new(), heard: Vec::new() });
         }
         let mut rng = seed.split("choice").rng();
-        let annotation = if rng.random::<f64>() < options.foreign_nouns { renamed(annotation, &mut rng) } else { annotation };
-        let mut targets: Vec<(PointTarget, Option<&DescribedPoint>)> = if annotation.described.is_empty() {
-            let targets = points_of_image(&image, &annotation, &options.points, seed.split("points"));
-            targets.into_iter().map(|target| (target, None)).collect()
+        let annotation = if rng.random::<f64>() < options.foreign_nouns {
+            renamed(annotation, &mut rng)
         } else {
-            annotation.described.iter().map(|described| (target_of(described), Some(described))).collect()
+            annotation
         };
+        let mut targets: Vec<(PointTarget, Option<&DescribedPoint>)> =
+            if annotation.described.is_empty() {
+                let targets =
+                    points_of_image(&image, &annotation, &options.points, seed.split("points"));
+                targets.into_iter().map(|target| (target, None)).collect()
+            } else {
+                annotation
+                    .described
+                    .iter()
+                    .map(|described| (target_of(described), Some(described)))
+                    .collect()
+            };
         targets.shuffle(&mut rng);
         let total: f64 = options.style_weights.iter().sum();
-        let (mut triplets, mut heard) = (Vec::with_capacity(options.n_points), Vec::with_capacity(options.n_points));
+        let (mut triplets, mut heard) =
+            (Vec::with_capacity(options.n_points), Vec::with_capacity(options.n_points));
         // A second round repeats points in other words; a third would teach nothing new.
         for round in 0..2 {
             for (index, (target, described)) in targets.iter().enumerate() {
@@ -75,13 +99,19 @@ impl TrainingSample {
                 let style = drawn_style(rng.random::<f64>() * total, &options.style_weights);
                 let seed = seed.split("words").nth((round * targets.len() + index) as u64);
                 let triplet = match described {
-                    Some(described) => triplet_of(described, target, &image, &annotation, teacher, style, seed),
+                    Some(described) => {
+                        triplet_of(described, target, &image, &annotation, teacher, style, seed)
+                    }
                     None => teacher.triplet(&image, &annotation, target, style, seed),
                 };
                 let Ok(triplet) = triplet else { continue };
-                let own = described.and_then(|described| own_words(described, options.own_words, seed.split("own")));
+                let own = described.and_then(|described| {
+                    own_words(described, options.own_words, seed.split("own"))
+                });
                 heard.push(match own {
-                    Some(description) => Triplet { description, style: Style::Spoken, ..triplet.clone() },
+                    Some(description) => {
+                        Triplet { description, style: Style::Spoken, ..triplet.clone() }
+                    }
                     None => triplet.clone(),
                 });
                 triplets.push(triplet);
@@ -101,17 +131,25 @@ impl TrainingSample {
 }
 
 fn target_of(described: &DescribedPoint) -> PointTarget {
-    PointTarget { point: described.point, object: described.object, part: described.part, keypoint: None, kind: PointKind::Annotated }
+    PointTarget {
+        point: described.point,
+        object: described.object,
+        part: described.part,
+        keypoint: None,
+        kind: PointKind::Annotated,
+    }
 }
 
 /// What somebody has written of a point, in a share of cases.
 fn own_words(described: &DescribedPoint, share: f64, seed: Seed) -> Option<String> {
     let mut rng = seed.rng();
-    (rng.random::<f64>() < share).then(|| described.texts.choose(&mut rng).map(|text| text.text.clone())).flatten()
+    (rng.random::<f64>() < share)
+        .then(|| described.texts.choose(&mut rng).map(|text| text.text.clone()))
+        .flatten()
 }
 
-/// A described point in words: people's own where they are asked for, otherwise those of the rules, with the colour that people
-/// see.
+/// A described point in words: people's own where they are asked for, otherwise those of the rules,
+/// with the colour that people see.
 fn triplet_of(
     described: &DescribedPoint,
     target: &PointTarget,
@@ -122,7 +160,9 @@ fn triplet_of(
     seed: Seed,
 ) -> Result<Triplet, Rejected> {
     let mut record = teacher.record(image, annotation, target)?;
-    if let Some(colour) = described.colour.as_ref().filter(|colour| COLOURS.contains(&colour.as_str())) {
+    if let Some(colour) =
+        described.colour.as_ref().filter(|colour| COLOURS.contains(&colour.as_str()))
+    {
         record.colour.clone_from(colour);
     }
     let description = match described.texts.choose(&mut seed.split("text").rng()) {
@@ -141,16 +181,21 @@ fn triplet_of(
     })
 }
 
-/// The same with other nouns: one of the lexicon for every category, and one for every name of a part.
+/// The same with other nouns: one of the lexicon for every category, and one for every name of a
+/// part.
 fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage {
     let lexicon = Lexicon::shipped();
     let (mut objects, mut parts) = (HashMap::new(), HashMap::new());
     for object in &mut annotation.objects {
-        let new = objects.entry(object.category.clone()).or_insert_with(|| lexicon.objects().choose(rng).map(|noun| noun.name.clone()));
+        let new = objects
+            .entry(object.category.clone())
+            .or_insert_with(|| lexicon.objects().choose(rng).map(|noun| noun.name.clone()));
         object.category = new.clone().unwrap_or_default();
         object.also.clear();
         for part in &mut object.parts {
-            let new = parts.entry(part.name.clone()).or_insert_with(|| lexicon.parts().choose(rng).map(|noun| noun.name.clone()));
+            let new = parts
+                .entry(part.name.clone())
+                .or_insert_with(|| lexicon.parts().choose(rng).map(|noun| noun.name.clone()));
             part.name = new.clone().unwrap_or_default();
             part.also.clear();
         }
@@ -161,7 +206,8 @@ fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage
 }
 
 impl SampleSettings {
-    /// Samples of which a fifth is in the style of people, who also lead to most points that they have described.
+    /// Samples of which a fifth is in the style of people, who also lead to most points that they
+    /// have described.
     #[must_use]
     pub fn spoken() -> Self {
         Self { style_weights: [0.5, 0.15, 0.1, 0.05, 0.2], own_words: 0.6, ..Self::default() }
@@ -174,7 +220,10 @@ impl SampleSettings {
     pub fn in_one_style(&self, seed: Seed) -> Self {
         let total: f64 = self.style_weights.iter().sum();
         let style = drawn_style(seed.rng().random::<f64>() * total, &self.style_weights);
-        Self { style_weights: Style::ALL.map(|other| f64::from(u8::from(other == style))), ..self.clone() }
+        Self {
+            style_weights: Style::ALL.map(|other| f64::from(u8::from(other == style))),
+            ..self.clone()
+        }
     }
 }
 
@@ -206,7 +255,14 @@ mod tests {
         let size = ImageHw::new(40, 60).unwrap();
         let bbox = BoxXywh { x: 10.0, y: 10.0, width: 30.0, height: 20.0 };
         let handle = BoxXywh { x: 32.0, y: 14.0, width: 8.0, height: 10.0 };
-        let part = PartAnnotation { id: 0, name: "handle".into(), also: Vec::new(), bbox: handle, mask: None, derived: None };
+        let part = PartAnnotation {
+            id: 0,
+            name: "handle".into(),
+            also: Vec::new(),
+            bbox: handle,
+            mask: None,
+            derived: None,
+        };
         let object = ObjectAnnotation {
             id: 0,
             category: "mug".into(),
@@ -226,7 +282,10 @@ mod tests {
             colour: Some("blue".into()),
             material: None,
             look: None,
-            texts: vec![text(TextKind::Spoken, "grab the mug here"), text(TextKind::Structured, "A mug; the point is on its handle.")],
+            texts: vec![
+                text(TextKind::Spoken, "grab the mug here"),
+                text(TextKind::Structured, "A mug; the point is on its handle."),
+            ],
         };
         let annotation = AnnotatedImage {
             name: "a.jpg".into(),
@@ -245,18 +304,39 @@ mod tests {
     fn points_of_people_are_taken_with_their_words_and_colours() {
         let (image, annotation) = described();
         let sample = |style, seed| {
-            TrainingSample::new(image.clone(), annotation.clone(), &RulesTeacher, &in_style(style), Seed(seed)).unwrap().triplets
+            TrainingSample::new(
+                image.clone(),
+                annotation.clone(),
+                &RulesTeacher,
+                &in_style(style),
+                Seed(seed),
+            )
+            .unwrap()
+            .triplets
         };
         let mut heard = std::collections::BTreeSet::new();
         for triplet in (0..8).flat_map(|seed| sample(Style::Spoken, seed)) {
-            assert_eq!(annotation.size.pixel_from_unit(triplet.point), annotation.described[0].point);
-            assert_eq!((triplet.record.colour.as_str(), triplet.record.part.as_deref()), ("blue", Some("handle")));
+            assert_eq!(
+                annotation.size.pixel_from_unit(triplet.point),
+                annotation.described[0].point
+            );
+            assert_eq!(
+                (triplet.record.colour.as_str(), triplet.record.part.as_deref()),
+                ("blue", Some("handle"))
+            );
             heard.insert(triplet.description);
         }
-        assert_eq!(heard.into_iter().collect::<Vec<_>>(), ["A mug; the point is on its handle.", "grab the mug here"]);
+        assert_eq!(
+            heard.into_iter().collect::<Vec<_>>(),
+            ["A mug; the point is on its handle.", "grab the mug here"]
+        );
         // The rules write what people see: the pixels are gray.
         for triplet in sample(Style::CoarseToFine, 0) {
-            assert!(triplet.description.contains("blue") && !triplet.description.contains("gray"), "{}", triplet.description);
+            assert!(
+                triplet.description.contains("blue") && !triplet.description.contains("gray"),
+                "{}",
+                triplet.description
+            );
         }
     }
 
@@ -266,11 +346,19 @@ mod tests {
         let options = SampleSettings { own_words: 0.5, ..in_style(Style::CoarseToFine) };
         let mut n_own = 0;
         for seed in 0..8 {
-            let sample = TrainingSample::new(image.clone(), annotation.clone(), &RulesTeacher, &options, Seed(seed)).unwrap();
+            let sample = TrainingSample::new(
+                image.clone(),
+                annotation.clone(),
+                &RulesTeacher,
+                &options,
+                Seed(seed),
+            )
+            .unwrap();
             assert_eq!(sample.heard.len(), sample.triplets.len());
             for (heard, triplet) in sample.heard.iter().zip(&sample.triplets) {
                 assert_eq!(heard.point, triplet.point);
-                let is_own = annotation.described[0].texts.iter().any(|text| text.text == heard.description);
+                let is_own =
+                    annotation.described[0].texts.iter().any(|text| text.text == heard.description);
                 assert!(is_own || heard == triplet, "{}", heard.description);
                 n_own += usize::from(is_own);
             }
@@ -284,11 +372,20 @@ mod tests {
         let options = SampleSettings { foreign_nouns: 1.0, ..in_style(Style::Terse) };
         let mut categories = std::collections::BTreeSet::new();
         for seed in 0..6 {
-            let (image, annotation) = Scene::generate(Seed(seed), &SceneOptions::default()).into_parts();
-            let Some(sample) = TrainingSample::new(image, annotation, &RulesTeacher, &options, Seed(seed)) else { continue };
+            let (image, annotation) =
+                Scene::generate(Seed(seed), &SceneOptions::default()).into_parts();
+            let Some(sample) =
+                TrainingSample::new(image, annotation, &RulesTeacher, &options, Seed(seed))
+            else {
+                continue;
+            };
             for triplet in sample.triplets {
                 assert!(lexicon.objects().iter().any(|noun| noun.name == triplet.record.category));
-                assert!(triplet.description.contains(&triplet.record.category), "{}", triplet.description);
+                assert!(
+                    triplet.description.contains(&triplet.record.category),
+                    "{}",
+                    triplet.description
+                );
                 categories.insert(triplet.record.category);
             }
         }

@@ -10,13 +10,15 @@ use tp_descriptor::{DescribeConversation, DescriptorNet};
 use tp_language::{Context, Decoder, LoraAdapter, visual_context};
 use tp_localizer::{LocalizeConversation, heatmap_loss, point_loss};
 use tp_train::{Evaluation, StepLoss, Task};
-use tp_vision::{DenseHeads, DenseHeadsConfig, VisionFeatures, dense_loss, normalise_batch, query_loss};
+use tp_vision::{
+    DenseHeads, DenseHeadsConfig, VisionFeatures, dense_loss, normalise_batch, query_loss,
+};
 
 use crate::{
     Network, NetworkConfig,
     recipe::{
-        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, ReadoutLoss, SampleSource, Vocabulary,
-        caption::CaptionConversation,
+        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, ReadoutLoss,
+        SampleSource, Vocabulary, caption::CaptionConversation,
     },
 };
 
@@ -25,12 +27,14 @@ const TARGET_SIGMA: f64 = 0.03;
 
 /// How much each loss counts.
 ///
-/// Losses in nats start between 1 and 8, and those that the product depends on (words, the heat-map, the known-fact embedding) count about
-/// once. Auxiliary losses count less: they end near their floor, and would crowd out the others.
+/// Losses in nats start between 1 and 8, and those that the product depends on (words, the
+/// heat-map, the known-fact embedding) count about once. Auxiliary losses count less: they end near
+/// their floor, and would crowd out the others.
 mod weight {
     /// Dense classes of cells, beside the other losses of the base.
     pub(super) const DENSE_IN_BASE: f64 = 0.4;
-    /// The masks of the learned queries, relative to the dense loss: a sum over layers and queries, ten times as large.
+    /// The masks of the learned queries, relative to the dense loss: a sum over layers and queries,
+    /// ten times as large.
     pub(super) const QUERIES: f64 = 0.1;
     /// The facts that a linear read-out finds in a point's feature.
     pub(super) const SEEN_FACTS: f64 = 0.4;
@@ -51,8 +55,8 @@ pub enum Objective {
     Names,
     /// The eyes alone, densely: what stands in every cell.
     Vision,
-    /// The language model alone, without an image: what a text says, and how a point is written about whose facts are
-    /// known.
+    /// The language model alone, without an image: what a text says, and how a point is written
+    /// about whose facts are known.
     Language,
     /// Eyes and language model together, on both inverse tasks.
     Base,
@@ -94,7 +98,12 @@ impl TrainingModelConfig {
     /// The shape that fits a vocabulary.
     #[must_use]
     pub fn of(network: NetworkConfig, vocabulary: &Vocabulary) -> Self {
-        Self::new(network, vocabulary.categories.len(), vocabulary.parts.len(), vocabulary.fact_classes())
+        Self::new(
+            network,
+            vocabulary.categories.len(),
+            vocabulary.parts.len(),
+            vocabulary.fact_classes(),
+        )
     }
 
     /// Weights to be trained.
@@ -103,10 +112,17 @@ impl TrainingModelConfig {
         let feat_channels = self.network.vision.feat_channels;
         TrainingModel {
             network: self.network.init(device),
-            dense: DenseHeadsConfig::new(feat_channels, self.n_categories, self.n_parts).init(device),
-            point_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
-            text_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone()).init(device),
-            known_points: FactTablesConfig::new(self.network.language.hidden_size, self.fact_classes.clone()).init(device),
+            dense: DenseHeadsConfig::new(feat_channels, self.n_categories, self.n_parts)
+                .init(device),
+            point_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone())
+                .init(device),
+            text_readout: FactReadoutConfig::new(2 * feat_channels, self.fact_classes.clone())
+                .init(device),
+            known_points: FactTablesConfig::new(
+                self.network.language.hidden_size,
+                self.fact_classes.clone(),
+            )
+            .init(device),
         }
     }
 }
@@ -151,13 +167,19 @@ where
         }
         let features = model.network.eyes.forward(images);
         if matches!(self.objective, Objective::Vision | Objective::Base) {
-            let dense_weight = if self.objective == Objective::Vision { 1.0 } else { weight::DENSE_IN_BASE };
-            let dense = dense_loss(model.dense.forward(features.mask_features.clone()), &batch.dense);
+            let dense_weight =
+                if self.objective == Objective::Vision { 1.0 } else { weight::DENSE_IN_BASE };
+            let dense =
+                dense_loss(model.dense.forward(features.mask_features.clone()), &batch.dense);
             losses.add("dense", dense_weight, dense.loss);
             losses.read("category_accuracy", dense.category_accuracy);
             losses.read("part_accuracy", dense.part_accuracy);
             losses.read("false_foreground", dense.false_foreground);
-            losses.add("queries", weight::QUERIES * dense_weight, query_loss(&features.queries, &batch.objects));
+            losses.add(
+                "queries",
+                weight::QUERIES * dense_weight,
+                query_loss(&features.queries, &batch.objects),
+            );
         }
         if matches!(self.objective, Objective::Base | Objective::Descriptor) {
             self.ask_for_words(model, &features, &batch, &mut losses);
@@ -169,19 +191,31 @@ where
     }
 
     fn evaluate(&self, model: &TrainingModel) -> Option<Evaluation> {
-        (!matches!(self.objective, Objective::Names | Objective::Vision | Objective::Language)).then(|| (self.judge)(model.valid().network))
+        (!matches!(self.objective, Objective::Names | Objective::Vision | Objective::Language))
+            .then(|| (self.judge)(model.valid().network))
     }
 }
 
 impl<S: SampleSource, E> TrainingTask<S, E> {
     /// What are these points taken for?
-    fn ask_for_names(&self, model: &TrainingModel, images: Tensor<4>, batch: &Batch, losses: &mut Losses) {
+    fn ask_for_names(
+        &self,
+        model: &TrainingModel,
+        images: Tensor<4>,
+        batch: &Batch,
+        losses: &mut Losses,
+    ) {
         let Network { eyes, namer, .. } = &model.network;
         let backbone = eyes.encoder.backbone();
         let maps = backbone.forward(images);
-        let noun_of_class = self.batcher.nouns.as_ref().map_or(&[][..], |nouns| &nouns.table().noun_of_class);
+        let noun_of_class =
+            self.batcher.nouns.as_ref().map_or(&[][..], |nouns| &nouns.table().noun_of_class);
         let namer = namer.as_ref().expect("names are taught to a network that has a namer");
-        let named = namer.forward(&maps, backbone.classifier().map(|classifier| (classifier, noun_of_class)), &batch.points);
+        let named = namer.forward(
+            &maps,
+            backbone.classifier().map(|classifier| (classifier, noun_of_class)),
+            &batch.points,
+        );
         let loss = named.loss(&batch.names);
         losses.add("names", 1.0, loss.loss);
         losses.read("object_named", loss.object_accuracy);
@@ -198,22 +232,51 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
     }
 
     /// How are these points written about, whose facts are known?
-    fn ask_for_words_about_known_points(&self, model: &TrainingModel, batch: &Batch, losses: &mut Losses) {
+    fn ask_for_words_about_known_points(
+        &self,
+        model: &TrainingModel,
+        batch: &Batch,
+        losses: &mut Losses,
+    ) {
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
         let tokens = model.known_points.forward(&batch.told);
         let [n_points, hidden] = tokens.dims();
         let tokens = tokens.reshape([1, n_points, hidden]);
-        losses.add("text", 1.0, DescriptorNet::text_loss(&model.network.decoder, None, tokens, None, &conversation, &batch.describe));
+        losses.add(
+            "text",
+            1.0,
+            DescriptorNet::text_loss(
+                &model.network.decoder,
+                None,
+                tokens,
+                None,
+                &conversation,
+                &batch.describe,
+            ),
+        );
     }
 
     /// What stands at these points, and in these images?
-    fn ask_for_words(&self, model: &TrainingModel, features: &VisionFeatures, batch: &Batch, losses: &mut Losses) {
+    fn ask_for_words(
+        &self,
+        model: &TrainingModel,
+        features: &VisionFeatures,
+        batch: &Batch,
+        losses: &mut Losses,
+    ) {
         let network = &model.network;
         // The base is taught without adapters; afterwards each task has its own.
-        let adapter = (self.objective == Objective::Descriptor).then_some(&network.descriptor.adapter);
+        let adapter =
+            (self.objective == Objective::Descriptor).then_some(&network.descriptor.adapter);
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
         let tokens = &features.tokens;
-        let context = visual_context(&network.decoder, conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter);
+        let context = visual_context(
+            &network.decoder,
+            conversation.head(),
+            tokens.embeddings.clone(),
+            &tokens.lengths,
+            adapter,
+        );
         let mask = self.config.descriptor.mask;
         let points = network.descriptor.prompt.forward(
             network.eyes.encoder.query_decoder(),
@@ -226,11 +289,14 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         losses.read_out(
             "seen",
             weight::SEEN_FACTS,
-            model.point_readout.loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts),
+            model
+                .point_readout
+                .loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts),
         );
         let tokens = network.eyes.projector.object_tokens(points);
-        // The point token is pulled towards the known-fact embedding that the decoder was trained on. What all embeddings share carries
-        // no information, so the loss is the share of their variance that is missed.
+        // The point token is pulled towards the known-fact embedding that the decoder was trained
+        // on. What all embeddings share carries no information, so the loss is the share of their
+        // variance that is missed.
         let known = model.known_points.forward(&batch.told).detach();
         let hidden = known.dims()[1];
         let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
@@ -239,36 +305,79 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         losses.add(
             "text",
             1.0,
-            DescriptorNet::text_loss(&network.decoder, adapter, tokens, Some(&context), &conversation, &batch.describe),
+            DescriptorNet::text_loss(
+                &network.decoder,
+                adapter,
+                tokens,
+                Some(&context),
+                &conversation,
+                &batch.describe,
+            ),
         );
         if self.objective == Objective::Base {
-            let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(&network.decoder, &context, &batch.captions);
+            let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(
+                &network.decoder,
+                &context,
+                &batch.captions,
+            );
             losses.add("caption", weight::CAPTION, caption);
         }
     }
 
     /// Where are the points that these texts speak of?
-    fn ask_for_points(&self, model: &TrainingModel, features: VisionFeatures, batch: &Batch, losses: &mut Losses) {
+    fn ask_for_points(
+        &self,
+        model: &TrainingModel,
+        features: VisionFeatures,
+        batch: &Batch,
+        losses: &mut Losses,
+    ) {
         let Network { decoder, localizer, .. } = &model.network;
         let adapter = (self.objective == Objective::Localizer).then_some(&localizer.adapter);
         let context = self.localize_context(decoder, &features, adapter);
-        let states = localizer.seg_states(localizer.read(decoder, adapter, Some(&context), &batch.localize), &batch.localize);
-        losses.read_out("said", weight::SAID_FACTS, model.text_readout.loss(&states, &batch.spoken));
-        // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a point.
-        let (found, points): (Vec<i64>, Vec<ModelXy>) =
-            batch.targets.iter().enumerate().filter_map(|(row, target)| Some((row as i64, (*target)?))).unzip();
-        let found = Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
-        losses.add("regress", weight::REGRESSION, point_loss(localizer.regression.forward(states.clone().select(0, found)), &points));
+        let states = localizer.seg_states(
+            localizer.read(decoder, adapter, Some(&context), &batch.localize),
+            &batch.localize,
+        );
+        losses.read_out(
+            "said",
+            weight::SAID_FACTS,
+            model.text_readout.loss(&states, &batch.spoken),
+        );
+        // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a
+        // point.
+        let (found, points): (Vec<i64>, Vec<ModelXy>) = batch
+            .targets
+            .iter()
+            .enumerate()
+            .filter_map(|(row, target)| Some((row as i64, (*target)?)))
+            .unzip();
+        let found =
+            Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
+        losses.add(
+            "regress",
+            weight::REGRESSION,
+            point_loss(localizer.regression.forward(states.clone().select(0, found)), &points),
+        );
         let [n_images, height, width, _] = features.mask_features.dims();
         let [n_texts, d_state] = states.dims();
         let states = states.reshape([n_images, n_texts / n_images, d_state]);
         let mentions = self.mention_maps(model, &features, batch);
         let logits = localizer.heatmap.forward(states, features.mask_features, mentions);
-        losses.add("heatmap", weight::HEATMAP, heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA));
+        losses.add(
+            "heatmap",
+            weight::HEATMAP,
+            heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA),
+        );
     }
 
     /// Where the nouns of the texts are. The namer has learned before, and learns nothing here.
-    fn mention_maps(&self, model: &TrainingModel, features: &VisionFeatures, batch: &Batch) -> Option<Tensor<4>> {
+    fn mention_maps(
+        &self,
+        model: &TrainingModel,
+        features: &VisionFeatures,
+        batch: &Batch,
+    ) -> Option<Tensor<4>> {
         let namer = model.network.valid().namer(&self.config, self.batcher.nouns.as_ref())?;
         let texts: Vec<&str> = batch.texts.iter().map(String::as_str).collect();
         let [_, height, width, _] = features.mask_features.dims();
@@ -276,17 +385,43 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         Some(namer.mention_maps(&maps, [height, width], &texts).autodiff())
     }
 
-    fn localize_context(&self, decoder: &Decoder, features: &VisionFeatures, adapter: Option<&LoraAdapter>) -> Context {
+    fn localize_context(
+        &self,
+        decoder: &Decoder,
+        features: &VisionFeatures,
+        adapter: Option<&LoraAdapter>,
+    ) -> Context {
         let conversation = LocalizeConversation::new(self.batcher.tokenizer.clone());
-        visual_context(decoder, conversation.head(), features.tokens.embeddings.clone(), &features.tokens.lengths, adapter)
+        visual_context(
+            decoder,
+            conversation.head(),
+            features.tokens.embeddings.clone(),
+            &features.tokens.lengths,
+            adapter,
+        )
     }
 }
 
-/// Names of the facts of [`Vocabulary::facts`], in their order: as a keypoint feature sees them, and as a text says them.
-const SEEN: [&str; 7] =
-    ["category_seen", "part_seen", "colour_seen", "object_cell_seen", "object_size_seen", "part_cell_seen", "point_cell_seen"];
-const SAID: [&str; 7] =
-    ["category_said", "part_said", "colour_said", "object_cell_said", "object_size_said", "part_cell_said", "point_cell_said"];
+/// Names of the facts of [`Vocabulary::facts`], in their order: as a keypoint feature sees them,
+/// and as a text says them.
+const SEEN: [&str; 7] = [
+    "category_seen",
+    "part_seen",
+    "colour_seen",
+    "object_cell_seen",
+    "object_size_seen",
+    "part_cell_seen",
+    "point_cell_seen",
+];
+const SAID: [&str; 7] = [
+    "category_said",
+    "part_said",
+    "colour_said",
+    "object_cell_said",
+    "object_size_said",
+    "part_cell_said",
+    "point_cell_said",
+];
 
 /// The weighted sum of losses, and each by its name.
 #[derive(Default)]
@@ -322,7 +457,11 @@ impl Losses {
     }
 
     fn into_step(self, samples: Vec<String>) -> StepLoss {
-        StepLoss { loss: self.sum.expect("every objective has a loss"), readings: self.readings, samples }
+        StepLoss {
+            loss: self.sum.expect("every objective has a loss"),
+            readings: self.readings,
+            samples,
+        }
     }
 }
 
@@ -332,14 +471,26 @@ pub fn frozen_for(objective: Objective, model: TrainingModel) -> TrainingModel {
     match objective {
         Objective::Names => {
             let Network { eyes, decoder, descriptor, localizer, namer } = model.network;
-            let (decoder, descriptor, localizer) = (decoder.freeze(), descriptor.freeze(), localizer.freeze());
-            TrainingModel { network: Network { eyes: eyes.freeze(), decoder, descriptor, localizer, namer }, ..model }
+            let (decoder, descriptor, localizer) =
+                (decoder.freeze(), descriptor.freeze(), localizer.freeze());
+            TrainingModel {
+                network: Network { eyes: eyes.freeze(), decoder, descriptor, localizer, namer },
+                ..model
+            }
         }
         Objective::Vision | Objective::Language | Objective::Base => {
             let Network { eyes, namer, .. } = model.network;
-            // Published weights of a backbone know more than our samples do; those of a namer were taught before.
-            let eyes = if eyes.encoder.backbone().classifier().is_some() { eyes.freeze_backbone() } else { eyes };
-            TrainingModel { network: Network { eyes, namer: namer.map(Module::freeze), ..model.network }, ..model }
+            // Published weights of a backbone know more than our samples do; those of a namer were
+            // taught before.
+            let eyes = if eyes.encoder.backbone().classifier().is_some() {
+                eyes.freeze_backbone()
+            } else {
+                eyes
+            };
+            TrainingModel {
+                network: Network { eyes, namer: namer.map(Module::freeze), ..model.network },
+                ..model
+            }
         }
         Objective::Descriptor | Objective::Localizer => {
             let Network { eyes, decoder, descriptor, localizer, namer } = model.network;

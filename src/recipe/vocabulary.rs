@@ -31,12 +31,22 @@ impl Vocabulary {
     #[must_use]
     pub fn of_scenes_and(photographs: &[Box<dyn Dataset>]) -> Self {
         let owned = |name: &str| name.to_owned();
-        let images =
-            |set: &dyn Dataset| -> Vec<AnnotatedImage> { (0..set.len()).filter_map(|index| set.load(index).ok()?.image).collect() };
-        let objects: Vec<_> = photographs.iter().flat_map(|set| images(&**set)).flat_map(|image| image.objects).collect();
+        let images = |set: &dyn Dataset| -> Vec<AnnotatedImage> {
+            (0..set.len()).filter_map(|index| set.load(index).ok()?.image).collect()
+        };
+        let objects: Vec<_> = photographs
+            .iter()
+            .flat_map(|set| images(&**set))
+            .flat_map(|image| image.objects)
+            .collect();
         Self::new(
-            categories().iter().map(|category| owned(category.name)).chain(objects.iter().map(|object| object.category.clone())),
-            part_names().into_iter().map(owned).chain(objects.iter().flat_map(|object| &object.parts).map(|part| part.name.clone())),
+            categories()
+                .iter()
+                .map(|category| owned(category.name))
+                .chain(objects.iter().map(|object| object.category.clone())),
+            part_names().into_iter().map(owned).chain(
+                objects.iter().flat_map(|object| &object.parts).map(|part| part.name.clone()),
+            ),
             COLOURS.map(owned),
         )
     }
@@ -53,15 +63,16 @@ impl Vocabulary {
         class_of(&self.parts, name)
     }
 
-    /// The number of values of every fact that is read out of a keypoint feature: category, part, colour, object cell,
-    /// object size, part cell, point cell. The last class of the first three, and of the part cell, means "none of
-    /// these".
+    /// The number of values of every fact that is read out of a keypoint feature: category, part,
+    /// colour, object cell, object size, part cell, point cell. The last class of the first three,
+    /// and of the part cell, means "none of these".
     #[must_use]
     pub fn fact_classes(&self) -> Vec<usize> {
         vec![self.categories.len() + 1, self.parts.len() + 1, self.colours.len() + 1, 9, 4, 10, 9]
     }
 
-    /// Those facts of one point that a text of this style says, in the order of [`fact_classes`](Self::fact_classes).
+    /// Those facts of one point that a text of this style says, in the order of
+    /// [`fact_classes`](Self::fact_classes).
     #[must_use]
     pub fn spoken_facts(&self, record: &PointRecord, style: Style) -> [Option<u32>; 7] {
         let facts = self.facts(record).map(Some);
@@ -70,7 +81,15 @@ impl Vocabulary {
             // A person leaves out any of them, and says some in other words.
             Style::Spoken => [None; 7],
             // A keypoint's name stands in the place of the part's.
-            Style::Template => [facts[0], facts[1].filter(|_| record.keypoint.is_none()), None, None, None, None, None],
+            Style::Template => [
+                facts[0],
+                facts[1].filter(|_| record.keypoint.is_none()),
+                None,
+                None,
+                None,
+                None,
+                None,
+            ],
         }
     }
 
@@ -117,7 +136,8 @@ mod tests {
     #[test]
     fn class_is_the_index_among_sorted_names() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let vocabulary = Vocabulary::new(names(&["horse", "cow", "horse"]), names(&["head"]), names(&["red"]));
+        let vocabulary =
+            Vocabulary::new(names(&["horse", "cow", "horse"]), names(&["head"]), names(&["red"]));
         assert_eq!(vocabulary.categories, ["cow", "horse"]);
         assert_eq!((vocabulary.category("horse"), vocabulary.category("bus")), (Some(1), None));
         assert_eq!(vocabulary.fact_classes(), [3, 2, 2, 9, 4, 10, 9]);

@@ -13,7 +13,11 @@ use crate::{
 /// # Errors
 ///
 /// [`EvaluationError`] if an image or a point is refused.
-pub fn descriptions(writer: &Models, set: &EvalSet, how: &DescribeOptions) -> Result<Vec<String>, EvaluationError> {
+pub fn descriptions(
+    writer: &Models,
+    set: &EvalSet,
+    how: &DescribeOptions,
+) -> Result<Vec<String>, EvaluationError> {
     let mut texts = Vec::with_capacity(set.n_points());
     for image in &set.images {
         let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
@@ -23,8 +27,8 @@ pub fn descriptions(writer: &Models, set: &EvalSet, how: &DescribeOptions) -> Re
     Ok(texts)
 }
 
-/// The points of a set as `reader` finds them by `texts`, one for each point, in the set's order. What is not found, and what was
-/// not said, is a miss.
+/// The points of a set as `reader` finds them by `texts`, one for each point, in the set's order.
+/// What is not found, and what was not said, is a miss.
 ///
 /// # Errors
 ///
@@ -33,7 +37,11 @@ pub fn descriptions(writer: &Models, set: &EvalSet, how: &DescribeOptions) -> Re
 /// # Panics
 ///
 /// If there are not as many texts as points.
-pub fn points_by_words(reader: &Models, set: &EvalSet, texts: &[String]) -> Result<Vec<PointRow>, EvaluationError> {
+pub fn points_by_words(
+    reader: &Models,
+    set: &EvalSet,
+    texts: &[String],
+) -> Result<Vec<PointRow>, EvaluationError> {
     assert_eq!(texts.len(), set.n_points(), "every point of the set has one text");
     let mut answers: Vec<Option<Located>> = Vec::with_capacity(texts.len());
     let mut rest = texts;
@@ -45,11 +53,17 @@ pub fn points_by_words(reader: &Models, set: &EvalSet, texts: &[String]) -> Resu
     Ok(point_rows(set, &answers))
 }
 
-/// The points of a set as `reader` finds them by the words of `writer`; each model looks at the images with its own eyes.
+/// The points of a set as `reader` finds them by the words of `writer`; each model looks at the
+/// images with its own eyes.
 ///
 /// # Errors
 ///
 /// As [`descriptions`] and [`points_by_words`].
-pub fn closed_loop(writer: &Models, reader: &Models, set: &EvalSet, how: &DescribeOptions) -> Result<Vec<PointRow>, EvaluationError> {
+pub fn closed_loop(
+    writer: &Models,
+    reader: &Models,
+    set: &EvalSet,
+    how: &DescribeOptions,
+) -> Result<Vec<PointRow>, EvaluationError> {
     points_by_words(reader, set, &descriptions(writer, set, how)?)
 }

@@ -3,16 +3,22 @@
 use burn::{module::Module, tensor::Tensor};
 use tp_core::{PointName, Style};
 use tp_descriptor::{DescribeConversation, Request, insert_point_tokens};
-use tp_language::{Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, generate, token_losses, visual_context};
-use tp_rl::{Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint};
+use tp_language::{
+    Context, Decoder, GenerateOptions, LanguageError, LoraAdapter, Prompts, generate, token_losses,
+    visual_context,
+};
+use tp_rl::{
+    Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint,
+};
 
 use super::SeenImage;
 use crate::Models;
 
 /// Writes descriptions with an adapter that learns, over a base that does not.
 ///
-/// Images are encoded and points turned into tokens before ([`SeenImage`]); all samples of all points of an image share the keys
-/// and values of its prefix, and all rows of a batch are written together.
+/// Images are encoded and points turned into tokens before ([`SeenImage`]); all samples of all
+/// points of an image share the keys and values of its prefix, and all rows of a batch are written
+/// together.
 #[derive(Clone, Debug)]
 pub struct DescriptorPolicy {
     decoder: Decoder,
@@ -24,7 +30,8 @@ pub struct DescriptorPolicy {
 }
 
 impl DescriptorPolicy {
-    /// The supervised Descriptor of these models, asked for one style. Its adapter, copied and frozen, is the reference.
+    /// The supervised Descriptor of these models, asked for one style. Its adapter, copied and
+    /// frozen, is the reference.
     #[must_use]
     pub fn new(models: &Models, style: Style) -> Self {
         let network = models.network.valid();
@@ -38,7 +45,8 @@ impl DescriptorPolicy {
         }
     }
 
-    /// The same with the base alone as the reference: adapters off. Fits a policy whose adapter is fresh.
+    /// The same with the base alone as the reference: adapters off. Fits a policy whose adapter is
+    /// fresh.
     #[must_use]
     pub fn with_base_as_reference(mut self) -> Self {
         self.reference = None;
@@ -52,11 +60,19 @@ impl DescriptorPolicy {
     }
 
     /// What all rows of an image share.
-    fn context(&self, decoder: &Decoder, images: &[&SeenImage], adapter: Option<&LoraAdapter>, learns: bool) -> Context {
+    fn context(
+        &self,
+        decoder: &Decoder,
+        images: &[&SeenImage],
+        adapter: Option<&LoraAdapter>,
+        learns: bool,
+    ) -> Context {
         let tokens = images.iter().map(|image| &image.encoded.features.tokens);
         let longest = tokens.clone().map(|tokens| tokens.embeddings.dims()[1]).max().unwrap_or(0);
-        let lengths: Vec<usize> = tokens.clone().flat_map(|tokens| tokens.lengths.clone()).collect();
-        let padded: Vec<Tensor<3>> = tokens.map(|tokens| padded(tokens.embeddings.clone(), longest)).collect();
+        let lengths: Vec<usize> =
+            tokens.clone().flat_map(|tokens| tokens.lengths.clone()).collect();
+        let padded: Vec<Tensor<3>> =
+            tokens.map(|tokens| padded(tokens.embeddings.clone(), longest)).collect();
         let embeddings = Tensor::cat(padded, 0); // [image, token, hidden]
         let embeddings = if learns { embeddings.autodiff() } else { embeddings };
         visual_context(decoder, self.conversation.head(), embeddings, &lengths, adapter)
@@ -79,17 +95,31 @@ impl DescriptorPolicy {
         let decoder = if learns { &self.learning_decoder } else { &self.decoder };
         let seen: Vec<&SeenImage> = of.iter().map(|&image| &images[image].image).collect();
         let context = self.context(decoder, &seen, adapter, learns);
-        let request = |sequence: &ToScore<'_>| self.request(&images[sequence.image].image, sequence.point);
+        let request =
+            |sequence: &ToScore<'_>| self.request(&images[sequence.image].image, sequence.point);
         let requests: Vec<Request> = sequences.iter().map(request).collect();
-        let rows: Vec<Vec<u32>> =
-            requests.iter().zip(sequences).map(|(request, sequence)| [&request.ids[..], sequence.tokens].concat()).collect();
+        let rows: Vec<Vec<u32>> = requests
+            .iter()
+            .zip(sequences)
+            .map(|(request, sequence)| [&request.ids[..], sequence.tokens].concat())
+            .collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
-        let point = |sequence: &ToScore<'_>| images[sequence.image].image.point_tokens.clone().narrow(0, sequence.point, 1);
+        let point = |sequence: &ToScore<'_>| {
+            images[sequence.image].image.point_tokens.clone().narrow(0, sequence.point, 1)
+        };
         let tokens = Tensor::cat(sequences.iter().map(point).collect(), 0).unsqueeze::<3>(); // [1, row, hidden]
         let tokens = if learns { tokens.autodiff() } else { tokens };
-        let hidden = decoder.forward(insert_point_tokens(decoder, &rows, &marks, tokens), Some(&context), adapter);
+        let hidden = decoder.forward(
+            insert_point_tokens(decoder, &rows, &marks, tokens),
+            Some(&context),
+            adapter,
+        );
         // The state at a token predicts the next one.
-        let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
+        let answers: Vec<_> = rows
+            .iter()
+            .zip(&requests)
+            .map(|(row, request)| request.ids.len() - 1..row.len() - 1)
+            .collect();
         token_losses(decoder, hidden, &rows, &answers, adapter).neg()
     }
 }
@@ -100,7 +130,8 @@ fn padded(embeddings: Tensor<3>, tokens: usize) -> Tensor<3> {
     if own == tokens {
         return embeddings;
     }
-    let zeros = Tensor::zeros([images, tokens - own, hidden], (&embeddings.device(), embeddings.dtype()));
+    let zeros =
+        Tensor::zeros([images, tokens - own, hidden], (&embeddings.device(), embeddings.dtype()));
     Tensor::cat(vec![embeddings, zeros], 1)
 }
 
@@ -125,10 +156,13 @@ impl Policy for DescriptorPolicy {
         let groups: Vec<usize> = images
             .iter()
             .enumerate()
-            .flat_map(|(index, image)| std::iter::repeat_n(index, image.points.len() * options.group_size))
+            .flat_map(|(index, image)| {
+                std::iter::repeat_n(index, image.points.len() * options.group_size)
+            })
             .collect();
-        let asked =
-            |image: &PointsOfImage<SeenImage>, point: usize| (self.request(&image.image, point), image.image.names.get(point).cloned());
+        let asked = |image: &PointsOfImage<SeenImage>, point: usize| {
+            (self.request(&image.image, point), image.image.names.get(point).cloned())
+        };
         let (requests, names): (Vec<Request>, Vec<Option<PointName>>) = images
             .iter()
             .flat_map(|image| (0..image.points.len()).map(|point| asked(image, point)))
@@ -140,7 +174,10 @@ impl Policy for DescriptorPolicy {
         let tokens = images.iter().map(|image| image.image.point_tokens.clone());
         let tokens: Tensor<2> = Tensor::cat(tokens.collect(), 0); // [point, hidden]
         let [points, hidden] = tokens.dims();
-        let tokens = tokens.unsqueeze_dim::<3>(1).expand([points, options.group_size, hidden]).reshape([1, groups.len(), hidden]);
+        let tokens = tokens
+            .unsqueeze_dim::<3>(1)
+            .expand([points, options.group_size, hidden])
+            .reshape([1, groups.len(), hidden]);
         let prompts = Prompts {
             embeddings: insert_point_tokens(&self.decoder, &rows, &marks, tokens),
             lengths: rows.iter().map(Vec::len).collect(),
@@ -148,18 +185,28 @@ impl Policy for DescriptorPolicy {
             history: Vec::new(),
         };
         let end = self.conversation.end();
-        let how = GenerateOptions { max_new_tokens: options.max_new_tokens, sampling: options.sampling, stop: vec![end] };
+        let how = GenerateOptions {
+            max_new_tokens: options.max_new_tokens,
+            sampling: options.sampling,
+            stop: vec![end],
+        };
         let seeds: Vec<u64> = (0..rows.len() as u64).map(|row| options.seed.nth(row).0).collect();
-        let completions = generate(&self.decoder, Some(&context), prompts, Some(&adapter), &how, &seeds)?
-            .into_iter()
-            .zip(names)
-            .map(|(completion, name)| {
-                let text = self.conversation.text_of(&completion.ids, name.as_ref());
-                let mut tokens = completion.ids;
-                tokens.extend(completion.finished.then_some(end));
-                Completion { tokens, log_probs: completion.log_probs, text, finished: completion.finished }
-            })
-            .collect();
+        let completions =
+            generate(&self.decoder, Some(&context), prompts, Some(&adapter), &how, &seeds)?
+                .into_iter()
+                .zip(names)
+                .map(|(completion, name)| {
+                    let text = self.conversation.text_of(&completion.ids, name.as_ref());
+                    let mut tokens = completion.ids;
+                    tokens.extend(completion.finished.then_some(end));
+                    Completion {
+                        tokens,
+                        log_probs: completion.log_probs,
+                        text,
+                        finished: completion.finished,
+                    }
+                })
+                .collect();
         Ok(Written { completions, fingerprint })
     }
 
@@ -179,13 +226,18 @@ impl Policy for DescriptorPolicy {
         if runs.iter().all(|run| run.len() == runs[0].len()) {
             return Ok(self.scored(adapter, images, &of, sequences, learns));
         }
-        let parts = runs.iter().zip(of).map(|(run, image)| self.scored(adapter, images, &[image], run, learns));
+        let parts = runs
+            .iter()
+            .zip(of)
+            .map(|(run, image)| self.scored(adapter, images, &[image], run, learns));
         Ok(Tensor::cat(parts.collect(), 0))
     }
 
     fn frozen_fingerprint(&self) -> u64 {
         // Computed anew each time, or no change could show.
         let reference = self.reference.as_ref().map_or(0, fingerprint);
-        fingerprint(&self.learning_decoder.valid()) ^ fingerprint(&self.decoder).rotate_left(1) ^ reference.rotate_left(2)
+        fingerprint(&self.learning_decoder.valid())
+            ^ fingerprint(&self.decoder).rotate_left(1)
+            ^ reference.rotate_left(2)
     }
 }

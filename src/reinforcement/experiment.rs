@@ -1,4 +1,5 @@
-//! The paper's experiment: the Descriptor is reinforced on one family of objects and judged on another.
+//! The paper's experiment: the Descriptor is reinforced on one family of objects and judged on
+//! another.
 
 use std::{
     io::Write,
@@ -11,14 +12,14 @@ use tp_core::{DescribeOptions, Seed, Style, write_atomically};
 use tp_data::{Dataset, Split};
 use tp_metrics::{Bootstrap, PairedMean, PointRow, Protocol, paired, rows_to_jsonl};
 use tp_rl::{
-    AdvantageConfig, Algorithm, GrpoConfig, GrpoParts, LossOptions, Reward, Scale, SpreadReport, StepReport, StyleMonitor, Trainer,
-    read_steps, reinforce,
+    AdvantageConfig, Algorithm, GrpoConfig, GrpoParts, LossOptions, Reward, Scale, SpreadReport,
+    StepReport, StyleMonitor, Trainer, read_steps, reinforce,
 };
 use tp_train::{Outcome, Schedule, TrainConfig};
 
 use super::{
-    DescriptorPolicy, LocalizerJudge, ReinforcementError, SeenPoints, descriptions, family_photographs, family_scenes, localizer_jitter,
-    points_by_words, with_adapter, write_page,
+    DescriptorPolicy, LocalizerJudge, ReinforcementError, SeenPoints, descriptions,
+    family_photographs, family_scenes, localizer_jitter, points_by_words, with_adapter, write_page,
 };
 use crate::{Models, evaluation::EvalSet, save_model_dir};
 
@@ -62,8 +63,15 @@ impl ExperimentSets {
     /// # Errors
     ///
     /// [`ReinforcementError::Scenes`] if there is no such family.
-    pub fn scenes([own, other]: [&str; 2], side: u32, size: ExperimentSize, seed: Seed) -> Result<Self, ReinforcementError> {
-        let drawn = |family, purpose, n_images| family_scenes(family, side, n_images, size.points_per_image, seed.split(purpose));
+    pub fn scenes(
+        [own, other]: [&str; 2],
+        side: u32,
+        size: ExperimentSize,
+        seed: Seed,
+    ) -> Result<Self, ReinforcementError> {
+        let drawn = |family, purpose, n_images| {
+            family_scenes(family, side, n_images, size.points_per_image, seed.split(purpose))
+        };
         Ok(Self {
             train: drawn(own, "reinforcement", size.train_images)?,
             held_back: drawn(own, "reinforcement held back", size.test_images)?,
@@ -71,7 +79,8 @@ impl ExperimentSets {
         })
     }
 
-    /// Photographs of a data set: the training family on the training side of its split and on the others, and all of the other family.
+    /// Photographs of a data set: the training family on the training side of its split and on the
+    /// others, and all of the other family.
     ///
     /// # Errors
     ///
@@ -82,7 +91,9 @@ impl ExperimentSets {
         points_per_image: usize,
         seed: Seed,
     ) -> Result<Self, ReinforcementError> {
-        let shown = |family, sides: &[Split]| family_photographs(dataset, family, sides, points_per_image, seed.split("points"));
+        let shown = |family, sides: &[Split]| {
+            family_photographs(dataset, family, sides, points_per_image, seed.split("points"))
+        };
         Ok(Self {
             train: shown(own, &[Split::Train])?,
             held_back: shown(own, &[Split::Val, Split::Test])?,
@@ -93,7 +104,9 @@ impl ExperimentSets {
     /// At most as many images as a size says.
     pub fn truncate(&mut self, size: ExperimentSize) {
         self.train.images.truncate(size.train_images as usize);
-        [&mut self.held_back, &mut self.test].into_iter().for_each(|set| set.images.truncate(size.test_images as usize));
+        [&mut self.held_back, &mut self.test]
+            .into_iter()
+            .for_each(|set| set.images.truncate(size.test_images as usize));
     }
 }
 
@@ -114,8 +127,9 @@ pub enum Method {
 pub struct ExperimentSettings {
     /// Updates.
     pub steps: u64,
-    /// The paper's settings where it names them: three samples a point, beta 0.1, learning rate 5e-6, three epochs. Otherwise those of a
-    /// small model, which needs a larger group and larger steps than seven billion parameters (`docs/reinforcement.md`).
+    /// The paper's settings where it names them: three samples a point, beta 0.1, learning rate
+    /// 5e-6, three epochs. Otherwise those of a small model, which needs a larger group and larger
+    /// steps than seven billion parameters (`docs/reinforcement.md`).
     pub paper: bool,
     /// How the policy learns.
     pub method: Method,
@@ -126,7 +140,8 @@ pub struct ExperimentSettings {
 }
 
 impl ExperimentSettings {
-    /// The configuration of the training; advantages below `jitter`, the scatter of the Localizer's answers, are idle.
+    /// The configuration of the training; advantages below `jitter`, the scatter of the Localizer's
+    /// answers, are idle.
     #[must_use]
     pub fn config(&self, name: String, train_images: usize, jitter: f64, seed: Seed) -> GrpoConfig {
         let steps = self.steps;
@@ -139,7 +154,10 @@ impl ExperimentSettings {
             config.group_size = 8;
             config.advantage = AdvantageConfig { spread_floor: jitter, ..Default::default() };
             config.loss = LossOptions { beta: 0.02, ..Default::default() };
-            config.training = TrainConfig { schedule: Schedule { peak: 3e-4, warmup: 5, steps, floor: 0.1 }, ..config.training };
+            config.training = TrainConfig {
+                schedule: Schedule { peak: 3e-4, warmup: 5, steps, floor: 0.1 },
+                ..config.training
+            };
         }
         match self.method {
             Method::Grpo => {}
@@ -168,7 +186,8 @@ impl ExperimentSettings {
 pub struct Experiment<'a> {
     /// The models: the Descriptor that learns, the Localizer that judges.
     pub models: &'a Models,
-    /// Another model, whose Localizer reads the same texts and is never learned from: reward hacking would show here.
+    /// Another model, whose Localizer reads the same texts and is never learned from: reward
+    /// hacking would show here.
     pub referee: Option<&'a Models>,
     /// What is learned from and tested on.
     pub sets: &'a ExperimentSets,
@@ -212,29 +231,51 @@ pub struct ExperimentReport {
 }
 
 impl Experiment<'_> {
-    /// Trains, describes the held-back points and those of the other family before and after, and compares where the words lead.
+    /// Trains, describes the held-back points and those of the other family before and after, and
+    /// compares where the words lead.
     ///
     /// # Errors
     ///
-    /// [`ReinforcementError`]; with [`ReinforcementError::Stopped`] after `stop` was raised, what is done is on the disk.
+    /// [`ReinforcementError`]; with [`ReinforcementError::Stopped`] after `stop` was raised, what
+    /// is done is on the disk.
     pub fn run(&self, stop: &AtomicBool) -> Result<ExperimentReport, ReinforcementError> {
         let Self { models, sets, out, .. } = *self;
-        let go_on = || if stop.load(Ordering::SeqCst) { Err(ReinforcementError::Stopped) } else { Ok(()) };
-        std::fs::create_dir_all(out).map_err(|source| ReinforcementError::Write { path: out.to_owned(), source })?;
+        let go_on =
+            || if stop.load(Ordering::SeqCst) { Err(ReinforcementError::Stopped) } else { Ok(()) };
+        std::fs::create_dir_all(out)
+            .map_err(|source| ReinforcementError::Write { path: out.to_owned(), source })?;
 
         let jitter = localizer_jitter(models, &sets.train, JITTER_IMAGES)?;
-        let (policy, judge, source) =
-            (DescriptorPolicy::new(models, Style::CoarseToFine), LocalizerJudge::new(models), SeenPoints::new(models, &sets.train));
-        let style = StyleMonitor::of(sets.train.points().map(|(_, point)| point.description.as_str()));
-        let config = self.settings.config(self.title.to_owned(), sets.train.images.len(), jitter.unwrap_or(0.0), self.seed);
-        let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: self.reward, style: &style };
-        let spread = Trainer::new(parts, config.clone(), DescriptorPolicy::weights(models))?.spread_report(SPREAD_GROUPS)?;
+        let (policy, judge, source) = (
+            DescriptorPolicy::new(models, Style::CoarseToFine),
+            LocalizerJudge::new(models),
+            SeenPoints::new(models, &sets.train),
+        );
+        let style =
+            StyleMonitor::of(sets.train.points().map(|(_, point)| point.description.as_str()));
+        let config = self.settings.config(
+            self.title.to_owned(),
+            sets.train.images.len(),
+            jitter.unwrap_or(0.0),
+            self.seed,
+        );
+        let parts = GrpoParts {
+            policy: &policy,
+            judge: &judge,
+            source: &source,
+            reward: self.reward,
+            style: &style,
+        };
+        let spread = Trainer::new(parts, config.clone(), DescriptorPolicy::weights(models))?
+            .spread_report(SPREAD_GROUPS)?;
         log_spread(&spread, jitter);
 
         go_on()?;
-        let trained = reinforce(parts, &config, DescriptorPolicy::weights(models), out, self.resume, stop)?;
+        let trained =
+            reinforce(parts, &config, DescriptorPolicy::weights(models), out, self.resume, stop)?;
         let steps = read_steps(out)?;
-        write_page(out, self.title, &sets.train, &steps).map_err(|source| ReinforcementError::Write { path: out.to_owned(), source })?;
+        write_page(out, self.title, &sets.train, &steps)
+            .map_err(|source| ReinforcementError::Write { path: out.to_owned(), source })?;
         if trained.outcome == Outcome::Stopped {
             return Err(ReinforcementError::Stopped);
         }
@@ -243,25 +284,34 @@ impl Experiment<'_> {
         save_model_dir(&out.join("model"), &after.network, &after.config, &after.tokenizer, nouns)?;
 
         let how = DescribeOptions { max_new_tokens: config.max_new_tokens, ..Default::default() };
-        let describe = |set: &EvalSet, name: &str| -> Result<[Vec<String>; 2], ReinforcementError> {
-            go_on()?;
-            tracing::info!("describing {} points twice: {name}", set.n_points());
-            let texts = [descriptions(&after, set, &how)?, descriptions(models, set, &how)?];
-            save_texts(out, name, set, &texts)?;
-            Ok(texts)
-        };
-        let compare = |reader: &Models, set: &EvalSet, [after, before]: &[Vec<String>; 2], name: &str| {
-            go_on()?;
-            let (after, before) = (points_by_words(reader, set, after)?, points_by_words(reader, set, before)?);
-            save_points(out, &format!("{name}-after"), &after)?;
-            save_points(out, &format!("{name}-before"), &before)?;
-            let bootstrap = Bootstrap::new(self.seed.split("bootstrap"));
-            Ok::<PairedMean, ReinforcementError>(paired(&after, &before, &Protocol::paper(), &bootstrap)?.mpck)
-        };
-        let (texts_abroad, texts_at_home) = (describe(&sets.test, "other-family")?, describe(&sets.held_back, "held-back")?);
+        let describe =
+            |set: &EvalSet, name: &str| -> Result<[Vec<String>; 2], ReinforcementError> {
+                go_on()?;
+                tracing::info!("describing {} points twice: {name}", set.n_points());
+                let texts = [descriptions(&after, set, &how)?, descriptions(models, set, &how)?];
+                save_texts(out, name, set, &texts)?;
+                Ok(texts)
+            };
+        let compare =
+            |reader: &Models, set: &EvalSet, [after, before]: &[Vec<String>; 2], name: &str| {
+                go_on()?;
+                let (after, before) =
+                    (points_by_words(reader, set, after)?, points_by_words(reader, set, before)?);
+                save_points(out, &format!("{name}-after"), &after)?;
+                save_points(out, &format!("{name}-before"), &before)?;
+                let bootstrap = Bootstrap::new(self.seed.split("bootstrap"));
+                Ok::<PairedMean, ReinforcementError>(
+                    paired(&after, &before, &Protocol::paper(), &bootstrap)?.mpck,
+                )
+            };
+        let (texts_abroad, texts_at_home) =
+            (describe(&sets.test, "other-family")?, describe(&sets.held_back, "held-back")?);
         let abroad = compare(models, &sets.test, &texts_abroad, "other-family")?;
         let at_home = compare(models, &sets.held_back, &texts_at_home, "held-back")?;
-        let referee = self.referee.map(|referee| compare(referee, &sets.test, &texts_abroad, "other-family-referee")).transpose()?;
+        let referee = self
+            .referee
+            .map(|referee| compare(referee, &sets.test, &texts_abroad, "other-family-referee"))
+            .transpose()?;
         let share = (steps.len() / 5).max(1).min(steps.len());
         Ok(ExperimentReport {
             steps: trained.steps,
@@ -297,9 +347,15 @@ fn log_spread(spread: &SpreadReport, jitter: Option<f64>) {
 }
 
 /// Writes what is said of every point: by the annotation, before and after.
-fn save_texts(folder: &Path, name: &str, set: &EvalSet, [after, before]: &[Vec<String>; 2]) -> Result<(), ReinforcementError> {
+fn save_texts(
+    folder: &Path,
+    name: &str,
+    set: &EvalSet,
+    [after, before]: &[Vec<String>; 2],
+) -> Result<(), ReinforcementError> {
     let lines = set.points().zip(before.iter().zip(after)).map(|((_, point), (before, after))| {
-        let line = serde_json::json!({"reference": point.description, "before": before, "after": after});
+        let line =
+            serde_json::json!({"reference": point.description, "before": before, "after": after});
         format!("{line}\n")
     });
     write(folder.join(format!("texts-{name}.jsonl")), &lines.collect::<String>())
@@ -311,7 +367,8 @@ fn save_points(folder: &Path, name: &str, rows: &[PointRow]) -> Result<(), Reinf
 }
 
 fn write(path: PathBuf, text: &str) -> Result<(), ReinforcementError> {
-    write_atomically(&path, |file| file.write_all(text.as_bytes())).map_err(|source| ReinforcementError::Write { path, source })
+    write_atomically(&path, |file| file.write_all(text.as_bytes()))
+        .map_err(|source| ReinforcementError::Write { path, source })
 }
 
 fn mean_reward(steps: &[StepReport]) -> f64 {

@@ -13,27 +13,38 @@ use crate::{
     recipe::{SampleSettings, Scenes, TrainingSample},
 };
 
-/// Scenes of `side` pixels that hold objects of one family alone, `points_per_image` described points each.
+/// Scenes of `side` pixels that hold objects of one family alone, `points_per_image` described
+/// points each.
 ///
 /// # Errors
 ///
 /// [`SceneError`] if there is no such family; the message names those that are.
-pub fn family_scenes(family: &str, side: u32, n_images: u64, points_per_image: usize, seed: Seed) -> Result<EvalSet, SceneError> {
-    let size = ImageHw::new(side, side).map_err(|error| SceneError { problem: error.to_string() })?;
-    let options = SceneOptions { size, families: Some(vec![family.to_owned()]), ..Default::default() };
+pub fn family_scenes(
+    family: &str,
+    side: u32,
+    n_images: u64,
+    points_per_image: usize,
+    seed: Seed,
+) -> Result<EvalSet, SceneError> {
+    let size =
+        ImageHw::new(side, side).map_err(|error| SceneError { problem: error.to_string() })?;
+    let options =
+        SceneOptions { size, families: Some(vec![family.to_owned()]), ..Default::default() };
     options.validate()?;
     let source = Scenes { options, ..Default::default() };
     Ok(EvalSet::drawn(family, &source, n_images, points_per_image, Style::CoarseToFine, seed))
 }
 
-/// All photographs of a data set on these sides of its split that show a family: up to `points_per_image` points on objects of
-/// that family, whatever else is in the picture. What the data set puts on no side is training's.
+/// All photographs of a data set on these sides of its split that show a family: up to
+/// `points_per_image` points on objects of that family, whatever else is in the picture. What the
+/// data set puts on no side is training's.
 ///
 /// The photographs are held in memory, decoded.
 ///
 /// # Errors
 ///
-/// [`DataError::NoFamily`] if the data set shows none of that family; and whatever its reader refuses.
+/// [`DataError::NoFamily`] if the data set shows none of that family; and whatever its reader
+/// refuses.
 pub fn family_photographs(
     dataset: &dyn Dataset,
     family: &str,
@@ -43,20 +54,36 @@ pub fn family_photographs(
 ) -> Result<EvalSet, DataError> {
     let mut style_weights = [0.0; Style::ALL.len()];
     style_weights[Style::CoarseToFine as usize] = 1.0;
-    let options = SampleSettings { n_points: points_per_image, style_weights, ..Default::default() };
+    let options =
+        SampleSettings { n_points: points_per_image, style_weights, ..Default::default() };
     let photograph = |index: usize| -> Result<Option<EvalImage>, DataError> {
         let Some(mut annotation) = dataset.load(index)?.image else { return Ok(None) };
         annotation.objects.retain(|object| object.family.as_deref() == Some(family));
-        if annotation.objects.is_empty() || !sides.contains(&annotation.split.unwrap_or(Split::Train)) {
+        if annotation.objects.is_empty()
+            || !sides.contains(&annotation.split.unwrap_or(Split::Train))
+        {
             return Ok(None);
         }
         let pixels = dataset.decode(&annotation)?;
-        Ok(TrainingSample::new(pixels, annotation, &RulesTeacher, &options, seed.split("photographs").nth(index as u64)).map(asked))
+        Ok(TrainingSample::new(
+            pixels,
+            annotation,
+            &RulesTeacher,
+            &options,
+            seed.split("photographs").nth(index as u64),
+        )
+        .map(asked))
     };
-    let images: Result<Vec<_>, _> = (0..dataset.len()).into_par_iter().filter_map(|index| photograph(index).transpose()).collect();
+    let images: Result<Vec<_>, _> = (0..dataset.len())
+        .into_par_iter()
+        .filter_map(|index| photograph(index).transpose())
+        .collect();
     let images = images?;
     if images.is_empty() {
-        return Err(DataError::NoFamily { dataset: dataset.name().to_owned(), family: family.to_owned() });
+        return Err(DataError::NoFamily {
+            dataset: dataset.name().to_owned(),
+            family: family.to_owned(),
+        });
     }
     Ok(EvalSet { name: format!("{family} of {}", dataset.name()), images, upright_images: 0 })
 }
@@ -78,5 +105,11 @@ fn asked(sample: TrainingSample) -> EvalImage {
 pub fn with_adapter(models: &Models, adapter: &LoraAdapter) -> Models {
     let mut network: Network = models.network.clone();
     network.descriptor.adapter = adapter.valid();
-    Models::new(network, models.config.clone(), models.tokenizer.clone(), models.nouns.clone(), models.run.clone())
+    Models::new(
+        network,
+        models.config.clone(),
+        models.tokenizer.clone(),
+        models.nouns.clone(),
+        models.run.clone(),
+    )
 }

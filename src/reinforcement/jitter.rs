@@ -25,7 +25,12 @@ impl View {
     fn section(self, size: ImageHw) -> [u32; 4] {
         let cut = |side: u32| (f64::from(side) * CROP).round().min(f64::from(side - 1)) as u32;
         let (x, y) = (cut(size.width()), cut(size.height()));
-        [if self.right { x } else { 0 }, if self.low { y } else { 0 }, size.width() - x, size.height() - y]
+        [
+            if self.right { x } else { 0 },
+            if self.low { y } else { 0 },
+            size.width() - x,
+            size.height() - y,
+        ]
     }
 
     fn of(self, image: &RgbImage) -> Option<RgbImage> {
@@ -44,29 +49,46 @@ impl View {
     fn image_from_view(self, point: UnitXy, size: ImageHw) -> UnitXy {
         let [left, top, width, height] = self.section(size);
         let x = if self.mirrored { 1.0 - point.x() } else { point.x() };
-        let back = |at: f64, first: u32, side: u32, whole: u32| (at * f64::from(side) + f64::from(first)) / f64::from(whole);
-        UnitXy::nearest(back(x, left, width, size.width()), back(point.y(), top, height, size.height()))
+        let back = |at: f64, first: u32, side: u32, whole: u32| {
+            (at * f64::from(side) + f64::from(first)) / f64::from(whole)
+        };
+        UnitXy::nearest(
+            back(x, left, width, size.width()),
+            back(point.y(), top, height, size.height()),
+        )
     }
 }
 
-/// The median distance, in the unit square, between two answers to the same text on different views of the same image (four
-/// crops, each mirrored or not), mapped back: differences in reward that stem from less are noise. `None` if nothing is located.
+/// The median distance, in the unit square, between two answers to the same text on different views
+/// of the same image (four crops, each mirrored or not), mapped back: differences in reward that
+/// stem from less are noise. `None` if nothing is located.
 ///
-/// Reference descriptions of the first points of the first `n_images` images are asked about. Texts that say left or right are
-/// not asked about mirror images.
+/// Reference descriptions of the first points of the first `n_images` images are asked about. Texts
+/// that say left or right are not asked about mirror images.
 ///
 /// # Errors
 ///
 /// [`VisionError`] if a view cannot be encoded.
-pub fn localizer_jitter(models: &Models, set: &EvalSet, n_images: usize) -> Result<Option<f64>, VisionError> {
+pub fn localizer_jitter(
+    models: &Models,
+    set: &EvalSet,
+    n_images: usize,
+) -> Result<Option<f64>, VisionError> {
     let mut apart = Vec::new();
     for image in set.images.iter().take(n_images) {
-        let texts: Vec<&str> = image.points.iter().map(|point| point.description.as_str()).filter(|text| !text.trim().is_empty()).collect();
+        let texts: Vec<&str> = image
+            .points
+            .iter()
+            .map(|point| point.description.as_str())
+            .filter(|text| !text.trim().is_empty())
+            .collect();
         let mut answers: Vec<Vec<UnitXy>> = vec![Vec::new(); texts.len()];
         for view in View::all() {
             let Some(seen) = view.of(&image.image) else { continue };
-            let fits = |text: &str| !(view.mirrored && (text.contains("left") || text.contains("right")));
-            let (places, asked): (Vec<usize>, Vec<&str>) = texts.iter().copied().enumerate().filter(|(_, text)| fits(text)).unzip();
+            let fits =
+                |text: &str| !(view.mirrored && (text.contains("left") || text.contains("right")));
+            let (places, asked): (Vec<usize>, Vec<&str>) =
+                texts.iter().copied().enumerate().filter(|(_, text)| fits(text)).unzip();
             if asked.is_empty() {
                 continue;
             }
@@ -74,11 +96,18 @@ pub fn localizer_jitter(models: &Models, set: &EvalSet, n_images: usize) -> Resu
             // A text that the Localizer refuses says nothing about its jitter.
             let located = models.localizer.locate(&encoded, &asked).unwrap_or_default();
             for (place, located) in places.into_iter().zip(located) {
-                answers[place].extend(located.map(|located| view.image_from_view(located.point, image.image.size())));
+                answers[place].extend(
+                    located.map(|located| view.image_from_view(located.point, image.image.size())),
+                );
             }
         }
         for points in answers {
-            apart.extend(points.iter().enumerate().flat_map(|(at, a)| points[..at].iter().map(|b| a.distance(*b))));
+            apart.extend(
+                points
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(at, a)| points[..at].iter().map(|b| a.distance(*b))),
+            );
         }
     }
     apart.sort_by(f64::total_cmp);
@@ -98,10 +127,18 @@ mod tests {
             let seen = view.of(&image).unwrap();
             let [height, width] = [seen.size().height() as usize, seen.size().width() as usize];
             assert_eq!((height, width), (46, 92)); // 8 % less
-            let at = (0..height * width).find(|at| seen.pixel(at / width, at % width) == [255; 3]).unwrap();
-            let point = UnitXy::nearest(((at % width) as f64 + 0.5) / width as f64, ((at / width) as f64 + 0.5) / height as f64);
+            let at = (0..height * width)
+                .find(|at| seen.pixel(at / width, at % width) == [255; 3])
+                .unwrap();
+            let point = UnitXy::nearest(
+                ((at % width) as f64 + 0.5) / width as f64,
+                ((at / width) as f64 + 0.5) / height as f64,
+            );
             let back = view.image_from_view(point, size);
-            assert!((back.x() - 0.605).abs() < 1e-9 && (back.y() - 0.41).abs() < 1e-9, "{view:?} {back:?}");
+            assert!(
+                (back.x() - 0.605).abs() < 1e-9 && (back.y() - 0.41).abs() < 1e-9,
+                "{view:?} {back:?}"
+            );
         }
     }
 }

@@ -15,10 +15,14 @@ pub struct LocalizerJudge {
 }
 
 impl LocalizerJudge {
-    /// The Localizer of these models, which looks once: a reward is asked for many texts about each image.
+    /// The Localizer of these models, which looks once: a reward is asked for many texts about each
+    /// image.
     #[must_use]
     pub fn new(models: &Models) -> Self {
-        Self { localizer: models.localizer.clone().without_closer_look(), weights: models.network.clone() }
+        Self {
+            localizer: models.localizer.clone().without_closer_look(),
+            weights: models.network.clone(),
+        }
     }
 }
 
@@ -26,22 +30,31 @@ impl LocalizePoint for LocalizerJudge {
     type Image = SeenImage;
     type Error = LocalizerError;
 
-    /// All texts at once. A text that the Localizer refuses (too long, say) is "nowhere" and does not fail the others.
-    fn locate(&self, image: &SeenImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+    /// All texts at once. A text that the Localizer refuses (too long, say) is "nowhere" and does
+    /// not fail the others.
+    fn locate(
+        &self,
+        image: &SeenImage,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Located>>, LocalizerError> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         if let Ok(located) = self.localizer.locate(&image.encoded, texts) {
             return Ok(located);
         }
-        let one = |text: &&str| self.localizer.locate(&image.encoded, &[text]).ok().and_then(|located| located[0]);
+        let one = |text: &&str| {
+            self.localizer.locate(&image.encoded, &[text]).ok().and_then(|located| located[0])
+        };
         Ok(texts.iter().map(one).collect())
     }
 }
 
 impl Judge for LocalizerJudge {
     fn n_trainable(&self) -> usize {
-        n_trainable(&self.weights.localizer) + n_trainable(&self.weights.decoder) + n_trainable(&self.weights.eyes)
+        n_trainable(&self.weights.localizer)
+            + n_trainable(&self.weights.decoder)
+            + n_trainable(&self.weights.eyes)
     }
 
     fn fingerprint(&self) -> u64 {

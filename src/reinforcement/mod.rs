@@ -1,8 +1,9 @@
 //! The paper's reinforcement: the Descriptor learns to write what the Localizer finds.
 //!
-//! [`DescriptorPolicy`] lets the Descriptor's adapter learn, with a frozen copy of it as the reference; [`LocalizerJudge`] is the
-//! frozen Localizer; [`SeenPoints`] are the points of a set of images, each encoded once. What reinforcement itself is stands in
-//! [`rl`](crate::rl), which knows none of them.
+//! [`DescriptorPolicy`] lets the Descriptor's adapter learn, with a frozen copy of it as the
+//! reference; [`LocalizerJudge`] is the frozen Localizer; [`SeenPoints`] are the points of a set of
+//! images, each encoded once. What reinforcement itself is stands in [`rl`](crate::rl), which knows
+//! none of them.
 
 mod closed_loop;
 mod descriptor_policy;
@@ -17,7 +18,9 @@ mod seen_points;
 pub use closed_loop::{closed_loop, descriptions, points_by_words};
 pub use descriptor_policy::DescriptorPolicy;
 pub use error::ReinforcementError;
-pub use experiment::{Experiment, ExperimentReport, ExperimentSets, ExperimentSettings, ExperimentSize, Method};
+pub use experiment::{
+    Experiment, ExperimentReport, ExperimentSets, ExperimentSettings, ExperimentSize, Method,
+};
 pub use families::{family_photographs, family_scenes, with_adapter};
 pub use jitter::localizer_jitter;
 pub use localizer_judge::LocalizerJudge;

@@ -21,15 +21,21 @@ use crate::{
 const MAX_POINTS: usize = 8;
 const MAX_MOMENTS: usize = 4;
 
-/// Writes `index.html` and its pictures into the folder of a run: curves, and for a few points the best-rewarded description of
-/// the group at several moments, drawn on the image (green: the point, pink: where it was found).
+/// Writes `index.html` and its pictures into the folder of a run: curves, and for a few points the
+/// best-rewarded description of the group at several moments, drawn on the image (green: the point,
+/// pink: where it was found).
 ///
 /// `set` is the one that the run drew its images from.
 ///
 /// # Errors
 ///
 /// Any failure of the file system, or a picture that cannot be encoded.
-pub fn write_page(folder: &Path, title: &str, set: &EvalSet, steps: &[StepReport]) -> io::Result<()> {
+pub fn write_page(
+    folder: &Path,
+    title: &str,
+    set: &EvalSet,
+    steps: &[StepReport],
+) -> io::Result<()> {
     let mut page = format!(
         "<!doctype html><meta charset=\"utf-8\"><title>{title}</title>\
          <style>body{{font:16px sans-serif;margin:2em;max-width:70em}}figure{{display:inline-block;margin:.5em;width:15em;\
@@ -65,7 +71,9 @@ pub fn write_page(folder: &Path, title: &str, set: &EvalSet, steps: &[StepReport
     let pictures = folder.join("pictures");
     std::fs::create_dir_all(&pictures)?;
     for (number, (_, moments)) in shown(&folder.join("samples.jsonl"))?.into_iter().enumerate() {
-        let Some(image) = moments.first().and_then(|sample| image_of(set, sample)) else { continue };
+        let Some(image) = moments.first().and_then(|sample| image_of(set, sample)) else {
+            continue;
+        };
         let _ = writeln!(page, "<h2>{}</h2>", escaped(&moments[0].image));
         for sample in spread(&moments, MAX_MOMENTS) {
             let mut overlay = Overlay::new(image);
@@ -75,8 +83,11 @@ pub fn write_page(folder: &Path, title: &str, set: &EvalSet, steps: &[StepReport
             }
             overlay.ring(sample.point, TRUE_POINT);
             let name = format!("{number}-{}.png", sample.step);
-            write_png(&pictures.join(&name), &overlay.finish()).map_err(|error| io::Error::other(error.to_string()))?;
-            let reward = sample.reward.map_or("unscorable".to_owned(), |reward| format!("reward {reward:.4}"));
+            write_png(&pictures.join(&name), &overlay.finish())
+                .map_err(|error| io::Error::other(error.to_string()))?;
+            let reward = sample
+                .reward
+                .map_or("unscorable".to_owned(), |reward| format!("reward {reward:.4}"));
             let text = escaped(&sample.text);
             let _ = writeln!(
                 page,
@@ -88,7 +99,8 @@ pub fn write_page(folder: &Path, title: &str, set: &EvalSet, steps: &[StepReport
     write_atomically(&folder.join("index.html"), |out| out.write_all(page.as_bytes()))
 }
 
-/// For each of the first points that were seen more than once if there are such: the best sample of its group at every step.
+/// For each of the first points that were seen more than once if there are such: the best sample of
+/// its group at every step.
 fn shown(samples: &Path) -> io::Result<Vec<(String, Vec<SampleRecord>)>> {
     let mut points: BTreeMap<String, Vec<SampleRecord>> = BTreeMap::new();
     for line in BufReader::new(File::open(samples)?).lines() {
@@ -97,7 +109,9 @@ fn shown(samples: &Path) -> io::Result<Vec<(String, Vec<SampleRecord>)>> {
         let moments = points.entry(format!("{} {:?}", sample.image, sample.point)).or_default();
         match moments.last_mut() {
             Some(best) if best.step == sample.step => {
-                if sample.reward.unwrap_or(f64::NEG_INFINITY) > best.reward.unwrap_or(f64::NEG_INFINITY) {
+                if sample.reward.unwrap_or(f64::NEG_INFINITY)
+                    > best.reward.unwrap_or(f64::NEG_INFINITY)
+                {
                     *best = sample;
                 }
             }

@@ -7,7 +7,8 @@ use tp_vision::{EncodedImage, VisionError};
 
 use crate::{Models, evaluation::EvalSet};
 
-/// An image that was looked at once, and what the language model is told of each of its points. Nothing in here is trained.
+/// An image that was looked at once, and what the language model is told of each of its points.
+/// Nothing in here is trained.
 #[derive(Clone, Debug)]
 pub struct SeenImage {
     /// What eyes see.
@@ -49,6 +50,10 @@ impl PointSource for SeenPoints<'_> {
         let point_tokens = self.models.network.eyes.projector.object_tokens(features);
         let names = self.models.descriptor.names(&encoded, &points)?;
         // Scenes have a group of their own each, photographs may share one.
-        Ok(PointsOfImage { name: format!("{index}:{}", image.group), image: SeenImage { encoded, point_tokens, names }, points })
+        Ok(PointsOfImage {
+            name: format!("{index}:{}", image.group),
+            image: SeenImage { encoded, point_tokens, names },
+            points,
+        })
     }
 }

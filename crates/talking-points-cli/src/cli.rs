@@ -55,17 +55,21 @@ impl ModelArgs {
     }
 }
 
-/// A text on the command line, for options that accept hyphens: it may begin with one, but must not look like a flag.
+/// A text on the command line, for options that accept hyphens: it may begin with one, but must not
+/// look like a flag.
 ///
 /// # Errors
 ///
 /// If it is written as a flag is.
 pub(crate) fn text_arg(text: &str) -> Result<String, String> {
     let is_flag = text.strip_prefix("--").is_some_and(|rest| {
-        rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-_=".contains(c))
+        rest.starts_with(|c: char| c.is_ascii_lowercase())
+            && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-_=".contains(c))
     });
     if is_flag {
-        Err(format!("`{text}` is a flag, and a text should stand there; begin it with a space if it is meant"))
+        Err(format!(
+            "`{text}` is a flag, and a text should stand there; begin it with a space if it is meant"
+        ))
     } else {
         Ok(text.to_owned())
     }
@@ -73,10 +77,17 @@ pub(crate) fn text_arg(text: &str) -> Result<String, String> {
 
 /// Sends logs to standard error (`RUST_LOG` chooses which) and runs a subcommand.
 ///
-/// A failure becomes one line on standard error, causes included, and exit code 1; a success may bring a code of its own.
+/// A failure becomes one line on standard error, causes included, and exit code 1; a success may
+/// bring a code of its own.
 pub(crate) fn run<T: Termination>(main: impl FnOnce() -> Result<T, Box<dyn Error>>) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
     match main() {
         Ok(end) => end.report(),
         Err(error) => {
@@ -96,7 +107,11 @@ fn print_error(error: &dyn Error) {
 /// # Errors
 ///
 /// If the value cannot be written as JSON, or standard output is closed.
-pub(crate) fn print_result<T: Serialize>(json: bool, value: &T, human: impl FnOnce() -> String) -> Result<(), Box<dyn Error>> {
+pub(crate) fn print_result<T: Serialize>(
+    json: bool,
+    value: &T,
+    human: impl FnOnce() -> String,
+) -> Result<(), Box<dyn Error>> {
     use std::io::Write;
     let text = if json { serde_json::to_string(value)? } else { human() };
     writeln!(std::io::stdout(), "{text}")?;
@@ -109,7 +124,16 @@ mod tests {
 
     #[test]
     fn text_may_begin_with_a_hyphen_and_is_no_flag() {
-        for text in ["a hoof", "-5 degrees", "- the nose", "--", "-- no", "---", "--the nose, not the ear", " --json"] {
+        for text in [
+            "a hoof",
+            "-5 degrees",
+            "- the nose",
+            "--",
+            "-- no",
+            "---",
+            "--the nose, not the ear",
+            " --json",
+        ] {
             assert_eq!(text_arg(text).unwrap(), text);
         }
         for flag in ["--json", "--top-p", "--seed=3"] {

@@ -1,7 +1,7 @@
 //! The command `talking-points`.
 //!
-//! Exit codes: 0 done; 1 an error, in one line on standard error; 2 wrong flags. `data build` and `train` have further ones,
-//! which their `--help` names.
+//! Exit codes: 0 done; 1 an error, in one line on standard error; 2 wrong flags. `data build` and
+//! `train` have further ones, which their `--help` names.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -13,21 +13,31 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use commands::{
-    annotation, build, calibrate, compare, convert, describe, doctor, evaluate, generate, inspect, locate, mask, predictions, reinforce,
-    round_trip, scene, selftest, sift, train, verify,
+    annotation, build, calibrate, compare, convert, describe, doctor, evaluate, generate, inspect,
+    locate, mask, predictions, reinforce, round_trip, scene, selftest, sift, train, verify,
 };
 
 /// The version, the commit, and the devices that this build knows.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let devices = [("flex", true), ("libtorch", cfg!(feature = "libtorch")), ("cuda", cfg!(feature = "cuda"))];
-    let devices: Vec<&str> = devices.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
-    format!("{} (commit {}; devices: {})", env!("CARGO_PKG_VERSION"), env!("TALKING_POINTS_COMMIT"), devices.join(", "))
+    let devices = [
+        ("flex", true),
+        ("libtorch", cfg!(feature = "libtorch")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    let devices: Vec<&str> =
+        devices.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
+    format!(
+        "{} (commit {}; devices: {})",
+        env!("CARGO_PKG_VERSION"),
+        env!("TALKING_POINTS_COMMIT"),
+        devices.join(", ")
+    )
 });
 
 /// Pixel grounding: a point on a photograph becomes words, and the words become a point again.
 ///
-/// Results go to standard output, with --json as one JSON object; logs and errors go to standard error (RUST_LOG chooses which
-/// logs). Exit codes: 0 done; 1 an error, in one line; 2 wrong flags.
+/// Results go to standard output, with --json as one JSON object; logs and errors go to standard
+/// error (RUST_LOG chooses which logs). Exit codes: 0 done; 1 an error, in one line; 2 wrong flags.
 #[derive(Parser)]
 #[command(name = "talking-points", version = VERSION.as_str(), propagate_version = true)]
 struct Cli {
@@ -102,9 +112,13 @@ fn main() -> ExitCode {
         Command::Train(args) => cli::run(|| train::run(&args)),
         Command::Calibrate(args) => cli::run(|| calibrate::run(&args)),
         Command::Reinforce(reinforce) => match *reinforce {
-            Reinforce { command: Some(ReinforceCommand::Doctor(args)), .. } => cli::run(|| doctor::run(&args)),
+            Reinforce { command: Some(ReinforceCommand::Doctor(args)), .. } => {
+                cli::run(|| doctor::run(&args))
+            }
             Reinforce { args: Some(args), .. } => cli::run(|| reinforce::run(&args)),
-            Reinforce { command: None, args: None } => cli::run(|| Err::<(), _>("reinforce needs its flags: see --help".into())),
+            Reinforce { command: None, args: None } => {
+                cli::run(|| Err::<(), _>("reinforce needs its flags: see --help".into()))
+            }
         },
         Command::Data(Data::Inspect(args)) => cli::run(|| inspect::run(&args)),
         Command::Data(Data::Describe(args)) => cli::run(|| annotation::run(&args)),
@@ -118,7 +132,12 @@ fn main() -> ExitCode {
         Command::Show(Show::Mask(args)) => cli::run(|| mask::run(&args)),
         Command::Show(Show::Predictions(args)) => cli::run(|| predictions::run(&args)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "talking-points", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "talking-points",
+                &mut std::io::stdout(),
+            );
             ExitCode::SUCCESS
         }
     }

@@ -1,4 +1,5 @@
-//! Every subcommand with input that cannot be used: one line on standard error, exit code not 0, nothing left behind.
+//! Every subcommand with input that cannot be used: one line on standard error, exit code not 0,
+//! nothing left behind.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -68,7 +69,9 @@ fn bomb() -> Vec<u8> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
     })
 }
 
@@ -84,7 +87,10 @@ fn selftest_names_every_device_and_fails_for_one_that_is_not_there() {
         let name = device["device"].as_str().unwrap();
         let asked = run("selftest", &["--device", name]);
         let said = String::from_utf8(asked.stderr).unwrap();
-        assert!(!asked.status.success() && said.contains(device["state"].as_str().unwrap()), "{said}");
+        assert!(
+            !asked.status.success() && said.contains(device["state"].as_str().unwrap()),
+            "{said}"
+        );
     }
 }
 
@@ -106,21 +112,30 @@ fn missing_image_is_named() {
 fn broken_images_and_bombs_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read(photograph()).unwrap();
-    for (name, bytes) in
-        [("cut.jpg", &whole[..whole.len() / 2]), ("text.png", b"hello, world".as_slice()), ("empty.png", &[]), ("bomb.png", &bomb())]
-    {
+    for (name, bytes) in [
+        ("cut.jpg", &whole[..whole.len() / 2]),
+        ("text.png", b"hello, world".as_slice()),
+        ("empty.png", &[]),
+        ("bomb.png", &bomb()),
+    ] {
         let path = in_folder(&folder, name);
         fs::write(&path, bytes).unwrap();
-        assert!(one_line("describe", &["--image", &path, "--point", "1,1"]).contains(name), "{name}");
+        assert!(
+            one_line("describe", &["--image", &path, "--point", "1,1"]).contains(name),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn points_outside_the_image_are_refused_with_its_size() {
     for point in ["640,10", "-1,10", "nan,10", "10,inf", "1e3,5", "-1, 5", " -.6,-0"] {
-        for arguments in [vec![format!("--point={point}")], vec!["--point".to_owned(), point.to_owned()]] {
+        for arguments in
+            [vec![format!("--point={point}")], vec!["--point".to_owned(), point.to_owned()]]
+        {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let line = one_line("describe", &[&["--image", &photograph()], &arguments[..]].concat());
+            let line =
+                one_line("describe", &[&["--image", &photograph()], &arguments[..]].concat());
             assert!(line.contains("640 pixels wide and 360 high"), "{line}");
         }
     }
@@ -129,11 +144,20 @@ fn points_outside_the_image_are_refused_with_its_size() {
     let out = in_folder(&folder, "out.png");
     for command in ["round-trip", "show mask"] {
         assert!(
-            one_line(command, &["--image", &photograph, "--point", "-1,5", "--out", &out]).contains("point (-1, 5) is not in the image")
+            one_line(command, &["--image", &photograph, "--point", "-1,5", "--out", &out])
+                .contains("point (-1, 5) is not in the image")
         );
     }
-    assert!(one_line("show mask", &["--image", &photograph, "--point", "1,5", "--out", &out, "--sigma", "-1"]).contains("sigma > 0"));
-    assert!(one_line("data sift", &["--image", &photograph, "--contrast", "-1"]).contains("contrast"));
+    assert!(
+        one_line(
+            "show mask",
+            &["--image", &photograph, "--point", "1,5", "--out", &out, "--sigma", "-1"]
+        )
+        .contains("sigma > 0")
+    );
+    assert!(
+        one_line("data sift", &["--image", &photograph, "--contrast", "-1"]).contains("contrast")
+    );
     assert!(refused("data scene", &["--statistics", "-3"]).contains("'-3'"));
     assert!(!Path::new(&out).exists());
 }
@@ -142,7 +166,10 @@ fn points_outside_the_image_are_refused_with_its_size() {
 fn point_that_is_no_point_is_refused() {
     for point in ["middle", "1 5", "1;5", "1,2,3", "-1", "1,", "--json"] {
         let text = refused("describe", &["--image", &photograph(), "--point", point]);
-        assert!(text.contains(&format!("`{point}` is not a point")) && text.contains("as in 120,85"), "{text}");
+        assert!(
+            text.contains(&format!("`{point}` is not a point")) && text.contains("as in 120,85"),
+            "{text}"
+        );
     }
 }
 
@@ -150,26 +177,41 @@ fn point_that_is_no_point_is_refused() {
 fn empty_and_endless_texts_are_refused() {
     assert!(one_line("locate", &["--image", &photograph(), "--text", "  "]).contains("empty"));
     let endless = "horse ".repeat(10_000);
-    assert!(one_line("locate", &["--image", &photograph(), "--text", &endless]).contains("shorten it"));
+    assert!(
+        one_line("locate", &["--image", &photograph(), "--text", &endless]).contains("shorten it")
+    );
 }
 
 #[test]
 fn texts_may_begin_with_a_hyphen_and_swallow_no_flag() {
-    let line = one_line("locate", &["--image", "no/such.jpg", "--text", "- the nose", "--text", "-5 degrees"]);
+    let line = one_line(
+        "locate",
+        &["--image", "no/such.jpg", "--text", "- the nose", "--text", "-5 degrees"],
+    );
     assert!(line.contains("no/such.jpg"), "{line}");
-    assert!(refused("locate", &["--image", &photograph(), "--text", "--json"]).contains("`--json` is a flag"));
-    assert!(refused("generate", &["--random", "tiny", "--prompt", "--json"]).contains("`--json` is a flag"));
+    assert!(
+        refused("locate", &["--image", &photograph(), "--text", "--json"])
+            .contains("`--json` is a flag")
+    );
+    assert!(
+        refused("generate", &["--random", "tiny", "--prompt", "--json"])
+            .contains("`--json` is a flag")
+    );
 }
 
-const LFS_POINTER: &str =
-    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
 
 #[test]
 fn git_lfs_pointers_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let named = |command: &str, arguments: &[&str], file: &str| {
         let line = one_line(command, arguments);
-        assert!(line.contains(file) && line.contains("is a Git LFS pointer") && line.contains("git lfs pull"), "{line}");
+        assert!(
+            line.contains(file)
+                && line.contains("is a Git LFS pointer")
+                && line.contains("git lfs pull"),
+            "{line}"
+        );
         assert_eq!(line.matches("LFS").count(), 1, "{line}");
     };
     let image = in_folder(&folder, "image.jpg");
@@ -181,7 +223,11 @@ fn git_lfs_pointers_are_named() {
     named("describe", &["--image", &photograph(), "--points", &points], "points.json");
     named("compare", &["--a", &points, "--b", &points], "points.json");
     named("evaluate", &["--set", &points, "--out", &in_folder(&folder, "out")], "points.json");
-    named("data describe", &["--coco", &points, "--images", &folder.path().display().to_string()], "points.json");
+    named(
+        "data describe",
+        &["--coco", &points, "--images", &folder.path().display().to_string()],
+        "points.json",
+    );
 
     let shipped = root().join("models/tiny");
     for pointer in MODEL_FILES {
@@ -190,18 +236,46 @@ fn git_lfs_pointers_are_named() {
             fs::copy(shipped.join(name), model.path().join(name)).unwrap();
         }
         fs::write(model.path().join(pointer), LFS_POINTER).unwrap();
-        named("locate", &["--image", &photograph(), "--text", "a hoof", "--model", &model.path().display().to_string()], pointer);
+        named(
+            "locate",
+            &[
+                "--image",
+                &photograph(),
+                "--text",
+                "a hoof",
+                "--model",
+                &model.path().display().to_string(),
+            ],
+            pointer,
+        );
     }
     let model = in_folder(&folder, "model");
-    assert!(run("generate", &["--random", "tiny", "--model", &model, "--prompt", "a", "--max-new-tokens", "1"]).status.success());
-    for pointer in ["generation_config.json", "tokenizer_config.json", "model.safetensors", "config.json", "tokenizer.json"] {
+    assert!(
+        run(
+            "generate",
+            &["--random", "tiny", "--model", &model, "--prompt", "a", "--max-new-tokens", "1"]
+        )
+        .status
+        .success()
+    );
+    for pointer in [
+        "generation_config.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+    ] {
         fs::write(Path::new(&model).join(pointer), LFS_POINTER).unwrap();
         named("generate", &["--model", &model, "--prompt", "a"], pointer);
         if pointer == "tokenizer_config.json" || pointer == "generation_config.json" {
             fs::remove_file(Path::new(&model).join(pointer)).unwrap();
         }
     }
-    named("convert", &["--from", &model, "--out", &in_folder(&folder, "converted")], "model.safetensors");
+    named(
+        "convert",
+        &["--from", &model, "--out", &in_folder(&folder, "converted")],
+        "model.safetensors",
+    );
 
     let root = coco_folder();
     fs::write(root.path().join("horse.jpg"), LFS_POINTER).unwrap();
@@ -251,22 +325,52 @@ fn paths_that_are_no_utf8_work() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     let (a, out) = (OsStr::new, odd.join("out.png"));
-    let told = run("describe", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--model"), model.as_ref()]);
+    let told = run(
+        "describe",
+        &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--model"), model.as_ref()],
+    );
     assert_eq!(told["image"], image.display().to_string());
-    assert!(run("locate", &[a("--image"), image.as_ref(), a("--text"), a("a hoof"), a("--model"), model.as_ref()])["image"].is_string());
-    run("round-trip", &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--out"), out.as_ref()]);
+    assert!(
+        run(
+            "locate",
+            &[a("--image"), image.as_ref(), a("--text"), a("a hoof"), a("--model"), model.as_ref()]
+        )["image"]
+            .is_string()
+    );
+    run(
+        "round-trip",
+        &[a("--image"), image.as_ref(), a("--point"), a("300,130"), a("--out"), out.as_ref()],
+    );
     assert!(fs::read(&out).unwrap().starts_with(b"\x89PNG"));
     let found = run("data inspect", &[a("--format"), a("coco-parts"), a("--root"), odd.as_ref()]);
     assert_eq!(found["images"], 1, "{found}");
     let random = odd.join("random");
-    run("generate", &[a("--random"), a("tiny"), a("--model"), random.as_ref(), a("--prompt"), a("a"), a("--max-new-tokens"), a("1")]);
+    run(
+        "generate",
+        &[
+            a("--random"),
+            a("tiny"),
+            a("--model"),
+            random.as_ref(),
+            a("--prompt"),
+            a("a"),
+            a("--max-new-tokens"),
+            a("1"),
+        ],
+    );
     run("convert", &[a("--from"), random.as_ref(), a("--out"), odd.join("converted").as_ref()]);
 }
 
 #[test]
 fn device_that_is_not_there_is_refused() {
-    assert!(one_line("describe", &["--image", &photograph(), "--point", "1,1", "--device", "cuda"]).contains("cuda"));
-    assert!(refused("describe", &["--image", &photograph(), "--point", "1,1", "--device", "abacus"]).contains("abacus"));
+    assert!(
+        one_line("describe", &["--image", &photograph(), "--point", "1,1", "--device", "cuda"])
+            .contains("cuda")
+    );
+    assert!(
+        refused("describe", &["--image", &photograph(), "--point", "1,1", "--device", "abacus"])
+            .contains("abacus")
+    );
 }
 
 #[test]
@@ -303,7 +407,10 @@ fn truncated_and_misshapen_weights_are_refused() {
 fn unwritable_picture_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "no/such/folder/mask.png");
-    assert!(one_line("show mask", &["--image", &photograph(), "--point", "1,1", "--out", &out]).contains("mask.png"));
+    assert!(
+        one_line("show mask", &["--image", &photograph(), "--point", "1,1", "--out", &out])
+            .contains("mask.png")
+    );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -312,7 +419,18 @@ fn mask_without_a_region_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "mask.png");
     for sigma in ["0", "-1", "nan"] {
-        let line = one_line("show mask", &["--image", &photograph(), "--point", "1,1", "--out", &out, &format!("--sigma={sigma}")]);
+        let line = one_line(
+            "show mask",
+            &[
+                "--image",
+                &photograph(),
+                "--point",
+                "1,1",
+                "--out",
+                &out,
+                &format!("--sigma={sigma}"),
+            ],
+        );
         assert!(line.contains("sigma > 0"), "{line}");
     }
     assert!(!Path::new(&out).exists());
@@ -325,7 +443,10 @@ fn annotation_file_that_is_none_is_refused() {
     for text in ["", "[]", "{\"images\": 3}"] {
         fs::write(&path, text).unwrap();
         let images = folder.path().display().to_string();
-        assert!(one_line("data describe", &["--coco", &path, "--images", &images]).contains("annotations.json"));
+        assert!(
+            one_line("data describe", &["--coco", &path, "--images", &images])
+                .contains("annotations.json")
+        );
     }
 }
 
@@ -336,9 +457,18 @@ fn side_without_an_image_is_refused() {
     let path = in_folder(&folder, "annotations.json");
     let images = folder.path().display().to_string();
     let image = serde_json::json!({"id": 1, "file_name": "horse.jpg", "width": 640, "height": 360, "split": "val"});
-    fs::write(&path, serde_json::json!({"images": [image], "categories": [], "annotations": []}).to_string()).unwrap();
-    let line = one_line("data describe", &["--coco", &path, "--images", &images, "--split", "test"]);
-    assert!(line.contains("annotations.json") && line.contains("0 are on train, 1 on validation, 0 on test and 0 on none"), "{line}");
+    fs::write(
+        &path,
+        serde_json::json!({"images": [image], "categories": [], "annotations": []}).to_string(),
+    )
+    .unwrap();
+    let line =
+        one_line("data describe", &["--coco", &path, "--images", &images, "--split", "test"]);
+    assert!(
+        line.contains("annotations.json")
+            && line.contains("0 are on train, 1 on validation, 0 on test and 0 on none"),
+        "{line}"
+    );
 }
 
 /// A COCO folder with one horse of two parts, of no family.
@@ -376,7 +506,10 @@ fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
     for cost in ["nan", "-1"] {
         assert!(refused_with(&["--root", &root, "--max-cost", cost]).contains("bounds nothing"));
     }
-    assert!(refused_with(&["--root", &root, "--recipe", "cake"]).contains("accepted are default, paper"));
+    assert!(
+        refused_with(&["--root", &root, "--recipe", "cake"])
+            .contains("accepted are default, paper")
+    );
     assert!(refused_with(&["--root", &root, "--config", &config]).contains("--teacher openai"));
     let openai = ["--root", &root, "--teacher", "openai", "--config", &config];
     for (text, part) in [
@@ -391,7 +524,13 @@ fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
         assert!(line.contains(part), "{line}");
     }
     assert!(!Path::new(&out).exists());
-    assert!(refused("data build", &["--format", "coco-parts", "--root", &root, "--out", &out, "--shard", "9/3"]).contains("i/n"));
+    assert!(
+        refused(
+            "data build",
+            &["--format", "coco-parts", "--root", &root, "--out", &out, "--shard", "9/3"]
+        )
+        .contains("i/n")
+    );
     fs::write(Path::new(&root).join("horse.jpg"), b"no image").unwrap();
     assert!(refused_with(&["--root", &root]).contains("horse.jpg"));
 }
@@ -399,27 +538,45 @@ fn data_set_that_cannot_be_made_is_refused_with_its_reason() {
 #[test]
 fn data_set_is_made_planned_and_stopped_with_the_codes_that_the_help_names() {
     let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
-    let (root, out, config) = (root.path().display().to_string(), in_folder(&folder, "out"), in_folder(&folder, "teachers.toml"));
+    let (root, out, config) = (
+        root.path().display().to_string(),
+        in_folder(&folder, "out"),
+        in_folder(&folder, "teachers.toml"),
+    );
     let arguments = ["--format", "coco-parts", "--root", &root, "--out", &out, "--json"];
     let output = run("data build", &arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let sum = ["train", "validation", "test"].iter().map(|side| made[side].as_u64().unwrap()).sum::<u64>();
+    let sum = ["train", "validation", "test"]
+        .iter()
+        .map(|side| made[side].as_u64().unwrap())
+        .sum::<u64>();
     assert!(made["triplets"].as_u64() == Some(sum) && sum == 4, "{made}");
     assert!(made["rejected"].is_object() && made["seconds"].is_f64());
     assert!(one_line("data build", &arguments[..6]).contains("--resume"));
 
     // Nobody is at that port, and nobody is asked.
-    fs::write(&config, "[endpoints.a]\nurl = \"http://127.0.0.1:9/v1\"\n[roles.local]\nmodel = \"m\"\n").unwrap();
-    let asking = [&arguments[..], &["--resume", "--teacher", "openai", "--config", &config]].concat();
+    fs::write(
+        &config,
+        "[endpoints.a]\nurl = \"http://127.0.0.1:9/v1\"\n[roles.local]\nmodel = \"m\"\n",
+    )
+    .unwrap();
+    let asking =
+        [&arguments[..], &["--resume", "--teacher", "openai", "--config", &config]].concat();
     let output = run("data build", &[&asking[..], &["--plan"]].concat());
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((plan["stages"][1]["questions"].as_u64(), plan["stages"][2]["questions"].as_u64()), (Some(4), Some(0)));
+    assert_eq!(
+        (plan["stages"][1]["questions"].as_u64(), plan["stages"][2]["questions"].as_u64()),
+        (Some(4), Some(0))
+    );
     for (limit, code) in [("--max-calls", 3), ("--max-cost", 4), ("--max-tokens", 5)] {
         let text = fs::read_to_string(&config).unwrap();
         fs::write(
             &config,
-            format!("{}[prices.m]\ninput_per_million = 1.0\noutput_per_million = 1.0\n", text.split("[prices").next().unwrap()),
+            format!(
+                "{}[prices.m]\ninput_per_million = 1.0\noutput_per_million = 1.0\n",
+                text.split("[prices").next().unwrap()
+            ),
         )
         .unwrap();
         let output = run("data build", &[&asking[..], &[limit, "0"]].concat());
@@ -440,7 +597,8 @@ fn language_model_writes_on_and_refuses_what_it_cannot_read() {
     assert!(refused("generate", &["--prompt", "x"]).contains("--model"));
     let first = run("generate", &[&asked[..], &["--random", "tiny"]].concat());
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
-    let answer = |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    let answer =
+        |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
     assert_eq!(answer(&first)["answers"][0]["tokens"], 5);
     assert_eq!(answer(&first)["answers"], answer(&passing)["answers"]);
     let again = answer(&run("generate", &[&asked[..], &["--answers", "3"]].concat()));
@@ -450,10 +608,15 @@ fn language_model_writes_on_and_refuses_what_it_cannot_read() {
     }
 
     // A model that is there is never written over.
-    assert!(one_line("generate", &[&asked[..], &["--random", "tiny"]].concat()).contains("holds a model already"));
+    assert!(
+        one_line("generate", &[&asked[..], &["--random", "tiny"]].concat())
+            .contains("holds a model already")
+    );
     assert!(one_line("generate", &["--model", &model, "--prompt", " "]).contains("empty"));
     let endless = "hoof ".repeat(3000);
-    assert!(one_line("generate", &["--model", &model, "--prompt", &endless]).contains("2048 places"));
+    assert!(
+        one_line("generate", &["--model", &model, "--prompt", &endless]).contains("2048 places")
+    );
     assert!(one_line("generate", &["--model", "no/such", "--prompt", "x"]).contains("no/such"));
     let weights = Path::new(&model).join("model.safetensors");
     let whole = fs::read(&weights).unwrap();
@@ -467,13 +630,19 @@ fn weights_are_converted_once_and_never_written_over() {
     let (source, out) = (root().join("models/tiny"), in_folder(&folder, "out"));
     let source = source.display().to_string();
     assert!(one_line("convert", &["--from", "no/such.pth", "--out", &out]).contains("no/such.pth"));
-    assert!(one_line("convert", &["--from", &source, "--out", &out, "--max-shard-gib=nan"]).contains("above 0"));
+    assert!(
+        one_line("convert", &["--from", &source, "--out", &out, "--max-shard-gib=nan"])
+            .contains("above 0")
+    );
     assert!(!Path::new(&out).exists());
     assert!(run("convert", &["--from", &source, "--out", &out]).status.success());
-    assert!(one_line("convert", &["--from", &source, "--out", &out]).contains("holds weights already"));
+    assert!(
+        one_line("convert", &["--from", &source, "--out", &out]).contains("holds weights already")
+    );
 }
 
-/// Every subcommand that needs no training says with `--json` what its help says, and logs elsewhere.
+/// Every subcommand that needs no training says with `--json` what its help says, and logs
+/// elsewhere.
 #[test]
 fn json_is_one_document_of_every_subcommand() {
     let (data, folder) = (coco_folder(), tempfile::tempdir().unwrap());
@@ -496,7 +665,19 @@ fn json_is_one_document_of_every_subcommand() {
         ("data sift", vec!["--image", &image, "--limit", "2"]),
         ("data inspect", vec!["--format", "coco-parts", "--root", &root_name]),
         ("compare", vec!["--a", &rows, "--b", &rows]),
-        ("generate", vec!["--random", "tiny", "--prompt", "a hoof", "--max-new-tokens", "2", "--answers", "2"]),
+        (
+            "generate",
+            vec![
+                "--random",
+                "tiny",
+                "--prompt",
+                "a hoof",
+                "--max-new-tokens",
+                "2",
+                "--answers",
+                "2",
+            ],
+        ),
         ("convert", vec!["--from", &model, "--out", &converted]),
         ("verify", vec!["--fixture", &fixture]),
         ("verify", vec!["--fixture", &fixture, &fixture]),
@@ -507,13 +688,22 @@ fn json_is_one_document_of_every_subcommand() {
         let output = run(command, &[&arguments[..], &["--json"]].concat());
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{command}: {error}: {text}"));
-        assert!(document.is_object() && text.ends_with('\n') && text.lines().count() == 1, "{command}: {text}");
+        let document: serde_json::Value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{command}: {error}: {text}"));
+        assert!(
+            document.is_object() && text.ends_with('\n') && text.lines().count() == 1,
+            "{command}: {text}"
+        );
     }
     // One line a triplet, as its help says.
     let output = run("data describe", &["--coco", &coco, "--images", &root_name, "--json"]);
     let lines = String::from_utf8(output.stdout).unwrap();
-    assert!(lines.lines().count() > 1 && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().is_object()));
+    assert!(
+        lines.lines().count() > 1
+            && lines
+                .lines()
+                .all(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().is_object())
+    );
     let help = String::from_utf8(run("data describe", &["--help"]).stdout).unwrap();
     assert!(help.contains("one line a triplet"), "{help}");
     // A configuration is TOML.
@@ -524,7 +714,10 @@ fn json_is_one_document_of_every_subcommand() {
 fn json_is_one_object_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "trip.png");
-    let output = run("round-trip", &["--image", &photograph(), "--point", "300,130", "--json", "--out", &out]);
+    let output = run(
+        "round-trip",
+        &["--image", &photograph(), "--point", "300,130", "--json", "--out", &out],
+    );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let trip: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for key in [
@@ -550,7 +743,8 @@ fn json_is_one_object_and_nothing_else() {
 fn families_that_do_not_exist_and_models_that_are_none_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "run");
-    let arguments = ["--train-family", "Felidae", "--test-family", "Canidae", "--quick", "--out", &out];
+    let arguments =
+        ["--train-family", "Felidae", "--test-family", "Canidae", "--quick", "--out", &out];
     let line = one_line("reinforce", &arguments);
     assert!(line.contains("Felidae") && line.contains("Bovidae"), "{line}");
     assert!(!Path::new(&out).exists());
@@ -562,11 +756,17 @@ fn families_that_do_not_exist_and_models_that_are_none_are_named() {
 fn photographs_of_another_family_are_refused_before_anything_is_learned() {
     let (root, folder) = (coco_folder(), tempfile::tempdir().unwrap());
     let (root, out) = (root.path().display().to_string(), in_folder(&folder, "run"));
-    let families = ["--train-family", "Bovidae", "--test-family", "Equidae", "--quick", "--out", &out];
-    let line = one_line("reinforce", &[&families[..], &["--format", "coco-parts", "--root", &root]].concat());
+    let families =
+        ["--train-family", "Bovidae", "--test-family", "Equidae", "--quick", "--out", &out];
+    let line = one_line(
+        "reinforce",
+        &[&families[..], &["--format", "coco-parts", "--root", &root]].concat(),
+    );
     assert!(line.contains("no object of the family `Bovidae`"), "{line}");
     assert!(!Path::new(&out).exists());
-    assert!(refused("reinforce", &[&families[..], &["--root", &root]].concat()).contains("--format"));
+    assert!(
+        refused("reinforce", &[&families[..], &["--root", &root]].concat()).contains("--format")
+    );
 }
 
 #[test]
@@ -574,7 +774,9 @@ fn shares_of_training_that_are_none_and_eyes_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = in_folder(&folder, "run");
     assert!(one_line("train", &["--out", &out, "--steps", "1.5"]).contains("1.5"));
-    assert!(one_line("train", &["--out", &out, "--eyes", "no/such/model"]).contains("no/such/model"));
+    assert!(
+        one_line("train", &["--out", &out, "--eyes", "no/such/model"]).contains("no/such/model")
+    );
 }
 
 #[test]
@@ -583,32 +785,49 @@ fn sets_without_a_point_are_not_judged() {
     let (set, out) = (in_folder(&folder, "set.jsonl"), in_folder(&folder, "out"));
     for nothing in ["", "\n  \n"] {
         fs::write(&set, nothing).unwrap();
-        assert!(one_line("evaluate", &["--set", &set, "--out", &out]).contains("set.jsonl holds no triplets"));
+        assert!(
+            one_line("evaluate", &["--set", &set, "--out", &out])
+                .contains("set.jsonl holds no triplets")
+        );
     }
     // Of one image no text can be another image's.
     for row in ["image-only", "wrong-image", "shuffled"] {
-        let line = one_line("evaluate", &["--points", "4", "--rows", &format!("centre,{row}"), "--out", &out]);
+        let line = one_line(
+            "evaluate",
+            &["--points", "4", "--rows", &format!("centre,{row}"), "--out", &out],
+        );
         assert!(line.contains(&format!("the row {row} needs")), "{line}");
     }
     assert!(!Path::new(&out).exists());
     let coco = serde_json::json!({"images": [], "categories": [], "annotations": []});
-    let (path, images) = (in_folder(&folder, "annotations.json"), folder.path().display().to_string());
+    let (path, images) =
+        (in_folder(&folder, "annotations.json"), folder.path().display().to_string());
     fs::write(&path, coco.to_string()).unwrap();
-    assert!(one_line("data describe", &["--coco", &path, "--images", &images]).contains("gives no triplet: 0 images"));
+    assert!(
+        one_line("data describe", &["--coco", &path, "--images", &images])
+            .contains("gives no triplet: 0 images")
+    );
 }
 
 #[test]
 fn triplets_that_reach_out_of_their_folder_are_refused() {
     let root = coco_folder();
     let coco = root.path().join("annotations.json").display().to_string();
-    let described = run("data describe", &["--coco", &coco, "--images", &root.path().display().to_string(), "--limit", "1"]);
+    let described = run(
+        "data describe",
+        &["--coco", &coco, "--images", &root.path().display().to_string(), "--limit", "1"],
+    );
     let line = String::from_utf8(described.stdout).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (set, out) = (in_folder(&folder, "set.jsonl"), in_folder(&folder, "out"));
     for image in ["../horse.jpg".to_owned(), photograph(), "a/../../horse.jpg".to_owned()] {
         fs::write(&set, line.replacen("horse.jpg", &image, 1)).unwrap();
         let line = one_line("evaluate", &["--set", &set, "--out", &out]);
-        assert!(line.contains("set.jsonl, line 1") && line.contains("no relative path inside the image folder"), "{line}");
+        assert!(
+            line.contains("set.jsonl, line 1")
+                && line.contains("no relative path inside the image folder"),
+            "{line}"
+        );
     }
 }
 
@@ -617,7 +836,9 @@ fn answers_that_cannot_be_compared_are_refused_by_file() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (in_folder(&folder, "a.jsonl"), in_folder(&folder, "b.jsonl"));
     let line = |point: &str| {
-        format!(r#"{{"point":"{point}","image":"i","size":{{"height":4,"width":4}},"truth":{{"x":0.5,"y":0.5}},"predicted":"not_found"}}"#)
+        format!(
+            r#"{{"point":"{point}","image":"i","size":{{"height":4,"width":4}},"truth":{{"x":0.5,"y":0.5}},"predicted":"not_found"}}"#
+        )
     };
     fs::write(&a, line("1")).unwrap();
     fs::write(&b, line("2")).unwrap();

@@ -1,4 +1,5 @@
-//! Builds a data set of described points from one annotated photograph, with the rules as the teacher.
+//! Builds a data set of described points from one annotated photograph, with the rules as the
+//! teacher.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 

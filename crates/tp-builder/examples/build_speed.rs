@@ -5,7 +5,11 @@
 //! cargo run --example build_speed -- records 100000              # memory over generated records
 //! cargo run --example build_speed -- server 200 64 600           # milliseconds, slots, points
 //! ```
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for those who work on the builder")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement for those who work on the builder"
+)]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -14,10 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tp_builder::{Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Sizes, Teachers, TeachersConfig};
+use tp_builder::{
+    Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Sizes, Teachers, TeachersConfig,
+};
 use tp_core::{ImageHw, Seed};
 use tp_data::{
-    AnnotatedImage, Check, DataError, Dataset, DatasetFormat, Labels, Loaded, PointOptions, ReadOptions, Skipped, Strictness, write_png,
+    AnnotatedImage, Check, DataError, Dataset, DatasetFormat, Labels, Loaded, PointOptions,
+    ReadOptions, Skipped, Strictness, write_png,
 };
 use tp_scenes::{Scene, SceneOptions};
 
@@ -27,7 +34,9 @@ fn main() {
     match words[..] {
         ["photographs", format, folder] => photographs(format.parse().unwrap(), Path::new(folder)),
         ["records", n] => records(n.parse().unwrap()),
-        ["server", ms, slots, points] => server(ms.parse().unwrap(), slots.parse().unwrap(), points.parse().unwrap()),
+        ["server", ms, slots, points] => {
+            server(ms.parse().unwrap(), slots.parse().unwrap(), points.parse().unwrap())
+        }
         _ => println!("photographs FORMAT DIR | records N | server MS SLOTS POINTS"),
     }
 }
@@ -36,17 +45,34 @@ fn photographs(format: DatasetFormat, folder: &Path) {
     let options = ReadOptions { strictness: Strictness::Lenient, ..ReadOptions::default() };
     for (name, points) in [("corners", PointOptions::default()), ("sift", PointOptions::paper())] {
         let dataset = format.open(folder, options).unwrap();
-        let (n, seconds) = built(&*dataset, &BuildConfig { points, ..BuildConfig::default() }, &Teachers::rules(), 1);
-        println!("{name}: {} images, {n} rows in {seconds:.2} s: {:.1} images/s", dataset.len(), dataset.len() as f64 / seconds);
+        let (n, seconds) = built(
+            &*dataset,
+            &BuildConfig { points, ..BuildConfig::default() },
+            &Teachers::rules(),
+            1,
+        );
+        println!(
+            "{name}: {} images, {n} rows in {seconds:.2} s: {:.1} images/s",
+            dataset.len(),
+            dataset.len() as f64 / seconds
+        );
     }
 }
 
 fn records(n: usize) {
     // A scene of 128 pixels gives some twenty points.
     let scenes = Scenes::draw(n / 18 + 10, 128);
-    let recipe = BuildConfig { sizes: Sizes { train: Some(n), val: Some(0), test: Some(0) }, balanced: true, ..BuildConfig::default() };
+    let recipe = BuildConfig {
+        sizes: Sizes { train: Some(n), val: Some(0), test: Some(0) },
+        balanced: true,
+        ..BuildConfig::default()
+    };
     let (rows, seconds) = built(&scenes, &recipe, &Teachers::rules(), 1);
-    println!("{rows} rows of {} images in {seconds:.1} s; at most {:.0} MB were resident", scenes.len(), peak_resident_mb());
+    println!(
+        "{rows} rows of {} images in {seconds:.1} s; at most {:.0} MB were resident",
+        scenes.len(),
+        peak_resident_mb()
+    );
 }
 
 fn server(ms: u64, slots: usize, points: usize) {
@@ -58,27 +84,53 @@ fn server(ms: u64, slots: usize, points: usize) {
             std::thread::spawn(move || serve(stream, Duration::from_millis(ms)));
         }
     });
-    let roles: String = ["context", "local", "organiser"].map(|role| format!("[roles.{role}]\nmodel = \"{role}\"\n")).concat();
+    let roles: String = ["context", "local", "organiser"]
+        .map(|role| format!("[roles.{role}]\nmodel = \"{role}\"\n"))
+        .concat();
     let toml = format!("[endpoints.here]\nurl = \"{url}\"\nmax_concurrent = {slots}\n{roles}");
     let config = TeachersConfig::parse(&toml).unwrap();
     let teachers = config.teachers().unwrap();
-    let recipe = BuildConfig { sizes: Sizes { train: Some(points), val: Some(0), test: Some(0) }, ..BuildConfig::default() };
+    let recipe = BuildConfig {
+        sizes: Sizes { train: Some(points), val: Some(0), test: Some(0) },
+        ..BuildConfig::default()
+    };
     // What comes before and after the questions is measured apart.
     let (_, without) = built(&scenes, &recipe, &Teachers::rules(), 1);
     let (n, with) = built(&scenes, &recipe, &teachers, config.n_questions());
     let calls = n as f64 * 3.0;
     let ideal = calls * ms as f64 / 1000.0 / slots as f64;
-    println!("{calls} calls in {:.2} s, ideal {ideal:.2} s: {:.1} %", with - without, ideal / (with - without) * 100.0);
+    println!(
+        "{calls} calls in {:.2} s, ideal {ideal:.2} s: {:.1} %",
+        with - without,
+        ideal / (with - without) * 100.0
+    );
 }
 
 /// Rows and seconds of a build.
-fn built(dataset: &dyn Dataset, recipe: &BuildConfig, teachers: &Teachers, n_questions: usize) -> (usize, f64) {
+fn built(
+    dataset: &dyn Dataset,
+    recipe: &BuildConfig,
+    teachers: &Teachers,
+    n_questions: usize,
+) -> (usize, f64) {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        BuildOptions { strictness: Strictness::Lenient, n_threads: 2, n_questions, ..BuildOptions::new(folder.path().join("out")) };
+    let options = BuildOptions {
+        strictness: Strictness::Lenient,
+        n_threads: 2,
+        n_questions,
+        ..BuildOptions::new(folder.path().join("out"))
+    };
     let limits = RunLimits::default();
     let began = Instant::now();
-    let build = Build { dataset, recipe, teachers, judge: None, options: &options, limits: &limits, listener: &|_| {} };
+    let build = Build {
+        dataset,
+        recipe,
+        teachers,
+        judge: None,
+        options: &options,
+        limits: &limits,
+        listener: &|_| {},
+    };
     let BuildOutcome::Finished(summary) = build.run().unwrap() else { return (0, 0.0) };
     (summary.statistics.triplets, began.elapsed().as_secs_f64())
 }
@@ -93,8 +145,12 @@ fn peak_resident_mb() -> f64 {
 /// Answers every request with the same good answer, after a while.
 fn serve(mut stream: TcpStream, wait: Duration) {
     const ANSWER: &str = r#"{\"object\":\"a\",\"part\":\"b\",\"point\":\"c\",\"appearance\":\"d\",\"context\":\"e\",\"colour\":\"f\",\"texture\":\"g\",\"shape\":\"h\",\"detail\":\"\"}"#;
-    let body = format!(r#"{{"choices":[{{"message":{{"content":"{ANSWER}"}},"finish_reason":"stop"}}]}}"#);
-    let reply = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let body =
+        format!(r#"{{"choices":[{{"message":{{"content":"{ANSWER}"}},"finish_reason":"stop"}}]}}"#);
+    let reply = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let mut reader = BufReader::with_capacity(1 << 17, stream.try_clone().unwrap());
     loop {
         let mut length = 0;
@@ -105,7 +161,11 @@ fn serve(mut stream: TcpStream, wait: Duration) {
             }
             match line.trim().to_lowercase() {
                 line if line.is_empty() => break,
-                line => length = line.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap()),
+                line => {
+                    length = line
+                        .strip_prefix("content-length:")
+                        .map_or(length, |n| n.trim().parse().unwrap())
+                }
             }
         }
         reader.read_exact(&mut vec![0; length]).unwrap();
@@ -124,10 +184,16 @@ struct Scenes {
 
 impl Scenes {
     fn draw(n: usize, side: u32) -> Self {
-        let options = SceneOptions { size: ImageHw::new(side, side).unwrap(), ..SceneOptions::default() };
-        let scenes = Self { folder: tempfile::tempdir().unwrap(), options, n, skipped: Skipped::default() };
+        let options =
+            SceneOptions { size: ImageHw::new(side, side).unwrap(), ..SceneOptions::default() };
+        let scenes =
+            Self { folder: tempfile::tempdir().unwrap(), options, n, skipped: Skipped::default() };
         for index in 0..n {
-            write_png(&scenes.folder.path().join(format!("{index}.png")), scenes.scene(index).image()).unwrap();
+            write_png(
+                &scenes.folder.path().join(format!("{index}.png")),
+                scenes.scene(index).image(),
+            )
+            .unwrap();
         }
         scenes
     }
@@ -148,8 +214,12 @@ impl Dataset for Scenes {
 
     fn load(&self, index: usize) -> Result<Loaded, DataError> {
         let name = format!("{index}.png");
-        let image =
-            AnnotatedImage { name: name.clone(), group: name, split: Some(tp_data::Split::Train), ..self.scene(index).into_parts().1 };
+        let image = AnnotatedImage {
+            name: name.clone(),
+            group: name,
+            split: Some(tp_data::Split::Train),
+            ..self.scene(index).into_parts().1
+        };
         Ok(Loaded { image: Some(image), skipped: Skipped::default() })
     }
 

@@ -1,4 +1,5 @@
-//! A SHA-256 of what is annotated in an image: boxes, masks, names, not the file that it was read from.
+//! A SHA-256 of what is annotated in an image: boxes, masks, names, not the file that it was read
+//! from.
 
 use sha2::{Digest, Sha256};
 
@@ -8,25 +9,40 @@ use tp_data::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 /// The hash. It changes when anything changes that a point or a text could depend on.
 pub(crate) fn annotation_hash(image: &AnnotatedImage) -> ContentKey {
     let mut hash = Running(Sha256::new());
-    let licence = image.licence.as_ref().map(|licence| format!("{}\n{}\n{:?}", licence.name, licence.url, licence.attribution));
+    let licence = image
+        .licence
+        .as_ref()
+        .map(|licence| format!("{}\n{}\n{:?}", licence.name, licence.url, licence.attribution));
     hash.number(u64::from(image.size.height())).number(u64::from(image.size.width()));
-    hash.text(&image.name).text(&image.group).text(&image.source).text(&format!("{:?}", image.split)).text(&licence.unwrap_or_default());
+    hash.text(&image.name)
+        .text(&image.group)
+        .text(&image.source)
+        .text(&format!("{:?}", image.split))
+        .text(&licence.unwrap_or_default());
     hash.number(image.objects.len() as u64);
     for object in &image.objects {
-        hash.number(object.id).text(&object.category).text(object.family.as_deref().unwrap_or_default());
-        hash.outline(object.bbox, object.mask.as_ref()).text(object.derived.as_deref().unwrap_or_default());
+        hash.number(object.id)
+            .text(&object.category)
+            .text(object.family.as_deref().unwrap_or_default());
+        hash.outline(object.bbox, object.mask.as_ref())
+            .text(object.derived.as_deref().unwrap_or_default());
         hash.number(object.parts.len() as u64);
         for part in &object.parts {
             hash.number(part.id).text(&part.name).outline(part.bbox, part.mask.as_ref());
         }
         hash.number(object.keypoints.len() as u64);
         for keypoint in &object.keypoints {
-            hash.text(&keypoint.name).number(keypoint.point.x.to_bits()).number(keypoint.point.y.to_bits());
-            hash.number(keypoint.visibility as u64).number(keypoint.part.map_or(u64::MAX, |part| part as u64));
+            hash.text(&keypoint.name)
+                .number(keypoint.point.x.to_bits())
+                .number(keypoint.point.y.to_bits());
+            hash.number(keypoint.visibility as u64)
+                .number(keypoint.part.map_or(u64::MAX, |part| part as u64));
         }
     }
     // Images without them keep the hash that builds under way know them by.
-    let names = image.objects.iter().flat_map(|object| std::iter::once(&object.also).chain(object.parts.iter().map(|part| &part.also)));
+    let names = image.objects.iter().flat_map(|object| {
+        std::iter::once(&object.also).chain(object.parts.iter().map(|part| &part.also))
+    });
     for (at, also) in names.enumerate().filter(|(_, also)| !also.is_empty()) {
         hash.text("also").number(at as u64).number(also.len() as u64);
         for name in also {
@@ -71,7 +87,8 @@ impl Running {
         }
         self.number(u64::from(mask.is_some()));
         if let Some(mask) = mask {
-            // Most rows of most masks are empty, and runs are a hundredth of the pixels of the others.
+            // Most rows of most masks are empty, and runs are a hundredth of the pixels of the
+            // others.
             for (index, row) in mask.pixels().rows().into_iter().enumerate() {
                 if row.as_slice().is_none_or(|row| row.contains(&true)) {
                     self.number(index as u64);
@@ -109,8 +126,15 @@ mod tests {
         let image = &mut scene.annotation().clone();
         let text = PointText { kind: TextKind::Spoken, text: "its head".to_owned() };
         let point = tp_core::PixelXy { x: 3.0, y: 4.0 };
-        image.described =
-            vec![DescribedPoint { point, object: 0, part: None, colour: None, material: None, look: None, texts: vec![text] }];
+        image.described = vec![DescribedPoint {
+            point,
+            object: 0,
+            part: None,
+            colour: None,
+            material: None,
+            look: None,
+            texts: vec![text],
+        }];
         let before = annotation_hash(image);
         assert_eq!(before, annotation_hash(&image.clone()));
         let changes: [fn(&mut AnnotatedImage); 11] = [

@@ -1,7 +1,8 @@
-//! The second stage: teachers are asked about every chosen point, role after role, and what they say is filed.
+//! The second stage: teachers are asked about every chosen point, role after role, and what they
+//! say is filed.
 //!
-//! Context and local answers are parts of the organiser's question, so another prompt of the organiser leaves their keys as
-//! they are: only its own questions are asked again.
+//! Context and local answers are parts of the organiser's question, so another prompt of the
+//! organiser leaves their keys as they are: only its own questions are asked again.
 
 use std::sync::{
     Arc, Mutex, OnceLock, PoisonError,
@@ -18,8 +19,8 @@ use super::{
     survey::Survey,
 };
 use crate::{
-    Answer, Answered, BuildError, ContentKey, ContextAnswer, LocalAnswer, OrganiserAnswer, Question, Role, RunLimits, SurveyedImage,
-    TeacherError, Teachers,
+    Answer, Answered, BuildError, ContentKey, ContextAnswer, LocalAnswer, OrganiserAnswer,
+    Question, Role, RunLimits, SurveyedImage, TeacherError, Teachers,
 };
 use tp_data::{AnnotatedImage, Dataset};
 
@@ -52,15 +53,23 @@ impl<'a> Job<'a> {
     /// The survey of an image.
     pub(crate) fn image(&self, index: u32) -> Result<SurveyedImage, BuildError> {
         let key = &self.survey.images[index as usize];
-        self.images.get(key)?.ok_or_else(|| BuildError::Incomplete { what: format!("the survey of image {index}") })
+        self.images
+            .get(key)?
+            .ok_or_else(|| BuildError::Incomplete { what: format!("the survey of image {index}") })
     }
 
     /// The key of a question.
     pub(crate) fn key(&self, question: &Question<'_>) -> ContentKey {
         let asked = self.teachers.of(question.role).asked(question);
         // The organiser does not look; two pictures with equal words are one question.
-        let sha256 = if question.role == Role::Organiser { [0; 32] } else { *question.image.sha256.bytes() };
-        ContentKey::of_parts(&[b"answer 1", question.role.name().as_bytes(), asked.as_bytes(), &sha256])
+        let sha256 =
+            if question.role == Role::Organiser { [0; 32] } else { *question.image.sha256.bytes() };
+        ContentKey::of_parts(&[
+            b"answer 1",
+            question.role.name().as_bytes(),
+            asked.as_bytes(),
+            &sha256,
+        ])
     }
 
     /// Goes through the roles of a point; `find` gives each answer, or why there is none.
@@ -72,31 +81,64 @@ impl<'a> Job<'a> {
         mut find: impl FnMut(&Question<'_>) -> Result<Answer, E>,
         mixed_up: impl Fn(Role) -> E,
     ) -> Result<PointAnswers, E> {
-        let question = Question { role: Role::Context, image, point: &image.points[point], pixels, context: None, local: None };
-        let Answer::Context(context) = find(&question)? else { return Err(mixed_up(Role::Context)) };
-        let Answer::Local(local) = find(&Question { role: Role::Local, ..question })? else { return Err(mixed_up(Role::Local)) };
-        let last = Question { role: Role::Organiser, context: Some(&context), local: Some(&local), ..question };
-        let Answer::Organiser(organiser) = find(&last)? else { return Err(mixed_up(Role::Organiser)) };
+        let question = Question {
+            role: Role::Context,
+            image,
+            point: &image.points[point],
+            pixels,
+            context: None,
+            local: None,
+        };
+        let Answer::Context(context) = find(&question)? else {
+            return Err(mixed_up(Role::Context));
+        };
+        let Answer::Local(local) = find(&Question { role: Role::Local, ..question })? else {
+            return Err(mixed_up(Role::Local));
+        };
+        let last = Question {
+            role: Role::Organiser,
+            context: Some(&context),
+            local: Some(&local),
+            ..question
+        };
+        let Answer::Organiser(organiser) = find(&last)? else {
+            return Err(mixed_up(Role::Organiser));
+        };
         Ok(PointAnswers { context, local, organiser })
     }
 
-    /// The answers that are there, asking only those who answer for nothing; the role that has none otherwise.
-    pub(crate) fn known_answers(&self, image: &SurveyedImage, point: usize) -> Result<Result<PointAnswers, Missing>, BuildError> {
+    /// The answers that are there, asking only those who answer for nothing; the role that has none
+    /// otherwise.
+    pub(crate) fn known_answers(
+        &self,
+        image: &SurveyedImage,
+        point: usize,
+    ) -> Result<Result<PointAnswers, Missing>, BuildError> {
         let limits = RunLimits::default();
         let pixels = || self.pixels(image);
         let find = |question: &Question<'_>| {
             let teacher = self.teachers.of(question.role);
             if teacher.is_free(question.role) {
-                let missing = |error: TeacherError| Step::Missing(Missing { role: question.role, failed: error.kind() });
-                return teacher.ask(question, &limits).map(|answered| answered.answer).map_err(missing);
+                let missing = |error: TeacherError| {
+                    Step::Missing(Missing { role: question.role, failed: error.kind() })
+                };
+                return teacher
+                    .ask(question, &limits)
+                    .map(|answered| answered.answer)
+                    .map_err(missing);
             }
             let key = self.key(question);
             match self.answers.get(&key).map_err(Step::Broken)? {
                 Some(answered) => Ok(answered.answer),
-                None => Err(Step::Missing(Missing { role: question.role, failed: self.answers.failure(&key) })),
+                None => Err(Step::Missing(Missing {
+                    role: question.role,
+                    failed: self.answers.failure(&key),
+                })),
             }
         };
-        match self.answers_of(image, point, &pixels, find, |role| Step::Missing(Missing { role, failed: None })) {
+        match self.answers_of(image, point, &pixels, find, |role| {
+            Step::Missing(Missing { role, failed: None })
+        }) {
             Ok(answers) => Ok(Ok(answers)),
             Err(Step::Missing(missing)) => Ok(Err(missing)),
             Err(Step::Broken(error)) => Err(error),
@@ -114,10 +156,17 @@ impl<'a> Job<'a> {
             }
             Ok(self.answers.get(&self.key(&question))?.map(|answered| answered.answer))
         };
-        let (Some(Answer::Context(context)), Some(Answer::Local(local))) = (answer(Role::Context)?, answer(Role::Local)?) else {
+        let (Some(Answer::Context(context)), Some(Answer::Local(local))) =
+            (answer(Role::Context)?, answer(Role::Local)?)
+        else {
             return Ok(false);
         };
-        let question = Question { role: Role::Organiser, context: Some(&context), local: Some(&local), ..*question };
+        let question = Question {
+            role: Role::Organiser,
+            context: Some(&context),
+            local: Some(&local),
+            ..*question
+        };
         Ok(self.answers.has(&self.key(&question)))
     }
 
@@ -173,7 +222,10 @@ impl Queue<'_> {
         let open = match &self.open {
             Some((index, open)) if *index == chosen.image => open.clone(),
             _ => {
-                let open = Arc::new(OpenImage { image: self.job.image(chosen.image)?, pixels: OnceLock::new() });
+                let open = Arc::new(OpenImage {
+                    image: self.job.image(chosen.image)?,
+                    pixels: OnceLock::new(),
+                });
                 self.open = Some((chosen.image, open.clone()));
                 open
             }
@@ -183,7 +235,11 @@ impl Queue<'_> {
 }
 
 /// The points of a shard.
-pub(crate) fn owned(job: &Job<'_>, chosen: &[Chosen], shard: Shard) -> Result<Vec<Chosen>, BuildError> {
+pub(crate) fn owned(
+    job: &Job<'_>,
+    chosen: &[Chosen],
+    shard: Shard,
+) -> Result<Vec<Chosen>, BuildError> {
     let mut found = Vec::new();
     for of_image in chosen.chunk_by(|a, b| a.image == b.image) {
         if shard.owns(&job.image(of_image[0].image)?.sha256) {
@@ -211,7 +267,8 @@ pub(crate) fn pending(job: &Job<'_>, chosen: &[Chosen]) -> Result<Vec<Chosen>, B
 pub(crate) struct AskOptions {
     pub(crate) n_threads: usize,
     pub(crate) shard: Shard,
-    /// After so many failures without a success the teachers are taken to be down, and the run stops.
+    /// After so many failures without a success the teachers are taken to be down, and the run
+    /// stops.
     pub(crate) max_failures_in_row: usize,
 }
 
@@ -254,13 +311,23 @@ pub(crate) fn ask(
             match ask_about(&job, &open, point, limits) {
                 Ok(Ok(())) => in_row.store(0, Ordering::Relaxed),
                 Ok(Err(TeacherError::Stopped)) => stopped_early.store(true, Ordering::SeqCst),
-                Ok(Err(error)) if error.kind().is_none() => return give_up(BuildError::Teacher { source: error }),
+                Ok(Err(error)) if error.kind().is_none() => {
+                    return give_up(BuildError::Teacher { source: error });
+                }
                 Ok(Err(error)) => {
                     failed.fetch_add(1, Ordering::Relaxed);
                     // A refusal is an opinion; silence is a sign that nobody is there.
-                    let is_down = matches!(error, TeacherError::Unreachable { .. } | TeacherError::TurnedDown { .. });
-                    if is_down && in_row.fetch_add(1, Ordering::Relaxed) + 1 >= options.max_failures_in_row {
-                        return give_up(BuildError::TeachersDown { failures: options.max_failures_in_row, source: error });
+                    let is_down = matches!(
+                        error,
+                        TeacherError::Unreachable { .. } | TeacherError::TurnedDown { .. }
+                    );
+                    if is_down
+                        && in_row.fetch_add(1, Ordering::Relaxed) + 1 >= options.max_failures_in_row
+                    {
+                        return give_up(BuildError::TeachersDown {
+                            failures: options.max_failures_in_row,
+                            source: error,
+                        });
                     }
                 }
                 Err(error) => return give_up(error),
@@ -284,15 +351,24 @@ pub(crate) fn ask(
 }
 
 /// Asks all roles about one point, and files what they say.
-fn ask_about(job: &Job<'_>, open: &OpenImage, point: usize, limits: &RunLimits) -> Result<Result<(), TeacherError>, BuildError> {
+fn ask_about(
+    job: &Job<'_>,
+    open: &OpenImage,
+    point: usize,
+    limits: &RunLimits,
+) -> Result<Result<(), TeacherError>, BuildError> {
     let pixels = || {
-        let decoded = open.pixels.get_or_init(|| job.pixels(&open.image).map_err(|error| error.to_string()));
+        let decoded =
+            open.pixels.get_or_init(|| job.pixels(&open.image).map_err(|error| error.to_string()));
         decoded.clone().map_err(|problem| BuildError::Incomplete { what: problem })
     };
     let find = |question: &Question<'_>| {
         let teacher = job.teachers.of(question.role);
         if teacher.is_free(question.role) {
-            return teacher.ask(question, limits).map(|answered| answered.answer).map_err(AskStep::Failed);
+            return teacher
+                .ask(question, limits)
+                .map(|answered| answered.answer)
+                .map_err(AskStep::Failed);
         }
         let claim = match job.answers.claim(job.key(question)).map_err(AskStep::Broken)? {
             Claim::Known(answered) => return Ok(answered.answer),
@@ -305,14 +381,20 @@ fn ask_about(job: &Job<'_>, open: &OpenImage, point: usize, limits: &RunLimits) 
             }
             Err(error) => {
                 if let Some(kind) = error.kind() {
-                    claim.failed(&Failure { kind, why: error.to_string() }).map_err(AskStep::Broken)?;
+                    claim
+                        .failed(&Failure { kind, why: error.to_string() })
+                        .map_err(AskStep::Broken)?;
                 }
                 Err(AskStep::Failed(error))
             }
         }
     };
-    let mixed_up =
-        |role| AskStep::Failed(TeacherError::BadAnswer { tries: 1, problem: format!("the answer is not one of the {role} role") });
+    let mixed_up = |role| {
+        AskStep::Failed(TeacherError::BadAnswer {
+            tries: 1,
+            problem: format!("the answer is not one of the {role} role"),
+        })
+    };
     match job.answers_of(&open.image, point, &pixels, find, mixed_up) {
         Ok(_) => Ok(Ok(())),
         Err(AskStep::Failed(error)) => Ok(Err(error)),

@@ -18,7 +18,10 @@ use super::{
     work_folder::{ShardMark, WorkFolder},
     write::Writing,
 };
-use crate::{Answered, BuildConfig, BuildError, ContentKey, Role, RunLimits, Statistics, StopReason, SurveyedImage, Teachers, Usage};
+use crate::{
+    Answered, BuildConfig, BuildError, ContentKey, Role, RunLimits, Statistics, StopReason,
+    SurveyedImage, Teachers, Usage,
+};
 use tp_data::{Dataset, Strictness};
 
 /// How a data set is built, besides its recipe.
@@ -26,13 +29,15 @@ use tp_data::{Dataset, Strictness};
 pub struct BuildOptions {
     /// The folder that it is built in.
     pub out: PathBuf,
-    /// Whether to go on in a folder in which teachers were asked or rows were written; without it such a folder is refused.
+    /// Whether to go on in a folder in which teachers were asked or rows were written; without it
+    /// such a folder is refused.
     pub resume: bool,
     /// The part of the job to do; the whole job with its outputs if none is named.
     pub shard: Option<Shard>,
     /// Whether to put together what shards did, asking nothing.
     pub merge: bool,
-    /// Where the processes of the build meet, each of which has a folder of its own then; in the folder if nothing is said.
+    /// Where the processes of the build meet, each of which has a folder of its own then; in the
+    /// folder if nothing is said.
     #[cfg(feature = "bucket")]
     pub bucket: Option<super::Bucket>,
     /// What a bad image does.
@@ -128,22 +133,26 @@ struct Prepared {
 }
 
 impl Build<'_> {
-    /// Builds: surveys, asks, lets the texts be judged, writes. What was done before is not done again.
+    /// Builds: surveys, asks, lets the texts be judged, writes. What was done before is not done
+    /// again.
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: for a bad recipe, image or folder, for a folder in use, for teachers that are gone, and
-    /// [`BuildError::NoTriplet`] if no point is left to be described. Points that a teacher does not describe are no errors; they
-    /// are counted.
+    /// [`BuildError`]: for a bad recipe, image or folder, for a folder in use, for teachers that
+    /// are gone, and [`BuildError::NoTriplet`] if no point is left to be described. Points that a
+    /// teacher does not describe are no errors; they are counted.
     pub fn run(&self) -> Result<BuildOutcome, BuildError> {
         self.in_folder(|folder, remote| self.run_in(folder, remote))
     }
 
     fn run_in(&self, folder: &WorkFolder, remote: &dyn Remote) -> Result<BuildOutcome, BuildError> {
         let progress = Progress::new(self.listener, self.limits);
-        let Some(prepared) = self.prepared(folder, remote, &progress)? else { return Ok(self.stopped()) };
+        let Some(prepared) = self.prepared(folder, remote, &progress)? else {
+            return Ok(self.stopped());
+        };
         let Prepared { images, answers, survey, selection } = &prepared;
-        // A shard may be left with nothing to do; a data set of nothing is a mistake somewhere before.
+        // A shard may be left with nothing to do; a data set of nothing is a mistake somewhere
+        // before.
         if selection.chosen.is_empty() && self.options.shard.is_none() {
             return Err(BuildError::NoTriplet { why: self.why_nothing(survey, selection) });
         }
@@ -159,25 +168,46 @@ impl Build<'_> {
                 shard: self.options.shard.unwrap_or(Shard::WHOLE),
                 max_failures_in_row: self.options.max_failures_in_row,
             };
-            let Some(asked) = ask(job, &selection.chosen, &how, self.limits, &progress)? else { return Ok(self.stopped()) };
+            let Some(asked) = ask(job, &selection.chosen, &how, self.limits, &progress)? else {
+                return Ok(self.stopped());
+            };
             if let Some(shard) = self.options.shard {
                 folder.mark(&ShardMark { shard, selection: agreed })?;
-                return Ok(BuildOutcome::Shard(ShardDone { answered: asked.answered, failed: asked.failed, spent: self.limits.spent() }));
+                return Ok(BuildOutcome::Shard(ShardDone {
+                    answered: asked.answered,
+                    failed: asked.failed,
+                    spent: self.limits.spent(),
+                }));
             }
         }
-        let findings: Option<Journal<Finding>> = self.judge.map(|_| folder.journal("located")).transpose()?;
-        let localization = self.judge.zip(findings.as_ref()).map(|(judge, findings)| LocalizationPass { judge, findings });
+        let findings: Option<Journal<Finding>> =
+            self.judge.map(|_| folder.journal("located")).transpose()?;
+        let localization = self
+            .judge
+            .zip(findings.as_ref())
+            .map(|(judge, findings)| LocalizationPass { judge, findings });
         if let Some(localization) = localization
             && !localization.hear(&job, &selection.chosen, self.limits, &progress)?
         {
             return Ok(self.stopped());
         }
         let words = &selection.words;
-        let writing =
-            Writing { job, localization, words, selection, recipe: self.recipe, teachers: &teachers, folder, limits: self.limits };
+        let writing = Writing {
+            job,
+            localization,
+            words,
+            selection,
+            recipe: self.recipe,
+            teachers: &teachers,
+            folder,
+            limits: self.limits,
+        };
         match writing.run(&progress)? {
             Some(statistics) if remote.publish()? => {
-                Ok(BuildOutcome::Finished(Box::new(Summary { statistics, spent: self.limits.spent() })))
+                Ok(BuildOutcome::Finished(Box::new(Summary {
+                    statistics,
+                    spent: self.limits.spent(),
+                })))
             }
             _ => Ok(self.stopped()),
         }
@@ -193,36 +223,54 @@ impl Build<'_> {
             let progress = Progress::new(self.listener, self.limits);
             let Some(prepared) = self.prepared(folder, remote, &progress)? else { return Ok(None) };
             let Prepared { images, answers, survey, selection } = &prepared;
-            let job = Job { dataset: self.dataset, survey, images, answers, teachers: self.teachers };
+            let job =
+                Job { dataset: self.dataset, survey, images, answers, teachers: self.teachers };
             plan(&job, selection, self.options.shard.unwrap_or(Shard::WHOLE)).map(Some)
         })
     }
 
     /// Works in the locked folder, and in the bucket if there is one.
-    fn in_folder<T>(&self, work: impl FnOnce(&WorkFolder, &dyn Remote) -> Result<T, BuildError>) -> Result<T, BuildError> {
+    fn in_folder<T>(
+        &self,
+        work: impl FnOnce(&WorkFolder, &dyn Remote) -> Result<T, BuildError>,
+    ) -> Result<T, BuildError> {
         let BuildOptions { out, shard, .. } = self.options;
         self.recipe.checked().map_err(|problem| BuildError::BuildConfig { problem })?;
         #[cfg(feature = "bucket")]
         if let Some(bucket) = &self.options.bucket {
-            // What others file is written into the folder as it comes: nobody else may be at work there.
+            // What others file is written into the folder as it comes: nobody else may be at work
+            // there.
             let folder = WorkFolder::open(out, *shard, LockMode::Alone)?;
-            return super::bucket::with_bucket(bucket, &folder, self.limits, |remote| work(&folder, remote));
+            return super::bucket::with_bucket(bucket, &folder, self.limits, |remote| {
+                work(&folder, remote)
+            });
         }
         work(&WorkFolder::open(out, *shard, LockMode::Shared)?, &Nowhere)
     }
 
     /// Surveys, and chooses points.
-    fn prepared(&self, folder: &WorkFolder, remote: &dyn Remote, progress: &Progress<'_>) -> Result<Option<Prepared>, BuildError> {
+    fn prepared(
+        &self,
+        folder: &WorkFolder,
+        remote: &dyn Remote,
+        progress: &Progress<'_>,
+    ) -> Result<Option<Prepared>, BuildError> {
         let BuildOptions { out, resume, shard, merge, strictness, n_threads, .. } = self.options;
         if WorkFolder::is_begun(out) && !(*resume || *merge || shard.is_some()) {
             return Err(BuildError::Begun { folder: out.clone() });
         }
         let look = |only, images: &Journal<SurveyedImage>| {
-            let options = SurveyOptions { recipe: self.recipe, strictness: *strictness, n_threads: *n_threads, only };
+            let options = SurveyOptions {
+                recipe: self.recipe,
+                strictness: *strictness,
+                n_threads: *n_threads,
+                only,
+            };
             survey(self.dataset, &options, images, self.limits, progress)
         };
         if shard.is_some() {
-            // First the shard's own images; what the others have found by then is read, and only the rest is measured here.
+            // First the shard's own images; what the others have found by then is read, and only
+            // the rest is measured here.
             let own = folder.journal("survey")?;
             if look(*shard, &own)?.is_none() {
                 return Ok(None);
@@ -250,17 +298,26 @@ impl Build<'_> {
             return Ok(());
         }
         Err(BuildError::Incomplete {
-            what: format!("{never_asked} points were never asked about; run the shards again with these teachers"),
+            what: format!(
+                "{never_asked} points were never asked about; run the shards again with these teachers"
+            ),
         })
     }
 
     /// What became of everything, where no point is left to be described.
     fn why_nothing(&self, survey: &Survey, selection: &Selection) -> String {
-        let counts =
-            |counts: &BTreeMap<String, usize>| counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect::<Vec<_>>().join(", ");
+        let counts = |counts: &BTreeMap<String, usize>| {
+            counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect::<Vec<_>>().join(", ")
+        };
         let mut why = vec![format!("{} images could be used", survey.images.len())];
-        let absent = self.dataset.checks().into_iter().filter(|check| check.expected > 0 && check.found == 0);
-        why.extend(absent.map(|check| format!("{}: 0 of {} in {}", check.name, check.expected, check.place.display())));
+        let absent = self
+            .dataset
+            .checks()
+            .into_iter()
+            .filter(|check| check.expected > 0 && check.found == 0);
+        why.extend(absent.map(|check| {
+            format!("{}: 0 of {} in {}", check.name, check.expected, check.place.display())
+        }));
         if !self.dataset.skipped().is_empty() {
             why.push(format!("left out: {}", self.dataset.skipped()));
         } else if !survey.skipped.is_empty() {
@@ -279,11 +336,16 @@ impl Build<'_> {
     /// What all shards of one job agree on.
     fn agreed(&self, survey: &Survey, teachers: &BTreeMap<&'static str, String>) -> ContentKey {
         let recipe = serde_json::to_vec(&(self.recipe, teachers)).unwrap_or_default();
-        let images: Vec<&[u8]> = std::iter::once(&recipe[..]).chain(survey.images.iter().map(|key| &key.bytes()[..])).collect();
+        let images: Vec<&[u8]> = std::iter::once(&recipe[..])
+            .chain(survey.images.iter().map(|key| &key.bytes()[..]))
+            .collect();
         ContentKey::of_parts(&images)
     }
 
     fn stopped(&self) -> BuildOutcome {
-        BuildOutcome::Stopped { reason: self.limits.stop_reason().unwrap_or(StopReason::Interrupted), spent: self.limits.spent() }
+        BuildOutcome::Stopped {
+            reason: self.limits.stop_reason().unwrap_or(StopReason::Interrupted),
+            spent: self.limits.spent(),
+        }
     }
 }

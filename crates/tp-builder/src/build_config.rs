@@ -1,4 +1,5 @@
-//! What decides a data set besides its inputs and teachers: which points, how many, on which side, in which style.
+//! What decides a data set besides its inputs and teachers: which points, how many, on which side,
+//! in which style.
 
 use std::path::Path;
 
@@ -81,7 +82,8 @@ pub enum Images {
     /// Every row can be looked at by itself; the file is stored once a row group.
     #[default]
     Embedded,
-    /// Rows hold names, and the images stay where they are: for those whose terms forbid to pass them on.
+    /// Rows hold names, and the images stay where they are: for those whose terms forbid to pass
+    /// them on.
     Named,
 }
 
@@ -110,8 +112,9 @@ impl BuildConfig {
     /// The names of [`named`](Self::named).
     pub const NAMES: [&str; 2] = ["default", "paper"];
 
-    /// The paper's recipe for LlamaPointInPart: the strongest SIFT keypoint of every part of at least 64 pixels, coarse to
-    /// fine, balanced, 17,000 to learn from and 4,000 to report on. The paper does not say how it splits; here it is by image.
+    /// The paper's recipe for LlamaPointInPart: the strongest SIFT keypoint of every part of at
+    /// least 64 pixels, coarse to fine, balanced, 17,000 to learn from and 4,000 to report on. The
+    /// paper does not say how it splits; here it is by image.
     #[must_use]
     pub fn paper() -> Self {
         let shares = SplitFractions::new(17.0 / 21.0, 0.0, 4.0 / 21.0).expect("they sum to 1");
@@ -139,10 +142,13 @@ impl BuildConfig {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Read`], [`BuildError::FileTooLong`], and [`BuildError::Config`] with the line that cannot be understood.
+    /// [`BuildError::Read`], [`BuildError::FileTooLong`], and [`BuildError::Config`] with the line
+    /// that cannot be understood.
     pub fn from_toml(path: &Path) -> Result<Self, BuildError> {
         let recipe: Self = crate::config_file::read(path)?;
-        recipe.checked().map_err(|problem| BuildError::Config { path: path.to_owned(), problem })?;
+        recipe
+            .checked()
+            .map_err(|problem| BuildError::Config { path: path.to_owned(), problem })?;
         Ok(recipe)
     }
 
@@ -153,10 +159,16 @@ impl BuildConfig {
     /// The problem, in words.
     pub fn checked(&self) -> Result<(), String> {
         if self.styles.is_empty() {
-            return Err("styles is empty; name at least one of coarse_to_fine, terse, colloquial, template".to_owned());
+            return Err(
+                "styles is empty; name at least one of coarse_to_fine, terse, colloquial, template"
+                    .to_owned(),
+            );
         }
         if !(1..=100).contains(&self.rows_per_group) && self.images == Images::Embedded {
-            return Err(format!("rows_per_group is {}; with images it is 1 to 100", self.rows_per_group));
+            return Err(format!(
+                "rows_per_group is {}; with images it is 1 to 100",
+                self.rows_per_group
+            ));
         }
         if self.rows_per_group == 0 || self.rows_per_file < self.rows_per_group {
             return Err(format!(
@@ -165,10 +177,16 @@ impl BuildConfig {
             ));
         }
         if self.near_bits > 16 {
-            return Err(format!("near_bits is {}; above 16 of 64 bits most pictures look alike", self.near_bits));
+            return Err(format!(
+                "near_bits is {}; above 16 of 64 bits most pictures look alike",
+                self.near_bits
+            ));
         }
         if self.localizable_within.is_nan() || self.localizable_within <= 0.0 {
-            return Err(format!("localizable_within is {}; it is a distance in the unit square, above 0", self.localizable_within));
+            return Err(format!(
+                "localizable_within is {}; it is a distance in the unit square, above 0",
+                self.localizable_within
+            ));
         }
         Ok(())
     }
@@ -182,7 +200,9 @@ mod tests {
     fn paper_has_its_numbers() {
         let paper = BuildConfig::paper();
         assert_eq!((paper.sizes.train, paper.sizes.test), (Some(17_000), Some(4_000)));
-        assert!(paper.balanced && paper.points.sift && !paper.points.corners && paper.checked().is_ok());
+        assert!(
+            paper.balanced && paper.points.sift && !paper.points.corners && paper.checked().is_ok()
+        );
         assert!(BuildConfig::NAMES.iter().all(|name| BuildConfig::named(name).is_some()));
     }
 
@@ -201,10 +221,19 @@ mod tests {
                 ..BuildConfig::default()
             }
         );
-        for (text, part) in [("sed = 7", "unknown field `sed`"), ("styles = []", "styles is empty"), ("rows_per_group = 101", "1 to 100")] {
+        for (text, part) in [
+            ("sed = 7", "unknown field `sed`"),
+            ("styles = []", "styles is empty"),
+            ("rows_per_group = 101", "1 to 100"),
+        ] {
             std::fs::write(&path, text).unwrap();
             let message = BuildConfig::from_toml(&path).unwrap_err().to_string();
-            assert!(message.contains("recipe.toml") && message.contains(part) && !message.contains('\n'), "{message}");
+            assert!(
+                message.contains("recipe.toml")
+                    && message.contains(part)
+                    && !message.contains('\n'),
+                "{message}"
+            );
         }
     }
 }

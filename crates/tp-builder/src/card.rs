@@ -1,4 +1,5 @@
-//! The data-set card: what the set is, how it was made, how it is read. Its head is what Hugging Face reads.
+//! The data-set card: what the set is, how it was made, how it is read. Its head is what Hugging
+//! Face reads.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -8,25 +9,39 @@ use crate::{BuildConfig, Images, Statistics};
 const MAX_LISTED: usize = 40;
 
 /// The text of `README.md`.
-pub(crate) fn card(statistics: &Statistics, recipe: &BuildConfig, teachers: &BTreeMap<&'static str, String>) -> String {
+pub(crate) fn card(
+    statistics: &Statistics,
+    recipe: &BuildConfig,
+    teachers: &BTreeMap<&'static str, String>,
+) -> String {
     let mut text = head(statistics);
     let mut line = |line: &str| {
         text.push_str(line);
         text.push('\n');
     };
     line("# Points and their descriptions\n");
-    line("Every row is a triplet: an image, a point in it, and a text that leads a reader to that point, from coarse to fine.");
-    line("Made by the builder of `talking-points`, after the recipe of LlamaPointInPart (Talking Points, arXiv 2510.14583).\n");
+    line(
+        "Every row is a triplet: an image, a point in it, and a text that leads a reader to that point, from coarse to fine.",
+    );
+    line(
+        "Made by the builder of `talking-points`, after the recipe of LlamaPointInPart (Talking Points, arXiv 2510.14583).\n",
+    );
     line(&format!("{} triplets on {} images.\n", statistics.triplets, statistics.images));
     line(&table("side", &statistics.sides));
     line(&table("source", &statistics.sources));
     line(&table("licence of the images", &statistics.licences));
-    line("The licence of every image stands in its row; attribution, where it is asked for, too.\n");
+    line(
+        "The licence of every image stands in its row; attribution, where it is asked for, too.\n",
+    );
     line("## How it was made\n");
     for (role, name) in teachers {
         line(&format!("- {role}: `{name}`"));
     }
-    line(&format!("- seed {}, {}\n", recipe.seed, if recipe.balanced { "balanced over objects and parts" } else { "all points" }));
+    line(&format!(
+        "- seed {}, {}\n",
+        recipe.seed,
+        if recipe.balanced { "balanced over objects and parts" } else { "all points" }
+    ));
     line(&format!(
         "Descriptions have {} to {} words, {:.1} on average. `report.json` has all counts: objects, parts, lengths, what was rejected and why, pictures that look alike, contradictions between teachers and annotation.\n",
         statistics.lengths.min, statistics.lengths.max, statistics.lengths.mean
@@ -48,7 +63,9 @@ pub(crate) fn card(statistics: &Statistics, recipe: &BuildConfig, teachers: &BTr
     );
     line("Points lie on the pixels as they are stored in `image`: no EXIF orientation turns them.");
     if recipe.images == Images::Named {
-        line("The images are not part of the set: `image_path` is relative to the folder of the original data set.");
+        line(
+            "The images are not part of the set: `image_path` is relative to the folder of the original data set.",
+        );
     }
     text
 }
@@ -69,7 +86,10 @@ fn head(statistics: &Statistics) -> String {
         100_000..1_000_000 => "100K<n<1M",
         _ => "n>1M",
     };
-    let _ = write!(head, "license: {licence}\nlanguage:\n- en\nsize_categories:\n- {size}\ntags:\n- keypoints\n- visual-grounding\n");
+    let _ = write!(
+        head,
+        "license: {licence}\nlanguage:\n- en\nsize_categories:\n- {size}\ntags:\n- keypoints\n- visual-grounding\n"
+    );
     head.push_str("configs:\n- config_name: default\n  data_files:\n");
     for side in statistics.sides.keys() {
         let _ = writeln!(head, "  - split: {side}\n    path: data/{side}-*.parquet");

@@ -13,6 +13,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Reads a configuration.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, BuildError> {
     let refuse = |problem| BuildError::Config { path: path.to_owned(), problem };
-    let text = String::from_utf8(read_capped(path, MAX_BYTES)?).map_err(|_| refuse("it is no text in UTF-8".to_owned()))?;
+    let text = String::from_utf8(read_capped(path, MAX_BYTES)?)
+        .map_err(|_| refuse("it is no text in UTF-8".to_owned()))?;
     parse_toml(&text).map_err(refuse)
 }

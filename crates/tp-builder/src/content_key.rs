@@ -95,9 +95,14 @@ mod tests {
     fn key_is_the_known_hash_and_survives_text() {
         // The hash of "abc" in FIPS 180-2.
         let key = ContentKey::of_bytes(b"abc");
-        assert_eq!(key.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            key.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(key.to_string().parse::<ContentKey>().unwrap(), key);
-        assert!("xyz".parse::<ContentKey>().is_err() && "é".repeat(32).parse::<ContentKey>().is_err());
+        assert!(
+            "xyz".parse::<ContentKey>().is_err() && "é".repeat(32).parse::<ContentKey>().is_err()
+        );
     }
 
     #[test]

@@ -42,25 +42,36 @@ pub(crate) struct Vocabulary {
 }
 
 /// All disagreements about one point, in the order of the enum.
-pub(crate) fn contradictions(record: &PointRecord, answers: &PointAnswers, words: &Vocabulary) -> Vec<Contradiction> {
+pub(crate) fn contradictions(
+    record: &PointRecord,
+    answers: &PointAnswers,
+    words: &Vocabulary,
+) -> Vec<Contradiction> {
     let PointAnswers { context, local, organiser } = answers;
     let text = spaced(&organiser.description);
     let SpokenRecord { category, part, object_cell, object_size, .. } =
         read_record(&organiser.description, &words.categories, &words.parts);
     let names_another = |said: Option<&String>, right: &str| said.is_some() && !names(&text, right);
     let right_part = record.part.as_deref();
-    let elsewhere =
-        object_cell.is_some_and(|cell| cell != record.object_cell) || object_size.is_some_and(|size| size != record.object_size);
+    let elsewhere = object_cell.is_some_and(|cell| cell != record.object_cell)
+        || object_size.is_some_and(|size| size != record.object_size);
     let local_colour = base_colour(&local.colour);
-    let disagree = |a: Option<&str>, b: Option<&str>| matches!((a, b), (Some(a), Some(b)) if a != b);
+    let disagree =
+        |a: Option<&str>, b: Option<&str>| matches!((a, b), (Some(a), Some(b)) if a != b);
     let found = [
         (Contradiction::ContextObject, differs(&context.object, &record.category)),
         (Contradiction::ContextPart, right_part.is_some_and(|right| differs(&context.part, right))),
         (Contradiction::LocalColour, disagree(local_colour, base_colour(&record.colour))),
         (Contradiction::DescriptionObject, names_another(category.as_ref(), &record.category)),
-        (Contradiction::DescriptionPart, right_part.is_some_and(|right| names_another(part.as_ref(), right))),
+        (
+            Contradiction::DescriptionPart,
+            right_part.is_some_and(|right| names_another(part.as_ref(), right)),
+        ),
         (Contradiction::DescriptionPlace, elsewhere),
-        (Contradiction::DescriptionColour, disagree(base_colour(&organiser.description), local_colour)),
+        (
+            Contradiction::DescriptionColour,
+            disagree(base_colour(&organiser.description), local_colour),
+        ),
     ];
     found.into_iter().filter(|(_, holds)| *holds).map(|(kind, _)| kind).collect()
 }
@@ -71,7 +82,8 @@ fn differs(said: &str, right: &str) -> bool {
     !said.trim().is_empty() && !right.split_whitespace().any(|word| names(&said, word))
 }
 
-/// Whether a text has a name in it as whole words, in singular or plural. The text is as [`spaced`] makes it.
+/// Whether a text has a name in it as whole words, in singular or plural. The text is as [`spaced`]
+/// makes it.
 fn names(text: &str, name: &str) -> bool {
     let name = spaced(name);
     let name = name.trim_end();
@@ -80,11 +92,15 @@ fn names(text: &str, name: &str) -> bool {
         || name.strip_suffix('s').is_some_and(|one| text.contains(&format!("{one} ")))
 }
 
-/// The last word of the only colour in a text: `dark brown` is a brown. Of several colours none is known to be meant.
+/// The last word of the only colour in a text: `dark brown` is a brown. Of several colours none is
+/// known to be meant.
 fn base_colour(text: &str) -> Option<&'static str> {
     let text = spaced(text).replace(" grey ", " gray ");
-    let mut found: Vec<&str> =
-        COLOURS.iter().filter(|colour| text.contains(&format!(" {colour} "))).filter_map(|colour| colour.rsplit(' ').next()).collect();
+    let mut found: Vec<&str> = COLOURS
+        .iter()
+        .filter(|colour| text.contains(&format!(" {colour} ")))
+        .filter_map(|colour| colour.rsplit(' ').next())
+        .collect();
     found.dedup();
     found.sort_unstable();
     found.dedup();
@@ -93,7 +109,10 @@ fn base_colour(text: &str) -> Option<&'static str> {
 
 /// Small letters and digits, with one blank around every word.
 fn spaced(text: &str) -> String {
-    let letters: String = text.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
+    let letters: String = text
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' })
+        .collect();
     let words: Vec<&str> = letters.split_whitespace().collect();
     format!(" {} ", words.join(" "))
 }
@@ -107,7 +126,11 @@ mod tests {
         let mut found = Vec::new();
         test_question(Role::Organiser, |question| {
             let answers = PointAnswers {
-                context: ContextAnswer { object: object.to_owned(), part: part.to_owned(), context: String::new() },
+                context: ContextAnswer {
+                    object: object.to_owned(),
+                    part: part.to_owned(),
+                    context: String::new(),
+                },
                 local: LocalAnswer { colour: colour.to_owned(), ..LocalAnswer::default() },
                 organiser: OrganiserAnswer { description: description.to_owned(), layers: None },
             };
@@ -123,7 +146,15 @@ mod tests {
     #[test]
     fn agreement_and_silence_are_no_contradictions() {
         // The record says: a brown left-ear of a large horse at the top of the image.
-        assert_eq!(found("a brown horse", "the ear", "dark brown", "A large horse at the top of the image; its left ear, brown."), []);
+        assert_eq!(
+            found(
+                "a brown horse",
+                "the ear",
+                "dark brown",
+                "A large horse at the top of the image; its left ear, brown."
+            ),
+            []
+        );
         assert_eq!(found("", "", "", "Something."), []);
         assert_eq!(found("horses", "ears", "brown with white", "The horse is no cow."), []);
     }
@@ -131,7 +162,8 @@ mod tests {
     #[test]
     fn every_disagreement_has_its_name() {
         use Contradiction::{
-            ContextObject, ContextPart, DescriptionColour, DescriptionObject, DescriptionPart, DescriptionPlace, LocalColour,
+            ContextObject, ContextPart, DescriptionColour, DescriptionObject, DescriptionPart,
+            DescriptionPlace, LocalColour,
         };
         assert_eq!(found("a cow", "its tail", "brown", ""), [ContextObject, ContextPart]);
         assert_eq!(

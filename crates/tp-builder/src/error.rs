@@ -48,7 +48,9 @@ pub enum BuildError {
     #[error("the teacher cannot be asked")]
     Teacher { source: TeacherError },
     /// Teachers that have gone away.
-    #[error("the teachers failed {failures} times in a row; run again when they are there, what was answered is kept")]
+    #[error(
+        "the teachers failed {failures} times in a row; run again when they are there, what was answered is kept"
+    )]
     TeachersDown { failures: usize, source: TeacherError },
     /// A part of a job that is missing when the parts are put together.
     #[error("not complete: {what}")]

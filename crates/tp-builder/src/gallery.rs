@@ -37,7 +37,10 @@ pub(crate) fn shown(chosen: &[Chosen], n_images: usize) -> Vec<Chosen> {
 }
 
 /// Writes the page and copies its images; the names of the files, relative to the data set.
-pub(crate) fn write_gallery(mut rows: Rows<'_>, folder: &WorkFolder) -> Result<Vec<String>, BuildError> {
+pub(crate) fn write_gallery(
+    mut rows: Rows<'_>,
+    folder: &WorkFolder,
+) -> Result<Vec<String>, BuildError> {
     let mut figures: Vec<(Vec<Row>, ImageFile)> = Vec::new();
     while let Some((row, file)) = rows.next()? {
         match figures.last_mut().filter(|(_, last)| last.name == file.name) {
@@ -47,7 +50,8 @@ pub(crate) fn write_gallery(mut rows: Rows<'_>, folder: &WorkFolder) -> Result<V
     }
     let names: Vec<String> = figures.iter().map(|(_, file)| image_name(file)).collect();
     let kept: BTreeSet<&String> = names.iter().collect();
-    folder.swept("gallery", &|name| name == "index.html" || kept.iter().any(|kept| *kept == name))?;
+    folder
+        .swept("gallery", &|name| name == "index.html" || kept.iter().any(|kept| *kept == name))?;
     for ((_, file), name) in figures.iter().zip(&names) {
         write_text(&folder.path(&format!("gallery/{name}")), |to| to.write_all(file.bytes.data()))?;
     }
@@ -73,40 +77,78 @@ fn image_name(file: &ImageFile) -> String {
 
 fn figure(page: &mut dyn Write, rows: &[Row], name: &str) -> std::io::Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
-    let (width, height) = (f64::from(first.triplet.size.width()), f64::from(first.triplet.size.height()));
+    let (width, height) =
+        (f64::from(first.triplet.size.width()), f64::from(first.triplet.size.height()));
     let radius = width.max(height) / 45.0;
-    writeln!(page, "<figure><div class=\"picture\"><img src=\"{name}\" alt=\"\" loading=\"lazy\"><svg viewBox=\"0 0 {width} {height}\">")?;
+    writeln!(
+        page,
+        "<figure><div class=\"picture\"><img src=\"{name}\" alt=\"\" loading=\"lazy\"><svg viewBox=\"0 0 {width} {height}\">"
+    )?;
     for (at, row) in rows.iter().enumerate() {
         let boxes = [("object", Some(row.object_box)), ("part", row.part_box)];
         for (class, bbox) in boxes {
             if let Some(BoxXywh { x, y, width, height }) = bbox {
-                write!(page, "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>")?;
+                write!(
+                    page,
+                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
+                )?;
             }
         }
         let (x, y) = (row.triplet.point.x() * width, row.triplet.point.y() * height);
         if let Some(found) = row.localized.and_then(|localized| localized.point) {
             let (found_x, found_y) = (found.x() * width, found.y() * height);
-            write!(page, "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{found_x:.1}\" y2=\"{found_y:.1}\"/>")?;
-            write!(page, "<circle class=\"found\" cx=\"{found_x:.1}\" cy=\"{found_y:.1}\" r=\"{:.1}\"/>", radius * 0.7)?;
+            write!(
+                page,
+                "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{found_x:.1}\" y2=\"{found_y:.1}\"/>"
+            )?;
+            write!(
+                page,
+                "<circle class=\"found\" cx=\"{found_x:.1}\" cy=\"{found_y:.1}\" r=\"{:.1}\"/>",
+                radius * 0.7
+            )?;
         }
         write!(page, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>")?;
-        writeln!(page, "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{:.1}\">{}</text>", x + radius * 1.2, y, radius * 2.2, at + 1)?;
+        writeln!(
+            page,
+            "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{:.1}\">{}</text>",
+            x + radius * 1.2,
+            y,
+            radius * 2.2,
+            at + 1
+        )?;
     }
     writeln!(page, "</svg></div><figcaption><small>{}</small><ol>", escaped(&first.triplet.image))?;
     for row in rows {
-        let part = row.triplet.record.part.as_ref().map(|part| format!("’s {part}")).unwrap_or_default();
+        let part =
+            row.triplet.record.part.as_ref().map(|part| format!("’s {part}")).unwrap_or_default();
         let label = escaped(&format!("{}{part}", row.triplet.record.category));
-        let error = row.localized.and_then(|found| found.error).map(|error| format!(" · found {error:.3} away")).unwrap_or_default();
+        let error = row
+            .localized
+            .and_then(|found| found.error)
+            .map(|error| format!(" · found {error:.3} away"))
+            .unwrap_or_default();
         let flags: Vec<String> = row.contradictions.iter().map(|kind| kind.name()).collect();
-        let flags = if flags.is_empty() { String::new() } else { format!(" <em>{}</em>", flags.join(", ")) };
-        writeln!(page, "<li>{} <small>{label}{error}</small>{flags}</li>", escaped(&row.triplet.description))?;
+        let flags = if flags.is_empty() {
+            String::new()
+        } else {
+            format!(" <em>{}</em>", flags.join(", "))
+        };
+        writeln!(
+            page,
+            "<li>{} <small>{label}{error}</small>{flags}</li>",
+            escaped(&row.triplet.description)
+        )?;
     }
     writeln!(page, "</ol></figcaption></figure>")
 }
 
 /// Text that stays text in a page.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]
@@ -116,7 +158,9 @@ mod tests {
 
     #[test]
     fn shown_images_are_spread_over_the_data_set() {
-        let chosen: Vec<Chosen> = (0..100).map(|at| Chosen { image: at / 10, point: at % 10, side: Split::Train }).collect();
+        let chosen: Vec<Chosen> = (0..100)
+            .map(|at| Chosen { image: at / 10, point: at % 10, side: Split::Train })
+            .collect();
         let shown = shown(&chosen, 3);
         let mut images: Vec<u32> = shown.iter().map(|chosen| chosen.image).collect();
         images.dedup();

@@ -1,8 +1,10 @@
-//! Results on disk, filed by what decides them: append-only, one line each, with an index in memory.
+//! Results on disk, filed by what decides them: append-only, one line each, with an index in
+//! memory.
 //!
-//! A line is eight hexadecimal digits of its own SHA-256, a blank, and a JSON object. It is written with one call, so a
-//! process that is killed leaves at most one line cut off, at the end; the next process cuts it away. A failure is a line,
-//! too, for reports, but never an answer: what failed is asked again in the next run.
+//! A line is eight hexadecimal digits of its own SHA-256, a blank, and a JSON object. It is written
+//! with one call, so a process that is killed leaves at most one line cut off, at the end; the next
+//! process cuts it away. A failure is a line, too, for reports, but never an answer: what failed is
+//! asked again in the next run.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +21,8 @@ use crate::{BuildError, ContentKey, FailureKind};
 
 /// Maximum accepted line length, in bytes.
 pub(super) const MAX_LINE_BYTES: u64 = 64 << 20;
-/// After so many lines the disk is asked to keep them: against a loss of power. Being killed loses none.
+/// After so many lines the disk is asked to keep them: against a loss of power. Being killed loses
+/// none.
 const LINES_PER_SYNC: usize = 256;
 
 /// A failed question.
@@ -108,17 +111,32 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             .write(true)
             .open(path)
             .map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
-        let mut state =
-            State { files: Vec::new(), length: 0, done: HashMap::new(), failed: HashMap::new(), in_work: HashSet::new(), unsynced: 0 };
+        let mut state = State {
+            files: Vec::new(),
+            length: 0,
+            done: HashMap::new(),
+            failed: HashMap::new(),
+            in_work: HashSet::new(),
+            unsynced: 0,
+        };
         state.length = state.index(path, own)?;
-        let cut = |file: &mut File, length| file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0)).map(drop));
+        let cut = |file: &mut File, length| {
+            file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0)).map(drop))
+        };
         let length = state.length;
-        cut(&mut state.files[0].1, length).map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
+        cut(&mut state.files[0].1, length)
+            .map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
         for other in others.iter().filter(|other| *other != path) {
-            let file = File::open(other).map_err(|source| BuildError::Read { path: other.clone(), source })?;
+            let file = File::open(other)
+                .map_err(|source| BuildError::Read { path: other.clone(), source })?;
             state.index(other, file)?;
         }
-        Ok(Self { path: path.to_owned(), state: Mutex::new(state), freed: Condvar::new(), kind: PhantomData })
+        Ok(Self {
+            path: path.to_owned(),
+            state: Mutex::new(state),
+            freed: Condvar::new(),
+            kind: PhantomData,
+        })
     }
 
     /// What is filed under a key.
@@ -134,7 +152,11 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// How the last try at a key that has no result failed.
     pub(crate) fn failure(&self, key: &ContentKey) -> Option<FailureKind> {
         let state = self.state();
-        if state.done.contains_key(&key.short()) { None } else { state.failed.get(&key.short()).copied() }
+        if state.done.contains_key(&key.short()) {
+            None
+        } else {
+            state.failed.get(&key.short()).copied()
+        }
     }
 
     /// The result, or the right to find it. Waits while somebody else is finding it.
@@ -155,12 +177,21 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     pub(crate) fn sync(&self) -> Result<(), BuildError> {
         let mut state = self.state();
         state.unsynced = 0;
-        state.files[0].1.sync_data().map_err(|source| BuildError::Write { path: self.path.clone(), source })
+        state.files[0]
+            .1
+            .sync_data()
+            .map_err(|source| BuildError::Write { path: self.path.clone(), source })
     }
 
-    fn append(&self, key: ContentKey, done: Option<&T>, failed: Option<&Failure>) -> Result<(), BuildError> {
+    fn append(
+        &self,
+        key: ContentKey,
+        done: Option<&T>,
+        failed: Option<&Failure>,
+    ) -> Result<(), BuildError> {
         let unwritable = |source| BuildError::Write { path: self.path.clone(), source };
-        let json = serde_json::to_vec(&LineOut { key, done, failed }).map_err(|error| unwritable(error.into()))?;
+        let json = serde_json::to_vec(&LineOut { key, done, failed })
+            .map_err(|error| unwritable(error.into()))?;
         let mut line = checksum(&json).into_bytes();
         line.push(b' ');
         line.extend_from_slice(&json);
@@ -174,12 +205,16 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         let own = &mut state.files[0].1;
         if let Err(source) = own.write_all(&line) {
             // Half a line, of a disk that is full, must not stand before the next one.
-            own.set_len(start).and_then(|()| own.seek(SeekFrom::End(0)).map(drop)).map_err(unwritable)?;
+            own.set_len(start)
+                .and_then(|()| own.seek(SeekFrom::End(0)).map(drop))
+                .map_err(unwritable)?;
             return Err(unwritable(source));
         }
         state.length += line.len() as u64;
         match failed {
-            None => drop(state.done.insert(key.short(), Place { file: 0, bytes: line.len() as u32, start })),
+            None => drop(
+                state.done.insert(key.short(), Place { file: 0, bytes: line.len() as u32, start }),
+            ),
             Some(failure) => drop(state.failed.insert(key.short(), failure.kind)),
         }
         state.unsynced += 1;
@@ -220,34 +255,50 @@ impl State {
     /// Reads a file into the index; where its last whole line ends.
     fn index(&mut self, path: &Path, file: File) -> Result<u64, BuildError> {
         let unreadable = |source| BuildError::Read { path: path.to_owned(), source };
-        let number = u16::try_from(self.files.len()).map_err(|_| unreadable(std::io::Error::other("more than 65535 journals")))?;
+        let number = u16::try_from(self.files.len())
+            .map_err(|_| unreadable(std::io::Error::other("more than 65535 journals")))?;
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let (mut start, mut damaged, mut line) = (0, 0_usize, Vec::new());
         loop {
             line.clear();
-            let n_read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(unreadable)? as u64;
+            let n_read = reader
+                .by_ref()
+                .take(MAX_LINE_BYTES)
+                .read_until(b'\n', &mut line)
+                .map_err(unreadable)? as u64;
             if line.last() != Some(&b'\n') {
                 break; // the end, or a line that was cut off
             }
             match checked(&line).and_then(|json| serde_json::from_slice::<LineHead>(json).ok()) {
                 None => damaged += 1,
                 Some(LineHead { key, done: Some(_), .. }) => {
-                    self.done.entry(key.short()).or_insert(Place { file: number, bytes: n_read as u32, start });
+                    self.done.entry(key.short()).or_insert(Place {
+                        file: number,
+                        bytes: n_read as u32,
+                        start,
+                    });
                 }
-                Some(LineHead { key, failed: Some(failure), .. }) => drop(self.failed.insert(key.short(), failure.kind)),
+                Some(LineHead { key, failed: Some(failure), .. }) => {
+                    drop(self.failed.insert(key.short(), failure.kind))
+                }
                 Some(_) => damaged += 1,
             }
             start += n_read;
         }
         if damaged > 0 {
-            tracing::warn!("{}: {damaged} damaged lines are passed over; what they held is asked again", path.display());
+            tracing::warn!(
+                "{}: {damaged} damaged lines are passed over; what they held is asked again",
+                path.display()
+            );
         }
         self.files.push((path.to_owned(), reader.into_inner()));
         Ok(start)
     }
 
     fn read<T: DeserializeOwned>(&mut self, key: &ContentKey) -> Result<Option<T>, BuildError> {
-        let Some(&Place { file, bytes, start }) = self.done.get(&key.short()) else { return Ok(None) };
+        let Some(&Place { file, bytes, start }) = self.done.get(&key.short()) else {
+            return Ok(None);
+        };
         let (path, file) = &mut self.files[usize::from(file)];
         let mut line = vec![0; bytes as usize];
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut line));
@@ -255,7 +306,9 @@ impl State {
         let read = read.and_then(|()| file.seek(SeekFrom::End(0)).map(drop));
         read.map_err(|source| BuildError::Read { path: path.clone(), source })?;
         let parsed = checked(&line).and_then(|json| serde_json::from_slice::<LineIn<T>>(json).ok());
-        let found = parsed.filter(|line| line.key == *key && line.failed.is_none()).and_then(|line| line.done);
+        let found = parsed
+            .filter(|line| line.key == *key && line.failed.is_none())
+            .and_then(|line| line.done);
         // What does not fit its type was written by another version.
         found.map(Some).ok_or_else(|| BuildError::Journal { path: path.clone(), start })
     }
@@ -318,7 +371,9 @@ mod tests {
     }
 
     fn put(journal: &Journal<String>, name: &str, value: &str) {
-        let Claim::Open(claim) = journal.claim(key(name)).unwrap() else { panic!("{name} is known") };
+        let Claim::Open(claim) = journal.claim(key(name)).unwrap() else {
+            panic!("{name} is known")
+        };
         claim.done(&value.to_owned()).unwrap();
     }
 
@@ -332,7 +387,11 @@ mod tests {
         for cut in whole.len()..both.len() {
             fs::write(folder.path().join("a.jsonl"), &both[..cut]).unwrap();
             let journal = open(folder.path());
-            assert_eq!(journal.get(&key("one")).unwrap().as_deref(), Some("first\nanswer"), "{cut}");
+            assert_eq!(
+                journal.get(&key("one")).unwrap().as_deref(),
+                Some("first\nanswer"),
+                "{cut}"
+            );
             assert!(!journal.has(&key("two")));
             put(&journal, "two", "second");
             assert_eq!(fs::read(folder.path().join("a.jsonl")).unwrap(), both, "{cut}");
@@ -359,7 +418,10 @@ mod tests {
         let Claim::Open(claim) = journal.claim(key("one")).unwrap() else { panic!() };
         claim.failed(&Failure { kind: FailureKind::Refused, why: "no".to_owned() }).unwrap();
         let journal = open(folder.path());
-        assert_eq!((journal.get(&key("one")).unwrap(), journal.failure(&key("one"))), (None, Some(FailureKind::Refused)));
+        assert_eq!(
+            (journal.get(&key("one")).unwrap(), journal.failure(&key("one"))),
+            (None, Some(FailureKind::Refused))
+        );
         put(&journal, "one", "yes");
         assert_eq!((journal.has(&key("one")), journal.failure(&key("one"))), (true, None));
     }
@@ -387,7 +449,11 @@ mod tests {
     fn answers_of_other_shards_are_read_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         put(&open(folder.path()), "one", "first");
-        let other = Journal::<String>::open(&folder.path().join("b.jsonl"), &journals_in(folder.path()).unwrap()).unwrap();
+        let other = Journal::<String>::open(
+            &folder.path().join("b.jsonl"),
+            &journals_in(folder.path()).unwrap(),
+        )
+        .unwrap();
         assert_eq!(other.get(&key("one")).unwrap().as_deref(), Some("first"));
         assert_eq!(fs::metadata(folder.path().join("b.jsonl")).unwrap().len(), 0);
     }

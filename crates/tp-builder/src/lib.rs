@@ -50,7 +50,8 @@ pub use journal::read_journal;
 pub use localize::{Localized, TextLocalizer};
 pub use look_hash::LookHash;
 pub use openai_teacher::{
-    EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig,
+    EndpointConfig, ImageConfig, OpenAiTeacher, PAPER_TEACHERS, Price, RetryConfig, RoleConfig,
+    Structured, TeachersConfig,
 };
 #[doc(hidden)]
 pub use openai_teacher::{read_error_reply, read_reply};
@@ -64,7 +65,7 @@ pub use shard::Shard;
 pub use statistics::{Lengths, Localizability, Statistics};
 pub use surveyed_image::{SurveyedImage, SurveyedPoint};
 pub use teacher::{
-    Answer, Answered, ContextAnswer, Estimate, FailureKind, Layers, LocalAnswer, OrganiserAnswer, Question, Role, Teacher, TeacherError,
-    Teachers,
+    Answer, Answered, ContextAnswer, Estimate, FailureKind, Layers, LocalAnswer, OrganiserAnswer,
+    Question, Role, Teacher, TeacherError, Teachers,
 };
 pub use usage::Usage;

@@ -1,4 +1,5 @@
-//! The third stage, if wanted: a Localizer reads every text, and the distance of where it points is kept in the record.
+//! The third stage, if wanted: a Localizer reads every text, and the distance of where it points is
+//! kept in the record.
 
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, RgbImage, UnitXy};
@@ -16,7 +17,8 @@ use crate::{BuildError, ContentKey, RunLimits};
 pub struct Localized {
     /// The point that it gave; nothing if it found none.
     pub point: Option<UnitXy>,
-    /// How far that is from the described point, in the unit square of the image; nothing without a point.
+    /// How far that is from the described point, in the unit square of the image; nothing without a
+    /// point.
     pub error: Option<f64>,
     /// The Localizer's own probability, if it gives one.
     pub confidence: Option<f32>,
@@ -42,8 +44,13 @@ pub struct TextLocalizer<'a> {
 type Locate<'a> = dyn Fn(&RgbImage, &[&str]) -> Result<Vec<Option<Located>>, String> + Sync + 'a;
 
 impl<'a> TextLocalizer<'a> {
-    /// A Localizer that sees images through `encode`. Equal names promise equal answers, so a name says which weights it has.
-    pub fn new<L, E>(name: impl Into<String>, localizer: &'a L, encode: impl Fn(&RgbImage) -> Result<L::Image, E> + Sync + 'a) -> Self
+    /// A Localizer that sees images through `encode`. Equal names promise equal answers, so a name
+    /// says which weights it has.
+    pub fn new<L, E>(
+        name: impl Into<String>,
+        localizer: &'a L,
+        encode: impl Fn(&RgbImage) -> Result<L::Image, E> + Sync + 'a,
+    ) -> Self
     where
         L: LocalizePoint + Sync,
         L::Image: Sized,
@@ -83,13 +90,25 @@ pub(crate) struct LocalizationPass<'a> {
 
 impl LocalizationPass<'_> {
     /// What was found for a text.
-    pub(crate) fn localized(&self, image: &ContentKey, text: &str, described: UnitXy) -> Result<Option<Localized>, BuildError> {
+    pub(crate) fn localized(
+        &self,
+        image: &ContentKey,
+        text: &str,
+        described: UnitXy,
+    ) -> Result<Option<Localized>, BuildError> {
         let finding = self.findings.get(&self.judge.key(image, text))?;
         Ok(finding.map(|finding| Localized::new(described, finding.located)))
     }
 
-    /// Shows the Localizer every text that it has not seen, all texts of an image at once. `false` if the run was asked to stop.
-    pub(crate) fn hear(&self, job: &Job<'_>, chosen: &[Chosen], limits: &RunLimits, progress: &Progress<'_>) -> Result<bool, BuildError> {
+    /// Shows the Localizer every text that it has not seen, all texts of an image at once. `false`
+    /// if the run was asked to stop.
+    pub(crate) fn hear(
+        &self,
+        job: &Job<'_>,
+        chosen: &[Chosen],
+        limits: &RunLimits,
+        progress: &Progress<'_>,
+    ) -> Result<bool, BuildError> {
         progress.begin(BuildStage::Localize, chosen.len());
         for of_image in chosen.chunk_by(|a, b| a.image == b.image) {
             if limits.stop_reason().is_some() {
@@ -100,7 +119,9 @@ impl LocalizationPass<'_> {
             for chosen in of_image {
                 if let Ok(answers) = job.known_answers(&image, chosen.point as usize)? {
                     let text = answers.organiser.description;
-                    if !self.findings.has(&self.judge.key(&image.sha256, &text)) && !texts.contains(&text) {
+                    if !self.findings.has(&self.judge.key(&image.sha256, &text))
+                        && !texts.contains(&text)
+                    {
                         texts.push(text);
                     }
                 }
@@ -111,10 +132,16 @@ impl LocalizationPass<'_> {
                 let spoken: Vec<&str> = texts.iter().map(String::as_str).collect();
                 let located = (self.judge.locate)(&pixels, &spoken).map_err(refuse)?;
                 if located.len() != texts.len() {
-                    return Err(refuse(format!("{} answers to {} texts", located.len(), texts.len())));
+                    return Err(refuse(format!(
+                        "{} answers to {} texts",
+                        located.len(),
+                        texts.len()
+                    )));
                 }
                 for (text, located) in texts.iter().zip(located) {
-                    if let Claim::Open(claim) = self.findings.claim(self.judge.key(&image.sha256, text))? {
+                    if let Claim::Open(claim) =
+                        self.findings.claim(self.judge.key(&image.sha256, text))?
+                    {
                         claim.done(&Finding { located })?;
                     }
                 }

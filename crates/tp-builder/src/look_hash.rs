@@ -1,6 +1,8 @@
-//! A perceptual hash: pictures that look the same have hashes of few different bits, whatever their size or compression.
+//! A perceptual hash: pictures that look the same have hashes of few different bits, whatever their
+//! size or compression.
 //!
-//! The difference hash of Neal Krawetz: nine by eight means of grey, and whether each is darker than its right neighbour.
+//! The difference hash of Neal Krawetz: nine by eight means of grey, and whether each is darker
+//! than its right neighbour.
 
 use std::{fmt, str::FromStr};
 
@@ -23,11 +25,15 @@ impl LookHash {
     #[must_use]
     pub fn of(image: &RgbImage) -> Option<Self> {
         let cells = cell_means(image);
-        let (darkest, brightest) = cells.as_flattened().iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+        let (darkest, brightest) = cells
+            .as_flattened()
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
         if brightest - darkest < MIN_CONTRAST {
             return None;
         }
-        let bits = cells.iter().flat_map(|row| row.windows(2).map(|pair| u64::from(pair[0] < pair[1])));
+        let bits =
+            cells.iter().flat_map(|row| row.windows(2).map(|pair| u64::from(pair[0] < pair[1])));
         Some(Self(bits.fold(0, |hash, bit| hash << 1 | bit)))
     }
 
@@ -41,15 +47,23 @@ impl LookHash {
 /// The mean grey of every cell of the grid.
 fn cell_means(image: &RgbImage) -> [[f64; COLUMNS]; ROWS] {
     let (height, width) = (image.size().height() as usize, image.size().width() as usize);
-    // The pixels of a cell; a picture of fewer pixels than cells gives some of them to several cells.
-    let cell = |at: usize, n: usize, pixels: usize| (at * pixels / n, ((at + 1) * pixels / n).max(at * pixels / n + 1));
+    // The pixels of a cell; a picture of fewer pixels than cells gives some of them to several
+    // cells.
+    let cell = |at: usize, n: usize, pixels: usize| {
+        (at * pixels / n, ((at + 1) * pixels / n).max(at * pixels / n + 1))
+    };
     std::array::from_fn(|row| {
         let (top, bottom) = cell(row, ROWS, height);
         std::array::from_fn(|column| {
             let (left, right) = cell(column, COLUMNS, width);
             let sums = (top..bottom).map(|y| {
                 let bytes = &image.bytes()[(y * width + left) * 3..(y * width + right) * 3];
-                bytes.chunks_exact(3).map(|rgb| u64::from(rgb[0]) * 299 + u64::from(rgb[1]) * 587 + u64::from(rgb[2]) * 114).sum::<u64>()
+                bytes
+                    .chunks_exact(3)
+                    .map(|rgb| {
+                        u64::from(rgb[0]) * 299 + u64::from(rgb[1]) * 587 + u64::from(rgb[2]) * 114
+                    })
+                    .sum::<u64>()
             });
             sums.sum::<u64>() as f64 / 1000.0 / ((bottom - top) * (right - left)) as f64
         })
@@ -118,6 +132,9 @@ mod tests {
 
     #[test]
     fn flat_picture_has_no_look() {
-        assert_eq!(LookHash::of(&RgbImage::filled(ImageHw::new(5, 3).unwrap(), [90, 90, 90])), None);
+        assert_eq!(
+            LookHash::of(&RgbImage::filled(ImageHw::new(5, 3).unwrap(), [90, 90, 90])),
+            None
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The last file of a build: what went in, what came out, with a SHA-256 each. A folder without it is not finished.
+//! The last file of a build: what went in, what came out, with a SHA-256 each. A folder without it
+//! is not finished.
 
 use std::{
     collections::BTreeMap,
@@ -53,7 +54,11 @@ pub(crate) fn write_inputs(job: &Job<'_>, folder: &WorkFolder) -> Result<(), Bui
                 failed = Some(error);
                 io::Error::other("the journal cannot be read")
             })?;
-            let input = Input { image: &image.name, sha256: image.sha256, annotation_sha256: image.annotation_sha256 };
+            let input = Input {
+                image: &image.name,
+                sha256: image.sha256,
+                annotation_sha256: image.annotation_sha256,
+            };
             serde_json::to_writer(&mut *file, &input)?;
             file.write_all(b"\n")?;
         }
@@ -78,7 +83,8 @@ pub(crate) fn write_manifest(
         let (bytes, sha256) = hash(&path).map_err(|source| BuildError::Read { path, source })?;
         files.push(Written { path: name, bytes, sha256 });
     }
-    let manifest = Manifest { format: 1, recipe, teachers, localizer, images: job.survey.images.len(), files };
+    let manifest =
+        Manifest { format: 1, recipe, teachers, localizer, images: job.survey.images.len(), files };
     write_json(&folder.path("manifest.json"), &manifest)
 }
 

@@ -4,15 +4,22 @@ use std::collections::HashMap;
 
 use crate::LookHash;
 
-/// More pictures than this in one bucket are copies of one another in all but name; comparing them all would take for ever.
+/// More pictures than this in one bucket are copies of one another in all but name; comparing them
+/// all would take for ever.
 const MAX_BUCKET: usize = 2_000;
 
-/// Calls back with every pair of indices, the smaller first, whose hashes differ in at most `max_bits` bits.
+/// Calls back with every pair of indices, the smaller first, whose hashes differ in at most
+/// `max_bits` bits.
 ///
-/// The 64 bits are cut into `max_bits + 1` pieces: of two hashes that differ in so few bits at least one piece is equal
-/// (Manku and others, 2007), so only hashes that share a piece are compared. In a bucket of more than two thousand
-/// hashes each is compared with those next to it alone.
-pub(crate) fn near_pairs(hashes: &[Option<LookHash>], max_bits: u32, mut found: impl FnMut(usize, usize)) {
+/// The 64 bits are cut into `max_bits + 1` pieces: of two hashes that differ in so few bits at
+/// least one piece is equal (Manku and others, 2007), so only hashes that share a piece are
+/// compared. In a bucket of more than two thousand hashes each is compared with those next to it
+/// alone.
+pub(crate) fn near_pairs(
+    hashes: &[Option<LookHash>],
+    max_bits: u32,
+    mut found: impl FnMut(usize, usize),
+) {
     let n_pieces = (max_bits + 1).min(64);
     for piece in 0..n_pieces {
         let (low, high) = (piece * 64 / n_pieces, (piece + 1) * 64 / n_pieces);

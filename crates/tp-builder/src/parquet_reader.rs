@@ -22,7 +22,8 @@ const MAX_GROUP_ROWS: usize = 100_000;
 /// The most bytes of such a group.
 const MAX_GROUP_BYTES: i64 = 1 << 30;
 
-/// The rows of one file with the bytes of their images, if it has them; one group at a time is in memory.
+/// The rows of one file with the bytes of their images, if it has them; one group at a time is in
+/// memory.
 ///
 /// The first error ends the reading.
 pub struct ParquetRows {
@@ -38,15 +39,26 @@ impl ParquetRows {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Read`] if there is none, [`BuildError::Parquet`] if it is none that this crate wrote.
+    /// [`BuildError::Read`] if there is none, [`BuildError::Parquet`] if it is none that this crate
+    /// wrote.
     pub fn open(path: &Path) -> Result<Self, BuildError> {
-        let file = File::open(path).map_err(|source| BuildError::Read { path: path.to_owned(), source })?;
+        let file = File::open(path)
+            .map_err(|source| BuildError::Read { path: path.to_owned(), source })?;
         refuse_pointer(path)?;
-        let reader = guarded(path, || SerializedFileReader::new(file).map_err(|error| error.to_string()))?;
-        let rows = Self { path: path.to_owned(), reader, next_group: 0, waiting: VecDeque::new(), failed: false };
+        let reader =
+            guarded(path, || SerializedFileReader::new(file).map_err(|error| error.to_string()))?;
+        let rows = Self {
+            path: path.to_owned(),
+            reader,
+            next_group: 0,
+            waiting: VecDeque::new(),
+            failed: false,
+        };
         match rows.column(JSON_COLUMN) {
             Some(_) => Ok(rows),
-            None => Err(rows.refuse(format!("it has no column `{JSON_COLUMN}`, so the builder did not write it"))),
+            None => Err(rows.refuse(format!(
+                "it has no column `{JSON_COLUMN}`, so the builder did not write it"
+            ))),
         }
     }
 
@@ -125,7 +137,10 @@ impl Iterator for ParquetRows {
     type Item = Result<(Row, Option<Vec<u8>>), BuildError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.waiting.is_empty() && !self.failed && self.next_group < self.reader.num_row_groups() {
+        while self.waiting.is_empty()
+            && !self.failed
+            && self.next_group < self.reader.num_row_groups()
+        {
             if let Err(error) = self.read_group() {
                 self.failed = true;
                 self.waiting.clear();
@@ -137,13 +152,19 @@ impl Iterator for ParquetRows {
 }
 
 /// All values of a column of bytes.
-fn values(group: &dyn RowGroupReader, column: usize, n: usize) -> Result<Vec<Option<ByteArray>>, String> {
+fn values(
+    group: &dyn RowGroupReader,
+    column: usize,
+    n: usize,
+) -> Result<Vec<Option<ByteArray>>, String> {
     let reader = group.get_column_reader(column).map_err(|error| error.to_string())?;
     let full_level = group.metadata().column(column).column_descr().max_def_level();
     let mut reader = get_typed_column_reader::<ByteArrayType>(reader);
     let (mut levels, mut there) = (Vec::new(), Vec::new());
     while levels.len() < n {
-        let (read, ..) = reader.read_records(n - levels.len(), Some(&mut levels), None, &mut there).map_err(|error| error.to_string())?;
+        let (read, ..) = reader
+            .read_records(n - levels.len(), Some(&mut levels), None, &mut there)
+            .map_err(|error| error.to_string())?;
         if read == 0 {
             return Err(format!("a column ends after {} of {n} rows", levels.len()));
         }
@@ -154,7 +175,10 @@ fn values(group: &dyn RowGroupReader, column: usize, n: usize) -> Result<Vec<Opt
 
 /// A panic of the decoder is an error like any other.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T, BuildError> {
-    let refuse = |problem: String| BuildError::Parquet { path: path.to_owned(), problem: problem.replace('\n', " ") };
+    let refuse = |problem: String| BuildError::Parquet {
+        path: path.to_owned(),
+        problem: problem.replace('\n', " "),
+    };
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(result) => result.map_err(refuse),
         Err(_) => Err(refuse("the file is damaged".to_owned())),

@@ -1,7 +1,9 @@
-//! Rows as a Parquet file that every engine reads: flat columns with nulls, Snappy, and images as Hugging Face stores them.
+//! Rows as a Parquet file that every engine reads: flat columns with nulls, Snappy, and images as
+//! Hugging Face stores them.
 //!
-//! Columns are given to the writer directly, without Arrow, which is a large tree for a few strings and numbers. An image that
-//! several rows of a group show is stored once in the group: its column has a dictionary that never gives up.
+//! Columns are given to the writer directly, without Arrow, which is a large tree for a few strings
+//! and numbers. An image that several rows of a group show is stored once in the group: its column
+//! has a dictionary that never gives up.
 
 use std::{io::Write, sync::Arc};
 
@@ -68,16 +70,24 @@ const COLUMNS: [Column; 37] = [
     ("part_width", |row| of_part(row, |part| part.width)),
     ("part_height", |row| of_part(row, |part| part.height)),
     ("context", |row| text(&row.context)),
-    ("contradictions", |row| text(&row.contradictions.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" "))),
-    ("located_x", |row| Value::Real(row.localized.and_then(|found| found.point).map(|point| point.x()))),
-    ("located_y", |row| Value::Real(row.localized.and_then(|found| found.point).map(|point| point.y()))),
+    ("contradictions", |row| {
+        text(&row.contradictions.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" "))
+    }),
+    ("located_x", |row| {
+        Value::Real(row.localized.and_then(|found| found.point).map(|point| point.x()))
+    }),
+    ("located_y", |row| {
+        Value::Real(row.localized.and_then(|found| found.point).map(|point| point.y()))
+    }),
     ("located_error", |row| Value::Real(row.localized.and_then(|found| found.error))),
     ("source", |row| text(&row.triplet.source)),
     ("group", |row| text(&row.triplet.group)),
     ("image_sha256", |row| text(&row.image_sha256.to_string())),
     ("licence", |row| Value::Text(row.licence.as_ref().map(|licence| licence.name.clone()))),
     ("licence_url", |row| Value::Text(row.licence.as_ref().map(|licence| licence.url.clone()))),
-    ("attribution", |row| Value::Text(row.licence.as_ref().and_then(|licence| licence.attribution.clone()))),
+    ("attribution", |row| {
+        Value::Text(row.licence.as_ref().and_then(|licence| licence.attribution.clone()))
+    }),
     (JSON_COLUMN, |row| Value::Text(serde_json::to_string(row).ok())),
 ];
 
@@ -101,7 +111,12 @@ fn kind_of(name: &str) -> Kind {
     match name {
         "width" | "height" => Kind::Whole,
         "x" | "y" => Kind::Real,
-        name if name.starts_with("object_") || name.starts_with("part_") || name.starts_with("located_") => Kind::Real,
+        name if name.starts_with("object_")
+            || name.starts_with("part_")
+            || name.starts_with("located_") =>
+        {
+            Kind::Real
+        }
         _ => Kind::Text,
     }
 }
@@ -137,7 +152,8 @@ impl<W: Write + Send> ParquetWriter<W> {
         let mut group = self.writer.next_row_group()?;
         if self.images == Images::Embedded {
             let bytes: Vec<ByteArray> = rows.iter().map(|(_, image)| image.bytes.clone()).collect();
-            let paths: Vec<ByteArray> = rows.iter().map(|(_, image)| ByteArray::from(image.name.as_str())).collect();
+            let paths: Vec<ByteArray> =
+                rows.iter().map(|(_, image)| ByteArray::from(image.name.as_str())).collect();
             // Both the picture and its field are there.
             let levels = vec![2; rows.len()];
             for values in [bytes, paths] {
@@ -147,16 +163,18 @@ impl<W: Write + Send> ParquetWriter<W> {
         for (name, value) in COLUMNS {
             let values: Vec<Value> = rows.iter().map(|(row, _)| value(row)).collect();
             match kind_of(name) {
-                Kind::Text => put_optional::<ByteArrayType, W>(&mut group, &values, |value| match value {
-                    Value::Text(text) => text.as_deref().map(ByteArray::from),
-                    _ => None,
+                Kind::Text => {
+                    put_optional::<ByteArrayType, W>(&mut group, &values, |value| match value {
+                        Value::Text(text) => text.as_deref().map(ByteArray::from),
+                        _ => None,
+                    })?
+                }
+                Kind::Whole => put_optional::<Int32Type, W>(&mut group, &values, |value| {
+                    if let Value::Whole(n) = value { Some(*n) } else { None }
                 })?,
-                Kind::Whole => {
-                    put_optional::<Int32Type, W>(&mut group, &values, |value| if let Value::Whole(n) = value { Some(*n) } else { None })?
-                }
-                Kind::Real => {
-                    put_optional::<DoubleType, W>(&mut group, &values, |value| if let Value::Real(x) = value { *x } else { None })?
-                }
+                Kind::Real => put_optional::<DoubleType, W>(&mut group, &values, |value| {
+                    if let Value::Real(x) = value { *x } else { None }
+                })?,
             }
         }
         group.close().map(drop)
@@ -180,12 +198,14 @@ fn put<T: DataType, W: Write + Send>(
     levels: &[i16],
 ) -> Result<(), ParquetError> {
     let column: Option<SerializedColumnWriter<'_>> = group.next_column()?;
-    let mut column = column.ok_or_else(|| ParquetError::General("more columns than the schema has".to_owned()))?;
+    let mut column = column
+        .ok_or_else(|| ParquetError::General("more columns than the schema has".to_owned()))?;
     column.typed::<T>().write_batch(values, Some(levels), None)?;
     column.close()
 }
 
-/// Every column may be null: what engines write themselves, so that files of different origin can be read together.
+/// Every column may be null: what engines write themselves, so that files of different origin can
+/// be read together.
 fn schema(images: Images) -> Result<TypePtr, ParquetError> {
     let mut fields = String::new();
     if images == Images::Embedded {
@@ -209,7 +229,10 @@ fn properties(images: Images) -> WriterProperties {
         .set_created_by(concat!("talking-points ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), features(images).to_string())]));
+        .set_key_value_metadata(Some(vec![KeyValue::new(
+            "huggingface".to_owned(),
+            features(images).to_string(),
+        )]));
     for name in ["id", "description", JSON_COLUMN] {
         properties = properties
             .set_column_dictionary_enabled(ColumnPath::from(name), false)

@@ -94,7 +94,11 @@ pub(crate) fn plan(job: &Job<'_>, selection: &Selection, shard: Shard) -> Result
 }
 
 /// Counts the three questions about one point.
-fn count(job: &Job<'_>, question: &Question<'_>, stages: &mut [StagePlan]) -> Result<(), BuildError> {
+fn count(
+    job: &Job<'_>,
+    question: &Question<'_>,
+    stages: &mut [StagePlan],
+) -> Result<(), BuildError> {
     let mut known = [false; 2];
     for (stage, role) in stages.iter_mut().zip(Role::ALL) {
         let teacher = job.teachers.of(role);

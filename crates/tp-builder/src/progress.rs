@@ -51,7 +51,9 @@ impl Report {
     /// How long the rest of the stage takes at this rate; unknown before anything is done.
     #[must_use]
     pub fn left(&self) -> Option<Duration> {
-        (self.done > 0).then(|| self.elapsed.mul_f64((self.of.saturating_sub(self.done)) as f64 / self.done as f64))
+        (self.done > 0).then(|| {
+            self.elapsed.mul_f64((self.of.saturating_sub(self.done)) as f64 / self.done as f64)
+        })
     }
 
     /// One line for a terminal.
@@ -60,7 +62,11 @@ impl Report {
         let name = ["surveyed", "described", "localized", "written"][self.stage as usize];
         let left = self.left().map(|left| format!(", {} left", clock(left))).unwrap_or_default();
         let Usage { calls, cost, .. } = self.spent;
-        let spent = if calls == 0 { String::new() } else { format!("; {calls} calls, {} tokens, cost {cost:.4}", self.spent.tokens()) };
+        let spent = if calls == 0 {
+            String::new()
+        } else {
+            format!("; {calls} calls, {} tokens, cost {cost:.4}", self.spent.tokens())
+        };
         format!("{name} {} of {} ({:.1}/s{left}){spent}", self.done, self.of, self.per_second())
     }
 }
@@ -101,7 +107,13 @@ impl<'a> Progress<'a> {
 
     fn tell(&self, stage: BuildStage, done: usize) {
         let (of, began) = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.listener)(&Report { stage, done, of, elapsed: began.elapsed(), spent: self.limits.spent() });
+        (self.listener)(&Report {
+            stage,
+            done,
+            of,
+            elapsed: began.elapsed(),
+            spent: self.limits.spent(),
+        });
     }
 }
 
@@ -119,6 +131,9 @@ mod tests {
             spent: Usage { calls: 90, prompt_tokens: 1000, completion_tokens: 200, cost: 0.5 },
         };
         // Half a point a second, 90 of them left.
-        assert_eq!(report.line(), "described 30 of 120 (0.5/s, 0:03:00 left); 90 calls, 1200 tokens, cost 0.5000");
+        assert_eq!(
+            report.line(),
+            "described 30 of 120 (0.5/s, 0:03:00 left); 90 calls, 1200 tokens, cost 0.5000"
+        );
     }
 }

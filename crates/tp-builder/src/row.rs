@@ -6,7 +6,8 @@ use tp_core::Triplet;
 use crate::{ContentKey, Contradiction, Layers, Localized};
 use tp_data::{BoxXywh, Licence, PointKind, Split};
 
-/// A triplet with its origin. As JSON it is a triplet with more fields, so whatever reads triplets reads it.
+/// A triplet with its origin. As JSON it is a triplet with more fields, so whatever reads triplets
+/// reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Half a SHA-256 of image, point and description, in hexadecimal digits.
@@ -30,7 +31,8 @@ pub struct Row {
     pub contradictions: Vec<Contradiction>,
     /// Where a Localizer finds the description; nothing if none was asked.
     pub localized: Option<Localized>,
-    /// SHA-256 of the image's file as it came; where its EXIF orientation was reset, the embedded file has another.
+    /// SHA-256 of the image's file as it came; where its EXIF orientation was reset, the embedded
+    /// file has another.
     pub image_sha256: ContentKey,
     /// Under which licence the image may be used, if its data set says.
     pub licence: Option<Licence>,
@@ -40,7 +42,8 @@ impl Row {
     /// The name of a row.
     pub(crate) fn id_of(image_sha256: &ContentKey, triplet: &Triplet) -> String {
         let [x, y] = [triplet.point.x(), triplet.point.y()].map(f64::to_le_bytes);
-        let key = ContentKey::of_parts(&[image_sha256.bytes(), &x, &y, triplet.description.as_bytes()]);
+        let key =
+            ContentKey::of_parts(&[image_sha256.bytes(), &x, &y, triplet.description.as_bytes()]);
         key.to_string()[..32].to_owned()
     }
 }

@@ -34,8 +34,20 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(job: Job<'a>, localization: Option<LocalizationPass<'a>>, words: &'a Vocabulary, chosen: &'a [Chosen]) -> Self {
-        Self { job, localization, words, chosen: chosen.iter(), open: None, unanswered: BTreeMap::new() }
+    pub(crate) fn new(
+        job: Job<'a>,
+        localization: Option<LocalizationPass<'a>>,
+        words: &'a Vocabulary,
+        chosen: &'a [Chosen],
+    ) -> Self {
+        Self {
+            job,
+            localization,
+            words,
+            chosen: chosen.iter(),
+            open: None,
+            unanswered: BTreeMap::new(),
+        }
     }
 
     /// The next row and its image's file.
@@ -48,9 +60,17 @@ impl<'a> Rows<'a> {
             }
             let Some((_, image, file)) = &self.open else { continue };
             match self.job.known_answers(image, chosen.point as usize)? {
-                Ok(answers) => return Ok(Some((row(image, chosen, answers, self.localization, self.words)?, file.clone()))),
+                Ok(answers) => {
+                    return Ok(Some((
+                        row(image, chosen, answers, self.localization, self.words)?,
+                        file.clone(),
+                    )));
+                }
                 Err(missing) => {
-                    let why = missing.failed.map_or_else(|| "not_asked".to_owned(), |kind| super::survey::name_of(&kind));
+                    let why = missing.failed.map_or_else(
+                        || "not_asked".to_owned(),
+                        |kind| super::survey::name_of(&kind),
+                    );
                     *self.unanswered.entry(format!("{}_{why}", missing.role)).or_default() += 1;
                 }
             }
@@ -90,8 +110,12 @@ fn row(
         source: image.source.clone(),
         group: image.group.clone(),
     };
-    let localized =
-        localization.map(|localization| localization.localized(&image.sha256, &triplet.description, point.point)).transpose()?.flatten();
+    let localized = localization
+        .map(|localization| {
+            localization.localized(&image.sha256, &triplet.description, point.point)
+        })
+        .transpose()?
+        .flatten();
     Ok(Row {
         id: Row::id_of(&image.sha256, &triplet),
         side: chosen.side,

@@ -1,7 +1,8 @@
 //! The rule describer in the three roles of a [`Teacher`]: it says what the survey measured.
 
 use crate::{
-    Answer, Answered, ContextAnswer, LocalAnswer, OrganiserAnswer, Question, Role, RunLimits, SurveyedPoint, Teacher, TeacherError, Usage,
+    Answer, Answered, ContextAnswer, LocalAnswer, OrganiserAnswer, Question, Role, RunLimits,
+    SurveyedPoint, Teacher, TeacherError, Usage,
 };
 use tp_data::{RulesTeacher, in_image};
 
@@ -11,8 +12,13 @@ impl Teacher for RulesTeacher {
     }
 
     fn asked(&self, question: &Question<'_>) -> String {
-        // The sentence is the whole of what the rules make of the facts; those who change the rules change it.
-        format!("rules: {:?} {}", question.point.style, question.point.sentence.as_deref().unwrap_or_default())
+        // The sentence is the whole of what the rules make of the facts; those who change the rules
+        // change it.
+        format!(
+            "rules: {:?} {}",
+            question.point.style,
+            question.point.sentence.as_deref().unwrap_or_default()
+        )
     }
 
     fn is_free(&self, _: Role) -> bool {

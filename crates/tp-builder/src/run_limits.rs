@@ -1,7 +1,7 @@
 //! When a run must stop: the user says so, or the money is spent.
 //!
-//! Every call is paid in advance with the most that it can cost, and settled when its bill is there; so a limit is never
-//! passed, not even by the calls that are under way.
+//! Every call is paid in advance with the most that it can cost, and settled when its bill is
+//! there; so a limit is never passed, not even by the calls that are under way.
 
 use std::{
     sync::{
@@ -71,7 +71,8 @@ impl RunLimits {
     /// Why the run is to stop, if it is.
     #[must_use]
     pub fn stop_reason(&self) -> Option<StopReason> {
-        let is_over = self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
+        let is_over =
+            self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
         if is_over { Some(StopReason::Interrupted) } else { self.account().reason }
     }
 
@@ -86,11 +87,13 @@ impl RunLimits {
         self.account().spent
     }
 
-    /// Pays for one call in advance; `most` is all that it can need, and counts as one call whatever its `calls` say. `None` if
-    /// the run is to stop instead: a [`Teacher`](crate::Teacher) then answers [`TeacherError::Stopped`](crate::TeacherError::Stopped).
+    /// Pays for one call in advance; `most` is all that it can need, and counts as one call
+    /// whatever its `calls` say. `None` if the run is to stop instead: a
+    /// [`Teacher`](crate::Teacher) then answers
+    /// [`TeacherError::Stopped`](crate::TeacherError::Stopped).
     ///
-    /// If only the calls under way stand between this one and the limit, it waits for their bills. So a thread that holds a
-    /// reservation must not ask for another one.
+    /// If only the calls under way stand between this one and the limit, it waits for their bills.
+    /// So a thread that holds a reservation must not ask for another one.
     ///
     /// # Example
     ///
@@ -115,19 +118,28 @@ impl RunLimits {
     pub fn reserve(&self, most: Usage) -> Option<Reservation<'_>> {
         let mut account = self.account();
         loop {
-            let is_over = self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
+            let is_over =
+                self.interrupted.load(Ordering::SeqCst) || self.abandoned.load(Ordering::SeqCst);
             if is_over || account.reason.is_some() {
                 return None;
             }
             let Some(reason) = self.beyond(&account, most) else {
                 account.reserved += Usage { calls: 1, ..most };
-                return Some(Reservation { limits: self, most: Usage { calls: 1, ..most }, settled: false });
+                return Some(Reservation {
+                    limits: self,
+                    most: Usage { calls: 1, ..most },
+                    settled: false,
+                });
             };
             if account.reserved.calls == 0 {
                 account.reason = Some(reason);
                 return None;
             }
-            account = self.settled.wait_timeout(account, LOOK_UP).unwrap_or_else(PoisonError::into_inner).0;
+            account = self
+                .settled
+                .wait_timeout(account, LOOK_UP)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -164,8 +176,8 @@ impl RunLimits {
     }
 }
 
-/// A call that is paid for in advance, from [`RunLimits::reserve`]; what is neither settled nor cancelled, because of a panic
-/// or an early return, counts as a call that cost nothing.
+/// A call that is paid for in advance, from [`RunLimits::reserve`]; what is neither settled nor
+/// cancelled, because of a panic or an early return, counts as a call that cost nothing.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped counts as a call"]
 pub struct Reservation<'a> {
@@ -175,8 +187,8 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Replaces the advance by the bill, which counts as it is: one above the advance can pass a limit. Failed calls are billed,
-    /// too, with `calls: 1` at least.
+    /// Replaces the advance by the bill, which counts as it is: one above the advance can pass a
+    /// limit. Failed calls are billed, too, with `calls: 1` at least.
     pub fn settle(mut self, bill: Usage) {
         self.close(bill);
     }
@@ -231,7 +243,8 @@ mod tests {
     fn cost_is_bounded_by_what_a_call_could_cost() {
         let limits = limits(Budget { max_cost: Some(1.0), ..Budget::default() });
         let most = Usage { cost: 0.4, ..Usage::default() };
-        // Three calls of at most 0.4 could cost 1.2; when the first two have cost 0.1 each, the third may.
+        // Three calls of at most 0.4 could cost 1.2; when the first two have cost 0.1 each, the
+        // third may.
         for _ in 0..3 {
             limits.reserve(most).unwrap().settle(Usage { calls: 1, cost: 0.1, ..Usage::default() });
         }

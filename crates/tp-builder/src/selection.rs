@@ -1,4 +1,5 @@
-//! Which of all points are described, and on which side each is: split by group, leaks and copies out, balanced if asked.
+//! Which of all points are described, and on which side each is: split by group, leaks and copies
+//! out, balanced if asked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -6,7 +7,10 @@ use rand::seq::SliceRandom;
 use serde::Serialize;
 use tp_core::Seed;
 
-use super::{contradiction::Vocabulary, journal::Journal, near_pairs::near_pairs, survey::Survey, survey::name_of};
+use super::{
+    contradiction::Vocabulary, journal::Journal, near_pairs::near_pairs, survey::Survey,
+    survey::name_of,
+};
 use crate::{BuildConfig, BuildError, ContentKey, LookHash, Role, Sides, SurveyedImage, Teachers};
 use tp_data::{Split, balanced};
 
@@ -82,17 +86,26 @@ pub(crate) fn select(
     for (index, key) in survey.images.iter().enumerate() {
         let Some(image) = journal.get(key)? else { continue };
         let reasons = image.without.iter().map(|(reason, n)| (name_of(reason), n));
-        for (reason, n) in reasons.chain(image.rejected.iter().map(|(reason, n)| (name_of(reason), n))) {
+        for (reason, n) in
+            reasons.chain(image.rejected.iter().map(|(reason, n)| (name_of(reason), n)))
+        {
             *selection.rejected.entry(reason).or_default() += n;
         }
         for (at, point) in image.points.iter().enumerate() {
-            let mut reject = |reason: &str| *selection.rejected.entry(reason.to_owned()).or_default() += 1;
+            let mut reject =
+                |reason: &str| *selection.rejected.entry(reason.to_owned()).or_default() += 1;
             if !Role::ALL.iter().all(|&role| teachers.of(role).can_describe(role, point)) {
                 reject("ambiguous");
-            } else if !seen.insert((image.sha256.short(), [point.point.x().to_bits(), point.point.y().to_bits()])) {
+            } else if !seen.insert((
+                image.sha256.short(),
+                [point.point.x().to_bits(), point.point.y().to_bits()],
+            )) {
                 reject("same_point_twice");
             } else {
-                let (object, part) = (names.number(&point.record.category), names.number(point.record.part.as_deref().unwrap_or_default()));
+                let (object, part) = (
+                    names.number(&point.record.category),
+                    names.number(point.record.part.as_deref().unwrap_or_default()),
+                );
                 candidates.push(Candidate { image: index as u32, point: at as u32, object, part });
             }
         }
@@ -111,12 +124,20 @@ pub(crate) fn select(
         }
     }
     for side in [Split::Train, Split::Val, Split::Test] {
-        let of_side: Vec<&Candidate> = candidates.iter().filter(|candidate| images[candidate.image as usize].side == side).collect();
+        let of_side: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|candidate| images[candidate.image as usize].side == side)
+            .collect();
         let taken = sample(&of_side, &names, recipe, side);
         if taken.len() < of_side.len() {
-            *selection.rejected.entry("not_sampled".to_owned()).or_default() += of_side.len() - taken.len();
+            *selection.rejected.entry("not_sampled".to_owned()).or_default() +=
+                of_side.len() - taken.len();
         }
-        selection.chosen.extend(taken.into_iter().map(|at| Chosen { image: of_side[at].image, point: of_side[at].point, side }));
+        selection.chosen.extend(taken.into_iter().map(|at| Chosen {
+            image: of_side[at].image,
+            point: of_side[at].point,
+            side,
+        }));
     }
     selection.words = names.vocabulary(&candidates);
     selection.chosen.sort_unstable_by_key(|chosen| (chosen.image, chosen.point));
@@ -127,7 +148,9 @@ fn side_of(image: &SurveyedImage, recipe: &BuildConfig) -> Split {
     let seed = Seed(recipe.seed);
     match recipe.sides {
         Sides::Fractions(shares) => shares.side_of(seed, &image.group),
-        Sides::DatasetElse(shares) => image.split.unwrap_or_else(|| shares.side_of(seed, &image.group)),
+        Sides::DatasetElse(shares) => {
+            image.split.unwrap_or_else(|| shares.side_of(seed, &image.group))
+        }
     }
 }
 
@@ -136,7 +159,8 @@ fn sample(of_side: &[&Candidate], names: &Names, recipe: &BuildConfig, side: Spl
     let n = recipe.sizes.of(side).unwrap_or(of_side.len()).min(of_side.len());
     let seed = Seed(recipe.seed).split("sample").split(&name_of(&side));
     if recipe.balanced {
-        let items: Vec<(&str, &str)> = of_side.iter().map(|c| (names.name(c.object), names.name(c.part))).collect();
+        let items: Vec<(&str, &str)> =
+            of_side.iter().map(|c| (names.name(c.object), names.name(c.part))).collect();
         return balanced(&items, n, seed);
     }
     let mut order: Vec<usize> = (0..of_side.len()).collect();
@@ -155,7 +179,9 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
     let mut first_of: HashMap<ContentKey, usize> = HashMap::new();
     for (index, image) in images.iter().enumerate() {
         match first_of.entry(image.sha256) {
-            std::collections::hash_map::Entry::Occupied(first) => drop(pairs.insert((*first.get(), index), true)),
+            std::collections::hash_map::Entry::Occupied(first) => {
+                drop(pairs.insert((*first.get(), index), true))
+            }
             std::collections::hash_map::Entry::Vacant(place) => drop(place.insert(index)),
         }
     }
@@ -170,9 +196,11 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
         }
     });
     // Copies without a look were not met above.
-    let without_look = |&(a, b): &(usize, usize)| images[a].side == images[b].side && images[a].look.is_none();
+    let without_look =
+        |&(a, b): &(usize, usize)| images[a].side == images[b].side && images[a].look.is_none();
     found.copies_exact += pairs.keys().filter(|pair| without_look(pair)).count();
-    let mut across: Vec<((usize, usize), bool)> = pairs.into_iter().filter(|((a, b), _)| images[*a].side != images[*b].side).collect();
+    let mut across: Vec<((usize, usize), bool)> =
+        pairs.into_iter().filter(|((a, b), _)| images[*a].side != images[*b].side).collect();
     across.sort_unstable();
     let mut leaking = HashSet::new();
     for ((a, b), exact) in across {
@@ -180,7 +208,12 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
         if found.first_leaks.len() < N_NAMED {
             found.first_leaks.push([images[a].name.clone(), images[b].name.clone()]);
         }
-        leaking.extend([a, b].into_iter().filter(|&index| images[index].side == Split::Train).map(|index| index as u32));
+        leaking.extend(
+            [a, b]
+                .into_iter()
+                .filter(|&index| images[index].side == Split::Train)
+                .map(|index| index as u32),
+        );
     }
     (found, leaking)
 }
@@ -208,9 +241,15 @@ impl Names {
     }
 
     fn vocabulary(&self, candidates: &[Candidate]) -> Vocabulary {
-        let named = |numbers: BTreeSet<u32>| numbers.into_iter().map(|number| self.name(number).to_owned()).filter(|name| !name.is_empty());
+        let named = |numbers: BTreeSet<u32>| {
+            numbers
+                .into_iter()
+                .map(|number| self.name(number).to_owned())
+                .filter(|name| !name.is_empty())
+        };
         Vocabulary {
-            categories: named(candidates.iter().map(|candidate| candidate.object).collect()).collect(),
+            categories: named(candidates.iter().map(|candidate| candidate.object).collect())
+                .collect(),
             parts: named(candidates.iter().map(|candidate| candidate.part).collect()).collect(),
         }
     }
@@ -233,16 +272,23 @@ mod tests {
     fn twins_on_two_sides_are_leaks_and_on_one_side_copies() {
         let images = [
             known("a", Some(0), Split::Train),
-            known("a'", Some(0), Split::Test),     // the same bytes on the other side
+            known("a'", Some(0), Split::Test), // the same bytes on the other side
             known("b", Some(0b111), Split::Train), // three bits from both of them
             known("c", Some(u64::MAX), Split::Train),
             known("d", Some(u64::MAX - 1), Split::Train),
             known("flat", None, Split::Train),
             known("flat'", None, Split::Train),
         ];
-        let (found, leaking) = likeness(&images, &BuildConfig { near_bits: 3, ..BuildConfig::default() });
-        assert_eq!((found.leaks_exact, found.leaks_near, found.copies_exact, found.copies_near), (1, 1, 1, 2));
-        assert_eq!(found.first_leaks, [["a".to_owned(), "a'".to_owned()], ["a'".to_owned(), "b".to_owned()]]);
+        let (found, leaking) =
+            likeness(&images, &BuildConfig { near_bits: 3, ..BuildConfig::default() });
+        assert_eq!(
+            (found.leaks_exact, found.leaks_near, found.copies_exact, found.copies_near),
+            (1, 1, 1, 2)
+        );
+        assert_eq!(
+            found.first_leaks,
+            [["a".to_owned(), "a'".to_owned()], ["a'".to_owned(), "b".to_owned()]]
+        );
         assert_eq!(leaking, HashSet::from([0, 2]));
     }
 }

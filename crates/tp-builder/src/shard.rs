@@ -1,4 +1,5 @@
-//! One of several equal parts of a job: by content, so that copies of an image meet in one part and nothing is asked twice.
+//! One of several equal parts of a job: by content, so that copies of an image meet in one part and
+//! nothing is asked twice.
 
 use std::{fmt, str::FromStr};
 
@@ -23,7 +24,11 @@ impl Shard {
     ///
     /// [`BuildError::Shard`] unless `1 ≤ i ≤ n ≤ 9999`.
     pub fn new(i: u32, n: u32) -> Result<Self, BuildError> {
-        if (1..=n).contains(&i) && n <= 9999 { Ok(Self { n, i }) } else { Err(BuildError::Shard { text: format!("{i}/{n}") }) }
+        if (1..=n).contains(&i) && n <= 9999 {
+            Ok(Self { n, i })
+        } else {
+            Err(BuildError::Shard { text: format!("{i}/{n}") })
+        }
     }
 
     /// Whether an input belongs to this part.
@@ -56,7 +61,8 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, BuildError> {
         let refuse = || BuildError::Shard { text: text.to_owned() };
         let (i, n) = text.split_once('/').ok_or_else(refuse)?;
-        Self::new(i.parse().map_err(|_| refuse())?, n.parse().map_err(|_| refuse())?).map_err(|_| refuse())
+        Self::new(i.parse().map_err(|_| refuse())?, n.parse().map_err(|_| refuse())?)
+            .map_err(|_| refuse())
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Statistics {
     pub triplets: usize,
     /// Images that have a row.
     pub images: usize,
-    /// Images that were annotated as their EXIF orientation turns them, of all that were surveyed; the others are as they are stored.
+    /// Images that were annotated as their EXIF orientation turns them, of all that were surveyed;
+    /// the others are as they are stored.
     pub upright_images: usize,
     /// Rows by side.
     pub sides: BTreeMap<String, usize>,
@@ -112,7 +113,9 @@ impl Counter {
     pub(crate) fn count(&mut self, row: &Row) {
         let Row { triplet, .. } = row;
         let s = &mut self.statistics;
-        let add = |counts: &mut BTreeMap<String, usize>, name: String| *counts.entry(name).or_default() += 1;
+        let add = |counts: &mut BTreeMap<String, usize>, name: String| {
+            *counts.entry(name).or_default() += 1
+        };
         s.triplets += 1;
         add(&mut s.sides, side_name(row.side).to_owned());
         add(&mut s.sources, triplet.source.clone());
@@ -122,7 +125,10 @@ impl Counter {
         }
         add(&mut s.styles, super::survey::name_of(&triplet.style));
         add(&mut s.kinds, super::survey::name_of(&row.kind));
-        add(&mut s.licences, row.licence.as_ref().map_or("not stated", |licence| &licence.name).to_owned());
+        add(
+            &mut s.licences,
+            row.licence.as_ref().map_or("not stated", |licence| &licence.name).to_owned(),
+        );
         row.contradictions.iter().for_each(|kind| add(&mut s.contradictions, kind.name()));
         let words = triplet.description.split_whitespace().count();
         s.lengths.min = if s.triplets == 1 { words } else { s.lengths.min.min(words) };
@@ -130,7 +136,8 @@ impl Counter {
         *s.lengths.histogram.entry(words / STEP_WORDS * STEP_WORDS).or_default() += 1;
         self.words += words;
         self.images.insert(row.image_sha256.short());
-        let description = crate::ContentKey::of_bytes(triplet.description.as_bytes()).short() as u64;
+        let description =
+            crate::ContentKey::of_bytes(triplet.description.as_bytes()).short() as u64;
         if !self.descriptions.insert(description) {
             self.statistics.repeated_descriptions += 1;
         }

@@ -1,7 +1,8 @@
-//! The first stage: every image is read, hashed, and its points are chosen and measured. No teacher is asked.
+//! The first stage: every image is read, hashed, and its points are chosen and measured. No teacher
+//! is asked.
 //!
-//! The result of an image is filed by its bytes, its annotation and the recipe, so a run that goes on, or a run with other
-//! teachers, measures nothing twice.
+//! The result of an image is filed by its bytes, its annotation and the recipe, so a run that goes
+//! on, or a run with other teachers, measures nothing twice.
 
 use std::{
     collections::BTreeMap,
@@ -21,10 +22,12 @@ use super::{
     progress::{BuildStage, Progress},
     shard::Shard,
 };
-use crate::{BuildConfig, BuildError, ContentKey, LookHash, RunLimits, SurveyedImage, SurveyedPoint};
+use crate::{
+    BuildConfig, BuildError, ContentKey, LookHash, RunLimits, SurveyedImage, SurveyedPoint,
+};
 use tp_data::{
-    AnnotatedImage, DataError, Dataset, DecodeOptions, PixelGrid, PointTarget, Rejected, RulesTeacher, Strictness, choose_points,
-    decode_annotated_bytes, read_capped,
+    AnnotatedImage, DataError, Dataset, DecodeOptions, PixelGrid, PointTarget, Rejected,
+    RulesTeacher, Strictness, choose_points, decode_annotated_bytes, read_capped,
 };
 
 /// Where the survey of every image is filed, in the order of the data set.
@@ -58,15 +61,20 @@ pub(crate) fn survey(
     let found: Mutex<Vec<(usize, Found)>> = Mutex::new(Vec::with_capacity(n));
     let failed: Mutex<Option<(usize, BuildError)>> = Mutex::new(None);
     let work = || {
-        while limits.stop_reason().is_none() && failed.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        while limits.stop_reason().is_none()
+            && failed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= n {
                 break;
             }
             match survey_image(dataset, index, options, journal) {
-                Ok(image) => found.lock().unwrap_or_else(PoisonError::into_inner).push((index, image)),
+                Ok(image) => {
+                    found.lock().unwrap_or_else(PoisonError::into_inner).push((index, image))
+                }
                 Err(error) => {
-                    // Which of several bad images is named must not depend on the threads: the first in the data set.
+                    // Which of several bad images is named must not depend on the threads: the
+                    // first in the data set.
                     let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     if first.as_ref().is_none_or(|(at, _)| index < *at) {
                         *first = Some((index, error));
@@ -117,12 +125,16 @@ fn survey_image(
     journal: &Journal<SurveyedImage>,
 ) -> Result<Found, BuildError> {
     let loaded = dataset.load(index)?;
-    let mut skipped: Vec<(String, usize)> = loaded.skipped.iter().map(|(reason, n, _)| (name_of(&reason), n)).collect();
+    let mut skipped: Vec<(String, usize)> =
+        loaded.skipped.iter().map(|(reason, n, _)| (name_of(&reason), n)).collect();
     let Some(annotation) = loaded.image else { return Ok(Found { key: None, skipped }) };
     match measured(dataset, &annotation, options, journal) {
         Ok(key) => Ok(Found { key, skipped }),
         Err(BuildError::Data(
-            error @ (DataError::Image { .. } | DataError::Read { .. } | DataError::LfsPointer { .. } | DataError::TooManyPixels { .. }),
+            error @ (DataError::Image { .. }
+            | DataError::Read { .. }
+            | DataError::LfsPointer { .. }
+            | DataError::TooManyPixels { .. }),
         )) if options.strictness == Strictness::Lenient => {
             tracing::warn!("left out: {error}");
             skipped.push(("unreadable_image".to_owned(), 1));
@@ -132,7 +144,8 @@ fn survey_image(
     }
 }
 
-/// The key of an image, whose survey is in the journal afterwards; nothing if it is another shard's.
+/// The key of an image, whose survey is in the journal afterwards; nothing if it is another
+/// shard's.
 fn measured(
     dataset: &dyn Dataset,
     annotation: &AnnotatedImage,
@@ -144,8 +157,10 @@ fn measured(
     let sha256 = ContentKey::of_bytes(&bytes);
     let annotation_sha256 = annotation_hash(annotation);
     let recipe = options.recipe;
-    let decides = serde_json::to_vec(&(recipe.seed, &recipe.points, &recipe.styles)).map_err(|error| json_problem(&path, &error))?;
-    let key = ContentKey::of_parts(&[b"survey 1", sha256.bytes(), annotation_sha256.bytes(), &decides]);
+    let decides = serde_json::to_vec(&(recipe.seed, &recipe.points, &recipe.styles))
+        .map_err(|error| json_problem(&path, &error))?;
+    let key =
+        ContentKey::of_parts(&[b"survey 1", sha256.bytes(), annotation_sha256.bytes(), &decides]);
     if options.only.is_some_and(|shard| !shard.owns(&sha256)) && !journal.has(&key) {
         return Ok(None);
     }
@@ -191,7 +206,8 @@ fn facts(
     style: tp_core::Style,
     seed: Seed,
 ) -> Result<SurveyedPoint, Rejected> {
-    let point = annotation.size.unit_from_pixel(target.point).map_err(|_| Rejected::OutsideImage)?;
+    let point =
+        annotation.size.unit_from_pixel(target.point).map_err(|_| Rejected::OutsideImage)?;
     let record = RulesTeacher.record(image, annotation, target)?;
     let sentence = match RulesTeacher.write(annotation, target, &record, style, seed) {
         Ok(sentence) => Some(sentence),
@@ -200,7 +216,15 @@ fn facts(
     };
     let object = annotation.objects.get(target.object).ok_or(Rejected::NoSuchTarget)?;
     let part_box = target.part.and_then(|part| object.parts.get(part)).map(|part| part.bbox);
-    Ok(SurveyedPoint { point, kind: target.kind, style, record, object_box: object.bbox, part_box, sentence })
+    Ok(SurveyedPoint {
+        point,
+        kind: target.kind,
+        style,
+        record,
+        object_box: object.bbox,
+        part_box,
+        sentence,
+    })
 }
 
 fn json_problem(path: &std::path::Path, error: &serde_json::Error) -> BuildError {
@@ -209,5 +233,8 @@ fn json_problem(path: &std::path::Path, error: &serde_json::Error) -> BuildError
 
 /// A reason as it is written in JSON.
 pub(crate) fn name_of(reason: &impl Serialize) -> String {
-    serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(reason)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

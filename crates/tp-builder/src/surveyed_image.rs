@@ -1,4 +1,5 @@
-//! What is known of an image before any teacher is asked: its hashes, its points, and the facts of each point.
+//! What is known of an image before any teacher is asked: its hashes, its points, and the facts of
+//! each point.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! Who writes descriptions: one trait, three roles, as in the paper's section on LlamaPointInPart.
 //!
-//! The context teacher sees the whole image with the point marked, the local teacher a crop around the point under a
-//! Gaussian, and the organiser sees no image: it merges labels, position words and both answers into one text of four
-//! layers. The rule describer plays all three without a model ([`RulesTeacher`](tp_data::RulesTeacher)); a server does it
-//! through [`OpenAiTeacher`](crate::OpenAiTeacher).
+//! The context teacher sees the whole image with the point marked, the local teacher a crop around
+//! the point under a Gaussian, and the organiser sees no image: it merges labels, position words
+//! and both answers into one text of four layers. The rule describer plays all three without a
+//! model ([`RulesTeacher`](tp_data::RulesTeacher)); a server does it through
+//! [`OpenAiTeacher`](crate::OpenAiTeacher).
 
 use std::{fmt, sync::Arc};
 
@@ -130,7 +131,8 @@ pub struct Answered {
 
 /// Writes, or helps to write, the description of a point.
 ///
-/// A teacher that costs something books every call with [`RunLimits::reserve`]; it is what keeps a run within its budget.
+/// A teacher that costs something books every call with [`RunLimits::reserve`]; it is what keeps a
+/// run within its budget.
 ///
 /// # Example
 ///
@@ -164,8 +166,8 @@ pub trait Teacher: Send + Sync {
     /// Its name in reports: the model.
     fn name(&self, role: Role) -> String;
 
-    /// Everything but the pixels that decides the answer: model, parameters, the whole prompt. Equal texts about equal
-    /// images promise equal answers, so an answer is asked for once.
+    /// Everything but the pixels that decides the answer: model, parameters, the whole prompt.
+    /// Equal texts about equal images promise equal answers, so an answer is asked for once.
     fn asked(&self, question: &Question<'_>) -> String;
 
     /// Whether an answer is so cheap that it is worked out again rather than kept.
@@ -174,19 +176,22 @@ pub trait Teacher: Send + Sync {
         false
     }
 
-    /// Whether the teacher could answer at all; asked before points are chosen, so that none is chosen in vain.
+    /// Whether the teacher could answer at all; asked before points are chosen, so that none is
+    /// chosen in vain.
     fn can_describe(&self, role: Role, point: &SurveyedPoint) -> bool {
         let _ = (role, point);
         true
     }
 
-    /// The most that an answer may cost if nothing has to be tried again, and the most with all repairs.
+    /// The most that an answer may cost if nothing has to be tried again, and the most with all
+    /// repairs.
     fn estimate(&self, question: &Question<'_>) -> Estimate {
         let _ = question;
         Estimate::default()
     }
 
-    /// Asks. What it costs is booked with [`RunLimits::reserve`] before it is spent, one call at a time.
+    /// Asks. What it costs is booked with [`RunLimits::reserve`] before it is spent, one call at a
+    /// time.
     ///
     /// # Errors
     ///
@@ -227,7 +232,9 @@ pub enum TeacherError {
     #[error("no answer in {tries} tries, the last: {last}")]
     Unreachable { tries: u32, last: String },
     /// More bytes than are sent.
-    #[error("the image needs {bytes} bytes even when it is small, at most {max} are sent; raise image.max_bytes of the {role} role")]
+    #[error(
+        "the image needs {bytes} bytes even when it is small, at most {max} are sent; raise image.max_bytes of the {role} role"
+    )]
     ImageTooLarge { role: Role, bytes: usize, max: usize },
     /// An image that cannot be decoded any more.
     #[error("the image cannot be shown to the teacher: {problem}")]
@@ -236,7 +243,9 @@ pub enum TeacherError {
     #[error("several things fit the same words")]
     Ambiguous,
     /// The key is wrong; every other question would fail, too.
-    #[error("endpoint {endpoint} does not accept the key (status {status}); it is taken from the environment variable {variable}")]
+    #[error(
+        "endpoint {endpoint} does not accept the key (status {status}); it is taken from the environment variable {variable}"
+    )]
     Unauthorized { endpoint: String, status: u16, variable: String },
     /// A key that is not there.
     #[error("endpoint {endpoint} needs a key: set the environment variable {variable}")]
@@ -247,7 +256,8 @@ pub enum TeacherError {
 }
 
 impl TeacherError {
-    /// Its kind, for journals and counts; `None` if it says nothing about the question but ends the run.
+    /// Its kind, for journals and counts; `None` if it says nothing about the question but ends the
+    /// run.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         Some(match self {
@@ -296,7 +306,11 @@ pub struct Teachers([Arc<dyn Teacher>; 3]);
 impl Teachers {
     /// One teacher for each role.
     #[must_use]
-    pub fn new(context: Arc<dyn Teacher>, local: Arc<dyn Teacher>, organiser: Arc<dyn Teacher>) -> Self {
+    pub fn new(
+        context: Arc<dyn Teacher>,
+        local: Arc<dyn Teacher>,
+        organiser: Arc<dyn Teacher>,
+    ) -> Self {
         Self([context, local, organiser])
     }
 
@@ -322,6 +336,8 @@ impl Teachers {
 
 impl fmt::Debug for Teachers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(Role::ALL.map(|role| (role.name(), self.of(role).name(role)))).finish()
+        f.debug_map()
+            .entries(Role::ALL.map(|role| (role.name(), self.of(role).name(role))))
+            .finish()
     }
 }

@@ -44,18 +44,26 @@ pub(crate) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Whether teachers were asked there, or rows written. A survey alone, as a plan makes it, is no build.
+    /// Whether teachers were asked there, or rows written. A survey alone, as a plan makes it, is
+    /// no build.
     pub(crate) fn is_begun(out: &Path) -> bool {
         let has_text = |path: &PathBuf| fs::metadata(path).is_ok_and(|about| about.len() > 0);
-        out.join("triplets").is_dir() || journals_in(&out.join("work/answers")).is_ok_and(|journals| journals.iter().any(has_text))
+        out.join("triplets").is_dir()
+            || journals_in(&out.join("work/answers"))
+                .is_ok_and(|journals| journals.iter().any(has_text))
     }
 
-    /// Makes the folder, and locks it: shards beside one another if `shards` says so, everything else alone.
+    /// Makes the folder, and locks it: shards beside one another if `shards` says so, everything
+    /// else alone.
     ///
     /// # Errors
     ///
     /// [`BuildError::InUse`] and [`BuildError::Write`].
-    pub(crate) fn open(out: &Path, shard: Option<Shard>, shards: LockMode) -> Result<Self, BuildError> {
+    pub(crate) fn open(
+        out: &Path,
+        shard: Option<Shard>,
+        shards: LockMode,
+    ) -> Result<Self, BuildError> {
         let work = out.join("work");
         for name in ["survey", "answers", "located", "shards"] {
             make(&work.join(name))?;
@@ -78,7 +86,10 @@ impl WorkFolder {
     }
 
     /// A journal, with what all shards have filed in theirs.
-    pub(crate) fn journal<T: Serialize + DeserializeOwned>(&self, name: &str) -> Result<Journal<T>, BuildError> {
+    pub(crate) fn journal<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Journal<T>, BuildError> {
         let folder = self.out.join("work").join(name);
         let stem = self.shard.map_or_else(|| "whole".to_owned(), |shard| shard.file_stem());
         Journal::open(&folder.join(format!("{stem}.jsonl")), &journals_in(&folder)?)
@@ -93,7 +104,8 @@ impl WorkFolder {
     /// What this folder's shard said when it was done.
     #[cfg(feature = "bucket")]
     pub(crate) fn own_mark(&self) -> Result<Option<ShardMark>, BuildError> {
-        let path = self.shard.map(|shard| self.path(&format!("work/shards/{}.json", shard.file_stem())));
+        let path =
+            self.shard.map(|shard| self.path(&format!("work/shards/{}.json", shard.file_stem())));
         path.filter(|path| path.exists()).map(|path| read_mark(&path)).transpose()
     }
 
@@ -113,16 +125,24 @@ impl WorkFolder {
             }
         }
         let incomplete = |what| Err(BuildError::Incomplete { what });
-        let current: Vec<&ShardMark> = marks.iter().filter(|mark| mark.selection == selection).collect();
+        let current: Vec<&ShardMark> =
+            marks.iter().filter(|mark| mark.selection == selection).collect();
         let Some(n) = current.iter().map(|mark| mark.shard.n()).max() else {
-            return incomplete(format!("no shard of this data set, recipe and teachers is done; {} of others are", marks.len()));
+            return incomplete(format!(
+                "no shard of this data set, recipe and teachers is done; {} of others are",
+                marks.len()
+            ));
         };
         let missing: Vec<String> = (1..=n)
             .filter_map(|i| Shard::new(i, n).ok())
             .filter(|shard| !current.iter().any(|mark| mark.shard == *shard))
             .map(|shard| shard.to_string())
             .collect();
-        if missing.is_empty() { Ok(()) } else { incomplete(format!("these shards are not done: {}; run them again", missing.join(", "))) }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            incomplete(format!("these shards are not done: {}; run them again", missing.join(", ")))
+        }
     }
 
     /// A path in the folder.
@@ -130,16 +150,26 @@ impl WorkFolder {
         self.out.join(name)
     }
 
-    /// Makes a folder of the data set, and takes out of it what a killed process left half written, and what an earlier build
-    /// left that is not in `keep`. Files that no build writes are somebody's: they stay, whatever folder is built in.
-    pub(crate) fn swept(&self, folder_name: &str, keep: &dyn Fn(&str) -> bool) -> Result<PathBuf, BuildError> {
+    /// Makes a folder of the data set, and takes out of it what a killed process left half written,
+    /// and what an earlier build left that is not in `keep`. Files that no build writes are
+    /// somebody's: they stay, whatever folder is built in.
+    pub(crate) fn swept(
+        &self,
+        folder_name: &str,
+        keep: &dyn Fn(&str) -> bool,
+    ) -> Result<PathBuf, BuildError> {
         let folder = self.path(folder_name);
         make(&folder)?;
         let unwritable = |source| BuildError::Write { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(unwritable)? {
             let path = entry.map_err(unwritable)?.path();
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if path.is_file() && (is_temporary(&name) || is_of_a_build(folder_name, &name) && !keep(&name)) {
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            if path.is_file()
+                && (is_temporary(&name) || is_of_a_build(folder_name, &name) && !keep(&name))
+            {
                 remove(&path)?;
             }
         }
@@ -149,37 +179,48 @@ impl WorkFolder {
 
 /// Whether a file is called as files are while they are written.
 fn is_temporary(file: &str) -> bool {
-    file.strip_prefix(".tmp").is_some_and(|random| random.len() <= 6 && random.chars().all(|c| c.is_ascii_alphanumeric()))
+    file.strip_prefix(".tmp").is_some_and(|random| {
+        random.len() <= 6 && random.chars().all(|c| c.is_ascii_alphanumeric())
+    })
 }
 
 /// Whether a build gives files of a folder such names.
 fn is_of_a_build(folder: &str, file: &str) -> bool {
-    let is_side = |name: &str| [Split::Train, Split::Val, Split::Test].map(side_name).contains(&name);
+    let is_side =
+        |name: &str| [Split::Train, Split::Val, Split::Test].map(side_name).contains(&name);
     let (stem, ending) = file.rsplit_once('.').unwrap_or((file, ""));
     match (folder, ending) {
         ("triplets", "jsonl") => is_side(stem),
-        ("data", "parquet") => stem.rsplit_once('-').is_some_and(|(side, n)| is_side(side) && n.len() >= 5 && n.parse::<u32>().is_ok()),
+        ("data", "parquet") => stem
+            .rsplit_once('-')
+            .is_some_and(|(side, n)| is_side(side) && n.len() >= 5 && n.parse::<u32>().is_ok()),
         ("gallery", "html") => stem == "index",
-        ("gallery", "png" | "jpg" | "webp") => stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        ("gallery", "png" | "jpg" | "webp") => {
+            stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }
         _ => false,
     }
 }
 
 fn read_mark(path: &Path) -> Result<ShardMark, BuildError> {
     let bytes = read_capped(path, MAX_MARK_BYTES)?;
-    serde_json::from_slice(&bytes).map_err(|error| BuildError::Json { path: path.to_owned(), problem: error.to_string() })
+    serde_json::from_slice(&bytes)
+        .map_err(|error| BuildError::Json { path: path.to_owned(), problem: error.to_string() })
 }
 
 /// Removes a file that may not be there.
 pub(crate) fn remove(path: &Path) -> Result<(), BuildError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(BuildError::Write { path: path.to_owned(), source: error }),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(BuildError::Write { path: path.to_owned(), source: error })
+        }
         _ => Ok(()),
     }
 }
 
 fn locked(path: &Path, mode: LockMode, out: &Path) -> Result<FileLock, BuildError> {
-    let lock = FileLock::take(path, mode).map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
+    let lock = FileLock::take(path, mode)
+        .map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
     let lock = lock.ok_or_else(|| BuildError::InUse { folder: out.to_owned() })?;
     if !lock.is_held() {
         // Answers are filed by content, so two processes waste but do not harm.
@@ -189,7 +230,8 @@ fn locked(path: &Path, mode: LockMode, out: &Path) -> Result<FileLock, BuildErro
 }
 
 fn make(folder: &Path) -> Result<(), BuildError> {
-    fs::create_dir_all(folder).map_err(|source| BuildError::Write { path: folder.to_owned(), source })
+    fs::create_dir_all(folder)
+        .map_err(|source| BuildError::Write { path: folder.to_owned(), source })
 }
 
 /// Writes a value as JSON for readers, whole or not at all.
@@ -201,8 +243,12 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Buil
 }
 
 /// Writes a file, whole or not at all.
-pub(crate) fn write_text(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), BuildError> {
-    write_atomically(path, |file| write(file)).map_err(|source| BuildError::Write { path: path.to_owned(), source })
+pub(crate) fn write_text(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), BuildError> {
+    write_atomically(path, |file| write(file))
+        .map_err(|source| BuildError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -237,8 +283,19 @@ mod tests {
             }
         };
         // AP-10K keeps its photographs in `data`.
-        let of_others = ["data/000000000001.jpg", "data/train.parquet", "triplets/mine.jsonl", "gallery/photo.png", "data/.tmpnotes.txt"];
-        let ours = ["data/train-00007.parquet", "triplets/validation.jsonl", "gallery/0123456789abcdef.jpg", "data/.tmpAbC123"];
+        let of_others = [
+            "data/000000000001.jpg",
+            "data/train.parquet",
+            "triplets/mine.jsonl",
+            "gallery/photo.png",
+            "data/.tmpnotes.txt",
+        ];
+        let ours = [
+            "data/train-00007.parquet",
+            "triplets/validation.jsonl",
+            "gallery/0123456789abcdef.jpg",
+            "data/.tmpAbC123",
+        ];
         put(&of_others);
         put(&ours);
         for name in ["data", "triplets", "gallery"] {
@@ -257,8 +314,14 @@ mod tests {
         for i in [1, 3] {
             work.mark(&ShardMark { shard: Shard::new(i, 4).unwrap(), selection }).unwrap();
         }
-        work.mark(&ShardMark { shard: Shard::new(2, 4).unwrap(), selection: ContentKey::of_bytes(b"old recipe") }).unwrap();
-        assert!(work.check_marks(selection).unwrap_err().to_string().contains("not done: 2/4, 4/4;"));
+        work.mark(&ShardMark {
+            shard: Shard::new(2, 4).unwrap(),
+            selection: ContentKey::of_bytes(b"old recipe"),
+        })
+        .unwrap();
+        assert!(
+            work.check_marks(selection).unwrap_err().to_string().contains("not done: 2/4, 4/4;")
+        );
         for i in [2, 4] {
             work.mark(&ShardMark { shard: Shard::new(i, 4).unwrap(), selection }).unwrap();
         }

@@ -1,7 +1,8 @@
 //! The last stage: the rows as JSON lines and as Parquet, then everything that is told about them.
 //!
-//! Each file comes into being whole or not at all, in one order, from one thread; the manifest comes last. So a process that
-//! is killed here leaves a folder without a manifest, and the next one writes the same bytes again.
+//! Each file comes into being whole or not at all, in one order, from one thread; the manifest
+//! comes last. So a process that is killed here leaves a folder without a manifest, and the next
+//! one writes the same bytes again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -84,7 +85,8 @@ impl Writing<'_> {
         let mut unanswered = BTreeMap::new();
         let mut files = Vec::new();
         for side in [Split::Train, Split::Val, Split::Test] {
-            let of_side: Vec<Chosen> = selection.chosen.iter().filter(|chosen| chosen.side == side).copied().collect();
+            let of_side: Vec<Chosen> =
+                selection.chosen.iter().filter(|chosen| chosen.side == side).copied().collect();
             let mut rows = Rows::new(*job, self.localization, self.words, &of_side);
             files.extend(self.write_side(side, &mut rows, &mut counter, progress)?);
             for (reason, n) in rows.unanswered {
@@ -101,7 +103,13 @@ impl Writing<'_> {
     }
 
     /// The rows of one side, once as JSON lines and once as Parquet; the names of the files.
-    fn write_side(&self, side: Split, rows: &mut Rows<'_>, counter: &mut Counter, progress: &Progress<'_>) -> Result<Vec<String>, Halt> {
+    fn write_side(
+        &self,
+        side: Split,
+        rows: &mut Rows<'_>,
+        counter: &mut Counter,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<String>, Halt> {
         let name = side_name(side);
         let Some(mut next) = rows.next()?.map(Some) else { return Ok(Vec::new()) };
         let mut files = vec![format!("triplets/{name}.jsonl")];
@@ -111,7 +119,9 @@ impl Writing<'_> {
                 let Some((row, image)) = next.take() else { break };
                 let file = format!("data/{name}-{number:05}.parquet");
                 let path = self.folder.path(&file);
-                next = atomically(&path, |parquet| self.write_shard(parquet, &path, lines, (row, image), rows, counter, progress))?;
+                next = atomically(&path, |parquet| {
+                    self.write_shard(parquet, &path, lines, (row, image), rows, counter, progress)
+                })?;
                 files.push(file);
             }
             Ok::<_, Halt>(())
@@ -120,7 +130,10 @@ impl Writing<'_> {
     }
 
     /// One Parquet file and its lines; the row that comes after them.
-    #[expect(clippy::too_many_arguments, reason = "two files are written at once, from one stream of rows")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two files are written at once, from one stream of rows"
+    )]
     fn write_shard(
         &self,
         parquet: &mut BufWriter<&mut File>,
@@ -131,8 +144,11 @@ impl Writing<'_> {
         counter: &mut Counter,
         progress: &Progress<'_>,
     ) -> Result<Option<(Row, ImageFile)>, Halt> {
-        let unwritable = |error: ParquetError| Halt::Failed(BuildError::Parquet { path: path.to_owned(), problem: error.to_string() });
-        let mut file = ParquetWriter::new(parquet, self.recipe.images, self.recipe.rows_per_group).map_err(unwritable)?;
+        let unwritable = |error: ParquetError| {
+            Halt::Failed(BuildError::Parquet { path: path.to_owned(), problem: error.to_string() })
+        };
+        let mut file = ParquetWriter::new(parquet, self.recipe.images, self.recipe.rows_per_group)
+            .map_err(unwritable)?;
         let mut next = Some(first);
         for _ in 0..self.recipe.rows_per_file {
             let Some((row, image)) = next.take() else { break };
@@ -165,7 +181,9 @@ impl Writing<'_> {
         let n_images = if recipe.images == Images::Embedded { recipe.gallery_images } else { 0 };
         let shown = shown(&self.selection.chosen, n_images);
         let of_gallery: BTreeSet<String> =
-            write_gallery(Rows::new(*job, self.localization, self.words, &shown), folder)?.into_iter().collect();
+            write_gallery(Rows::new(*job, self.localization, self.words, &shown), folder)?
+                .into_iter()
+                .collect();
         files.extend(of_gallery);
         Ok(files)
     }

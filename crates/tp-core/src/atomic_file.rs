@@ -1,7 +1,7 @@
 //! The one way a file comes into being in this workspace: whole, or not at all.
 //!
-//! Only regular files are replaced. Links are followed, so that they stay and their targets change; devices and pipes are
-//! written through, because a rename would put a regular file in their place.
+//! Only regular files are replaced. Links are followed, so that they stay and their targets change;
+//! devices and pipes are written through, because a rename would put a regular file in their place.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -14,20 +14,26 @@ use tempfile::{Builder, NamedTempFile};
 /// So many links are followed one after another, as Linux does.
 const MAX_LINKS: usize = 40;
 
-/// Writes a file through a temporary name in the same folder, syncs it, renames it, and syncs the folder.
+/// Writes a file through a temporary name in the same folder, syncs it, renames it, and syncs the
+/// folder.
 ///
-/// Whatever happens on the way, `path` holds either what it held before or all that `write` wrote. A symbolic link is
-/// followed: the file that it names is replaced, or made if it is missing. A new file has the mode that the umask leaves, a
-/// replaced one keeps its mode, and its owner where the system allows that.
+/// Whatever happens on the way, `path` holds either what it held before or all that `write` wrote.
+/// A symbolic link is followed: the file that it names is replaced, or made if it is missing. A new
+/// file has the mode that the umask leaves, a replaced one keeps its mode, and its owner where the
+/// system allows that.
 ///
-/// A pipe, a terminal, a character device or an open descriptor (`/dev/stdout`) cannot be replaced: it is written to
-/// directly, and what was written before a failure has been written.
+/// A pipe, a terminal, a character device or an open descriptor (`/dev/stdout`) cannot be replaced:
+/// it is written to directly, and what was written before a failure has been written.
 ///
 /// # Errors
 ///
-/// Any failure of `write` or of the file system; the temporary file is then removed. A folder, a socket, a block device, links
-/// in a circle and a file that may not be written are refused before `write` is called.
-pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
+/// Any failure of `write` or of the file system; the temporary file is then removed. A folder, a
+/// socket, a block device, links in a circle and a file that may not be written are refused before
+/// `write` is called.
+pub fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
     match Target::of(path)? {
         Target::File { path, old } => replace(&path, old.as_ref(), write),
         Target::Stream(mut stream) => buffered(&mut stream, write),
@@ -51,16 +57,22 @@ impl Target {
             }
             let about = match fs::symlink_metadata(&path) {
                 Ok(about) => about,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::File { path, old: None }),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Ok(Self::File { path, old: None });
+                }
                 Err(error) => return Err(error),
             };
             if !about.is_symlink() {
                 return Self::at_end(path, about);
             }
-            // A relative target starts from the folder of its link; an absolute one replaces the folder.
+            // A relative target starts from the folder of its link; an absolute one replaces the
+            // folder.
             path = folder_of(&path).join(fs::read_link(&path)?);
         }
-        Err(io::Error::new(ErrorKind::InvalidInput, "its symbolic links lead in a circle, or there are more than 40 of them"))
+        Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "its symbolic links lead in a circle, or there are more than 40 of them",
+        ))
     }
 
     fn at_end(path: PathBuf, about: Metadata) -> io::Result<Self> {
@@ -76,7 +88,8 @@ impl Target {
     }
 }
 
-/// Why nothing is written into what is no regular file; none for pipes, terminals and character devices.
+/// Why nothing is written into what is no regular file; none for pipes, terminals and character
+/// devices.
 fn refusal(about: &Metadata) -> Option<(ErrorKind, &'static str)> {
     if about.is_dir() {
         return Some((ErrorKind::IsADirectory, "it is a folder; name a file"));
@@ -88,20 +101,27 @@ fn refusal(about: &Metadata) -> Option<(ErrorKind, &'static str)> {
             return Some((ErrorKind::InvalidInput, "it is a socket; name a file or a pipe"));
         }
         if about.file_type().is_block_device() {
-            return Some((ErrorKind::InvalidInput, "it is a block device, whose content would be lost; name a file"));
+            return Some((
+                ErrorKind::InvalidInput,
+                "it is a block device, whose content would be lost; name a file",
+            ));
         }
     }
     None
 }
 
-/// A descriptor that the shell has opened, as `/dev/stdout` names it. The file behind it is the shell's to make: it may hold
-/// more than we write (`>>`), and whoever opened it would not see another file in its place.
+/// A descriptor that the shell has opened, as `/dev/stdout` names it. The file behind it is the
+/// shell's to make: it may hold more than we write (`>>`), and whoever opened it would not see
+/// another file in its place.
 #[cfg(unix)]
 fn open_descriptor(path: &Path) -> io::Result<Option<File>> {
     use std::os::fd::AsFd;
-    let Some(number) = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()) else { return Ok(None) };
+    let Some(number) = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()) else {
+        return Ok(None);
+    };
     let Ok(folder) = fs::canonicalize(folder_of(path)) else { return Ok(None) };
-    let is_ours = folder == Path::new("/dev/fd") || folder == Path::new(&format!("/proc/{}/fd", std::process::id()));
+    let is_ours = folder == Path::new("/dev/fd")
+        || folder == Path::new(&format!("/proc/{}/fd", std::process::id()));
     let is_of_others = folder.starts_with("/proc") && folder.ends_with("fd");
     if !is_ours && !is_of_others {
         return Ok(None);
@@ -126,7 +146,11 @@ fn open_descriptor(_: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-fn replace(path: &Path, old: Option<&Metadata>, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
+fn replace(
+    path: &Path,
+    old: Option<&Metadata>,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = folder_of(path);
     let mut file = temporary(folder, old)?;
     buffered(file.as_file_mut(), write)?;
@@ -138,7 +162,10 @@ fn replace(path: &Path, old: Option<&Metadata>, write: impl FnOnce(&mut BufWrite
     sync_folder(folder)
 }
 
-fn buffered(file: &mut File, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>) -> io::Result<()> {
+fn buffered(
+    file: &mut File,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut buffered = BufWriter::new(file);
     write(&mut buffered)?;
     buffered.flush()
@@ -151,7 +178,8 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A new file gets what the umask leaves, as any other new file; what replaces a file is private until it has that file's mode.
+/// A new file gets what the umask leaves, as any other new file; what replaces a file is private
+/// until it has that file's mode.
 #[cfg(unix)]
 fn temporary(folder: &Path, old: Option<&Metadata>) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
@@ -168,8 +196,8 @@ fn temporary(folder: &Path, _: Option<&Metadata>) -> io::Result<NamedTempFile> {
 #[cfg(unix)]
 fn look_like(file: &File, old: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-    // Only root may give a file away, and no other owner is a reason not to write. The mode comes last, for a change of owner
-    // may take bits of it.
+    // Only root may give a file away, and no other owner is a reason not to write. The mode comes
+    // last, for a change of owner may take bits of it.
     let _ = fchown(file, Some(old.uid()), Some(old.gid()));
     file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))
 }

@@ -23,9 +23,11 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the file, which is made if need be; `None` if another process, or another part of this one, holds it.
+    /// Takes the file, which is made if need be; `None` if another process, or another part of this
+    /// one, holds it.
     ///
-    /// Some network file systems have no locks: there the file counts as taken, and [`FileLock::is_held`] says that it is not.
+    /// Some network file systems have no locks: there the file counts as taken, and
+    /// [`FileLock::is_held`] says that it is not.
     ///
     /// # Errors
     ///
@@ -50,7 +52,8 @@ impl FileLock {
     }
 }
 
-/// Closing the file is not enough: a child process that is just being started holds the same open file for a moment.
+/// Closing the file is not enough: a child process that is just being started holds the same open
+/// file for a moment.
 impl Drop for FileLock {
     fn drop(&mut self) {
         if self.is_held {
@@ -70,7 +73,9 @@ mod tests {
         let path = folder.path().join("lock");
         let take = |mode| FileLock::take(&path, mode).unwrap();
         let alone = take(LockMode::Alone);
-        assert!(alone.is_some() && take(LockMode::Alone).is_none() && take(LockMode::Shared).is_none());
+        assert!(
+            alone.is_some() && take(LockMode::Alone).is_none() && take(LockMode::Shared).is_none()
+        );
         drop(alone);
         let shared = [take(LockMode::Shared), take(LockMode::Shared)];
         assert!(shared.iter().all(Option::is_some) && take(LockMode::Alone).is_none());

@@ -1,7 +1,7 @@
 //! The two traits between which the loop closes: a point becomes words, words become a point.
 //!
-//! Evaluation, rewards and examples are written over these traits alone, so that a mock, a remote server or a file of
-//! human descriptions can stand on either side.
+//! Evaluation, rewards and examples are written over these traits alone, so that a mock, a remote
+//! server or a file of human descriptions can stand on either side.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,12 @@ pub trait DescribePoint {
     /// # Errors
     ///
     /// Whatever the implementation names; a failure of one point fails the call.
-    fn describe(&self, image: &Self::Image, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<Description>, Self::Error>;
+    fn describe(
+        &self,
+        image: &Self::Image,
+        points: &[UnitXy],
+        how: &DescribeOptions,
+    ) -> Result<Vec<Description>, Self::Error>;
 }
 
 /// Finds the point that a text talks about.
@@ -34,7 +39,11 @@ pub trait LocalizePoint {
     /// # Errors
     ///
     /// Whatever the implementation names; a failure of one text fails the call.
-    fn locate(&self, image: &Self::Image, texts: &[&str]) -> Result<Vec<Option<Located>>, Self::Error>;
+    fn locate(
+        &self,
+        image: &Self::Image,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Located>>, Self::Error>;
 }
 
 /// How a description is written.
@@ -52,7 +61,12 @@ pub struct DescribeOptions {
 
 impl Default for DescribeOptions {
     fn default() -> Self {
-        Self { style: Style::CoarseToFine, max_new_tokens: 256, sampling: Sampling::default(), seed: 0 }
+        Self {
+            style: Style::CoarseToFine,
+            max_new_tokens: 256,
+            sampling: Sampling::default(),
+            seed: 0,
+        }
     }
 }
 
@@ -80,7 +94,8 @@ pub struct PointName {
     pub part: Option<String>,
     /// The probability of the most probable noun for the part.
     pub part_probability: f32,
-    /// The colour of the spot, one of [`COLOURS`](crate::COLOURS), which is measured and not guessed.
+    /// The colour of the spot, one of [`COLOURS`](crate::COLOURS), which is measured and not
+    /// guessed.
     pub colour: Option<String>,
 }
 
@@ -89,6 +104,7 @@ pub struct PointName {
 pub struct Located {
     /// The point, in the unit square of the original image.
     pub point: UnitXy,
-    /// The probability, in the model's own eyes, that the point is within 0.1; absent if the head does not say.
+    /// The probability, in the model's own eyes, that the point is within 0.1; absent if the head
+    /// does not say.
     pub confidence: Option<f32>,
 }

@@ -1,4 +1,5 @@
-//! The size of an image, its pixels, and the one place that converts between pixels and the unit square.
+//! The size of an image, its pixels, and the one place that converts between pixels and the unit
+//! square.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,16 +48,23 @@ impl ImageHw {
     ///
     /// # Errors
     ///
-    /// [`PointError::OutsideImage`] if the point is not a number or beyond the outer edge of the border pixels.
+    /// [`PointError::OutsideImage`] if the point is not a number or beyond the outer edge of the
+    /// border pixels.
     pub fn unit_from_pixel(self, point: PixelXy) -> Result<UnitXy, PointError> {
-        UnitXy::new((point.x + 0.5) / f64::from(self.width), (point.y + 0.5) / f64::from(self.height))
-            .map_err(|_| PointError::OutsideImage { x: point.x, y: point.y, size: self })
+        UnitXy::new(
+            (point.x + 0.5) / f64::from(self.width),
+            (point.y + 0.5) / f64::from(self.height),
+        )
+        .map_err(|_| PointError::OutsideImage { x: point.x, y: point.y, size: self })
     }
 
     /// The inverse of [`unit_from_pixel`](Self::unit_from_pixel): from -0.5 to `width - 0.5`.
     #[must_use]
     pub fn pixel_from_unit(self, point: UnitXy) -> PixelXy {
-        PixelXy { x: point.x() * f64::from(self.width) - 0.5, y: point.y() * f64::from(self.height) - 0.5 }
+        PixelXy {
+            x: point.x() * f64::from(self.width) - 0.5,
+            y: point.y() * f64::from(self.height) - 0.5,
+        }
     }
 
     /// The `[row, column]` of the pixel that holds a point.
@@ -169,7 +177,11 @@ impl RgbImage {
 
     fn start(&self, row: usize, column: usize) -> usize {
         let width = self.size.width as usize;
-        assert!(row < self.size.height as usize && column < width, "pixel ({row}, {column}) is outside {:?}", self.size);
+        assert!(
+            row < self.size.height as usize && column < width,
+            "pixel ({row}, {column}) is outside {:?}",
+            self.size
+        );
         (row * width + column) * 3
     }
 }

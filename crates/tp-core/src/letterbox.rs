@@ -8,8 +8,8 @@ use crate::{ImageHw, ModelXy, UnitXy};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// Pad the shorter side to the longer one, the odd pixel at the bottom or right, then resize: the base model's way
-    /// (OMG-LLaVA, `expand2square`).
+    /// Pad the shorter side to the longer one, the odd pixel at the bottom or right, then resize:
+    /// the base model's way (OMG-LLaVA, `expand2square`).
     #[default]
     PadToSquare,
     /// Resize both sides independently.
@@ -69,7 +69,8 @@ impl Letterbox {
     }
 
     /// Where a point of the model's input lies in the image: the inverse of
-    /// [`model_from_unit`](Self::model_from_unit). A point on the padding goes to the nearest edge of the image.
+    /// [`model_from_unit`](Self::model_from_unit). A point on the padding goes to the nearest edge
+    /// of the image.
     #[must_use]
     pub fn unit_from_model(&self, point: ModelXy) -> UnitXy {
         let [scale_x, scale_y, offset_x, offset_y] = self.affine();
@@ -78,7 +79,8 @@ impl Letterbox {
 
     /// `[scale_x, scale_y, offset_x, offset_y]` of model = unit · scale + offset.
     fn affine(&self) -> [f64; 4] {
-        let ([canvas_height, canvas_width], [above, left]) = (self.canvas().map(f64::from), self.padding().map(f64::from));
+        let ([canvas_height, canvas_width], [above, left]) =
+            (self.canvas().map(f64::from), self.padding().map(f64::from));
         [
             f64::from(self.original.width()) / canvas_width,
             f64::from(self.original.height()) / canvas_height,
@@ -118,7 +120,8 @@ mod tests {
             let point = UnitXy::new(x, y).unwrap();
             let model = letterbox.model_from_unit(point);
             prop_assert!((0.0..=1.0).contains(&model.x) && (0.0..=1.0).contains(&model.y));
-            // A unit of a very thin image is a small share of the canvas: rounding grows with the ratio.
+            // A unit of a very thin image is a small share of the canvas: rounding grows with the
+            // ratio.
             let slack = 1e-15 * f64::from(h.max(w)) / f64::from(h.min(w)) + 1e-15;
             prop_assert!(letterbox.unit_from_model(model).distance(point) < 4.0 * slack);
         }

@@ -15,7 +15,9 @@ mod triplet;
 
 pub use atomic_file::write_atomically;
 pub use file_lock::{FileLock, LockMode};
-pub use grounding::{DescribeOptions, DescribePoint, Description, LocalizePoint, Located, PointName};
+pub use grounding::{
+    DescribeOptions, DescribePoint, Description, LocalizePoint, Located, PointName,
+};
 pub use image::{ImageHw, RgbImage};
 pub use letterbox::{Fit, Letterbox};
 pub use lfs_pointer::{IS_LFS_POINTER, is_lfs_pointer};

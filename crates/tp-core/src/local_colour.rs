@@ -22,16 +22,21 @@ pub const COLOURS: [&str; 16] = [
     "pink",
 ];
 
-/// The standard deviation, in pixels, of the Gaussian under which a spot of an image is looked at: 1/85 of the longer side.
+/// The standard deviation, in pixels, of the Gaussian under which a spot of an image is looked at:
+/// 1/85 of the longer side.
 #[must_use]
 pub fn neighbourhood(image: ImageHw) -> f64 {
     (f64::from(image.height().max(image.width())) / 85.0).max(1.2)
 }
 
-/// The colour of the spot around a point: that of the mean of its pixels under a Gaussian of [`neighbourhood`], among those that
-/// `inside` admits (row, column) and the point itself.
+/// The colour of the spot around a point: that of the mean of its pixels under a Gaussian of
+/// [`neighbourhood`], among those that `inside` admits (row, column) and the point itself.
 #[must_use]
-pub fn local_colour(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, usize) -> bool) -> &'static str {
+pub fn local_colour(
+    image: &RgbImage,
+    at: PixelXy,
+    inside: impl Fn(usize, usize) -> bool,
+) -> &'static str {
     let (height, width) = (i64::from(image.size().height()), i64::from(image.size().width()));
     let sigma = neighbourhood(image.size());
     let reach = (2.0 * sigma).ceil() as i64;
@@ -127,11 +132,16 @@ mod tests {
     #[test]
     fn the_spot_has_its_own_colour_and_what_is_outside_does_not_count() {
         // The left half is red, the right half blue.
-        let bytes = (0..60).flat_map(|_| (0..60).flat_map(|x| if x < 30 { [200, 20, 20] } else { [20, 20, 200] })).collect();
+        let bytes = (0..60)
+            .flat_map(|_| (0..60).flat_map(|x| if x < 30 { [200, 20, 20] } else { [20, 20, 200] }))
+            .collect();
         let image = RgbImage::from_bytes(ImageHw::new(60, 60).unwrap(), bytes).unwrap();
         let colour = |x: f64| local_colour(&image, PixelXy { x, y: 30.0 }, |_, _| true);
         assert_eq!((colour(20.0), colour(40.0)), ("red", "blue"));
-        assert_eq!(local_colour(&image, PixelXy { x: 29.0, y: 30.0 }, |_, column| column < 30), "red");
+        assert_eq!(
+            local_colour(&image, PixelXy { x: 29.0, y: 30.0 }, |_, column| column < 30),
+            "red"
+        );
         assert_eq!(colour(-0.5), "red"); // at the very edge
     }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ImageHw;
 
-/// A place in pixels of one image; pixel centres lie at integers, as in OpenCV keypoints. Any number is possible:
-/// [`ImageHw::unit_from_pixel`] checks it against the image.
+/// A place in pixels of one image; pixel centres lie at integers, as in OpenCV keypoints. Any
+/// number is possible: [`ImageHw::unit_from_pixel`] checks it against the image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PixelXy {
     /// Columns to the right of the centre of the first column.
@@ -32,7 +32,8 @@ impl FromStr for PixelXy {
     }
 }
 
-/// A place in the unit square of the *original* image: `u = (x + 0.5) / width`, always finite and in `[0, 1]`.
+/// A place in the unit square of the *original* image: `u = (x + 0.5) / width`, always finite and
+/// in `[0, 1]`.
 ///
 /// The paper's frame for points and distances (section on evaluation).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +58,9 @@ pub struct ModelXy {
 #[non_exhaustive]
 pub enum PointError {
     /// A text that is not two numbers.
-    #[error("`{text}` is not a point: write two numbers, the column and the row in pixels, as in 120,85")]
+    #[error(
+        "`{text}` is not a point: write two numbers, the column and the row in pixels, as in 120,85"
+    )]
     NotTwoNumbers { text: String },
     /// A pixel position that is not in the image, or not a number.
     #[error("point ({x}, {y}) is not in the image, which is {} pixels wide and {} high: x may be from -0.5 to {}, y from -0.5 to {}", size.width(), size.height(), f64::from(size.width()) - 0.5, f64::from(size.height()) - 0.5)]
@@ -69,7 +72,9 @@ pub enum PointError {
     #[error("an image of {height} rows and {width} columns has no pixels")]
     EmptyImage { height: u32, width: u32 },
     /// A pixel buffer that does not fit its size.
-    #[error("an RGB image of {height} rows and {width} columns needs {expected} bytes, got {actual}")]
+    #[error(
+        "an RGB image of {height} rows and {width} columns needs {expected} bytes, got {actual}"
+    )]
     BufferSize { height: u32, width: u32, expected: usize, actual: usize },
 }
 
@@ -80,11 +85,15 @@ impl UnitXy {
     ///
     /// [`PointError::OutsideUnitSquare`] if a coordinate is not a number in `[0, 1]`.
     pub fn new(x: f64, y: f64) -> Result<Self, PointError> {
-        if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) { Ok(Self { x, y }) } else { Err(PointError::OutsideUnitSquare { x, y }) }
+        if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) {
+            Ok(Self { x, y })
+        } else {
+            Err(PointError::OutsideUnitSquare { x, y })
+        }
     }
 
-    /// The nearest point of the unit square. A coordinate that is not a number becomes the middle, ½: a model's
-    /// prediction must not fail the batch it stands in.
+    /// The nearest point of the unit square. A coordinate that is not a number becomes the middle,
+    /// ½: a model's prediction must not fail the batch it stands in.
     #[must_use]
     pub fn nearest(x: f64, y: f64) -> Self {
         let clamp = |v: f64| if v.is_nan() { 0.5 } else { v.clamp(0.0, 1.0) };
@@ -103,7 +112,8 @@ impl UnitXy {
         self.y
     }
 
-    /// Euclidean distance in the unit square: the paper's error, anisotropic in pixels when the image is not square.
+    /// Euclidean distance in the unit square: the paper's error, anisotropic in pixels when the
+    /// image is not square.
     #[must_use]
     pub fn distance(self, other: Self) -> f64 {
         (self.x - other.x).hypot(self.y - other.y)
@@ -141,7 +151,10 @@ mod tests {
         assert!("nan,3".parse::<PixelXy>().unwrap().x.is_nan()); // refused later, with the image's size
         assert_eq!(" -1 , 1e3 ".parse::<PixelXy>().unwrap(), PixelXy { x: -1.0, y: 1000.0 });
         for text in ["", "12", "12;3", "a,b", "1,2,3", "1 2", "1,", ",2", "0x10,5", "--json"] {
-            assert!(text.parse::<PixelXy>().unwrap_err().to_string().contains("as in 120,85"), "{text}");
+            assert!(
+                text.parse::<PixelXy>().unwrap_err().to_string().contains("as in 120,85"),
+                "{text}"
+            );
         }
     }
 

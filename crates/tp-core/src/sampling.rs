@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// How the next token is chosen from its distribution; the default is always the most probable one.
 ///
-/// Settings apply in the order of the fields' list here: penalty, temperature, then the three that leave tokens out.
+/// Settings apply in the order of the fields' list here: penalty, temperature, then the three that
+/// leave tokens out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// Tokens that have occurred become less likely: their logits are divided by this if positive, else multiplied. 1 leaves
-    /// them alone.
+    /// Tokens that have occurred become less likely: their logits are divided by this if positive,
+    /// else multiplied. 1 leaves them alone.
     pub repetition_penalty: f32,
     /// Divides the logits; 0 takes the most probable token.
     pub temperature: f32,

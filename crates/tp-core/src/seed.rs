@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The seed of a run, or of a part of it.
 ///
-/// ChaCha8 is chosen because its values are fixed by its specification: a seed means the same in every release.
+/// ChaCha8 is chosen because its values are fixed by its specification: a seed means the same in
+/// every release.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seed(pub u64);
 
@@ -15,9 +16,9 @@ impl Seed {
     #[must_use]
     pub fn split(self, purpose: &str) -> Self {
         // FNV-1a over the name, then a finaliser that spreads every bit.
-        let hash = purpose
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325 ^ mixed(self.0), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325 ^ mixed(self.0), |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Self(mixed(hash))
     }
 
@@ -54,7 +55,10 @@ mod tests {
         for seed in 0..50 {
             for purpose in ["scene", "point", "words", ""] {
                 for index in 0..50 {
-                    assert!(seen.insert(Seed(seed).split(purpose).nth(index)), "{seed} {purpose} {index}");
+                    assert!(
+                        seen.insert(Seed(seed).split(purpose).nth(index)),
+                        "{seed} {purpose} {index}"
+                    );
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! One described point: the image, the point, the words, and the same facts as a record that a program can check.
+//! One described point: the image, the point, the words, and the same facts as a record that a
+//! program can check.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,13 +77,15 @@ pub enum Style {
     Colloquial,
     /// A name and nothing else, as keypoint data sets have it.
     Template,
-    /// As people point things out to each other: short, relational, commanding or asking, in everyday words.
+    /// As people point things out to each other: short, relational, commanding or asking, in
+    /// everyday words.
     Spoken,
 }
 
 impl Style {
     /// Every style.
-    pub const ALL: [Self; 5] = [Self::CoarseToFine, Self::Terse, Self::Colloquial, Self::Template, Self::Spoken];
+    pub const ALL: [Self; 5] =
+        [Self::CoarseToFine, Self::Terse, Self::Colloquial, Self::Template, Self::Spoken];
 }
 
 /// A third of a side.
@@ -98,8 +101,8 @@ pub enum Third {
 }
 
 impl Third {
-    /// The third that holds a place; 0 is the left or top end of the side, 1 its right or bottom end. Places beyond
-    /// the ends belong to the outer thirds.
+    /// The third that holds a place; 0 is the left or top end of the side, 1 its right or bottom
+    /// end. Places beyond the ends belong to the outer thirds.
     #[must_use]
     pub fn of(place: f64) -> Self {
         if place < 1.0 / 3.0 {
@@ -157,7 +160,8 @@ impl Cell {
     }
 }
 
-/// How much of the image an object takes, by the longer side of its box as a share of the image's longer side.
+/// How much of the image an object takes, by the longer side of its box as a share of the image's
+/// longer side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectSize {
@@ -212,6 +216,9 @@ mod tests {
 
     #[test]
     fn sizes_grow_with_the_share() {
-        assert_eq!([0.1, 0.3, 0.5, 0.9].map(ObjectSize::of), [ObjectSize::Tiny, ObjectSize::Small, ObjectSize::Medium, ObjectSize::Large]);
+        assert_eq!(
+            [0.1, 0.3, 0.5, 0.9].map(ObjectSize::of),
+            [ObjectSize::Tiny, ObjectSize::Small, ObjectSize::Medium, ObjectSize::Large]
+        );
     }
 }

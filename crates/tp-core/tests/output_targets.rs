@@ -32,14 +32,22 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
 
 /// Makes a pipe or a device; `false` if this machine does not let us.
 fn made(command: &str, path: &Path, arguments: &[&str]) -> bool {
-    Command::new(command).arg(path).args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    Command::new(command)
+        .arg(path)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 #[test]
@@ -69,7 +77,8 @@ fn link_stays_and_its_target_is_replaced() {
     fs::create_dir_all(root.join("far/away")).unwrap();
     let target = root.join("far/away/report.json");
     fs::write(&target, "old").unwrap();
-    // Relative and absolute, a link to a link, and one whose target is reached through a linked folder.
+    // Relative and absolute, a link to a link, and one whose target is reached through a linked
+    // folder.
     symlink("far/away/report.json", root.join("relative")).unwrap();
     symlink(&target, root.join("absolute")).unwrap();
     symlink("relative", root.join("twice")).unwrap();
@@ -116,7 +125,10 @@ fn failure_in_the_middle_leaves_the_target_of_a_link_whole() {
     });
     assert_eq!(failed.unwrap_err().to_string(), "disk full");
     assert_eq!(text(&root.join("far/report")), "old");
-    assert_eq!((names(root), names(&root.join("far"))), (vec!["far".into(), "link".into()], vec!["report".into()]));
+    assert_eq!(
+        (names(root), names(&root.join("far"))),
+        (vec!["far".into(), "link".into()], vec!["report".into()])
+    );
 }
 
 #[test]
@@ -133,13 +145,20 @@ fn socket_is_refused_and_stays_a_socket() {
 #[test]
 fn devices_of_our_own_stay_devices() {
     let folder = tempfile::tempdir().unwrap();
-    // The numbers of the null, the full and a loop device, made anew so that the machine's own are never at risk.
+    // The numbers of the null, the full and a loop device, made anew so that the machine's own are
+    // never at risk.
     let device = |name: &str, numbers: [&str; 3]| {
         let path = folder.path().join(name);
         // A user namespace may let us make a device that nobody can open.
-        (made("mknod", &path, &numbers) && (numbers[0] == "b" || OpenOptions::new().write(true).open(&path).is_ok())).then_some(path)
+        (made("mknod", &path, &numbers)
+            && (numbers[0] == "b" || OpenOptions::new().write(true).open(&path).is_ok()))
+        .then_some(path)
     };
-    let (null, full, disk) = (device("null", ["c", "1", "3"]), device("full", ["c", "1", "7"]), device("disk", ["b", "7", "250"]));
+    let (null, full, disk) = (
+        device("null", ["c", "1", "3"]),
+        device("full", ["c", "1", "7"]),
+        device("disk", ["b", "7", "250"]),
+    );
     let (Some(null), Some(full), Some(disk)) = (null, full, disk) else {
         eprintln!("passed over: this user may not make device nodes");
         return;
@@ -150,7 +169,11 @@ fn devices_of_our_own_stay_devices() {
     let error = put(&disk, "").unwrap_err().to_string();
     assert!(error.contains("block device"), "{error}");
     let kind = |path: &Path| fs::symlink_metadata(path).unwrap().file_type();
-    assert!(kind(&null).is_char_device() && kind(&full).is_char_device() && kind(&disk).is_block_device());
+    assert!(
+        kind(&null).is_char_device()
+            && kind(&full).is_char_device()
+            && kind(&disk).is_block_device()
+    );
     assert_eq!(names(folder.path()), ["disk", "full", "null"]);
 }
 
@@ -180,7 +203,8 @@ fn file_that_may_not_be_written_is_not_replaced() {
     assert_eq!(text(&path), "old");
 }
 
-/// Runs [`child_writes`] in a process of its own, started by a shell line in which `$0` is the program.
+/// Runs [`child_writes`] in a process of its own, started by a shell line in which `$0` is the
+/// program.
 fn as_child(line: &str, path: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]).arg(std::env::current_exe().unwrap()).env(CHILD_WRITES, path);
@@ -201,7 +225,10 @@ fn new_file_has_the_mode_that_the_umask_leaves() {
     let folder = tempfile::tempdir().unwrap();
     for (mask, wanted) in [("022", 0o644), ("002", 0o664), ("077", 0o600), ("000", 0o666)] {
         let path = folder.path().join(mask);
-        let done = as_child(&format!("umask {mask}; {CHILD}"), &path).stdout(Stdio::null()).status().unwrap();
+        let done = as_child(&format!("umask {mask}; {CHILD}"), &path)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
         assert!(done.success());
         assert_eq!(mode(&path), wanted, "umask {mask}");
     }
@@ -223,7 +250,12 @@ fn standard_output_is_written_whatever_it_is() {
         assert!(as_child(CHILD, Path::new(path)).stdout(to).status().unwrap().success());
     }
     assert!(
-        as_child(&format!("{CHILD} 5>>\"$1\" >&2"), Path::new("/dev/fd/5")).arg(&log).stderr(Stdio::null()).status().unwrap().success()
+        as_child(&format!("{CHILD} 5>>\"$1\" >&2"), Path::new("/dev/fd/5"))
+            .arg(&log)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
     );
     let written = text(&log);
     assert!(written.starts_with("before\n"), "{written}");

@@ -1,5 +1,5 @@
-//! Searches keypoints once for every line on standard input and prints the seconds: what `tests/oracles/sift_speed.py` drives,
-//! so that it can take turns with OpenCV.
+//! Searches keypoints once for every line on standard input and prints the seconds: what
+//! `tests/oracles/sift_speed.py` drives, so that it can take turns with OpenCV.
 //!
 //! ```sh
 //! cargo run -p tp-data --example sift_speed -- photo.png 2
@@ -16,7 +16,9 @@ use tp_data::{DecodeOptions, GreyImage, SiftOptions, decode_image, sift_keypoint
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [path, threads] = arguments.as_slice() else { return Err("give an image and a number of threads".into()) };
+    let [path, threads] = arguments.as_slice() else {
+        return Err("give an image and a number of threads".into());
+    };
     let grey = GreyImage::from_rgb(&decode_image(Path::new(path), &DecodeOptions::default())?);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build()?;
     for line in io::stdin().lines() {

@@ -18,7 +18,8 @@ pub struct AnnotatedImage {
     pub objects: Vec<ObjectAnnotation>,
     /// Which side of the split the data set puts it on, if it says.
     pub split: Option<Split>,
-    /// Images of one group must stay on one side of any split: one photograph's tiles, one animal's frames.
+    /// Images of one group must stay on one side of any split: one photograph's tiles, one animal's
+    /// frames.
     pub group: String,
     /// The data set's name.
     pub source: String,
@@ -77,19 +78,25 @@ impl ObjectAnnotation {
 }
 
 impl PartAnnotation {
-    /// Whether the annotation says where it is: by a mask, or by a box that is not the whole image for want of a better one.
+    /// Whether the annotation says where it is: by a mask, or by a box that is not the whole image
+    /// for want of a better one.
     #[must_use]
     pub fn has_place(&self) -> bool {
         self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
     }
 }
 
-/// Whether a box was made out of the image because nothing but a class is known, as the words for how it was made tell.
+/// Whether a box was made out of the image because nothing but a class is known, as the words for
+/// how it was made tell.
 fn is_of_whole_image(derived: Option<&str>) -> bool {
     let words = derived.unwrap_or_default().to_lowercase();
-    let mut words =
-        words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).skip_while(|word| *word == "the").peekable();
-    let is_image = |word: &str| matches!(word, "image" | "picture" | "photo" | "photograph" | "frame");
+    let mut words = words
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .skip_while(|word| *word == "the")
+        .peekable();
+    let is_image =
+        |word: &str| matches!(word, "image" | "picture" | "photo" | "photograph" | "frame");
     let first = words.next().unwrap_or_default();
     let begins = match first {
         "whole" | "entire" | "full" => words.peek().is_some_and(|word| is_image(word)),
@@ -112,7 +119,8 @@ pub struct Keypoint {
     pub part: Option<usize>,
 }
 
-/// Whether a keypoint can be seen (COCO's v = 1 and 2; unlabelled ones, v = 0, are not in the record).
+/// Whether a keypoint can be seen (COCO's v = 1 and 2; unlabelled ones, v = 0, are not in the
+/// record).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     /// Labelled but hidden.
@@ -144,8 +152,8 @@ pub struct Licence {
     pub attribution: Option<String>,
 }
 
-/// A box in pixels: continuous edges, so the box of the first pixel is `{0, 0, 1, 1}` and its centre, in the pixel
-/// frame of [`PixelXy`], is `(0, 0)`.
+/// A box in pixels: continuous edges, so the box of the first pixel is `{0, 0, 1, 1}` and its
+/// centre, in the pixel frame of [`PixelXy`], is `(0, 0)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoxXywh {
     /// Left edge.
@@ -165,7 +173,8 @@ impl BoxXywh {
         PixelXy { x: self.x + self.width / 2.0 - 0.5, y: self.y + self.height / 2.0 - 0.5 }
     }
 
-    /// Where a point lies in the box: `(0, 0)` is its top left corner, `(1, 1)` its bottom right one.
+    /// Where a point lies in the box: `(0, 0)` is its top left corner, `(1, 1)` its bottom right
+    /// one.
     #[must_use]
     pub fn place_of(&self, point: PixelXy) -> (f64, f64) {
         ((point.x + 0.5 - self.x) / self.width, (point.y + 0.5 - self.y) / self.height)

@@ -17,7 +17,11 @@ pub(crate) struct Appearance {
 
 /// Measures the neighbourhood of a point under a Gaussian, within the pixels that `inside` admits.
 #[must_use]
-pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, usize) -> bool) -> Appearance {
+pub(crate) fn appearance(
+    image: &RgbImage,
+    at: PixelXy,
+    inside: impl Fn(usize, usize) -> bool,
+) -> Appearance {
     let (height, width) = (image.size().height() as i64, image.size().width() as i64);
     let sigma = neighbourhood(image.size());
     let reach = (2.0 * sigma).ceil() as i64;
@@ -26,7 +30,9 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
     let (mut total, mut mean, mut square, mut near, mut near_total) = (0.0, 0.0, 0.0, 0.0, 0.0);
     let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
     let luma = |y: i64, x: i64| {
-        let [r, g, b] = image.pixel(y.clamp(0, height - 1) as usize, x.clamp(0, width - 1) as usize).map(f64::from);
+        let [r, g, b] = image
+            .pixel(y.clamp(0, height - 1) as usize, x.clamp(0, width - 1) as usize)
+            .map(f64::from);
         0.299 * r + 0.587 * g + 0.114 * b
     };
     for dy in -reach..=reach {
@@ -42,14 +48,16 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
             if !inside(y as usize, x as usize) && (dx, dy) != (0, 0) {
                 continue;
             }
-            (total, mean, square) = (total + weight, mean + weight * grey, square + weight * grey * grey);
+            (total, mean, square) =
+                (total + weight, mean + weight * grey, square + weight * grey * grey);
             if ((dx * dx + dy * dy) as f64) <= sigma * sigma * 0.6 {
                 (near, near_total) = (near + grey, near_total + 1.0);
             }
         }
     }
     let total = f64::max(total, 1e-9);
-    let (mean, deviation) = (mean / total, (square / total - (mean / total).powi(2)).max(0.0).sqrt());
+    let (mean, deviation) =
+        (mean / total, (square / total - (mean / total).powi(2)).max(0.0).sqrt());
     let center = if near_total > 0.0 { near / near_total } else { mean };
     // The structure tensor: one strong direction is an edge, two are a corner.
     let (trace, gap) = (xx + yy, ((xx - yy).powi(2) + 4.0 * xy * xy).sqrt());
@@ -80,19 +88,29 @@ pub(crate) fn appearance(image: &RgbImage, at: PixelXy, inside: impl Fn(usize, u
     Appearance { colour: local_colour(image, at, inside), texture, shape }
 }
 
-/// The colour of a whole thing, if it has one: that of seven tenths of its pixels, looked at on a grid. Light and dark tones of
-/// a colour are one; the commonest is said. Of a box without a mask, the middle is looked at: its corners are seldom the thing.
+/// The colour of a whole thing, if it has one: that of seven tenths of its pixels, looked at on a
+/// grid. Light and dark tones of a colour are one; the commonest is said. Of a box without a mask,
+/// the middle is looked at: its corners are seldom the thing.
 #[must_use]
-pub(crate) fn main_colour(image: &RgbImage, bbox: &BoxXywh, mask: Option<&Mask>) -> Option<&'static str> {
+pub(crate) fn main_colour(
+    image: &RgbImage,
+    bbox: &BoxXywh,
+    mask: Option<&Mask>,
+) -> Option<&'static str> {
     const PER_SIDE: usize = 12;
     let mut counts = [0_usize; COLOURS.len()];
     for row in 0..PER_SIDE {
         for column in 0..PER_SIDE {
             let share = if mask.is_some() { 1.0 } else { 0.6 };
-            let along =
-                |start: f64, extent: f64, step: usize| start + extent * (0.5 + share * ((step as f64 + 0.5) / PER_SIDE as f64 - 0.5));
+            let along = |start: f64, extent: f64, step: usize| {
+                start + extent * (0.5 + share * ((step as f64 + 0.5) / PER_SIDE as f64 - 0.5))
+            };
             let (x, y) = (along(bbox.x, bbox.width, column), along(bbox.y, bbox.height, row));
-            if x < 0.0 || y < 0.0 || x >= f64::from(image.size().width()) || y >= f64::from(image.size().height()) {
+            if x < 0.0
+                || y < 0.0
+                || x >= f64::from(image.size().width())
+                || y >= f64::from(image.size().height())
+            {
                 continue;
             }
             let (row, column) = (y as usize, x as usize);
@@ -105,7 +123,10 @@ pub(crate) fn main_colour(image: &RgbImage, bbox: &BoxXywh, mask: Option<&Mask>)
     let total: usize = counts.iter().sum();
     let hue = |word: &str| word.rsplit(' ').next().map(str::to_owned);
     let best = (0..COLOURS.len()).max_by_key(|&colour| counts[colour]).filter(|_| total >= 8)?;
-    let alike: usize = (0..COLOURS.len()).filter(|&other| hue(COLOURS[other]) == hue(COLOURS[best])).map(|other| counts[other]).sum();
+    let alike: usize = (0..COLOURS.len())
+        .filter(|&other| hue(COLOURS[other]) == hue(COLOURS[best]))
+        .map(|other| counts[other])
+        .sum();
     (10 * alike >= 7 * total).then(|| COLOURS[best])
 }
 
@@ -117,9 +138,13 @@ mod tests {
 
     #[test]
     fn plain_colours_have_their_names() {
-        for (rgb, word) in
-            [([220, 30, 30], "red"), ([30, 60, 200], "blue"), ([250, 250, 250], "white"), ([5, 5, 5], "black"), ([120, 75, 40], "brown")]
-        {
+        for (rgb, word) in [
+            ([220, 30, 30], "red"),
+            ([30, 60, 200], "blue"),
+            ([250, 250, 250], "white"),
+            ([5, 5, 5], "black"),
+            ([120, 75, 40], "brown"),
+        ] {
             let image = RgbImage::filled(ImageHw::new(32, 32).unwrap(), rgb);
             let seen = appearance(&image, PixelXy { x: 16.0, y: 16.0 }, |_, _| true);
             assert_eq!((seen.colour, seen.texture, seen.shape), (word, "smooth", "a flat spot"));
@@ -132,9 +157,11 @@ mod tests {
         let all = BoxXywh { x: 0.0, y: 0.0, width: 48.0, height: 48.0 };
         let whole = Mask::new(ndarray::Array2::from_elem((48, 48), true));
         // A quarter is blue, then a half.
-        (0..12).for_each(|row| (0..48).for_each(|column| image.set_pixel(row, column, [30, 60, 200])));
+        (0..12)
+            .for_each(|row| (0..48).for_each(|column| image.set_pixel(row, column, [30, 60, 200])));
         assert_eq!(main_colour(&image, &all, Some(&whole)), Some("red"));
-        (12..24).for_each(|row| (0..48).for_each(|column| image.set_pixel(row, column, [30, 60, 200])));
+        (12..24)
+            .for_each(|row| (0..48).for_each(|column| image.set_pixel(row, column, [30, 60, 200])));
         assert_eq!(main_colour(&image, &all, Some(&whole)), None);
         let upper = Mask::new(ndarray::Array2::from_shape_fn((48, 48), |(row, _)| row < 24));
         assert_eq!(main_colour(&image, &all, Some(&upper)), Some("blue"));

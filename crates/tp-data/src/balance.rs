@@ -1,13 +1,14 @@
-//! A sample in which every object, and every part of it, has its say: data sets have thousands of heads and few propellers.
+//! A sample in which every object, and every part of it, has its say: data sets have thousands of
+//! heads and few propellers.
 
 use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 use tp_core::Seed;
 
-/// Chooses `n` of the items, or all if there are fewer, so that the objects have equal numbers, and within an object its
-/// parts; what has fewer items than its share gives them all, and the others share the rest. Every item is a pair of object
-/// and part.
+/// Chooses `n` of the items, or all if there are fewer, so that the objects have equal numbers, and
+/// within an object its parts; what has fewer items than its share gives them all, and the others
+/// share the rest. Every item is a pair of object and part.
 ///
 /// The indices of the chosen items, in their order; which they are follows from the seed.
 #[must_use]
@@ -17,9 +18,10 @@ pub fn balanced(items: &[(&str, &str)], n: usize, seed: Seed) -> Vec<usize> {
     for (index, (object, part)) in items.iter().enumerate() {
         by_object.entry(object).or_default().entry(part).or_default().push(index);
     }
-    // In every round every object gives one item, and its parts take turns. Who comes first is drawn, for the last round
-    // need not be complete.
-    let mut objects: Vec<Vec<Vec<usize>>> = by_object.into_values().map(|parts| parts.into_values().collect()).collect();
+    // In every round every object gives one item, and its parts take turns. Who comes first is
+    // drawn, for the last round need not be complete.
+    let mut objects: Vec<Vec<Vec<usize>>> =
+        by_object.into_values().map(|parts| parts.into_values().collect()).collect();
     objects.shuffle(&mut rng);
     for parts in &mut objects {
         parts.shuffle(&mut rng);
@@ -61,7 +63,8 @@ mod tests {
         items.extend([("plane", "propeller"); 4]);
         let chosen = balanced(&items, 24, Seed(1));
         // The plane gives its 4, the dog 20, heads and tails in equal numbers.
-        let counts = [("plane", "propeller"), ("dog", "head"), ("dog", "tail")].map(|wanted| count(&items, &chosen, wanted));
+        let counts = [("plane", "propeller"), ("dog", "head"), ("dog", "tail")]
+            .map(|wanted| count(&items, &chosen, wanted));
         assert_eq!(counts, [4, 10, 10]);
         assert_eq!(chosen, balanced(&items, 24, Seed(1)));
         assert_ne!(chosen, balanced(&items, 24, Seed(2)));

@@ -18,7 +18,8 @@ impl BoxXywh {
     }
 }
 
-/// The start and length that two stretches share, if all their numbers are finite. A stretch inside the other keeps its very numbers.
+/// The start and length that two stretches share, if all their numbers are finite. A stretch inside
+/// the other keeps its very numbers.
 fn overlap(a: [f64; 2], b: [f64; 2]) -> Option<(f64, f64)> {
     let (start, end) = (a[0].max(b[0]), (a[0] + a[1]).min(b[0] + b[1]));
     let length = if start == a[0] && end == a[0] + a[1] { a[1] } else { end - start };

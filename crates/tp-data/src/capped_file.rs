@@ -26,10 +26,16 @@ pub fn refuse_pointer(path: &Path) -> Result<(), DataError> {
 pub fn read_capped(path: &Path, max: u64) -> Result<Vec<u8>, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path).map_err(unreadable)?.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    File::open(path)
+        .map_err(unreadable)?
+        .take(max + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     match () {
         () if is_lfs_pointer(&bytes) => Err(DataError::LfsPointer { path: path.to_owned() }),
-        () if bytes.len() as u64 > max => Err(DataError::FileTooLong { path: path.to_owned(), max }),
+        () if bytes.len() as u64 > max => {
+            Err(DataError::FileTooLong { path: path.to_owned(), max })
+        }
         () => Ok(bytes),
     }
 }

@@ -1,7 +1,8 @@
 //! Where an image has corners and where it is smooth, measured once for all its parts.
 //!
-//! The structure tensor of the brightness, under a small Gaussian window; its smaller eigenvalue is the corner response
-//! (Shi and Tomasi, "Good features to track", 1994), its trace says how much happens at all.
+//! The structure tensor of the brightness, under a small Gaussian window; its smaller eigenvalue is
+//! the corner response (Shi and Tomasi, "Good features to track", 1994), its trace says how much
+//! happens at all.
 
 use ndarray::Array2;
 use rand::{Rng, RngExt};
@@ -9,9 +10,11 @@ use tp_core::PixelXy;
 
 use crate::region::{Region, RegionDepth};
 
-/// A response below this is noise: with brightness from 0 to 1, a corner of a tenth of the range gives some 10⁻³.
+/// A response below this is noise: with brightness from 0 to 1, a corner of a tenth of the range
+/// gives some 10⁻³.
 const MIN_RESPONSE: f32 = 2e-5;
-/// Corners this many pixels inside their region are preferred: on the outline they belong to the background as well.
+/// Corners this many pixels inside their region are preferred: on the outline they belong to the
+/// background as well.
 const PREFERRED_DEPTH: u16 = 2;
 /// Among at most this many pixels the quietest quarter is looked for.
 const MAX_CANDIDATES: usize = 2048;
@@ -24,7 +27,8 @@ pub struct CornerMap {
 }
 
 impl CornerMap {
-    /// Measures a plane of brightness, `[height, width]`, from 0 to 1 (see [`grey_plane`](crate::grey_plane)).
+    /// Measures a plane of brightness, `[height, width]`, from 0 to 1 (see
+    /// [`grey_plane`](crate::grey_plane)).
     #[must_use]
     pub fn new(grey: &Array2<f32>) -> Self {
         const SMOOTH: [f32; 3] = [0.25, 0.5, 0.25];
@@ -46,15 +50,15 @@ impl CornerMap {
 
     /// The strongest corner inside a region, if there is any.
     ///
-    /// Two pixels away from the outline if a corner is there, else one, else anywhere inside. Equal corners: the upper,
-    /// then the left one.
+    /// Two pixels away from the outline if a corner is there, else one, else anywhere inside. Equal
+    /// corners: the upper, then the left one.
     #[must_use]
     pub fn strongest_corner(&self, region: Region<'_>) -> Option<PixelXy> {
         self.strongest_corner_at(&RegionDepth::new(region, self.response.dim())?)
     }
 
-    /// A place where little happens: random among the quieter quarter of the pixels in the inner half of the region.
-    /// `None` if the region has no pixel.
+    /// A place where little happens: random among the quieter quarter of the pixels in the inner
+    /// half of the region. `None` if the region has no pixel.
     #[must_use]
     pub fn smooth_point(&self, region: Region<'_>, rng: &mut impl Rng) -> Option<PixelXy> {
         self.smooth_point_at(&RegionDepth::new(region, self.response.dim())?, rng)
@@ -65,14 +69,20 @@ impl CornerMap {
         region.for_each_inside(|row, column, depth| {
             let response = self.response[[row, column]];
             let level = (depth - 1).min(PREFERRED_DEPTH) as usize;
-            if response >= MIN_RESPONSE && best[level].is_none_or(|(strongest, _)| response > strongest) {
+            if response >= MIN_RESPONSE
+                && best[level].is_none_or(|(strongest, _)| response > strongest)
+            {
                 best[level] = Some((response, pixel(row, column)));
             }
         });
         best.into_iter().rev().flatten().next().map(|(_, point)| point)
     }
 
-    pub(crate) fn smooth_point_at(&self, region: &RegionDepth, rng: &mut impl Rng) -> Option<PixelXy> {
+    pub(crate) fn smooth_point_at(
+        &self,
+        region: &RegionDepth,
+        rng: &mut impl Rng,
+    ) -> Option<PixelXy> {
         let mut deepest = 0;
         region.for_each_inside(|_, _, depth| deepest = deepest.max(depth));
         let mut inner = Vec::new();
@@ -84,14 +94,17 @@ impl CornerMap {
         // In a large region a regular sample of its pixels says as much as all of them.
         let step = inner.len().div_ceil(MAX_CANDIDATES).max(1);
         let contrast = |&(row, column): &(u32, u32)| self.contrast[[row as usize, column as usize]];
-        let mut candidates: Vec<_> = inner.iter().step_by(step).map(|place| (contrast(place), *place)).collect();
+        let mut candidates: Vec<_> =
+            inner.iter().step_by(step).map(|place| (contrast(place), *place)).collect();
         let n_quiet = candidates.len().div_ceil(4);
-        let order = |a: &(f32, (u32, u32)), b: &(f32, (u32, u32))| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        let order =
+            |a: &(f32, (u32, u32)), b: &(f32, (u32, u32))| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         let (quiet, loudest, _) = candidates.select_nth_unstable_by(n_quiet.checked_sub(1)?, order);
         let (quiet, loudest) = (&mut quiet[..], *loudest);
         // Only the set is certain until it is in an order of its own.
         quiet.sort_unstable_by_key(|&(_, place)| place);
-        let (_, (row, column)) = quiet.get(rng.random_range(0..n_quiet)).copied().unwrap_or(loudest);
+        let (_, (row, column)) =
+            quiet.get(rng.random_range(0..n_quiet)).copied().unwrap_or(loudest);
         Some(pixel(row as usize, column as usize))
     }
 }
@@ -100,8 +113,8 @@ fn pixel(row: usize, column: usize) -> PixelXy {
     PixelXy { x: column as f64, y: row as f64 }
 }
 
-/// Correlation with `along_x` along the rows, then with `along_y` along the columns; both are odd in length, and pixels
-/// beyond the border are like the nearest one inside.
+/// Correlation with `along_x` along the rows, then with `along_y` along the columns; both are odd
+/// in length, and pixels beyond the border are like the nearest one inside.
 fn filtered(plane: &Array2<f32>, along_x: &[f32], along_y: &[f32]) -> Array2<f32> {
     let (height, width) = plane.dim();
     let mut rows = vec![0.0; height * width];
@@ -144,7 +157,9 @@ mod tests {
 
     /// A bright rectangle on black; its corners are the only corners.
     fn rectangle() -> CornerMap {
-        CornerMap::new(&Array2::from_shape_fn((40, 50), |(row, column)| f32::from((10..30).contains(&row) && (12..36).contains(&column))))
+        CornerMap::new(&Array2::from_shape_fn((40, 50), |(row, column)| {
+            f32::from((10..30).contains(&row) && (12..36).contains(&column))
+        }))
     }
 
     #[test]
@@ -164,7 +179,10 @@ mod tests {
     #[test]
     fn an_edge_and_a_plain_surface_have_no_corner() {
         let map = rectangle();
-        for bbox in [BoxXywh { x: 15.0, y: 5.0, width: 10.0, height: 10.0 }, BoxXywh { x: 18.0, y: 15.0, width: 10.0, height: 10.0 }] {
+        for bbox in [
+            BoxXywh { x: 15.0, y: 5.0, width: 10.0, height: 10.0 },
+            BoxXywh { x: 18.0, y: 15.0, width: 10.0, height: 10.0 },
+        ] {
             assert_eq!(map.strongest_corner(Region::Box(bbox)), None);
         }
     }
@@ -173,7 +191,9 @@ mod tests {
     fn smooth_point_is_inside_and_quiet() {
         let map = rectangle();
         // Crosses the upper edge at row 10.
-        let mask = Mask::new(Array2::from_shape_fn((40, 50), |(row, column)| (5..25).contains(&row) && (20..24).contains(&column)));
+        let mask = Mask::new(Array2::from_shape_fn((40, 50), |(row, column)| {
+            (5..25).contains(&row) && (20..24).contains(&column)
+        }));
         for draw in 0..200 {
             let point = map.smooth_point(Region::Mask(&mask), &mut Seed(draw).rng()).unwrap();
             assert!(mask.contains(point.y as usize, point.x as usize), "{point:?}");
@@ -185,10 +205,16 @@ mod tests {
     fn regions_of_one_pixel_or_none_do_not_panic() {
         let map = CornerMap::new(&Array2::from_elem((1, 1), 0.5));
         let whole = BoxXywh { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
-        assert_eq!(map.smooth_point(Region::Box(whole), &mut Seed(0).rng()), Some(PixelXy { x: 0.0, y: 0.0 }));
+        assert_eq!(
+            map.smooth_point(Region::Box(whole), &mut Seed(0).rng()),
+            Some(PixelXy { x: 0.0, y: 0.0 })
+        );
         assert_eq!(map.strongest_corner(Region::Box(whole)), None);
-        for (x, width) in [(5.0, 1.0), (-3.0, 1.0), (0.6, 0.2), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
-            let point = map.smooth_point(Region::Box(BoxXywh { x, width, ..whole }), &mut Seed(0).rng());
+        for (x, width) in
+            [(5.0, 1.0), (-3.0, 1.0), (0.6, 0.2), (f64::NAN, 1.0), (0.0, f64::INFINITY)]
+        {
+            let point =
+                map.smooth_point(Region::Box(BoxXywh { x, width, ..whole }), &mut Seed(0).rng());
             assert_eq!(point.is_some(), width.is_infinite());
         }
         let empty = Mask::empty(ImageHw::new(1, 1).unwrap());

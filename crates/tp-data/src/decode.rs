@@ -1,9 +1,11 @@
-//! The one guarded way from an image file to pixels: PNG, JPEG and WebP, whatever the file claims to be.
+//! The one guarded way from an image file to pixels: PNG, JPEG and WebP, whatever the file claims
+//! to be.
 //!
-//! The size of the file is checked before it is read, the size of the image before memory is taken for it, and a panic
-//! of a decoder is an error like any other. JPEGs that one decoder gets wrong go to another. A transparency channel is
-//! dropped, not blended, as the base model's own preprocessing does (OMG-LLaVA, `convert("RGB")`), except for pictures that
-//! are cut out; 16-bit samples are rounded to 8 bits; CMYK JPEGs are converted.
+//! The size of the file is checked before it is read, the size of the image before memory is taken
+//! for it, and a panic of a decoder is an error like any other. JPEGs that one decoder gets wrong
+//! go to another. A transparency channel is dropped, not blended, as the base model's own
+//! preprocessing does (OMG-LLaVA, `convert("RGB")`), except for pictures that are cut out; 16-bit
+//! samples are rounded to 8 bits; CMYK JPEGs are converted.
 
 use std::{
     fs::{self, File},
@@ -13,7 +15,8 @@ use std::{
 };
 
 use image::{
-    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage as DecodedRgb, RgbaImage, metadata::Orientation as Turn,
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage as DecodedRgb,
+    RgbaImage, metadata::Orientation as Turn,
 };
 use jpeg_decoder::{ColorTransform, Error as JpegError, PixelFormat};
 use tp_core::{IS_LFS_POINTER, ImageHw, RgbImage, is_lfs_pointer};
@@ -35,8 +38,8 @@ pub struct DecodeOptions {
     pub max_height: u32,
     /// The most pixels.
     pub max_pixels: u64,
-    /// The most memory for the decoded image, in bytes. A decoder's working memory comes on top of it, but grows with
-    /// [`max_pixels`](Self::max_pixels).
+    /// The most memory for the decoded image, in bytes. A decoder's working memory comes on top of
+    /// it, but grows with [`max_pixels`](Self::max_pixels).
     pub max_alloc: u64,
     /// What becomes of an EXIF orientation.
     pub orientation: Orientation,
@@ -114,8 +117,8 @@ pub enum ImageProblem {
 ///
 /// # Errors
 ///
-/// [`DataError::Read`] if the file is missing or cannot be read, [`DataError::Image`] for everything that is wrong with
-/// what it holds.
+/// [`DataError::Read`] if the file is missing or cannot be read, [`DataError::Image`] for
+/// everything that is wrong with what it holds.
 pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<RgbImage, DataError> {
     decode_bytes(&path.display().to_string(), &read_image(path, options)?, options)
 }
@@ -129,11 +132,16 @@ pub(crate) fn read_image(path: &Path, options: &DecodeOptions) -> Result<Vec<u8>
         return Err(refuse(ImageProblem::NotAFile));
     }
     if about.len() > options.max_bytes {
-        return Err(refuse(ImageProblem::TooManyBytes { bytes: about.len(), max: options.max_bytes }));
+        return Err(refuse(ImageProblem::TooManyBytes {
+            bytes: about.len(),
+            max: options.max_bytes,
+        }));
     }
     let mut bytes = Vec::new();
     // The file may grow while it is read: the cap holds all the same.
-    File::open(path).and_then(|file| file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes)).map_err(read)?;
+    File::open(path)
+        .and_then(|file| file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(read)?;
     Ok(bytes)
 }
 
@@ -161,19 +169,30 @@ pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
     let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
     let measured = catch_unwind(AssertUnwindSafe(|| reader.into_dimensions()));
     if is_jpeg && !matches!(measured, Ok(Ok(_))) {
-        // What stops the common decoder in a header, the general one may decode: the file is judged as for decoding.
+        // What stops the common decoder in a header, the general one may decode: the file is judged
+        // as for decoding.
         let bytes = read_image(path, &limits)?;
         return guarded(&name, || Ok(Header::read(&bytes, &limits)?.stored));
     }
     let (width, height) = match measured {
         Ok(size) => size.map_err(|error| refuse(problem(error, &limits)))?,
-        Err(_) => return Err(refuse(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() })),
+        Err(_) => {
+            return Err(refuse(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() }));
+        }
     };
     let DecodeOptions { max_width, max_height, max_pixels, .. } = limits;
-    if width > max_width || height > max_height || u64::from(width) * u64::from(height) > max_pixels {
-        return Err(refuse(ImageProblem::TooLarge { width, height, max_width, max_height, max_pixels }));
+    if width > max_width || height > max_height || u64::from(width) * u64::from(height) > max_pixels
+    {
+        return Err(refuse(ImageProblem::TooLarge {
+            width,
+            height,
+            max_width,
+            max_height,
+            max_pixels,
+        }));
     }
-    ImageHw::new(height, width).map_err(|_| refuse(ImageProblem::Damaged { detail: "it has no pixels".to_owned() }))
+    ImageHw::new(height, width)
+        .map_err(|_| refuse(ImageProblem::Damaged { detail: "it has no pixels".to_owned() }))
 }
 
 /// Decodes an image that is already in memory; `name` stands in its error messages.
@@ -181,15 +200,24 @@ pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
 /// # Errors
 ///
 /// [`DataError::Image`].
-pub fn decode_bytes(name: &str, bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DataError> {
+pub fn decode_bytes(
+    name: &str,
+    bytes: &[u8],
+    options: &DecodeOptions,
+) -> Result<RgbImage, DataError> {
     guarded(name, || {
         let header = Header::read(bytes, options)?;
-        let turn = if options.orientation == Orientation::Apply { header.turn } else { Turn::NoTransforms };
+        let turn = if options.orientation == Orientation::Apply {
+            header.turn
+        } else {
+            Turn::NoTransforms
+        };
         decoded(bytes, &header, turn, options)
     })
 }
 
-/// Reads and decodes a picture that is cut out along its edges: its transparency is kept, the stored grid too.
+/// Reads and decodes a picture that is cut out along its edges: its transparency is kept, the
+/// stored grid too.
 pub(crate) fn decode_with_transparency(path: &Path) -> Result<RgbaImage, DataError> {
     let options = DecodeOptions::default();
     let bytes = read_image(path, &options)?;
@@ -199,9 +227,12 @@ pub(crate) fn decode_with_transparency(path: &Path) -> Result<RgbaImage, DataErr
     })
 }
 
-/// A guarded look at a file, with its name in the error. Decoders are third-party code that meets hostile bytes; nothing of
-/// ours is changed when one unwinds.
-pub(crate) fn guarded<T>(name: &str, look: impl FnOnce() -> Result<T, ImageProblem>) -> Result<T, DataError> {
+/// A guarded look at a file, with its name in the error. Decoders are third-party code that meets
+/// hostile bytes; nothing of ours is changed when one unwinds.
+pub(crate) fn guarded<T>(
+    name: &str,
+    look: impl FnOnce() -> Result<T, ImageProblem>,
+) -> Result<T, DataError> {
     catch_unwind(AssertUnwindSafe(look))
         .unwrap_or_else(|_| Err(ImageProblem::Damaged { detail: "the decoder gave up".to_owned() }))
         .map_err(|problem| DataError::Image { name: name.to_owned(), problem })
@@ -225,12 +256,16 @@ impl Header {
             return Err(ImageProblem::Empty);
         }
         if bytes.len() as u64 > options.max_bytes {
-            return Err(ImageProblem::TooManyBytes { bytes: bytes.len() as u64, max: options.max_bytes });
+            return Err(ImageProblem::TooManyBytes {
+                bytes: bytes.len() as u64,
+                max: options.max_bytes,
+            });
         }
         if is_lfs_pointer(bytes) {
             return Err(ImageProblem::LfsPointer);
         }
-        let format = image::guess_format(bytes).map_err(|_| ImageProblem::NotAccepted { found: "not an image".to_owned() })?;
+        let format = image::guess_format(bytes)
+            .map_err(|_| ImageProblem::NotAccepted { found: "not an image".to_owned() })?;
         let (stored, jpeg) = match format {
             ImageFormat::Jpeg => {
                 let JpegPlan { size, decoding } = JpegPlan::of(bytes)?;
@@ -245,8 +280,17 @@ impl Header {
         };
         let (width, height) = (stored.width(), stored.height());
         let DecodeOptions { max_width, max_height, max_pixels, .. } = *options;
-        if width > max_width || height > max_height || u64::from(width) * u64::from(height) > max_pixels {
-            return Err(ImageProblem::TooLarge { width, height, max_width, max_height, max_pixels });
+        if width > max_width
+            || height > max_height
+            || u64::from(width) * u64::from(height) > max_pixels
+        {
+            return Err(ImageProblem::TooLarge {
+                width,
+                height,
+                max_width,
+                max_height,
+                max_pixels,
+            });
         }
         Ok(Self { format, jpeg, stored, turn: orientation(bytes) })
     }
@@ -262,7 +306,11 @@ impl Header {
     }
 }
 
-fn decoder<'a>(bytes: &'a [u8], format: ImageFormat, options: &DecodeOptions) -> Result<impl ImageDecoder + 'a, ImageProblem> {
+fn decoder<'a>(
+    bytes: &'a [u8],
+    format: ImageFormat,
+    options: &DecodeOptions,
+) -> Result<impl ImageDecoder + 'a, ImageProblem> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(options.max_alloc);
@@ -271,14 +319,26 @@ fn decoder<'a>(bytes: &'a [u8], format: ImageFormat, options: &DecodeOptions) ->
 }
 
 /// The pixels of a file whose header has been read, turned.
-pub(crate) fn decoded(bytes: &[u8], header: &Header, turn: Turn, options: &DecodeOptions) -> Result<RgbImage, ImageProblem> {
+pub(crate) fn decoded(
+    bytes: &[u8],
+    header: &Header,
+    turn: Turn,
+    options: &DecodeOptions,
+) -> Result<RgbImage, ImageProblem> {
     let rgb = decoded_channels(bytes, header, turn, options)?.into_rgb8();
-    let size = ImageHw::new(rgb.height(), rgb.width()).map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
-    RgbImage::from_bytes(size, rgb.into_raw()).map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
+    let size = ImageHw::new(rgb.height(), rgb.width())
+        .map_err(|_| ImageProblem::Damaged { detail: "it has no pixels".to_owned() })?;
+    RgbImage::from_bytes(size, rgb.into_raw())
+        .map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
 }
 
 /// The same with the channels and the depth that the file has.
-fn decoded_channels(bytes: &[u8], header: &Header, turn: Turn, options: &DecodeOptions) -> Result<DynamicImage, ImageProblem> {
+fn decoded_channels(
+    bytes: &[u8],
+    header: &Header,
+    turn: Turn,
+    options: &DecodeOptions,
+) -> Result<DynamicImage, ImageProblem> {
     let mut image = match header.jpeg {
         JpegDecoding::General(colours) => general_jpeg(bytes, colours, options)?,
         JpegDecoding::Common => {
@@ -288,29 +348,45 @@ fn decoded_channels(bytes: &[u8], header: &Header, turn: Turn, options: &DecodeO
         }
     };
     if image.width() != header.stored.width() || image.height() != header.stored.height() {
-        return Err(ImageProblem::Damaged { detail: "its header contradicts its pixels".to_owned() });
+        return Err(ImageProblem::Damaged {
+            detail: "its header contradicts its pixels".to_owned(),
+        });
     }
     image.apply_orientation(turn);
     Ok(image)
 }
 
 fn check_memory(bytes: u64, options: &DecodeOptions) -> Result<(), ImageProblem> {
-    if bytes > options.max_alloc { Err(ImageProblem::TooMuchMemory { bytes, max: options.max_alloc }) } else { Ok(()) }
+    if bytes > options.max_alloc {
+        Err(ImageProblem::TooMuchMemory { bytes, max: options.max_alloc })
+    } else {
+        Ok(())
+    }
 }
 
 /// The pixels of a JPEG by the decoder that knows every order of scans.
-fn general_jpeg(bytes: &[u8], colours: ColorTransform, options: &DecodeOptions) -> Result<DynamicImage, ImageProblem> {
+fn general_jpeg(
+    bytes: &[u8],
+    colours: ColorTransform,
+    options: &DecodeOptions,
+) -> Result<DynamicImage, ImageProblem> {
     let refuse = |error: JpegError| match error {
-        JpegError::Unsupported(feature) => ImageProblem::Unsupported { detail: format!("a JPEG with {feature:?}") },
-        error => ImageProblem::Damaged { detail: error.to_string().split_whitespace().collect::<Vec<_>>().join(" ") },
+        JpegError::Unsupported(feature) => {
+            ImageProblem::Unsupported { detail: format!("a JPEG with {feature:?}") }
+        }
+        error => ImageProblem::Damaged {
+            detail: error.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
+        },
     };
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.set_color_transform(colours);
     decoder.set_max_decoding_buffer_size(usize::try_from(options.max_alloc).unwrap_or(usize::MAX));
     decoder.read_info().map_err(refuse)?;
-    let contradiction = || ImageProblem::Damaged { detail: "its header contradicts its pixels".to_owned() };
+    let contradiction =
+        || ImageProblem::Damaged { detail: "its header contradicts its pixels".to_owned() };
     let info = decoder.info().ok_or_else(contradiction)?;
-    let n_bytes = u64::from(info.width) * u64::from(info.height) * info.pixel_format.pixel_bytes() as u64;
+    let n_bytes =
+        u64::from(info.width) * u64::from(info.height) * info.pixel_format.pixel_bytes() as u64;
     check_memory(n_bytes, options)?;
     let pixels = decoder.decode().map_err(refuse)?;
     let rgb = match info.pixel_format {
@@ -318,12 +394,22 @@ fn general_jpeg(bytes: &[u8], colours: ColorTransform, options: &DecodeOptions) 
         PixelFormat::L8 => pixels.into_iter().flat_map(|grey| [grey; 3]).collect(),
         // Ink absorbs light, black ink that of all three colours.
         PixelFormat::CMYK32 => {
-            let light = |ink: u8, black: u8| ((255 - u16::from(ink)) * (255 - u16::from(black)) / 255) as u8;
-            pixels.chunks_exact(4).flat_map(|inks| [0, 1, 2].map(|colour| light(inks[colour], inks[3]))).collect()
+            let light = |ink: u8, black: u8| {
+                ((255 - u16::from(ink)) * (255 - u16::from(black)) / 255) as u8
+            };
+            pixels
+                .chunks_exact(4)
+                .flat_map(|inks| [0, 1, 2].map(|colour| light(inks[colour], inks[3])))
+                .collect()
         }
-        PixelFormat::L16 => return Err(ImageProblem::Unsupported { detail: "a JPEG of 16 bits a sample".to_owned() }),
+        PixelFormat::L16 => {
+            return Err(ImageProblem::Unsupported {
+                detail: "a JPEG of 16 bits a sample".to_owned(),
+            });
+        }
     };
-    let image = DecodedRgb::from_raw(info.width.into(), info.height.into(), rgb).ok_or_else(contradiction)?;
+    let image = DecodedRgb::from_raw(info.width.into(), info.height.into(), rgb)
+        .ok_or_else(contradiction)?;
     Ok(DynamicImage::ImageRgb8(image))
 }
 
@@ -331,9 +417,9 @@ fn problem(error: ImageError, options: &DecodeOptions) -> ImageProblem {
     let detail = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     match error {
         ImageError::Unsupported(_) => ImageProblem::Unsupported { detail },
-        ImageError::Limits(_) => {
-            ImageProblem::Unsupported { detail: format!("it needs more than {} bytes of memory: {detail}", options.max_alloc) }
-        }
+        ImageError::Limits(_) => ImageProblem::Unsupported {
+            detail: format!("it needs more than {} bytes of memory: {detail}", options.max_alloc),
+        },
         _ => ImageProblem::Damaged { detail },
     }
 }
@@ -347,10 +433,14 @@ mod tests {
     /// A JPEG of four quadrants in four colours, 48 wide and 32 high, that asks to be turned.
     fn turned_jpeg(orientation: u8) -> Vec<u8> {
         let colours = [[220, 30, 30], [30, 200, 40], [40, 40, 220], [230, 220, 40]];
-        let pixels: Vec<u8> = (0..32 * 48).flat_map(|i| colours[i / 48 / 16 * 2 + i % 48 / 24]).collect();
+        let pixels: Vec<u8> =
+            (0..32 * 48).flat_map(|i| colours[i / 48 / 16 * 2 + i % 48 / 24]).collect();
         let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, 95).write_image(&pixels, 48, 32, ExtendedColorType::Rgb8).unwrap();
-        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+        JpegEncoder::new_with_quality(&mut jpeg, 95)
+            .write_image(&pixels, 48, 32, ExtendedColorType::Rgb8)
+            .unwrap();
+        let mut exif =
+            b"\xff\xe1\x00\x22Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
         exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
         jpeg.splice(2..2, exif);
         jpeg
@@ -360,7 +450,12 @@ mod tests {
     fn all_eight_orientations_are_applied() {
         for orientation in 1..=8 {
             let file = turned_jpeg(orientation);
-            let stored = decode_bytes("stored", &file, &DecodeOptions { orientation: Orientation::Keep, ..Default::default() }).unwrap();
+            let stored = decode_bytes(
+                "stored",
+                &file,
+                &DecodeOptions { orientation: Orientation::Keep, ..Default::default() },
+            )
+            .unwrap();
             let upright = decode_bytes("upright", &file, &DecodeOptions::default()).unwrap();
             assert_eq!([stored.size().height(), stored.size().width()], [32, 48]);
             let [height, width] = if orientation < 5 { [32, 48] } else { [48, 32] };
@@ -377,7 +472,11 @@ mod tests {
                         7 => (31 - column, 47 - row),
                         _ => (column, 47 - row),
                     };
-                    assert_eq!(upright.pixel(row, column), stored.pixel(from_row, from_column), "{orientation}: ({row}, {column})");
+                    assert_eq!(
+                        upright.pixel(row, column),
+                        stored.pixel(from_row, from_column),
+                        "{orientation}: ({row}, {column})"
+                    );
                 }
             }
         }

@@ -10,7 +10,8 @@ pub struct DescribedPoint {
     pub point: PixelXy,
     /// Its object, an index in [`AnnotatedImage::objects`](crate::AnnotatedImage::objects).
     pub object: usize,
-    /// Its part, an index in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it is in one.
+    /// Its part, an index in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it is
+    /// in one.
     pub part: Option<usize>,
     /// The colour of the spot under the light of the picture, e.g. `brown`.
     pub colour: Option<String>,

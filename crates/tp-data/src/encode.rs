@@ -39,7 +39,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image.png");
         let size = ImageHw::new(5, 7).unwrap();
-        let image = RgbImage::from_bytes(size, (0..105).map(|i| (i * 37 % 256) as u8).collect()).unwrap();
+        let image =
+            RgbImage::from_bytes(size, (0..105).map(|i| (i * 37 % 256) as u8).collect()).unwrap();
         write_png(&path, &image).unwrap();
         assert_eq!(decode_image(&path, &DecodeOptions::default()).unwrap(), image);
     }

@@ -59,7 +59,9 @@ pub enum DataError {
     #[error("{} holds no triplets: one JSON line a triplet is expected", path.display())]
     NoTriplets { path: PathBuf },
     /// Shares that are no split.
-    #[error("the shares train {train}, val {val}, test {test} are no split: each must be in [0, 1] and their sum 1")]
+    #[error(
+        "the shares train {train}, val {val}, test {test} are no split: each must be in [0, 1] and their sum 1"
+    )]
     SplitFractions { train: f64, val: f64, test: f64 },
     /// Options that describe no keypoint detector.
     #[error("sift options: {problem}")]

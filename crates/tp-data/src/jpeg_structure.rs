@@ -1,8 +1,10 @@
-//! What a JPEG says of itself, read before a pixel is decoded, and which decoder is trusted with it.
+//! What a JPEG says of itself, read before a pixel is decoded, and which decoder is trusted with
+//! it.
 //!
-//! The decoder of `image` gives wrong pixels without an error for sequential files of several scans, and for components that
-//! are sampled in other ways than most are (zune-image, issues 341, 419, 422, 448, 449). Such files go to `jpeg-decoder`,
-//! and what neither can do is refused: see docs/decisions/0009-two-jpeg-decoders.md. Names follow ITU-T T.81.
+//! The decoder of `image` gives wrong pixels without an error for sequential files of several
+//! scans, and for components that are sampled in other ways than most are (zune-image, issues 341,
+//! 419, 422, 448, 449). Such files go to `jpeg-decoder`, and what neither can do is refused: see
+//! docs/decisions/0009-two-jpeg-decoders.md. Names follow ITU-T T.81.
 
 use jpeg_decoder::ColorTransform;
 use tp_core::ImageHw;
@@ -12,9 +14,11 @@ use crate::ImageProblem;
 /// Who decodes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JpegDecoding {
-    /// The decoder of `image`: one scan or progressive, in the samplings that nearly all files have.
+    /// The decoder of `image`: one scan or progressive, in the samplings that nearly all files
+    /// have.
     Common,
-    /// The slower decoder that knows every order of scans and every sampling, told which colours the components are.
+    /// The slower decoder that knows every order of scans and every sampling, told which colours
+    /// the components are.
     General(ColorTransform),
 }
 
@@ -30,12 +34,14 @@ impl JpegPlan {
     ///
     /// # Errors
     ///
-    /// [`ImageProblem::Unsupported`] for kinds of JPEG that no decoder here knows, [`ImageProblem::Damaged`] for files that end
-    /// too early, contradict themselves, or lack a component.
+    /// [`ImageProblem::Unsupported`] for kinds of JPEG that no decoder here knows,
+    /// [`ImageProblem::Damaged`] for files that end too early, contradict themselves, or lack a
+    /// component.
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, ImageProblem> {
         let structure = Structure::read(bytes)?;
         structure.check()?;
-        let size = ImageHw::new(structure.frame.height.into(), structure.frame.width.into()).map_err(|_| damaged("it has no pixels"))?;
+        let size = ImageHw::new(structure.frame.height.into(), structure.frame.width.into())
+            .map_err(|_| damaged("it has no pixels"))?;
         Ok(Self { size, decoding: structure.decoding() })
     }
 }
@@ -88,15 +94,23 @@ impl Structure {
                 0xc3 | 0xc7 | 0xcb | 0xcf => return Err(unsupported("a lossless JPEG")),
                 0xc9 | 0xca | 0xcc => return Err(unsupported("a JPEG with arithmetic coding")),
                 0xc5 | 0xc6 | 0xcd | 0xce | 0xde => return Err(unsupported("a hierarchical JPEG")),
-                0xc0..=0xc2 if structure.frame.process != 0 => return Err(damaged("it has two frame headers")),
-                0xc0..=0xc2 => structure.frame = Frame::read(marker, segment).ok_or_else(|| damaged("its frame header is cut off"))?,
+                0xc0..=0xc2 if structure.frame.process != 0 => {
+                    return Err(damaged("it has two frame headers"));
+                }
+                0xc0..=0xc2 => {
+                    structure.frame = Frame::read(marker, segment)
+                        .ok_or_else(|| damaged("its frame header is cut off"))?
+                }
                 0xda => structure.scans.push(structure.frame.scan(segment)?),
                 0xe0 => structure.has_jfif |= segment.starts_with(b"JFIF\0"),
-                0xee if segment.starts_with(b"Adobe") => structure.adobe = segment.get(11).copied().or(structure.adobe),
+                0xee if segment.starts_with(b"Adobe") => {
+                    structure.adobe = segment.get(11).copied().or(structure.adobe)
+                }
                 _ => {}
             }
         }
-        // The decoders fill what is missing with grey and say nothing, and grey pixels would be described as if seen.
+        // The decoders fill what is missing with grey and say nothing, and grey pixels would be
+        // described as if seen.
         Err(damaged("the end-of-image marker is missing"))
     }
 
@@ -114,18 +128,31 @@ impl Structure {
         if !matches!(components.len(), 1 | 3 | 4) {
             return Err(unsupported(&format!("a JPEG of {} components", components.len())));
         }
-        if components.iter().flat_map(|component| component.sampling).any(|factor| !(1..=4).contains(&factor)) {
+        if components
+            .iter()
+            .flat_map(|component| component.sampling)
+            .any(|factor| !(1..=4).contains(&factor))
+        {
             return Err(damaged("its sampling factors are not 1 to 4"));
         }
         let divides = |axis: usize| {
-            let most = components.iter().map(|component| component.sampling[axis]).max().unwrap_or(1);
+            let most =
+                components.iter().map(|component| component.sampling[axis]).max().unwrap_or(1);
             components.iter().all(|component| most % component.sampling[axis] == 0)
         };
         if !divides(0) || !divides(1) {
-            return Err(unsupported("a JPEG whose components are sampled in fractions of one another"));
+            return Err(unsupported(
+                "a JPEG whose components are sampled in fractions of one another",
+            ));
         }
-        match (0..components.len()).find(|place| !self.scans.iter().any(|scan| scan.contains(place))) {
-            Some(place) => Err(damaged(&format!("its component {} of {} is missing", place + 1, components.len()))),
+        match (0..components.len())
+            .find(|place| !self.scans.iter().any(|scan| scan.contains(place)))
+        {
+            Some(place) => Err(damaged(&format!(
+                "its component {} of {} is missing",
+                place + 1,
+                components.len()
+            ))),
             None => Ok(()),
         }
     }
@@ -134,19 +161,28 @@ impl Structure {
         let components = &self.frame.components;
         let (colours, plain) = self.colours();
         let is_progressive = self.frame.process == 0xc2;
-        let in_one_scan = self.scans.len() == 1 && self.scans[0].iter().copied().eq(0..components.len());
+        let in_one_scan =
+            self.scans.len() == 1 && self.scans[0].iter().copied().eq(0..components.len());
         // A single component is its own unit, whatever its factors say.
         let is_common_sampling = components.len() == 1
-            || components[0].sampling.iter().all(|&factor| factor <= 2) && components[1..].iter().all(|other| other.sampling == [1, 1]);
-        if plain && (is_progressive || in_one_scan) && is_common_sampling { JpegDecoding::Common } else { JpegDecoding::General(colours) }
+            || components[0].sampling.iter().all(|&factor| factor <= 2)
+                && components[1..].iter().all(|other| other.sampling == [1, 1]);
+        if plain && (is_progressive || in_one_scan) && is_common_sampling {
+            JpegDecoding::Common
+        } else {
+            JpegDecoding::General(colours)
+        }
     }
 
-    /// Which colours the components are, by libjpeg's rules, and whether nothing in the file speaks against it.
+    /// Which colours the components are, by libjpeg's rules, and whether nothing in the file speaks
+    /// against it.
     fn colours(&self) -> (ColorTransform, bool) {
         let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
         match (ids.len(), self.adobe) {
             (1, _) => (ColorTransform::Grayscale, true),
-            (3, adobe) if self.has_jfif => (ColorTransform::YCbCr, ids != *b"RGB" && matches!(adobe, None | Some(1))),
+            (3, adobe) if self.has_jfif => {
+                (ColorTransform::YCbCr, ids != *b"RGB" && matches!(adobe, None | Some(1)))
+            }
             (3, Some(0)) => (ColorTransform::RGB, true),
             (3, Some(transform)) => (ColorTransform::YCbCr, transform == 1 && ids != *b"RGB"),
             (3, None) if ids == *b"RGB" => (ColorTransform::RGB, true),
@@ -159,9 +195,14 @@ impl Structure {
 
 impl Frame {
     fn read(process: u8, segment: &[u8]) -> Option<Self> {
-        let &[precision, height_high, height_low, width_high, width_low, n, ref rest @ ..] = segment else { return None };
+        let &[precision, height_high, height_low, width_high, width_low, n, ref rest @ ..] =
+            segment
+        else {
+            return None;
+        };
         let components = rest.get(..usize::from(n) * 3)?.chunks_exact(3);
-        let component = |bytes: &[u8]| Component { id: bytes[0], sampling: [bytes[1] >> 4, bytes[1] & 15] };
+        let component =
+            |bytes: &[u8]| Component { id: bytes[0], sampling: [bytes[1] >> 4, bytes[1] & 15] };
         Some(Self {
             process,
             precision,
@@ -178,7 +219,10 @@ impl Frame {
         let place = |id: u8| self.components.iter().position(|component| component.id == id);
         chosen
             .chunks_exact(2)
-            .map(|pair| place(pair[0]).ok_or_else(|| damaged("a scan names a component that the frame does not have")))
+            .map(|pair| {
+                place(pair[0])
+                    .ok_or_else(|| damaged("a scan names a component that the frame does not have"))
+            })
             .collect()
     }
 }
@@ -205,7 +249,10 @@ impl<'a> Iterator for Markers<'a> {
                     return Some((0xd9, &[]));
                 }
                 marker => {
-                    let length = usize::from(u16::from_be_bytes([*self.bytes.get(self.at + 2)?, *self.bytes.get(self.at + 3)?]));
+                    let length = usize::from(u16::from_be_bytes([
+                        *self.bytes.get(self.at + 2)?,
+                        *self.bytes.get(self.at + 3)?,
+                    ]));
                     let (start, end) = (self.at + 4, self.at + 2 + length.max(2));
                     self.at = end;
                     return Some((marker, self.bytes.get(start..end)?));
@@ -219,11 +266,23 @@ impl<'a> Iterator for Markers<'a> {
 mod tests {
     use super::*;
 
-    /// A file of markers without pixels: a frame of components `[id, sampling]`, and the components of every scan.
+    /// A file of markers without pixels: a frame of components `[id, sampling]`, and the components
+    /// of every scan.
     fn file(process: u8, components: &[[u8; 2]], scans: &[&[u8]], before: &[u8]) -> Vec<u8> {
         let mut file = b"\xff\xd8".to_vec();
         file.extend(before);
-        file.extend([0xff, process, 0, 8 + 3 * components.len() as u8, 8, 0, 20, 0, 30, components.len() as u8]);
+        file.extend([
+            0xff,
+            process,
+            0,
+            8 + 3 * components.len() as u8,
+            8,
+            0,
+            20,
+            0,
+            30,
+            components.len() as u8,
+        ]);
         file.extend(components.iter().flat_map(|&[id, sampling]| [id, sampling, 0]));
         for scan in scans {
             file.extend([0xff, 0xda, 0, 6 + 2 * scan.len() as u8, scan.len() as u8]);
@@ -239,11 +298,19 @@ mod tests {
 
     #[test]
     fn nearly_every_file_goes_to_the_common_decoder() {
-        for components in [vec![[1, 0x22]], YCC.to_vec(), vec![[1, 0x21], [2, 0x11], [3, 0x11]], vec![[9, 0x11]; 1]] {
+        for components in [
+            vec![[1, 0x22]],
+            YCC.to_vec(),
+            vec![[1, 0x21], [2, 0x11], [3, 0x11]],
+            vec![[9, 0x11]; 1],
+        ] {
             let ids: Vec<u8> = components.iter().map(|component| component[0]).collect();
             for process in [0xc0, 0xc1, 0xc2] {
                 let plan = JpegPlan::of(&file(process, &components, &[&ids], b"")).unwrap();
-                assert_eq!((plan.decoding, plan.size), (JpegDecoding::Common, ImageHw::new(20, 30).unwrap()));
+                assert_eq!(
+                    (plan.decoding, plan.size),
+                    (JpegDecoding::Common, ImageHw::new(20, 30).unwrap())
+                );
             }
         }
         let progressive = file(0xc2, &YCC, &[&[1, 2, 3], &[3], &[2], &[1]], b"");
@@ -253,13 +320,29 @@ mod tests {
     #[test]
     fn other_scans_and_samplings_go_to_the_general_decoder() {
         let general = JpegDecoding::General(ColorTransform::YCbCr);
-        for scans in [&[&[1_u8][..], &[2], &[3]][..], &[&[1], &[2, 3]], &[&[1, 3, 2]], &[&[1, 2, 3], &[1, 2, 3]]] {
-            assert_eq!(JpegPlan::of(&file(0xc0, &YCC, scans, b"")).unwrap().decoding, general, "{scans:?}");
+        for scans in [
+            &[&[1_u8][..], &[2], &[3]][..],
+            &[&[1], &[2, 3]],
+            &[&[1, 3, 2]],
+            &[&[1, 2, 3], &[1, 2, 3]],
+        ] {
+            assert_eq!(
+                JpegPlan::of(&file(0xc0, &YCC, scans, b"")).unwrap().decoding,
+                general,
+                "{scans:?}"
+            );
         }
-        for sampling in [[0x11, 0x22, 0x11], [0x22, 0x21, 0x21], [0x41, 0x11, 0x11], [0x22, 0x22, 0x22]] {
-            let components: Vec<[u8; 2]> = (1..).zip(sampling).map(|(id, sampling)| [id, sampling]).collect();
+        for sampling in
+            [[0x11, 0x22, 0x11], [0x22, 0x21, 0x21], [0x41, 0x11, 0x11], [0x22, 0x22, 0x22]]
+        {
+            let components: Vec<[u8; 2]> =
+                (1..).zip(sampling).map(|(id, sampling)| [id, sampling]).collect();
             for process in [0xc0, 0xc2] {
-                assert_eq!(JpegPlan::of(&file(process, &components, &[&[1, 2, 3]], b"")).unwrap().decoding, general, "{sampling:?}");
+                assert_eq!(
+                    JpegPlan::of(&file(process, &components, &[&[1, 2, 3]], b"")).unwrap().decoding,
+                    general,
+                    "{sampling:?}"
+                );
             }
         }
     }
@@ -267,7 +350,9 @@ mod tests {
     #[test]
     fn colours_are_libjpegs() {
         let jfif = b"\xff\xe0\0\x07JFIF\0";
-        let adobe = |transform: u8| [b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0".as_slice(), &[transform]].concat();
+        let adobe = |transform: u8| {
+            [b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0".as_slice(), &[transform]].concat()
+        };
         let rgb = [[b'R', 0x11], [b'G', 0x11], [b'B', 0x11]];
         let plan = |components: &[[u8; 2]], before: &[u8]| {
             let ids: Vec<u8> = components.iter().map(|component| component[0]).collect();
@@ -286,8 +371,13 @@ mod tests {
     #[test]
     fn what_nobody_decodes_is_refused_by_name() {
         let message = |file: &[u8]| JpegPlan::of(file).unwrap_err().to_string();
-        for (process, name) in [(0xc3, "lossless"), (0xc5, "hierarchical"), (0xc9, "arithmetic"), (0xca, "arithmetic"), (0xcf, "lossless")]
-        {
+        for (process, name) in [
+            (0xc3, "lossless"),
+            (0xc5, "hierarchical"),
+            (0xc9, "arithmetic"),
+            (0xca, "arithmetic"),
+            (0xcf, "lossless"),
+        ] {
             let message = message(&file(process, &YCC, &[&[1, 2, 3]], b""));
             assert!(message.contains(name) && message.contains("save it as"), "{message}");
         }
@@ -298,9 +388,17 @@ mod tests {
         tall[7..9].fill(0);
         assert!(message(&tall).contains("height"));
         assert!(message(&file(0xc0, &YCC[..2], &[&[1, 2]], b"")).contains("2 components"));
-        assert!(message(&file(0xc0, &[[1, 0x31], [2, 0x21], [3, 0x11]], &[&[1, 2, 3]], b"")).contains("fractions"));
-        assert!(message(&file(0xc0, &[[1, 0x01], [2, 0x11], [3, 0x11]], &[&[1, 2, 3]], b"")).contains("sampling factors"));
-        assert!(message(&file(0xc0, &YCC, &[&[1], &[2]], b"")).contains("component 3 of 3 is missing"));
+        assert!(
+            message(&file(0xc0, &[[1, 0x31], [2, 0x21], [3, 0x11]], &[&[1, 2, 3]], b""))
+                .contains("fractions")
+        );
+        assert!(
+            message(&file(0xc0, &[[1, 0x01], [2, 0x11], [3, 0x11]], &[&[1, 2, 3]], b""))
+                .contains("sampling factors")
+        );
+        assert!(
+            message(&file(0xc0, &YCC, &[&[1], &[2]], b"")).contains("component 3 of 3 is missing")
+        );
         assert!(message(&file(0xc0, &YCC, &[&[1, 2, 7]], b"")).contains("does not have"));
         assert!(message(&file(0xc0, &YCC, &[], b"")).contains("no scan"));
     }

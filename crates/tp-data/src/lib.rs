@@ -33,13 +33,17 @@ mod spoken_record;
 mod toml_file;
 mod triplet_file;
 
-pub use annotation::{AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility};
+pub use annotation::{
+    AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility,
+};
 pub use augment::{cropped, mirrored, mirrored_text, photometric, resized};
 pub use balance::balanced;
 pub use capped_file::{read_capped, refuse_pointer};
 pub use corner_map::CornerMap;
 pub use cutouts::{ComposeOptions, CutOuts, photographs_in};
-pub use decode::{DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size};
+pub use decode::{
+    DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size,
+};
 pub use described_point::{DescribedPoint, PointText, TextKind};
 pub use encode::write_png;
 pub use error::DataError;
@@ -47,12 +51,15 @@ pub use grey::{GreyImage, grey_plane};
 pub use lexicon::{FoundNoun, Lexicon, LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, says};
 pub use mask::Mask;
 pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
-pub use points::{ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image};
+pub use points::{
+    ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image,
+};
 pub use polygon::mask_of_polygons;
 pub use position_words::{in_image, size_word, within};
 pub use readers::{
-    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat, DatasetSummary, DescribedPoints, Entry, ImageFiles,
-    Interpreted, Labels, Loaded, PascalPart116, PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
+    Ade20kFull, Ade20kPart234, Check, CocoFolder, CocoParts, Dataset, DatasetFormat,
+    DatasetSummary, DescribedPoints, Entry, ImageFiles, Interpreted, Labels, Loaded, PascalPart116,
+    PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};

@@ -64,7 +64,9 @@ impl Mask {
     pub(crate) fn centroid_within(&self, bbox: &BoxXywh) -> Option<PixelXy> {
         let (height, width) = self.inside.dim();
         // A number that is not one becomes 0, and an empty range.
-        let range = |start: f64, length: f64, end: usize| (start.floor() as usize)..((start + length).ceil() as usize).min(end);
+        let range = |start: f64, length: f64, end: usize| {
+            (start.floor() as usize)..((start + length).ceil() as usize).min(end)
+        };
         let (mut x, mut y, mut n) = (0.0, 0.0, 0.0);
         for row in range(bbox.y, bbox.height, height) {
             for column in range(bbox.x, bbox.width, width) {
@@ -86,7 +88,12 @@ impl Mask {
                 (left, right) = (left.min(column), right.max(column + 1));
             }
         }
-        (top != usize::MAX).then(|| BoxXywh { x: left as f64, y: top as f64, width: (right - left) as f64, height: (bottom - top) as f64 })
+        (top != usize::MAX).then(|| BoxXywh {
+            x: left as f64,
+            y: top as f64,
+            width: (right - left) as f64,
+            height: (bottom - top) as f64,
+        })
     }
 }
 
@@ -96,9 +103,14 @@ mod tests {
 
     #[test]
     fn centroid_within_the_box_is_the_centroid() {
-        let mask = Mask::new(Array2::from_shape_fn((9, 13), |(row, column)| row > 3 && column > 5 && (row * column) % 3 > 0));
+        let mask = Mask::new(Array2::from_shape_fn((9, 13), |(row, column)| {
+            row > 3 && column > 5 && (row * column) % 3 > 0
+        }));
         assert_eq!(mask.centroid_within(&mask.bounding_box().unwrap()), mask.centroid());
-        assert_eq!(mask.centroid_within(&BoxXywh { x: f64::NAN, y: -4.0, width: 1e300, height: 2.0 }), None);
+        assert_eq!(
+            mask.centroid_within(&BoxXywh { x: f64::NAN, y: -4.0, width: 1e300, height: 2.0 }),
+            None
+        );
     }
 
     #[test]

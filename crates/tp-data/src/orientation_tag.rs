@@ -1,7 +1,8 @@
 //! The EXIF orientation of an image file: found, and set to "as stored", without touching a pixel.
 //!
-//! JPEG keeps EXIF in an APP1 segment, PNG in `eXIf`, WebP in `EXIF`. Programs that show pictures also believe
-//! `tiff:Orientation` in XMP (Pillow) and EXIF in a text chunk of a PNG (Pillow, ImageMagick), so these are reset with it.
+//! JPEG keeps EXIF in an APP1 segment, PNG in `eXIf`, WebP in `EXIF`. Programs that show pictures
+//! also believe `tiff:Orientation` in XMP (Pillow) and EXIF in a text chunk of a PNG (Pillow,
+//! ImageMagick), so these are reset with it.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -15,19 +16,29 @@ const LONG: u16 = 4;
 
 /// What a picture needs to stand upright; nothing for files without a sound tag.
 pub(crate) fn orientation(file: &[u8]) -> Orientation {
-    let tag = blocks(file).into_iter().filter(|block| block.kind == Kind::Exif).find_map(|block| Tag::find(&file[block.data]));
+    let tag = blocks(file)
+        .into_iter()
+        .filter(|block| block.kind == Kind::Exif)
+        .find_map(|block| Tag::find(&file[block.data]));
     tag.and_then(|tag| Orientation::from_exif(tag.value)).unwrap_or(Orientation::NoTransforms)
 }
 
 /// Whether an upright picture has the stored one's sides swapped.
 pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     match orientation {
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => true,
-        Orientation::NoTransforms | Orientation::Rotate180 | Orientation::FlipHorizontal | Orientation::FlipVertical => false,
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => true,
+        Orientation::NoTransforms
+        | Orientation::Rotate180
+        | Orientation::FlipHorizontal
+        | Orientation::FlipVertical => false,
     }
 }
 
-/// The same file, for every program to show as it is stored. Pixels, sizes and all other facts about the picture stay.
+/// The same file, for every program to show as it is stored. Pixels, sizes and all other facts
+/// about the picture stay.
 pub(crate) fn as_stored(file: &[u8]) -> Cow<'_, [u8]> {
     let mut changed = Cow::Borrowed(file);
     // From the end, so that what is cut out moves nothing that is still to be looked at.
@@ -35,7 +46,8 @@ pub(crate) fn as_stored(file: &[u8]) -> Cow<'_, [u8]> {
         match kind {
             Kind::Exif => {
                 let Some(tag) = Tag::find(&file[data.clone()]) else { continue };
-                changed.to_mut()[data.start + tag.at..][..tag.upright.len()].copy_from_slice(&tag.upright);
+                changed.to_mut()[data.start + tag.at..][..tag.upright.len()]
+                    .copy_from_slice(&tag.upright);
             }
             Kind::Xmp => {
                 for at in xmp_digits(&file[data.clone()]) {
@@ -63,7 +75,8 @@ enum Kind {
     Exif,
     /// XML as text.
     Xmp,
-    /// Either of the two in a form that cannot be changed in place; it says nothing that the picture needs.
+    /// Either of the two in a form that cannot be changed in place; it says nothing that the
+    /// picture needs.
     Packed,
 }
 
@@ -101,7 +114,9 @@ fn of_jpeg(file: &[u8], blocks: &mut Vec<Block>) {
         let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
         // Nothing that concerns the whole picture stands after its first pixels.
         let Some(segment) = file.get(at + 4..end).filter(|_| marker != 0xda) else { break };
-        let mut add = |kind, skipped: usize| blocks.push(Block { kind, data: at + 4 + skipped..end, whole: at..end });
+        let mut add = |kind, skipped: usize| {
+            blocks.push(Block { kind, data: at + 4 + skipped..end, whole: at..end })
+        };
         match marker {
             0xe1 if segment.starts_with(b"Exif\0") && segment.len() > 6 => add(Kind::Exif, 6),
             0xe1 if segment.starts_with(b"http://ns.adobe.com/x") => add(Kind::Xmp, 0),
@@ -115,14 +130,23 @@ fn of_png(file: &[u8], blocks: &mut Vec<Block>) {
     let mut at = 8;
     while let Some(&[a, b, c, d, ref name @ ..]) = file.get(at..at + 8) {
         let start = at + 8;
-        let Some(end) = start.checked_add(u32::from_be_bytes([a, b, c, d]) as usize).filter(|end| end + 4 <= file.len()) else { break };
+        let Some(end) = start
+            .checked_add(u32::from_be_bytes([a, b, c, d]) as usize)
+            .filter(|end| end + 4 <= file.len())
+        else {
+            break;
+        };
         let data = &file[start..end];
-        let mut add = |kind, skipped: usize| blocks.push(Block { kind, data: start + skipped..end, whole: at..end + 4 });
+        let mut add = |kind, skipped: usize| {
+            blocks.push(Block { kind, data: start + skipped..end, whole: at..end + 4 })
+        };
         match name {
             b"eXIf" => add(Kind::Exif, exif_prefix(data)),
             b"iTXt" if data.starts_with(b"XML:com.adobe.xmp\0\0") => add(Kind::Xmp, 0),
             b"iTXt" if data.starts_with(b"XML:com.adobe.xmp\0") => add(Kind::Packed, 0),
-            b"tEXt" | b"zTXt" | b"iTXt" if data.starts_with(b"Raw profile type ") => add(Kind::Packed, 0),
+            b"tEXt" | b"zTXt" | b"iTXt" if data.starts_with(b"Raw profile type ") => {
+                add(Kind::Packed, 0)
+            }
             _ => {}
         }
         at = end + 4;
@@ -133,8 +157,15 @@ fn of_webp(file: &[u8], blocks: &mut Vec<Block>) {
     let mut at = 12;
     while let Some(&[ref name @ .., a, b, c, d]) = file.get(at..at + 8) {
         let start = at + 8;
-        let Some(end) = start.checked_add(u32::from_le_bytes([a, b, c, d]) as usize).filter(|end| *end <= file.len()) else { break };
-        let mut add = |kind, skipped: usize| blocks.push(Block { kind, data: start + skipped..end, whole: at..end });
+        let Some(end) = start
+            .checked_add(u32::from_le_bytes([a, b, c, d]) as usize)
+            .filter(|end| *end <= file.len())
+        else {
+            break;
+        };
+        let mut add = |kind, skipped: usize| {
+            blocks.push(Block { kind, data: start + skipped..end, whole: at..end })
+        };
         match name {
             b"EXIF" => add(Kind::Exif, exif_prefix(&file[start..end])),
             b"XMP " => add(Kind::Xmp, 0),
@@ -174,7 +205,9 @@ impl Tag {
         };
         let start = long(4)? as usize;
         let n = usize::from(short(start)?);
-        let entry = (0..n).map(|index| start + 2 + 12 * index).find(|&entry| short(entry) == Some(ORIENTATION))?;
+        let entry = (0..n)
+            .map(|index| start + 2 + 12 * index)
+            .find(|&entry| short(entry) == Some(ORIENTATION))?;
         let value = match short(entry + 2)? {
             BYTE => u32::from(*tiff.get(entry + 8)?),
             SHORT => u32::from(short(entry + 8)?),
@@ -182,7 +215,11 @@ impl Tag {
             _ => 0,
         };
         tiff.get(entry..entry + 12)?;
-        let upright = if is_big { [0, SHORT as u8, 0, 0, 0, 1, 0, 1, 0, 0] } else { [SHORT as u8, 0, 1, 0, 0, 0, 1, 0, 0, 0] };
+        let upright = if is_big {
+            [0, SHORT as u8, 0, 0, 0, 1, 0, 1, 0, 0]
+        } else {
+            [SHORT as u8, 0, 1, 0, 0, 0, 1, 0, 0, 0]
+        };
         Some(Self { value: u8::try_from(value).unwrap_or(0), at: entry + 2, upright })
     }
 }
@@ -193,7 +230,12 @@ fn xmp_digits(xmp: &[u8]) -> Vec<usize> {
     let mut digits = Vec::new();
     for (at, _) in xmp.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME) {
         let rest = &xmp[at + NAME.len()..];
-        let skipped = rest.iter().take_while(|byte| matches!(byte, b'=' | b'"' | b'\'' | b'>' | b' ' | b'\t' | b'\r' | b'\n')).count();
+        let skipped = rest
+            .iter()
+            .take_while(|byte| {
+                matches!(byte, b'=' | b'"' | b'\'' | b'>' | b' ' | b'\t' | b'\r' | b'\n')
+            })
+            .count();
         if skipped > 0 && rest.get(skipped).is_some_and(|digit| (b'2'..=b'9').contains(digit)) {
             digits.push(at + NAME.len() + skipped);
         }
@@ -221,15 +263,19 @@ mod tests {
             SHORT => [short(value.into()), [0, 0]].concat().try_into().unwrap(),
             _ => long(value.into()),
         };
-        tiff.extend([short(ORIENTATION).as_slice(), &short(field), &long(1), &inline, &long(0)].concat());
+        tiff.extend(
+            [short(ORIENTATION).as_slice(), &short(field), &long(1), &inline, &long(0)].concat(),
+        );
         tiff
     }
 
     fn plain(format: ImageFormat) -> Vec<u8> {
         let mut file = Cursor::new(Vec::new());
-        DynamicImage::from(RgbImage::from_fn(6, 4, |x, y| image::Rgb([x as u8 * 40, y as u8 * 60, 90])))
-            .write_to(&mut file, format)
-            .unwrap();
+        DynamicImage::from(RgbImage::from_fn(6, 4, |x, y| {
+            image::Rgb([x as u8 * 40, y as u8 * 60, 90])
+        }))
+        .write_to(&mut file, format)
+        .unwrap();
         file.into_inner()
     }
 
@@ -242,8 +288,12 @@ mod tests {
 
     fn jpeg(segments: &[&[u8]]) -> Vec<u8> {
         let mut file = plain(ImageFormat::Jpeg);
-        let segments: Vec<u8> =
-            segments.iter().flat_map(|data| [b"\xff\xe1".as_slice(), &(data.len() as u16 + 2).to_be_bytes(), data].concat()).collect();
+        let segments: Vec<u8> = segments
+            .iter()
+            .flat_map(|data| {
+                [b"\xff\xe1".as_slice(), &(data.len() as u16 + 2).to_be_bytes(), data].concat()
+            })
+            .collect();
         file.splice(2..2, segments);
         file
     }
@@ -257,7 +307,9 @@ mod tests {
     /// The extended form: a header that announces EXIF and XMP, the picture, then these.
     fn webp(exif: &[u8], xmp: &[u8]) -> Vec<u8> {
         let picture = plain(ImageFormat::WebP).split_off(12);
-        let chunk = |name: &[u8], data: &[u8]| [name, &(data.len() as u32).to_le_bytes(), data, &vec![0; data.len() % 2]].concat();
+        let chunk = |name: &[u8], data: &[u8]| {
+            [name, &(data.len() as u32).to_le_bytes(), data, &vec![0; data.len() % 2]].concat()
+        };
         let body = [
             b"WEBP".as_slice(),
             &chunk(b"VP8X", &[0b0000_1100, 0, 0, 0, 5, 0, 0, 3, 0, 0]),
@@ -269,7 +321,8 @@ mod tests {
         [b"RIFF".as_slice(), &(body.len() as u32).to_le_bytes(), &body].concat()
     }
 
-    const XMP: &[u8] = b"<x tiff:Orientation=\"6\"/><tiff:Orientation>8</tiff:Orientation><tiff:OrientationX>7";
+    const XMP: &[u8] =
+        b"<x tiff:Orientation=\"6\"/><tiff:Orientation>8</tiff:Orientation><tiff:OrientationX>7";
 
     #[test]
     fn every_format_is_found_and_reset_in_place() {
@@ -277,19 +330,34 @@ mod tests {
             for is_big in [false, true] {
                 let tags = tiff(is_big, SHORT, value);
                 let prefixed = [b"Exif\0\0".as_slice(), &tags].concat();
-                let of_jpeg = jpeg(&[&[b"http://ns.adobe.com/xap/1.0/\0", XMP].concat(), &prefixed]);
-                let itxt = chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), XMP].concat());
-                let files = [of_jpeg, png(&[itxt, chunk(b"eXIf", &tags)]), webp(&tags, XMP), webp(&prefixed, XMP)];
+                let of_jpeg =
+                    jpeg(&[&[b"http://ns.adobe.com/xap/1.0/\0", XMP].concat(), &prefixed]);
+                let itxt =
+                    chunk(b"iTXt", &[b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), XMP].concat());
+                let files = [
+                    of_jpeg,
+                    png(&[itxt, chunk(b"eXIf", &tags)]),
+                    webp(&tags, XMP),
+                    webp(&prefixed, XMP),
+                ];
                 for file in files {
                     // What the decoder of `image` finds in the file is the other opinion.
                     let by_image = |file: &[u8]| {
-                        let mut decoder =
-                            ImageReader::new(Cursor::new(file.to_vec())).with_guessed_format().unwrap().into_decoder().unwrap();
-                        (decoder.orientation().unwrap(), DynamicImage::from_decoder(decoder).unwrap())
+                        let mut decoder = ImageReader::new(Cursor::new(file.to_vec()))
+                            .with_guessed_format()
+                            .unwrap()
+                            .into_decoder()
+                            .unwrap();
+                        (
+                            decoder.orientation().unwrap(),
+                            DynamicImage::from_decoder(decoder).unwrap(),
+                        )
                     };
                     let (seen, pixels) = by_image(&file);
                     assert_eq!(orientation(&file), Orientation::from_exif(value).unwrap());
-                    if !file.windows(6).any(|window| window == b"Exif\0\0") || file.starts_with(b"\xff\xd8") {
+                    if !file.windows(6).any(|window| window == b"Exif\0\0")
+                        || file.starts_with(b"\xff\xd8")
+                    {
                         assert_eq!(seen, orientation(&file));
                     }
                     let reset = as_stored(&file);
@@ -297,7 +365,10 @@ mod tests {
                     assert_eq!(by_image(&reset), (Orientation::NoTransforms, pixels));
                     assert_eq!(orientation(&reset), Orientation::NoTransforms);
                     let text = String::from_utf8_lossy(&reset).into_owned();
-                    assert!(text.contains("tiff:Orientation=\"1\"/><tiff:Orientation>1<") && text.contains("OrientationX>7"));
+                    assert!(
+                        text.contains("tiff:Orientation=\"1\"/><tiff:Orientation>1<")
+                            && text.contains("OrientationX>7")
+                    );
                     assert!(text.contains("abc"), "other tags stay");
                     assert!(matches!(as_stored(&plain(ImageFormat::Jpeg)), Cow::Borrowed(_)));
                 }
@@ -311,7 +382,8 @@ mod tests {
             for is_big in [false, true] {
                 let file = jpeg(&[&[b"Exif\0\0".as_slice(), &tiff(is_big, field, 6)].concat()]);
                 assert_eq!(orientation(&file), Orientation::Rotate90);
-                let mut wanted = jpeg(&[&[b"Exif\0\0".as_slice(), &tiff(is_big, SHORT, 1)].concat()]);
+                let mut wanted =
+                    jpeg(&[&[b"Exif\0\0".as_slice(), &tiff(is_big, SHORT, 1)].concat()]);
                 assert_eq!(as_stored(&file), wanted);
                 wanted.truncate(40);
                 assert_eq!(orientation(&wanted), Orientation::NoTransforms);
@@ -332,7 +404,9 @@ mod tests {
     #[test]
     fn damaged_blocks_change_nothing_and_never_panic() {
         let good = jpeg(&[&[b"Exif\0\0".as_slice(), &tiff(true, SHORT, 6)].concat()]);
-        for file in [good, png(&[chunk(b"eXIf", &tiff(false, SHORT, 6))]), webp(&tiff(true, LONG, 6), XMP)] {
+        for file in
+            [good, png(&[chunk(b"eXIf", &tiff(false, SHORT, 6))]), webp(&tiff(true, LONG, 6), XMP)]
+        {
             for at in 0..file.len() {
                 for value in [0, 0x7f, 0xff] {
                     let mut damaged = file.clone();

@@ -1,13 +1,17 @@
 //! The one grid of pixels that a picture and what is annotated in it share.
 //!
-//! A camera that was held on its side stores the picture lying, with an EXIF orientation that turns it upright, so its file has
-//! two grids of pixels, and nothing in an annotation says which one was meant. Its size does: an annotation is on the
-//! *stored* grid if it has that size, else on the *upright* one if it has that. Where both have the same size (a
-//! square, a picture that only stands on its head, a mirrored one) the stored grid is meant.
+//! A camera that was held on its side stores the picture lying, with an EXIF orientation that turns
+//! it upright, so its file has two grids of pixels, and nothing in an annotation says which one was
+//! meant. Its size does: an annotation is on the *stored* grid if it has that size, else on the
+//! *upright* one if it has that. Where both have the same size (a square, a picture that only
+//! stands on its head, a mirrored one) the stored grid is meant.
 
 use std::{borrow::Cow, path::Path};
 
-use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder, metadata::Orientation as Turn};
+use image::{
+    ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, codecs::png::PngEncoder,
+    metadata::Orientation as Turn,
+};
 use tp_core::{ImageHw, RgbImage};
 
 use crate::{
@@ -32,8 +36,12 @@ impl PixelGrid {
         match annotated {
             size if size == stored => Ok(Self::Stored),
             size if size == upright => Ok(Self::Upright),
-            expected if upright != stored => Err(ImageProblem::NeitherGrid { stored, upright, expected }),
-            expected if swapped == Ok(expected) => Err(ImageProblem::SidesSwapped { found: stored, expected }),
+            expected if upright != stored => {
+                Err(ImageProblem::NeitherGrid { stored, upright, expected })
+            }
+            expected if swapped == Ok(expected) => {
+                Err(ImageProblem::SidesSwapped { found: stored, expected })
+            }
             expected => Err(ImageProblem::OtherSize { found: stored, expected }),
         }
     }
@@ -50,8 +58,12 @@ impl PixelGrid {
 ///
 /// # Errors
 ///
-/// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the picture has that size neither as it is stored nor upright.
-pub fn decode_annotated(path: &Path, annotated: ImageHw) -> Result<(RgbImage, PixelGrid), DataError> {
+/// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the picture has that size
+/// neither as it is stored nor upright.
+pub fn decode_annotated(
+    path: &Path,
+    annotated: ImageHw,
+) -> Result<(RgbImage, PixelGrid), DataError> {
     let bytes = read_image(path, &DecodeOptions::default())?;
     decode_annotated_bytes(&path.display().to_string(), &bytes, annotated)
 }
@@ -61,7 +73,11 @@ pub fn decode_annotated(path: &Path, annotated: ImageHw) -> Result<(RgbImage, Pi
 /// # Errors
 ///
 /// [`DataError::Image`].
-pub fn decode_annotated_bytes(name: &str, bytes: &[u8], annotated: ImageHw) -> Result<(RgbImage, PixelGrid), DataError> {
+pub fn decode_annotated_bytes(
+    name: &str,
+    bytes: &[u8],
+    annotated: ImageHw,
+) -> Result<(RgbImage, PixelGrid), DataError> {
     let options = DecodeOptions::default();
     guarded(name, || {
         let header = Header::read(bytes, &options)?;
@@ -73,20 +89,28 @@ pub fn decode_annotated_bytes(name: &str, bytes: &[u8], annotated: ImageHw) -> R
 /// Whether an image file has this size as its EXIF orientation turns it, and not as it is stored.
 pub(crate) fn has_upright_size(path: &Path, annotated: ImageHw) -> bool {
     let options = DecodeOptions::default();
-    let grid = |bytes: &[u8]| guarded("", || PixelGrid::of(&Header::read(bytes, &options)?, annotated));
-    read_image(path, &options).and_then(|bytes| grid(&bytes)).is_ok_and(|grid| grid == PixelGrid::Upright)
+    let grid =
+        |bytes: &[u8]| guarded("", || PixelGrid::of(&Header::read(bytes, &options)?, annotated));
+    read_image(path, &options)
+        .and_then(|bytes| grid(&bytes))
+        .is_ok_and(|grid| grid == PixelGrid::Upright)
 }
 
-/// A file whose stored grid is the one that an annotation of this size is on, for programs that turn pictures and programs
-/// that do not to show the same.
+/// A file whose stored grid is the one that an annotation of this size is on, for programs that
+/// turn pictures and programs that do not to show the same.
 ///
-/// On the stored grid that is the file itself with its orientation reset, and no pixel changes. A picture that was annotated upright is
-/// encoded anew: a JPEG as one of quality 95 without subsampling, anything else as a PNG.
+/// On the stored grid that is the file itself with its orientation reset, and no pixel changes. A
+/// picture that was annotated upright is encoded anew: a JPEG as one of quality 95 without
+/// subsampling, anything else as a PNG.
 ///
 /// # Errors
 ///
 /// [`DataError::Image`] as [`decode_annotated`].
-pub fn file_as_annotated<'a>(name: &str, bytes: &'a [u8], annotated: ImageHw) -> Result<Cow<'a, [u8]>, DataError> {
+pub fn file_as_annotated<'a>(
+    name: &str,
+    bytes: &'a [u8],
+    annotated: ImageHw,
+) -> Result<Cow<'a, [u8]>, DataError> {
     let options = DecodeOptions::default();
     guarded(name, || {
         let header = Header::read(bytes, &options)?;
@@ -98,8 +122,18 @@ pub fn file_as_annotated<'a>(name: &str, bytes: &'a [u8], annotated: ImageHw) ->
         let mut file = Vec::new();
         let (width, height) = (image.size().width(), image.size().height());
         let encoded = match header.is_jpeg() {
-            true => JpegEncoder::new_with_quality(&mut file, 95).write_image(image.bytes(), width, height, ExtendedColorType::Rgb8),
-            false => PngEncoder::new(&mut file).write_image(image.bytes(), width, height, ExtendedColorType::Rgb8),
+            true => JpegEncoder::new_with_quality(&mut file, 95).write_image(
+                image.bytes(),
+                width,
+                height,
+                ExtendedColorType::Rgb8,
+            ),
+            false => PngEncoder::new(&mut file).write_image(
+                image.bytes(),
+                width,
+                height,
+                ExtendedColorType::Rgb8,
+            ),
         };
         encoded.map_err(|error| ImageProblem::Unsupported { detail: error.to_string() })?;
         Ok(Cow::Owned(file))
@@ -115,10 +149,14 @@ mod tests {
     const QUARTERS: [[u8; 3]; 4] = [[220, 30, 30], [30, 200, 40], [40, 40, 220], [230, 220, 40]];
 
     fn photograph(orientation: u8) -> Vec<u8> {
-        let pixels: Vec<u8> = (0..32 * 48).flat_map(|i| QUARTERS[i / 48 / 16 * 2 + i % 48 / 24]).collect();
+        let pixels: Vec<u8> =
+            (0..32 * 48).flat_map(|i| QUARTERS[i / 48 / 16 * 2 + i % 48 / 24]).collect();
         let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, 95).write_image(&pixels, 48, 32, ExtendedColorType::Rgb8).unwrap();
-        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+        JpegEncoder::new_with_quality(&mut jpeg, 95)
+            .write_image(&pixels, 48, 32, ExtendedColorType::Rgb8)
+            .unwrap();
+        let mut exif =
+            b"\xff\xe1\x00\x22Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
         exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
         jpeg.splice(2..2, exif);
         jpeg
@@ -128,7 +166,8 @@ mod tests {
         ImageHw::new(height, width).unwrap()
     }
 
-    /// Which quarter is in the top left corner of the upright picture: EXIF's rows and columns, by hand.
+    /// Which quarter is in the top left corner of the upright picture: EXIF's rows and columns, by
+    /// hand.
     fn quarter_at_top_left(orientation: u8) -> [u8; 3] {
         QUARTERS[match orientation {
             1 | 5 => 0,
@@ -152,11 +191,17 @@ mod tests {
             let upright = decode_annotated_bytes("a", &file, size(48, 32));
             if orientation < 5 {
                 let message = upright.unwrap_err().to_string();
-                assert!(message.contains("EXIF"), "the sides are swapped, so somebody turned it: {message}");
+                assert!(
+                    message.contains("EXIF"),
+                    "the sides are swapped, so somebody turned it: {message}"
+                );
             } else {
                 let (upright, grid) = upright.unwrap();
                 assert_eq!((grid, upright.size()), (PixelGrid::Upright, size(48, 32)));
-                assert!(near(upright.pixel(0, 0), quarter_at_top_left(orientation)), "{orientation}");
+                assert!(
+                    near(upright.pixel(0, 0), quarter_at_top_left(orientation)),
+                    "{orientation}"
+                );
             }
         }
     }
@@ -168,7 +213,9 @@ mod tests {
         for (orientation, wanted) in [(1, false), (3, false), (6, true), (8, true)] {
             std::fs::write(&path, photograph(orientation)).unwrap();
             assert_eq!(has_upright_size(&path, size(48, 32)), wanted, "{orientation}");
-            assert!(!has_upright_size(&path, size(32, 48)) && !has_upright_size(&path, size(48, 48)));
+            assert!(
+                !has_upright_size(&path, size(32, 48)) && !has_upright_size(&path, size(48, 48))
+            );
         }
     }
 
@@ -177,13 +224,23 @@ mod tests {
         for orientation in 1..=8 {
             let file = photograph(orientation);
             for annotated in [size(32, 48), size(48, 32)] {
-                let Ok((meant, _)) = decode_annotated_bytes("a", &file, annotated) else { continue };
+                let Ok((meant, _)) = decode_annotated_bytes("a", &file, annotated) else {
+                    continue;
+                };
                 let passed_on = file_as_annotated("a", &file, annotated).unwrap();
                 for turned in [Orientation::Apply, Orientation::Keep] {
-                    let seen = decode_bytes("a", &passed_on, &DecodeOptions { orientation: turned, ..DecodeOptions::default() }).unwrap();
+                    let seen = decode_bytes(
+                        "a",
+                        &passed_on,
+                        &DecodeOptions { orientation: turned, ..DecodeOptions::default() },
+                    )
+                    .unwrap();
                     assert_eq!(seen.size(), annotated);
                     for (row, column) in [(4, 4), (4, 27), (27, 4), (27, 27)] {
-                        assert!(near(seen.pixel(row, column), meant.pixel(row, column)), "{orientation}");
+                        assert!(
+                            near(seen.pixel(row, column), meant.pixel(row, column)),
+                            "{orientation}"
+                        );
                     }
                 }
                 let same_pixels = annotated == size(32, 48);
@@ -194,11 +251,22 @@ mod tests {
 
     #[test]
     fn size_of_neither_grid_is_an_error_that_names_exif_where_it_matters() {
-        let message =
-            |orientation, annotated| decode_annotated_bytes("a.jpg", &photograph(orientation), annotated).unwrap_err().to_string();
+        let message = |orientation, annotated| {
+            decode_annotated_bytes("a.jpg", &photograph(orientation), annotated)
+                .unwrap_err()
+                .to_string()
+        };
         let both = message(6, size(100, 100));
-        assert!(both.contains("48 wide and 32 high") && both.contains("32 wide and 48 high") && both.contains("EXIF"), "{both}");
+        assert!(
+            both.contains("48 wide and 32 high")
+                && both.contains("32 wide and 48 high")
+                && both.contains("EXIF"),
+            "{both}"
+        );
         let plain = message(1, size(100, 100));
-        assert!(!plain.contains("EXIF") && plain.contains("its annotation says 100 and 100"), "{plain}");
+        assert!(
+            !plain.contains("EXIF") && plain.contains("its annotation says 100 and 100"),
+            "{plain}"
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! Which points of an annotated image are described: the strongest SIFT keypoint of every part, a corner or a quiet place of
-//! it, and its annotated keypoints.
+//! Which points of an annotated image are described: the strongest SIFT keypoint of every part, a
+//! corner or a quiet place of it, and its annotated keypoints.
 //!
-//! The paper takes the strongest SIFT keypoint inside a part (section on LlamaPointInPart): [`PointOptions::paper`]. Those
-//! are corners and blobs alone; quiet places are added because people point at them too. Scenes and photographs of a few
-//! hundred pixels give their corners by default: SIFT leaves many of their small parts without any keypoint.
+//! The paper takes the strongest SIFT keypoint inside a part (section on LlamaPointInPart):
+//! [`PointOptions::paper`]. Those are corners and blobs alone; quiet places are added because
+//! people point at them too. Scenes and photographs of a few hundred pixels give their corners by
+//! default: SIFT leaves many of their small parts without any keypoint.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tp_core::{PixelXy, RgbImage, Seed};
 
 use crate::{
-    AnnotatedImage, CornerMap, DataError, GreyImage, SiftKeypoint, SiftOptions, Visibility, grey_plane,
+    AnnotatedImage, CornerMap, DataError, GreyImage, SiftKeypoint, SiftOptions, Visibility,
+    grey_plane,
     region::{Region, RegionDepth},
     sift_keypoints,
 };
@@ -23,9 +25,11 @@ pub struct PointTarget {
     pub point: PixelXy,
     /// Its object, an index in [`AnnotatedImage::objects`].
     pub object: usize,
-    /// Its part, an index in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it is in one.
+    /// Its part, an index in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it is
+    /// in one.
     pub part: Option<usize>,
-    /// The keypoint that it is, an index in [`ObjectAnnotation::keypoints`](crate::ObjectAnnotation::keypoints).
+    /// The keypoint that it is, an index in
+    /// [`ObjectAnnotation::keypoints`](crate::ObjectAnnotation::keypoints).
     pub keypoint: Option<usize>,
     /// How it was chosen.
     pub kind: PointKind,
@@ -119,45 +123,83 @@ pub struct ChosenPoints {
     pub without: BTreeMap<NoPoint, usize>,
 }
 
-/// The points of [`choose_points`] without the counts; none if SIFT is asked for and refuses the image or its options.
+/// The points of [`choose_points`] without the counts; none if SIFT is asked for and refuses the
+/// image or its options.
 #[must_use]
-pub fn points_of_image(image: &RgbImage, annotation: &AnnotatedImage, options: &PointOptions, seed: Seed) -> Vec<PointTarget> {
+pub fn points_of_image(
+    image: &RgbImage,
+    annotation: &AnnotatedImage,
+    options: &PointOptions,
+    seed: Seed,
+) -> Vec<PointTarget> {
     choose_points(image, annotation, options, seed).map(|chosen| chosen.targets).unwrap_or_default()
 }
 
-/// Chooses the points of an image: object by object, its parts in order, then its keypoints. An object without parts
-/// gives points of its own. A box that stands for the whole image, as sets with nothing but a class for each image have it
-/// (`derived` begins with "whole image"), is no place, so what has such a box and no mask gives none.
+/// Chooses the points of an image: object by object, its parts in order, then its keypoints. An
+/// object without parts gives points of its own. A box that stands for the whole image, as sets
+/// with nothing but a class for each image have it (`derived` begins with "whole image"), is no
+/// place, so what has such a box and no mask gives none.
 ///
 /// The same seed gives the same points; those of a part do not depend on the other parts.
 ///
 /// # Errors
 ///
 /// As [`talking-points data sift`], if `sift` is asked for.
-pub fn choose_points(image: &RgbImage, annotation: &AnnotatedImage, options: &PointOptions, seed: Seed) -> Result<ChosenPoints, DataError> {
-    let sift = if options.sift { sift_keypoints(&GreyImage::from_rgb(image), &options.sift_options)? } else { Vec::new() };
+pub fn choose_points(
+    image: &RgbImage,
+    annotation: &AnnotatedImage,
+    options: &PointOptions,
+    seed: Seed,
+) -> Result<ChosenPoints, DataError> {
+    let sift = if options.sift {
+        sift_keypoints(&GreyImage::from_rgb(image), &options.sift_options)?
+    } else {
+        Vec::new()
+    };
     // Measuring corners costs time that the paper's way does not need.
-    let map = (options.corners || options.smooth_points > 0).then(|| CornerMap::new(&grey_plane(image)));
-    let places = Places { map, sift, options, shape: (image.size().height() as usize, image.size().width() as usize) };
+    let map =
+        (options.corners || options.smooth_points > 0).then(|| CornerMap::new(&grey_plane(image)));
+    let places = Places {
+        map,
+        sift,
+        options,
+        shape: (image.size().height() as usize, image.size().width() as usize),
+    };
     let mut chosen = ChosenPoints::default();
     for (index, object) in annotation.objects.iter().enumerate() {
         let seed = seed.split("points").nth(index as u64);
         for (part_index, part) in object.parts.iter().enumerate() {
             match part.has_place() {
-                true => places.add(Region::of(part.mask.as_ref(), part.bbox), (index, Some(part_index)), seed, &mut chosen),
+                true => places.add(
+                    Region::of(part.mask.as_ref(), part.bbox),
+                    (index, Some(part_index)),
+                    seed,
+                    &mut chosen,
+                ),
                 false => chosen.leave_out(NoPoint::NoPlace),
             }
         }
         if object.parts.is_empty() {
             match object.has_place() {
-                true => places.add(Region::of(object.mask.as_ref(), object.bbox), (index, None), seed, &mut chosen),
+                true => places.add(
+                    Region::of(object.mask.as_ref(), object.bbox),
+                    (index, None),
+                    seed,
+                    &mut chosen,
+                ),
                 false => chosen.leave_out(NoPoint::NoPlace),
             }
         }
         for (slot, keypoint) in object.keypoints.iter().enumerate().filter(|_| options.keypoints) {
             if keypoint.visibility == Visibility::Visible {
                 let (point, part) = (keypoint.point, keypoint.part);
-                chosen.targets.push(PointTarget { point, object: index, part, keypoint: Some(slot), kind: PointKind::Keypoint });
+                chosen.targets.push(PointTarget {
+                    point,
+                    object: index,
+                    part,
+                    keypoint: Some(slot),
+                    kind: PointKind::Keypoint,
+                });
             } else {
                 chosen.leave_out(NoPoint::Hidden);
             }
@@ -183,10 +225,19 @@ struct Places<'a> {
 
 impl Places<'_> {
     /// The points of one part, or of an object without parts.
-    fn add(&self, region: Region<'_>, (object, part): (usize, Option<usize>), seed: Seed, chosen: &mut ChosenPoints) {
+    fn add(
+        &self,
+        region: Region<'_>,
+        (object, part): (usize, Option<usize>),
+        seed: Seed,
+        chosen: &mut ChosenPoints,
+    ) {
         let options = self.options;
-        let narrow = region.bounding_box().is_some_and(|bbox| bbox.width.min(bbox.height) < options.min_side_px);
-        let region = RegionDepth::new(region, self.shape).filter(|region| region.n_inside() >= options.min_pixels);
+        let narrow = region
+            .bounding_box()
+            .is_some_and(|bbox| bbox.width.min(bbox.height) < options.min_side_px);
+        let region = RegionDepth::new(region, self.shape)
+            .filter(|region| region.n_inside() >= options.min_pixels);
         let Some(region) = region else { return chosen.leave_out(NoPoint::TooFewPixels) };
         if narrow {
             return chosen.leave_out(NoPoint::TooNarrow);
@@ -212,7 +263,10 @@ impl Places<'_> {
         }
         let mut rng = seed.nth(part.map_or(u64::MAX, |part| part as u64)).rng();
         for _ in 0..options.smooth_points {
-            chosen.targets.extend(map.smooth_point_at(&region, &mut rng).map(|point| target(PointKind::Smooth, point)));
+            chosen.targets.extend(
+                map.smooth_point_at(&region, &mut rng)
+                    .map(|point| target(PointKind::Smooth, point)),
+            );
         }
     }
 }
@@ -228,20 +282,34 @@ mod tests {
 
     fn noise(size: ImageHw) -> RgbImage {
         let mut rng = Seed(1).rng();
-        RgbImage::from_bytes(size, (0..size.n_pixels() * 3).map(|_| rng.random()).collect()).unwrap()
+        RgbImage::from_bytes(size, (0..size.n_pixels() * 3).map(|_| rng.random()).collect())
+            .unwrap()
     }
 
     fn part(id: u64, bbox: BoxXywh, mask: Option<Mask>) -> PartAnnotation {
-        PartAnnotation { id, name: format!("part {id}"), bbox, mask, derived: None, also: Vec::new() }
+        PartAnnotation {
+            id,
+            name: format!("part {id}"),
+            bbox,
+            mask,
+            derived: None,
+            also: Vec::new(),
+        }
     }
 
     fn annotation(size: ImageHw) -> AnnotatedImage {
-        let mask = Mask::new(Array2::from_shape_fn((80, 100), |(row, column)| (30..60).contains(&row) && (40..80).contains(&column)));
+        let mask = Mask::new(Array2::from_shape_fn((80, 100), |(row, column)| {
+            (30..60).contains(&row) && (40..80).contains(&column)
+        }));
         let masked = part(1, mask.bounding_box().unwrap(), Some(mask));
         let boxed = part(2, BoxXywh { x: 5.5, y: 7.25, width: 20.0, height: 14.0 }, None);
         let tiny = part(3, BoxXywh { x: 50.0, y: 50.0, width: 4.0, height: 4.0 }, None);
-        let keypoint =
-            |name: &str, visibility| Keypoint { name: name.to_owned(), point: PixelXy { x: 60.0, y: 40.0 }, visibility, part: Some(0) };
+        let keypoint = |name: &str, visibility| Keypoint {
+            name: name.to_owned(),
+            point: PixelXy { x: 60.0, y: 40.0 },
+            visibility,
+            part: Some(0),
+        };
         let horse = ObjectAnnotation {
             id: 1,
             category: "horse".to_owned(),
@@ -250,10 +318,19 @@ mod tests {
             bbox: BoxXywh { x: 0.0, y: 0.0, width: 90.0, height: 70.0 },
             mask: None,
             parts: vec![masked, boxed, tiny],
-            keypoints: vec![keypoint("ear", Visibility::Hidden), keypoint("eye", Visibility::Visible)],
+            keypoints: vec![
+                keypoint("ear", Visibility::Hidden),
+                keypoint("eye", Visibility::Visible),
+            ],
             derived: None,
         };
-        let fence = ObjectAnnotation { id: 2, category: "fence".to_owned(), parts: Vec::new(), keypoints: Vec::new(), ..horse.clone() };
+        let fence = ObjectAnnotation {
+            id: 2,
+            category: "fence".to_owned(),
+            parts: Vec::new(),
+            keypoints: Vec::new(),
+            ..horse.clone()
+        };
         AnnotatedImage {
             name: "a".to_owned(),
             size,
@@ -271,7 +348,8 @@ mod tests {
         let size = ImageHw::new(80, 100).unwrap();
         let annotation = annotation(size);
         let targets = points_of_image(&noise(size), &annotation, &PointOptions::default(), Seed(3));
-        let kinds: Vec<_> = targets.iter().map(|target| (target.object, target.part, target.kind)).collect();
+        let kinds: Vec<_> =
+            targets.iter().map(|target| (target.object, target.part, target.kind)).collect();
         use PointKind::{Corner, Keypoint, Smooth};
         assert_eq!(
             kinds,
@@ -286,7 +364,10 @@ mod tests {
             ]
         );
         for target in &targets[..4] {
-            assert!(annotation.objects[0].parts[target.part.unwrap()].bbox.contains(target.point), "{target:?}");
+            assert!(
+                annotation.objects[0].parts[target.part.unwrap()].bbox.contains(target.point),
+                "{target:?}"
+            );
         }
         assert_eq!(targets[4].keypoint, Some(1));
     }
@@ -296,10 +377,14 @@ mod tests {
         let size = ImageHw::new(80, 100).unwrap();
         let (image, annotation) = (noise(size), annotation(size));
         let chosen = choose_points(&image, &annotation, &PointOptions::paper(), Seed(3)).unwrap();
-        let keypoints = sift_keypoints(&GreyImage::from_rgb(&image), &SiftOptions::default()).unwrap();
+        let keypoints =
+            sift_keypoints(&GreyImage::from_rgb(&image), &SiftOptions::default()).unwrap();
         let mask = annotation.objects[0].parts[0].mask.as_ref().unwrap();
         let strongest = keypoints.iter().find(|keypoint| keypoint.is_in(mask)).unwrap();
-        assert_eq!((chosen.targets[0].kind, chosen.targets[0].point), (PointKind::Sift, strongest.point()));
+        assert_eq!(
+            (chosen.targets[0].kind, chosen.targets[0].point),
+            (PointKind::Sift, strongest.point())
+        );
         // Two of the three parts are large enough, and so is the fence, which has no parts.
         assert_eq!(
             chosen.targets.iter().map(|target| (target.object, target.part)).collect::<Vec<_>>(),
@@ -330,14 +415,26 @@ mod tests {
         ] {
             let ChosenPoints { targets, without } = chosen(Some(how));
             // The first part has a mask, which is a place whatever its box is; so is the keypoint.
-            let from: Vec<_> = targets.iter().map(|target| (target.object, target.part, target.kind)).collect();
+            let from: Vec<_> =
+                targets.iter().map(|target| (target.object, target.part, target.kind)).collect();
             use PointKind::{Corner, Keypoint, Smooth};
-            assert_eq!(from, [(0, Some(0), Corner), (0, Some(0), Smooth), (0, Some(0), Keypoint)], "{how}");
-            assert_eq!(without, BTreeMap::from([(NoPoint::NoPlace, 3), (NoPoint::Hidden, 1)]), "{how}");
+            assert_eq!(
+                from,
+                [(0, Some(0), Corner), (0, Some(0), Smooth), (0, Some(0), Keypoint)],
+                "{how}"
+            );
+            assert_eq!(
+                without,
+                BTreeMap::from([(NoPoint::NoPlace, 3), (NoPoint::Hidden, 1)]),
+                "{how}"
+            );
         }
-        for how in
-            ["union of part boxes", "box of the most salient region (saliency network)", "from keypoints", "drawn on the whole image"]
-        {
+        for how in [
+            "union of part boxes",
+            "box of the most salient region (saliency network)",
+            "from keypoints",
+            "drawn on the whole image",
+        ] {
             assert_eq!(chosen(Some(how)), chosen(None), "{how}");
         }
     }
@@ -345,10 +442,21 @@ mod tests {
     #[test]
     fn filters_count_what_they_leave_out() {
         let size = ImageHw::new(80, 100).unwrap();
-        let options = PointOptions { min_side_px: 20.0, min_keypoint_size_px: 1e6, keypoints: true, ..PointOptions::paper() };
+        let options = PointOptions {
+            min_side_px: 20.0,
+            min_keypoint_size_px: 1e6,
+            keypoints: true,
+            ..PointOptions::paper()
+        };
         let chosen = choose_points(&noise(size), &annotation(size), &options, Seed(3)).unwrap();
-        // The boxed part is 14 pixels high; no keypoint is as large as a million pixels; the horse's ear is hidden.
-        let expected = [(NoPoint::TooFewPixels, 1), (NoPoint::TooNarrow, 1), (NoPoint::NoSiftKeypoint, 2), (NoPoint::Hidden, 1)];
+        // The boxed part is 14 pixels high; no keypoint is as large as a million pixels; the
+        // horse's ear is hidden.
+        let expected = [
+            (NoPoint::TooFewPixels, 1),
+            (NoPoint::TooNarrow, 1),
+            (NoPoint::NoSiftKeypoint, 2),
+            (NoPoint::Hidden, 1),
+        ];
         assert_eq!(chosen.without, BTreeMap::from(expected));
     }
 
@@ -368,7 +476,12 @@ mod tests {
     fn annotation_larger_than_its_image_does_not_panic() {
         let annotation = annotation(ImageHw::new(80, 100).unwrap());
         let small = ImageHw::new(20, 30).unwrap();
-        for target in points_of_image(&noise(small), &annotation, &PointOptions { keypoints: false, ..Default::default() }, Seed(0)) {
+        for target in points_of_image(
+            &noise(small),
+            &annotation,
+            &PointOptions { keypoints: false, ..Default::default() },
+            Seed(0),
+        ) {
             assert!(small.unit_from_pixel(target.point).is_ok(), "{target:?}");
         }
     }

@@ -1,8 +1,9 @@
 //! Polygon → mask, pixel for pixel as pycocotools does it (`rleFrPoly` in COCO's `maskApi.c`).
 //!
-//! A pixel covers `[x, x + 1) × [y, y + 1)`; a box polygon from (1, 1) to (3, 3) fills exactly pixels 1 and 2. The outline
-//! is drawn on a grid five times finer; wherever it crosses the centre line of a pixel column, the column's fill toggles.
-//! The even-odd rule follows, and the direction of the ring does not matter.
+//! A pixel covers `[x, x + 1) × [y, y + 1)`; a box polygon from (1, 1) to (3, 3) fills exactly
+//! pixels 1 and 2. The outline is drawn on a grid five times finer; wherever it crosses the centre
+//! line of a pixel column, the column's fill toggles. The even-odd rule follows, and the direction
+//! of the ring does not matter.
 
 use ndarray::Array2;
 use tp_core::ImageHw;
@@ -12,10 +13,12 @@ use crate::Mask;
 /// How much finer the grid is on which outlines are drawn.
 const SCALE: f64 = 5.0;
 
-/// The union of polygons, each `[x0, y0, x1, y1, …]` in pixel edges (the frame of [`BoxXywh`](crate::BoxXywh)).
+/// The union of polygons, each `[x0, y0, x1, y1, …]` in pixel edges (the frame of
+/// [`BoxXywh`](crate::BoxXywh)).
 ///
-/// The time grows with the length of the outline, so coordinates are held within a million pixels; what is not a number
-/// counts as 0 and a trailing odd number is left out. A reader should refuse all three before.
+/// The time grows with the length of the outline, so coordinates are held within a million pixels;
+/// what is not a number counts as 0 and a trailing odd number is left out. A reader should refuse
+/// all three before.
 #[must_use]
 pub fn mask_of_polygons(polygons: &[Vec<f64>], size: ImageHw) -> Mask {
     let height = size.height() as usize;
@@ -44,7 +47,8 @@ pub(crate) fn polygon_area(polygon: &[f64], size: ImageHw) -> usize {
     area
 }
 
-/// The length of a polygon's outline in pixels, along the longer axis of every edge: what drawing it takes in time and memory.
+/// The length of a polygon's outline in pixels, along the longer axis of every edge: what drawing
+/// it takes in time and memory.
 pub(crate) fn outline_length(polygon: &[f64]) -> f64 {
     let corners = polygon.chunks_exact(2);
     let edges = corners.clone().zip(corners.cycle().skip(1));
@@ -65,10 +69,12 @@ fn for_each_run(polygon: &[f64], size: ImageHw, mut run: impl FnMut(usize, usize
     }
 }
 
-/// Where the outline crosses the centre lines of pixel columns, as column-major positions `x · height + y`.
+/// Where the outline crosses the centre lines of pixel columns, as column-major positions `x ·
+/// height + y`.
 fn column_crossings(polygon: &[f64], size: ImageHw) -> Vec<usize> {
     let fine = |v: f64| (SCALE * v.clamp(-1e6, 1e6) + 0.5) as i64; // toward zero, as the cast in C
-    let corners: Vec<[i64; 2]> = polygon.chunks_exact(2).map(|xy| [fine(xy[0]), fine(xy[1])]).collect();
+    let corners: Vec<[i64; 2]> =
+        polygon.chunks_exact(2).map(|xy| [fine(xy[0]), fine(xy[1])]).collect();
     let (height, last_column) = (f64::from(size.height()), f64::from(size.width() - 1));
     let mut crossings = Vec::new();
     let mut before: Option<[i64; 2]> = None;
@@ -95,7 +101,8 @@ fn for_each_edge_point(start: [i64; 2], end: [i64; 2], visit: &mut impl FnMut([i
     let (dx, dy) = ((end[0] - start[0]).abs(), (end[1] - start[1]).abs());
     let (major, minor) = if dx >= dy { (0, 1) } else { (1, 0) };
     let n_steps = dx.max(dy);
-    // The slope is always taken from the lower end, so that an edge rounds the same in both directions.
+    // The slope is always taken from the lower end, so that an edge rounds the same in both
+    // directions.
     let flipped = start[major] > end[major];
     let (low, high) = if flipped { (end, start) } else { (start, end) };
     let slope = if n_steps == 0 { 0.0 } else { (high[minor] - low[minor]) as f64 / n_steps as f64 };
@@ -115,13 +122,18 @@ mod tests {
     use super::*;
 
     fn rows(mask: &Mask) -> Vec<String> {
-        mask.pixels().rows().into_iter().map(|row| row.iter().map(|&inside| if inside { '#' } else { '.' }).collect()).collect()
+        mask.pixels()
+            .rows()
+            .into_iter()
+            .map(|row| row.iter().map(|&inside| if inside { '#' } else { '.' }).collect())
+            .collect()
     }
 
     #[test]
     fn triangle_is_filled_as_pycocotools_fills_it() {
         // Run lengths 0 3 2 2 3 1 14 down the columns.
-        let mask = mask_of_polygons(&[vec![0.0, 0.0, 4.0, 0.0, 0.0, 4.0]], ImageHw::new(5, 5).unwrap());
+        let mask =
+            mask_of_polygons(&[vec![0.0, 0.0, 4.0, 0.0, 0.0, 4.0]], ImageHw::new(5, 5).unwrap());
         assert_eq!(rows(&mask), ["###..", "##...", "#....", ".....", "....."]);
     }
 
@@ -134,14 +146,19 @@ mod tests {
 
     #[test]
     fn separate_polygons_are_united() {
-        let (left, right) = (vec![0.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0], vec![1.0, 0.0, 3.0, 0.0, 3.0, 1.0, 1.0, 1.0]);
+        let (left, right) = (
+            vec![0.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0],
+            vec![1.0, 0.0, 3.0, 0.0, 3.0, 1.0, 1.0, 1.0],
+        );
         assert_eq!(rows(&mask_of_polygons(&[left, right], ImageHw::new(1, 4).unwrap())), ["###."]);
     }
 
     #[test]
     fn nothing_comes_of_nothing() {
         let size = ImageHw::new(3, 3).unwrap();
-        for polygon in [vec![], vec![1.0], vec![1.0, 1.0], vec![f64::NAN; 6], vec![f64::INFINITY; 6]] {
+        for polygon in
+            [vec![], vec![1.0], vec![1.0, 1.0], vec![f64::NAN; 6], vec![f64::INFINITY; 6]]
+        {
             assert_eq!(mask_of_polygons(&[polygon], size).area(), 0);
         }
     }

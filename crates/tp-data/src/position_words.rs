@@ -1,5 +1,5 @@
-//! Where something lies, in words, on 3×3 cells: one vocabulary for places in the image, another for places in an object
-//! or part, so that no text is ambiguous about its frame.
+//! Where something lies, in words, on 3×3 cells: one vocabulary for places in the image, another
+//! for places in an object or part, so that no text is ambiguous about its frame.
 
 use tp_core::{Cell, ObjectSize, Third};
 
@@ -62,8 +62,10 @@ mod tests {
         let place_words = ["left", "right", "of", "the", "in", "on", "at"];
         for a in all_cells() {
             for b in all_cells() {
-                let image: Vec<_> = in_image(a).split(' ').filter(|word| !place_words.contains(word)).collect();
-                let part: Vec<_> = within(b).split(' ').filter(|word| !place_words.contains(word)).collect();
+                let image: Vec<_> =
+                    in_image(a).split(' ').filter(|word| !place_words.contains(word)).collect();
+                let part: Vec<_> =
+                    within(b).split(' ').filter(|word| !place_words.contains(word)).collect();
                 assert!(image.iter().all(|word| !part.contains(word)), "{image:?} {part:?}");
                 assert!(!in_image(a).contains(within(b)));
             }

@@ -31,7 +31,8 @@ impl<'a> Region<'a> {
     }
 }
 
-/// The pixels of a region, each with its chessboard distance to the outside; 1 at the outline and the image's border.
+/// The pixels of a region, each with its chessboard distance to the outside; 1 at the outline and
+/// the image's border.
 pub(crate) struct RegionDepth {
     top: usize,
     left: usize,
@@ -41,12 +42,15 @@ pub(crate) struct RegionDepth {
 }
 
 impl RegionDepth {
-    /// Measures a region of an image of `(height, width)`; `None` if no pixel of the image is inside.
+    /// Measures a region of an image of `(height, width)`; `None` if no pixel of the image is
+    /// inside.
     pub(crate) fn new(region: Region<'_>, shape: (usize, usize)) -> Option<Self> {
         let (rows, columns) = match region {
             Region::Mask(mask) => touched(&mask.bounding_box()?, shape),
             Region::MaskInBox(_, bbox) => touched(&bbox, shape),
-            Region::Box(BoxXywh { x, y, width, height }) => (centres(y, height, shape.0), centres(x, width, shape.1)),
+            Region::Box(BoxXywh { x, y, width, height }) => {
+                (centres(y, height, shape.0), centres(x, width, shape.1))
+            }
         };
         let (top, left, width) = (rows.start, columns.start, columns.len());
         let mut depths = vec![u16::MAX; rows.len() * width];
@@ -72,8 +76,13 @@ impl RegionDepth {
 
     /// Whether a pixel of the image is inside.
     pub(crate) fn contains(&self, row: usize, column: usize) -> bool {
-        let place = row.checked_sub(self.top).zip(column.checked_sub(self.left)).filter(|&(_, column)| column < self.width);
-        place.and_then(|(row, column)| self.depths.get(row * self.width + column)).is_some_and(|&depth| depth > 0)
+        let place = row
+            .checked_sub(self.top)
+            .zip(column.checked_sub(self.left))
+            .filter(|&(_, column)| column < self.width);
+        place
+            .and_then(|(row, column)| self.depths.get(row * self.width + column))
+            .is_some_and(|&depth| depth > 0)
     }
 
     /// Calls back with row, column and depth of every pixel inside, row by row.
@@ -90,7 +99,9 @@ impl RegionDepth {
 
 /// The rows and columns that a box touches.
 fn touched(bbox: &BoxXywh, (height, width): (usize, usize)) -> (Range<usize>, Range<usize>) {
-    let range = |start: f64, length: f64, end: usize| (start.floor() as usize)..((start + length).ceil() as usize).min(end);
+    let range = |start: f64, length: f64, end: usize| {
+        (start.floor() as usize)..((start + length).ceil() as usize).min(end)
+    };
     (range(bbox.y, bbox.height, height), range(bbox.x, bbox.width, width))
 }
 
@@ -100,7 +111,8 @@ fn centres(start: f64, length: f64, end: usize) -> Range<usize> {
     ((start - 0.5).ceil() as usize)..(((start + length - 0.5).floor() + 1.0) as usize).min(end)
 }
 
-/// The two passes of a chessboard distance transform, where beyond the edges is outside. `u16::MAX` marks the inside.
+/// The two passes of a chessboard distance transform, where beyond the edges is outside. `u16::MAX`
+/// marks the inside.
 fn spread(depths: &mut [u16], width: usize) {
     let outside = vec![0; width];
     for backwards in [false, true] {
@@ -126,7 +138,11 @@ fn spread_row(row: &mut [u16], before: &[u16], backwards: bool) {
     for step in 0..=last {
         let at = if backwards { last - step } else { step };
         if row[at] > 0 {
-            let beside = if at == 0 || at == last { 0 } else { before[at - 1].min(before[at]).min(before[at + 1]) };
+            let beside = if at == 0 || at == last {
+                0
+            } else {
+                before[at - 1].min(before[at]).min(before[at + 1])
+            };
             row[at] = row[at].min(previous.min(beside) + 1);
         }
         previous = row[at];
@@ -141,13 +157,16 @@ mod tests {
 
     fn depths(region: Region<'_>, shape: (usize, usize)) -> Vec<(usize, usize, u16)> {
         let mut found = Vec::new();
-        RegionDepth::new(region, shape).unwrap().for_each_inside(|row, column, depth| found.push((row, column, depth)));
+        RegionDepth::new(region, shape)
+            .unwrap()
+            .for_each_inside(|row, column, depth| found.push((row, column, depth)));
         found
     }
 
     #[test]
     fn depth_grows_from_the_outline_inwards() {
-        let found = depths(Region::Box(BoxXywh { x: 2.0, y: 1.0, width: 5.0, height: 5.0 }), (20, 20));
+        let found =
+            depths(Region::Box(BoxXywh { x: 2.0, y: 1.0, width: 5.0, height: 5.0 }), (20, 20));
         assert_eq!(found.len(), 25);
         for (row, column, depth) in found {
             let expected = (row - 1).min(5 - row).min(column - 2).min(6 - column) + 1;
@@ -157,7 +176,11 @@ mod tests {
 
     #[test]
     fn pixels_outside_are_not_contained() {
-        let region = RegionDepth::new(Region::Box(BoxXywh { x: 2.0, y: 1.0, width: 3.0, height: 2.0 }), (20, 20)).unwrap();
+        let region = RegionDepth::new(
+            Region::Box(BoxXywh { x: 2.0, y: 1.0, width: 3.0, height: 2.0 }),
+            (20, 20),
+        )
+        .unwrap();
         for (row, column) in [(0, 2), (1, 1), (1, 5), (3, 2), (40, 3)] {
             assert!(!region.contains(row, column), "({row}, {column})");
         }

@@ -1,7 +1,8 @@
 //! Run-length masks as COCO packs them, equal to pycocotools' (`maskApi.c`) to the last bit.
 //!
-//! Runs follow the columns downwards, one column after another, and alternate between outside and inside, outside first.
-//! A string packs each run, from the fourth on as the difference to the one two before, five bits a character.
+//! Runs follow the columns downwards, one column after another, and alternate between outside and
+//! inside, outside first. A string packs each run, from the fourth on as the difference to the one
+//! two before, five bits a character.
 
 use ndarray::Array2;
 use tp_core::ImageHw;
@@ -58,7 +59,11 @@ impl Rle {
         });
         let counts = checked.collect::<Result<Vec<_>, _>>()?;
         let sum = counts.iter().map(|&count| u64::from(count)).sum();
-        if sum == n_pixels as u64 { Ok(Self { size, counts }) } else { Err(RleProblem::Sum { sum, n_pixels }) }
+        if sum == n_pixels as u64 {
+            Ok(Self { size, counts })
+        } else {
+            Err(RleProblem::Sum { sum, n_pixels })
+        }
     }
 
     /// A mask from COCO's packed string.
@@ -70,8 +75,12 @@ impl Rle {
         let mut counts: Vec<i64> = Vec::new();
         let (mut value, mut shift) = (0_i64, 0);
         for (at, &character) in packed.iter().enumerate() {
-            let bits = character.checked_sub(48).filter(|&bits| bits < 64).ok_or(RleProblem::Character { at })?;
-            // No run needs more than seven characters; a longer one is refused for its length below.
+            let bits = character
+                .checked_sub(48)
+                .filter(|&bits| bits < 64)
+                .ok_or(RleProblem::Character { at })?;
+            // No run needs more than seven characters; a longer one is refused for its length
+            // below.
             if shift < 60 {
                 value |= i64::from(bits & 31) << shift;
             }
@@ -96,7 +105,8 @@ impl Rle {
     #[must_use]
     pub fn of_mask(mask: &Mask) -> Self {
         let (height, width) = mask.pixels().dim();
-        let size = ImageHw::new(height as u32, width as u32).expect("a mask has the size of an image");
+        let size =
+            ImageHw::new(height as u32, width as u32).expect("a mask has the size of an image");
         let (mut counts, mut value) = (vec![0], false);
         for &inside in mask.pixels().t() {
             if inside != value {
@@ -167,11 +177,17 @@ impl Rle {
         for (start, end) in self.filled().filter(|(start, end)| start < end) {
             let (first, last) = (start / height, (end - 1) / height);
             // A run over a column's end covers that column's bottom and the next one's top.
-            let rows = if first == last { (start % height, (end - 1) % height + 1) } else { (0, height) };
+            let rows =
+                if first == last { (start % height, (end - 1) % height + 1) } else { (0, height) };
             (top, bottom) = (top.min(rows.0), bottom.max(rows.1));
             (left, right) = (left.min(first), right.max(last + 1));
         }
-        (top != usize::MAX).then(|| BoxXywh { x: left as f64, y: top as f64, width: (right - left) as f64, height: (bottom - top) as f64 })
+        (top != usize::MAX).then(|| BoxXywh {
+            x: left as f64,
+            y: top as f64,
+            width: (right - left) as f64,
+            height: (bottom - top) as f64,
+        })
     }
 
     /// What is in this mask or in the other.
@@ -304,25 +320,37 @@ mod tests {
             assert_eq!(Rle::from_packed(size(height, width), packed.as_bytes()), Ok(rle));
         }
         let rle = Rle::from_packed(size(4, 6), b"9220003").unwrap();
-        assert_eq!((rle.area(), rle.bounding_box()), (6, Some(BoxXywh { x: 2.0, y: 1.0, width: 3.0, height: 2.0 })));
+        assert_eq!(
+            (rle.area(), rle.bounding_box()),
+            (6, Some(BoxXywh { x: 2.0, y: 1.0, width: 3.0, height: 2.0 }))
+        );
     }
 
     #[test]
     fn runs_that_are_no_mask_are_named() {
         use RleProblem::{Character, CutOff, Length, Sum};
         assert_eq!(Rle::from_counts(size(2, 2), &[1, 2]), Err(Sum { sum: 3, n_pixels: 4 }));
-        assert_eq!(Rle::from_counts(size(2, 2), &[1, -2, 5]), Err(Length { at: 1, length: -2, n_pixels: 4 }));
+        assert_eq!(
+            Rle::from_counts(size(2, 2), &[1, -2, 5]),
+            Err(Length { at: 1, length: -2, n_pixels: 4 })
+        );
         assert_eq!(Rle::from_packed(size(2, 2), b"1 2"), Err(Character { at: 1 }));
         assert_eq!(Rle::from_packed(size(2, 2), b"4p"), Err(Character { at: 1 }));
         assert_eq!(Rle::from_packed(size(2, 2), b"4P"), Err(CutOff));
         assert_eq!(Rle::from_packed(size(2, 2), b""), Err(Sum { sum: 0, n_pixels: 4 }));
         assert!(matches!(Rle::from_packed(size(2, 2), &[b'o'; 40]), Err(CutOff)));
-        assert!(matches!(Rle::from_packed(size(2, 2), b"oooooooooooooooooooooo0"), Err(Length { .. })));
+        assert!(matches!(
+            Rle::from_packed(size(2, 2), b"oooooooooooooooooooooo0"),
+            Err(Length { .. })
+        ));
     }
 
     #[test]
     fn crowd_is_measured_by_the_first_alone() {
-        let (left, all) = (Rle::from_counts(size(2, 2), &[0, 2, 2]).unwrap(), Rle::from_counts(size(2, 2), &[0, 4]).unwrap());
+        let (left, all) = (
+            Rle::from_counts(size(2, 2), &[0, 2, 2]).unwrap(),
+            Rle::from_counts(size(2, 2), &[0, 4]).unwrap(),
+        );
         assert_eq!((left.iou(&all, Overlap::Union), left.iou(&all, Overlap::First)), (0.5, 1.0));
         let none = Rle::from_counts(size(2, 2), &[4]).unwrap();
         assert_eq!(none.iou(&none, Overlap::Union), 0.0);

@@ -1,4 +1,5 @@
-//! Which images are learned from and which are reported on: by group, so that no photograph is on both sides.
+//! Which images are learned from and which are reported on: by group, so that no photograph is on
+//! both sides.
 
 use serde::{Deserialize, Serialize};
 use tp_core::Seed;
@@ -19,7 +20,8 @@ impl SplitFractions {
     ///
     /// # Errors
     ///
-    /// [`DataError::SplitFractions`] if one is not a number in `[0, 1]` or they do not sum to 1 within 10⁻⁶.
+    /// [`DataError::SplitFractions`] if one is not a number in `[0, 1]` or they do not sum to 1
+    /// within 10⁻⁶.
     pub fn new(train: f64, val: f64, test: f64) -> Result<Self, DataError> {
         let proper = [train, val, test].iter().all(|share| (0.0..=1.0).contains(share));
         if !proper || (train + val + test - 1.0).abs() > 1e-6 {
@@ -28,7 +30,8 @@ impl SplitFractions {
         Ok(Self { train, val, test })
     }
 
-    /// The side of a group: a fixed function of seed and name, so a data set can grow without any group changing sides.
+    /// The side of a group: a fixed function of seed and name, so a data set can grow without any
+    /// group changing sides.
     ///
     /// The shares hold on average over many groups; a set of a few groups may miss them widely.
     #[must_use]
@@ -76,16 +79,23 @@ mod tests {
 
     #[test]
     fn shares_that_are_no_split_are_refused() {
-        for [train, val, test] in [[0.5, 0.5, 0.5], [-0.1, 0.6, 0.5], [f64::NAN, 0.5, 0.5], [0.2, 0.2, 0.2]] {
+        for [train, val, test] in
+            [[0.5, 0.5, 0.5], [-0.1, 0.6, 0.5], [f64::NAN, 0.5, 0.5], [0.2, 0.2, 0.2]]
+        {
             assert!(SplitFractions::new(train, val, test).is_err());
         }
-        assert!(serde_json::from_str::<SplitFractions>(r#"{"train":0.9,"val":0.9,"test":0.0}"#).is_err());
+        assert!(
+            serde_json::from_str::<SplitFractions>(r#"{"train":0.9,"val":0.9,"test":0.0}"#)
+                .is_err()
+        );
     }
 
     #[test]
     fn sides_of_known_groups_never_change() {
         let shares = SplitFractions::new(0.5, 0.25, 0.25).unwrap();
-        let sides: String = (0..24).map(|i| ["t", "v", "e"][shares.side_of(Seed(7), &format!("group {i}")) as usize]).collect();
+        let sides: String = (0..24)
+            .map(|i| ["t", "v", "e"][shares.side_of(Seed(7), &format!("group {i}")) as usize])
+            .collect();
         assert_eq!(sides, "tetttvevttettvtttvttetvt");
     }
 

@@ -26,22 +26,36 @@ pub struct SpokenRecord {
 /// Reads a description that one of the describer's styles could have written; any text is welcome.
 #[must_use]
 pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> SpokenRecord {
-    let text =
-        format!(" {} ", text.to_lowercase().replace(['.', ',', ';', ':', '-', '_'], " ").split_whitespace().collect::<Vec<_>>().join(" "));
+    let text = format!(
+        " {} ",
+        text.to_lowercase()
+            .replace(['.', ',', ';', ':', '-', '_'], " ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
     let category = longest_name(&text, categories);
     // "At the top of the image" names no top, and a teapot is no pot.
-    let mut rest = category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " ; "));
+    let mut rest =
+        category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " ; "));
     for cell in all_cells() {
         rest = rest.replace(in_image(cell), ";");
     }
     let part = longest_name(&rest, parts);
-    let colour =
-        COLOURS.iter().filter(|colour| text.contains(&padded(colour))).max_by_key(|colour| colour.len()).map(|&colour| colour.to_owned());
+    let colour = COLOURS
+        .iter()
+        .filter(|colour| text.contains(&padded(colour)))
+        .max_by_key(|colour| colour.len())
+        .map(|&colour| colour.to_owned());
     let object_cell = all_cells().into_iter().find(|&cell| text.contains(in_image(cell)));
     let object_size = [ObjectSize::Tiny, ObjectSize::Small, ObjectSize::Medium, ObjectSize::Large]
         .into_iter()
         .find(|&size| text.contains(&padded(size_word(size))));
-    let place_in = |name: &str| all_cells().into_iter().find(|&cell| text.contains(&format!(" {} of the {} ", within(cell), spaced(name))));
+    let place_in = |name: &str| {
+        all_cells()
+            .into_iter()
+            .find(|&cell| text.contains(&format!(" {} of the {} ", within(cell), spaced(name))))
+    };
     let in_object = category.as_deref().and_then(place_in);
     let (part_cell, point_cell) = match &part {
         Some(part) => (in_object, place_in(part)),

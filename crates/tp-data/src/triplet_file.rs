@@ -18,7 +18,10 @@ pub const MAX_TRIPLET_LINE_BYTES: u64 = 1 << 20;
 /// # Errors
 ///
 /// [`DataError::Write`].
-pub fn write_triplets<'a>(path: &Path, triplets: impl IntoIterator<Item = &'a Triplet>) -> Result<(), DataError> {
+pub fn write_triplets<'a>(
+    path: &Path,
+    triplets: impl IntoIterator<Item = &'a Triplet>,
+) -> Result<(), DataError> {
     write_atomically(path, |file| {
         for triplet in triplets {
             serde_json::to_writer(&mut *file, triplet)?;
@@ -40,8 +43,9 @@ pub fn read_triplets(path: &Path) -> Result<Vec<Triplet>, DataError> {
 
 /// The triplets of a file, one after another, in the memory of one.
 ///
-/// A line gives [`DataError::TripletLine`] if it is too long, no triplet, or names an image outside of the folder that the
-/// images lie in; [`DataError::Read`] if the disk fails. Blank lines are passed over. Nothing follows an error.
+/// A line gives [`DataError::TripletLine`] if it is too long, no triplet, or names an image outside
+/// of the folder that the images lie in; [`DataError::Read`] if the disk fails. Blank lines are
+/// passed over. Nothing follows an error.
 #[derive(Debug)]
 pub struct TripletFile {
     path: PathBuf,
@@ -57,14 +61,16 @@ impl TripletFile {
     ///
     /// [`DataError::Read`] if there is none.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+        let file =
+            File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), lines: BufReader::new(file), line: 0, failed: false })
     }
 
     fn read_next(&mut self) -> Result<Option<Triplet>, DataError> {
         loop {
             let mut bytes = Vec::new();
-            // One byte more than allowed, so that a line of exactly the longest length still passes.
+            // One byte more than allowed, so that a line of exactly the longest length still
+            // passes.
             self.lines
                 .by_ref()
                 .take(MAX_TRIPLET_LINE_BYTES + 1)
@@ -74,7 +80,11 @@ impl TripletFile {
                 return Ok(None);
             }
             self.line += 1;
-            let refuse = |problem| DataError::TripletLine { path: self.path.clone(), line: self.line, problem };
+            let refuse = |problem| DataError::TripletLine {
+                path: self.path.clone(),
+                line: self.line,
+                problem,
+            };
             if bytes.len() as u64 > MAX_TRIPLET_LINE_BYTES {
                 return Err(refuse(format!("longer than {MAX_TRIPLET_LINE_BYTES} bytes")));
             }
@@ -85,11 +95,15 @@ impl TripletFile {
                 let triplet: Triplet = serde_json::from_slice(&bytes).map_err(|error| {
                     // The parser saw a single line: its own line number would only confuse.
                     let text = error.to_string();
-                    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+                    let text =
+                        text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
                     refuse(format!("{text}, column {}", error.column()))
                 })?;
                 if !is_inner_path(&triplet.image) {
-                    return Err(refuse(format!("its image `{}` is no relative path inside the image folder", triplet.image)));
+                    return Err(refuse(format!(
+                        "its image `{}` is no relative path inside the image folder",
+                        triplet.image
+                    )));
                 }
                 return Ok(Some(triplet));
             }
@@ -158,14 +172,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("triplets.jsonl");
         let good = serde_json::to_string(&triplet("a.jpg")).unwrap();
-        for bad in
-            ["{}".to_owned(), good[..good.len() / 2].to_owned(), good.replace("0.75", "7.5"), "\u{0}".to_owned(), "[".repeat(100_000)]
-        {
+        for bad in [
+            "{}".to_owned(),
+            good[..good.len() / 2].to_owned(),
+            good.replace("0.75", "7.5"),
+            "\u{0}".to_owned(),
+            "[".repeat(100_000),
+        ] {
             std::fs::write(&path, format!("{good}\n\n{bad}\n{good}\n")).unwrap();
             let read: Vec<_> = TripletFile::open(&path).unwrap().collect();
             assert_eq!(read.len(), 2, "{bad}");
             let message = read[1].as_ref().unwrap_err().to_string();
-            assert!(message.contains("triplets.jsonl, line 3: ") && !message.contains("at line"), "{message}");
+            assert!(
+                message.contains("triplets.jsonl, line 3: ") && !message.contains("at line"),
+                "{message}"
+            );
         }
     }
 
@@ -191,9 +212,17 @@ mod tests {
     fn git_lfs_pointer_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("triplets.jsonl");
-        std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n").unwrap();
+        std::fs::write(
+            &path,
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        )
+        .unwrap();
         let message = read_triplets(&path).unwrap_err().to_string();
-        assert!(message.ends_with("triplets.jsonl is a Git LFS pointer, not the file: run `git lfs pull`"), "{message}");
+        assert!(
+            message
+                .ends_with("triplets.jsonl is a Git LFS pointer, not the file: run `git lfs pull`"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -27,7 +27,10 @@ fn write_block(folder: &Path, file: &str, noun: &str) -> Value {
 
 fn library(nouns: &[&str]) -> (TempDir, CutOuts) {
     let folder = tempfile::tempdir().unwrap();
-    let lines = nouns.iter().enumerate().map(|(at, noun)| format!("{}\n", write_block(folder.path(), &format!("{at}.png"), noun)));
+    let lines = nouns
+        .iter()
+        .enumerate()
+        .map(|(at, noun)| format!("{}\n", write_block(folder.path(), &format!("{at}.png"), noun)));
     let labels = folder.path().join("labels.jsonl");
     fs::write(&labels, lines.collect::<String>()).unwrap();
     let cutouts = CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap();
@@ -46,16 +49,22 @@ fn options(counts: [f64; 4]) -> ComposeOptions {
 fn masks_are_what_was_drawn() {
     let (_folder, cutouts) = library(&["block", "brick", "box"]);
     for seed in 0..12 {
-        let (picture, annotation) = cutouts.compose(&grey(), &options([0.2, 0.4, 0.2, 0.2]), Seed(seed)).unwrap();
-        let masks: Vec<&Mask> = annotation.objects.iter().filter_map(|object| object.mask.as_ref()).collect();
+        let (picture, annotation) =
+            cutouts.compose(&grey(), &options([0.2, 0.4, 0.2, 0.2]), Seed(seed)).unwrap();
+        let masks: Vec<&Mask> =
+            annotation.objects.iter().filter_map(|object| object.mask.as_ref()).collect();
         let mut owners = 0;
         for (row, column) in (0..96).flat_map(|row| (0..128).map(move |column| (row, column))) {
             let [red, green, blue] = picture.pixel(row, column).map(i32::from);
             let inside = masks.iter().filter(|mask| mask.contains(row, column)).count();
             assert!(inside <= 1, "two things at {row}, {column}");
             owners += inside;
-            // Inside, more of the block than of the grey shows; grey has three equal channels in any light.
-            assert!(inside == 0 || (red - green).max(blue - green) > 25, "{red} {green} {blue} inside, seed {seed}");
+            // Inside, more of the block than of the grey shows; grey has three equal channels in
+            // any light.
+            assert!(
+                inside == 0 || (red - green).max(blue - green) > 25,
+                "{red} {green} {blue} inside, seed {seed}"
+            );
         }
         assert!(annotation.objects.is_empty() || owners > 0);
         for object in &annotation.objects {
@@ -69,16 +78,23 @@ fn names_words_and_colours_follow_a_mirrored_thing() {
     let (_folder, cutouts) = library(&["block"]);
     let mut n_mirrored = 0;
     for seed in 0..24 {
-        let (picture, annotation) = cutouts.compose(&grey(), &options([1.0, 0.0, 0.0, 0.0]), Seed(seed)).unwrap();
+        let (picture, annotation) =
+            cutouts.compose(&grey(), &options([1.0, 0.0, 0.0, 0.0]), Seed(seed)).unwrap();
         let block = &annotation.objects[0];
-        let centre = |name: &str| block.parts.iter().find(|part| part.name == name).map(|part| part.bbox.center().x);
+        let centre = |name: &str| {
+            block.parts.iter().find(|part| part.name == name).map(|part| part.bbox.center().x)
+        };
         if let (Some(left), Some(right)) = (centre("left side"), centre("right side")) {
             assert!(left < right, "seed {seed}");
         }
         for point in &annotation.described {
             let part = &block.parts[point.part.unwrap()];
-            assert_eq!(point.texts_of(TextKind::Spoken).collect::<Vec<_>>(), [format!("the block's {}", part.name)]);
-            let [red, _, blue] = picture.pixel(point.point.y.round() as usize, point.point.x.round() as usize);
+            assert_eq!(
+                point.texts_of(TextKind::Spoken).collect::<Vec<_>>(),
+                [format!("the block's {}", part.name)]
+            );
+            let [red, _, blue] =
+                picture.pixel(point.point.y.round() as usize, point.point.x.round() as usize);
             assert_eq!(point.colour.as_deref(), Some(if red > blue { "red" } else { "blue" }));
             n_mirrored += usize::from(part.name == "right side" && red > blue);
         }
@@ -91,7 +107,8 @@ fn texts_that_fit_two_things_are_dropped() {
     let (_folder, cutouts) = library(&["block"]);
     let mut n_points = 0;
     for seed in 0..12 {
-        let (_, annotation) = cutouts.compose(&grey(), &options([0.0, 1.0, 0.0, 0.0]), Seed(seed)).unwrap();
+        let (_, annotation) =
+            cutouts.compose(&grey(), &options([0.0, 1.0, 0.0, 0.0]), Seed(seed)).unwrap();
         if annotation.objects.len() == 2 {
             n_points += annotation.described.len();
             assert!(annotation.described.iter().all(|point| point.texts.is_empty()));
@@ -103,13 +120,16 @@ fn texts_that_fit_two_things_are_dropped() {
 #[test]
 fn seed_decides_and_unwanted_names_stay_away() {
     let (_folder, cutouts) = library(&["block", "brick"]);
-    let composed = |seed, options: &ComposeOptions| cutouts.compose(&grey(), options, Seed(seed)).unwrap();
+    let composed =
+        |seed, options: &ComposeOptions| cutouts.compose(&grey(), options, Seed(seed)).unwrap();
     let (picture, annotation) = composed(5, &options([1.0; 4]));
     let (again, other) = composed(5, &options([1.0; 4]));
     assert_eq!((&picture, format!("{annotation:?}")), (&again, format!("{other:?}")));
     assert_ne!(picture, composed(6, &options([1.0; 4])).0);
     let avoid = ComposeOptions { avoid: vec!["Block".to_owned()], ..options([1.0; 4]) };
-    assert!((0..12).all(|seed| composed(seed, &avoid).1.objects.iter().all(|object| object.category == "brick")));
+    assert!((0..12).all(|seed| {
+        composed(seed, &avoid).1.objects.iter().all(|object| object.category == "brick")
+    }));
     let nothing = ComposeOptions { avoid: vec!["block".to_owned(), "brick".to_owned()], ..avoid };
     assert!(composed(5, &nothing).1.objects.is_empty());
 }
@@ -118,8 +138,12 @@ fn seed_decides_and_unwanted_names_stay_away() {
 fn backgrounds_and_pictures_of_any_size_work() {
     let (_folder, cutouts) = library(&["block"]);
     for (background, picture) in [((1, 1), (64, 64)), ((3, 500), (40, 90)), ((200, 7), (1, 1))] {
-        let background = RgbImage::filled(ImageHw::new(background.0, background.1).unwrap(), [9, 9, 9]);
-        let options = ComposeOptions { size: ImageHw::new(picture.0, picture.1).unwrap(), ..options([1.0; 4]) };
+        let background =
+            RgbImage::filled(ImageHw::new(background.0, background.1).unwrap(), [9, 9, 9]);
+        let options = ComposeOptions {
+            size: ImageHw::new(picture.0, picture.1).unwrap(),
+            ..options([1.0; 4])
+        };
         assert_eq!(cutouts.compose(&background, &options, Seed(1)).unwrap().0.size(), options.size);
     }
 }
@@ -135,12 +159,17 @@ fn bad_lines_are_named_or_counted() {
     };
     let mut outside = good.clone();
     outside["parts"][0]["point"] = json!([64, 3]);
-    for bad in
-        [with("file", json!("/etc/hostname")), with("file", json!("b.png")), with("width", json!(0)), with("object", json!("")), outside]
-    {
+    for bad in [
+        with("file", json!("/etc/hostname")),
+        with("file", json!("b.png")),
+        with("width", json!(0)),
+        with("object", json!("")),
+        outside,
+    ] {
         let labels = folder.path().join("labels.jsonl");
         fs::write(&labels, format!("{good}\n{bad}\n")).unwrap();
-        let message = CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap_err().to_string();
+        let message =
+            CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap_err().to_string();
         assert!(message.contains("labels.jsonl: line 2: "), "{message}");
         assert_eq!(CutOuts::open(&labels, folder.path(), Strictness::Lenient).unwrap().len(), 1);
     }
@@ -148,7 +177,13 @@ fn bad_lines_are_named_or_counted() {
     let labels = folder.path().join("labels.jsonl");
     fs::write(&labels, good.to_string()).unwrap();
     let cutouts = CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap();
-    assert!(cutouts.compose(&grey(), &options([1.0; 4]), Seed(0)).unwrap_err().to_string().contains("a.png"));
+    assert!(
+        cutouts
+            .compose(&grey(), &options([1.0; 4]), Seed(0))
+            .unwrap_err()
+            .to_string()
+            .contains("a.png")
+    );
 }
 
 #[test]
@@ -161,6 +196,15 @@ fn pictures_are_found_under_names_of_other_programs() {
         row["file"] = json!(file);
         fs::write(&labels, row.to_string()).unwrap();
         let cutouts = CutOuts::open(&labels, folder.path(), Strictness::Strict).unwrap();
-        assert_eq!(cutouts.compose(&grey(), &options([1.0, 0.0, 0.0, 0.0]), Seed(0)).unwrap().1.objects.len(), 1, "{file}");
+        assert_eq!(
+            cutouts
+                .compose(&grey(), &options([1.0, 0.0, 0.0, 0.0]), Seed(0))
+                .unwrap()
+                .1
+                .objects
+                .len(),
+            1,
+            "{file}"
+        );
     }
 }

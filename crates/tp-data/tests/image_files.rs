@@ -1,9 +1,12 @@
-//! Image files of every accepted kind are decoded, and whatever else a file may hold is refused with a message, not a panic.
+//! Image files of every accepted kind are decoded, and whatever else a file may hold is refused
+//! with a message, not a panic.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{fs, io::Cursor};
 
-use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgba, RgbaImage};
+use image::{
+    DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgba, RgbaImage,
+};
 use rand::RngExt;
 use tp_core::{RgbImage, Seed};
 use tp_data::{DataError, DecodeOptions, ImageProblem, decode_bytes, decode_image, image_size};
@@ -29,12 +32,19 @@ fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 }
 
 fn photograph(format: ImageFormat) -> Vec<u8> {
-    let pixel = |x: u32, y: u32| image::Rgb([(x * 9 + y) as u8, (y * 11) as u8, ((x * y) % 251) as u8]);
+    let pixel =
+        |x: u32, y: u32| image::Rgb([(x * 9 + y) as u8, (y * 11) as u8, ((x * y) % 251) as u8]);
     encoded(image::RgbImage::from_fn(40, 28, pixel), format)
 }
 
 /// A PNG built by hand, with stored (uncompressed) scan lines: for what the encoder will not write.
-fn png(width: u32, height: u32, depth_and_colour: [u8; 2], palette: &[u8], lines: &[u8]) -> Vec<u8> {
+fn png(
+    width: u32,
+    height: u32,
+    depth_and_colour: [u8; 2],
+    palette: &[u8],
+    lines: &[u8],
+) -> Vec<u8> {
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
     header.extend([depth_and_colour[0], depth_and_colour[1], 0, 0, 0]);
     let mut packed = vec![0x78, 0x01, 1];
@@ -42,10 +52,14 @@ fn png(width: u32, height: u32, depth_and_colour: [u8; 2], palette: &[u8], lines
     packed.extend(length.to_le_bytes());
     packed.extend((!length).to_le_bytes());
     packed.extend(lines);
-    let (a, b) = lines.iter().fold((1u32, 0u32), |(a, b), &byte| ((a + u32::from(byte)) % 65521, (a + u32::from(byte) + b) % 65521));
+    let (a, b) = lines.iter().fold((1u32, 0u32), |(a, b), &byte| {
+        ((a + u32::from(byte)) % 65521, (a + u32::from(byte) + b) % 65521)
+    });
     packed.extend((b << 16 | a).to_be_bytes());
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (name, data) in [(b"IHDR", header.as_slice()), (b"PLTE", palette), (b"IDAT", &packed), (b"IEND", &[])] {
+    for (name, data) in
+        [(b"IHDR", header.as_slice()), (b"PLTE", palette), (b"IDAT", &packed), (b"IEND", &[])]
+    {
         if name != b"PLTE" || !data.is_empty() {
             let body = [name.as_slice(), data].concat();
             file.extend((data.len() as u32).to_be_bytes());
@@ -57,9 +71,11 @@ fn png(width: u32, height: u32, depth_and_colour: [u8; 2], palette: &[u8], lines
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes
-        .iter()
-        .fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())))
+    !bytes.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
 }
 
 #[test]
@@ -69,7 +85,8 @@ fn all_kinds_of_pixels_become_rgb() {
     assert_eq!(decoded(&encoded(grey, ImageFormat::Jpeg)).unwrap().pixel(2, 1), [90; 3]);
     let deep: ImageBuffer<Luma<u16>, Vec<u16>> = ImageBuffer::from_pixel(2, 3, Luma([0x8080]));
     assert_eq!(decoded(&encoded(deep, ImageFormat::Png)).unwrap().pixel(0, 0), [0x80; 3]);
-    let deep: ImageBuffer<Rgba<u16>, Vec<u16>> = ImageBuffer::from_pixel(2, 3, Rgba([0xffff, 0, 0x4040, 7]));
+    let deep: ImageBuffer<Rgba<u16>, Vec<u16>> =
+        ImageBuffer::from_pixel(2, 3, Rgba([0xffff, 0, 0x4040, 7]));
     assert_eq!(decoded(&encoded(deep, ImageFormat::Png)).unwrap().pixel(0, 0), [255, 0, 0x40]);
     let webp = encoded(image::RgbImage::from_pixel(2, 3, image::Rgb([1, 2, 3])), ImageFormat::WebP);
     assert_eq!(decoded(&webp).unwrap().pixel(2, 1), [1, 2, 3]);
@@ -78,7 +95,10 @@ fn all_kinds_of_pixels_become_rgb() {
 #[test]
 fn transparency_is_dropped_not_blended() {
     let clear = RgbaImage::from_pixel(2, 2, Rgba([10, 20, 30, 0]));
-    assert_eq!(decoded(&encoded(clear.clone(), ImageFormat::Png)).unwrap().pixel(1, 1), [10, 20, 30]);
+    assert_eq!(
+        decoded(&encoded(clear.clone(), ImageFormat::Png)).unwrap().pixel(1, 1),
+        [10, 20, 30]
+    );
     assert_eq!(decoded(&encoded(clear, ImageFormat::WebP)).unwrap().size().height(), 2);
     let clear = GrayAlphaImage::from_pixel(2, 2, image::LumaA([70, 1]));
     assert_eq!(decoded(&encoded(clear, ImageFormat::Png)).unwrap().pixel(0, 1), [70; 3]);
@@ -88,9 +108,15 @@ fn transparency_is_dropped_not_blended() {
 fn palette_and_single_bits_become_colours() {
     let palette = png(2, 2, [8, 3], &[1, 2, 3, 200, 100, 50], &[0, 0, 1, 0, 1, 0]);
     let image = decoded(&palette).unwrap();
-    assert_eq!([image.pixel(0, 0), image.pixel(0, 1), image.pixel(1, 0)], [[1, 2, 3], [200, 100, 50], [200, 100, 50]]);
+    assert_eq!(
+        [image.pixel(0, 0), image.pixel(0, 1), image.pixel(1, 0)],
+        [[1, 2, 3], [200, 100, 50], [200, 100, 50]]
+    );
     let bits = decoded(&png(3, 1, [1, 0], &[], &[0, 0b1010_0000])).unwrap();
-    assert_eq!([bits.pixel(0, 0), bits.pixel(0, 1), bits.pixel(0, 2)], [[255; 3], [0; 3], [255; 3]]);
+    assert_eq!(
+        [bits.pixel(0, 0), bits.pixel(0, 1), bits.pixel(0, 2)],
+        [[255; 3], [0; 3], [255; 3]]
+    );
 }
 
 #[test]
@@ -101,8 +127,20 @@ fn image_that_claims_to_be_huge_is_refused_by_its_header() {
     assert!(matches!(problem(&many), ImageProblem::TooLarge { .. }));
     let options = DecodeOptions { max_alloc: 1000, ..DecodeOptions::default() };
     let error = decode_bytes("a", &png(100, 100, [8, 2], &[], &[0; 100]), &options).unwrap_err();
-    assert!(matches!(error, DataError::Image { problem: ImageProblem::TooMuchMemory { bytes: 30_000, max: 1000 }, .. }), "{error}");
-    assert!(matches!(problem(&png(9_000, 9_000, [8, 2], &[], &[0; 100])), ImageProblem::Damaged { .. }));
+    assert!(
+        matches!(
+            error,
+            DataError::Image {
+                problem: ImageProblem::TooMuchMemory { bytes: 30_000, max: 1000 },
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(matches!(
+        problem(&png(9_000, 9_000, [8, 2], &[], &[0; 100])),
+        ImageProblem::Damaged { .. }
+    ));
     assert!(matches!(problem(&png(0, 5, [8, 2], &[], &[0; 100])), ImageProblem::Damaged { .. }));
 }
 
@@ -116,7 +154,9 @@ fn what_is_no_image_is_refused_with_what_would_be() {
     ] {
         let message = decoded(bytes).unwrap_err().to_string();
         assert!(
-            message.contains(found) && message.contains("png, jpeg and webp are accepted") && message.lines().count() == 1,
+            message.contains(found)
+                && message.contains("png, jpeg and webp are accepted")
+                && message.lines().count() == 1,
             "{message}"
         );
     }
@@ -126,20 +166,31 @@ fn what_is_no_image_is_refused_with_what_would_be() {
 fn missing_files_folders_and_long_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let options = DecodeOptions::default();
-    assert!(matches!(decode_image(&folder.path().join("none.png"), &options), Err(DataError::Read { .. })));
+    assert!(matches!(
+        decode_image(&folder.path().join("none.png"), &options),
+        Err(DataError::Read { .. })
+    ));
     let error = decode_image(folder.path(), &options).unwrap_err();
     assert!(matches!(error, DataError::Image { problem: ImageProblem::NotAFile, .. }), "{error}");
     let path = folder.path().join("a.txt"); // the name does not matter
     fs::write(&path, photograph(ImageFormat::Png)).unwrap();
     assert!(decode_image(&path, &options).is_ok());
     let error = decode_image(&path, &DecodeOptions { max_bytes: 100, ..options }).unwrap_err();
-    assert!(matches!(error, DataError::Image { problem: ImageProblem::TooManyBytes { max: 100, .. }, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            DataError::Image { problem: ImageProblem::TooManyBytes { max: 100, .. }, .. }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn jpeg_that_decodes_has_a_size_whichever_decoder_takes_it() {
-    // Four components and a Huffman table that the common decoder refuses in the header; the general one decodes it.
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/huffman_table.jpg");
+    // Four components and a Huffman table that the common decoder refuses in the header; the
+    // general one decodes it.
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/huffman_table.jpg");
     let image = decode_image(&path, &DecodeOptions::default()).unwrap();
     assert_eq!(image_size(&path).unwrap(), image.size());
     assert_eq!((image.size().height(), image.size().width()), (9, 13));
@@ -152,7 +203,10 @@ fn cut_off_files_are_refused_wherever_they_end() {
         assert!(decoded(&whole).is_ok());
         for tenth in 0..10 {
             let error = decoded(&whole[..whole.len() * tenth / 10]);
-            assert!(matches!(error, Err(DataError::Image { .. })), "{format:?}, {tenth} tenths: {error:?}");
+            assert!(
+                matches!(error, Err(DataError::Image { .. })),
+                "{format:?}, {tenth} tenths: {error:?}"
+            );
         }
     }
 }
@@ -170,7 +224,9 @@ fn two_thousand_damaged_files_do_not_panic() {
             match rng.random_range(0..4) {
                 0 => file[at] = rng.random(),
                 1 => file[at] ^= 1 << rng.random_range(0..8),
-                2 => drop(file.drain(at..(at + rng.random_range(1..20)).min(file.len() - 1).max(at))),
+                2 => {
+                    drop(file.drain(at..(at + rng.random_range(1..20)).min(file.len() - 1).max(at)))
+                }
                 _ => file.insert(at, rng.random()),
             }
         }
@@ -178,7 +234,10 @@ fn two_thousand_damaged_files_do_not_panic() {
             Ok(image) => assert!(image.size().n_pixels() <= 1 << 18),
             Err(error) => {
                 n_refused += 1;
-                assert!(error.to_string().starts_with("damaged: ") && !error.to_string().contains('\n'), "{error}");
+                assert!(
+                    error.to_string().starts_with("damaged: ") && !error.to_string().contains('\n'),
+                    "{error}"
+                );
             }
         }
     }

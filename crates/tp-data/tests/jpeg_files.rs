@@ -1,4 +1,5 @@
-//! JPEGs of every structure are decoded to the pixels that Pillow sees, or refused: never to others.
+//! JPEGs of every structure are decoded to the pixels that Pillow sees, or refused: never to
+//! others.
 //!
 //! `tests/oracles/jpeg_files.py` writes the files, and Pillow's answers beside them.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
@@ -12,9 +13,10 @@ use std::{
 use tp_core::{ImageHw, RgbImage};
 use tp_data::{DataError, DecodeOptions, decode_image};
 
-/// How far a decoder may be from Pillow's on average and in one sample, of 255. Cosine transforms that round in another way
-/// differ by 1 or 2, ways to blow up chroma by up to 10 where colours change within a few pixels. A block in a wrong place or a
-/// component that is missing differs by tens on average, and by more than a hundred somewhere.
+/// How far a decoder may be from Pillow's on average and in one sample, of 255. Cosine transforms
+/// that round in another way differ by 1 or 2, ways to blow up chroma by up to 10 where colours
+/// change within a few pixels. A block in a wrong place or a component that is missing differs by
+/// tens on average, and by more than a hundred somewhere.
 const MEAN: f64 = 1.2;
 const MOST: u8 = 20;
 
@@ -55,11 +57,16 @@ fn ppm(path: &Path) -> RgbImage {
     let size = std::str::from_utf8(lines.next().unwrap()).unwrap();
     let (width, height) = size.split_once(' ').unwrap();
     assert_eq!(lines.next().unwrap(), b"255");
-    RgbImage::from_bytes(ImageHw::new(height.parse().unwrap(), width.parse().unwrap()).unwrap(), lines.next().unwrap().to_vec()).unwrap()
+    RgbImage::from_bytes(
+        ImageHw::new(height.parse().unwrap(), width.parse().unwrap()).unwrap(),
+        lines.next().unwrap().to_vec(),
+    )
+    .unwrap()
 }
 
 fn jpegs(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "jpg"));
     files.sort();
     files
@@ -74,7 +81,8 @@ fn files_are_decoded_as_pillow_does_or_refused() {
     let files = jpegs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/jpeg"));
     assert!(files.len() >= 20, "{}", files.len());
     for file in files {
-        let wanted = if stem(&file).starts_with("refused") { Verdict::Refused } else { Verdict::Right };
+        let wanted =
+            if stem(&file).starts_with("refused") { Verdict::Refused } else { Verdict::Right };
         let (verdict, how) = verdict(&file);
         assert_eq!(verdict, wanted, "{}: {how}", stem(&file));
         if verdict == Verdict::Refused {
@@ -103,7 +111,15 @@ fn many_files_agree_with_pillow() {
     for (kind, [right, refused, wrong]) in &table {
         println!("{kind}: {right} right, {refused} refused, {wrong} wrong");
     }
-    let all = table.values().fold([0; 3], |sum: [usize; 3], counts| [0, 1, 2].map(|at| sum[at] + counts[at]));
+    let all = table
+        .values()
+        .fold([0; 3], |sum: [usize; 3], counts| [0, 1, 2].map(|at| sum[at] + counts[at]));
     println!("all: {} right, {} refused, {} wrong", all[0], all[1], all[2]);
-    assert!(bad.is_empty(), "{} of {}:\n{}", bad.len(), all.iter().sum::<usize>(), bad[..bad.len().min(40)].join("\n"));
+    assert!(
+        bad.is_empty(),
+        "{} of {}:\n{}",
+        bad.len(),
+        all.iter().sum::<usize>(),
+        bad[..bad.len().min(40)].join("\n")
+    );
 }

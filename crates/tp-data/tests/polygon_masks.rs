@@ -29,17 +29,20 @@ fn eighty_polygon_masks_equal_those_of_pycocotools() {
     for (index, case) in file.cases.iter().enumerate() {
         let mask = mask_of_polygons(&case.polygons, ImageHw::new(case.height, case.width).unwrap());
         assert_eq!(mask.area(), case.area, "case {index}");
-        let bbox = mask.bounding_box().map_or([0.0; 4], |found| [found.x, found.y, found.width, found.height]);
+        let bbox = mask
+            .bounding_box()
+            .map_or([0.0; 4], |found| [found.x, found.y, found.width, found.height]);
         assert_eq!(bbox, case.bbox, "case {index}");
-        let inside = || mask.pixels().indexed_iter().filter(|(_, inside)| **inside).map(|(place, _)| place);
+        let inside =
+            || mask.pixels().indexed_iter().filter(|(_, inside)| **inside).map(|(place, _)| place);
         assert_eq!(inside().map(|(_, x)| x).sum::<usize>(), case.sum_x, "case {index}");
         assert_eq!(inside().map(|(y, _)| y).sum::<usize>(), case.sum_y, "case {index}");
         assert_eq!(compressed(&mask), case.counts, "case {index}");
     }
 }
 
-/// COCO's compressed run lengths: down the columns, zeros first, each run from the third on as the difference to the one
-/// two before, five bits a character.
+/// COCO's compressed run lengths: down the columns, zeros first, each run from the third on as the
+/// difference to the one two before, five bits a character.
 fn compressed(mask: &Mask) -> String {
     let mut runs: Vec<i64> = vec![0];
     let mut value = false;

@@ -58,13 +58,18 @@ fn all_cases_equal_those_of_pycocotools() {
     for (at, Case { height, width, task }) in file.cases.iter().enumerate() {
         let size = ImageHw::new(*height, *width).unwrap();
         let unpacked = |packed: &String| Rle::from_packed(size, packed.as_bytes()).unwrap();
-        let merged =
-            |input: &[String], merge: fn(&Rle, &Rle) -> Rle| input.iter().map(unpacked).reduce(|one, other| merge(&one, &other)).unwrap();
+        let merged = |input: &[String], merge: fn(&Rle, &Rle) -> Rle| {
+            input.iter().map(unpacked).reduce(|one, other| merge(&one, &other)).unwrap()
+        };
         match task {
-            Task::RleUncompressed { input, expect } => check(at, &Rle::from_counts(size, input).unwrap(), expect),
+            Task::RleUncompressed { input, expect } => {
+                check(at, &Rle::from_counts(size, input).unwrap(), expect)
+            }
             Task::RleCompressed { input, expect } => check(at, &unpacked(input), expect),
             Task::MergeUnion { input, expect } => check(at, &merged(input, Rle::union), expect),
-            Task::MergeIntersection { input, expect } => check(at, &merged(input, Rle::intersection), expect),
+            Task::MergeIntersection { input, expect } => {
+                check(at, &merged(input, Rle::intersection), expect)
+            }
             Task::Iou { input, expect } => check_iou(at, input, expect, unpacked),
         }
     }
@@ -75,12 +80,18 @@ fn check(at: usize, found: &Rle, expected: &Expected) {
     assert_eq!(found.area(), expected.area, "case {at}");
     assert_eq!(numbers(found.bounding_box()), expected.bbox, "case {at}");
     let mask = found.to_mask();
-    let inside = || mask.pixels().indexed_iter().filter(|(_, inside)| **inside).map(|(place, _)| place);
+    let inside =
+        || mask.pixels().indexed_iter().filter(|(_, inside)| **inside).map(|(place, _)| place);
     assert_eq!(inside().map(|(_, x)| x).sum::<usize>(), expected.sum_x, "case {at}");
     assert_eq!(inside().map(|(y, _)| y).sum::<usize>(), expected.sum_y, "case {at}");
 }
 
-fn check_iou(at: usize, input: &IouInput, expected: &IouExpected, unpacked: impl Fn(&String) -> Rle) {
+fn check_iou(
+    at: usize,
+    input: &IouInput,
+    expected: &IouExpected,
+    unpacked: impl Fn(&String) -> Rle,
+) {
     for (row, detected) in input.dt.iter().map(&unpacked).enumerate() {
         let detected_box = detected.bounding_box();
         assert_eq!(numbers(detected_box), expected.dt_bbox[row], "case {at}");
@@ -89,8 +100,14 @@ fn check_iou(at: usize, input: &IouInput, expected: &IouExpected, unpacked: impl
             let truth_box = truth.bounding_box();
             assert_eq!(numbers(truth_box), expected.gt_bbox[column], "case {at}");
             // The fixture's numbers are read to within their last bit.
-            assert!((detected.iou(&truth, overlap) - expected.mask_iou[row][column]).abs() <= f64::EPSILON, "case {at}");
-            let of_boxes = detected_box.zip(truth_box).map_or(0.0, |(detected, truth)| detected.iou(&truth, overlap));
+            assert!(
+                (detected.iou(&truth, overlap) - expected.mask_iou[row][column]).abs()
+                    <= f64::EPSILON,
+                "case {at}"
+            );
+            let of_boxes = detected_box
+                .zip(truth_box)
+                .map_or(0.0, |(detected, truth)| detected.iou(&truth, overlap));
             assert!((of_boxes - expected.bbox_iou[row][column]).abs() < 1e-12, "case {at}");
         }
     }

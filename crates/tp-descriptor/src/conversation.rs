@@ -1,4 +1,5 @@
-//! The prompt that asks for a description: image first, then one sentence with the point's token in it.
+//! The prompt that asks for a description: image first, then one sentence with the point's token in
+//! it.
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ impl DescribeConversation {
     /// Tokenizes what stands before the image once.
     #[must_use]
     pub fn new(tokenizer: Arc<Tokenizer>) -> Self {
-        let mut head = vec![tokenizer.special(SpecialToken::Bos), tokenizer.special(SpecialToken::ImStart)];
+        let mut head =
+            vec![tokenizer.special(SpecialToken::Bos), tokenizer.special(SpecialToken::ImStart)];
         head.extend(tokenizer.encode_text("user\n"));
         Self { head, end: tokenizer.special(SpecialToken::ImEnd), tokenizer }
     }
@@ -54,8 +56,8 @@ impl DescribeConversation {
 
     /// What follows the image when a description in this style is asked for.
     ///
-    /// A model that names before it writes is told which names there are, by placeholders: "Describe … on the ~ # of the @ in
-    /// detail." Without names the request is the base model's.
+    /// A model that names before it writes is told which names there are, by placeholders:
+    /// "Describe … on the ~ # of the @ in detail." Without names the request is the base model's.
     #[must_use]
     pub fn request(&self, style: Style, name: Option<&PointName>) -> Request {
         let special = |token| self.tokenizer.special(token);
@@ -63,7 +65,10 @@ impl DescribeConversation {
         let mut ids = self.tokenizer.encode_text(before);
         let mark = ids.len();
         ids.push(special(SpecialToken::Mark));
-        ids.extend(self.tokenizer.encode_text(&format!("{}{after}", name.map(place_of).unwrap_or_default())));
+        ids.extend(
+            self.tokenizer
+                .encode_text(&format!("{}{after}", name.map(place_of).unwrap_or_default())),
+        );
         ids.push(special(SpecialToken::ImEnd));
         ids.extend(self.tokenizer.encode_text("\n"));
         ids.push(special(SpecialToken::ImStart));
@@ -71,7 +76,8 @@ impl DescribeConversation {
         Request { ids, mark }
     }
 
-    /// The token ids of a description, as the language model writes it: with placeholders for the names that are told.
+    /// The token ids of a description, as the language model writes it: with placeholders for the
+    /// names that are told.
     #[must_use]
     pub fn answer(&self, text: &str, name: Option<&PointName>) -> Vec<u32> {
         match name {
@@ -113,10 +119,16 @@ mod tests {
         };
         let asked = |name: Option<&PointName>| {
             let request = conversation.request(Style::CoarseToFine, name);
-            assert_eq!(request.ids[request.mark], conversation.tokenizer.special(SpecialToken::Mark));
+            assert_eq!(
+                request.ids[request.mark],
+                conversation.tokenizer.special(SpecialToken::Mark)
+            );
             request.ids[request.mark + 1..].to_vec()
         };
-        assert!(asked(Some(&name)).starts_with(&conversation.tokenizer.encode_text(" on the # of the @ in detail.")));
+        assert!(
+            asked(Some(&name))
+                .starts_with(&conversation.tokenizer.encode_text(" on the # of the @ in detail."))
+        );
         assert!(asked(None).starts_with(&conversation.tokenizer.encode_text(" in detail.")));
         let text = "A large mug; the point is on its handle.";
         let ids = conversation.answer(text, Some(&name));

@@ -8,7 +8,9 @@ use tp_core::PointError;
 #[non_exhaustive]
 pub enum DescriptorError {
     /// The mask settings describe no region.
-    #[error("the gaussian mask needs sigma > 0 and a threshold or floor in (0, 1), got sigma {sigma} and {cut}")]
+    #[error(
+        "the gaussian mask needs sigma > 0 and a threshold or floor in (0, 1), got sigma {sigma} and {cut}"
+    )]
     InvalidMask { sigma: f64, cut: f64 },
     /// The point is unusable.
     #[error(transparent)]

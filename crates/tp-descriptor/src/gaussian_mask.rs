@@ -1,8 +1,8 @@
 //! Which feature cells the query of a point may read: the paper's core.
 //!
-//! Around the point `p`, in the unit square of the model's input, `g(c) = exp(−‖c − p‖² / 2σ²)` at every cell centre
-//! `c = (i + ½) / n`. The paper turns `g` into a boolean mask, the same region in every decoder layer; σ and the
-//! threshold are not published, so both are settings here.
+//! Around the point `p`, in the unit square of the model's input, `g(c) = exp(−‖c − p‖² / 2σ²)` at
+//! every cell centre `c = (i + ½) / n`. The paper turns `g` into a boolean mask, the same region in
+//! every decoder layer; σ and the threshold are not published, so both are settings here.
 //!
 //! Source: Talking Points (arXiv 2510.14583), Point Descriptor.
 
@@ -16,7 +16,8 @@ use tp_vision::PromptMask;
 
 use crate::DescriptorError;
 
-/// The lowest number that is added to an attention logit: no arithmetic on it overflows, in f16 neither.
+/// The lowest number that is added to an attention logit: no arithmetic on it overflows, in f16
+/// neither.
 const LOWEST_BIAS: f32 = -1.5e4;
 
 /// How the Gaussian around a point becomes an attention mask.
@@ -25,12 +26,14 @@ const LOWEST_BIAS: f32 = -1.5e4;
 pub enum MaskRule {
     /// A cell is open if and only if `g ≥ threshold`: the paper's rule.
     Threshold(f64),
-    /// `ln g` is added to the attention logits, cells with `g < floor` are closed: ours, soft inside the window.
+    /// `ln g` is added to the attention logits, cells with `g < floor` are closed: ours, soft
+    /// inside the window.
     LogBias {
         /// In (0, 1).
         floor: f64,
     },
-    /// The mask that the decoder predicts for the query, as the base model has it: the paper's ablation.
+    /// The mask that the decoder predicts for the query, as the base model has it: the paper's
+    /// ablation.
     Object,
     /// Every cell is open.
     Open,
@@ -52,7 +55,8 @@ impl GaussianMask {
     ///
     /// # Errors
     ///
-    /// [`DescriptorError::InvalidMask`] unless `sigma > 0` and the threshold or floor lies in (0, 1).
+    /// [`DescriptorError::InvalidMask`] unless `sigma > 0` and the threshold or floor lies in (0,
+    /// 1).
     pub fn validate(&self) -> Result<(), DescriptorError> {
         let cut = match self.rule {
             MaskRule::Threshold(cut) | MaskRule::LogBias { floor: cut } => cut,
@@ -64,17 +68,19 @@ impl GaussianMask {
         Err(DescriptorError::InvalidMask { sigma: self.sigma, cut })
     }
 
-    /// The open cells of one level, row-major, and what is added to the attention logit of each: 0, or `ln g` where the
-    /// rule is soft. Without a Gaussian rule every cell is open.
+    /// The open cells of one level, row-major, and what is added to the attention logit of each: 0,
+    /// or `ln g` where the rule is soft. Without a Gaussian rule every cell is open.
     ///
-    /// The cell that holds the point is always open: a query that may read nothing would have no answer, and the base
-    /// model's way out, opening every cell, would undo the method.
+    /// The cell that holds the point is always open: a query that may read nothing would have no
+    /// answer, and the base model's way out, opening every cell, would undo the method.
     #[must_use]
     pub fn window(&self, point: ModelXy, [height, width]: [usize; 2]) -> Vec<(u32, f32)> {
         let (cut, soft) = match self.rule {
             MaskRule::Threshold(cut) => (cut, false),
             MaskRule::LogBias { floor } => (floor, true),
-            MaskRule::Object | MaskRule::Open => return (0..(height * width) as u32).map(|cell| (cell, 0.0)).collect(),
+            MaskRule::Object | MaskRule::Open => {
+                return (0..(height * width) as u32).map(|cell| (cell, 0.0)).collect();
+            }
         };
         // The rule solved for the distance: only cells near the point are looked at.
         let ln_cut = cut.ln();
@@ -82,7 +88,8 @@ impl GaussianMask {
         let near = |at: f64, n: usize| {
             let own = nearest_cell(at, n);
             let first = (((at - radius) * n as f64 - 0.5).floor().max(0.0) as usize).min(own);
-            let last = (((at + radius) * n as f64 - 0.5).ceil().max(0.0) as usize).clamp(own, n - 1);
+            let last =
+                (((at + radius) * n as f64 - 0.5).ceil().max(0.0) as usize).clamp(own, n - 1);
             first..=last
         };
         let own = [nearest_cell(point.y, height), nearest_cell(point.x, width)];
@@ -117,7 +124,9 @@ impl GaussianMask {
             MaskRule::Object => PromptMask::Predicted,
             MaskRule::Open => PromptMask::Open,
             MaskRule::Threshold(_) | MaskRule::LogBias { .. } => {
-                let windows = |size| Windows::new(points.iter().flatten().map(|&point| self.window(point, size)));
+                let windows = |size| {
+                    Windows::new(points.iter().flatten().map(|&point| self.window(point, size)))
+                };
                 PromptMask::Fixed(levels.map(|size| Arc::new(windows(size))))
             }
         }
@@ -137,15 +146,20 @@ mod tests {
 
     fn open(mask: &GaussianMask, x: f64, y: f64, size: [usize; 2]) -> Vec<bool> {
         let mut open = vec![false; size[0] * size[1]];
-        mask.window(ModelXy { x, y }, size).iter().for_each(|&(cell, _)| open[cell as usize] = true);
+        mask.window(ModelXy { x, y }, size)
+            .iter()
+            .for_each(|&(cell, _)| open[cell as usize] = true);
         open
     }
 
     #[test]
     fn threshold_opens_a_disk_of_two_sigma() {
-        // 16 cells of 1/16; sigma 1/16 and e^-2: radius 2/16. Around the centre of cell (8, 8) the cells within two
-        // steps are open: 1 + 4 (one step) + 4 (diagonal, 1.41) + 4 (two steps) = 13.
-        let mask = GaussianMask::new().with_sigma(1.0 / 16.0).with_rule(MaskRule::Threshold((-2.0_f64).exp() - 1e-12));
+        // 16 cells of 1/16; sigma 1/16 and e^-2: radius 2/16. Around the centre of cell (8, 8) the
+        // cells within two steps are open: 1 + 4 (one step) + 4 (diagonal, 1.41) + 4 (two steps) =
+        // 13.
+        let mask = GaussianMask::new()
+            .with_sigma(1.0 / 16.0)
+            .with_rule(MaskRule::Threshold((-2.0_f64).exp() - 1e-12));
         let (x, y) = (8.5 / 16.0, 8.5 / 16.0);
         assert_eq!(open(&mask, x, y, [16, 16]).iter().filter(|&&open| open).count(), 13);
     }

@@ -11,6 +11,8 @@ mod told_names;
 pub use conversation::{DescribeConversation, Request};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
-pub use model::{DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor, insert_point_tokens};
+pub use model::{
+    DescribeTarget, DescriptorConfig, DescriptorNet, PointDescriptor, insert_point_tokens,
+};
 pub use point_prompt::{PointPrompt, PointPromptConfig, prompt_keys};
 pub use told_names::{UNKNOWN_OBJECT, with_names, with_placeholders};

@@ -7,8 +7,13 @@ use burn::{
     module::Module,
     tensor::{Bool, Device, Tensor, TensorData},
 };
-use tp_core::{DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy};
-use tp_language::{Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate, token_loss, visual_context};
+use tp_core::{
+    DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy,
+};
+use tp_language::{
+    Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate,
+    token_loss, visual_context,
+};
 use tp_vision::{DerivedKey, EncodedImage, Namer, VisionError, VisionFeatures, VisionModel};
 
 use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
@@ -70,21 +75,35 @@ impl DescriptorNet {
         conversation: &DescribeConversation,
         targets: &[DescribeTarget],
     ) -> Tensor<1> {
-        let requests: Vec<_> = targets.iter().map(|target| conversation.request(target.style, target.name.as_ref())).collect();
+        let requests: Vec<_> = targets
+            .iter()
+            .map(|target| conversation.request(target.style, target.name.as_ref()))
+            .collect();
         let rows: Vec<Vec<u32>> = targets
             .iter()
             .zip(&requests)
-            .map(|(target, request)| [&request.ids[..], &target.ids, &[conversation.end()]].concat())
+            .map(|(target, request)| {
+                [&request.ids[..], &target.ids, &[conversation.end()]].concat()
+            })
             .collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
-        let hidden = decoder.forward(insert_point_tokens(decoder, &rows, &marks, point_tokens), context, adapter);
+        let hidden = decoder.forward(
+            insert_point_tokens(decoder, &rows, &marks, point_tokens),
+            context,
+            adapter,
+        );
         // The state at a token predicts the next one.
-        let answers: Vec<_> = rows.iter().zip(&requests).map(|(row, request)| request.ids.len() - 1..row.len() - 1).collect();
+        let answers: Vec<_> = rows
+            .iter()
+            .zip(&requests)
+            .map(|(row, request)| request.ids.len() - 1..row.len() - 1)
+            .collect();
         token_loss(decoder, hidden, &rows, &answers, adapter)
     }
 }
 
-/// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row, token, hidden]`.
+/// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row,
+/// token, hidden]`.
 ///
 /// - `marks`: where in each row the point's token goes
 /// - `point_tokens`: one for every row, `[.., .., hidden]`
@@ -93,12 +112,21 @@ impl DescriptorNet {
 ///
 /// If there are not as many point tokens as rows.
 #[must_use]
-pub fn insert_point_tokens(decoder: &Decoder, rows: &[Vec<u32>], marks: &[usize], point_tokens: Tensor<3>) -> Tensor<3> {
+pub fn insert_point_tokens(
+    decoder: &Decoder,
+    rows: &[Vec<u32>],
+    marks: &[usize],
+    point_tokens: Tensor<3>,
+) -> Tensor<3> {
     let embeddings = decoder.embed_rows(rows); // [row, token, hidden]
     let [n_rows, length, hidden] = embeddings.dims();
     let tokens = point_tokens.reshape([n_rows, 1, hidden]).expand([n_rows, length, hidden]);
-    let is_mark: Vec<bool> = marks.iter().flat_map(|&mark| (0..length).map(move |at| at == mark)).collect();
-    let is_mark = Tensor::<3, Bool>::from_data(TensorData::new(is_mark, [n_rows, length, 1]), &embeddings.device());
+    let is_mark: Vec<bool> =
+        marks.iter().flat_map(|&mark| (0..length).map(move |at| at == mark)).collect();
+    let is_mark = Tensor::<3, Bool>::from_data(
+        TensorData::new(is_mark, [n_rows, length, 1]),
+        &embeddings.device(),
+    );
     embeddings.mask_where(is_mark.expand([n_rows, length, hidden]), tokens)
 }
 
@@ -115,9 +143,16 @@ pub struct PointDescriptor {
 }
 
 impl PointDescriptor {
-    /// Joins the Descriptor's own weights with its base; all on one plain (not differentiable) device.
+    /// Joins the Descriptor's own weights with its base; all on one plain (not differentiable)
+    /// device.
     #[must_use]
-    pub fn new(eyes: VisionModel, decoder: Decoder, net: DescriptorNet, mask: GaussianMask, tokenizer: Arc<Tokenizer>) -> Self {
+    pub fn new(
+        eyes: VisionModel,
+        decoder: Decoder,
+        net: DescriptorNet,
+        mask: GaussianMask,
+        tokenizer: Arc<Tokenizer>,
+    ) -> Self {
         let conversation = DescribeConversation::new(tokenizer);
         Self { eyes, decoder, net, mask, namer: None, conversation, contexts: DerivedKey::unique() }
     }
@@ -146,10 +181,12 @@ impl PointDescriptor {
         self.mask
     }
 
-    /// The keypoint features of points, `[point, 2 · feat_channels]`: what the language model is told of each.
+    /// The keypoint features of points, `[point, 2 · feat_channels]`: what the language model is
+    /// told of each.
     #[must_use]
     pub fn point_features(&self, image: &EncodedImage, points: &[UnitXy]) -> Tensor<2> {
-        let points: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+        let points: Vec<ModelXy> =
+            points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
         self.features_of(&image.features, points).squeeze_dim(0)
     }
 
@@ -158,12 +195,22 @@ impl PointDescriptor {
     /// # Errors
     ///
     /// [`VisionError`] if the surroundings of a point cannot be looked at.
-    pub fn names(&self, image: &EncodedImage, points: &[UnitXy]) -> Result<Vec<PointName>, VisionError> {
+    pub fn names(
+        &self,
+        image: &EncodedImage,
+        points: &[UnitXy],
+    ) -> Result<Vec<PointName>, VisionError> {
         self.namer.as_ref().map_or(Ok(Vec::new()), |namer| namer.name(&self.eyes, image, points))
     }
 
     fn features_of(&self, features: &VisionFeatures, points: Vec<ModelXy>) -> Tensor<3> {
-        self.net.prompt.forward(self.eyes.encoder.query_decoder(), &features.attended, &features.mask_features, &[points], &self.mask)
+        self.net.prompt.forward(
+            self.eyes.encoder.query_decoder(),
+            &features.attended,
+            &features.mask_features,
+            &[points],
+            &self.mask,
+        )
     }
 }
 
@@ -171,35 +218,68 @@ impl DescribePoint for PointDescriptor {
     type Image = EncodedImage;
     type Error = DescriptorError;
 
-    fn describe(&self, image: &EncodedImage, points: &[UnitXy], how: &DescribeOptions) -> Result<Vec<Description>, DescriptorError> {
+    fn describe(
+        &self,
+        image: &EncodedImage,
+        points: &[UnitXy],
+        how: &DescribeOptions,
+    ) -> Result<Vec<Description>, DescriptorError> {
         if points.is_empty() {
             return Ok(Vec::new());
         }
         let tokens = &image.features.tokens;
         let context = image.derived(self.contexts, || {
-            visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, Some(&self.net.adapter))
+            visual_context(
+                &self.decoder,
+                self.conversation.head(),
+                tokens.embeddings.clone(),
+                &tokens.lengths,
+                Some(&self.net.adapter),
+            )
         });
-        let options = GenerateOptions { max_new_tokens: how.max_new_tokens, sampling: how.sampling, stop: vec![self.conversation.end()] };
+        let options = GenerateOptions {
+            max_new_tokens: how.max_new_tokens,
+            sampling: how.sampling,
+            stop: vec![self.conversation.end()],
+        };
         let mut descriptions = Vec::with_capacity(points.len());
         for points in points.chunks(POINTS_PER_BATCH) {
-            let model_points = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+            let model_points =
+                points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
             let features = self.features_of(&image.features, model_points);
             let names = self.names(image, points)?;
-            let requests: Vec<_> = (0..points.len()).map(|point| self.conversation.request(how.style, names.get(point))).collect();
+            let requests: Vec<_> = (0..points.len())
+                .map(|point| self.conversation.request(how.style, names.get(point)))
+                .collect();
             let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
             let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
             let tokens = self.eyes.projector.object_tokens(features);
             let prompt = insert_point_tokens(&self.decoder, &rows, &marks, tokens);
             // Each point draws from a stream of its own: its words do not depend on its company.
             let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
-            let seeds: Vec<u64> = points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
-            let prompts = Prompts { lengths: rows.iter().map(Vec::len).collect(), ..Prompts::level(prompt, 1) };
-            let completions = generate(&self.decoder, Some(&*context), prompts, Some(&self.net.adapter), &options, &seeds)?;
+            let seeds: Vec<u64> =
+                points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
+            let prompts = Prompts {
+                lengths: rows.iter().map(Vec::len).collect(),
+                ..Prompts::level(prompt, 1)
+            };
+            let completions = generate(
+                &self.decoder,
+                Some(&*context),
+                prompts,
+                Some(&self.net.adapter),
+                &options,
+                &seeds,
+            )?;
             for (point, completion) in completions.into_iter().enumerate() {
                 descriptions.push(Description {
                     text: self.conversation.text_of(&completion.ids, names.get(point)),
                     tokens: completion.ids.len() + usize::from(completion.finished),
-                    log_prob: completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum(),
+                    log_prob: completion
+                        .log_probs
+                        .iter()
+                        .map(|&log_prob| f64::from(log_prob))
+                        .sum(),
                     name: names.get(point).cloned(),
                 });
             }

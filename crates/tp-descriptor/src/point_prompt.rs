@@ -1,7 +1,8 @@
-//! From a point to its keypoint feature: content and position query, and their way through the masked decoder.
+//! From a point to its keypoint feature: content and position query, and their way through the
+//! masked decoder.
 //!
-//! Sources: Talking Points, Point Descriptor (semantic and spatial query); OMG-LLaVA's point prompt, whose pseudo box of
-//! ±3 pixels and sine code are kept.
+//! Sources: Talking Points, Point Descriptor (semantic and spatial query); OMG-LLaVA's point
+//! prompt, whose pseudo box of ±3 pixels and sine code are kept.
 
 use burn::{
     config::Config,
@@ -21,7 +22,8 @@ use crate::GaussianMask;
 pub struct PointPromptConfig {
     /// Width of the query decoder.
     pub feat_channels: usize,
-    /// Half the side of the pseudo box around the point, as a fraction of the model input's side (3 / 1024).
+    /// Half the side of the pseudo box around the point, as a fraction of the model input's side (3
+    /// / 1024).
     #[config(default = 0.002_929_687_5)]
     pub prompt_radius: f64,
 }
@@ -30,7 +32,8 @@ impl PointPromptConfig {
     /// A prompt to be trained.
     #[must_use]
     pub fn init(&self, device: &Device) -> PointPrompt {
-        let vectors = |n| Initializer::Normal { mean: 0.0, std: 0.02 }.init([n, self.feat_channels], device);
+        let vectors =
+            |n| Initializer::Normal { mean: 0.0, std: 0.02 }.init([n, self.feat_channels], device);
         PointPrompt {
             labels: vectors(2),
             token: vectors(1),
@@ -51,15 +54,16 @@ pub struct PointPrompt {
 }
 
 impl PointPrompt {
-    /// The keypoint features of points, `[image, point, 2 · feat_channels]`: what the decoder read through the mask,
-    /// and the position query, as the base model joins them.
+    /// The keypoint features of points, `[image, point, 2 · feat_channels]`: what the decoder read
+    /// through the mask, and the position query, as the base model joins them.
     ///
     /// `points` holds the points of each image of the batch, equally many for all. `mask_features`,
     /// `[image, height, width, feat_channels]`, are read if the mask is the predicted one.
     ///
     /// # Panics
     ///
-    /// If the images have different numbers of points, or there are as many lists as images are not.
+    /// If the images have different numbers of points, or there are as many lists as images are
+    /// not.
     #[must_use]
     pub fn forward(
         &self,
@@ -70,12 +74,16 @@ impl PointPrompt {
         mask: &GaussianMask,
     ) -> Tensor<3> {
         let n_points = points.first().map_or(0, Vec::len);
-        assert!(points.iter().all(|of_image| of_image.len() == n_points), "every image of a batch needs equally many points");
+        assert!(
+            points.iter().all(|of_image| of_image.len() == n_points),
+            "every image of a batch needs equally many points"
+        );
         let position = self.position(points);
         let [n_images, n_points, feat_channels] = position.dims();
         let content = self.content().unsqueeze::<3>().expand([n_images, n_points, feat_channels]);
         let mask = mask.prompt_mask(points, attended.sizes());
-        let read = decoder.forward_prompts(attended, mask_features, content, position.clone(), &mask);
+        let read =
+            decoder.forward_prompts(attended, mask_features, content, position.clone(), &mask);
         Tensor::cat(vec![read, position], 2)
     }
 
@@ -90,7 +98,11 @@ impl PointPrompt {
     pub fn position(&self, points: &[Vec<ModelXy>]) -> Tensor<3> {
         let device = self.token.val().device();
         let side = 2.0 * self.prompt_radius;
-        let boxes: Vec<f32> = points.iter().flatten().flat_map(|point| [point.x, point.y, side, side].map(|v| v as f32)).collect();
+        let boxes: Vec<f32> = points
+            .iter()
+            .flatten()
+            .flat_map(|point| [point.x, point.y, side, side].map(|v| v as f32))
+            .collect();
         let size = [points.len(), points.first().map_or(0, Vec::len), 4];
         let boxes = Tensor::<3>::from_data(TensorData::new(boxes, size), &device);
         let feat_channels = self.token.dims()[1];

@@ -1,7 +1,9 @@
-//! Names that are told to the Descriptor pass through its language model as placeholders: it writes where a name stands, and the
-//! name itself is put in afterwards. So a noun that no training text has comes out as it was told, whole.
+//! Names that are told to the Descriptor pass through its language model as placeholders: it writes
+//! where a name stands, and the name itself is put in afterwards. So a noun that no training text
+//! has comes out as it was told, whole.
 //!
-//! Source: delexicalised generation, Wen et al. 2015, "Semantically Conditioned LSTM-based Natural Language Generation".
+//! Source: delexicalised generation, Wen et al. 2015, "Semantically Conditioned LSTM-based Natural
+//! Language Generation".
 
 use tp_core::PointName;
 
@@ -29,8 +31,9 @@ pub(crate) fn place_of(name: &PointName) -> String {
     }
 }
 
-/// A description with placeholders instead of the names, wherever they stand as whole words; "an" before one becomes
-/// "a", and the characters of placeholders that the text has itself are left out.
+/// A description with placeholders instead of the names, wherever they stand as whole words; "an"
+/// before one becomes "a", and the characters of placeholders that the text has itself are left
+/// out.
 #[must_use]
 pub fn with_placeholders(text: &str, name: &PointName) -> String {
     let mut told: Vec<(String, char)> = names(name)
@@ -44,8 +47,11 @@ pub fn with_placeholders(text: &str, name: &PointName) -> String {
     let mut at = 0;
     while let Some(letter) = text[at..].chars().next() {
         let is_start = !written.ends_with(char::is_alphanumeric);
-        let found =
-            told.iter().find(|(name, _)| is_start && lower[at..].starts_with(name.as_str()) && ends_word(&lower[at + name.len()..]));
+        let found = told.iter().find(|(name, _)| {
+            is_start
+                && lower[at..].starts_with(name.as_str())
+                && ends_word(&lower[at + name.len()..])
+        });
         match found {
             Some((name, placeholder)) => {
                 if written.ends_with(" an ") || written == "an " || written.ends_with("An ") {
@@ -70,7 +76,8 @@ fn ends_word(rest: &str) -> bool {
     !rest.strip_prefix('s').unwrap_or(rest).starts_with(char::is_alphanumeric)
 }
 
-/// A written description with the names in the place of their placeholders: upper case where a sentence begins, "an" where it is said.
+/// A written description with the names in the place of their placeholders: upper case where a
+/// sentence begins, "an" where it is said.
 #[must_use]
 pub fn with_names(text: &str, name: &PointName) -> String {
     let names = names(name);
@@ -80,12 +87,16 @@ pub fn with_names(text: &str, name: &PointName) -> String {
         match told.map(|at| names[at].unwrap_or(UNTOLD[at])) {
             Some(name) => {
                 let starts_sentence = written.is_empty() || written.ends_with(". ");
-                if (written.ends_with(" a ") || written.ends_with("A ") || written == "a ") && sounds_like_a_vowel(name) {
+                if (written.ends_with(" a ") || written.ends_with("A ") || written == "a ")
+                    && sounds_like_a_vowel(name)
+                {
                     written.insert(written.len() - 1, 'n');
                 }
                 let mut letters = name.chars();
                 match letters.next() {
-                    Some(first) if starts_sentence => written.extend(first.to_uppercase().chain(letters)),
+                    Some(first) if starts_sentence => {
+                        written.extend(first.to_uppercase().chain(letters))
+                    }
                     _ => written.push_str(name),
                 }
             }
@@ -98,7 +109,8 @@ pub fn with_names(text: &str, name: &PointName) -> String {
 /// Whether "an" is said before a noun.
 fn sounds_like_a_vowel(word: &str) -> bool {
     let word = word.to_lowercase();
-    let is_consonant = ["uni", "use", "ute", "eu", "one", "ewe"].iter().any(|start| word.starts_with(start));
+    let is_consonant =
+        ["uni", "use", "ute", "eu", "one", "ewe"].iter().any(|start| word.starts_with(start));
     (word.starts_with(['a', 'e', 'i', 'o', 'u']) && !is_consonant) || word.starts_with("hour")
 }
 
@@ -108,28 +120,45 @@ mod tests {
 
     fn name(object: Option<&str>, part: Option<&str>, colour: Option<&str>) -> PointName {
         let owned = |name: Option<&str>| name.map(str::to_owned);
-        PointName { object: owned(object), object_probability: 0.5, part: owned(part), part_probability: 0.5, colour: owned(colour) }
+        PointName {
+            object: owned(object),
+            object_probability: 0.5,
+            part: owned(part),
+            part_probability: 0.5,
+            colour: owned(colour),
+        }
     }
 
     #[test]
     fn names_go_out_and_come_back() {
         let orange = name(Some("wine glass"), Some("glass"), Some("orange"));
-        let text =
-            "An orange wine glass on the left. The point is on its glass, in the upper left of the wine glass, where it is orange. Orange.";
+        let text = "An orange wine glass on the left. The point is on its glass, in the upper left of the wine glass, where it is orange. Orange.";
         let written = with_placeholders(text, &orange);
-        assert_eq!(written, "A ~ @ on the left. The point is on its #, in the upper left of the @, where it is ~. ~.");
+        assert_eq!(
+            written,
+            "A ~ @ on the left. The point is on its #, in the upper left of the @, where it is ~. ~."
+        );
         assert_eq!(with_names(&written, &orange), text);
         // Another thing of the same sentence: the article follows it.
         let other = name(Some("umbrella"), Some("handle"), None);
-        assert_eq!(with_names("A @. The point is on a # of a @.", &other), "An umbrella. The point is on a handle of an umbrella.");
+        assert_eq!(
+            with_names("A @. The point is on a # of a @.", &other),
+            "An umbrella. The point is on a handle of an umbrella."
+        );
         assert_eq!(with_names("a @", &name(Some("unicycle"), None, None)), "a unicycle");
     }
 
     #[test]
     fn only_whole_words_are_names() {
         let cat = name(Some("cat"), Some("ear"), None);
-        assert_eq!(with_placeholders("Cats scatter near the cat's ear.", &cat), "@s scatter near the @'s #.");
-        assert_eq!(with_names("@s scatter near the @'s #.", &cat), "Cats scatter near the cat's ear.");
+        assert_eq!(
+            with_placeholders("Cats scatter near the cat's ear.", &cat),
+            "@s scatter near the @'s #."
+        );
+        assert_eq!(
+            with_names("@s scatter near the @'s #.", &cat),
+            "Cats scatter near the cat's ear."
+        );
         assert_eq!(with_placeholders("İẞ Cat", &cat), "İẞ @");
         assert_eq!(with_placeholders("the #4 on the ear", &cat), "the 4 on the #");
     }
@@ -137,8 +166,14 @@ mod tests {
     #[test]
     fn what_has_no_name_is_a_thing() {
         let nothing = name(None, None, None);
-        assert_eq!(with_names("A @; its # is ~.", &nothing), "A thing; its part is of some colour.");
+        assert_eq!(
+            with_names("A @; its # is ~.", &nothing),
+            "A thing; its part is of some colour."
+        );
         assert_eq!(place_of(&nothing), " on the @");
-        assert_eq!(place_of(&name(Some("mug"), Some("handle"), Some("brown"))), " on the ~ # of the @");
+        assert_eq!(
+            place_of(&name(Some("mug"), Some("handle"), Some("brown"))),
+            " on the ~ # of the @"
+        );
     }
 }

@@ -26,7 +26,10 @@ static MODEL: LazyLock<(VisionModel, PointPrompt)> = LazyLock::new(|| {
         hidden_size: 10,
         ..VisionConfig::tiny()
     };
-    (config.init(&Device::flex()), PointPromptConfig::new(config.feat_channels).init(&Device::flex()))
+    (
+        config.init(&Device::flex()),
+        PointPromptConfig::new(config.feat_channels).init(&Device::flex()),
+    )
 });
 
 fn features(seen: &VisionFeatures, points: &[Vec<ModelXy>], mask: &GaussianMask) -> Tensor<3> {
@@ -35,7 +38,9 @@ fn features(seen: &VisionFeatures, points: &[Vec<ModelXy>], mask: &GaussianMask)
 }
 
 fn assert_equal(actual: Tensor<3>, expected: Tensor<3>) {
-    actual.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(ROUNDING));
+    actual
+        .into_data()
+        .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(ROUNDING));
 }
 
 /// Inside or on a border; two of them may be a corner.
@@ -47,11 +52,12 @@ fn point() -> impl Strategy<Value = ModelXy> {
     (place(), place()).prop_map(|(x, y)| ModelXy { x, y })
 }
 
-/// Every rule but the predicted mask, whose cells are open or closed by the sign of a logit; from less than a cell to half of
-/// the image.
+/// Every rule but the predicted mask, whose cells are open or closed by the sign of a logit; from
+/// less than a cell to half of the image.
 fn fixed_mask() -> impl Strategy<Value = GaussianMask> {
     let rules = vec![MaskRule::Threshold(0.135), MaskRule::LogBias { floor: 1e-3 }, MaskRule::Open];
-    (select(rules), 1e-6..0.5_f64).prop_map(|(rule, sigma)| GaussianMask::new().with_rule(rule).with_sigma(sigma))
+    (select(rules), 1e-6..0.5_f64)
+        .prop_map(|(rule, sigma)| GaussianMask::new().with_rule(rule).with_sigma(sigma))
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Whether there is an NVIDIA card, asked of the driver before anything is built on it.
 //!
-//! Burn opens the driver at the first tensor, and ends the program if that fails. This asks the same library first.
+//! Burn opens the driver at the first tensor, and ends the program if that fails. This asks the
+//! same library first.
 
 use std::ffi::c_int;
 
@@ -29,10 +30,12 @@ pub enum CudaRefusal {
 ///
 /// [`CudaRefusal`] if there is none.
 pub fn cuda_cards() -> Result<usize, CudaRefusal> {
-    // SAFETY: loading runs the initialisers of NVIDIA's library, which every program with CUDA runs.
+    // SAFETY: loading runs the initialisers of NVIDIA's library, which every program with CUDA
+    // runs.
     let driver = unsafe { Library::new(DRIVER) }.map_err(|_| CudaRefusal::NoDriver)?;
     let mut cards: c_int = 0;
-    // SAFETY: both functions have these types since CUDA 2; `cards` is alive while the second one writes it.
+    // SAFETY: both functions have these types since CUDA 2; `cards` is alive while the second one
+    // writes it.
     let answers = unsafe {
         let init = driver.get::<unsafe extern "C" fn(u32) -> c_int>(b"cuInit\0");
         let count = driver.get::<unsafe extern "C" fn(*mut c_int) -> c_int>(b"cuDeviceGetCount\0");

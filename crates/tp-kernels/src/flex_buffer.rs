@@ -22,13 +22,19 @@ pub(crate) fn tensor_of(elements: Vec<f32>, shape: impl Into<Shape>) -> FlexTens
     FlexTensor::new(Bytes::from_elems(elements), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// Applies `piece(index, elements)` to every piece of `len` elements, in place if nobody else holds the tensor.
-pub(crate) fn map_pieces(x: FlexTensor, len: usize, piece: impl Fn(usize, &mut [f32]) + Sync) -> FlexTensor {
+/// Applies `piece(index, elements)` to every piece of `len` elements, in place if nobody else holds
+/// the tensor.
+pub(crate) fn map_pieces(
+    x: FlexTensor,
+    len: usize,
+    piece: impl Fn(usize, &mut [f32]) + Sync,
+) -> FlexTensor {
     let mut beside = vec![(); x.shape().num_elements().div_ceil(len)];
     map_pieces_with(x, len, &mut beside, 1, |i, elements, _| piece(i, elements))
 }
 
-/// As [`map_pieces`]; piece `i` also gets the `i`-th `beside_len` elements of `beside`, for sums of its own.
+/// As [`map_pieces`]; piece `i` also gets the `i`-th `beside_len` elements of `beside`, for sums of
+/// its own.
 pub(crate) fn map_pieces_with<T: Send>(
     x: FlexTensor,
     len: usize,
@@ -57,14 +63,21 @@ pub(crate) fn map_pieces_with<T: Send>(
     let source = floats(&x);
     let mut out = Vec::with_capacity(count);
     let room = &mut out.spare_capacity_mut()[..count];
-    // Each piece is copied right before its use, while it is in the cache; the new buffer is written only once.
+    // Each piece is copied right before its use, while it is in the cache; the new buffer is
+    // written only once.
     if count <= len {
         piece(0, room.write_copy_of_slice(source), beside);
     } else {
-        let pieces = room.par_chunks_mut(len).zip(source.par_chunks(len)).zip(beside.par_chunks_mut(beside_len));
-        pieces.enumerate().for_each(|(i, ((room, source), beside))| piece(i, room.write_copy_of_slice(source), beside));
+        let pieces = room
+            .par_chunks_mut(len)
+            .zip(source.par_chunks(len))
+            .zip(beside.par_chunks_mut(beside_len));
+        pieces.enumerate().for_each(|(i, ((room, source), beside))| {
+            piece(i, room.write_copy_of_slice(source), beside)
+        });
     }
-    // SAFETY: the capacity is at least `count`, and the pieces, which cover that range, were all initialised.
+    // SAFETY: the capacity is at least `count`, and the pieces, which cover that range, were all
+    // initialised.
     unsafe { out.set_len(count) };
     tensor_of(out, shape)
 }
@@ -75,8 +88,14 @@ pub(crate) fn piece_of(elements: &[f32], index: usize, len: usize) -> &[f32] {
     &elements[start..elements.len().min(start + len)]
 }
 
-/// What tasks of one head each have made, `[batch · heads][rows, width]`, as one buffer `[batch, rows, heads, width]`.
-pub(crate) fn interleaved<T: Sync>(maps: &[T], part: impl Fn(&T) -> &[f32] + Sync, heads: usize, width: usize) -> Vec<f32> {
+/// What tasks of one head each have made, `[batch · heads][rows, width]`, as one buffer `[batch,
+/// rows, heads, width]`.
+pub(crate) fn interleaved<T: Sync>(
+    maps: &[T],
+    part: impl Fn(&T) -> &[f32] + Sync,
+    heads: usize,
+    width: usize,
+) -> Vec<f32> {
     let len = maps.first().map_or(0, |map| part(map).len());
     let mut out = vec![0.0; maps.len() * len];
     if out.is_empty() {

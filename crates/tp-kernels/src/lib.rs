@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
-// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2 and AVX-512 after asking the processor,
-// and `cuda_driver.rs` calls NVIDIA's library: none can be said in safe Rust. Nothing else uses it.
+// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2
+// and AVX-512 after asking the processor, and `cuda_driver.rs` calls NVIDIA's library: none can be
+// said in safe Rust. Nothing else uses it.
 #![allow(unsafe_code)]
-// Burn announces the end of the LibTorch backend by deprecating its type, which every operator's dispatch names.
+// Burn announces the end of the LibTorch backend by deprecating its type, which every operator's
+// dispatch names.
 #![cfg_attr(feature = "libtorch", allow(deprecated))]
 
 mod activation;
@@ -34,16 +36,22 @@ mod windowed_attention;
 
 pub use activation::{ActivationOps, gelu, relu6, silu, silu_gate};
 pub use cached_attention::{CachedAttentionOps, CachedRow, cached_attention};
-pub use causal_attention::{AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention};
+pub use causal_attention::{
+    AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention,
+};
 pub use conv3x3::{Conv3x3Ops, conv3x3};
 pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
 #[cfg(feature = "cuda")]
 pub use cuda_driver::{CudaRefusal, cuda_cards};
 pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
-pub use depthwise_conv::{DepthwiseConvOps, depthwise_conv2d, depthwise_conv2d_relu6, depthwise_conv2d_same};
+pub use depthwise_conv::{
+    DepthwiseConvOps, depthwise_conv2d, depthwise_conv2d_relu6, depthwise_conv2d_same,
+};
 pub use image_patches::{ImagePatchesOps, image_patches};
 pub use int8_product::{Int8Matrix, Int8ProductOps, int8_product};
-pub use inverted_bottleneck::{BottleneckForm, BottleneckWeights, InvertedBottleneckOps, inverted_bottleneck};
+pub use inverted_bottleneck::{
+    BottleneckForm, BottleneckWeights, InvertedBottleneckOps, inverted_bottleneck,
+};
 pub use linear::{ProductOps, affine, affine_relu6, linear};
 pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
 pub use projected_cross_entropy::{ProjectedCrossEntropyOps, projected_cross_entropy};

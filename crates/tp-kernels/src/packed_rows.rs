@@ -1,14 +1,15 @@
-//! Products of rows with a matrix that is packed once, for kernels that finish each result while it is in a register.
+//! Products of rows with a matrix that is packed once, for kernels that finish each result while it
+//! is in a register.
 //!
-//! `faer` wins on large products. Here the matrix is small, the rows are a stretch of a map that is in the cache, and bias, ReLU6
-//! and what is added would each be one more pass over the result.
+//! `faer` wins on large products. Here the matrix is small, the rows are a stretch of a map that is
+//! in the cache, and bias, ReLU6 and what is added would each be one more pass over the result.
 
 use rayon::prelude::*;
 
 use crate::simd::{LANES, Lanes, Vector, WideKernel, dispatch_wide};
 
-/// A matrix `[inner, columns]` as `[block][inner][lane]`, and one number for each column to begin a sum with; the lanes behind the
-/// last column are zero.
+/// A matrix `[inner, columns]` as `[block][inner][lane]`, and one number for each column to begin a
+/// sum with; the lanes behind the last column are zero.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
     blocks: Vec<Lanes>,
@@ -17,27 +18,36 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Takes in a transposed matrix, `[columns, inner]` row by row, as convolutions have it; rows of zeros are added to the matrix
-    /// until it has `padded_inner`.
-    pub(crate) fn pack_transposed(&mut self, weight: &[f32], bias: &[f32], inner: usize, padded_inner: usize) {
+    /// Takes in a transposed matrix, `[columns, inner]` row by row, as convolutions have it; rows
+    /// of zeros are added to the matrix until it has `padded_inner`.
+    pub(crate) fn pack_transposed(
+        &mut self,
+        weight: &[f32],
+        bias: &[f32],
+        inner: usize,
+        padded_inner: usize,
+    ) {
         (self.bias, self.inner) = (in_lanes(bias), padded_inner);
         self.blocks.resize(self.bias.len() * padded_inner, [0.0; LANES]);
-        self.blocks.par_chunks_mut(padded_inner).zip(weight.par_chunks(LANES * inner)).for_each(|(block, columns)| {
-            let (block, padding) = block.split_at_mut(inner);
-            padding.fill([0.0; LANES]);
-            if columns.len() == LANES * inner {
-                // Sixteen columns are read side by side: a write goes to memory once.
-                let columns: [&[f32]; LANES] = std::array::from_fn(|lane| &columns[lane * inner..][..inner]);
-                for k in 0..inner {
-                    block[k] = std::array::from_fn(|lane| columns[lane][k]);
+        self.blocks.par_chunks_mut(padded_inner).zip(weight.par_chunks(LANES * inner)).for_each(
+            |(block, columns)| {
+                let (block, padding) = block.split_at_mut(inner);
+                padding.fill([0.0; LANES]);
+                if columns.len() == LANES * inner {
+                    // Sixteen columns are read side by side: a write goes to memory once.
+                    let columns: [&[f32]; LANES] =
+                        std::array::from_fn(|lane| &columns[lane * inner..][..inner]);
+                    for k in 0..inner {
+                        block[k] = std::array::from_fn(|lane| columns[lane][k]);
+                    }
+                } else {
+                    block.fill([0.0; LANES]);
+                    for (lane, column) in columns.chunks_exact(inner).enumerate() {
+                        block.iter_mut().zip(column).for_each(|(lanes, &w)| lanes[lane] = w);
+                    }
                 }
-            } else {
-                block.fill([0.0; LANES]);
-                for (lane, column) in columns.chunks_exact(inner).enumerate() {
-                    block.iter_mut().zip(column).for_each(|(lanes, &w)| lanes[lane] = w);
-                }
-            }
-        });
+            },
+        );
     }
 }
 
@@ -76,7 +86,8 @@ impl WideKernel for RowsTimes<'_> {
         let (rows, n_blocks) = (self.y.len() / self.y_row, self.matrix.bias.len());
         let mut block = 0;
         while block < n_blocks {
-            // Twelve rows, or eight times two blocks, where there are 32 registers; six rows where there are eight.
+            // Twelve rows, or eight times two blocks, where there are 32 registers; six rows where
+            // there are eight.
             let in_pairs = V::HAS_MANY && block + 1 < n_blocks;
             let mut row = 0;
             while row < rows {
@@ -98,12 +109,18 @@ impl WideKernel for RowsTimes<'_> {
 impl RowsTimes<'_> {
     /// `P` rows from `row` on times `B` blocks; returns `P`.
     #[inline(always)]
-    fn tiles<V: Vector, const P: usize, const B: usize>(&mut self, row: usize, block: usize) -> usize {
+    fn tiles<V: Vector, const P: usize, const B: usize>(
+        &mut self,
+        row: usize,
+        block: usize,
+    ) -> usize {
         let inner = self.matrix.inner;
         let x = &self.x[row * inner..][..P * inner];
         let rows: [&[f32]; P] = std::array::from_fn(|p| &x[p * inner..][..inner]);
-        let weights: [&[Lanes]; B] = std::array::from_fn(|b| &self.matrix.blocks[(block + b) * inner..][..inner]);
-        let mut sums: [[V; B]; P] = [std::array::from_fn(|b| V::load(&self.matrix.bias[block + b])); P];
+        let weights: [&[Lanes]; B] =
+            std::array::from_fn(|b| &self.matrix.blocks[(block + b) * inner..][..inner]);
+        let mut sums: [[V; B]; P] =
+            [std::array::from_fn(|b| V::load(&self.matrix.bias[block + b])); P];
         for k in 0..inner {
             let w: [V; B] = std::array::from_fn(|b| V::load(&weights[b][k]));
             for p in 0..P {

@@ -1,7 +1,7 @@
 //! How many zeros a convolution sees before and behind a side.
 
-/// What TensorFlow calls SAME padding: a stride of `s` leaves `⌈n / s⌉` of `n` numbers, and where the zeros that this takes
-/// cannot be shared evenly, one more stands behind.
+/// What TensorFlow calls SAME padding: a stride of `s` leaves `⌈n / s⌉` of `n` numbers, and where
+/// the zeros that this takes cannot be shared evenly, one more stands behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SamePadding {
     /// Numbers of the input.
@@ -44,7 +44,11 @@ mod tests {
             (8, 1, 2, 4, 0, 0),
             (1, 5, 2, 1, 2, 2),
         ] {
-            assert_eq!(SamePadding::new(input, k, stride), SamePadding { input, output, before, behind }, "{input}, {k}, {stride}");
+            assert_eq!(
+                SamePadding::new(input, k, stride),
+                SamePadding { input, output, before, behind },
+                "{input}, {k}, {stride}"
+            );
         }
     }
 }

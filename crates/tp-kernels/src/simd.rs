@@ -1,20 +1,24 @@
-//! Run-time choice of the instruction set, so that one portable build uses AVX2 and FMA, or AVX-512, where they exist.
+//! Run-time choice of the instruction set, so that one portable build uses AVX2 and FMA, or
+//! AVX-512, where they exist.
 //!
-//! Kernels are plain loops. They are compiled twice, and the compiler vectorises the second copy eight lanes wide. A
-//! [`WideKernel`] is written in [`Vector`]s of sixteen lanes instead: the compiler does not see them reliably in loops as tight as
-//! those.
+//! Kernels are plain loops. They are compiled twice, and the compiler vectorises the second copy
+//! eight lanes wide. A [`WideKernel`] is written in [`Vector`]s of sixteen lanes instead: the
+//! compiler does not see them reliably in loops as tight as those.
 
 /// Work that [`dispatch`] compiles once per instruction set.
 pub(crate) trait Kernel {
-    /// Mark the implementation `#[inline(always)]`: only inlined code takes over the instruction set of the caller.
+    /// Mark the implementation `#[inline(always)]`: only inlined code takes over the instruction
+    /// set of the caller.
     ///
-    /// `FMA` says that a fused multiply-add is one instruction here, and not a call into the math library.
+    /// `FMA` says that a fused multiply-add is one instruction here, and not a call into the math
+    /// library.
     fn run<const FMA: bool>(self);
 }
 
 /// Work in vectors of sixteen lanes that [`dispatch_wide`] compiles once per instruction set.
 pub(crate) trait WideKernel {
-    /// Mark the implementation `#[inline(always)]`: only inlined code takes over the instruction set of the caller.
+    /// Mark the implementation `#[inline(always)]`: only inlined code takes over the instruction
+    /// set of the caller.
     fn run<V: Vector>(self);
 }
 
@@ -22,7 +26,8 @@ pub(crate) trait WideKernel {
 pub(crate) const LANES: usize = 16;
 pub(crate) type Lanes = [f32; LANES];
 
-/// Sixteen numbers in as many registers as the instruction set needs. A value exists only inside of a [`WideKernel`].
+/// Sixteen numbers in as many registers as the instruction set needs. A value exists only inside of
+/// a [`WideKernel`].
 pub(crate) trait Vector: Copy {
     /// Whether there are 32 registers for such vectors, and not eight.
     const HAS_MANY: bool;
@@ -82,13 +87,15 @@ impl Vector for Plain {
     }
 }
 
-/// Vectors in the registers of x86. Every method's safety: the type is named by the function alone that has its instruction set
-/// enabled and is called after the processor was asked, and values of it do not leave that function.
+/// Vectors in the registers of x86. Every method's safety: the type is named by the function alone
+/// that has its instruction set enabled and is called after the processor was asked, and values of
+/// it do not leave that function.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps, _mm512_add_ps, _mm512_fmadd_ps,
-        _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps,
+        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps,
+        _mm256_set1_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps,
+        _mm512_set1_ps,
     };
     use std::mem::transmute;
 
@@ -102,7 +109,8 @@ mod x86 {
 
         #[inline(always)]
         fn load(lanes: &Lanes) -> Self {
-            // SAFETY: sixteen numbers are sixteen numbers. (A load by pointer would check it where debug assertions are on.)
+            // SAFETY: sixteen numbers are sixteen numbers. (A load by pointer would check it where
+            // debug assertions are on.)
             unsafe { Self(transmute::<Lanes, [__m256; 2]>(*lanes)) }
         }
 
@@ -121,18 +129,26 @@ mod x86 {
         #[inline(always)]
         fn plus(self, other: Self) -> Self {
             // SAFETY: as said above.
-            unsafe { Self([_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])]) }
+            unsafe {
+                Self([_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])])
+            }
         }
 
         #[inline(always)]
         fn plus_product(self, a: Self, b: Self) -> Self {
             // SAFETY: as said above.
-            unsafe { Self([_mm256_fmadd_ps(a.0[0], b.0[0], self.0[0]), _mm256_fmadd_ps(a.0[1], b.0[1], self.0[1])]) }
+            unsafe {
+                Self([
+                    _mm256_fmadd_ps(a.0[0], b.0[0], self.0[0]),
+                    _mm256_fmadd_ps(a.0[1], b.0[1], self.0[1]),
+                ])
+            }
         }
 
         #[inline(always)]
         fn relu6(self) -> Self {
-            // SAFETY: as said above. The second operand is the result where one of them is no number.
+            // SAFETY: as said above. The second operand is the result where one of them is no
+            // number.
             unsafe {
                 let (zero, six) = (_mm256_set1_ps(0.0), _mm256_set1_ps(6.0));
                 Self(self.0.map(|x| _mm256_min_ps(six, _mm256_max_ps(zero, x))))
@@ -178,8 +194,11 @@ mod x86 {
 
         #[inline(always)]
         fn relu6(self) -> Self {
-            // SAFETY: as said above. The second operand is the result where one of them is no number.
-            unsafe { Self(_mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_set1_ps(0.0), self.0))) }
+            // SAFETY: as said above. The second operand is the result where one of them is no
+            // number.
+            unsafe {
+                Self(_mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_set1_ps(0.0), self.0)))
+            }
         }
     }
 }
@@ -189,7 +208,8 @@ mod x86 {
 pub(crate) fn dispatch<K: Kernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the only requirement of `run_avx2` is that the processor has both features, which was just tested.
+        // SAFETY: the only requirement of `run_avx2` is that the processor has both features, which
+        // was just tested.
         return unsafe { run_avx2(kernel) };
     }
     kernel.run::<{ cfg!(target_arch = "aarch64") }>();
@@ -207,10 +227,12 @@ pub(crate) fn dispatch_wide<K: WideKernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the only requirement of `run_wide_avx512` is that the processor has these features, which was just tested.
+            // SAFETY: the only requirement of `run_wide_avx512` is that the processor has these
+            // features, which was just tested.
             return unsafe { run_wide_avx512(kernel) };
         }
-        // SAFETY: the only requirement of `run_wide_avx2` is that the processor has both features, which was just tested.
+        // SAFETY: the only requirement of `run_wide_avx2` is that the processor has both features,
+        // which was just tested.
         return unsafe { run_wide_avx2(kernel) };
     }
     kernel.run::<Plain>();
@@ -241,7 +263,11 @@ mod tests {
     impl WideKernel for Formula<'_> {
         #[inline(always)]
         fn run<V: Vector>(self) {
-            *self.y = V::load(self.x).plus_product(V::splat(0.5), V::load(self.x)).relu6().plus(V::splat(1.0)).lanes();
+            *self.y = V::load(self.x)
+                .plus_product(V::splat(0.5), V::load(self.x))
+                .relu6()
+                .plus(V::splat(1.0))
+                .lanes();
         }
     }
 
@@ -249,7 +275,8 @@ mod tests {
     fn vectors_of_every_instruction_set_agree() {
         let mut x: Lanes = std::array::from_fn(|lane| lane as f32 - 4.0);
         x[15] = f32::NAN;
-        let expected: Lanes = std::array::from_fn(|lane| (1.5 * (lane as f32 - 4.0)).clamp(0.0, 6.0) + 1.0);
+        let expected: Lanes =
+            std::array::from_fn(|lane| (1.5 * (lane as f32 - 4.0)).clamp(0.0, 6.0) + 1.0);
         let [mut wide, mut plain] = [[0.0; LANES]; 2];
         dispatch_wide(Formula { x: &x, y: &mut wide });
         Formula { x: &x, y: &mut plain }.run::<Plain>();

@@ -5,7 +5,8 @@ use burn::tensor::DType;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Every device of this build, on the processor: the one with fast paths, then those where every operator is its reference.
+/// Every device of this build, on the processor: the one with fast paths, then those where every
+/// operator is its reference.
 pub(crate) fn devices() -> Vec<Device> {
     vec![
         Device::flex(),
@@ -26,7 +27,12 @@ pub(crate) fn random_tensor<const D: usize>(seed: u64, shape: [usize; D], scale:
 }
 
 /// The same on another device.
-pub(crate) fn random_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D], scale: f64) -> Tensor<D> {
+pub(crate) fn random_on<const D: usize>(
+    device: &Device,
+    seed: u64,
+    shape: [usize; D],
+    scale: f64,
+) -> Tensor<D> {
     let data = TensorData::new(random(seed, shape.iter().product(), scale), shape);
     Tensor::from_data(data, (device, DType::F32))
 }
@@ -39,7 +45,10 @@ pub(crate) fn elements<const D: usize>(x: Tensor<D>) -> Vec<f64> {
 pub(crate) fn assert_close(what: &str, actual: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(actual.len(), expected.len(), "{what}: length");
     for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
-        assert!((a - e).abs() <= tolerance * (1.0 + e.abs()), "{what}, element {i}: {a} instead of {e}");
+        assert!(
+            (a - e).abs() <= tolerance * (1.0 + e.abs()),
+            "{what}, element {i}: {a} instead of {e}"
+        );
     }
 }
 
@@ -57,7 +66,10 @@ struct Setting<'a> {
 impl Setting<'_> {
     fn leaves(&self, inputs: &[Vec<f64>]) -> Vec<Tensor<1>> {
         let device = self.device.clone().autodiff();
-        let leaf = |x: &Vec<f64>| Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), (&device, self.dtype)).require_grad();
+        let leaf = |x: &Vec<f64>| {
+            Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), (&device, self.dtype))
+                .require_grad()
+        };
         inputs.iter().map(leaf).collect()
     }
 
@@ -111,7 +123,8 @@ pub(crate) struct Tolerance {
 }
 
 impl Tolerance {
-    /// For a device without our fast path: references sum in the order in which the backend likes to.
+    /// For a device without our fast path: references sum in the order in which the backend likes
+    /// to.
     const OF_REFERENCES: Self = Self { output: 1e-5, gradient: 2e-5 };
 
     fn on(self, device: &Device) -> Self {
@@ -119,18 +132,30 @@ impl Tolerance {
     }
 }
 
-/// Compares, on every device, single precision (the fast path, where there is one), the reference body in double precision, a
-/// composition of Burn's own operators and finite differences; and the devices with each other.
+/// Compares, on every device, single precision (the fast path, where there is one), the reference
+/// body in double precision, a composition of Burn's own operators and finite differences; and the
+/// devices with each other.
 pub(crate) fn check(operator: Flat, composed: Flat, inputs: &[Vec<f64>], tolerance: Tolerance) {
     let mut of_first: Option<Vec<f64>> = None;
     for device in devices() {
         let exact = check_on(&device, operator, composed, inputs, tolerance.on(&device));
-        assert_close(&format!("{device:?} against the first device"), &exact, of_first.get_or_insert_with(|| exact.clone()), 1e-9);
+        assert_close(
+            &format!("{device:?} against the first device"),
+            &exact,
+            of_first.get_or_insert_with(|| exact.clone()),
+            1e-9,
+        );
     }
 }
 
 /// Returns the outputs and gradients in double precision, one after the other.
-fn check_on(device: &Device, operator: Flat, composed: Flat, inputs: &[Vec<f64>], tolerance: Tolerance) -> Vec<f64> {
+fn check_on(
+    device: &Device,
+    operator: Flat,
+    composed: Flat,
+    inputs: &[Vec<f64>],
+    tolerance: Tolerance,
+) -> Vec<f64> {
     let named = |what: &str| format!("{device:?}, {what}");
     let ours = |dtype| Setting { operator, device, dtype };
     let theirs = Setting { operator: composed, device, dtype: DType::F64 };
@@ -143,17 +168,34 @@ fn check_on(device: &Device, operator: Flat, composed: Flat, inputs: &[Vec<f64>]
 
     let exact_gradients = ours(DType::F64).gradients(inputs);
     let fast_gradients = ours(DType::F32).gradients(inputs);
-    assert_eq!(fast_gradients, ours(DType::F32).gradients(inputs), "{device:?}: two gradients must be equal");
+    assert_eq!(
+        fast_gradients,
+        ours(DType::F32).gradients(inputs),
+        "{device:?}: two gradients must be equal"
+    );
     let composed_gradients = theirs.gradients(inputs);
     for (i, exact) in exact_gradients.iter().enumerate() {
         let named = |against: &str| named(&format!("gradient {i}, {against}"));
         assert_close(&named("reference against composition"), exact, &composed_gradients[i], 1e-9);
-        assert_close(&named("fast path against reference"), &fast_gradients[i], exact, tolerance.gradient);
-        assert_close(&named("reference against differences"), exact, &ours(DType::F64).differences(inputs, i), 1e-6);
+        assert_close(
+            &named("fast path against reference"),
+            &fast_gradients[i],
+            exact,
+            tolerance.gradient,
+        );
+        assert_close(
+            &named("reference against differences"),
+            exact,
+            &ours(DType::F64).differences(inputs, i),
+            1e-6,
+        );
     }
     for half in [DType::F16, DType::BF16] {
         assert_close(&named("half precision"), &ours(half).output(inputs), &exact, 0.1);
-        assert!(ours(half).gradients(inputs).iter().flatten().all(|g| g.is_finite()), "{device:?}: gradients in {half:?}");
+        assert!(
+            ours(half).gradients(inputs).iter().flatten().all(|g| g.is_finite()),
+            "{device:?}: gradients in {half:?}"
+        );
     }
     [exact, exact_gradients.concat()].concat()
 }

@@ -20,7 +20,8 @@ fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -
 
 /// `e^x` with a relative error below 2e-7; 0 below -87.3, held at `e^88` above 88, NaN stays NaN.
 ///
-/// `x = n ln 2 + r` with `|r| ≤ ln 2 / 2`, a minimax polynomial in `r` (our own fit), and `2^n` put together in the exponent bits.
+/// `x = n ln 2 + r` with `|r| ≤ ln 2 / 2`, a minimax polynomial in `r` (our own fit), and `2^n` put
+/// together in the exponent bits.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     const LOWEST: f32 = -87.3;
@@ -36,7 +37,10 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     let shifted = mul_add::<FMA>(clamped, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = mul_add::<FMA>(n, -LN2_LOW, mul_add::<FMA>(n, -LN2_HIGH, clamped));
-    let tail = polynomial::<FMA, 5>(r, [0.001_381_443_2, 0.008_368_797, 0.041_668_396, 0.166_665_2, 0.499_999_94]);
+    let tail = polynomial::<FMA, 5>(
+        r,
+        [0.001_381_443_2, 0.008_368_797, 0.041_668_396, 0.166_665_2, 0.499_999_94],
+    );
     let y = mul_add::<FMA>(tail, r * r, r) + 1.0;
     let two_to_n = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
     if x < LOWEST { 0.0 } else { y * two_to_n }
@@ -50,25 +54,42 @@ pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 
 /// Distribution `Φ(x)` and density `φ(x)` of the standard normal, absolute errors below 1.2e-7.
 ///
-/// The tail is `Q(u) = e^(-u²/2) · P(s)`, `s = 0.33 u / (1 + 0.33 u)`, `u = |x|`, with `P` of degree 7 fitted for the least
-/// greatest error of `Q / √Q` (the form is akin to Abramowitz and Stegun's 7.1.26; the coefficients are our own fit).
-/// The error of `s` vanishes with `u`, where `Q` is greatest; and since a small `Φ` is no difference of large numbers, a
-/// very negative `x` keeps its leading digits.
+/// The tail is `Q(u) = e^(-u²/2) · P(s)`, `s = 0.33 u / (1 + 0.33 u)`, `u = |x|`, with `P` of
+/// degree 7 fitted for the least greatest error of `Q / √Q` (the form is akin to Abramowitz and
+/// Stegun's 7.1.26; the coefficients are our own fit). The error of `s` vanishes with `u`, where
+/// `Q` is greatest; and since a small `Φ` is no difference of large numbers, a very negative `x`
+/// keeps its leading digits.
 #[inline(always)]
 pub(crate) fn normal_distribution<const FMA: bool>(x: f32) -> (f32, f32) {
     const INVERSE_SQRT_TAU: f32 = 0.398_942_3;
     let scaled = 0.33 * x.abs();
     let s = scaled / (1.0 + scaled);
     let bell = exp::<FMA>(-0.5 * x * x);
-    let p =
-        polynomial::<FMA, 8>(s, [-0.045_904_72, 0.099_051_215, 0.035_132_98, -0.147_514_24, -0.318_665_42, 1.086_817_5, -1.208_917_3, 0.5]);
+    let p = polynomial::<FMA, 8>(
+        s,
+        [
+            -0.045_904_72,
+            0.099_051_215,
+            0.035_132_98,
+            -0.147_514_24,
+            -0.318_665_42,
+            1.086_817_5,
+            -1.208_917_3,
+            0.5,
+        ],
+    );
     let tail = bell * p;
     (if x > 0.0 { 1.0 - tail } else { tail }, INVERSE_SQRT_TAU * bell)
 }
 
 /// Folds a slice into 32 independent values and those into one, always in the same order.
 #[inline(always)]
-fn fold(x: &[f32], start: f32, accumulate: impl Fn(f32, f32) -> f32, combine: impl Fn(f32, f32) -> f32) -> f32 {
+fn fold(
+    x: &[f32],
+    start: f32,
+    accumulate: impl Fn(f32, f32) -> f32,
+    combine: impl Fn(f32, f32) -> f32,
+) -> f32 {
     let mut lanes = [[start; 8]; 4];
     let (blocks, rest) = x.as_chunks::<8>();
     let (quads, single) = blocks.as_chunks::<4>();
@@ -92,7 +113,8 @@ fn fold(x: &[f32], start: f32, accumulate: impl Fn(f32, f32) -> f32, combine: im
 fn fold_pair(x: &[f32], y: &[f32], accumulate: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [[0.0; 8]; 4];
     let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
-    let ((x_quads, x_single), (y_quads, y_single)) = (x_blocks.as_chunks::<4>(), y_blocks.as_chunks::<4>());
+    let ((x_quads, x_single), (y_quads, y_single)) =
+        (x_blocks.as_chunks::<4>(), y_blocks.as_chunks::<4>());
     for (x_quad, y_quad) in x_quads.iter().zip(y_quads) {
         for (lanes, (x, y)) in lanes.iter_mut().zip(x_quad.iter().zip(y_quad)) {
             for i in 0..8 {
@@ -111,7 +133,8 @@ fn fold_pair(x: &[f32], y: &[f32], accumulate: impl Fn(f32, f32, f32) -> f32) ->
 
 #[inline(always)]
 fn combine_lanes(lanes: [[f32; 8]; 4], combine: impl Fn(f32, f32) -> f32) -> f32 {
-    // Without the barrier the compiler arranges the whole loop around the last few combinations, and narrows it.
+    // Without the barrier the compiler arranges the whole loop around the last few combinations,
+    // and narrows it.
     let [a, b, c, d] = std::hint::black_box(lanes);
     let mut lanes = a;
     for i in 0..8 {
@@ -174,7 +197,8 @@ pub(crate) fn add_scaled<const FMA: bool>(y: &mut [f32], a: f32, x: &[f32]) {
     let (y_blocks, y_rest) = y.as_chunks_mut::<8>();
     let (x_blocks, x_rest) = x.as_chunks::<8>();
     for (y, x) in y_blocks.iter_mut().zip(x_blocks) {
-        // On copies: inlined, the compiler no longer knows that the slices do not overlap, and goes one by one.
+        // On copies: inlined, the compiler no longer knows that the slices do not overlap, and goes
+        // one by one.
         let (mut sum, x) = (*y, *x);
         for i in 0..8 {
             sum[i] = mul_add::<FMA>(a, x[i], sum[i]);
@@ -215,18 +239,28 @@ mod tests {
         }
     }
 
-    fn check(range: std::ops::Range<i32>, step: f32, fma: fn(f32) -> f32, plain: fn(f32) -> f32, error: impl Fn(f64, f64) -> f64) -> f64 {
+    fn check(
+        range: std::ops::Range<i32>,
+        step: f32,
+        fma: fn(f32) -> f32,
+        plain: fn(f32) -> f32,
+        error: impl Fn(f64, f64) -> f64,
+    ) -> f64 {
         let inputs: Vec<f32> = range.map(|i| i as f32 * step).collect();
         let mut dispatched = inputs.clone();
         dispatch(Map(&mut dispatched, fma, plain));
         let portable: Vec<f32> = inputs.iter().map(|&x| plain(x)).collect();
-        let worst = |outputs: &[f32]| inputs.iter().zip(outputs).map(|(&x, &y)| error(x.into(), y.into())).fold(0.0, f64::max);
+        let worst = |outputs: &[f32]| {
+            inputs.iter().zip(outputs).map(|(&x, &y)| error(x.into(), y.into())).fold(0.0, f64::max)
+        };
         worst(&dispatched).max(worst(&portable))
     }
 
     #[test]
     fn exp_is_within_two_tenths_of_a_millionth() {
-        let worst = check(-87_200..88_000, 1e-3, exp::<true>, exp::<false>, |x, y| (y / x.exp() - 1.0).abs());
+        let worst = check(-87_200..88_000, 1e-3, exp::<true>, exp::<false>, |x, y| {
+            (y / x.exp() - 1.0).abs()
+        });
         assert!(worst <= 2e-7, "relative error {worst:e}");
     }
 
@@ -243,7 +277,8 @@ mod tests {
 
     #[test]
     fn normal_distribution_agrees_with_a_series() {
-        // Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/15 + …), all terms positive: exact to rounding in double precision.
+        // Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/15 + …), all terms positive: exact to rounding in double
+        // precision.
         let truth = |x: f64| {
             let (mut term, mut sum, mut n) = (x, x, 1.0);
             while term.abs() > 1e-18 * sum.abs() {
@@ -254,7 +289,13 @@ mod tests {
             0.5 + sum * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
         };
         let error = |x: f64, y: f64| (y - truth(x)).abs();
-        let worst = check(-6000..6000, 1e-3, |x| normal_distribution::<true>(x).0, |x| normal_distribution::<false>(x).0, error);
+        let worst = check(
+            -6000..6000,
+            1e-3,
+            |x| normal_distribution::<true>(x).0,
+            |x| normal_distribution::<false>(x).0,
+            error,
+        );
         // erf(x / √2) = 2 Φ(x) - 1 is within twice that.
         assert!(worst <= 1.2e-7, "absolute error {worst:e}");
         assert_eq!(normal_distribution::<true>(40.0), (1.0, 0.0));

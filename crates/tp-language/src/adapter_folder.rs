@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use tp_core::write_atomically;
 use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors_file};
 
-use crate::{DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair, config_file::read_config};
+use crate::{
+    DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair, config_file::read_config,
+};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -43,17 +45,30 @@ struct PeftConfig {
 
 /// Reads an adapter for a decoder of this shape, under either kind of names.
 ///
-/// Updates of separate queries, keys and values become one of the joined layer: their narrow middles side by side.
+/// Updates of separate queries, keys and values become one of the joined layer: their narrow
+/// middles side by side.
 ///
 /// # Errors
 ///
-/// [`LanguageError`] if a file is missing or unsound, asks for something other than plain LoRA, or a tensor does not fit the
-/// decoder.
-pub fn load_adapter(folder: &Path, decoder: &DecoderConfig, device: &Device) -> Result<LoraAdapter, LanguageError> {
+/// [`LanguageError`] if a file is missing or unsound, asks for something other than plain LoRA, or
+/// a tensor does not fit the decoder.
+pub fn load_adapter(
+    folder: &Path,
+    decoder: &DecoderConfig,
+    device: &Device,
+) -> Result<LoraAdapter, LanguageError> {
     let config = peft_config(folder)?;
     let checkpoint = Checkpoint::open(folder.join(WEIGHTS))?;
-    let scale = config.lora_alpha / if config.use_rslora { (config.r as f64).sqrt() } else { config.r as f64 };
-    let reader = Reader { checkpoint: &checkpoint, decoder, scale, dropout: config.lora_dropout, device, taken: Default::default() };
+    let scale = config.lora_alpha
+        / if config.use_rslora { (config.r as f64).sqrt() } else { config.r as f64 };
+    let reader = Reader {
+        checkpoint: &checkpoint,
+        decoder,
+        scale,
+        dropout: config.lora_dropout,
+        device,
+        taken: Default::default(),
+    };
     let hidden = decoder.hidden_size;
     let ffn = decoder.intermediate_size;
     let layers = (0..decoder.num_hidden_layers)
@@ -64,14 +79,18 @@ pub fn load_adapter(folder: &Path, decoder: &DecoderConfig, device: &Device) -> 
                     Some(joined) => Some(joined),
                     None => reader.joined_pair(&at("self_attn"))?,
                 },
-                wo: reader.either([at("attention.wo"), at("self_attn.o_proj")], [decoder.d_queries(), hidden])?,
+                wo: reader.either(
+                    [at("attention.wo"), at("self_attn.o_proj")],
+                    [decoder.d_queries(), hidden],
+                )?,
                 w1: reader.either([at("feed_forward.w1"), at("mlp.gate_proj")], [hidden, ffn])?,
                 w2: reader.either([at("feed_forward.w2"), at("mlp.down_proj")], [ffn, hidden])?,
                 w3: reader.either([at("feed_forward.w3"), at("mlp.up_proj")], [hidden, ffn])?,
             })
         })
         .collect::<Result<Vec<_>, LanguageError>>()?;
-    let output = reader.either(["output".to_owned(), "lm_head".to_owned()], [hidden, decoder.vocab_size])?;
+    let output =
+        reader.either(["output".to_owned(), "lm_head".to_owned()], [hidden, decoder.vocab_size])?;
     reader.everything_was_taken()?;
     Ok(LoraAdapter { layers, output })
 }
@@ -85,34 +104,53 @@ pub fn load_adapter(folder: &Path, decoder: &DecoderConfig, device: &Device) -> 
 /// # Panics
 ///
 /// If the pairs have different ranks or scales, as an adapter of one configuration has not.
-pub fn save_adapter(folder: &Path, adapter: &LoraAdapter, decoder: &DecoderConfig, names: AdapterNames) -> Result<(), LanguageError> {
+pub fn save_adapter(
+    folder: &Path,
+    adapter: &LoraAdapter,
+    decoder: &DecoderConfig,
+    names: AdapterNames,
+) -> Result<(), LanguageError> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
     let mut targets = Vec::new();
     let mut shape: Option<(usize, f64, f64)> = None;
     let mut add = |name: String, pair: &LoraPair, rows: Option<Vec<usize>>| {
         let own = (pair.rank(), pair.scale(), pair.dropout_share());
-        assert!(shape.is_none_or(|shape| shape == own), "every pair of an adapter has one rank and one scale");
+        assert!(
+            shape.is_none_or(|shape| shape == own),
+            "every pair of an adapter has one rank and one scale"
+        );
         shape = Some(own);
         let target = name.rsplit('.').next().unwrap_or_default().to_owned();
         if !targets.contains(&target) {
             targets.push(target);
         }
         // PEFT's A is [rank, in] and its B [out, rank]: ours turned.
-        let [a, b] = [&pair.lora_a, &pair.lora_b].map(|layer| numbers(layer.weight.val().transpose()));
+        let [a, b] =
+            [&pair.lora_a, &pair.lora_b].map(|layer| numbers(layer.weight.val().transpose()));
         let rank = pair.rank();
         let b = match rows {
             None => b,
-            Some(rows) => rows.into_iter().flat_map(|row| b[row * rank..(row + 1) * rank].to_vec()).collect(),
+            Some(rows) => {
+                rows.into_iter().flat_map(|row| b[row * rank..(row + 1) * rank].to_vec()).collect()
+            }
         };
-        tensors.push((format!("base_model.model.{name}.lora_A.weight"), vec![rank, a.len() / rank], a));
+        tensors.push((
+            format!("base_model.model.{name}.lora_A.weight"),
+            vec![rank, a.len() / rank],
+            a,
+        ));
         let n_rows = b.len() / rank;
         tensors.push((format!("base_model.model.{name}.lora_B.weight"), vec![n_rows, rank], b));
     };
     for (index, layer) in adapter.layers.iter().enumerate() {
         let at = |tail: &str| format!("model.layers.{index}.{tail}");
         let [wo, w1, w2, w3] = match names {
-            AdapterNames::Internlm2 => ["attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3"],
-            AdapterNames::Llama => ["self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj", "mlp.up_proj"],
+            AdapterNames::Internlm2 => {
+                ["attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3"]
+            }
+            AdapterNames::Llama => {
+                ["self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj", "mlp.up_proj"]
+            }
         };
         if let Some(pair) = &layer.wqkv {
             match names {
@@ -147,21 +185,34 @@ pub fn save_adapter(folder: &Path, adapter: &LoraAdapter, decoder: &DecoderConfi
         task_type: Some("CAUSAL_LM".to_owned()),
     };
 
-    let entries: Vec<TensorEntry> =
-        tensors.iter().map(|(name, shape, _)| TensorEntry { name: name.clone(), dtype: DType::F32, shape: shape.clone() }).collect();
+    let entries: Vec<TensorEntry> = tensors
+        .iter()
+        .map(|(name, shape, _)| TensorEntry {
+            name: name.clone(),
+            dtype: DType::F32,
+            shape: shape.clone(),
+        })
+        .collect();
     let bytes = |entry: &TensorEntry| {
-        let (.., values) = tensors.iter().find(|(name, ..)| *name == entry.name).expect("entries are made from the tensors");
+        let (.., values) = tensors
+            .iter()
+            .find(|(name, ..)| *name == entry.name)
+            .expect("entries are made from the tensors");
         Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
     };
-    // Under its own name from the start: the folder may be a model's, whose `model.safetensors` must stay.
+    // Under its own name from the start: the folder may be a model's, whose `model.safetensors`
+    // must stay.
     write_safetensors_file(&folder.join(WEIGHTS), &entries, bytes)?;
     let path = folder.join(CONFIG);
-    let text = serde_json::to_string_pretty(&config).expect("a struct of numbers and strings has a JSON form");
-    write_atomically(&path, |out| writeln!(out, "{text}")).map_err(|source| WeightsError::Write { path, source })?;
+    let text = serde_json::to_string_pretty(&config)
+        .expect("a struct of numbers and strings has a JSON form");
+    write_atomically(&path, |out| writeln!(out, "{text}"))
+        .map_err(|source| WeightsError::Write { path, source })?;
     Ok(())
 }
 
-/// For queries, keys and values the rows of the joined matrix that are theirs, in the order of the separate matrix.
+/// For queries, keys and values the rows of the joined matrix that are theirs, in the order of the
+/// separate matrix.
 fn rows_of_parts(decoder: &DecoderConfig) -> [Vec<usize>; 3] {
     let (d_head, queries) = (decoder.d_head(), decoder.queries_per_key());
     let rows = |first: usize, n: usize| {
@@ -178,10 +229,19 @@ fn rows_of_parts(decoder: &DecoderConfig) -> [Vec<usize>; 3] {
 fn peft_config(folder: &Path) -> Result<PeftConfig, LanguageError> {
     let path = folder.join(CONFIG);
     let unusable = |reason: String| LanguageError::UnusableConfig { path: path.clone(), reason };
-    let config: PeftConfig = serde_json::from_slice(&read_config(&path)?).map_err(|error| unusable(error.to_string()))?;
-    let plain = config.peft_type == "LORA" && !config.use_dora && config.bias.as_deref().is_none_or(|bias| bias == "none");
-    if !plain || !(1..=65_536).contains(&config.r) || !config.lora_alpha.is_finite() || !(0.0..1.0).contains(&config.lora_dropout) {
-        return Err(unusable("plain LoRA without biases, of a rank from 1 to 65536, is read".to_owned()));
+    let config: PeftConfig = serde_json::from_slice(&read_config(&path)?)
+        .map_err(|error| unusable(error.to_string()))?;
+    let plain = config.peft_type == "LORA"
+        && !config.use_dora
+        && config.bias.as_deref().is_none_or(|bias| bias == "none");
+    if !plain
+        || !(1..=65_536).contains(&config.r)
+        || !config.lora_alpha.is_finite()
+        || !(0.0..1.0).contains(&config.lora_dropout)
+    {
+        return Err(unusable(
+            "plain LoRA without biases, of a rank from 1 to 65536, is read".to_owned(),
+        ));
     }
     Ok(config)
 }
@@ -204,7 +264,11 @@ struct Matrix {
 }
 
 impl Reader<'_> {
-    fn either(&self, names: [String; 2], size: [usize; 2]) -> Result<Option<LoraPair>, LanguageError> {
+    fn either(
+        &self,
+        names: [String; 2],
+        size: [usize; 2],
+    ) -> Result<Option<LoraPair>, LanguageError> {
         let [first, second] = names;
         match self.pair(&first, size)? {
             Some(pair) => Ok(Some(pair)),
@@ -213,7 +277,11 @@ impl Reader<'_> {
     }
 
     /// The pair of one layer of `[in, out]`, if the checkpoint has one.
-    fn pair(&self, layer: &str, [width, out]: [usize; 2]) -> Result<Option<LoraPair>, LanguageError> {
+    fn pair(
+        &self,
+        layer: &str,
+        [width, out]: [usize; 2],
+    ) -> Result<Option<LoraPair>, LanguageError> {
         let Some([a, b]) = self.matrices(layer, [width, out])? else { return Ok(None) };
         Ok(Some(self.assembled(a.rows, turned(&a), turned(&b), [width, out])))
     }
@@ -223,7 +291,9 @@ impl Reader<'_> {
         let (hidden, out) = (self.decoder.hidden_size, self.decoder.d_qkv());
         let mut parts = Vec::new();
         for (part, rows) in ["q", "k", "v"].into_iter().zip(rows_of_parts(self.decoder)) {
-            if let Some(pair) = self.matrices(&format!("{attention}.{part}_proj"), [hidden, rows.len()])? {
+            if let Some(pair) =
+                self.matrices(&format!("{attention}.{part}_proj"), [hidden, rows.len()])?
+            {
                 parts.push((pair, rows));
             }
         }
@@ -231,7 +301,8 @@ impl Reader<'_> {
         if parts.is_empty() {
             return Ok(None);
         }
-        let (mut ours_a, mut ours_b, mut first) = (vec![0.0; hidden * rank], vec![0.0; rank * out], 0);
+        let (mut ours_a, mut ours_b, mut first) =
+            (vec![0.0; hidden * rank], vec![0.0; rank * out], 0);
         for ([a, b], rows) in &parts {
             for middle in 0..a.rows {
                 for column in 0..hidden {
@@ -246,32 +317,63 @@ impl Reader<'_> {
         Ok(Some(self.assembled(rank, ours_a, ours_b, [hidden, out])))
     }
 
-    fn assembled(&self, rank: usize, a: Vec<f32>, b: Vec<f32>, [width, out]: [usize; 2]) -> LoraPair {
-        let tensor = |values: Vec<f32>, size: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values, size), self.device);
-        LoraPair::from_parts(tensor(a, [width, rank]), tensor(b, [rank, out]), self.scale, self.dropout)
+    fn assembled(
+        &self,
+        rank: usize,
+        a: Vec<f32>,
+        b: Vec<f32>,
+        [width, out]: [usize; 2],
+    ) -> LoraPair {
+        let tensor = |values: Vec<f32>, size: [usize; 2]| {
+            Tensor::<2>::from_data(TensorData::new(values, size), self.device)
+        };
+        LoraPair::from_parts(
+            tensor(a, [width, rank]),
+            tensor(b, [rank, out]),
+            self.scale,
+            self.dropout,
+        )
     }
 
     /// `A`, `[rank, in]`, and `B`, `[out, rank]`, as PEFT has them.
-    fn matrices(&self, layer: &str, [width, out]: [usize; 2]) -> Result<Option<[Matrix; 2]>, LanguageError> {
-        let (Some(a), Some(b)) = (self.matrix(layer, "lora_A")?, self.matrix(layer, "lora_B")?) else { return Ok(None) };
+    fn matrices(
+        &self,
+        layer: &str,
+        [width, out]: [usize; 2],
+    ) -> Result<Option<[Matrix; 2]>, LanguageError> {
+        let (Some(a), Some(b)) = (self.matrix(layer, "lora_A")?, self.matrix(layer, "lora_B")?)
+        else {
+            return Ok(None);
+        };
         if a.columns != width || b.rows != out || a.rows != b.columns {
-            let reason =
-                format!("the update of {layer} is {}×{} and {}×{}, the layer is {out}×{width}", a.rows, a.columns, b.rows, b.columns);
-            return Err(WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into());
+            let reason = format!(
+                "the update of {layer} is {}×{} and {}×{}, the layer is {out}×{width}",
+                a.rows, a.columns, b.rows, b.columns
+            );
+            return Err(
+                WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into()
+            );
         }
         Ok(Some([a, b]))
     }
 
     fn matrix(&self, layer: &str, part: &str) -> Result<Option<Matrix>, LanguageError> {
         // The live model's names have `default` in them, those of files do not.
-        let names = ["", ".default"].map(|adapter| format!("base_model.model.{layer}.{part}{adapter}.weight"));
-        let Some(name) = names.into_iter().find(|name| self.checkpoint.contains(name)) else { return Ok(None) };
+        let names = ["", ".default"]
+            .map(|adapter| format!("base_model.model.{layer}.{part}{adapter}.weight"));
+        let Some(name) = names.into_iter().find(|name| self.checkpoint.contains(name)) else {
+            return Ok(None);
+        };
         let entry = self.checkpoint.entry(&name)?;
         let &[rows, columns] = &entry.shape[..] else {
             let reason = format!("{name} has the shape {:?}, a matrix is needed", entry.shape);
-            return Err(WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into());
+            return Err(
+                WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into()
+            );
         };
-        let data = TensorData::from_bytes_vec(self.checkpoint.read(&name)?, [rows, columns], entry.dtype).convert::<f32>();
+        let data =
+            TensorData::from_bytes_vec(self.checkpoint.read(&name)?, [rows, columns], entry.dtype)
+                .convert::<f32>();
         let values = data.as_slice::<f32>().expect("the data was converted to f32").to_vec();
         self.taken.borrow_mut().insert(name);
         Ok(Some(Matrix { rows, columns, values }))
@@ -279,18 +381,29 @@ impl Reader<'_> {
 
     fn everything_was_taken(&self) -> Result<(), LanguageError> {
         let taken = self.taken.borrow();
-        let left: Vec<&str> = self.checkpoint.entries().map(|entry| entry.name.as_str()).filter(|name| !taken.contains(*name)).collect();
+        let left: Vec<&str> = self
+            .checkpoint
+            .entries()
+            .map(|entry| entry.name.as_str())
+            .filter(|name| !taken.contains(*name))
+            .collect();
         if left.is_empty() {
             return Ok(());
         }
-        let reason = format!("{} tensors have no place in this decoder, the first is {}", left.len(), left[0]);
+        let reason = format!(
+            "{} tensors have no place in this decoder, the first is {}",
+            left.len(),
+            left[0]
+        );
         Err(WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into())
     }
 }
 
 fn turned(matrix: &Matrix) -> Vec<f32> {
     let Matrix { rows, columns, values } = matrix;
-    (0..*columns).flat_map(|column| (0..*rows).map(move |row| values[row * columns + column])).collect()
+    (0..*columns)
+        .flat_map(|column| (0..*rows).map(move |row| values[row * columns + column]))
+        .collect()
 }
 
 fn numbers(x: Tensor<2>) -> Vec<f32> {
@@ -312,7 +425,11 @@ mod tests {
         for layer in &mut adapter.layers {
             let LoraLayer { wqkv, wo, w1, w2, w3 } = layer;
             for pair in [wqkv, wo, w1, w2, w3].into_iter().flatten() {
-                pair.lora_b.weight = pair.lora_b.weight.clone().map(|b| b.random_like(Distribution::Normal(0.0, 1.0)));
+                pair.lora_b.weight = pair
+                    .lora_b
+                    .weight
+                    .clone()
+                    .map(|b| b.random_like(Distribution::Normal(0.0, 1.0)));
             }
         }
         (config, adapter)
@@ -320,7 +437,8 @@ mod tests {
 
     fn updates(adapter: &LoraAdapter) -> Vec<Vec<f32>> {
         let of_layer = |layer: &LoraLayer| {
-            [&layer.wqkv, &layer.wo, &layer.w1, &layer.w2, &layer.w3].map(|pair| numbers(pair.as_ref().unwrap().update()))
+            [&layer.wqkv, &layer.wo, &layer.w1, &layer.w2, &layer.w3]
+                .map(|pair| numbers(pair.as_ref().unwrap().update()))
         };
         adapter.layers.iter().flat_map(of_layer).collect()
     }
@@ -337,7 +455,10 @@ mod tests {
             assert_eq!(std::fs::read(&model).unwrap(), b"weights of a model");
             let again = load_adapter(folder.path(), &config, &Device::flex()).unwrap();
             for (update, expected) in updates(&again).iter().zip(updates(&adapter)) {
-                assert!(update.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{names:?}");
+                assert!(
+                    update.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5),
+                    "{names:?}"
+                );
             }
         }
     }
@@ -347,12 +468,18 @@ mod tests {
         let (config, adapter) = adapter();
         let folder = tempfile::tempdir().unwrap();
         save_adapter(folder.path(), &adapter, &config, AdapterNames::Llama).unwrap();
-        let load = |config: &DecoderConfig| load_adapter(folder.path(), config, &Device::flex()).unwrap_err().to_string();
+        let load = |config: &DecoderConfig| {
+            load_adapter(folder.path(), config, &Device::flex()).unwrap_err().to_string()
+        };
         let narrower = DecoderConfig { intermediate_size: 12, ..config.clone() };
         assert!(load(&narrower).contains("gate_proj"), "{}", load(&narrower));
         let shorter = DecoderConfig { num_hidden_layers: 1, ..config };
         assert!(load(&shorter).contains("have no place"), "{}", load(&shorter));
-        std::fs::write(folder.path().join(CONFIG), r#"{"peft_type":"IA3","r":1,"lora_alpha":1,"target_modules":[]}"#).unwrap();
+        std::fs::write(
+            folder.path().join(CONFIG),
+            r#"{"peft_type":"IA3","r":1,"lora_alpha":1,"target_modules":[]}"#,
+        )
+        .unwrap();
         assert!(load(&shorter).contains("plain LoRA"));
     }
 }

@@ -1,6 +1,7 @@
 //! Grouped-query self-attention over a shared prefix and a row's own tokens.
 //!
-//! Rows come in groups that share a prefix (the tokens of one image). The prefix's keys are never repeated.
+//! Rows come in groups that share a prefix (the tokens of one image). The prefix's keys are never
+//! repeated.
 
 use burn::{
     module::Module,
@@ -9,13 +10,16 @@ use burn::{
 };
 use tp_kernels::{AttentionHeads, AttentionPrefix, causal_attention, rms_norm};
 
-use crate::{DecoderConfig, LoraLayer, context::KeysValues, kv_cache::CachedLayer, projection::Projection, rotary::Rotary};
+use crate::{
+    DecoderConfig, LoraLayer, context::KeysValues, kv_cache::CachedLayer, projection::Projection,
+    rotary::Rotary,
+};
 
 /// The attention half of a block.
 #[derive(Module, Debug)]
 pub struct Attention {
-    /// Queries, keys and values in one layer, `[hidden, kv_heads · (queries_per_key + 2) · d_head]`: for each key head
-    /// its queries, then its key, then its value, as InternLM2 has it.
+    /// Queries, keys and values in one layer, `[hidden, kv_heads · (queries_per_key + 2) ·
+    /// d_head]`: for each key head its queries, then its key, then its value, as InternLM2 has it.
     pub wqkv: Projection,
     /// From the heads back to the residual stream.
     pub wo: Projection,
@@ -32,10 +36,19 @@ pub struct Attention {
 impl Attention {
     pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
         let wqkv = Projection::new(config.hidden_size, config.d_qkv(), device);
-        let norm = || config.qk_norm.then(|| RmsNormConfig::new(config.d_head()).with_epsilon(config.rms_norm_eps).init(device));
+        let norm = || {
+            config.qk_norm.then(|| {
+                RmsNormConfig::new(config.d_head()).with_epsilon(config.rms_norm_eps).init(device)
+            })
+        };
         Self {
             wqkv: if config.qkv_bias { wqkv.with_bias(device) } else { wqkv },
-            wo: Projection::residual(config.d_queries(), config.hidden_size, config.num_hidden_layers, device),
+            wo: Projection::residual(
+                config.d_queries(),
+                config.hidden_size,
+                config.num_hidden_layers,
+                device,
+            ),
             q_norm: norm(),
             k_norm: norm(),
             n_kv_heads: config.num_key_value_heads,
@@ -49,7 +62,8 @@ impl Attention {
         AttentionHeads { kv_heads: self.n_kv_heads, queries_per_key: self.queries_per_key }
     }
 
-    /// Queries, keys and values, not yet turned, `[rows, tokens, kv_heads · (queries_per_key + 2) · d_head]`.
+    /// Queries, keys and values, not yet turned, `[rows, tokens, kv_heads · (queries_per_key + 2) ·
+    /// d_head]`.
     ///
     /// `x`: `[rows, tokens, hidden]`, already normalized.
     pub(crate) fn qkv(&self, x: Tensor<3>, lora: Option<&LoraLayer>) -> Tensor<3> {
@@ -57,14 +71,22 @@ impl Attention {
         let (Some(q_norm), Some(k_norm)) = (&self.q_norm, &self.k_norm) else { return qkv };
         let shape = qkv.dims();
         let slots = self.slots(qkv);
-        let queries = rms_norm(slots.clone().narrow(3, 0, self.queries_per_key), q_norm.gamma.val(), self.norm_eps);
-        let keys = rms_norm(slots.clone().narrow(3, self.queries_per_key, 1), k_norm.gamma.val(), self.norm_eps);
+        let queries = rms_norm(
+            slots.clone().narrow(3, 0, self.queries_per_key),
+            q_norm.gamma.val(),
+            self.norm_eps,
+        );
+        let keys = rms_norm(
+            slots.clone().narrow(3, self.queries_per_key, 1),
+            k_norm.gamma.val(),
+            self.norm_eps,
+        );
         let values = slots.narrow(3, self.queries_per_key + 1, 1);
         Tensor::cat(vec![queries, keys, values], 3).reshape(shape)
     }
 
-    /// What rows read from their prefix and from what came before in themselves, led back to the residual stream:
-    /// `[groups · rows, tokens, hidden]`.
+    /// What rows read from their prefix and from what came before in themselves, led back to the
+    /// residual stream: `[groups · rows, tokens, hidden]`.
     pub(crate) fn attend(
         &self,
         qkv: Tensor<3>,
@@ -75,7 +97,8 @@ impl Attention {
         self.led_back(causal_attention(qkv, self.heads(), prefix, rotary.angles()), lora)
     }
 
-    /// As [`attend`](Self::attend), for tokens that follow those in the cache, to which they are added.
+    /// As [`attend`](Self::attend), for tokens that follow those in the cache, to which they are
+    /// added.
     pub(crate) fn attend_cached(
         &self,
         qkv: Tensor<3>,
@@ -87,8 +110,17 @@ impl Attention {
         let [rows, tokens, _] = qkv.dims();
         let slots = self.slots(qkv);
         let heads = self.n_kv_heads * self.queries_per_key;
-        let queries = slots.clone().narrow(3, 0, self.queries_per_key).reshape([rows, tokens, heads, self.d_head]);
-        let queries = rotary.turn_queries(queries.swap_dims(1, 2)).swap_dims(1, 2).reshape([rows, tokens, heads * self.d_head]);
+        let queries = slots.clone().narrow(3, 0, self.queries_per_key).reshape([
+            rows,
+            tokens,
+            heads,
+            self.d_head,
+        ]);
+        let queries = rotary.turn_queries(queries.swap_dims(1, 2)).swap_dims(1, 2).reshape([
+            rows,
+            tokens,
+            heads * self.d_head,
+        ]);
         let [keys, values] = self.split_keys_values(slots, rotary);
         self.led_back(cache.attend(queries, self.heads(), prefix, keys, values), lora)
     }

@@ -19,7 +19,10 @@ pub(crate) fn read_config(path: &Path) -> Result<Vec<u8>, LanguageError> {
         return Err(LanguageError::LfsPointer { path: path.to_owned() });
     }
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(LanguageError::UnusableConfig { path: path.to_owned(), reason: format!("it has more than {MAX_BYTES} bytes") });
+        return Err(LanguageError::UnusableConfig {
+            path: path.to_owned(),
+            reason: format!("it has more than {MAX_BYTES} bytes"),
+        });
     }
     Ok(bytes)
 }

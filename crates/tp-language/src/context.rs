@@ -4,7 +4,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::{Decoder, LoraAdapter};
 
-/// The prefixes of groups of rows, read once by [`Decoder::prefill`] and then by every row of the group.
+/// The prefixes of groups of rows, read once by [`Decoder::prefill`] and then by every row of the
+/// group.
 ///
 /// Gradients flow through it. Clones share their numbers.
 #[derive(Clone, Debug)]
@@ -40,7 +41,11 @@ impl Context {
     }
 
     fn mapped(&self, lengths: Vec<usize>, map: impl Fn(&Tensor<3>) -> Tensor<3>) -> Self {
-        let layers = self.layers.iter().map(|layer| KeysValues { keys: map(&layer.keys), values: map(&layer.values) }).collect();
+        let layers = self
+            .layers
+            .iter()
+            .map(|layer| KeysValues { keys: map(&layer.keys), values: map(&layer.values) })
+            .collect();
         Self { layers, lengths }
     }
 }
@@ -56,13 +61,20 @@ impl Context {
 ///
 /// If the lengths do not fit the embeddings, or an id has no embedding.
 #[must_use]
-pub fn visual_context(decoder: &Decoder, head: &[u32], embeddings: Tensor<3>, lengths: &[usize], adapter: Option<&LoraAdapter>) -> Context {
+pub fn visual_context(
+    decoder: &Decoder,
+    head: &[u32],
+    embeddings: Tensor<3>,
+    lengths: &[usize],
+    adapter: Option<&LoraAdapter>,
+) -> Context {
     if head.is_empty() {
         return decoder.prefill(embeddings, lengths, adapter);
     }
     let [images, _, hidden] = embeddings.dims();
     let ids: Vec<i64> = head.iter().map(|&id| i64::from(id)).collect();
-    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, head.len()]), &embeddings.device());
+    let ids =
+        Tensor::<2, Int>::from_data(TensorData::new(ids, [1, head.len()]), &embeddings.device());
     let head_embeddings = decoder.embed(ids).expand([images, head.len(), hidden]);
     let lengths: Vec<usize> = lengths.iter().map(|length| length + head.len()).collect();
     decoder.prefill(Tensor::cat(vec![head_embeddings, embeddings], 1), &lengths, adapter)

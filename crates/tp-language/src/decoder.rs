@@ -8,12 +8,12 @@ use burn::{
 use tp_kernels::{AttentionPrefix, affine};
 
 use crate::{
-    Attention, Context, DecoderConfig, FeedForward, LoraAdapter, LoraLayer, LoraPair, context::KeysValues, kv_cache::KvCache,
-    projection::Projection, rotary::Rotary,
+    Attention, Context, DecoderConfig, FeedForward, LoraAdapter, LoraLayer, LoraPair,
+    context::KeysValues, kv_cache::KvCache, projection::Projection, rotary::Rotary,
 };
 
-/// A decoder-only language model: blocks of RMS norm, grouped-query attention with rotary positions, and a gated
-/// feed-forward network.
+/// A decoder-only language model: blocks of RMS norm, grouped-query attention with rotary
+/// positions, and a gated feed-forward network.
 #[derive(Module, Debug)]
 pub struct Decoder {
     /// One row for every token.
@@ -52,7 +52,8 @@ impl DecoderConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        let norm = || RmsNormConfig::new(self.hidden_size).with_epsilon(self.rms_norm_eps).init(device);
+        let norm =
+            || RmsNormConfig::new(self.hidden_size).with_epsilon(self.rms_norm_eps).init(device);
         let layer = |_| DecoderLayer {
             attention_norm: norm(),
             attention: Attention::new(self, device),
@@ -61,11 +62,15 @@ impl DecoderConfig {
         };
         Decoder {
             embed_tokens: EmbeddingConfig::new(self.vocab_size, self.hidden_size)
-                .with_initializer(Initializer::Normal { mean: 0.0, std: 1.0 / (self.hidden_size as f64).sqrt() })
+                .with_initializer(Initializer::Normal {
+                    mean: 0.0,
+                    std: 1.0 / (self.hidden_size as f64).sqrt(),
+                })
                 .init(device),
             layers: (0..self.num_hidden_layers).map(layer).collect(),
             norm: norm(),
-            output: (!self.tie_word_embeddings).then(|| Projection::new(self.hidden_size, self.vocab_size, device)),
+            output: (!self.tie_word_embeddings)
+                .then(|| Projection::new(self.hidden_size, self.vocab_size, device)),
             config: self.clone(),
         }
     }
@@ -108,7 +113,8 @@ impl Decoder {
         self.embed_tokens.forward(ids)
     }
 
-    /// The embeddings of rows of different lengths, `[row, tokens of the longest, hidden]`, right-padded.
+    /// The embeddings of rows of different lengths, `[row, tokens of the longest, hidden]`,
+    /// right-padded.
     ///
     /// # Panics
     ///
@@ -116,9 +122,18 @@ impl Decoder {
     #[must_use]
     pub fn embed_rows(&self, rows: &[impl AsRef<[u32]>]) -> Tensor<3> {
         let length = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
-        let padded = |row: &[u32]| row.iter().map(|&id| i64::from(id)).chain(std::iter::repeat(0)).take(length).collect::<Vec<_>>();
+        let padded = |row: &[u32]| {
+            row.iter()
+                .map(|&id| i64::from(id))
+                .chain(std::iter::repeat(0))
+                .take(length)
+                .collect::<Vec<_>>()
+        };
         let ids: Vec<i64> = rows.iter().flat_map(|row| padded(row.as_ref())).collect();
-        self.embed(Tensor::from_data(TensorData::new(ids, [rows.len(), length]), &self.embed_tokens.weight.device()))
+        self.embed(Tensor::from_data(
+            TensorData::new(ids, [rows.len(), length]),
+            &self.embed_tokens.weight.device(),
+        ))
     }
 
     /// Reads the prefixes that groups of rows will share.
@@ -132,7 +147,12 @@ impl Decoder {
     ///
     /// If there is not one length for every group, or one is larger than `prefix`.
     #[must_use]
-    pub fn prefill(&self, embeddings: Tensor<3>, lengths: &[usize], adapter: Option<&LoraAdapter>) -> Context {
+    pub fn prefill(
+        &self,
+        embeddings: Tensor<3>,
+        lengths: &[usize],
+        adapter: Option<&LoraAdapter>,
+    ) -> Context {
         let [groups, prefix, _] = embeddings.dims();
         assert!(
             lengths.len() == groups && lengths.iter().all(|&length| length <= prefix),
@@ -146,8 +166,9 @@ impl Decoder {
 
     /// Hidden states after the final norm, for the rows' own tokens.
     ///
-    /// Row `i` of the batch belongs to group `i / (batch / groups)` and continues that group's prefix: its first token
-    /// takes the place after it. Padding at the end of a row needs no mask; its outputs mean nothing.
+    /// Row `i` of the batch belongs to group `i / (batch / groups)` and continues that group's
+    /// prefix: its first token takes the place after it. Padding at the end of a row needs no mask;
+    /// its outputs mean nothing.
     ///
     /// # Shapes
     ///
@@ -157,14 +178,19 @@ impl Decoder {
     ///
     /// If the batch is not a multiple of the context's groups.
     #[must_use]
-    pub fn forward(&self, embeddings: Tensor<3>, context: Option<&Context>, adapter: Option<&LoraAdapter>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        embeddings: Tensor<3>,
+        context: Option<&Context>,
+        adapter: Option<&LoraAdapter>,
+    ) -> Tensor<3> {
         let groups = context.map_or(1, Context::groups);
         let hidden = self.run(embeddings, context, groups, adapter, Recording::Nothing);
         self.normalized(&self.norm, hidden)
     }
 
-    /// Reads on: tokens that follow those in the cache, to which they are added. Gives the state of each row's last token,
-    /// `[rows, 1, hidden]`, after the final norm.
+    /// Reads on: tokens that follow those in the cache, to which they are added. Gives the state of
+    /// each row's last token, `[rows, 1, hidden]`, after the final norm.
     ///
     /// - `embeddings`: `[rows, tokens, hidden]`, right-padded
     /// - `lengths`: the true number of tokens of every row, at least 1
@@ -180,15 +206,26 @@ impl Decoder {
         let hidden = self.run(embeddings, context, 1, adapter, Recording::Cache(cache));
         cache.advance(lengths);
         let width = hidden.dims()[2];
-        let last: Vec<i64> = lengths.iter().enumerate().map(|(row, length)| (row * tokens + length - 1) as i64).collect();
+        let last: Vec<i64> = lengths
+            .iter()
+            .enumerate()
+            .map(|(row, length)| (row * tokens + length - 1) as i64)
+            .collect();
         let last = Tensor::<1, Int>::from_data(TensorData::new(last, [rows]), &hidden.device());
         // Only the last token is asked for what comes next.
-        self.normalized(&self.norm, hidden.reshape([rows * tokens, width]).select(0, last).reshape([rows, 1, width]))
+        self.normalized(
+            &self.norm,
+            hidden.reshape([rows * tokens, width]).select(0, last).reshape([rows, 1, width]),
+        )
     }
 
     /// Logits of the next token: `[.., hidden]` → `[.., vocab]`.
     #[must_use]
-    pub fn logits<const D: usize>(&self, hidden: Tensor<D>, adapter: Option<&LoraAdapter>) -> Tensor<D> {
+    pub fn logits<const D: usize>(
+        &self,
+        hidden: Tensor<D>,
+        adapter: Option<&LoraAdapter>,
+    ) -> Tensor<D> {
         let lora = adapter.and_then(|adapter| adapter.output.as_ref());
         let logits = match &self.output {
             Some(output) => return output.forward(hidden, lora),
@@ -202,11 +239,15 @@ impl Decoder {
 
     /// The matrix from states to logits, `[hidden, vocab]`.
     pub(crate) fn output_weight(&self) -> Tensor<2> {
-        self.output.as_ref().map_or_else(|| self.embed_tokens.weight.val().transpose(), |output| output.weight.val())
+        self.output.as_ref().map_or_else(
+            || self.embed_tokens.weight.val().transpose(),
+            |output| output.weight.val(),
+        )
     }
 
-    /// The same decoder with the matrices of its blocks and its output layer in bytes: a quarter of the memory, for
-    /// inference alone. A tied output layer stays as it is, because it is the embedding table.
+    /// The same decoder with the matrices of its blocks and its output layer in bytes: a quarter of
+    /// the memory, for inference alone. A tied output layer stays as it is, because it is the
+    /// embedding table.
     ///
     /// Low-rank updates still apply. `benches/language.rs` measures what is lost.
     #[must_use]
@@ -223,7 +264,8 @@ impl Decoder {
         quantized
     }
 
-    /// The same decoder with an adapter added into its matrices: the same answers, one product a layer.
+    /// The same decoder with an adapter added into its matrices: the same answers, one product a
+    /// layer.
     ///
     /// # Panics
     ///
@@ -245,7 +287,10 @@ impl Decoder {
         }
         match (&mut merged.output, &adapter.output) {
             (Some(output), lora) => merge(output, lora),
-            (None, lora) => assert!(lora.is_none(), "an update of the output layer cannot be merged into the embedding table"),
+            (None, lora) => assert!(
+                lora.is_none(),
+                "an update of the output layer cannot be merged into the embedding table"
+            ),
         }
         merged
     }
@@ -260,20 +305,33 @@ impl Decoder {
         mut recording: Recording<'_>,
     ) -> Tensor<3> {
         let [batch, tokens, _] = x.dims();
-        assert!(groups > 0 && batch.is_multiple_of(groups), "{batch} rows cannot be shared among {groups} groups");
+        assert!(
+            groups > 0 && batch.is_multiple_of(groups),
+            "{batch} rows cannot be shared among {groups} groups"
+        );
         let context = context.filter(|context| context.layers[0].keys.dims()[1] > 0);
         let prefix_of = |group: usize| context.map_or(0, |context| context.lengths()[group]);
         let starts: Vec<usize> = match &recording {
-            Recording::Cache(cache) => cache.rows().iter().map(|row| prefix_of(row.group) + row.past).collect(),
-            Recording::Nothing | Recording::Prefix(_) => (0..context.map_or(1, Context::groups)).map(prefix_of).collect(),
+            Recording::Cache(cache) => {
+                cache.rows().iter().map(|row| prefix_of(row.group) + row.past).collect()
+            }
+            Recording::Nothing | Recording::Prefix(_) => {
+                (0..context.map_or(1, Context::groups)).map(prefix_of).collect()
+            }
         };
         let (device, dtype) = (x.device(), x.dtype());
-        let pass = Pass { rotary: Rotary::new(&self.config, &starts, tokens, &device, dtype), context, adapter };
+        let pass = Pass {
+            rotary: Rotary::new(&self.config, &starts, tokens, &device, dtype),
+            context,
+            adapter,
+        };
         for (index, layer) in self.layers.iter().enumerate() {
             let lora = pass.lora(index);
             let qkv = layer.attention.qkv(self.normalized(&layer.attention_norm, x.clone()), lora);
             let read = match &mut recording {
-                Recording::Nothing => layer.attention.attend(qkv, &pass.rotary, pass.prefix(index), lora),
+                Recording::Nothing => {
+                    layer.attention.attend(qkv, &pass.rotary, pass.prefix(index), lora)
+                }
                 Recording::Prefix(kept) => {
                     kept.push(layer.attention.keys_values(qkv.clone(), &pass.rotary));
                     if index + 1 == self.layers.len() {
@@ -281,7 +339,13 @@ impl Decoder {
                     }
                     layer.attention.attend(qkv, &pass.rotary, None, lora)
                 }
-                Recording::Cache(cache) => layer.attention.attend_cached(qkv, &pass.rotary, pass.prefix(index), cache.layer(index), lora),
+                Recording::Cache(cache) => layer.attention.attend_cached(
+                    qkv,
+                    &pass.rotary,
+                    pass.prefix(index),
+                    cache.layer(index),
+                    lora,
+                ),
             };
             x = x + read;
             let normed = self.normalized(&layer.ffn_norm, x.clone());

@@ -75,9 +75,16 @@ impl RopeScaling {
     pub(crate) fn scaled(self, frequency: f64) -> f64 {
         match self {
             Self::Linear { factor } => frequency / factor,
-            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
-                let turns = original_max_position_embeddings as f64 * frequency / std::f64::consts::TAU;
-                let fast = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+            Self::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position_embeddings,
+            } => {
+                let turns =
+                    original_max_position_embeddings as f64 * frequency / std::f64::consts::TAU;
+                let fast = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor))
+                    .clamp(0.0, 1.0);
                 (1.0 - fast) * frequency / factor + fast * frequency
             }
         }
@@ -87,8 +94,16 @@ impl RopeScaling {
         let at_least_1 = |x: f64| x.is_finite() && x >= 1.0;
         match self {
             Self::Linear { factor } => at_least_1(factor),
-            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
-                at_least_1(factor) && low_freq_factor > 0.0 && high_freq_factor > low_freq_factor && original_max_position_embeddings > 0
+            Self::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position_embeddings,
+            } => {
+                at_least_1(factor)
+                    && low_freq_factor > 0.0
+                    && high_freq_factor > low_freq_factor
+                    && original_max_position_embeddings > 0
             }
         }
     }
@@ -131,11 +146,14 @@ impl DecoderConfig {
     /// Number of parameters.
     #[must_use]
     pub fn n_parameters(&self) -> u64 {
-        let (hidden, ffn, vocab) = (self.hidden_size as u64, self.intermediate_size as u64, self.vocab_size as u64);
-        let (queries, qkv, d_head) = (self.d_queries() as u64, self.d_qkv() as u64, self.d_head() as u64);
+        let (hidden, ffn, vocab) =
+            (self.hidden_size as u64, self.intermediate_size as u64, self.vocab_size as u64);
+        let (queries, qkv, d_head) =
+            (self.d_queries() as u64, self.d_qkv() as u64, self.d_head() as u64);
         let bias = if self.qkv_bias { qkv } else { 0 };
         let qk_norm = if self.qk_norm { 2 * d_head } else { 0 };
-        let layer = hidden * qkv + bias + qk_norm + queries * hidden + 3 * hidden * ffn + 2 * hidden;
+        let layer =
+            hidden * qkv + bias + qk_norm + queries * hidden + 3 * hidden * ffn + 2 * hidden;
         let tables = if self.tie_word_embeddings { 1 } else { 2 };
         self.num_hidden_layers as u64 * layer + hidden + tables * vocab * hidden
     }
@@ -159,7 +177,11 @@ impl DecoderConfig {
     /// [`LanguageError::InvalidConfig`] names the first field that does not fit.
     pub fn validate(&self) -> Result<(), LanguageError> {
         let refuse = |field, value: &dyn ToString, accepted: &str| {
-            Err(LanguageError::InvalidConfig { field, value: value.to_string(), accepted: accepted.to_owned() })
+            Err(LanguageError::InvalidConfig {
+                field,
+                value: value.to_string(),
+                accepted: accepted.to_owned(),
+            })
         };
         for (field, size) in [
             ("vocab_size", self.vocab_size),
@@ -182,12 +204,20 @@ impl DecoderConfig {
                 &format!("it must divide num_attention_heads = {}", self.num_attention_heads),
             );
         }
-        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(2 * self.num_attention_heads) {
-            let accepted = format!("it must be an even multiple of num_attention_heads = {}", self.num_attention_heads);
+        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(2 * self.num_attention_heads)
+        {
+            let accepted = format!(
+                "it must be an even multiple of num_attention_heads = {}",
+                self.num_attention_heads
+            );
             return refuse("hidden_size", &self.hidden_size, &accepted);
         }
         if let Some(odd) = self.head_dim.filter(|width| !width.is_multiple_of(2)) {
-            return refuse("head_dim", &odd, "an even number is accepted: rotary positions pair its halves");
+            return refuse(
+                "head_dim",
+                &odd,
+                "an even number is accepted: rotary positions pair its halves",
+            );
         }
         if let Some(scaling) = self.rope_scaling.filter(|scaling| !scaling.is_sound()) {
             let accepted = "factors of at least 1 and, for llama3, 0 < low_freq_factor < high_freq_factor are accepted";
@@ -226,7 +256,13 @@ mod tests {
             ("rope_theta", DecoderConfig { rope_theta: f64::NAN, ..tiny.clone() }),
             ("rms_norm_eps", DecoderConfig { rms_norm_eps: 0.0, ..tiny.clone() }),
             ("head_dim", DecoderConfig { head_dim: Some(31), ..tiny.clone() }),
-            ("rope_scaling", DecoderConfig { rope_scaling: Some(RopeScaling::Linear { factor: 0.0 }), ..tiny.clone() }),
+            (
+                "rope_scaling",
+                DecoderConfig {
+                    rope_scaling: Some(RopeScaling::Linear { factor: 0.0 }),
+                    ..tiny.clone()
+                },
+            ),
         ];
         for (field, config) in cases {
             let message = config.validate().unwrap_err().to_string();
@@ -243,8 +279,12 @@ mod tests {
 
     #[test]
     fn llama3_scaling_leaves_fast_angles_and_divides_slow_ones() {
-        let scaling =
-            RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 8192 };
+        let scaling = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 8192,
+        };
         let turns = |n: f64| n * std::f64::consts::TAU / 8192.0;
         assert_eq!(scaling.scaled(turns(4.0)), turns(4.0));
         assert_eq!(scaling.scaled(turns(1.0)), turns(1.0) / 8.0);
@@ -255,7 +295,8 @@ mod tests {
     #[test]
     fn config_survives_json() {
         let config = DecoderConfig::internlm2_7b();
-        let again: DecoderConfig = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+        let again: DecoderConfig =
+            serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
         assert_eq!(config, again);
     }
 }

@@ -31,7 +31,9 @@ pub enum LanguageError {
     #[error("{}: {plan}; {available_mib} MiB are available: take a smaller model or a smaller number format", path.display())]
     OutOfMemory { path: PathBuf, plan: String, available_mib: u64 },
     /// A prompt beyond the places that the model can tell apart.
-    #[error("prompt {row} has {tokens} tokens and up to {new} are to follow: the model has {limit} places")]
+    #[error(
+        "prompt {row} has {tokens} tokens and up to {new} are to follow: the model has {limit} places"
+    )]
     ContextTooLong { row: usize, tokens: usize, new: usize, limit: usize },
     /// A prompt without a token.
     #[error("prompt {row} is empty")]
@@ -49,7 +51,9 @@ pub enum LanguageError {
     #[error("not a tokenizer.json that can be used: {reason}")]
     InvalidTokenizer { reason: String },
     /// A special token that is missing or ambiguous.
-    #[error("tokenizer has no single id for the special token {token}: it must be an added token that is encoded as one id")]
+    #[error(
+        "tokenizer has no single id for the special token {token}: it must be an added token that is encoded as one id"
+    )]
     SpecialToken { token: &'static str },
     /// A chat template that cannot be rendered.
     #[error("the chat template cannot be used: {reason}")]
@@ -70,7 +74,9 @@ pub enum LanguageError {
     #[error("{max_new_tokens} new tokens were asked for: at most {limit} can be generated")]
     TooManyTokens { max_new_tokens: usize, limit: usize },
     /// Prompts that do not fit their company.
-    #[error("{rows} prompts, {lengths} lengths, {seeds} seeds, {groups} groups of context: every prompt needs one of each")]
+    #[error(
+        "{rows} prompts, {lengths} lengths, {seeds} seeds, {groups} groups of context: every prompt needs one of each"
+    )]
     PromptShape { rows: usize, lengths: usize, seeds: usize, groups: usize },
     /// A model whose numbers are broken.
     #[error(

@@ -1,6 +1,7 @@
 //! The gated half of a block: `w2(silu(w1 x) · w3 x)`.
 //!
-//! `w1` and `w3` stay two layers, as published: each has its own adapter, and their gradients need no split.
+//! `w1` and `w3` stay two layers, as published: each has its own adapter, and their gradients need
+//! no split.
 
 use burn::{
     module::Module,

@@ -9,7 +9,10 @@ use burn::{
 use rand_chacha::ChaCha8Rng;
 use tp_core::{Sampling, Seed};
 
-use crate::{Context, Decoder, LanguageError, LoraAdapter, SampledToken, kv_cache::KvCache, sample, validate_sampling};
+use crate::{
+    Context, Decoder, LanguageError, LoraAdapter, SampledToken, kv_cache::KvCache, sample,
+    validate_sampling,
+};
 
 /// The most tokens that can be asked for; beyond the places that published models were trained on.
 const MAX_NEW_TOKENS: usize = 32_768;
@@ -67,8 +70,8 @@ pub struct GenerateOptions {
 pub struct Completion {
     /// The tokens, without the stop token.
     pub ids: Vec<u32>,
-    /// The log-probability of every token in nats, under the model at temperature 1; the stop token's is the last one
-    /// if the completion has finished.
+    /// The log-probability of every token in nats, under the model at temperature 1; the stop
+    /// token's is the last one if the completion has finished.
     pub log_probs: Vec<f32>,
     /// Whether it ended by itself before the tokens ran out.
     pub finished: bool,
@@ -106,19 +109,23 @@ pub fn generate(
     options: &GenerateOptions,
     seeds: &[u64],
 ) -> Result<Vec<Completion>, LanguageError> {
-    generate_watched(decoder, context, prompts, adapter, options, seeds, |_, _| ControlFlow::Continue(NextAction::GoOn))
+    generate_watched(decoder, context, prompts, adapter, options, seeds, |_, _| {
+        ControlFlow::Continue(NextAction::GoOn)
+    })
 }
 
-/// Writes one completion for every prompt, and tells `watch` the row and each token as it comes. Rows that have ended make
-/// room for the others; a break ends all of them and gives what was written.
+/// Writes one completion for every prompt, and tells `watch` the row and each token as it comes.
+/// Rows that have ended make room for the others; a break ends all of them and gives what was
+/// written.
 ///
-/// Each row draws from a generator of its own, which `seeds` starts: its tokens do not depend on its company (up to the
-/// rounding of the matrix products). No gradients are recorded, whatever device the model lives on.
+/// Each row draws from a generator of its own, which `seeds` starts: its tokens do not depend on
+/// its company (up to the rounding of the matrix products). No gradients are recorded, whatever
+/// device the model lives on.
 ///
 /// # Errors
 ///
-/// If options, prompts or seeds do not fit, a prompt leaves the model no places, or the model gives logits that are not
-/// numbers.
+/// If options, prompts or seeds do not fit, a prompt leaves the model no places, or the model gives
+/// logits that are not numbers.
 pub fn generate_watched(
     decoder: &Decoder,
     context: Option<&Context>,
@@ -135,14 +142,22 @@ pub fn generate_watched(
         return Ok(vec![Completion::default(); groups.len()]);
     }
 
-    let plain_decoder = (embeddings.is_autodiff() || decoder.embed_tokens.weight.val().is_autodiff()).then(|| decoder.valid());
+    let plain_decoder = (embeddings.is_autodiff()
+        || decoder.embed_tokens.weight.val().is_autodiff())
+    .then(|| decoder.valid());
     let plain_adapter = adapter.map(Module::valid);
     let (decoder, adapter) = (plain_decoder.as_ref().unwrap_or(decoder), plain_adapter.as_ref());
     let context = context.map(Context::inner);
     let embeddings = if embeddings.is_autodiff() { embeddings.inner() } else { embeddings };
     let device = embeddings.device();
 
-    let row = |(&seed, history)| Row { rng: Seed(seed).rng(), last: 0, history, completion: Completion::default(), ended: false };
+    let row = |(&seed, history)| Row {
+        rng: Seed(seed).rng(),
+        last: 0,
+        history,
+        completion: Completion::default(),
+        ended: false,
+    };
     let mut rows: Vec<Row> = seeds.iter().zip(history).map(row).collect();
     // The row that each line of the running batch writes.
     let mut lines: Vec<usize> = (0..rows.len()).collect();
@@ -154,14 +169,17 @@ pub fn generate_watched(
         let logits = decoder.logits(hidden, adapter).into_data().convert::<f32>();
         let logits = logits.as_slice::<f32>().expect("the data was converted to f32");
         for (&row, logits) in lines.iter().zip(logits.chunks_exact(decoder.config().vocab_size)) {
-            let token = rows[row].take(logits, options).ok_or(LanguageError::NotFinite { row, tokens: step })?;
+            let token = rows[row]
+                .take(logits, options)
+                .ok_or(LanguageError::NotFinite { row, tokens: step })?;
             match watch(row, token) {
                 ControlFlow::Continue(NextAction::GoOn) => {}
                 ControlFlow::Continue(NextAction::EndRow) => rows[row].end(),
                 ControlFlow::Break(()) => return Ok(completions(rows)),
             }
         }
-        let writing: Vec<usize> = (0..lines.len()).filter(|&line| !rows[lines[line]].ended).collect();
+        let writing: Vec<usize> =
+            (0..lines.len()).filter(|&line| !rows[lines[line]].ended).collect();
         if writing.is_empty() || step + 1 == options.max_new_tokens {
             break;
         }
@@ -171,7 +189,8 @@ pub fn generate_watched(
         }
         lengths = vec![1; lines.len()];
         let last: Vec<i64> = lines.iter().map(|&row| i64::from(rows[row].last)).collect();
-        let last = decoder.embed(Tensor::<2, Int>::from_data(TensorData::new(last, [lines.len(), 1]), &device));
+        let last = decoder
+            .embed(Tensor::<2, Int>::from_data(TensorData::new(last, [lines.len(), 1]), &device));
         hidden = decoder.read_on(last, &lengths, context.as_ref(), &mut cache, adapter);
     }
     Ok(completions(rows))
@@ -210,7 +229,10 @@ fn check(
 ) -> Result<(), LanguageError> {
     validate_sampling(options.sampling)?;
     if options.max_new_tokens > MAX_NEW_TOKENS {
-        return Err(LanguageError::TooManyTokens { max_new_tokens: options.max_new_tokens, limit: MAX_NEW_TOKENS });
+        return Err(LanguageError::TooManyTokens {
+            max_new_tokens: options.max_new_tokens,
+            limit: MAX_NEW_TOKENS,
+        });
     }
     let [rows, padded, _] = prompts.embeddings.dims();
     let groups = context.map_or(1, Context::groups);
@@ -220,7 +242,12 @@ fn check(
         && prompts.groups.iter().all(|&group| group < groups)
         && prompts.lengths.iter().all(|&length| length <= padded);
     if !fits {
-        return Err(LanguageError::PromptShape { rows, lengths: prompts.lengths.len(), seeds: seeds.len(), groups });
+        return Err(LanguageError::PromptShape {
+            rows,
+            lengths: prompts.lengths.len(),
+            seeds: seeds.len(),
+            groups,
+        });
     }
     let limit = decoder.config().max_position_embeddings;
     for (row, (&length, &group)) in prompts.lengths.iter().zip(&prompts.groups).enumerate() {
@@ -230,7 +257,12 @@ fn check(
         let tokens = length + context.map_or(0, |context| context.lengths()[group]);
         // The last token that is written is never read.
         if tokens + options.max_new_tokens.saturating_sub(1) > limit {
-            return Err(LanguageError::ContextTooLong { row, tokens, new: options.max_new_tokens, limit });
+            return Err(LanguageError::ContextTooLong {
+                row,
+                tokens,
+                new: options.max_new_tokens,
+                limit,
+            });
         }
     }
     Ok(())

@@ -17,8 +17,13 @@ enum Family {
 }
 
 impl Family {
-    const NAMES: [(&'static str, Self); 5] =
-        [("internlm2", Self::Internlm2), ("llama", Self::Llama), ("mistral", Self::Llama), ("qwen2", Self::Qwen2), ("qwen3", Self::Qwen3)];
+    const NAMES: [(&'static str, Self); 5] = [
+        ("internlm2", Self::Internlm2),
+        ("llama", Self::Llama),
+        ("mistral", Self::Llama),
+        ("qwen2", Self::Qwen2),
+        ("qwen3", Self::Qwen3),
+    ];
 }
 
 /// The keys that matter; others are ignored, as the families' own programs do.
@@ -46,8 +51,8 @@ struct Raw {
     use_sliding_window: Option<bool>,
 }
 
-/// The tokens that end an answer, as a Hugging Face folder names them: `eos_token_id` of `generation_config.json`, or else of
-/// `config.json`; none if neither does.
+/// The tokens that end an answer, as a Hugging Face folder names them: `eos_token_id` of
+/// `generation_config.json`, or else of `config.json`; none if neither does.
 ///
 /// # Errors
 ///
@@ -57,8 +62,9 @@ pub fn end_tokens(folder: &Path) -> Result<Vec<u32>, LanguageError> {
         if !path.exists() {
             continue;
         }
-        let config: Value = serde_json::from_slice(&read_config(&path)?)
-            .map_err(|error| LanguageError::UnusableConfig { path: path.clone(), reason: error.to_string() })?;
+        let config: Value = serde_json::from_slice(&read_config(&path)?).map_err(|error| {
+            LanguageError::UnusableConfig { path: path.clone(), reason: error.to_string() }
+        })?;
         let ids: Vec<u32> = match &config["eos_token_id"] {
             Value::Array(several) => several.iter().filter_map(as_id).collect(),
             one => as_id(one).into_iter().collect(),
@@ -79,11 +85,13 @@ impl DecoderConfig {
     ///
     /// # Errors
     ///
-    /// [`LanguageError`] if the file cannot be read, is no configuration, or asks for something that this decoder lacks;
-    /// the message names it.
+    /// [`LanguageError`] if the file cannot be read, is no configuration, or asks for something
+    /// that this decoder lacks; the message names it.
     pub fn from_hugging_face(path: &Path) -> Result<Self, LanguageError> {
-        let unusable = |reason: String| LanguageError::UnusableConfig { path: path.to_owned(), reason };
-        let raw: Raw = serde_json::from_slice(&read_config(path)?).map_err(|error| unusable(error.to_string()))?;
+        let unusable =
+            |reason: String| LanguageError::UnusableConfig { path: path.to_owned(), reason };
+        let raw: Raw = serde_json::from_slice(&read_config(path)?)
+            .map_err(|error| unusable(error.to_string()))?;
         let config = raw.into_config().map_err(unusable)?;
         config.validate().map_err(|error| unusable(error.to_string()))?;
         Ok(config)
@@ -101,15 +109,22 @@ impl Raw {
             return Err(format!("hidden_act {other} is not silu"));
         }
         if self.mlp_bias == Some(true) || (family == Family::Internlm2 && self.bias == Some(true)) {
-            return Err("biases in the feed-forward network or the output of attention are not supported".to_owned());
+            return Err(
+                "biases in the feed-forward network or the output of attention are not supported"
+                    .to_owned(),
+            );
         }
         if self.use_sliding_window == Some(true) {
             return Err("use_sliding_window is not supported".to_owned());
         }
         if self.attention_bias == Some(true) {
-            return Err("attention_bias asks for a bias in the output of attention, which is not supported".to_owned());
+            return Err(
+                "attention_bias asks for a bias in the output of attention, which is not supported"
+                    .to_owned(),
+            );
         }
-        let nested = |key: &str| self.rope_parameters.as_ref().and_then(|rope| rope.get(key)).cloned();
+        let nested =
+            |key: &str| self.rope_parameters.as_ref().and_then(|rope| rope.get(key)).cloned();
         let rope_theta = self.rope_theta.or_else(|| nested("rope_theta")?.as_f64());
         let rope_scaling = scaling(self.rope_scaling.as_ref().or(self.rope_parameters.as_ref()))?;
         Ok(DecoderConfig {
@@ -134,11 +149,21 @@ impl Raw {
 /// The scaling that a file asks for, under either of the names that files use.
 fn scaling(value: Option<&Value>) -> Result<Option<RopeScaling>, String> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
-    let kind = value.get("rope_type").or_else(|| value.get("type")).and_then(Value::as_str).unwrap_or("default");
-    let number = |key: &str| value.get(key).and_then(Value::as_f64).ok_or_else(|| format!("rope_scaling {kind} lacks {key}"));
+    let kind = value
+        .get("rope_type")
+        .or_else(|| value.get("type"))
+        .and_then(Value::as_str)
+        .unwrap_or("default");
+    let number = |key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_f64)
+            .ok_or_else(|| format!("rope_scaling {kind} lacks {key}"))
+    };
     match kind {
         "default" => Ok(None),
-        // It begins beyond the length that the model was trained on, which no prompt here may exceed.
+        // It begins beyond the length that the model was trained on, which no prompt here may
+        // exceed.
         "dynamic" => Ok(None),
         "linear" => Ok(Some(RopeScaling::Linear { factor: number("factor")? })),
         "llama3" => Ok(Some(RopeScaling::Llama3 {
@@ -184,27 +209,40 @@ mod tests {
         let llama3 = json!({
             "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64
         });
-        let expected =
-            RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 64 };
+        let expected = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 64,
+        };
         assert_eq!(read(&json!({ "rope_scaling": llama3 })).unwrap().rope_scaling, Some(expected));
         let mut nested = llama3;
         nested["rope_theta"] = json!(5e5);
         let config = read(&json!({ "rope_parameters": nested })).unwrap();
         assert_eq!((config.rope_scaling, config.rope_theta), (Some(expected), 5e5));
-        assert_eq!(read(&json!({ "rope_scaling": { "type": "dynamic", "factor": 2.0 } })).unwrap().rope_scaling, None);
+        assert_eq!(
+            read(&json!({ "rope_scaling": { "type": "dynamic", "factor": 2.0 } }))
+                .unwrap()
+                .rope_scaling,
+            None
+        );
     }
 
     #[test]
     fn end_tokens_are_read_from_either_file() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, value: Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+        let write = |name: &str, value: Value| {
+            std::fs::write(folder.path().join(name), value.to_string()).unwrap()
+        };
         assert_eq!(end_tokens(folder.path()).unwrap(), [0_u32; 0]);
         write("config.json", json!({ "eos_token_id": 2 }));
         assert_eq!(end_tokens(folder.path()).unwrap(), [2]);
         write("generation_config.json", json!({ "eos_token_id": [7, 9, -1] }));
         assert_eq!(end_tokens(folder.path()).unwrap(), [7, 9]);
         std::fs::write(folder.path().join("generation_config.json"), "{").unwrap();
-        assert!(end_tokens(folder.path()).unwrap_err().to_string().contains("generation_config.json"));
+        assert!(
+            end_tokens(folder.path()).unwrap_err().to_string().contains("generation_config.json")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A decoder straight from a Hugging Face model folder: `config.json` and safetensors, sharded or not.
+//! A decoder straight from a Hugging Face model folder: `config.json` and safetensors, sharded or
+//! not.
 
 use std::{fmt, path::Path};
 
@@ -26,7 +27,11 @@ impl MemoryPlan {
     pub fn of(config: &DecoderConfig, float: TensorFloat) -> Self {
         let size = float.dtype().size() as u64;
         let (hidden, ffn) = (config.hidden_size as u64, config.intermediate_size as u64);
-        let largest = [hidden * config.vocab_size as u64, hidden * ffn, hidden * config.d_qkv() as u64].into_iter().max().unwrap_or(0);
+        let largest =
+            [hidden * config.vocab_size as u64, hidden * ffn, hidden * config.d_qkv() as u64]
+                .into_iter()
+                .max()
+                .unwrap_or(0);
         Self {
             parameters: config.n_parameters(),
             weight_bytes: size * config.n_parameters(),
@@ -59,25 +64,39 @@ impl fmt::Display for MemoryPlan {
 
 /// Loads a decoder from a Hugging Face folder onto a plain device.
 ///
-/// Tensors are read one at a time. Query, key and value matrices of Llama-like models are joined on the way.
+/// Tensors are read one at a time. Query, key and value matrices of Llama-like models are joined on
+/// the way.
 ///
 /// # Errors
 ///
-/// [`LanguageError`] if a file is missing or unsound, the configuration asks for something that the decoder lacks, the
-/// weights do not fit it (every fault is in the report), or this machine has not the memory.
-pub fn load_hugging_face(folder: &Path, float: TensorFloat, device: &Device) -> Result<Decoder, LanguageError> {
+/// [`LanguageError`] if a file is missing or unsound, the configuration asks for something that the
+/// decoder lacks, the weights do not fit it (every fault is in the report), or this machine has not
+/// the memory.
+pub fn load_hugging_face(
+    folder: &Path,
+    float: TensorFloat,
+    device: &Device,
+) -> Result<Decoder, LanguageError> {
     let config = DecoderConfig::from_hugging_face(&folder.join("config.json"))?;
     let plan = MemoryPlan::of(&config, float);
     tracing::info!("{}: {plan}", folder.display());
     if let Some(available) = available_bytes().filter(|&available| available < plan.peak_bytes()) {
         let available_mib = available >> 20;
-        return Err(LanguageError::OutOfMemory { path: folder.to_owned(), plan: plan.to_string(), available_mib });
+        return Err(LanguageError::OutOfMemory {
+            path: folder.to_owned(),
+            plan: plan.to_string(),
+            available_mib,
+        });
     }
     let checkpoint = with_joined_qkv(Checkpoint::open(folder)?, &config)?;
     let mut decoder = config.init(device);
     let mut report = load_module(&mut decoder, &checkpoint, &decoder_keys(), float);
-    // Rotary tables are computed here, and a tied output layer is the embedding table; some files hold them all the same.
-    let is_copy = |name: &str| name.ends_with(".rotary_emb.inv_freq") || (config.tie_word_embeddings && name == "lm_head.weight");
+    // Rotary tables are computed here, and a tied output layer is the embedding table; some files
+    // hold them all the same.
+    let is_copy = |name: &str| {
+        name.ends_with(".rotary_emb.inv_freq")
+            || (config.tie_word_embeddings && name == "lm_head.weight")
+    };
     report.unused.retain(|name| !is_copy(name));
     if report.is_complete() {
         return Ok(decoder);
@@ -85,13 +104,17 @@ pub fn load_hugging_face(folder: &Path, float: TensorFloat, device: &Device) -> 
     Err(LanguageError::Mismatch { path: folder.to_owned(), report: Box::new(report) })
 }
 
-/// Joins the three matrices of every layer as InternLM2 has them: for each key head its queries, then its key, then its
-/// value.
+/// Joins the three matrices of every layer as InternLM2 has them: for each key head its queries,
+/// then its key, then its value.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] if one of the three is missing or has not the shape that the configuration says.
-pub fn with_joined_qkv(mut checkpoint: Checkpoint, config: &DecoderConfig) -> Result<Checkpoint, WeightsError> {
+/// [`WeightsError`] if one of the three is missing or has not the shape that the configuration
+/// says.
+pub fn with_joined_qkv(
+    mut checkpoint: Checkpoint,
+    config: &DecoderConfig,
+) -> Result<Checkpoint, WeightsError> {
     for layer in 0..config.num_hidden_layers {
         for (kind, width) in [("weight", config.hidden_size), ("bias", 1)] {
             let name = |part: &str| format!("model.layers.{layer}.self_attn.{part}_proj.{kind}");
@@ -103,21 +126,42 @@ pub fn with_joined_qkv(mut checkpoint: Checkpoint, config: &DecoderConfig) -> Re
             let head = config.d_head() * width * dtype.size();
             let mut pieces = Vec::new();
             for kv_head in 0..config.num_key_value_heads {
-                let mut piece =
-                    |part: &str, first: usize, n: usize| pieces.push(Piece { tensor: name(part), bytes: first * head..(first + n) * head });
+                let mut piece = |part: &str, first: usize, n: usize| {
+                    pieces
+                        .push(Piece { tensor: name(part), bytes: first * head..(first + n) * head })
+                };
                 piece("q", kv_head * config.queries_per_key(), config.queries_per_key());
                 piece("k", kv_head, 1);
                 piece("v", kv_head, 1);
             }
-            for (part, heads) in [("q", config.num_attention_heads), ("k", config.num_key_value_heads), ("v", config.num_key_value_heads)] {
+            for (part, heads) in [
+                ("q", config.num_attention_heads),
+                ("k", config.num_key_value_heads),
+                ("v", config.num_key_value_heads),
+            ] {
                 let entry = checkpoint.entry(&name(part))?;
                 if entry.dtype != dtype || entry.n_bytes() != Some(heads * head) {
-                    let reason = format!("{} has the shape {:?} where the configuration says {heads} heads", name(part), entry.shape);
-                    return Err(WeightsError::Unsound { path: checkpoint.path().to_owned(), reason });
+                    let reason = format!(
+                        "{} has the shape {:?} where the configuration says {heads} heads",
+                        name(part),
+                        entry.shape
+                    );
+                    return Err(WeightsError::Unsound {
+                        path: checkpoint.path().to_owned(),
+                        reason,
+                    });
                 }
             }
-            let shape = if kind == "weight" { vec![config.d_qkv(), config.hidden_size] } else { vec![config.d_qkv()] };
-            let entry = TensorEntry { name: format!("model.layers.{layer}.attention.wqkv.{kind}"), dtype, shape };
+            let shape = if kind == "weight" {
+                vec![config.d_qkv(), config.hidden_size]
+            } else {
+                vec![config.d_qkv()]
+            };
+            let entry = TensorEntry {
+                name: format!("model.layers.{layer}.attention.wqkv.{kind}"),
+                dtype,
+                shape,
+            };
             checkpoint = checkpoint.joined(entry, pieces)?;
         }
     }
@@ -142,13 +186,17 @@ mod tests {
     fn plan_of_the_published_model_is_known() {
         // 7.7 G parameters of two bytes; 131,072 bytes of cache a token.
         let plan = MemoryPlan::of(&DecoderConfig::internlm2_7b(), TensorFloat::BF16);
-        assert_eq!((plan.weight_bytes, plan.cache_bytes_per_token), (2 * (7_737_708_544 + 32_768), 131_072));
+        assert_eq!(
+            (plan.weight_bytes, plan.cache_bytes_per_token),
+            (2 * (7_737_708_544 + 32_768), 131_072)
+        );
         assert!(plan.to_string().contains("128 KiB a token"), "{plan}");
     }
 
     #[test]
     fn rows_are_joined_head_by_head() {
-        // One key head with two queries; heads of two rows; a matrix of width 1, so a row is one number.
+        // One key head with two queries; heads of two rows; a matrix of width 1, so a row is one
+        // number.
         let config = DecoderConfig { head_dim: Some(2), ..DecoderConfig::new(4, 1, 1, 1, 4, 2) };
         let folder = tempfile::tempdir().unwrap();
         let entry = |part: &str, rows| TensorEntry {
@@ -173,7 +221,9 @@ mod tests {
         assert_eq!(bytes, [0, 1, 2, 3, 10, 11, 20, 21, 4, 5, 6, 7, 12, 13, 22, 23]);
 
         let other = DecoderConfig { num_key_value_heads: 4, ..config };
-        let message = with_joined_qkv(Checkpoint::open(folder.path()).unwrap(), &other).unwrap_err().to_string();
+        let message = with_joined_qkv(Checkpoint::open(folder.path()).unwrap(), &other)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("k_proj") || message.contains("no bytes"), "{message}");
     }
 }

@@ -8,9 +8,11 @@ use crate::DecoderConfig;
 /// Tokens of room that are added at a time, at least.
 const ROOM: usize = 64;
 
-/// The own tokens of all rows; shared prefixes are a [`Context`](crate::Context) and are never copied in here.
+/// The own tokens of all rows; shared prefixes are a [`Context`](crate::Context) and are never
+/// copied in here.
 ///
-/// Room is made ahead, twice as much each time it runs out: writing a token costs the same however many came before.
+/// Room is made ahead, twice as much each time it runs out: writing a token costs the same however
+/// many came before.
 #[derive(Debug)]
 pub(crate) struct KvCache {
     /// Keys and values of each layer, each `[rows, kv_heads, room, d_head]`.
@@ -26,7 +28,13 @@ pub(crate) struct CachedLayer<'a> {
 
 impl KvCache {
     /// Room for `tokens` tokens of each row; `groups` says whose prefix each row continues.
-    pub(crate) fn new(config: &DecoderConfig, groups: &[usize], tokens: usize, device: &Device, dtype: DType) -> Self {
+    pub(crate) fn new(
+        config: &DecoderConfig,
+        groups: &[usize],
+        tokens: usize,
+        device: &Device,
+        dtype: DType,
+    ) -> Self {
         let shape = [groups.len(), config.num_key_value_heads, tokens, config.d_head()];
         let empty = || Tensor::zeros(shape, (device, dtype));
         Self {
@@ -44,7 +52,8 @@ impl KvCache {
         CachedLayer { stores: &mut self.layers[index], rows: &self.rows }
     }
 
-    /// Counts the tokens that all layers have written; what pads a row is not counted and will be overwritten.
+    /// Counts the tokens that all layers have written; what pads a row is not counted and will be
+    /// overwritten.
     pub(crate) fn advance(&mut self, lengths: &[usize]) {
         self.rows.iter_mut().zip(lengths).for_each(|(row, length)| row.past += length);
     }
@@ -54,15 +63,18 @@ impl KvCache {
         self.rows = rows.iter().map(|&row| self.rows[row]).collect();
         let at: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         for store in self.layers.iter_mut().flatten() {
-            let at = Tensor::<1, Int>::from_data(TensorData::new(at.clone(), [rows.len()]), &store.device());
+            let at = Tensor::<1, Int>::from_data(
+                TensorData::new(at.clone(), [rows.len()]),
+                &store.device(),
+            );
             store.inplace(|store| store.select(0, at));
         }
     }
 }
 
 impl CachedLayer<'_> {
-    /// Writes new keys and values, `[rows, kv_heads, tokens, d_head]`, behind those of earlier passes, and lets the new
-    /// queries see all.
+    /// Writes new keys and values, `[rows, kv_heads, tokens, d_head]`, behind those of earlier
+    /// passes, and lets the new queries see all.
     pub(crate) fn attend(
         self,
         queries: Tensor<3>,
@@ -85,19 +97,26 @@ fn write(store: &mut Tensor<4>, new: Tensor<4>, rows: &[CachedRow]) {
     let room = store.dims()[2];
     let end = rows.iter().map(|row| row.past + tokens).max().unwrap_or(0);
     if end > room {
-        let more = Tensor::zeros([n_rows, heads, (end - room).max(room).max(ROOM), d_head], (&store.device(), store.dtype()));
+        let more = Tensor::zeros(
+            [n_rows, heads, (end - room).max(room).max(ROOM), d_head],
+            (&store.device(), store.dtype()),
+        );
         store.inplace(|store| Tensor::cat(vec![store, more], 2));
     }
     // The store has one owner here: what the last step read is gone, so this writes in place.
     let level = rows.iter().all(|row| row.past == rows[0].past);
     if level && n_rows > 0 {
         let at = rows[0].past;
-        store.inplace(|store| store.slice_assign([0..n_rows, 0..heads, at..at + tokens, 0..d_head], new));
+        store.inplace(|store| {
+            store.slice_assign([0..n_rows, 0..heads, at..at + tokens, 0..d_head], new)
+        });
         return;
     }
     for (row, &CachedRow { past, .. }) in rows.iter().enumerate() {
         let new = new.clone().narrow(0, row, 1);
-        store.inplace(|store| store.slice_assign([row..row + 1, 0..heads, past..past + tokens, 0..d_head], new));
+        store.inplace(|store| {
+            store.slice_assign([row..row + 1, 0..heads, past..past + tokens, 0..d_head], new)
+        });
     }
 }
 
@@ -106,7 +125,15 @@ mod tests {
     use super::*;
 
     fn numbers(store: &Tensor<4>, row: usize, n: usize) -> Vec<f32> {
-        store.clone().narrow(0, row, 1).narrow(1, 0, 1).narrow(2, 0, n).narrow(3, 0, 1).into_data().iter::<f32>().collect()
+        store
+            .clone()
+            .narrow(0, row, 1)
+            .narrow(1, 0, 1)
+            .narrow(2, 0, n)
+            .narrow(3, 0, 1)
+            .into_data()
+            .iter::<f32>()
+            .collect()
     }
 
     fn full(rows: usize, tokens: usize, value: f32) -> Tensor<4> {
@@ -143,10 +170,14 @@ mod tests {
         let config = DecoderConfig::new(8, 4, 8, 1, 2, 2);
         let mut cache = KvCache::new(&config, &[0, 0, 1], 1, &Device::flex(), DType::F32);
         let rows = cache.rows.clone();
-        let numbered = Tensor::<1, Int>::arange(0..12, &Device::flex()).float().reshape([3, 2, 1, 2]);
+        let numbered =
+            Tensor::<1, Int>::arange(0..12, &Device::flex()).float().reshape([3, 2, 1, 2]);
         write(&mut cache.layers[0][0], numbered, &rows);
         cache.keep(&[2, 0]);
         assert_eq!(cache.rows.iter().map(|row| row.group).collect::<Vec<_>>(), [1, 0]);
-        assert_eq!([numbers(&cache.layers[0][0], 0, 1), numbers(&cache.layers[0][0], 1, 1)], [[8.0], [0.0]]);
+        assert_eq!(
+            [numbers(&cache.layers[0][0], 0, 1), numbers(&cache.layers[0][0], 1, 1)],
+            [[8.0], [0.0]]
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Low-rank adapters beside a frozen decoder.
 //!
-//! `y = x W + (alpha / rank) · (x A) B` (LoRA, arXiv 2106.09685). The adapter is a module of its own, handed to every
-//! pass: several adapters share one base, the base may live on a device without gradients, and leaving the adapter out
-//! gives the base model back without copying it.
+//! `y = x W + (alpha / rank) · (x A) B` (LoRA, arXiv 2106.09685). The adapter is a module of its
+//! own, handed to every pass: several adapters share one base, the base may live on a device
+//! without gradients, and leaving the adapter out gives the base model back without copying it.
 
 use burn::{
     config::Config,
@@ -63,8 +63,9 @@ impl LoraConfig {
     ///
     /// [`LanguageError::InvalidConfig`] names the first field that does not fit.
     pub fn validate(&self) -> Result<(), LanguageError> {
-        let refuse =
-            |field, value: String, accepted: &str| Err(LanguageError::InvalidConfig { field, value, accepted: accepted.to_owned() });
+        let refuse = |field, value: String, accepted: &str| {
+            Err(LanguageError::InvalidConfig { field, value, accepted: accepted.to_owned() })
+        };
         if !(1..=65_536).contains(&self.rank) {
             return refuse("rank", self.rank.to_string(), "from 1 to 65536 is accepted");
         }
@@ -88,7 +89,9 @@ impl LoraConfig {
             panic!("{error}");
         }
         let (hidden, intermediate) = (decoder.hidden_size, decoder.intermediate_size);
-        let pair = |target, d_input, d_output| self.targets.contains(&target).then(|| LoraPair::new(self, d_input, d_output, device));
+        let pair = |target, d_input, d_output| {
+            self.targets.contains(&target).then(|| LoraPair::new(self, d_input, d_output, device))
+        };
         LoraAdapter {
             layers: (0..decoder.num_hidden_layers)
                 .map(|_| LoraLayer {
@@ -143,7 +146,10 @@ impl LoraPair {
     fn new(config: &LoraConfig, d_input: usize, d_output: usize, device: &Device) -> Self {
         Self {
             lora_a: LinearConfig::new(d_input, config.rank).with_bias(false).init(device),
-            lora_b: LinearConfig::new(config.rank, d_output).with_bias(false).with_initializer(Initializer::Zeros).init(device),
+            lora_b: LinearConfig::new(config.rank, d_output)
+                .with_bias(false)
+                .with_initializer(Initializer::Zeros)
+                .init(device),
             dropout: DropoutConfig::new(config.dropout).init(),
             scale: config.alpha / config.rank as f64,
         }
@@ -152,7 +158,12 @@ impl LoraPair {
     /// A pair of given matrices, `[in, rank]` and `[rank, out]`.
     pub(crate) fn from_parts(a: Tensor<2>, b: Tensor<2>, scale: f64, dropout: f64) -> Self {
         let layer = |weight: Tensor<2>| Linear { weight: Param::from_tensor(weight), bias: None };
-        Self { lora_a: layer(a), lora_b: layer(b), dropout: DropoutConfig::new(dropout).init(), scale }
+        Self {
+            lora_a: layer(a),
+            lora_b: layer(b),
+            dropout: DropoutConfig::new(dropout).init(),
+            scale,
+        }
     }
 
     /// Width of the narrow middle.

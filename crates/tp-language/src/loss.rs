@@ -13,7 +13,8 @@ use crate::{Decoder, LoraAdapter};
 ///
 /// - `hidden`: `[batch, tokens, hidden]` from [`Decoder::forward`], right-padded
 /// - `rows`: the token ids of every row
-/// - `answers`: for every row the places whose states are judged: the state at `i` predicts `rows[..][i + 1]`
+/// - `answers`: for every row the places whose states are judged: the state at `i` predicts
+///   `rows[..][i + 1]`
 ///
 /// # Panics
 ///
@@ -27,7 +28,12 @@ pub fn token_losses(
     adapter: Option<&LoraAdapter>,
 ) -> Tensor<1> {
     let [batch, tokens, width] = hidden.dims();
-    assert!(rows.len() == batch && answers.len() == batch, "{batch} rows of states, {} of ids, {} answers", rows.len(), answers.len());
+    assert!(
+        rows.len() == batch && answers.len() == batch,
+        "{batch} rows of states, {} of ids, {} answers",
+        rows.len(),
+        answers.len()
+    );
     let (mut places, mut targets) = (Vec::new(), Vec::new());
     for (row, (ids, answer)) in rows.iter().zip(answers).enumerate() {
         assert!(
@@ -44,7 +50,8 @@ pub fn token_losses(
         return Tensor::zeros([0], &hidden.device());
     }
     let n = places.len();
-    let upload = |values| Tensor::<1, Int>::from_data(TensorData::new(values, [n]), &hidden.device());
+    let upload =
+        |values| Tensor::<1, Int>::from_data(TensorData::new(values, [n]), &hidden.device());
     let (places, targets) = (upload(places), upload(targets));
     let states = hidden.reshape([batch * tokens, width]).select(0, places); // [answer tokens, hidden]
     if adapter.is_some_and(|adapter| adapter.output.is_some()) {

@@ -1,4 +1,5 @@
-//! A linear layer of a block, in single precision or in bytes, with its low-rank update if there is one.
+//! A linear layer of a block, in single precision or in bytes, with its low-rank update if there is
+//! one.
 
 use burn::{
     module::{Initializer, Module, Param},
@@ -10,7 +11,8 @@ use crate::LoraPair;
 
 /// `x · weight + bias`.
 ///
-/// The matrix can be replaced by bytes ([`Decoder::to_int8`](crate::Decoder::to_int8)); its parameter is empty then.
+/// The matrix can be replaced by bytes ([`Decoder::to_int8`](crate::Decoder::to_int8)); its
+/// parameter is empty then.
 #[derive(Module, Debug)]
 pub struct Projection {
     /// `[in, out]`
@@ -27,15 +29,26 @@ impl Projection {
         Self::of_gain(d_input, d_output, 1.0, device)
     }
 
-    /// One that writes into the residual stream: the more blocks there are, the less each adds at the start.
-    pub(crate) fn residual(d_input: usize, d_output: usize, n_layers: usize, device: &Device) -> Self {
+    /// One that writes into the residual stream: the more blocks there are, the less each adds at
+    /// the start.
+    pub(crate) fn residual(
+        d_input: usize,
+        d_output: usize,
+        n_layers: usize,
+        device: &Device,
+    ) -> Self {
         Self::of_gain(d_input, d_output, 1.0 / (2.0 * n_layers as f64).sqrt(), device)
     }
 
-    /// A fixed deviation (GPT-2's 0.02) suits one width; at 128 it starves every path that leads through several layers.
+    /// A fixed deviation (GPT-2's 0.02) suits one width; at 128 it starves every path that leads
+    /// through several layers.
     fn of_gain(d_input: usize, d_output: usize, gain: f64, device: &Device) -> Self {
         let std = gain / (d_input as f64).sqrt();
-        Self { weight: Initializer::Normal { mean: 0.0, std }.init([d_input, d_output], device), bias: None, int8: None }
+        Self {
+            weight: Initializer::Normal { mean: 0.0, std }.init([d_input, d_output], device),
+            bias: None,
+            int8: None,
+        }
     }
 
     pub(crate) fn with_bias(mut self, device: &Device) -> Self {
@@ -45,7 +58,11 @@ impl Projection {
     }
 
     /// `[.., in]` → `[.., out]`
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, lora: Option<&LoraPair>) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        lora: Option<&LoraPair>,
+    ) -> Tensor<D> {
         let bias = self.bias.as_ref().map(|bias| bias.val());
         let y = match &self.int8 {
             None => affine(x.clone(), self.weight.val(), bias),
@@ -64,13 +81,21 @@ impl Projection {
     pub(crate) fn to_int8(&self) -> Self {
         let weight = self.weight.val();
         let empty = Tensor::zeros([0, 0], (&weight.device(), weight.dtype()));
-        Self { weight: Param::from_tensor(empty), bias: self.bias.clone(), int8: Some(Int8Matrix::nearest(&weight)) }
+        Self {
+            weight: Param::from_tensor(empty),
+            bias: self.bias.clone(),
+            int8: Some(Int8Matrix::nearest(&weight)),
+        }
     }
 
     /// `weight + update`, `[in, out]`
     pub(crate) fn merged(&self, lora: &LoraPair) -> Self {
         let weight = self.weight.val();
         let update = lora.update().cast(weight.dtype());
-        Self { weight: self.weight.clone().map(|weight| weight + update), bias: self.bias.clone(), int8: None }
+        Self {
+            weight: self.weight.clone().map(|weight| weight + update),
+            bias: self.bias.clone(),
+            int8: None,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! From the logits of one row to its next token, on the host: one row, one generator, nothing shared.
+//! From the logits of one row to its next token, on the host: one row, one generator, nothing
+//! shared.
 //!
 //! Settings and their order are those of the transformers library's logits processors.
 
@@ -37,28 +38,46 @@ pub fn validate_sampling(sampling: Sampling) -> Result<(), LanguageError> {
             repetition_penalty.is_finite() && repetition_penalty > 0.0,
             "a number above 0 is accepted",
         ),
-        ("temperature", temperature, temperature.is_finite() && temperature >= 0.0, "0 or a number above it is accepted"),
+        (
+            "temperature",
+            temperature,
+            temperature.is_finite() && temperature >= 0.0,
+            "0 or a number above it is accepted",
+        ),
         ("top_k", top_k.unwrap_or(1) as f32, top_k != Some(0), "at least 1 is accepted"),
         ("top_p", top_p, top_p > 0.0 && top_p <= 1.0, "a share in (0, 1] is accepted"),
         ("min_p", min_p, (0.0..=1.0).contains(&min_p), "a share in [0, 1] is accepted"),
     ];
     match rules.into_iter().find(|(_, _, sound, _)| !sound) {
-        Some((name, value, _, accepted)) => Err(LanguageError::InvalidSampling { name, value, accepted }),
+        Some((name, value, _, accepted)) => {
+            Err(LanguageError::InvalidSampling { name, value, accepted })
+        }
         None => Ok(()),
     }
 }
 
-/// Chooses the next token; draws exactly one number from `rng` unless greedy. Ties go to the lower id.
+/// Chooses the next token; draws exactly one number from `rng` unless greedy. Ties go to the lower
+/// id.
 ///
-/// `history` holds the tokens that the repetition penalty counts. `None` if the logits are empty, or one is not a number
-/// or +∞ (−∞ is a token that cannot come).
+/// `history` holds the tokens that the repetition penalty counts. `None` if the logits are empty,
+/// or one is not a number or +∞ (−∞ is a token that cannot come).
 #[must_use]
-pub fn sample(logits: &[f32], sampling: Sampling, history: &[u32], rng: &mut impl Rng) -> Option<SampledToken> {
+pub fn sample(
+    logits: &[f32],
+    sampling: Sampling,
+    history: &[u32],
+    rng: &mut impl Rng,
+) -> Option<SampledToken> {
     let largest = most_probable(logits)?.1;
-    let penalized = (sampling.repetition_penalty != 1.0).then(|| penalized(logits, sampling.repetition_penalty, history));
+    let penalized = (sampling.repetition_penalty != 1.0)
+        .then(|| penalized(logits, sampling.repetition_penalty, history));
     let judged = penalized.as_deref().unwrap_or(logits);
     let (best, _) = most_probable(judged)?;
-    let id = if sampling.is_greedy() { best } else { drawn(judged, sampling, rng.random::<f64>()).unwrap_or(best) };
+    let id = if sampling.is_greedy() {
+        best
+    } else {
+        drawn(judged, sampling, rng.random::<f64>()).unwrap_or(best)
+    };
     let log_sum = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum::<f64>().ln();
     Some(SampledToken { id, log_prob: (f64::from(logits[id as usize] - largest) - log_sum) as f32 })
 }
@@ -92,8 +111,11 @@ fn penalized(logits: &[f32], penalty: f32, history: &[u32]) -> Vec<f32> {
 fn drawn(logits: &[f32], sampling: Sampling, at: f64) -> Option<u32> {
     let (_, largest) = most_probable(logits)?;
     let weight = |logit: f32| (f64::from(logit - largest) / f64::from(sampling.temperature)).exp();
-    let mut candidates: Vec<Candidate> =
-        logits.iter().enumerate().map(|(id, &logit)| Candidate { id: id as u32, weight: weight(logit) }).collect();
+    let mut candidates: Vec<Candidate> = logits
+        .iter()
+        .enumerate()
+        .map(|(id, &logit)| Candidate { id: id as u32, weight: weight(logit) })
+        .collect();
     if let Some(k) = sampling.top_k.filter(|&k| k < candidates.len()) {
         candidates.select_nth_unstable_by(k - 1, more_probable);
         candidates.truncate(k);
@@ -115,7 +137,8 @@ fn keep_nucleus(candidates: &mut Vec<Candidate>, top_p: f64) {
         return;
     }
     let total: f64 = candidates.iter().map(|candidate| candidate.weight).sum();
-    // Tokens below this line hold less than 1 - top_p together, so none of them is needed: few are left to be sorted.
+    // Tokens below this line hold less than 1 - top_p together, so none of them is needed: few are
+    // left to be sorted.
     let line = (1.0 - top_p) * total / candidates.len() as f64;
     candidates.retain(|candidate| candidate.weight >= line);
     candidates.sort_unstable_by(more_probable);
@@ -158,7 +181,13 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_first_of_the_most_probable() {
-        let sampled = sample(&[0.0, 1.0, 1.0, f32::NEG_INFINITY], Sampling::default(), &[], &mut Seed(0).rng()).unwrap();
+        let sampled = sample(
+            &[0.0, 1.0, 1.0, f32::NEG_INFINITY],
+            Sampling::default(),
+            &[],
+            &mut Seed(0).rng(),
+        )
+        .unwrap();
         assert_eq!(sampled.id, 1);
         let expected = (1f64.exp() / (1.0 + 2.0 * 1f64.exp())).ln() as f32;
         assert!((sampled.log_prob - expected).abs() < 1e-6);
@@ -193,17 +222,28 @@ mod tests {
     #[test]
     fn penalty_lowers_what_has_occurred_once_each() {
         let penalized = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
-        let greedy = |logits: &[f32], history: &[u32]| sample(logits, penalized, history, &mut Seed(0).rng()).unwrap();
+        let greedy = |logits: &[f32], history: &[u32]| {
+            sample(logits, penalized, history, &mut Seed(0).rng()).unwrap()
+        };
         assert_eq!(greedy(&[3.0, 2.0], &[]).id, 0);
         assert_eq!(greedy(&[3.0, 2.0], &[0, 0]).id, 1); // 1.5 against 2, however often
         assert_eq!(greedy(&[-1.0, -1.5], &[0]).id, 1); // -2 against -1.5
         let expected = (2f64.exp() / (2f64.exp() + 3f64.exp())).ln() as f32;
-        assert!((greedy(&[3.0, 2.0], &[0]).log_prob - expected).abs() < 1e-6, "the model's own probability");
+        assert!(
+            (greedy(&[3.0, 2.0], &[0]).log_prob - expected).abs() < 1e-6,
+            "the model's own probability"
+        );
     }
 
     #[test]
     fn log_prob_ignores_the_temperature() {
-        let sampled = sample(&[2.0, 0.0], Sampling { top_p: 0.5, ..Sampling::at_temperature(0.01) }, &[], &mut Seed(3).rng()).unwrap();
+        let sampled = sample(
+            &[2.0, 0.0],
+            Sampling { top_p: 0.5, ..Sampling::at_temperature(0.01) },
+            &[],
+            &mut Seed(3).rng(),
+        )
+        .unwrap();
         assert!((sampled.log_prob - (-(1.0 + (-2f32).exp()).ln())).abs() < 1e-6);
     }
 
@@ -224,6 +264,13 @@ mod tests {
             let error = validate_sampling(settings).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
-        validate_sampling(Sampling { top_k: Some(40), top_p: 0.75, min_p: 0.05, repetition_penalty: 1.1, ..plain() }).unwrap();
+        validate_sampling(Sampling {
+            top_k: Some(40),
+            top_p: 0.75,
+            min_p: 0.05,
+            repetition_penalty: 1.1,
+            ..plain()
+        })
+        .unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! Token ids as they come → text as it can be shown: never half a character, and nothing of a stop text.
+//! Token ids as they come → text as it can be shown: never half a character, and nothing of a stop
+//! text.
 
 use crate::TextTokenizer;
 
@@ -23,21 +24,28 @@ impl<'a> TextStream<'a> {
         Self { tokenizer, stop, ids: Vec::new(), shown: 0, ended: false }
     }
 
-    /// Takes a token, and gives what can be shown now: nothing while a character is incomplete, or while the end may be the
-    /// beginning of a stop text.
+    /// Takes a token, and gives what can be shown now: nothing while a character is incomplete, or
+    /// while the end may be the beginning of a stop text.
     pub fn push(&mut self, id: u32) -> String {
         if self.ended {
             return String::new();
         }
         self.ids.push(id);
         let text = self.tokenizer.decode(&self.ids);
-        let first_stop = self.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(stop.as_str())).min();
+        let first_stop = self
+            .stop
+            .iter()
+            .filter(|stop| !stop.is_empty())
+            .filter_map(|stop| text.find(stop.as_str()))
+            .min();
         let ready = match first_stop {
             Some(at) => {
                 self.ended = true;
                 at
             }
-            None => text.trim_end_matches(REPLACEMENT).len().min(text.len() - self.held_back(&text)),
+            None => {
+                text.trim_end_matches(REPLACEMENT).len().min(text.len() - self.held_back(&text))
+            }
         };
         self.give(&text, ready)
     }
@@ -60,7 +68,9 @@ impl<'a> TextStream<'a> {
 
     /// The longest end of the text that begins a stop text, in bytes.
     fn held_back(&self, text: &str) -> usize {
-        let begins = |stop: &String| (1..stop.len()).rev().find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n]));
+        let begins = |stop: &String| {
+            (1..stop.len()).rev().find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n]))
+        };
         self.stop.iter().filter_map(begins).max().unwrap_or(0)
     }
 
@@ -83,7 +93,8 @@ mod tests {
     fn pieces(text: &str, stop: &[String]) -> (Vec<String>, bool) {
         let tokenizer = bytes();
         let mut stream = TextStream::new(&tokenizer, stop);
-        let mut pieces: Vec<String> = tokenizer.encode_text(text).into_iter().map(|id| stream.push(id)).collect();
+        let mut pieces: Vec<String> =
+            tokenizer.encode_text(text).into_iter().map(|id| stream.push(id)).collect();
         let stopped = stream.has_ended();
         pieces.push(stream.finish());
         (pieces.into_iter().filter(|piece| !piece.is_empty()).collect(), stopped)

@@ -1,5 +1,5 @@
-//! Text ↔ token ids by any `tokenizer.json`, guarded: a file is capped, a panic of the library becomes an error, and what a
-//! user types can never become a special token.
+//! Text ↔ token ids by any `tokenizer.json`, guarded: a file is capped, a panic of the library
+//! becomes an error, and what a user types can never become a special token.
 
 use std::{
     collections::HashSet,
@@ -39,12 +39,19 @@ impl TextTokenizer {
         let read = |source| LanguageError::ReadTokenizer { path: path.to_owned(), source };
         let mut bytes = Vec::new();
         // The limit holds for what is read, whatever size the file system reports.
-        fs::File::open(path).map_err(read)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
+        fs::File::open(path)
+            .map_err(read)?
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(read)?;
         match () {
-            () if is_lfs_pointer(&bytes) => Err(LanguageError::LfsPointer { path: path.to_owned() }),
-            () if bytes.len() as u64 > MAX_FILE_BYTES => {
-                Err(LanguageError::TokenizerTooLarge { path: path.to_owned(), limit: MAX_FILE_BYTES })
+            () if is_lfs_pointer(&bytes) => {
+                Err(LanguageError::LfsPointer { path: path.to_owned() })
             }
+            () if bytes.len() as u64 > MAX_FILE_BYTES => Err(LanguageError::TokenizerTooLarge {
+                path: path.to_owned(),
+                limit: MAX_FILE_BYTES,
+            }),
             () => Ok(bytes),
         }
     }
@@ -68,12 +75,15 @@ impl TextTokenizer {
         .map_err(invalid)?;
         let added = inner.get_added_tokens_decoder();
         let no_text = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
-        let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
+        let vocab_size =
+            inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
         inner.set_encode_special_tokens(true);
         let tokenizer = Self { inner, no_text, vocab_size };
         match tokenizer.opening().into_iter().find(|&id| id as usize >= vocab_size) {
             // No embedding has a row for it.
-            Some(id) => Err(invalid(format!("its post-processor puts the id {id} before a text, its vocabulary has {vocab_size}"))),
+            Some(id) => Err(invalid(format!(
+                "its post-processor puts the id {id} before a text, its vocabulary has {vocab_size}"
+            ))),
             None => Ok(tokenizer),
         }
     }
@@ -85,7 +95,8 @@ impl TextTokenizer {
     /// [`LanguageError::WriteTokenizer`] if the file system refuses.
     pub fn save(&self, path: &Path) -> Result<(), LanguageError> {
         let write = |source| LanguageError::WriteTokenizer { path: path.to_owned(), source };
-        let json = guarded(|| self.inner.to_string(true)).map_err(|reason| write(std::io::Error::other(reason)))?;
+        let json = guarded(|| self.inner.to_string(true))
+            .map_err(|reason| write(std::io::Error::other(reason)))?;
         tp_core::write_atomically(path, |file| file.write_all(json.as_bytes())).map_err(write)
     }
 
@@ -101,7 +112,8 @@ impl TextTokenizer {
         self.inner.token_to_id(name)
     }
 
-    /// The only id that a name is encoded as when it may be a special token; `None` if it is none or several.
+    /// The only id that a name is encoded as when it may be a special token; `None` if it is none
+    /// or several.
     pub(crate) fn single_id(&self, name: &str) -> Option<u32> {
         let ids = self.encode_with_specials(name).ok()?;
         match (&ids[..], self.token_id(name)) {
@@ -123,7 +135,8 @@ impl TextTokenizer {
         }
         match self.encode_raw(text) {
             Ok(ids) if !ids.iter().any(|id| self.no_text.contains(id)) => ids,
-            // A vocabulary can spell a special token out of ordinary pieces, or refuse a text as a whole.
+            // A vocabulary can spell a special token out of ordinary pieces, or refuse a text as a
+            // whole.
             Ok(_) => self.encode_by_character(text),
             Err(reason) => {
                 tracing::warn!(%reason, "the tokenizer refuses a text: its characters are encoded one by one");
@@ -132,8 +145,8 @@ impl TextTokenizer {
         }
     }
 
-    /// The ids of a text in which special tokens are written by name. For texts of the program's own and for templates of a
-    /// model's publisher, never for those of users.
+    /// The ids of a text in which special tokens are written by name. For texts of the program's
+    /// own and for templates of a model's publisher, never for those of users.
     ///
     /// # Errors
     ///
@@ -145,7 +158,10 @@ impl TextTokenizer {
     /// What the tokenizer puts before plain text by itself, e.g. one token that begins it.
     #[must_use]
     pub fn opening(&self) -> Vec<u32> {
-        let encoded = |specials| guarded(|| self.inner.encode_fast("a", specials)).map(|encoding| encoding.get_ids().to_vec());
+        let encoded = |specials| {
+            guarded(|| self.inner.encode_fast("a", specials))
+                .map(|encoding| encoding.get_ids().to_vec())
+        };
         let (Ok(with), Ok(without)) = (encoded(true), encoded(false)) else { return Vec::new() };
         let at = with.windows(without.len().max(1)).position(|window| window == without);
         with[..at.unwrap_or(0)].to_vec()
@@ -160,7 +176,9 @@ impl TextTokenizer {
     fn encode_by_character(&self, text: &str) -> Vec<u32> {
         let mut buffer = [0; 4];
         text.chars()
-            .flat_map(|character| self.encode_raw(character.encode_utf8(&mut buffer)).unwrap_or_default())
+            .flat_map(|character| {
+                self.encode_raw(character.encode_utf8(&mut buffer)).unwrap_or_default()
+            })
             .filter(|id| !self.no_text.contains(id))
             .collect()
     }
@@ -187,7 +205,9 @@ impl TextTokenizer {
 
 impl fmt::Debug for TextTokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TextTokenizer").field("vocab_size", &self.vocab_size).finish_non_exhaustive()
+        f.debug_struct("TextTokenizer")
+            .field("vocab_size", &self.vocab_size)
+            .finish_non_exhaustive()
     }
 }
 

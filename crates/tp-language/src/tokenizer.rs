@@ -1,4 +1,5 @@
-//! Text ↔ token ids of our conversations. What stands for no text is a [`SpecialToken`]; plain text can never become one.
+//! Text ↔ token ids of our conversations. What stands for no text is a [`SpecialToken`]; plain text
+//! can never become one.
 
 use std::{fmt, path::Path};
 
@@ -14,7 +15,8 @@ use tokenizers::{
 
 use crate::{LanguageError, TextTokenizer, text_tokenizer::guarded};
 
-/// The alphabet of bytes and the special tokens must fit; ids of a trained vocabulary fit into 16 bits.
+/// The alphabet of bytes and the special tokens must fit; ids of a trained vocabulary fit into 16
+/// bits.
 const TRAINED_VOCAB: std::ops::RangeInclusive<usize> = 256 + SpecialToken::ALL.len()..=65_536;
 
 /// A token that stands for no text.
@@ -88,7 +90,8 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, has more than 32 MiB, is no tokenizer, or lacks a single id for a [`SpecialToken`].
+    /// If the file cannot be read, has more than 32 MiB, is no tokenizer, or lacks a single id for
+    /// a [`SpecialToken`].
     pub fn from_file(path: &Path) -> Result<Self, LanguageError> {
         Self::new(TextTokenizer::from_file(path)?).map_err(|error| error.in_tokenizer(path))
     }
@@ -105,7 +108,9 @@ impl Tokenizer {
     pub(crate) fn new(mut text: TextTokenizer) -> Result<Self, LanguageError> {
         let mut specials = [0; SpecialToken::ALL.len()];
         for (id, token) in specials.iter_mut().zip(SpecialToken::ALL) {
-            *id = text.single_id(token.name()).ok_or(LanguageError::SpecialToken { token: token.name() })?;
+            *id = text
+                .single_id(token.name())
+                .ok_or(LanguageError::SpecialToken { token: token.name() })?;
         }
         for (at, token) in SpecialToken::ALL.into_iter().enumerate() {
             if specials[..at].contains(&specials[at]) {
@@ -144,8 +149,8 @@ impl Tokenizer {
         self.specials[at.expect("ALL holds every special token")]
     }
 
-    /// The ids of a text in which special tokens are written by name, as in `<s><|im_start|>user`. For texts of the
-    /// program's own; for those of others there is [`Tokenizer::encode_text`].
+    /// The ids of a text in which special tokens are written by name, as in `<s><|im_start|>user`.
+    /// For texts of the program's own; for those of others there is [`Tokenizer::encode_text`].
     #[must_use]
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
@@ -159,7 +164,8 @@ impl Tokenizer {
         ids
     }
 
-    /// The ids of plain text. Whatever it says, no id of a special token is among them: `[SEG]` is five characters.
+    /// The ids of plain text. Whatever it says, no id of a special token is among them: `[SEG]` is
+    /// five characters.
     #[must_use]
     pub fn encode_text(&self, text: &str) -> Vec<u32> {
         self.text.encode_text(text)
@@ -178,41 +184,51 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// Trains a byte-level BPE: every byte is a token, so any text survives encoding and decoding. The special tokens take
-/// the first ids. The same texts give the same tokenizer, in whatever order they come.
+/// Trains a byte-level BPE: every byte is a token, so any text survives encoding and decoding. The
+/// special tokens take the first ids. The same texts give the same tokenizer, in whatever order
+/// they come.
 ///
 /// The vocabulary stays smaller than `vocab_size` if the texts hold fewer pairs that occur twice.
 ///
 /// # Errors
 ///
-/// [`LanguageError::VocabularySize`] below 266 or above 65,536 tokens; [`LanguageError::TrainTokenizer`] if the trainer
-/// fails.
+/// [`LanguageError::VocabularySize`] below 266 or above 65,536 tokens;
+/// [`LanguageError::TrainTokenizer`] if the trainer fails.
 pub fn train_bpe<S: AsRef<str> + Send>(
     texts: impl IntoIterator<Item = S, IntoIter: Send>,
     vocab_size: usize,
 ) -> Result<Tokenizer, LanguageError> {
     if !TRAINED_VOCAB.contains(&vocab_size) {
-        return Err(LanguageError::VocabularySize { size: vocab_size, min: *TRAINED_VOCAB.start(), max: *TRAINED_VOCAB.end() });
+        return Err(LanguageError::VocabularySize {
+            size: vocab_size,
+            min: *TRAINED_VOCAB.start(),
+            max: *TRAINED_VOCAB.end(),
+        });
     }
     let mut trainer = TrainerWrapper::from(
         BpeTrainer::builder()
             .show_progress(false)
             .vocab_size(vocab_size)
             .min_frequency(2)
-            .special_tokens(SpecialToken::ALL.map(|token| AddedToken::from(token.name(), true)).to_vec())
+            .special_tokens(
+                SpecialToken::ALL.map(|token| AddedToken::from(token.name(), true)).to_vec(),
+            )
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .build(),
     );
     let mut inner = tokenizers::Tokenizer::new(BPE::default());
     inner.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
     inner.with_decoder(Some(ByteLevel::default()));
-    guarded(|| inner.train(&mut trainer, texts.into_iter()).map(|_| ())).map_err(|reason| LanguageError::TrainTokenizer { reason })?;
+    guarded(|| inner.train(&mut trainer, texts.into_iter()).map(|_| ()))
+        .map_err(|reason| LanguageError::TrainTokenizer { reason })?;
     Tokenizer::new(TextTokenizer::new(inner)?)
 }
 
 /// The first special token in a text, and where it begins.
 fn first_special(text: &str) -> Option<(usize, SpecialToken)> {
-    let found = SpecialToken::ALL.into_iter().filter_map(|token| text.find(token.name()).map(|at| (at, token)));
+    let found = SpecialToken::ALL
+        .into_iter()
+        .filter_map(|token| text.find(token.name()).map(|at| (at, token)));
     found.min_by_key(|(at, _)| *at) // no name begins with another
 }
 
@@ -223,7 +239,8 @@ mod tests {
     use super::*;
 
     const MAX_FILE_BYTES: u64 = 32 << 20;
-    const TEXTS: [&str; 3] = ["the left ear of the horse", "the right ear of the horse", "[SEG] [SEG] <p> <p> the ear"];
+    const TEXTS: [&str; 3] =
+        ["the left ear of the horse", "the right ear of the horse", "[SEG] [SEG] <p> <p> the ear"];
 
     fn tokenizer() -> Tokenizer {
         train_bpe(TEXTS, 300).unwrap()
@@ -232,7 +249,9 @@ mod tests {
     #[test]
     fn any_text_survives() {
         let tokenizer = tokenizer();
-        for text in ["the ear", " two  spaces ", "Ohr – œil – 耳 – 👂🏽\r\n\t\0", "e\u{301}", "[SEG]<s></p>"] {
+        for text in
+            ["the ear", " two  spaces ", "Ohr – œil – 耳 – 👂🏽\r\n\t\0", "e\u{301}", "[SEG]<s></p>"]
+        {
             assert_eq!(tokenizer.decode(&tokenizer.encode_text(text)), text);
         }
         assert!(tokenizer.encode_text("").is_empty());
@@ -243,7 +262,10 @@ mod tests {
         let tokenizer = tokenizer();
         for token in SpecialToken::ALL {
             let ids = tokenizer.encode_text(&format!("a{}b {}", token.name(), token.name()));
-            assert!(SpecialToken::ALL.iter().all(|&token| !ids.contains(&tokenizer.special(token))), "{token:?}");
+            assert!(
+                SpecialToken::ALL.iter().all(|&token| !ids.contains(&tokenizer.special(token))),
+                "{token:?}"
+            );
             assert_eq!(tokenizer.encode(token.name()), [tokenizer.special(token)]);
             assert_eq!(tokenizer.decode(&[tokenizer.special(token)]), "");
         }
@@ -252,12 +274,16 @@ mod tests {
     #[test]
     fn typed_special_tokens_stay_text_even_if_pieces_spell_them() {
         // A vocabulary whose merges lead to "<p>" from "<" + "p" + ">".
-        let mut json: serde_json::Value = serde_json::from_str(&tokenizer().text.to_json()).unwrap();
+        let mut json: serde_json::Value =
+            serde_json::from_str(&tokenizer().text.to_json()).unwrap();
         json["pre_tokenizer"]["use_regex"] = false.into();
         json["model"]["vocab"]["<p"] = 5000.into();
         json["model"]["merges"] = serde_json::json!([["<", "p"], ["<p", ">"]]);
         let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap();
-        assert_eq!(tokenizer.text.encode_raw("<p>").unwrap(), [tokenizer.special(SpecialToken::PhraseOpen)]); // the danger
+        assert_eq!(
+            tokenizer.text.encode_raw("<p>").unwrap(),
+            [tokenizer.special(SpecialToken::PhraseOpen)]
+        ); // the danger
         let ids = tokenizer.encode_text("a <p> b");
         assert!(!ids.contains(&tokenizer.special(SpecialToken::PhraseOpen)));
         assert_eq!(tokenizer.decode(&ids), "a <p> b");
@@ -267,8 +293,11 @@ mod tests {
     #[test]
     fn post_processor_may_not_put_an_id_before_a_text_that_no_vocabulary_has() {
         let vocab_size = tokenizer().vocab_size();
-        for (id, is_accepted) in [(1, true), (vocab_size - 1, true), (vocab_size, false), (4_000_000_000, false)] {
-            let mut json: serde_json::Value = serde_json::from_str(&tokenizer().text.to_json()).unwrap();
+        for (id, is_accepted) in
+            [(1, true), (vocab_size - 1, true), (vocab_size, false), (4_000_000_000, false)]
+        {
+            let mut json: serde_json::Value =
+                serde_json::from_str(&tokenizer().text.to_json()).unwrap();
             json["post_processor"] = serde_json::json!({
                 "type": "TemplateProcessing",
                 "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
@@ -277,7 +306,11 @@ mod tests {
             });
             match TextTokenizer::from_bytes(json.to_string().as_bytes()) {
                 Ok(tokenizer) => assert!(is_accepted && tokenizer.opening() == [id as u32], "{id}"),
-                Err(error) => assert!(!is_accepted && error.to_string().contains(&format!("the id {id} before a text")), "{id}: {error}"),
+                Err(error) => assert!(
+                    !is_accepted
+                        && error.to_string().contains(&format!("the id {id} before a text")),
+                    "{id}: {error}"
+                ),
             }
         }
     }
@@ -316,11 +349,22 @@ mod tests {
             let LanguageError::UseTokenizer { source, .. } = error else { panic!("{error}") };
             assert!(matches!(*source, LanguageError::InvalidTokenizer { .. }), "{content}");
         }
-        fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n").unwrap();
+        fs::write(
+            &path,
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        )
+        .unwrap();
         let message = Tokenizer::from_file(&path).unwrap_err().to_string();
-        assert!(message.ends_with("tokenizer.json is a Git LFS pointer, not the file: run `git lfs pull`"), "{message}");
+        assert!(
+            message
+                .ends_with("tokenizer.json is a Git LFS pointer, not the file: run `git lfs pull`"),
+            "{message}"
+        );
         fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::TokenizerTooLarge { .. })));
+        assert!(matches!(
+            Tokenizer::from_file(&path),
+            Err(LanguageError::TokenizerTooLarge { .. })
+        ));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use tp_weights::KeyMap;
 
-/// Names of a decoder in a checkpoint ↔ parameters of [`Decoder`](crate::Decoder): InternLM2's names as they are, and
-/// Llama's, whose queries, keys and values were joined before.
+/// Names of a decoder in a checkpoint ↔ parameters of [`Decoder`](crate::Decoder): InternLM2's
+/// names as they are, and Llama's, whose queries, keys and values were joined before.
 ///
-/// Inside OMG-LLaVA they stand behind `llm.` or, where an adapter wraps them, `llm.base_model.model.`.
+/// Inside OMG-LLaVA they stand behind `llm.` or, where an adapter wraps them,
+/// `llm.base_model.model.`.
 #[must_use]
 pub fn decoder_keys() -> KeyMap {
     KeyMap::new(&[

@@ -1,4 +1,5 @@
-//! Model folders that are damaged in the ways in which downloads are: each is refused by a message that names what is wrong.
+//! Model folders that are damaged in the ways in which downloads are: each is refused by a message
+//! that names what is wrong.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{fs, path::Path};
@@ -22,9 +23,16 @@ const LAYER: [(&str, &[usize]); 9] = [
 ];
 
 fn entries() -> Vec<TensorEntry> {
-    let entry = |name: String, shape: &[usize]| TensorEntry { name, dtype: DType::F32, shape: shape.to_vec() };
-    let layers = (0..2).flat_map(|layer| LAYER.map(|(name, shape)| entry(format!("model.layers.{layer}.{name}.weight"), shape)));
-    let tables = ["model.embed_tokens.weight", "lm_head.weight"].map(|name| entry(name.into(), &[10, 8]));
+    let entry = |name: String, shape: &[usize]| TensorEntry {
+        name,
+        dtype: DType::F32,
+        shape: shape.to_vec(),
+    };
+    let layers = (0..2).flat_map(|layer| {
+        LAYER.map(|(name, shape)| entry(format!("model.layers.{layer}.{name}.weight"), shape))
+    });
+    let tables =
+        ["model.embed_tokens.weight", "lm_head.weight"].map(|name| entry(name.into(), &[10, 8]));
     layers.chain(tables).chain([entry("model.norm.weight".into(), &[8])]).collect()
 }
 
@@ -37,7 +45,10 @@ fn folder_of(change: impl Fn(TensorEntry) -> Option<TensorEntry>, max_shard_byte
     });
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     let entries: Vec<TensorEntry> = entries().into_iter().filter_map(change).collect();
-    write_safetensors(folder.path(), &entries, max_shard_bytes, |entry| Ok(vec![0; entry.n_bytes().unwrap()])).unwrap();
+    write_safetensors(folder.path(), &entries, max_shard_bytes, |entry| {
+        Ok(vec![0; entry.n_bytes().unwrap()])
+    })
+    .unwrap();
     folder
 }
 

@@ -1,7 +1,7 @@
 //! The prompt that asks for a point, and its fixed answer.
 //!
-//! Because the answer is the same for every text, one teacher-forced pass over prompt and answer serves: nothing is
-//! generated, and nothing can be left out.
+//! Because the answer is the same for every text, one teacher-forced pass over prompt and answer
+//! serves: nothing is generated, and nothing can be left out.
 
 use std::sync::Arc;
 
@@ -19,8 +19,9 @@ pub struct LocalizeConversation {
 }
 
 impl LocalizeConversation {
-    /// Tokenizes the conversation once: "Please segment region1: …" and `<p> keypoint </p> [SEG]` (paper, Point
-    /// Localizer). The space before `[SEG]` is a token of its own, as in the base model's training.
+    /// Tokenizes the conversation once: "Please segment region1: …" and `<p> keypoint </p> [SEG]`
+    /// (paper, Point Localizer). The space before `[SEG]` is a token of its own, as in the base
+    /// model's training.
     #[must_use]
     pub fn new(tokenizer: Arc<Tokenizer>) -> Self {
         let special = |token| tokenizer.special(token);
@@ -46,8 +47,8 @@ impl LocalizeConversation {
 
     /// What follows the image when `text` is looked for. `[SEG]` is the last token.
     ///
-    /// Request and text are encoded in one piece, as the base model's training does: the first word of the text is then
-    /// the same token as within a sentence.
+    /// Request and text are encoded in one piece, as the base model's training does: the first word
+    /// of the text is then the same token as within a sentence.
     #[must_use]
     pub fn row(&self, text: &str) -> Vec<u32> {
         let mut row = self.tokenizer.encode_text(&format!("{REQUEST}{text}"));
@@ -69,7 +70,13 @@ mod tests {
 
     #[test]
     fn first_word_is_the_token_that_it_is_within_a_sentence() {
-        let tokenizer = Arc::new(train_bpe(["Please segment region1: the ear of the horse", "the ear of the horse"], 300).unwrap());
+        let tokenizer = Arc::new(
+            train_bpe(
+                ["Please segment region1: the ear of the horse", "the ear of the horse"],
+                300,
+            )
+            .unwrap(),
+        );
         let conversation = LocalizeConversation::new(tokenizer.clone());
         let row = conversation.row("the ear");
         let whole = tokenizer.encode_text("\nPlease segment region1: the ear");
@@ -84,7 +91,9 @@ mod tests {
         let special = |token| tokenizer.special(token);
         let row = LocalizeConversation::new(tokenizer.clone()).row("the ear");
         let space = tokenizer.encode_text(" ");
-        let end = [&[special(SpecialToken::PhraseClose)][..], &space, &[special(SpecialToken::Seg)]].concat();
+        let end =
+            [&[special(SpecialToken::PhraseClose)][..], &space, &[special(SpecialToken::Seg)]]
+                .concat();
         assert_eq!(row[row.len() - end.len()..], end);
     }
 }

@@ -20,8 +20,8 @@ pub struct Heatmap {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decoding {
-    /// The cell with the most mass within 0.025, 0.05, 0.1 and 0.2 of it, added up: what PCK at those radii rewards. The two
-    /// greater ones alone blur the answer by what they forgive.
+    /// The cell with the most mass within 0.025, 0.05, 0.1 and 0.2 of it, added up: what PCK at
+    /// those radii rewards. The two greater ones alone blur the answer by what they forgive.
     #[default]
     Mass,
     /// The mean of the distribution.
@@ -38,7 +38,11 @@ impl Heatmap {
     /// Unless there are `height · width + 1` logits.
     #[must_use]
     pub fn from_logits(logits: &[f32], size: [usize; 2]) -> Self {
-        assert_eq!(logits.len(), size[0] * size[1] + 1, "one logit for every cell and one for nowhere");
+        assert_eq!(
+            logits.len(),
+            size[0] * size[1] + 1,
+            "one logit for every cell and one for nowhere"
+        );
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut cells: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
         let total: f32 = cells.iter().sum();
@@ -55,8 +59,9 @@ impl Heatmap {
         Self { size, cells, nowhere }
     }
 
-    /// The distribution with another temperature: every probability to the power of 1 / `temperature`, scaled to a sum of 1. For
-    /// [`from_logits`](Self::from_logits) this is the softmax of the logits divided by `temperature`.
+    /// The distribution with another temperature: every probability to the power of 1 /
+    /// `temperature`, scaled to a sum of 1. For [`from_logits`](Self::from_logits) this is the
+    /// softmax of the logits divided by `temperature`.
     #[must_use]
     pub fn tempered(mut self, temperature: f32) -> Self {
         if temperature == 1.0 {
@@ -71,7 +76,8 @@ impl Heatmap {
         self
     }
 
-    /// The mean of several maps of one image: what is known without choosing among their texts. `None` if there are none.
+    /// The mean of several maps of one image: what is known without choosing among their texts.
+    /// `None` if there are none.
     #[must_use]
     pub fn mean_of(heatmaps: &[Self]) -> Option<Self> {
         let mut mean = heatmaps.first()?.clone();
@@ -103,23 +109,34 @@ impl Heatmap {
         self.nowhere
     }
 
-    /// The point that the heat-map stands for, or `None` if "nowhere" is at least as probable as `nowhere_limit`.
+    /// The point that the heat-map stands for, or `None` if "nowhere" is at least as probable as
+    /// `nowhere_limit`.
     ///
-    /// Distances are those of the original image's unit square, so a letterboxed image is searched with ellipses.
-    /// The confidence is the mass within 0.1 of the answer.
+    /// Distances are those of the original image's unit square, so a letterboxed image is searched
+    /// with ellipses. The confidence is the mass within 0.1 of the answer.
     #[must_use]
-    pub fn locate(&self, letterbox: &Letterbox, decoding: Decoding, nowhere_limit: f32) -> Option<Located> {
+    pub fn locate(
+        &self,
+        letterbox: &Letterbox,
+        decoding: Decoding,
+        nowhere_limit: f32,
+    ) -> Option<Located> {
         if self.nowhere >= nowhere_limit || !self.nowhere.is_finite() {
             return None;
         }
         let near = self.mass_within(letterbox, CONFIDENCE_RADIUS);
-        let best =
-            |score: &dyn Fn(usize) -> f32| (0..self.cells.len()).fold(0, |best, cell| if score(cell) > score(best) { cell } else { best });
+        let best = |score: &dyn Fn(usize) -> f32| {
+            (0..self.cells.len())
+                .fold(0, |best, cell| if score(cell) > score(best) { cell } else { best })
+        };
         let (point, cell) = match decoding {
             Decoding::Mass => {
                 let mut score = near.clone();
                 for radius in MASS_RADII {
-                    score.iter_mut().zip(self.mass_within(letterbox, radius)).for_each(|(score, mass)| *score += mass);
+                    score
+                        .iter_mut()
+                        .zip(self.mass_within(letterbox, radius))
+                        .for_each(|(score, mass)| *score += mass);
                 }
                 let cell = best(&|cell| score[cell]);
                 (self.center(cell), cell)
@@ -133,7 +150,10 @@ impl Heatmap {
                 (mean, self.cell_of(mean))
             }
         };
-        Some(Located { point: letterbox.unit_from_model(point), confidence: Some(near[cell].clamp(0.0, 1.0)) })
+        Some(Located {
+            point: letterbox.unit_from_model(point),
+            confidence: Some(near[cell].clamp(0.0, 1.0)),
+        })
     }
 
     /// The mass within a radius of every cell's centre.
@@ -141,8 +161,10 @@ impl Heatmap {
         let [height, width] = self.size;
         // The radius, in cells, along each axis.
         let [canvas_height, canvas_width] = letterbox.canvas().map(f64::from);
-        let radius_y = radius * f64::from(letterbox.original().height()) / canvas_height * height as f64;
-        let radius_x = radius * f64::from(letterbox.original().width()) / canvas_width * width as f64;
+        let radius_y =
+            radius * f64::from(letterbox.original().height()) / canvas_height * height as f64;
+        let radius_x =
+            radius * f64::from(letterbox.original().width()) / canvas_width * width as f64;
 
         // Sums along rows make a disc as cheap as its height.
         let mut sums = vec![0.0_f64; height * (width + 1)];
@@ -155,12 +177,18 @@ impl Heatmap {
         let reach = radius_y.floor() as isize;
         let mut mass = vec![0.0_f32; height * width];
         for offset in -reach..=reach {
-            let half = (radius_x * (1.0 - (offset as f64 / radius_y.max(1e-9)).powi(2)).max(0.0).sqrt()).floor() as usize;
+            let half = (radius_x
+                * (1.0 - (offset as f64 / radius_y.max(1e-9)).powi(2)).max(0.0).sqrt())
+            .floor() as usize;
             for row in 0..height {
-                let Some(other) = row.checked_add_signed(offset).filter(|&other| other < height) else { continue };
+                let Some(other) = row.checked_add_signed(offset).filter(|&other| other < height)
+                else {
+                    continue;
+                };
                 let sums = &sums[other * (width + 1)..(other + 1) * (width + 1)];
                 for column in 0..width {
-                    let inside = sums[(column + half + 1).min(width)] - sums[column.saturating_sub(half)];
+                    let inside =
+                        sums[(column + half + 1).min(width)] - sums[column.saturating_sub(half)];
                     mass[row * width + column] += inside as f32;
                 }
             }
@@ -181,7 +209,10 @@ impl Heatmap {
 
     fn center(&self, cell: usize) -> ModelXy {
         let [height, width] = self.size;
-        ModelXy { x: ((cell % width) as f64 + 0.5) / width as f64, y: ((cell / width) as f64 + 0.5) / height as f64 }
+        ModelXy {
+            x: ((cell % width) as f64 + 0.5) / width as f64,
+            y: ((cell / width) as f64 + 0.5) / height as f64,
+        }
     }
 
     fn cell_of(&self, point: ModelXy) -> usize {
@@ -252,7 +283,8 @@ mod tests {
 
     #[test]
     fn mass_within_a_radius_counts_the_disc() {
-        // Flat map of 20×20: a disc of radius 0.1 is 2 cells: 13 cells of 400 (see the mask test of the descriptor).
+        // Flat map of 20×20: a disc of radius 0.1 is 2 cells: 13 cells of 400 (see the mask test of
+        // the descriptor).
         let heatmap = Heatmap::from_logits(&[[0.0; 400].as_slice(), &[-30.0]].concat(), [20, 20]);
         let mass = heatmap.mass_within(&square(), 0.1);
         assert!((mass[10 * 20 + 10] - 13.0 / 400.0).abs() < 1e-6);

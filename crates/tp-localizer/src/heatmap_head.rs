@@ -1,8 +1,8 @@
-//! Ours, and the default: the projected state of `[SEG]` is compared with every cell of the finest features, and with
-//! one learned "nowhere".
+//! Ours, and the default: the projected state of `[SEG]` is compared with every cell of the finest
+//! features, and with one learned "nowhere".
 //!
-//! Two numbers squeezed out of one token mostly learn to read; a state compared with places learns to look
-//! (`docs/training.md`).
+//! Two numbers squeezed out of one token mostly learn to read; a state compared with places learns
+//! to look (`docs/training.md`).
 
 use burn::{
     config::Config,
@@ -22,8 +22,9 @@ pub struct HeatmapHeadConfig {
     pub feat_channels: usize,
     /// Width in which state and cells are compared.
     pub d_match: usize,
-    /// How many maps of the text's nouns and colours take part, [`MENTION_CHANNELS`](tp_vision::MENTION_CHANNELS) of a model that
-    /// names points; none where there are none.
+    /// How many maps of the text's nouns and colours take part,
+    /// [`MENTION_CHANNELS`](tp_vision::MENTION_CHANNELS) of a model that names points; none where
+    /// there are none.
     pub mention_channels: Option<usize>,
 }
 
@@ -59,11 +60,14 @@ struct MentionWeights {
 }
 
 impl MentionWeights {
-    /// The first object, part and colour count most: others are those of what the thing stands beside.
+    /// The first object, part and colour count most: others are those of what the thing stands
+    /// beside.
     fn new(channels: usize, device: &Device) -> Self {
-        let weights = |values: Vec<f32>| Param::from_tensor(Tensor::<1>::from_floats(&values[..], device));
+        let weights =
+            |values: Vec<f32>| Param::from_tensor(Tensor::<1>::from_floats(&values[..], device));
         let first = [0.7, 0.2, 0.1, 0.4, 0.1, 0.4, 0.1];
-        let cells = (0..channels).map(|channel| first.get(channel).copied().unwrap_or(0.0)).collect();
+        let cells =
+            (0..channels).map(|channel| first.get(channel).copied().unwrap_or(0.0)).collect();
         Self { cells: weights(cells), nowhere: weights(vec![0.0; channels]) }
     }
 }
@@ -71,25 +75,37 @@ impl MentionWeights {
 impl HeatmapHead {
     /// Logits over the cells, row-major, then "nowhere".
     ///
-    /// The logits of cells are densities: each is lowered by the log of the number of cells, so that "nowhere" means
-    /// the same at every input size.
+    /// The logits of cells are densities: each is lowered by the log of the number of cells, so
+    /// that "nowhere" means the same at every input size.
     ///
     /// # Shapes
     ///
     /// - `state`: `[image, text, d_state]`
     /// - `mask_features`: `[image, height, width, feat_channels]`
-    /// - `mention_maps`: of [`Namer::mention_maps`](tp_vision::Namer::mention_maps), for a head that has weights for them
+    /// - `mention_maps`: of [`Namer::mention_maps`](tp_vision::Namer::mention_maps), for a head
+    ///   that has weights for them
     /// - output: `[image, text, height · width + 1]`
     #[must_use]
-    pub fn forward(&self, state: Tensor<3>, mask_features: Tensor<4>, mention_maps: Option<Tensor<4>>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        state: Tensor<3>,
+        mask_features: Tensor<4>,
+        mention_maps: Option<Tensor<4>>,
+    ) -> Tensor<3> {
         let [n_images, height, width, channels] = mask_features.dims();
-        // Without its place a cell cannot be "the left one": a convolution does not know where it is.
-        let place = sine_code_of_grid(height, width, channels, &mask_features.device()).unsqueeze::<4>();
-        let cells = Tensor::cat(vec![mask_features, place.expand([n_images, height, width, channels])], 3);
+        // Without its place a cell cannot be "the left one": a convolution does not know where it
+        // is.
+        let place =
+            sine_code_of_grid(height, width, channels, &mask_features.device()).unsqueeze::<4>();
+        let cells =
+            Tensor::cat(vec![mask_features, place.expand([n_images, height, width, channels])], 3);
         let query = linear(&self.query, state.clone()); // [image, text, d_match]
         let d_match = query.dims()[2];
         let cells = linear(&self.cell, cells).reshape([n_images, height * width, d_match]); // [image, cell, d_match]
-        let mut logits = query.matmul(cells.swap_dims(1, 2)).div_scalar((d_match as f64).sqrt()).sub_scalar(((height * width) as f64).ln());
+        let mut logits = query
+            .matmul(cells.swap_dims(1, 2))
+            .div_scalar((d_match as f64).sqrt())
+            .sub_scalar(((height * width) as f64).ln());
         let mut nowhere = linear(&self.nowhere, state) + self.nowhere_bias.val().reshape([1, 1, 1]);
         if let (Some(weights), Some(maps)) = (&self.mentions, mention_maps) {
             let [n_images, n_texts, n_cells, channels] = maps.dims();
@@ -120,14 +136,22 @@ mod tests {
         let features = Tensor::<4>::random([2, 4, 2, 4], Distribution::Normal(0.0, 1.0), &device);
         let plain = head.forward(state.clone(), features.clone(), None);
         assert_eq!(plain.dims(), [2, 3, 9]);
-        let silent = head.forward(state.clone(), features.clone(), Some(Tensor::zeros([2, 3, 8, 5], &device)));
-        silent.into_data().assert_approx_eq::<f32>(&plain.clone().into_data(), Tolerance::absolute(1e-6));
-        // The second text's first object is likelier in cell 6 by one nat, its first part in cell 1.
+        let silent = head.forward(
+            state.clone(),
+            features.clone(),
+            Some(Tensor::zeros([2, 3, 8, 5], &device)),
+        );
+        silent
+            .into_data()
+            .assert_approx_eq::<f32>(&plain.clone().into_data(), Tolerance::absolute(1e-6));
+        // The second text's first object is likelier in cell 6 by one nat, its first part in cell
+        // 1.
         let mut maps = vec![0.0_f32; 2 * 3 * 8 * 5];
         maps[(8 + 6) * 5] = 1.0;
         maps[(8 + 1) * 5 + 3] = 1.0;
         let maps = Tensor::<1>::from_floats(&maps[..], &device).reshape([2, 3, 8, 5]);
-        let risen: Vec<f32> = (head.forward(state, features, Some(maps)) - plain).into_data().iter::<f32>().collect();
+        let risen: Vec<f32> =
+            (head.forward(state, features, Some(maps)) - plain).into_data().iter::<f32>().collect();
         let mut expected = vec![0.0; 2 * 3 * 9];
         expected[9 + 6] = 0.7;
         expected[9 + 1] = 0.4;

@@ -9,12 +9,14 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, ModelXy};
-use tp_language::{Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context};
+use tp_language::{
+    Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context,
+};
 use tp_vision::{DerivedKey, EncodedImage, Namer, Section, VisionModel};
 
 use crate::{
-    Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig,
-    TextProjector, TextProjectorConfig,
+    Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError,
+    RegressionHead, RegressionHeadConfig, TextProjector, TextProjectorConfig,
 };
 
 /// How many texts are read in one batch: bounds the memory of one call.
@@ -48,10 +50,12 @@ pub struct LocalizerConfig {
     /// How a heat-map becomes a point.
     #[config(default = "Decoding::Mass")]
     pub decoding: Decoding,
-    /// Each text is looked for once more in a section around its first answer, whose longer side is this share of the image's;
-    /// the heat-map is then the mean of both. Costs an encoding for each text.
+    /// Each text is looked for once more in a section around its first answer, whose longer side is
+    /// this share of the image's; the heat-map is then the mean of both. Costs an encoding for each
+    /// text.
     pub closer_look: Option<f64>,
-    /// Divides the logarithms of the heat-map; fitted on validation images so that the confidence is calibrated.
+    /// Divides the logarithms of the heat-map; fitted on validation images so that the confidence
+    /// is calibrated.
     #[config(default = 1.0)]
     pub temperature: f32,
     /// A text is answered with `None` from this probability of "nowhere" on.
@@ -91,19 +95,31 @@ pub struct LocalizerNet {
 impl LocalizerNet {
     /// The language model's states of rows, right-padded, `[row, token, hidden]`.
     ///
-    /// Rows are what [`LocalizeConversation::row`] gives; they are grouped by image as the context is. Without a context
-    /// nothing is seen and the text alone is read.
+    /// Rows are what [`LocalizeConversation::row`] gives; they are grouped by image as the context
+    /// is. Without a context nothing is seen and the text alone is read.
     #[must_use]
-    pub fn read(&self, decoder: &Decoder, adapter: Option<&LoraAdapter>, context: Option<&Context>, rows: &[Vec<u32>]) -> Tensor<3> {
+    pub fn read(
+        &self,
+        decoder: &Decoder,
+        adapter: Option<&LoraAdapter>,
+        context: Option<&Context>,
+        rows: &[Vec<u32>],
+    ) -> Tensor<3> {
         decoder.forward(decoder.embed_rows(rows), context, adapter)
     }
 
-    /// The projected state of each row's `[SEG]`, `[row, text2vision_dim]`, from the states of [`read`](Self::read).
+    /// The projected state of each row's `[SEG]`, `[row, text2vision_dim]`, from the states of
+    /// [`read`](Self::read).
     #[must_use]
     pub fn seg_states(&self, hidden: Tensor<3>, rows: &[Vec<u32>]) -> Tensor<2> {
         let [n_rows, length, width] = hidden.dims();
-        // `[SEG]` is the last token of its row; its own state is read, not the one that predicts it.
-        let at: Vec<i64> = rows.iter().enumerate().map(|(row, ids)| (row * length + ids.len() - 1) as i64).collect();
+        // `[SEG]` is the last token of its row; its own state is read, not the one that predicts
+        // it.
+        let at: Vec<i64> = rows
+            .iter()
+            .enumerate()
+            .map(|(row, ids)| (row * length + ids.len() - 1) as i64)
+            .collect();
         let at = Tensor::<1, Int>::from_data(TensorData::new(at, [rows.len()]), &hidden.device());
         self.projector.forward(hidden.reshape([n_rows * length, width]).select(0, at))
     }
@@ -122,11 +138,25 @@ pub struct PointLocalizer {
 }
 
 impl PointLocalizer {
-    /// Joins the Localizer's own weights with its base; all on one plain (not differentiable) device.
+    /// Joins the Localizer's own weights with its base; all on one plain (not differentiable)
+    /// device.
     #[must_use]
-    pub fn new(decoder: Decoder, net: LocalizerNet, config: LocalizerConfig, tokenizer: Arc<Tokenizer>) -> Self {
+    pub fn new(
+        decoder: Decoder,
+        net: LocalizerNet,
+        config: LocalizerConfig,
+        tokenizer: Arc<Tokenizer>,
+    ) -> Self {
         let conversation = LocalizeConversation::new(tokenizer);
-        Self { decoder, net, config, namer: None, eyes: None, conversation, contexts: DerivedKey::unique() }
+        Self {
+            decoder,
+            net,
+            config,
+            namer: None,
+            eyes: None,
+            conversation,
+            contexts: DerivedKey::unique(),
+        }
     }
 
     /// The same Localizer, whose heat-map is told where a namer sees the nouns of a text.
@@ -136,14 +166,16 @@ impl PointLocalizer {
         self
     }
 
-    /// The same Localizer with the eyes that encode its images, so that it can take [`LocalizerConfig::closer_look`].
+    /// The same Localizer with the eyes that encode its images, so that it can take
+    /// [`LocalizerConfig::closer_look`].
     #[must_use]
     pub fn with_vision_model(mut self, eyes: VisionModel) -> Self {
         self.eyes = Some(eyes);
         self
     }
 
-    /// The same Localizer, which looks once: for training and for rewards, where many texts are asked about one image.
+    /// The same Localizer, which looks once: for training and for rewards, where many texts are
+    /// asked about one image.
     #[must_use]
     pub fn without_closer_look(mut self) -> Self {
         self.config.closer_look = None;
@@ -176,48 +208,77 @@ impl PointLocalizer {
         self.config.head
     }
 
-    /// The heat-map of each text, whatever head answers: that of a closer look, too, where the configuration has one.
+    /// The heat-map of each text, whatever head answers: that of a closer look, too, where the
+    /// configuration has one.
     ///
     /// # Errors
     ///
     /// As [`LocalizePoint::locate`].
-    pub fn heatmaps(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Heatmap>, LocalizerError> {
+    pub fn heatmaps(
+        &self,
+        image: &EncodedImage,
+        texts: &[&str],
+    ) -> Result<Vec<Heatmap>, LocalizerError> {
         let mut heatmaps = self.first_heatmaps(image, texts)?;
         if let (Some(eyes), Some(share)) = (&self.eyes, self.config.closer_look) {
             let finer = (1.0 / share).ceil() as usize;
             for (heatmap, text) in heatmaps.iter_mut().zip(texts) {
-                let Some(first) = heatmap.locate(&image.letterbox, self.config.decoding, f32::INFINITY) else { continue };
+                let Some(first) =
+                    heatmap.locate(&image.letterbox, self.config.decoding, f32::INFINITY)
+                else {
+                    continue;
+                };
                 let section = Section::around(first.point, image.pixels.size(), share);
                 let near = eyes.encode_section(image, &section)?;
                 let closer = &self.first_heatmaps(&near, &[text])?[0];
-                *heatmap = heatmap.joined(&image.letterbox, closer, &section, &near.letterbox, finer);
+                *heatmap =
+                    heatmap.joined(&image.letterbox, closer, &section, &near.letterbox, finer);
             }
         }
         Ok(heatmaps.into_iter().map(|heatmap| heatmap.tempered(self.config.temperature)).collect())
     }
 
     /// The heat-maps of one look at an image, at a temperature of 1.
-    fn first_heatmaps(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Heatmap>, LocalizerError> {
+    fn first_heatmaps(
+        &self,
+        image: &EncodedImage,
+        texts: &[&str],
+    ) -> Result<Vec<Heatmap>, LocalizerError> {
         let rows = self.rows(texts)?;
         let mask_features = &image.features.mask_features;
         let [_, height, width, _] = mask_features.dims();
         let mut heatmaps = Vec::with_capacity(texts.len());
         for (states, texts) in self.states(image, &rows).zip(texts.chunks(TEXTS_PER_BATCH)) {
-            let mentions = self.namer.as_ref().map(|namer| namer.mention_maps(&image.features.maps, [height, width], texts));
-            let logits = self.net.heatmap.forward(states.unsqueeze(), mask_features.clone(), mentions);
+            let mentions = self
+                .namer
+                .as_ref()
+                .map(|namer| namer.mention_maps(&image.features.maps, [height, width], texts));
+            let logits =
+                self.net.heatmap.forward(states.unsqueeze(), mask_features.clone(), mentions);
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-            heatmaps.extend(logits.chunks_exact(height * width + 1).map(|logits| Heatmap::from_logits(logits, [height, width])));
+            heatmaps.extend(
+                logits
+                    .chunks_exact(height * width + 1)
+                    .map(|logits| Heatmap::from_logits(logits, [height, width])),
+            );
         }
         Ok(heatmaps)
     }
 
-    fn regressed(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+    fn regressed(
+        &self,
+        image: &EncodedImage,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Located>>, LocalizerError> {
         let rows = self.rows(texts)?;
         let mut located = Vec::with_capacity(texts.len());
         for states in self.states(image, &rows) {
-            let points: Vec<f32> = self.net.regression.forward(states).into_data().iter::<f32>().collect();
+            let points: Vec<f32> =
+                self.net.regression.forward(states).into_data().iter::<f32>().collect();
             located.extend(points.chunks_exact(2).map(|xy| {
-                let point = image.letterbox.unit_from_model(ModelXy { x: f64::from(xy[0]), y: f64::from(xy[1]) });
+                let point = image
+                    .letterbox
+                    .unit_from_model(ModelXy { x: f64::from(xy[0]), y: f64::from(xy[1]) });
                 Some(Located { point, confidence: None })
             }));
         }
@@ -234,7 +295,8 @@ impl PointLocalizer {
                     return Err(LocalizerError::EmptyText { index });
                 }
                 let row = self.conversation.row(text);
-                let (tokens, limit) = (row.len() - self.conversation.n_after_text(), self.config.max_text_tokens);
+                let (tokens, limit) =
+                    (row.len() - self.conversation.n_after_text(), self.config.max_text_tokens);
                 if tokens > limit {
                     return Err(LocalizerError::TextTooLong { index, tokens, limit });
                 }
@@ -244,11 +306,21 @@ impl PointLocalizer {
     }
 
     /// The projected `[SEG]` states, batch by batch.
-    fn states<'a>(&'a self, image: &'a EncodedImage, rows: &'a [Vec<u32>]) -> impl Iterator<Item = Tensor<2>> + 'a {
+    fn states<'a>(
+        &'a self,
+        image: &'a EncodedImage,
+        rows: &'a [Vec<u32>],
+    ) -> impl Iterator<Item = Tensor<2>> + 'a {
         let adapter = Some(&self.net.adapter);
         let tokens = &image.features.tokens;
         let context = image.derived(self.contexts, || {
-            visual_context(&self.decoder, self.conversation.head(), tokens.embeddings.clone(), &tokens.lengths, adapter)
+            visual_context(
+                &self.decoder,
+                self.conversation.head(),
+                tokens.embeddings.clone(),
+                &tokens.lengths,
+                adapter,
+            )
         });
         rows.chunks(TEXTS_PER_BATCH).map(move |rows| {
             let hidden = self.net.read(&self.decoder, adapter, Some(&*context), rows);
@@ -261,13 +333,23 @@ impl LocalizePoint for PointLocalizer {
     type Image = EncodedImage;
     type Error = LocalizerError;
 
-    fn locate(&self, image: &EncodedImage, texts: &[&str]) -> Result<Vec<Option<Located>>, LocalizerError> {
+    fn locate(
+        &self,
+        image: &EncodedImage,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Located>>, LocalizerError> {
         match self.config.head {
             LocalizerHead::Regress => self.regressed(image, texts),
             LocalizerHead::Heatmap => Ok(self
                 .heatmaps(image, texts)?
                 .iter()
-                .map(|heatmap| heatmap.locate(&image.letterbox, self.config.decoding, self.config.nowhere_limit))
+                .map(|heatmap| {
+                    heatmap.locate(
+                        &image.letterbox,
+                        self.config.decoding,
+                        self.config.nowhere_limit,
+                    )
+                })
                 .collect()),
         }
     }

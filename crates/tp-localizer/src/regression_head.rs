@@ -1,7 +1,7 @@
 //! The paper's head: the projected state of `[SEG]` → two layers → (x, y).
 //!
-//! Source: Talking Points, Point Localizer. Width, depth and final activation are not published: here two layers with a
-//! GELU between and, unless told otherwise, a sigmoid at the end.
+//! Source: Talking Points, Point Localizer. Width, depth and final activation are not published:
+//! here two layers with a GELU between and, unless told otherwise, a sigmoid at the end.
 
 use burn::{
     config::Config,
@@ -57,7 +57,8 @@ impl RegressionHead {
     }
 }
 
-/// Names of the head's layers in PyTorch's fashion ↔ parameters of [`RegressionHead`]. The paper publishes no names.
+/// Names of the head's layers in PyTorch's fashion ↔ parameters of [`RegressionHead`]. The paper
+/// publishes no names.
 #[must_use]
 pub fn regression_head_keys() -> KeyMap {
     KeyMap::new(&[("point_head.0", "hidden"), ("point_head.2", "output")])

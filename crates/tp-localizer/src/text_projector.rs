@@ -1,7 +1,7 @@
 //! From the language model's hidden state at `[SEG]` to the width of the query decoder.
 //!
-//! Source: OMG-LLaVA, `projector_text2vision`: linear, GELU, linear; the first half of the result is the content query,
-//! the second the position query.
+//! Source: OMG-LLaVA, `projector_text2vision`: linear, GELU, linear; the first half of the result
+//! is the content query, the second the position query.
 
 use burn::{
     config::Config,
@@ -50,5 +50,8 @@ impl TextProjector {
 /// Published names ↔ parameters of [`TextProjector`].
 #[must_use]
 pub fn text_projector_keys() -> KeyMap {
-    KeyMap::new(&[("projector_text2vision.model.0", "input"), ("projector_text2vision.model.2", "output")])
+    KeyMap::new(&[
+        ("projector_text2vision.model.0", "input"),
+        ("projector_text2vision.model.2", "output"),
+    ])
 }

@@ -1,4 +1,5 @@
-//! Scores of one system, collected in any order and merged from any number of threads, and the numbers they add up to.
+//! Scores of one system, collected in any order and merged from any number of threads, and the
+//! numbers they add up to.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,12 +7,16 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::ClusterTable;
-use crate::{Bootstrap, Distances, Interval, MetricsError, PointRow, Prediction, Protocol, Score, auc, wilson};
+use crate::{
+    Bootstrap, Distances, Interval, MetricsError, PointRow, Prediction, Protocol, Score, auc,
+    wilson,
+};
 
 /// The scored points of one system under one protocol.
 ///
-/// Points are kept under their ids, hits as counts: two accumulators of the same points are equal, and so is every number
-/// made from them to the last bit, whatever the order in which rows were added or accumulators merged.
+/// Points are kept under their ids, hits as counts: two accumulators of the same points are equal,
+/// and so is every number made from them to the last bit, whatever the order in which rows were
+/// added or accumulators merged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulator {
     protocol: Protocol,
@@ -70,13 +75,15 @@ pub struct Summary {
     pub mpck: Option<f64>,
     /// Its interval, clustered by image.
     pub mpck_ci: Option<Interval>,
-    /// The area under the PCK curve up to the protocol's limit, in percent, see [`auc`](crate::auc).
+    /// The area under the PCK curve up to the protocol's limit, in percent, see
+    /// [`auc`](crate::auc).
     pub auc: Option<f64>,
     /// Errors in pixels of the original image, over the points found.
     pub epe_px: Option<Distances>,
     /// Errors over the normaliser's length, over the points found.
     pub nme: Option<Distances>,
-    /// How often the prediction lies in the true part's mask, over the points that have one; a missing one does not.
+    /// How often the prediction lies in the true part's mask, over the points that have one; a
+    /// missing one does not.
     pub in_mask: Rate,
 }
 
@@ -92,7 +99,10 @@ impl Accumulator {
     /// # Errors
     ///
     /// As [`add`](Self::add).
-    pub fn of<'a>(rows: impl IntoIterator<Item = &'a PointRow>, protocol: &Protocol) -> Result<Self, MetricsError> {
+    pub fn of<'a>(
+        rows: impl IntoIterator<Item = &'a PointRow>,
+        protocol: &Protocol,
+    ) -> Result<Self, MetricsError> {
         let mut accumulator = Self::new(protocol.clone());
         for row in rows {
             accumulator.add(row)?;
@@ -104,8 +114,8 @@ impl Accumulator {
     ///
     /// # Errors
     ///
-    /// Those of [`PointRow::score`], and [`MetricsError::DuplicatePoint`] if the point was added before; the accumulator
-    /// stays as it was.
+    /// Those of [`PointRow::score`], and [`MetricsError::DuplicatePoint`] if the point was added
+    /// before; the accumulator stays as it was.
     pub fn add(&mut self, row: &PointRow) -> Result<(), MetricsError> {
         let PointRow { image, predicted, in_mask, .. } = row;
         let scored = row.score(&self.protocol)?.map(|score| {
@@ -126,8 +136,8 @@ impl Accumulator {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Unlike`] if it follows another protocol, [`MetricsError::DuplicatePoint`] if a point is in both;
-    /// this accumulator stays as it was.
+    /// [`MetricsError::Unlike`] if it follows another protocol, [`MetricsError::DuplicatePoint`] if
+    /// a point is in both; this accumulator stays as it was.
     pub fn merge(&mut self, other: Self) -> Result<(), MetricsError> {
         self.protocol.require_same(&other.protocol)?;
         if let Some(point) = other.points.keys().find(|point| self.points.contains_key(*point)) {
@@ -154,16 +164,26 @@ impl Accumulator {
         let mut intervals = hits.share_intervals(bootstrap);
         let mpck_ci = intervals.pop().flatten();
         let totals = hits.totals();
-        let rates = totals[1..].iter().zip(intervals).map(|(&hits, ci)| Rate::new(n, hits as u64, ci, bootstrap));
-        let pck = thresholds.iter().zip(rates).map(|(&threshold, rate)| PckAt { threshold, rate }).collect();
+        let rates = totals[1..]
+            .iter()
+            .zip(intervals)
+            .map(|(&hits, ci)| Rate::new(n, hits as u64, ci, bootstrap));
+        let pck = thresholds
+            .iter()
+            .zip(rates)
+            .map(|(&threshold, rate)| PckAt { threshold, rate })
+            .collect();
         let all_hits: i64 = totals[1..].iter().sum();
 
         let masks = self.table(1, |point| point.in_mask.map(|inside| vec![inside]));
-        let (mask_totals, mask_ci) = (masks.totals(), masks.share_intervals(bootstrap).swap_remove(0));
+        let (mask_totals, mask_ci) =
+            (masks.totals(), masks.share_intervals(bootstrap).swap_remove(0));
 
         let errors: Vec<f64> = scored.iter().filter_map(|point| point.score.error).collect();
         let errors_px: Vec<f64> = scored.iter().filter_map(|point| point.score.error_px).collect();
-        let count = |answer: Prediction| scored.iter().filter(|point| point.predicted == answer).count() as u64;
+        let count = |answer: Prediction| {
+            scored.iter().filter(|point| point.predicted == answer).count() as u64
+        };
         Summary {
             n,
             n_images: hits.n_clusters() as u64,
@@ -181,7 +201,11 @@ impl Accumulator {
     }
 
     /// Sums over each image, in the order of image names, of the flags that some points have.
-    fn table(&self, n_flags: usize, flags: impl Fn(&ScoredPoint) -> Option<Vec<bool>>) -> ClusterTable {
+    fn table(
+        &self,
+        n_flags: usize,
+        flags: impl Fn(&ScoredPoint) -> Option<Vec<bool>>,
+    ) -> ClusterTable {
         let mut images: BTreeMap<&str, (i64, Vec<i64>)> = BTreeMap::new();
         for point in self.points.values().flatten() {
             let Some(flags) = flags(point) else { continue };
@@ -241,8 +265,17 @@ mod tests {
         let mut rng = Seed(8).rng();
         let mut draw = || rng.random::<f64>();
         let size = ImageHw::new(48, 64).unwrap();
-        let rows: Vec<_> =
-            (0..n).map(|i| PointRow::new(i.to_string(), (i % 50).to_string(), size, truth(&mut draw), unit(draw(), draw()))).collect();
+        let rows: Vec<_> = (0..n)
+            .map(|i| {
+                PointRow::new(
+                    i.to_string(),
+                    (i % 50).to_string(),
+                    size,
+                    truth(&mut draw),
+                    unit(draw(), draw()),
+                )
+            })
+            .collect();
         Accumulator::of(&rows, &Protocol::paper()).unwrap().summary(&bootstrap())
     }
 
@@ -259,7 +292,8 @@ mod tests {
         assert!((both.mpck.unwrap() - 6.696).abs() < 0.4);
     }
 
-    /// One random case in integers: points on a grid of 64ths, a threshold in 64ths, many offsets exactly as long.
+    /// One random case in integers: points on a grid of 64ths, a threshold in 64ths, many offsets
+    /// exactly as long.
     struct Case {
         points: Vec<([u32; 2], Option<[u32; 2]>)>,
         threshold: u32,
@@ -278,8 +312,13 @@ mod tests {
             let points = (0..rng.random_range(0..40))
                 .map(|_| {
                     let truth = [rng.random_range(0..=64), rng.random_range(0..=64)];
-                    let mut coordinate =
-                        |start: u32, away: u32| if rng.random() { (start + away).min(64) } else { start.saturating_sub(away) };
+                    let mut coordinate = |start: u32, away: u32| {
+                        if rng.random() {
+                            (start + away).min(64)
+                        } else {
+                            start.saturating_sub(away)
+                        }
+                    };
                     let tie = ties[(truth[0] as usize + truth[1] as usize) % ties.len()];
                     let near = [coordinate(truth[0], tie[0]), coordinate(truth[1], tie[1])];
                     let far = [rng.random_range(0..=64), rng.random_range(0..=64)];
@@ -292,14 +331,21 @@ mod tests {
         /// The oracle: no floating point anywhere.
         fn hits(&self, normaliser: Normaliser, comparison: Comparison) -> (u64, u64) {
             let [height, width] = self.scale;
-            let [sy, sx, longest] = if normaliser == Normaliser::Unit { [1, 1, 1] } else { [height, width, height.max(width)] };
+            let [sy, sx, longest] = if normaliser == Normaliser::Unit {
+                [1, 1, 1]
+            } else {
+                [height, width, height.max(width)]
+            };
             let (mut hits, mut ties) = (0, 0);
             for (truth, predicted) in &self.points {
                 let Some(predicted) = predicted else { continue };
-                let [dx, dy] = [truth[0].abs_diff(predicted[0]) * sx, truth[1].abs_diff(predicted[1]) * sy];
+                let [dx, dy] =
+                    [truth[0].abs_diff(predicted[0]) * sx, truth[1].abs_diff(predicted[1]) * sy];
                 let (squared, limit) = (dx * dx + dy * dy, (self.threshold * longest).pow(2));
                 ties += u64::from(squared == limit);
-                hits += u64::from(squared < limit || (comparison == Comparison::Le && squared == limit));
+                hits += u64::from(
+                    squared < limit || (comparison == Comparison::Le && squared == limit),
+                );
             }
             (hits, ties)
         }
@@ -308,7 +354,13 @@ mod tests {
             let size = ImageHw::new(64 * self.scale[0], 64 * self.scale[1]).unwrap();
             let unit = |[x, y]: [u32; 2]| unit(f64::from(x) / 64.0, f64::from(y) / 64.0);
             let row = |(i, (truth, predicted)): (usize, &([u32; 2], Option<[u32; 2]>))| {
-                PointRow::new(i.to_string(), (i % 7).to_string(), size, unit(*truth), predicted.map(unit))
+                PointRow::new(
+                    i.to_string(),
+                    (i % 7).to_string(),
+                    size,
+                    unit(*truth),
+                    predicted.map(unit),
+                )
             };
             self.points.iter().enumerate().map(row).collect()
         }
@@ -320,9 +372,13 @@ mod tests {
         let mut n_ties = [0, 0];
         for nth in 0..1000 {
             let case = Case::draw(Seed(21).nth(nth));
-            for (which, normaliser) in [Normaliser::Unit, Normaliser::MaxSide].into_iter().enumerate() {
+            for (which, normaliser) in
+                [Normaliser::Unit, Normaliser::MaxSide].into_iter().enumerate()
+            {
                 for comparison in [Comparison::Lt, Comparison::Le] {
-                    let protocol = Protocol::new(normaliser, &[f64::from(case.threshold) / 64.0]).unwrap().with_comparison(comparison);
+                    let protocol = Protocol::new(normaliser, &[f64::from(case.threshold) / 64.0])
+                        .unwrap()
+                        .with_comparison(comparison);
                     let summary = Accumulator::of(&case.rows(), &protocol).unwrap().summary(&one);
                     let (hits, ties) = case.hits(normaliser, comparison);
                     assert_eq!(
@@ -330,7 +386,11 @@ mod tests {
                         (hits, case.points.len() as u64),
                         "case {nth} {normaliser} {comparison}"
                     );
-                    assert_eq!(summary.missing(), case.points.iter().filter(|(_, predicted)| predicted.is_none()).count() as u64);
+                    assert_eq!(
+                        summary.missing(),
+                        case.points.iter().filter(|(_, predicted)| predicted.is_none()).count()
+                            as u64
+                    );
                     n_ties[which] += ties;
                 }
             }
@@ -344,9 +404,16 @@ mod tests {
         let size = ImageHw::new(480, 640).unwrap();
         let mut rows: Vec<_> = (0..999)
             .map(|i| {
-                let predicted = (rng.random::<f64>() < 0.9).then(|| unit(rng.random(), rng.random()));
-                PointRow::new(format!("{i}"), format!("{}", i % 101), size, unit(rng.random(), rng.random()), predicted)
-                    .with_mask(|[row, _]| row % 3 == 0)
+                let predicted =
+                    (rng.random::<f64>() < 0.9).then(|| unit(rng.random(), rng.random()));
+                PointRow::new(
+                    format!("{i}"),
+                    format!("{}", i % 101),
+                    size,
+                    unit(rng.random(), rng.random()),
+                    predicted,
+                )
+                .with_mask(|[row, _]| row % 3 == 0)
             })
             .collect();
         let whole = Accumulator::of(&rows, &Protocol::paper()).unwrap();
@@ -358,7 +425,10 @@ mod tests {
             let merged = rows
                 .par_chunks(rows.len().div_ceil(n_chunks))
                 .map(|chunk| Accumulator::of(chunk, &Protocol::paper()).unwrap())
-                .reduce(|| Accumulator::new(Protocol::paper()), |mut a, b| a.merge(b).map(|()| a).unwrap());
+                .reduce(
+                    || Accumulator::new(Protocol::paper()),
+                    |mut a, b| a.merge(b).map(|()| a).unwrap(),
+                );
             assert_eq!(merged, whole);
             assert_eq!(serde_json::to_string(&merged.summary(&bootstrap())).unwrap(), summary);
         }
@@ -366,12 +436,20 @@ mod tests {
 
     #[test]
     fn unlike_or_overlapping_accumulators_do_not_merge() {
-        let row = PointRow::new("a", "i", ImageHw::new(4, 4).unwrap(), unit(0.5, 0.5), Prediction::NotFound);
+        let row = PointRow::new(
+            "a",
+            "i",
+            ImageHw::new(4, 4).unwrap(),
+            unit(0.5, 0.5),
+            Prediction::NotFound,
+        );
         let mut accumulator = Accumulator::of([&row], &Protocol::paper()).unwrap();
         let before = accumulator.clone();
         let loose = Accumulator::new(Protocol::paper().with_comparison(Comparison::Le));
         assert!(matches!(accumulator.merge(loose), Err(MetricsError::Unlike { .. })));
-        assert!(matches!(accumulator.merge(before.clone()), Err(MetricsError::DuplicatePoint { point }) if point == "a"));
+        assert!(
+            matches!(accumulator.merge(before.clone()), Err(MetricsError::DuplicatePoint { point }) if point == "a")
+        );
         assert!(matches!(accumulator.add(&row), Err(MetricsError::DuplicatePoint { .. })));
         assert_eq!(accumulator, before);
     }
@@ -379,17 +457,30 @@ mod tests {
     #[test]
     fn nothing_gives_none_and_zero() {
         let summary = Accumulator::new(Protocol::paper()).summary(&bootstrap());
-        assert_eq!((summary.n, summary.mpck, summary.mpck_ci, summary.auc, summary.epe_px), (0, None, None, None, None));
-        assert!(summary.pck.iter().all(|pck| pck.rate == Rate { n: 0, hits: 0, percent: None, ci: None, wilson: None }));
+        assert_eq!(
+            (summary.n, summary.mpck, summary.mpck_ci, summary.auc, summary.epe_px),
+            (0, None, None, None, None)
+        );
+        assert!(
+            summary.pck.iter().all(
+                |pck| pck.rate == Rate { n: 0, hits: 0, percent: None, ci: None, wilson: None }
+            )
+        );
         assert!(!serde_json::to_string(&summary).unwrap().contains("NaN"));
     }
 
     #[test]
     fn all_missing_is_zero_percent_without_errors() {
         let size = ImageHw::new(4, 4).unwrap();
-        let rows = ["a", "b"].map(|point| PointRow { in_mask: Some(true), ..PointRow::new(point, point, size, unit(0.5, 0.5), None) });
+        let rows = ["a", "b"].map(|point| PointRow {
+            in_mask: Some(true),
+            ..PointRow::new(point, point, size, unit(0.5, 0.5), None)
+        });
         let summary = Accumulator::of(&rows, &Protocol::paper()).unwrap().summary(&bootstrap());
-        assert_eq!((summary.n, summary.missing(), summary.mpck, summary.auc), (2, 2, Some(0.0), Some(0.0)));
+        assert_eq!(
+            (summary.n, summary.missing(), summary.mpck, summary.auc),
+            (2, 2, Some(0.0), Some(0.0))
+        );
         assert_eq!((summary.epe_px, summary.in_mask.n, summary.in_mask.hits), (None, 2, 0));
     }
 }

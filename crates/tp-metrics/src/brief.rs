@@ -112,7 +112,9 @@ impl NamedPair {
     #[must_use]
     pub fn brief(&self) -> BriefPair {
         let NamedPair { a, b, result } = self;
-        let [pck01, pck02] = [0.1, 0.2].map(|threshold| result.pck.iter().find(|at| at.threshold == threshold).map(|at| &at.mean));
+        let [pck01, pck02] = [0.1, 0.2].map(|threshold| {
+            result.pck.iter().find(|at| at.threshold == threshold).map(|at| &at.mean)
+        });
         BriefPair {
             a: a.clone(),
             b: b.clone(),

@@ -1,9 +1,12 @@
-//! Whether a model knows what it does not know: calibration, and telling answers that exist from those that do not.
+//! Whether a model knows what it does not know: calibration, and telling answers that exist from
+//! those that do not.
 
-/// The expected calibration error: how far stated probabilities are from how often they come true, in `[0, 1]`.
+/// The expected calibration error: how far stated probabilities are from how often they come true,
+/// in `[0, 1]`.
 ///
-/// Answers are put into `n_bins` bins of equal width by their probability; the distances between mean probability and share of
-/// right answers are averaged, weighted by the bins' sizes. `None` without answers.
+/// Answers are put into `n_bins` bins of equal width by their probability; the distances between
+/// mean probability and share of right answers are averaged, weighted by the bins' sizes. `None`
+/// without answers.
 ///
 /// Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
 ///
@@ -11,19 +14,28 @@
 ///
 /// If there is not one probability for every answer, or there are no bins.
 #[must_use]
-pub fn expected_calibration_error(probabilities: &[f64], right: &[bool], n_bins: usize) -> Option<f64> {
-    assert!(probabilities.len() == right.len() && n_bins > 0, "one probability for every answer, and bins for them");
+pub fn expected_calibration_error(
+    probabilities: &[f64],
+    right: &[bool],
+    n_bins: usize,
+) -> Option<f64> {
+    assert!(
+        probabilities.len() == right.len() && n_bins > 0,
+        "one probability for every answer, and bins for them"
+    );
     let mut bins = vec![(0.0, 0.0); n_bins]; // the sums of probabilities and of right answers
     for (&probability, &right) in probabilities.iter().zip(right) {
         let bin = ((probability * n_bins as f64) as usize).min(n_bins - 1);
         bins[bin].0 += probability;
         bins[bin].1 += f64::from(u8::from(right));
     }
-    (!right.is_empty()).then(|| bins.iter().map(|(stated, true_)| (stated - true_).abs()).sum::<f64>() / right.len() as f64)
+    (!right.is_empty()).then(|| {
+        bins.iter().map(|(stated, true_)| (stated - true_).abs()).sum::<f64>() / right.len() as f64
+    })
 }
 
-/// The area under the ROC curve: the probability that a positive case has a higher score than a negative one, ties counting
-/// half. `None` unless there are both.
+/// The area under the ROC curve: the probability that a positive case has a higher score than a
+/// negative one, ties counting half. `None` unless there are both.
 ///
 /// # Panics
 ///
@@ -52,7 +64,8 @@ mod tests {
 
     #[test]
     fn calibration_error_is_the_weighted_distance_of_bins() {
-        // Two bins: 0.2 and 0.4 with one right of two (off by 0.2), 0.9 with one right of one (off by 0.1).
+        // Two bins: 0.2 and 0.4 with one right of two (off by 0.2), 0.9 with one right of one (off
+        // by 0.1).
         let error = expected_calibration_error(&[0.2, 0.4, 0.9], &[true, false, true], 2).unwrap();
         assert!((error - (0.4 + 0.1) / 3.0).abs() < 1e-12, "{error}");
         assert_eq!(expected_calibration_error(&[1.0, 0.0], &[true, false], 10), Some(0.0));
@@ -61,7 +74,8 @@ mod tests {
 
     #[test]
     fn area_counts_ordered_pairs() {
-        // Of the pairs (0.8, 0.3), (0.8, 0.5), (0.5, 0.3), (0.5, 0.5) three are in order and one is tied.
+        // Of the pairs (0.8, 0.3), (0.8, 0.5), (0.5, 0.3), (0.5, 0.5) three are in order and one is
+        // tied.
         assert_eq!(auroc(&[0.3, 0.8, 0.5, 0.5], &[false, true, true, false]), Some(3.5 / 4.0));
         assert_eq!(auroc(&[0.1, 0.2], &[true, false]), Some(0.0));
         assert_eq!(auroc(&[0.1, 0.2], &[true, true]), None);

@@ -1,10 +1,11 @@
-//! How far off the found points are: mean, median and quantiles of the error (EPE in pixels, NME over the normaliser),
-//! and the area under the PCK curve.
+//! How far off the found points are: mean, median and quantiles of the error (EPE in pixels, NME
+//! over the normaliser), and the area under the PCK curve.
 
 use serde::{Deserialize, Serialize};
 
-/// The distribution of errors over the points that were found. Missing predictions have no distance: their count stands
-/// beside it, and a system that answers only where it is easy has a small error but a low PCK.
+/// The distribution of errors over the points that were found. Missing predictions have no
+/// distance: their count stands beside it, and a system that answers only where it is easy has a
+/// small error but a low PCK.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distances {
     /// How many points have an error.
@@ -44,8 +45,8 @@ impl Distances {
     }
 }
 
-/// The p-quantile of ascending values, linear between neighbours (definition 7 of Hyndman and Fan, NumPy's default);
-/// `None` without values or for a p that is not in `[0, 1]`.
+/// The p-quantile of ascending values, linear between neighbours (definition 7 of Hyndman and Fan,
+/// NumPy's default); `None` without values or for a p that is not in `[0, 1]`.
 #[must_use]
 pub fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
     if sorted.is_empty() || !(0.0..=1.0).contains(&p) {
@@ -57,13 +58,14 @@ pub fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
     Some(sorted[low] + share * (next - sorted[low]))
 }
 
-/// The area under PCK(t) for thresholds t from 0 to `limit`, divided by `limit`, in percent:
-/// `100 · (1/limit) ∫₀^limit PCK(t) dt = 100 · (1/n) Σ max(0, 1 − eᵢ/limit)`. The integral is exact, without a grid of
-/// thresholds, and the same for `<` and `<=`. `n` counts the missing predictions too, each of which adds nothing;
-/// `None` if it is zero.
+/// The area under PCK(t) for thresholds t from 0 to `limit`, divided by `limit`, in percent: `100 ·
+/// (1/limit) ∫₀^limit PCK(t) dt = 100 · (1/n) Σ max(0, 1 − eᵢ/limit)`. The integral is exact,
+/// without a grid of thresholds, and the same for `<` and `<=`. `n` counts the missing predictions
+/// too, each of which adds nothing; `None` if it is zero.
 #[must_use]
 pub fn auc(errors: &[f64], n: u64, limit: f64) -> Option<f64> {
-    let gains: Vec<f64> = sorted(errors).iter().map(|error| (1.0 - error / limit).max(0.0)).collect();
+    let gains: Vec<f64> =
+        sorted(errors).iter().map(|error| (1.0 - error / limit).max(0.0)).collect();
     (n > 0).then(|| 100.0 * sum(&gains) / n as f64)
 }
 
@@ -79,7 +81,11 @@ fn sum(values: &[f64]) -> f64 {
     let (mut total, mut lost) = (0.0_f64, 0.0_f64);
     for &value in values {
         let next = total + value;
-        lost += if total.abs() >= value.abs() { (total - next) + value } else { (value - next) + total };
+        lost += if total.abs() >= value.abs() {
+            (total - next) + value
+        } else {
+            (value - next) + total
+        };
         total = next;
     }
     total + lost
@@ -112,7 +118,9 @@ mod tests {
         let n = 110; // thirteen of them missing
         let steps = 20_000;
         let pck = |t: f64| errors.iter().filter(|error| **error < t).count() as f64 / f64::from(n);
-        let fine: f64 = (0..steps).map(|i| pck((f64::from(i) + 0.5) / f64::from(steps) * 0.2)).sum::<f64>() / f64::from(steps);
+        let fine: f64 =
+            (0..steps).map(|i| pck((f64::from(i) + 0.5) / f64::from(steps) * 0.2)).sum::<f64>()
+                / f64::from(steps);
         assert!((auc(&errors, 110, 0.2).unwrap() - 100.0 * fine).abs() < 0.01);
     }
 

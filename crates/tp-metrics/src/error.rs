@@ -8,13 +8,17 @@ use crate::{Interval, MetricId, Normaliser};
 #[non_exhaustive]
 pub enum MetricsError {
     /// A threshold at which nothing can be counted.
-    #[error("threshold {value} cannot be used: it must lie from 1e-6 to 1e6, have at most 15 significant digits, and stand once")]
+    #[error(
+        "threshold {value} cannot be used: it must lie from 1e-6 to 1e6, have at most 15 significant digits, and stand once"
+    )]
     Threshold { value: f64 },
     /// No thresholds, or too many.
     #[error("{n} thresholds cannot be used: give from 1 to {max}")]
     ThresholdCount { n: usize, max: usize },
     /// A range of thresholds with no area.
-    #[error("the area under PCK cannot end at threshold {value}: it must lie from 1e-6 to 1e6 and have at most 15 significant digits")]
+    #[error(
+        "the area under PCK cannot end at threshold {value}: it must lie from 1e-6 to 1e6 and have at most 15 significant digits"
+    )]
     AucLimit { value: f64 },
     /// Settings with which no interval can be had.
     #[error(
@@ -25,7 +29,9 @@ pub enum MetricsError {
     #[error("point {point} has no {normaliser} length: give it, or choose another normaliser")]
     MissingLength { point: String, normaliser: Normaliser },
     /// A length by which nothing can be divided.
-    #[error("point {point} has a {normaliser} length of {length} pixels: it must be a finite number above 0")]
+    #[error(
+        "point {point} has a {normaliser} length of {length} pixels: it must be a finite number above 0"
+    )]
     BadLength { point: String, normaliser: Normaliser, length: f64 },
     /// Two rows of one name.
     #[error("point {point} stands twice: every row of a system needs a point id of its own")]
@@ -42,10 +48,14 @@ pub enum MetricsError {
     #[error("{left} and {right} are different measures: only equal ones can be merged or compared")]
     Unlike { left: MetricId, right: MetricId },
     /// Numbers of different data.
-    #[error("the reports are of different sets, {left:?} and {right:?}: only reports of one set can be merged or compared")]
+    #[error(
+        "the reports are of different sets, {left:?} and {right:?}: only reports of one set can be merged or compared"
+    )]
     DifferentSets { left: String, right: String },
     /// A report whose identities are not those of its protocol.
-    #[error("the report calls itself {found} where its protocol makes {expected}: it was edited, or written by another version")]
+    #[error(
+        "the report calls itself {found} where its protocol makes {expected}: it was edited, or written by another version"
+    )]
     Identity { found: String, expected: String },
     /// Two rows of one name in a report.
     #[error("row {name:?} stands twice in the report: give every system a name of its own")]
@@ -54,7 +64,9 @@ pub enum MetricsError {
     #[error("the report has no row {name:?}")]
     NoSuchRow { name: String },
     /// A label whose name would make an identity ambiguous.
-    #[error("label {label:?} cannot stand in a metric's identity: use letters, digits, '_', '-' and '.'")]
+    #[error(
+        "label {label:?} cannot stand in a metric's identity: use letters, digits, '_', '-' and '.'"
+    )]
     Label { label: String },
     /// Shuffled texts that score better than the image alone allows.
     #[error(

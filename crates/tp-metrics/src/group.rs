@@ -1,10 +1,13 @@
-//! The same numbers for each value of a label (category, part, style, …), and their average over values.
+//! The same numbers for each value of a label (category, part, style, …), and their average over
+//! values.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accumulator, Aggregation, Bootstrap, MetricId, MetricsError, PointRow, Protocol, Summary};
+use crate::{
+    Accumulator, Aggregation, Bootstrap, MetricId, MetricsError, PointRow, Protocol, Summary,
+};
 
 /// Rows split by the values of one label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +67,8 @@ pub struct MacroPck {
 ///
 /// # Errors
 ///
-/// [`MetricsError::Label`] if the label's name cannot stand in an identity, and those of [`Accumulator::add`].
+/// [`MetricsError::Label`] if the label's name cannot stand in an identity, and those of
+/// [`Accumulator::add`].
 pub fn group_by(
     rows: &[PointRow],
     label: &str,
@@ -73,7 +77,8 @@ pub fn group_by(
     bootstrap: &Bootstrap,
 ) -> Result<Grouped, MetricsError> {
     let aggregation = Aggregation::over(label)?;
-    let mut values: BTreeMap<&str, Accumulator> = expected.iter().map(|value| (*value, Accumulator::new(protocol.clone()))).collect();
+    let mut values: BTreeMap<&str, Accumulator> =
+        expected.iter().map(|value| (*value, Accumulator::new(protocol.clone()))).collect();
     let mut labelled = Accumulator::new(protocol.clone());
     let mut unlabelled = 0;
     for row in rows {
@@ -81,24 +86,45 @@ pub fn group_by(
             None => unlabelled += 1,
             Some(value) => {
                 labelled.add(row)?;
-                values.entry(value).or_insert_with(|| Accumulator::new(protocol.clone())).add(row)?;
+                values
+                    .entry(value)
+                    .or_insert_with(|| Accumulator::new(protocol.clone()))
+                    .add(row)?;
             }
         }
     }
-    let groups: Vec<Group> =
-        values.into_iter().map(|(value, scores)| Group { value: value.to_owned(), summary: scores.summary(bootstrap) }).collect();
+    let groups: Vec<Group> = values
+        .into_iter()
+        .map(|(value, scores)| Group {
+            value: value.to_owned(),
+            summary: scores.summary(bootstrap),
+        })
+        .collect();
     let macro_average = MacroAverage::of(&groups, protocol, &aggregation);
-    Ok(Grouped { label: label.to_owned(), groups, micro: labelled.summary(bootstrap), macro_average, unlabelled })
+    Ok(Grouped {
+        label: label.to_owned(),
+        groups,
+        micro: labelled.summary(bootstrap),
+        macro_average,
+        unlabelled,
+    })
 }
 
 impl MacroAverage {
     fn of(groups: &[Group], protocol: &Protocol, aggregation: &Aggregation) -> Self {
-        let over = |number: &dyn Fn(&Summary) -> Option<f64>| mean(groups.iter().filter_map(|group| number(&group.summary)));
+        let over = |number: &dyn Fn(&Summary) -> Option<f64>| {
+            mean(groups.iter().filter_map(|group| number(&group.summary)))
+        };
         let thresholds = protocol.thresholds().iter().enumerate();
         Self {
             identities: MetricId::all_of(protocol, aggregation),
             n_groups: groups.iter().filter(|group| group.summary.n > 0).count() as u64,
-            pck: thresholds.map(|(k, &threshold)| MacroPck { threshold, percent: over(&|summary| summary.pck[k].rate.percent) }).collect(),
+            pck: thresholds
+                .map(|(k, &threshold)| MacroPck {
+                    threshold,
+                    percent: over(&|summary| summary.pck[k].rate.percent),
+                })
+                .collect(),
             mpck: over(&|summary| summary.mpck),
             auc: over(&|summary| summary.auc),
             epe_px: over(&|summary| summary.epe_px.map(|errors| errors.mean)),
@@ -124,40 +150,62 @@ mod tests {
         let size = ImageHw::new(10, 10).unwrap();
         let truth = UnitXy::new(0.5, 0.5).unwrap();
         // Nine horses of which all are found, one bus that is not, and a point without a category.
-        let row = |i: usize, found: bool| PointRow::new(i.to_string(), i.to_string(), size, truth, found.then_some(truth));
+        let row = |i: usize, found: bool| {
+            PointRow::new(i.to_string(), i.to_string(), size, truth, found.then_some(truth))
+        };
         let horses = (0..9).map(|i| row(i, true).with_label("category", "horse"));
         horses.chain([row(9, false).with_label("category", "bus"), row(10, true)]).collect()
     }
 
     fn grouped(rows: &[PointRow], expected: &[&str]) -> Grouped {
-        group_by(rows, "category", expected, &Protocol::paper(), &Bootstrap::new(Seed(1)).with_resamples(100).unwrap()).unwrap()
+        group_by(
+            rows,
+            "category",
+            expected,
+            &Protocol::paper(),
+            &Bootstrap::new(Seed(1)).with_resamples(100).unwrap(),
+        )
+        .unwrap()
     }
 
     #[test]
     fn micro_counts_points_and_macro_counts_groups() {
         let grouped = grouped(&rows(), &[]);
         assert_eq!(
-            grouped.groups.iter().map(|group| (group.value.as_str(), group.summary.n)).collect::<Vec<_>>(),
+            grouped
+                .groups
+                .iter()
+                .map(|group| (group.value.as_str(), group.summary.n))
+                .collect::<Vec<_>>(),
             [("bus", 1), ("horse", 9)]
         );
         assert_eq!((grouped.micro.mpck, grouped.macro_average.mpck), (Some(90.0), Some(50.0)));
         assert_eq!(grouped.macro_average.pck[0].percent, Some(50.0));
         assert_eq!((grouped.unlabelled, grouped.macro_average.n_groups), (1, 2));
         assert_eq!(grouped.macro_average.epe_px, Some(0.0)); // the bus has no error to average
-        assert_eq!(grouped.macro_average.identities[0].as_str(), "pck[norm=unit,thr=0.1,cmp=lt,agg=macro:category,missing=miss]");
+        assert_eq!(
+            grouped.macro_average.identities[0].as_str(),
+            "pck[norm=unit,thr=0.1,cmp=lt,agg=macro:category,missing=miss]"
+        );
     }
 
     #[test]
     fn an_empty_group_is_none_and_not_averaged() {
         let grouped = grouped(&rows(), &["cat", "horse"]);
         let cat = &grouped.groups[1];
-        assert_eq!((cat.value.as_str(), cat.summary.n, cat.summary.mpck, cat.summary.pck[0].rate.percent), ("cat", 0, None, None));
+        assert_eq!(
+            (cat.value.as_str(), cat.summary.n, cat.summary.mpck, cat.summary.pck[0].rate.percent),
+            ("cat", 0, None, None)
+        );
         assert_eq!((grouped.macro_average.n_groups, grouped.macro_average.mpck), (2, Some(50.0)));
     }
 
     #[test]
     fn no_rows_at_all_give_none() {
         let grouped = grouped(&[], &["cat"]);
-        assert_eq!((grouped.macro_average.mpck, grouped.macro_average.epe_px, grouped.micro.mpck), (None, None, None));
+        assert_eq!(
+            (grouped.macro_average.mpck, grouped.macro_average.epe_px, grouped.micro.mpck),
+            (None, None, None)
+        );
     }
 }

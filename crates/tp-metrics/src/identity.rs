@@ -11,18 +11,20 @@ use crate::{Bootstrap, MetricsError, Protocol, Scope};
 pub enum Aggregation {
     /// Every point counts once.
     Micro,
-    /// Every value of a label counts once, however many points it has; values without points do not count.
+    /// Every value of a label counts once, however many points it has; values without points do not
+    /// count.
     Macro(
         /// The label, e.g. `category`.
         String,
     ),
 }
 
-/// A metric's identity, e.g. `pck[norm=unit,thr=0.1,cmp=lt,agg=micro,missing=miss]`. Two numbers can be compared when
-/// their identities are equal, letter by letter.
+/// A metric's identity, e.g. `pck[norm=unit,thr=0.1,cmp=lt,agg=micro,missing=miss]`. Two numbers
+/// can be compared when their identities are equal, letter by letter.
 ///
-/// `missing=miss`: a missing prediction counts as a miss. `missing=skip`: it has no distance, so only its count tells of
-/// it. `vis=visible` is added where points that cannot be seen are left out.
+/// `missing=miss`: a missing prediction counts as a miss. `missing=skip`: it has no distance, so
+/// only its count tells of it. `vis=visible` is added where points that cannot be seen are left
+/// out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MetricId(String);
@@ -32,7 +34,8 @@ impl Aggregation {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Label`] if the label has other characters than letters, digits, `_`, `-` and `.`.
+    /// [`MetricsError::Label`] if the label has other characters than letters, digits, `_`, `-` and
+    /// `.`.
     pub fn over(label: &str) -> Result<Self, MetricsError> {
         let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         if label.is_empty() || !label.chars().all(fits) {
@@ -60,7 +63,11 @@ impl MetricId {
     #[must_use]
     pub fn all_of(protocol: &Protocol, aggregation: &Aggregation) -> Vec<Self> {
         let (norm, max, seen) = (protocol.normaliser(), protocol.auc_limit(), scope(protocol));
-        let mut ids: Vec<Self> = protocol.thresholds().iter().map(|&threshold| Self::pck(protocol, threshold, aggregation)).collect();
+        let mut ids: Vec<Self> = protocol
+            .thresholds()
+            .iter()
+            .map(|&threshold| Self::pck(protocol, threshold, aggregation))
+            .collect();
         ids.extend([
             Self::mpck(protocol, aggregation),
             Self(format!("auc[norm={norm},max={max},agg={aggregation},missing=miss{seen}]")),
@@ -84,7 +91,9 @@ impl MetricId {
 
     fn hits(name: &str, protocol: &Protocol, thresholds: &str, aggregation: &Aggregation) -> Self {
         let (norm, cmp, seen) = (protocol.normaliser(), protocol.comparison(), scope(protocol));
-        Self(format!("{name}[norm={norm},thr={thresholds},cmp={cmp},agg={aggregation},missing=miss{seen}]"))
+        Self(format!(
+            "{name}[norm={norm},thr={thresholds},cmp={cmp},agg={aggregation},missing=miss{seen}]"
+        ))
     }
 }
 
@@ -118,9 +127,18 @@ mod tests {
     #[test]
     fn identity_says_everything_that_decides_the_number() {
         let paper = Protocol::paper();
-        assert_eq!(MetricId::pck(&paper, 0.1, &Aggregation::Micro).as_str(), "pck[norm=unit,thr=0.1,cmp=lt,agg=micro,missing=miss]");
-        assert_eq!(MetricId::mpck(&paper, &Aggregation::Micro).as_str(), "mpck[norm=unit,thr=0.1+0.2,cmp=lt,agg=micro,missing=miss]");
-        let other = Protocol::new(Normaliser::PartBox, &[0.05]).unwrap().with_comparison(Comparison::Le).with_scope(Scope::VisibleOnly);
+        assert_eq!(
+            MetricId::pck(&paper, 0.1, &Aggregation::Micro).as_str(),
+            "pck[norm=unit,thr=0.1,cmp=lt,agg=micro,missing=miss]"
+        );
+        assert_eq!(
+            MetricId::mpck(&paper, &Aggregation::Micro).as_str(),
+            "mpck[norm=unit,thr=0.1+0.2,cmp=lt,agg=micro,missing=miss]"
+        );
+        let other = Protocol::new(Normaliser::PartBox, &[0.05])
+            .unwrap()
+            .with_comparison(Comparison::Le)
+            .with_scope(Scope::VisibleOnly);
         assert_eq!(
             MetricId::pck(&other, 0.05, &Aggregation::over("category").unwrap()).as_str(),
             "pck[norm=part_box,thr=0.05,cmp=le,agg=macro:category,missing=miss,vis=visible]"

@@ -1,5 +1,5 @@
-//! How sure a percentage is: Wilson's interval for independent points, and the bootstrap clustered by image, because
-//! points of one photograph succeed and fail together.
+//! How sure a percentage is: Wilson's interval for independent points, and the bootstrap clustered
+//! by image, because points of one photograph succeed and fail together.
 
 use std::fmt;
 
@@ -24,8 +24,9 @@ pub struct Interval {
     pub hi: f64,
 }
 
-/// How intervals are drawn: whole images are resampled with replacement, and the interval spans the middle of what the
-/// resamples give (percentile method). The same seed gives the same interval with any number of threads.
+/// How intervals are drawn: whole images are resampled with replacement, and the interval spans the
+/// middle of what the resamples give (percentile method). The same seed gives the same interval
+/// with any number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawBootstrap", into = "RawBootstrap")]
 pub struct Bootstrap {
@@ -69,7 +70,8 @@ impl Bootstrap {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Bootstrap`] if it is not between 0 and 1, or has more than 15 significant digits.
+    /// [`MetricsError::Bootstrap`] if it is not between 0 and 1, or has more than 15 significant
+    /// digits.
     pub fn with_level(self, level: f64) -> Result<Self, MetricsError> {
         Self { level, ..self }.checked()
     }
@@ -101,11 +103,13 @@ impl Bootstrap {
     }
 }
 
-/// The percentage of hits with its interval, clustered by image; `None` if the images say nothing about how much images
-/// differ: there are none, or a single one with hits and misses. Where all points are hits, or all misses, a bootstrap
-/// would claim certainty; there the interval is Wilson's, with each image counted once.
+/// The percentage of hits with its interval, clustered by image; `None` if the images say nothing
+/// about how much images differ: there are none, or a single one with hits and misses. Where all
+/// points are hits, or all misses, a bootstrap would claim certainty; there the interval is
+/// Wilson's, with each image counted once.
 ///
-/// With fewer than about 30 images the interval is somewhat too narrow, as every percentile bootstrap.
+/// With fewer than about 30 images the interval is somewhat too narrow, as every percentile
+/// bootstrap.
 #[must_use]
 pub fn clustered_interval(clusters: &[ClusterCount], bootstrap: &Bootstrap) -> Option<Interval> {
     let mut table = ClusterTable::new(1);
@@ -115,8 +119,8 @@ pub fn clustered_interval(clusters: &[ClusterCount], bootstrap: &Bootstrap) -> O
     table.share_intervals(bootstrap).swap_remove(0)
 }
 
-/// Wilson's score interval for a share of independent points, in percent; `None` for `n = 0`, more hits than points, or a
-/// level that is not between 0 and 1.
+/// Wilson's score interval for a share of independent points, in percent; `None` for `n = 0`, more
+/// hits than points, or a level that is not between 0 and 1.
 #[must_use]
 pub fn wilson(hits: u64, n: u64, level: f64) -> Option<Interval> {
     if n == 0 || hits > n {
@@ -130,8 +134,8 @@ pub fn wilson(hits: u64, n: u64, level: f64) -> Option<Interval> {
     Some(Interval { lo: 100.0 * (centre - reach).max(0.0), hi: 100.0 * (centre + reach).min(1.0) })
 }
 
-/// The point below which a standard normal variable falls with probability `p`; `None` unless `0 < p < 1`. Accurate to
-/// about 1e-9 for `p` from 1e-6 to 1 − 1e-6, which holds every level in use.
+/// The point below which a standard normal variable falls with probability `p`; `None` unless `0 <
+/// p < 1`. Accurate to about 1e-9 for `p` from 1e-6 to 1 − 1e-6, which holds every level in use.
 #[must_use]
 pub fn normal_quantile(p: f64) -> Option<f64> {
     if !(p > 0.0 && p < 1.0) {
@@ -184,14 +188,16 @@ impl ClusterTable {
         })
     }
 
-    /// The interval of each statistic over the points, then of the mean of all statistics, in percent, where sums are
-    /// counts of hits; see [`clustered_interval`].
+    /// The interval of each statistic over the points, then of the mean of all statistics, in
+    /// percent, where sums are counts of hits; see [`clustered_interval`].
     pub(crate) fn share_intervals(&self, bootstrap: &Bootstrap) -> Vec<Option<Interval>> {
         let totals = self.totals();
         let n_clusters = self.n_clusters() as u64;
         let of_one_kind = |hits: i64, possible: i64| {
             let images = if hits == 0 { 0 } else { n_clusters };
-            (hits == 0 || hits == possible).then(|| wilson(images, n_clusters, bootstrap.level)).flatten()
+            (hits == 0 || hits == possible)
+                .then(|| wilson(images, n_clusters, bootstrap.level))
+                .flatten()
         };
         let mut intervals = self.bootstrapped(bootstrap);
         let n_statistics = self.width as i64 - 1;
@@ -204,15 +210,18 @@ impl ClusterTable {
         intervals
     }
 
-    /// The bootstrap's interval of each statistic over the points, then of the mean of all statistics, in percent;
-    /// `None` with fewer than two images, or where no resample differs from another.
+    /// The bootstrap's interval of each statistic over the points, then of the mean of all
+    /// statistics, in percent; `None` with fewer than two images, or where no resample differs from
+    /// another.
     pub(crate) fn bootstrapped(&self, bootstrap: &Bootstrap) -> Vec<Option<Interval>> {
         if self.n_clusters() < 2 {
             return vec![None; self.width];
         }
         // Every resample has a generator of its own: which thread draws it does not matter.
-        let resamples: Vec<Vec<i64>> =
-            (0..u64::from(bootstrap.resamples)).into_par_iter().map(|nth| self.resample(bootstrap.seed.nth(nth))).collect();
+        let resamples: Vec<Vec<i64>> = (0..u64::from(bootstrap.resamples))
+            .into_par_iter()
+            .map(|nth| self.resample(bootstrap.seed.nth(nth)))
+            .collect();
         let interval = |share: &dyn Fn(&[i64]) -> f64| {
             let mut shares: Vec<f64> = resamples.iter().map(|sums| 100.0 * share(sums)).collect();
             shares.sort_by(f64::total_cmp);
@@ -222,7 +231,9 @@ impl ClusterTable {
         };
         let n_statistics = self.width - 1;
         let each = (1..=n_statistics).map(|k| interval(&|sums| sums[k] as f64 / sums[0] as f64));
-        let mean = interval(&|sums| sums[1..].iter().sum::<i64>() as f64 / (n_statistics as f64 * sums[0] as f64));
+        let mean = interval(&|sums| {
+            sums[1..].iter().sum::<i64>() as f64 / (n_statistics as f64 * sums[0] as f64)
+        });
         each.chain([mean]).collect()
     }
 
@@ -232,7 +243,8 @@ impl ClusterTable {
         let mut rng = seed.rng();
         let mut totals = vec![0; self.width];
         for _ in 0..n_clusters {
-            // The high half of the product is uniform up to one part in 2³² / n_clusters, and needs no division.
+            // The high half of the product is uniform up to one part in 2³² / n_clusters, and needs
+            // no division.
             let nth = ((u64::from(rng.next_u32()) * n_clusters as u64) >> 32) as usize;
             let cluster = &self.sums[nth * self.width..][..self.width];
             totals.iter_mut().zip(cluster).for_each(|(total, value)| *total += value);
@@ -261,7 +273,11 @@ impl fmt::Display for Interval {
 
 impl fmt::Display for Bootstrap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "interval[level={},bootstrap={},cluster=image,seed={}]", self.level, self.resamples, self.seed.0)
+        write!(
+            f,
+            "interval[level={},bootstrap={},cluster=image,seed={}]",
+            self.level, self.resamples, self.seed.0
+        )
     }
 }
 
@@ -276,7 +292,9 @@ struct RawBootstrap {
 impl TryFrom<RawBootstrap> for Bootstrap {
     type Error = MetricsError;
 
-    fn try_from(RawBootstrap { resamples, level, seed }: RawBootstrap) -> Result<Self, MetricsError> {
+    fn try_from(
+        RawBootstrap { resamples, level, seed }: RawBootstrap,
+    ) -> Result<Self, MetricsError> {
         Self { resamples, level, seed }.checked()
     }
 }
@@ -300,7 +318,10 @@ mod tests {
             .map(|_| {
                 let points = rng.random_range(1..=8);
                 let chance = if rng.random::<f64>() < 0.5 { 0.95 } else { 0.45 };
-                ClusterCount { n: points, hits: (0..points).filter(|_| rng.random::<f64>() < chance).count() as u32 }
+                ClusterCount {
+                    n: points,
+                    hits: (0..points).filter(|_| rng.random::<f64>() < chance).count() as u32,
+                }
             })
             .collect()
     }
@@ -308,8 +329,12 @@ mod tests {
     #[test]
     fn normal_quantile_agrees_with_an_independent_one() {
         // Python 3.11, statistics.NormalDist().inv_cdf
-        let expected =
-            [(0.975, 1.959_963_984_540_054), (0.95, 1.644_853_626_951_472), (0.995, 2.575_829_303_548_9), (0.2, -0.841_621_233_572_914)];
+        let expected = [
+            (0.975, 1.959_963_984_540_054),
+            (0.95, 1.644_853_626_951_472),
+            (0.995, 2.575_829_303_548_9),
+            (0.2, -0.841_621_233_572_914),
+        ];
         for (p, z) in expected {
             assert!((normal_quantile(p).unwrap() - z).abs() < 1e-12, "{p}");
         }
@@ -321,8 +346,14 @@ mod tests {
 
     #[test]
     fn wilson_agrees_with_its_formula_elsewhere() {
-        let close = |interval: Interval, lo: f64, hi: f64| (interval.lo - lo).abs() < 1e-9 && (interval.hi - hi).abs() < 1e-9;
-        assert!(close(wilson(81, 263, 0.95).unwrap(), 25.528_851_987_827_426, 36.620_957_698_280_01));
+        let close = |interval: Interval, lo: f64, hi: f64| {
+            (interval.lo - lo).abs() < 1e-9 && (interval.hi - hi).abs() < 1e-9
+        };
+        assert!(close(
+            wilson(81, 263, 0.95).unwrap(),
+            25.528_851_987_827_426,
+            36.620_957_698_280_01
+        ));
         assert!(close(wilson(15, 148, 0.95).unwrap(), 6.238_639_953_073_629, 16.048_724_172_330_8));
         assert!(close(wilson(0, 10, 0.95).unwrap(), 0.0, 27.753_279_986_288_916));
         assert_eq!(wilson(0, 0, 0.95), None);
@@ -340,7 +371,9 @@ mod tests {
         for nth in 0..n_sets {
             let images = images(150, Seed(11).nth(nth));
             clustered += u64::from(covers(clustered_interval(&images, &bootstrap).unwrap()));
-            let (hits, n) = images.iter().fold((0, 0), |(hits, n), image| (hits + u64::from(image.hits), n + u64::from(image.n)));
+            let (hits, n) = images.iter().fold((0, 0), |(hits, n), image| {
+                (hits + u64::from(image.hits), n + u64::from(image.n))
+            });
             independent += u64::from(covers(wilson(hits, n, 0.95).unwrap()));
         }
         let share = |count: u64| count as f64 / n_sets as f64;
@@ -359,14 +392,18 @@ mod tests {
         };
         assert_eq!(with_threads(1), with_threads(2));
         assert_eq!(with_threads(1), with_threads(7));
-        assert_ne!(clustered_interval(&images, &Bootstrap::new(Seed(2)).with_resamples(500).unwrap()), Some(with_threads(1)));
+        assert_ne!(
+            clustered_interval(&images, &Bootstrap::new(Seed(2)).with_resamples(500).unwrap()),
+            Some(with_threads(1))
+        );
     }
 
     #[test]
     fn certainty_is_never_claimed_from_what_cannot_vary() {
         let bootstrap = Bootstrap::new(Seed(1)).with_resamples(100).unwrap();
         let interval = |clusters: &[(u32, u32)]| {
-            let clusters: Vec<_> = clusters.iter().map(|&(n, hits)| ClusterCount { n, hits }).collect();
+            let clusters: Vec<_> =
+                clusters.iter().map(|&(n, hits)| ClusterCount { n, hits }).collect();
             clustered_interval(&clusters, &bootstrap)
         };
         assert_eq!(interval(&[]), None);
@@ -380,9 +417,16 @@ mod tests {
     #[test]
     fn unusable_settings_are_refused() {
         let bootstrap = Bootstrap::new(Seed(1));
-        assert!(bootstrap.with_resamples(0).is_err() && bootstrap.with_resamples(2_000_000).is_err());
+        assert!(
+            bootstrap.with_resamples(0).is_err() && bootstrap.with_resamples(2_000_000).is_err()
+        );
         assert!(bootstrap.with_level(1.0).is_err() && bootstrap.with_level(f64::NAN).is_err());
-        assert!(serde_json::from_str::<Bootstrap>(r#"{"resamples":0,"level":0.95,"seed":1}"#).is_err());
-        assert_eq!(serde_json::from_str::<Bootstrap>(&serde_json::to_string(&bootstrap).unwrap()).unwrap(), bootstrap);
+        assert!(
+            serde_json::from_str::<Bootstrap>(r#"{"resamples":0,"level":0.95,"seed":1}"#).is_err()
+        );
+        assert_eq!(
+            serde_json::from_str::<Bootstrap>(&serde_json::to_string(&bootstrap).unwrap()).unwrap(),
+            bootstrap
+        );
     }
 }

@@ -24,7 +24,9 @@ pub use distance::{Distances, auc, quantile};
 pub use error::MetricsError;
 pub use group::{Group, Grouped, MacroAverage, MacroPck, group_by};
 pub use identity::{Aggregation, MetricId};
-pub use interval::{Bootstrap, ClusterCount, Interval, clustered_interval, normal_quantile, wilson};
+pub use interval::{
+    Bootstrap, ClusterCount, Interval, clustered_interval, normal_quantile, wilson,
+};
 pub use outcome::{Lengths, PointRow, Prediction, Score, Visibility};
 pub use paired::{Paired, PairedAt, PairedMean, mcnemar_exact, paired};
 pub use pck::{Comparison, Normaliser, Protocol, Scope};

@@ -1,5 +1,5 @@
-//! One true point, what a system answered, and the error that follows: the record from which every number can be
-//! computed again.
+//! One true point, what a system answered, and the error that follows: the record from which every
+//! number can be computed again.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,10 @@ pub enum Visibility {
     Occluded,
 }
 
-/// Lengths in pixels of the original image, by which distances may be divided. They are the caller's: give what the
-/// protocol that is followed calls its length, e.g. the longer side of the object's box (PCK of bounding boxes), 0.6
-/// times the diagonal of the head's box (PCKh), the distance from left shoulder to right hip (torso).
+/// Lengths in pixels of the original image, by which distances may be divided. They are the
+/// caller's: give what the protocol that is followed calls its length, e.g. the longer side of the
+/// object's box (PCK of bounding boxes), 0.6 times the diagonal of the head's box (PCKh), the
+/// distance from left shoulder to right hip (torso).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lengths {
     /// For [`Normaliser::Box`].
@@ -56,7 +57,8 @@ pub struct Lengths {
 pub struct PointRow {
     /// Names the point; the same in every system that answers it, unique within one.
     pub point: String,
-    /// Names the image. Points of one image are not independent: intervals are clustered by this name.
+    /// Names the image. Points of one image are not independent: intervals are clustered by this
+    /// name.
     pub image: String,
     /// What the point can be grouped by: category, part, style, …
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -73,7 +75,8 @@ pub struct PointRow {
     /// Whether the true point can be seen.
     #[serde(default)]
     pub visibility: Visibility,
-    /// Whether the answer lies in the mask of the true point's part; `None` if there is no such mask.
+    /// Whether the answer lies in the mask of the true point's part; `None` if there is no such
+    /// mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_mask: Option<bool>,
 }
@@ -127,7 +130,13 @@ impl Visibility {
 impl PointRow {
     /// A row without labels, lengths and mask, of a visible point.
     #[must_use]
-    pub fn new(point: impl Into<String>, image: impl Into<String>, size: ImageHw, truth: UnitXy, predicted: impl Into<Prediction>) -> Self {
+    pub fn new(
+        point: impl Into<String>,
+        image: impl Into<String>,
+        size: ImageHw,
+        truth: UnitXy,
+        predicted: impl Into<Prediction>,
+    ) -> Self {
         Self {
             point: point.into(),
             image: image.into(),
@@ -160,10 +169,13 @@ impl PointRow {
         Self { visibility, ..self }
     }
 
-    /// The same with a mask, asked at the `[row, column]` of the prediction's pixel. No prediction is not in the mask.
+    /// The same with a mask, asked at the `[row, column]` of the prediction's pixel. No prediction
+    /// is not in the mask.
     #[must_use]
     pub fn with_mask(self, holds: impl FnOnce([usize; 2]) -> bool) -> Self {
-        let in_mask = Some(self.predicted.found().is_some_and(|point| holds(self.size.cell_from_unit(point))));
+        let in_mask = Some(
+            self.predicted.found().is_some_and(|point| holds(self.size.cell_from_unit(point))),
+        );
         Self { in_mask, ..self }
     }
 
@@ -171,8 +183,9 @@ impl PointRow {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::MissingLength`] or [`MetricsError::BadLength`] if the protocol's normaliser cannot be had, also
-    /// where the prediction is missing: the row would fail as soon as there were one.
+    /// [`MetricsError::MissingLength`] or [`MetricsError::BadLength`] if the protocol's normaliser
+    /// cannot be had, also where the prediction is missing: the row would fail as soon as there
+    /// were one.
     pub fn score(&self, protocol: &Protocol) -> Result<Option<Score>, MetricsError> {
         if protocol.scope() == Scope::VisibleOnly && self.visibility == Visibility::Occluded {
             return Ok(None);
@@ -184,11 +197,17 @@ impl PointRow {
             None => found.map(|point| self.truth.distance(point)),
             Some(length_px) => error_px.map(|error_px| error_px / length_px),
         };
-        let is_hit = |&threshold: &f64| error.is_some_and(|error| protocol.is_hit(error, threshold));
-        Ok(Some(Score { error, error_px, hits: protocol.thresholds().iter().map(is_hit).collect() }))
+        let is_hit =
+            |&threshold: &f64| error.is_some_and(|error| protocol.is_hit(error, threshold));
+        Ok(Some(Score {
+            error,
+            error_px,
+            hits: protocol.thresholds().iter().map(is_hit).collect(),
+        }))
     }
 
-    /// The normaliser's length in pixels; `None` for the unit square, whose distance is not one of pixels.
+    /// The normaliser's length in pixels; `None` for the unit square, whose distance is not one of
+    /// pixels.
     fn length_px(&self, normaliser: Normaliser) -> Result<Option<f64>, MetricsError> {
         let (height, width) = (f64::from(self.size.height()), f64::from(self.size.width()));
         let given = match normaliser {
@@ -203,7 +222,9 @@ impl PointRow {
         match given {
             None => Err(MetricsError::MissingLength { point: self.point.clone(), normaliser }),
             Some(length) if is_length(length) => Ok(Some(length)),
-            Some(length) => Err(MetricsError::BadLength { point: self.point.clone(), normaliser, length }),
+            Some(length) => {
+                Err(MetricsError::BadLength { point: self.point.clone(), normaliser, length })
+            }
         }
     }
 }
@@ -227,12 +248,22 @@ mod tests {
 
     #[test]
     fn each_normaliser_divides_by_its_own_length() {
-        let lengths = Lengths { object_box: Some(80.0), part_box: Some(40.0), head: Some(20.0), torso: Some(10.0) };
+        let lengths = Lengths {
+            object_box: Some(80.0),
+            part_box: Some(40.0),
+            head: Some(20.0),
+            torso: Some(10.0),
+        };
         let row = row().with_lengths(lengths);
         assert_eq!(error(&row, Normaliser::Unit), Ok(0.25_f64.hypot(0.375)));
         assert_eq!(error(&row, Normaliser::MaxSide), Ok(40.0 / 128.0));
         assert_eq!(error(&row, Normaliser::Diagonal), Ok(40.0 / 64_f64.hypot(128.0)));
-        let given = [(Normaliser::Box, 0.5), (Normaliser::PartBox, 1.0), (Normaliser::Head, 2.0), (Normaliser::Torso, 4.0)];
+        let given = [
+            (Normaliser::Box, 0.5),
+            (Normaliser::PartBox, 1.0),
+            (Normaliser::Head, 2.0),
+            (Normaliser::Torso, 4.0),
+        ];
         for (normaliser, expected) in given {
             assert_eq!(error(&row, normaliser), Ok(expected));
         }
@@ -241,10 +272,15 @@ mod tests {
 
     #[test]
     fn a_length_that_is_missing_or_unusable_names_the_point() {
-        assert!(matches!(error(&row(), Normaliser::Head), Err(MetricsError::MissingLength { point, .. }) if point == "p"));
+        assert!(
+            matches!(error(&row(), Normaliser::Head), Err(MetricsError::MissingLength { point, .. }) if point == "p")
+        );
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let row = row().with_lengths(Lengths { head: Some(bad), ..Lengths::default() });
-            assert!(matches!(error(&row, Normaliser::Head), Err(MetricsError::BadLength { .. })), "{bad}");
+            assert!(
+                matches!(error(&row, Normaliser::Head), Err(MetricsError::BadLength { .. })),
+                "{bad}"
+            );
         }
     }
 

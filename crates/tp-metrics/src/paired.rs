@@ -1,5 +1,5 @@
-//! Is one system better than another? Both answer the same points, so what differs is looked at point by point: far
-//! sharper than comparing two intervals.
+//! Is one system better than another? Both answer the same points, so what differs is looked at
+//! point by point: far sharper than comparing two intervals.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ pub struct PairedAt {
     pub only_a: u64,
     /// Points that only B hits.
     pub only_b: u64,
-    /// McNemar's exact two-sided p-value of these two counts. It takes points for independent; where images hold several,
-    /// the interval decides.
+    /// McNemar's exact two-sided p-value of these two counts. It takes points for independent;
+    /// where images hold several, the interval decides.
     pub mcnemar_p: f64,
 }
 
@@ -50,12 +50,12 @@ pub struct PairedMean {
     pub b: Option<f64>,
     /// A minus B.
     pub difference: Option<f64>,
-    /// Its bootstrap interval, clustered by image; `None` with fewer than two images, or where all images agree on the
-    /// difference.
+    /// Its bootstrap interval, clustered by image; `None` with fewer than two images, or where all
+    /// images agree on the difference.
     pub ci: Option<Interval>,
-    /// The difference that would be seen (its interval at this level excludes zero) in 80 of 100 sets of this size:
-    /// `(z_{(1+level)/2} + z_{0.8}) · SE`, with the standard error clustered by image. A smaller one may be real and go
-    /// unseen. `None` where `ci` is.
+    /// The difference that would be seen (its interval at this level excludes zero) in 80 of 100
+    /// sets of this size: `(z_{(1+level)/2} + z_{0.8}) · SE`, with the standard error clustered by
+    /// image. A smaller one may be real and go unseen. `None` where `ci` is.
     pub smallest_detectable: Option<f64>,
 }
 
@@ -71,15 +71,26 @@ impl PairedMean {
 ///
 /// # Errors
 ///
-/// [`MetricsError::PointsDiffer`] if one system has points that the other lacks, [`MetricsError::QuestionDiffers`] if one
-/// id means two things (image, size, true point, length or visibility differ by more than a billionth), [`MetricsError::DuplicatePoint`] if an id stands twice, and those of [`PointRow::score`].
-pub fn paired(a: &[PointRow], b: &[PointRow], protocol: &Protocol, bootstrap: &Bootstrap) -> Result<Paired, MetricsError> {
+/// [`MetricsError::PointsDiffer`] if one system has points that the other lacks,
+/// [`MetricsError::QuestionDiffers`] if one id means two things (image, size, true point, length or
+/// visibility differ by more than a billionth), [`MetricsError::DuplicatePoint`] if an id stands
+/// twice, and those of [`PointRow::score`].
+pub fn paired(
+    a: &[PointRow],
+    b: &[PointRow],
+    protocol: &Protocol,
+    bootstrap: &Bootstrap,
+) -> Result<Paired, MetricsError> {
     let n_thresholds = protocol.thresholds().len();
     let mut images: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut all = Counts::new(n_thresholds);
     for (a, b) in matched(a, b)? {
-        let (Some(score_a), Some(score_b)) = (a.score(protocol)?, b.score(protocol)?) else { continue };
-        for counts in [&mut all, images.entry(&a.image).or_insert_with(|| Counts::new(n_thresholds))] {
+        let (Some(score_a), Some(score_b)) = (a.score(protocol)?, b.score(protocol)?) else {
+            continue;
+        };
+        for counts in
+            [&mut all, images.entry(&a.image).or_insert_with(|| Counts::new(n_thresholds))]
+        {
             counts.add(&score_a.hits, &score_b.hits);
         }
     }
@@ -92,12 +103,25 @@ pub fn paired(a: &[PointRow], b: &[PointRow], protocol: &Protocol, bootstrap: &B
             let hits: i64 = statistics.iter().map(|&k| counts[k]).sum();
             (all.n > 0).then(|| 100.0 * hits as f64 / (all.n * statistics.len() as i64) as f64)
         };
-        let smallest_detectable = ci.and_then(|_| smallest_detectable(&differences, statistics, bootstrap.level()));
-        PairedMean { a: percent(&all.a), b: percent(&all.b), difference: percent(&all.differences()), ci, smallest_detectable }
+        let smallest_detectable =
+            ci.and_then(|_| smallest_detectable(&differences, statistics, bootstrap.level()));
+        PairedMean {
+            a: percent(&all.a),
+            b: percent(&all.b),
+            difference: percent(&all.differences()),
+            ci,
+            smallest_detectable,
+        }
     };
     let at = |(k, &threshold): (usize, &f64)| {
         let (only_a, only_b) = (all.only_a[k], all.only_b[k]);
-        PairedAt { threshold, mean: mean(&[k], intervals[k]), only_a, only_b, mcnemar_p: mcnemar_exact(only_a, only_b) }
+        PairedAt {
+            threshold,
+            mean: mean(&[k], intervals[k]),
+            only_a,
+            only_b,
+            mcnemar_p: mcnemar_exact(only_a, only_b),
+        }
     };
     Ok(Paired {
         n: all.n as u64,
@@ -107,13 +131,14 @@ pub fn paired(a: &[PointRow], b: &[PointRow], protocol: &Protocol, bootstrap: &B
     })
 }
 
-/// McNemar's exact two-sided p-value: twice the chance of at most `min(only_a, only_b)` heads in `only_a + only_b` throws
-/// of a fair coin, at most 1.
+/// McNemar's exact two-sided p-value: twice the chance of at most `min(only_a, only_b)` heads in
+/// `only_a + only_b` throws of a fair coin, at most 1.
 #[must_use]
 pub fn mcnemar_exact(only_a: u64, only_b: u64) -> f64 {
     let (fewer, n) = (only_a.min(only_b), only_a as f64 + only_b as f64);
     // From the largest term downwards, in logarithms: 2⁻ⁿ alone underflows beyond 1,074 points.
-    let log_largest = (1..=fewer).map(|i| ((n - (fewer - i) as f64) / i as f64).ln()).sum::<f64>() - n * std::f64::consts::LN_2;
+    let log_largest = (1..=fewer).map(|i| ((n - (fewer - i) as f64) / i as f64).ln()).sum::<f64>()
+        - n * std::f64::consts::LN_2;
     let (mut term, mut sum) = (1.0, 0.0);
     for i in (0..=fewer).rev() {
         sum += term;
@@ -136,7 +161,13 @@ struct Counts {
 
 impl Counts {
     fn new(n_thresholds: usize) -> Self {
-        Self { n: 0, a: vec![0; n_thresholds], b: vec![0; n_thresholds], only_a: vec![0; n_thresholds], only_b: vec![0; n_thresholds] }
+        Self {
+            n: 0,
+            a: vec![0; n_thresholds],
+            b: vec![0; n_thresholds],
+            only_a: vec![0; n_thresholds],
+            only_b: vec![0; n_thresholds],
+        }
     }
 
     fn add(&mut self, a: &[bool], b: &[bool]) {
@@ -155,16 +186,30 @@ impl Counts {
 }
 
 /// Pairs of rows of one point, in the order of point ids.
-fn matched<'a>(a: &'a [PointRow], b: &'a [PointRow]) -> Result<Vec<(&'a PointRow, &'a PointRow)>, MetricsError> {
+fn matched<'a>(
+    a: &'a [PointRow],
+    b: &'a [PointRow],
+) -> Result<Vec<(&'a PointRow, &'a PointRow)>, MetricsError> {
     let (a, b) = (by_point(a)?, by_point(b)?);
-    let lacks = |from: &BTreeMap<&str, &PointRow>, other: &BTreeMap<&str, &PointRow>| -> Vec<String> {
-        from.keys().filter(|point| !other.contains_key(*point)).map(|point| (*point).to_owned()).collect()
-    };
+    let lacks =
+        |from: &BTreeMap<&str, &PointRow>, other: &BTreeMap<&str, &PointRow>| -> Vec<String> {
+            from.keys()
+                .filter(|point| !other.contains_key(*point))
+                .map(|point| (*point).to_owned())
+                .collect()
+        };
     let (only_a, only_b) = (lacks(&a, &b), lacks(&b, &a));
     if let Some(example) = only_a.first().or(only_b.first()) {
-        return Err(MetricsError::PointsDiffer { only_a: only_a.len(), only_b: only_b.len(), example: example.clone() });
+        return Err(MetricsError::PointsDiffer {
+            only_a: only_a.len(),
+            only_b: only_b.len(),
+            example: example.clone(),
+        });
     }
-    a.into_values().zip(b.into_values()).map(|(a, b)| same_question(a, b).map(|()| (a, b))).collect()
+    a.into_values()
+        .zip(b.into_values())
+        .map(|(a, b)| same_question(a, b).map(|()| (a, b)))
+        .collect()
 }
 
 fn by_point(rows: &[PointRow]) -> Result<BTreeMap<&str, &PointRow>, MetricsError> {
@@ -177,14 +222,17 @@ fn by_point(rows: &[PointRow]) -> Result<BTreeMap<&str, &PointRow>, MetricsError
     Ok(points)
 }
 
-/// Points and lengths may have gone through a text file, which keeps them to about 1e-16: a billionth is still the same.
+/// Points and lengths may have gone through a text file, which keeps them to about 1e-16: a
+/// billionth is still the same.
 fn same_question(a: &PointRow, b: &PointRow) -> Result<(), MetricsError> {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0);
     let near_or_none = |pair: (Option<f64>, Option<f64>)| match pair {
         (Some(a), Some(b)) => near(a, b) || a.to_bits() == b.to_bits(),
         (a, b) => a.is_none() && b.is_none(),
     };
-    let lengths = |row: &PointRow| [row.lengths.object_box, row.lengths.part_box, row.lengths.head, row.lengths.torso];
+    let lengths = |row: &PointRow| {
+        [row.lengths.object_box, row.lengths.part_box, row.lengths.head, row.lengths.torso]
+    };
     let differs = [
         (a.image != b.image, "image"),
         (a.size != b.size, "image size"),
@@ -198,12 +246,20 @@ fn same_question(a: &PointRow, b: &PointRow) -> Result<(), MetricsError> {
     }
 }
 
-/// See [`PairedMean::smallest_detectable`]: the standard error of a ratio of sums over images, by linearisation.
-fn smallest_detectable(differences: &ClusterTable, statistics: &[usize], level: f64) -> Option<f64> {
-    let sum = |cluster: &[i64]| statistics.iter().map(|&k| cluster[1 + k]).sum::<i64>() as f64 / statistics.len() as f64;
+/// See [`PairedMean::smallest_detectable`]: the standard error of a ratio of sums over images, by
+/// linearisation.
+fn smallest_detectable(
+    differences: &ClusterTable,
+    statistics: &[usize],
+    level: f64,
+) -> Option<f64> {
+    let sum = |cluster: &[i64]| {
+        statistics.iter().map(|&k| cluster[1 + k]).sum::<i64>() as f64 / statistics.len() as f64
+    };
     let totals = differences.totals();
     let (n, mean) = (totals[0] as f64, sum(&totals) / totals[0] as f64);
-    let squares: f64 = differences.clusters().map(|image| (sum(image) - mean * image[0] as f64).powi(2)).sum();
+    let squares: f64 =
+        differences.clusters().map(|image| (sum(image) - mean * image[0] as f64).powi(2)).sum();
     let n_images = differences.n_clusters() as f64;
     let standard_error = (squares * n_images / (n_images - 1.0)).sqrt() / n;
     Some(100.0 * (normal_quantile((1.0 + level) / 2.0)? + normal_quantile(POWER)?) * standard_error)
@@ -222,14 +278,23 @@ mod tests {
 
     fn row(i: usize, hit: bool) -> PointRow {
         let unit = |x| UnitXy::new(x, 0.5).unwrap();
-        PointRow::new(format!("{i:05}"), format!("{}", i / 4), ImageHw::new(8, 8).unwrap(), unit(0.25), unit(if hit { 0.25 } else { 0.75 }))
+        PointRow::new(
+            format!("{i:05}"),
+            format!("{}", i / 4),
+            ImageHw::new(8, 8).unwrap(),
+            unit(0.25),
+            unit(if hit { 0.25 } else { 0.75 }),
+        )
     }
 
-    /// Two systems on `n` points, four an image, that hit with the given chances, independently but for a shared image.
+    /// Two systems on `n` points, four an image, that hit with the given chances, independently but
+    /// for a shared image.
     fn systems(n: usize, chances: [f64; 2], seed: Seed) -> [Vec<PointRow>; 2] {
         let mut rng = seed.rng();
         let hard: Vec<f64> = (0..n).map(|_| rng.random_range(-0.2..0.2)).collect();
-        chances.map(|chance| (0..n).map(|i| row(i, rng.random::<f64>() < chance + hard[i / 4])).collect())
+        chances.map(|chance| {
+            (0..n).map(|i| row(i, rng.random::<f64>() < chance + hard[i / 4])).collect()
+        })
     }
 
     fn pair(a: &[PointRow], b: &[PointRow]) -> Result<Paired, MetricsError> {
@@ -250,7 +315,11 @@ mod tests {
             ((1000, 1300), 4.287_409_002_115_325_6e-10),
         ];
         for ((b, c), p) in expected {
-            assert!((mcnemar_exact(b, c) / p - 1.0).abs() < 1e-10, "({b}, {c}): {}", mcnemar_exact(b, c));
+            assert!(
+                (mcnemar_exact(b, c) / p - 1.0).abs() < 1e-10,
+                "({b}, {c}): {}",
+                mcnemar_exact(b, c)
+            );
             assert_eq!(mcnemar_exact(b, c), mcnemar_exact(c, b));
         }
         assert!(mcnemar_exact(0, 5000) < 1e-300); // no NaN far out
@@ -261,23 +330,33 @@ mod tests {
     fn counts_and_difference_are_those_of_the_pairs() {
         let hits_a = [true, true, true, false, false, true, true, false];
         let hits_b = [true, false, false, false, true, true, false, false];
-        let rows = |hits: [bool; 8]| hits.iter().enumerate().map(|(i, &hit)| row(i, hit)).collect::<Vec<_>>();
+        let rows = |hits: [bool; 8]| {
+            hits.iter().enumerate().map(|(i, &hit)| row(i, hit)).collect::<Vec<_>>()
+        };
         let mut b = rows(hits_b);
         b.reverse(); // matched by id, not by place
         let paired = pair(&rows(hits_a), &b).unwrap();
         let at = &paired.pck[0];
         assert_eq!((paired.n, paired.n_images, at.only_a, at.only_b), (8, 2, 3, 1));
-        assert_eq!((at.mean.a, at.mean.b, at.mean.difference), (Some(62.5), Some(37.5), Some(25.0)));
+        assert_eq!(
+            (at.mean.a, at.mean.b, at.mean.difference),
+            (Some(62.5), Some(37.5), Some(25.0))
+        );
         assert_eq!((paired.mpck.difference, at.mcnemar_p), (Some(25.0), 0.625));
     }
 
     #[test]
     fn only_the_same_questions_are_compared() {
         let [a, b] = systems(12, [0.7, 0.5], Seed(1));
-        assert!(matches!(pair(&a, &b[1..]), Err(MetricsError::PointsDiffer { only_a: 1, only_b: 0, example }) if example == "00000"));
+        assert!(
+            matches!(pair(&a, &b[1..]), Err(MetricsError::PointsDiffer { only_a: 1, only_b: 0, example }) if example == "00000")
+        );
         let mut moved = b.clone();
         moved[3].truth = UnitXy::new(0.3, 0.5).unwrap();
-        assert!(matches!(pair(&a, &moved), Err(MetricsError::QuestionDiffers { what: "true point", .. })));
+        assert!(matches!(
+            pair(&a, &moved),
+            Err(MetricsError::QuestionDiffers { what: "true point", .. })
+        ));
         let mut twice = b.clone();
         twice.push(b[0].clone());
         assert!(matches!(pair(&a, &twice), Err(MetricsError::DuplicatePoint { .. })));
@@ -288,26 +367,39 @@ mod tests {
     fn identical_systems_show_nothing() {
         let [a, _] = systems(80, [0.7, 0.5], Seed(1));
         let paired = pair(&a, &a).unwrap();
-        assert_eq!((paired.mpck.difference, paired.mpck.ci, paired.pck[0].mcnemar_p), (Some(0.0), None, 1.0));
+        assert_eq!(
+            (paired.mpck.difference, paired.mpck.ci, paired.pck[0].mcnemar_p),
+            (Some(0.0), None, 1.0)
+        );
         assert!(!paired.mpck.is_significant());
     }
 
     #[test]
     fn interval_covers_and_smallest_detectable_has_its_power() {
-        // A true difference of ten points; 1,600 sets, so that the share covered is known to half a point.
+        // A true difference of ten points; 1,600 sets, so that the share covered is known to half a
+        // point.
         let n_sets = 1600;
         let results: Vec<_> = (0..n_sets)
             .map(|nth| systems(480, [0.6, 0.5], Seed(9).nth(nth)))
             .map(|[a, b]| pair(&a, &b).unwrap().pck[0].mean.clone())
             .collect();
-        let covered = results.iter().filter(|mean| mean.ci.is_some_and(|ci| ci.lo <= 10.0 && 10.0 <= ci.hi)).count();
+        let covered = results
+            .iter()
+            .filter(|mean| mean.ci.is_some_and(|ci| ci.lo <= 10.0 && 10.0 <= ci.hi))
+            .count();
         assert!((0.93..=0.97).contains(&(covered as f64 / n_sets as f64)), "{covered}");
-        let seen = results.iter().filter(|mean| mean.is_significant()).count() as f64 / n_sets as f64;
-        let detectable = results.iter().filter_map(|mean| mean.smallest_detectable).sum::<f64>() / n_sets as f64;
+        let seen =
+            results.iter().filter(|mean| mean.is_significant()).count() as f64 / n_sets as f64;
+        let detectable =
+            results.iter().filter_map(|mean| mean.smallest_detectable).sum::<f64>() / n_sets as f64;
         // Power at the true difference, from the detectable one: z = difference / SE − 1.96.
         let z = 10.0 / (detectable / 2.801_585) - 1.959_964;
-        let expected =
-            (0..1000).filter(|i| crate::normal_quantile((f64::from(*i) + 0.5) / 1000.0).is_some_and(|q| q < z)).count() as f64 / 1000.0;
+        let expected = (0..1000)
+            .filter(|i| {
+                crate::normal_quantile((f64::from(*i) + 0.5) / 1000.0).is_some_and(|q| q < z)
+            })
+            .count() as f64
+            / 1000.0;
         assert!((seen - expected).abs() < 0.04, "seen {seen}, expected {expected}");
     }
 }

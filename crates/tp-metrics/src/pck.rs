@@ -1,9 +1,11 @@
-//! What counts as a hit: the percentage of correct keypoints (PCK) with its normaliser, thresholds and comparison.
+//! What counts as a hit: the percentage of correct keypoints (PCK) with its normaliser, thresholds
+//! and comparison.
 //!
-//! `PCK@α = 100 · (1/N) Σ 1[dᵢ / ℓᵢ < α]`, with `d` the Euclidean distance of the found from the true point and `ℓ` the
-//! normaliser's length. The paper takes the unit square (`ℓ = 1`), a strict `<`, and α = 0.1 and 0.2; its mPCK is their
-//! mean (Talking Points, arXiv 2510.14583, section on evaluation). The quotient is compared, not `d` with `α·ℓ`: when `d`
-//! and `ℓ` are exact, a tie then stays a tie.
+//! `PCK@α = 100 · (1/N) Σ 1[dᵢ / ℓᵢ < α]`, with `d` the Euclidean distance of the found from the
+//! true point and `ℓ` the normaliser's length. The paper takes the unit square (`ℓ = 1`), a strict
+//! `<`, and α = 0.1 and 0.2; its mPCK is their mean (Talking Points, arXiv 2510.14583, section on
+//! evaluation). The quotient is compared, not `d` with `α·ℓ`: when `d` and `ℓ` are exact, a tie
+//! then stays a tie.
 
 use std::fmt;
 
@@ -18,7 +20,8 @@ const MAX_THRESHOLDS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
-    /// Distance in the unit square, where the image is 1 wide and 1 high: the paper's, anisotropic in pixels.
+    /// Distance in the unit square, where the image is 1 wide and 1 high: the paper's, anisotropic
+    /// in pixels.
     Unit,
     /// Pixels over the longer side of the image.
     MaxSide,
@@ -68,18 +71,26 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// The paper's: unit square, strict `<`, thresholds 0.1 and 0.2, every point; the AUC up to 0.2.
+    /// The paper's: unit square, strict `<`, thresholds 0.1 and 0.2, every point; the AUC up to
+    /// 0.2.
     #[must_use]
     pub fn paper() -> Self {
-        Self { normaliser: Normaliser::Unit, thresholds: vec![0.1, 0.2], comparison: Comparison::Lt, scope: Scope::All, auc_limit: 0.2 }
+        Self {
+            normaliser: Normaliser::Unit,
+            thresholds: vec![0.1, 0.2],
+            comparison: Comparison::Lt,
+            scope: Scope::All,
+            auc_limit: 0.2,
+        }
     }
 
     /// A protocol with strict `<` on every point; the AUC ends at the largest threshold.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::ThresholdCount`] without thresholds or with more than 64, [`MetricsError::Threshold`] if one is not
-    /// from 1e-6 to 1e6, has more than 15 significant digits, or stands twice.
+    /// [`MetricsError::ThresholdCount`] without thresholds or with more than 64,
+    /// [`MetricsError::Threshold`] if one is not from 1e-6 to 1e6, has more than 15 significant
+    /// digits, or stands twice.
     pub fn new(normaliser: Normaliser, thresholds: &[f64]) -> Result<Self, MetricsError> {
         let mut thresholds = thresholds.to_vec();
         if thresholds.is_empty() || thresholds.len() > MAX_THRESHOLDS {
@@ -93,7 +104,13 @@ impl Protocol {
             return Err(MetricsError::Threshold { value: pair[0] });
         }
         let auc_limit = thresholds[thresholds.len() - 1];
-        Ok(Self { normaliser, thresholds, comparison: Comparison::Lt, scope: Scope::All, auc_limit })
+        Ok(Self {
+            normaliser,
+            thresholds,
+            comparison: Comparison::Lt,
+            scope: Scope::All,
+            auc_limit,
+        })
     }
 
     /// The same with another comparison.
@@ -112,7 +129,8 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::AucLimit`] if it is not from 1e-6 to 1e6 or has more than 15 significant digits.
+    /// [`MetricsError::AucLimit`] if it is not from 1e-6 to 1e6 or has more than 15 significant
+    /// digits.
     pub fn with_auc_limit(self, auc_limit: f64) -> Result<Self, MetricsError> {
         if !is_decimal(auc_limit) {
             return Err(MetricsError::AucLimit { value: auc_limit });
@@ -171,15 +189,18 @@ impl Protocol {
             return Ok(());
         }
         // mPCK names all but the end of the AUC; with equal mPCK the two lists are equally long.
-        let [left, right] = [self, other].map(|protocol| MetricId::mpck(protocol, &Aggregation::Micro));
+        let [left, right] =
+            [self, other].map(|protocol| MetricId::mpck(protocol, &Aggregation::Micro));
         let differing = self.identities().into_iter().zip(other.identities()).find(|(a, b)| a != b);
-        let (left, right) = if left == right { differing.unwrap_or((left, right)) } else { (left, right) };
+        let (left, right) =
+            if left == right { differing.unwrap_or((left, right)) } else { (left, right) };
         Err(MetricsError::Unlike { left, right })
     }
 }
 
-/// Whether a setting can stand in an identity: JSON readers bring 15 digits of a moderate number back to the last bit, but
-/// not always 17, and a protocol that was written and read again must still be the same protocol.
+/// Whether a setting can stand in an identity: JSON readers bring 15 digits of a moderate number
+/// back to the last bit, but not always 17, and a protocol that was written and read again must
+/// still be the same protocol.
 pub(crate) fn is_decimal(value: f64) -> bool {
     (1e-6..=1e6).contains(&value) && format!("{value:.14e}").parse() == Ok(value)
 }
@@ -227,7 +248,10 @@ impl TryFrom<RawProtocol> for Protocol {
 
     fn try_from(raw: RawProtocol) -> Result<Self, MetricsError> {
         let RawProtocol { normaliser, thresholds, comparison, scope, auc_limit } = raw;
-        Self::new(normaliser, &thresholds)?.with_comparison(comparison).with_scope(scope).with_auc_limit(auc_limit)
+        Self::new(normaliser, &thresholds)?
+            .with_comparison(comparison)
+            .with_scope(scope)
+            .with_auc_limit(auc_limit)
     }
 }
 
@@ -252,9 +276,18 @@ mod tests {
 
     #[test]
     fn unusable_thresholds_are_refused() {
-        for thresholds in
-            [&[][..], &[0.0], &[-0.1], &[f64::NAN], &[f64::INFINITY], &[1e-300], &[1.0 / 3.0], &[0.1 + 0.2], &[0.2, 0.1, 0.2], &[0.5; 65]]
-        {
+        for thresholds in [
+            &[][..],
+            &[0.0],
+            &[-0.1],
+            &[f64::NAN],
+            &[f64::INFINITY],
+            &[1e-300],
+            &[1.0 / 3.0],
+            &[0.1 + 0.2],
+            &[0.2, 0.1, 0.2],
+            &[0.5; 65],
+        ] {
             assert!(Protocol::new(Normaliser::Unit, thresholds).is_err(), "{thresholds:?}");
         }
         assert_eq!(Protocol::new(Normaliser::Unit, &[0.2, 0.1]).unwrap(), Protocol::paper());
@@ -280,8 +313,14 @@ mod tests {
             Protocol::paper().with_scope(Scope::VisibleOnly),
             Protocol::paper().with_auc_limit(0.5).unwrap(),
         ] {
-            assert!(matches!(paper.require_same(&other), Err(MetricsError::Unlike { .. })), "{other:?}");
-            assert!(matches!(other.require_same(&paper), Err(MetricsError::Unlike { .. })), "{other:?}");
+            assert!(
+                matches!(paper.require_same(&other), Err(MetricsError::Unlike { .. })),
+                "{other:?}"
+            );
+            assert!(
+                matches!(other.require_same(&paper), Err(MetricsError::Unlike { .. })),
+                "{other:?}"
+            );
         }
     }
 }

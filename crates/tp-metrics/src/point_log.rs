@@ -1,5 +1,5 @@
-//! Rows as JSON lines, one point a line: what is written next to every metric, so that each number can be computed again
-//! without a model.
+//! Rows as JSON lines, one point a line: what is written next to every metric, so that each number
+//! can be computed again without a model.
 
 use serde::Serialize;
 
@@ -23,16 +23,19 @@ pub fn rows_to_jsonl(rows: &[PointRow], protocol: &Protocol) -> Result<String, M
     let mut lines = String::new();
     for row in rows {
         let scored = ScoredRow { row, score: row.score(protocol)? };
-        lines += &serde_json::to_string(&scored).expect("keys are text and nothing in a row fails to be written");
+        lines += &serde_json::to_string(&scored)
+            .expect("keys are text and nothing in a row fails to be written");
         lines.push('\n');
     }
     Ok(lines)
 }
 
-/// Reads what [`rows_to_jsonl`] wrote; scores and other fields that are not a row's are passed over, empty lines too.
+/// Reads what [`rows_to_jsonl`] wrote; scores and other fields that are not a row's are passed
+/// over, empty lines too.
 ///
-/// Lines hold every digit; the JSON reader may bring a coordinate back one last bit off (about 1e-16), which can only move
-/// a point that lies exactly at a threshold. The line's own `score` says what was counted.
+/// Lines hold every digit; the JSON reader may bring a coordinate back one last bit off (about
+/// 1e-16), which can only move a point that lies exactly at a threshold. The line's own `score`
+/// says what was counted.
 ///
 /// # Errors
 ///
@@ -40,7 +43,10 @@ pub fn rows_to_jsonl(rows: &[PointRow], protocol: &Protocol) -> Result<String, M
 pub fn rows_from_jsonl(text: &str) -> Result<Vec<PointRow>, MetricsError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
-        .map(|(i, line)| serde_json::from_str(line).map_err(|error| MetricsError::Line { line: i + 1, problem: error.to_string() }))
+        .map(|(i, line)| {
+            serde_json::from_str(line)
+                .map_err(|error| MetricsError::Line { line: i + 1, problem: error.to_string() })
+        })
         .collect()
 }
 
@@ -57,9 +63,13 @@ mod tests {
         let size = ImageHw::new(48, 64).unwrap();
         let unit = |x, y| UnitXy::new(x, y).unwrap();
         let rows = vec![
-            PointRow::new("a", "i|\"1\"\n", size, unit(0.5, 0.25), unit(0.125, 0.75)).with_label("part", "hufeisen ☂").with_mask(|_| true),
-            PointRow::new("b", "2", size, unit(0.0, 1.0), Prediction::Unparsable).with_visibility(Visibility::Occluded),
-            PointRow::new("c", "2", size, unit(1.0, 1.0), None).with_lengths(Lengths { head: Some(3.5), ..Lengths::default() }),
+            PointRow::new("a", "i|\"1\"\n", size, unit(0.5, 0.25), unit(0.125, 0.75))
+                .with_label("part", "hufeisen ☂")
+                .with_mask(|_| true),
+            PointRow::new("b", "2", size, unit(0.0, 1.0), Prediction::Unparsable)
+                .with_visibility(Visibility::Occluded),
+            PointRow::new("c", "2", size, unit(1.0, 1.0), None)
+                .with_lengths(Lengths { head: Some(3.5), ..Lengths::default() }),
         ];
         let text = rows_to_jsonl(&rows, &Protocol::paper()).unwrap();
         assert_eq!(text.lines().count(), 3);
@@ -71,7 +81,12 @@ mod tests {
     fn a_bad_line_is_named() {
         let good = r#"{"point":"a","image":"i","size":{"height":4,"width":4},"truth":{"x":0.5,"y":0.5},"predicted":"not_found"}"#;
         assert_eq!(rows_from_jsonl(&format!("\n{good}\n")).unwrap().len(), 1);
-        for bad in [good.replace("0.5,", "1.5,"), good.replace("not_found", "nowhere"), "{".into(), good.replace(":4", ":0")] {
+        for bad in [
+            good.replace("0.5,", "1.5,"),
+            good.replace("not_found", "nowhere"),
+            "{".into(),
+            good.replace(":4", ":0"),
+        ] {
             let error = rows_from_jsonl(&format!("{good}\n{bad}\n")).unwrap_err();
             assert!(matches!(error, MetricsError::Line { line: 2, .. }), "{error}");
         }
@@ -80,19 +95,28 @@ mod tests {
     #[test]
     fn numbers_computed_from_the_lines_are_those_of_the_rows() {
         let mut rng = Seed(3).rng();
-        let mut unit = || UnitXy::new(rng.random_range(0.3..0.6), rng.random_range(0.3..0.6)).unwrap();
+        let mut unit =
+            || UnitXy::new(rng.random_range(0.3..0.6), rng.random_range(0.3..0.6)).unwrap();
         let size = ImageHw::new(480, 640).unwrap();
         let lengths = Lengths { head: Some(100.0 / 3.0), ..Lengths::default() };
-        let rows: Vec<_> =
-            (0..3000).map(|i| PointRow::new(i.to_string(), (i / 3).to_string(), size, unit(), unit()).with_lengths(lengths)).collect();
+        let rows: Vec<_> = (0..3000)
+            .map(|i| {
+                PointRow::new(i.to_string(), (i / 3).to_string(), size, unit(), unit())
+                    .with_lengths(lengths)
+            })
+            .collect();
         let protocol = Protocol::paper();
         let again = rows_from_jsonl(&rows_to_jsonl(&rows, &protocol).unwrap()).unwrap();
 
         let bootstrap = Bootstrap::new(Seed(1)).with_resamples(100).unwrap();
-        let [left, right] = [&rows, &again].map(|rows| Accumulator::of(rows, &protocol).unwrap().summary(&bootstrap));
+        let [left, right] = [&rows, &again]
+            .map(|rows| Accumulator::of(rows, &protocol).unwrap().summary(&bootstrap));
         assert_eq!((&left.pck, left.mpck_ci), (&right.pck, right.mpck_ci));
         assert!((left.epe_px.unwrap().mean - right.epe_px.unwrap().mean).abs() < 1e-9);
         // Lines of one system can be compared with rows of another that never left memory.
-        assert_eq!(paired(&rows, &again, &protocol, &bootstrap).unwrap().mpck.difference, Some(0.0));
+        assert_eq!(
+            paired(&rows, &again, &protocol, &bootstrap).unwrap().mpck.difference,
+            Some(0.0)
+        );
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accumulator, Bootstrap, Grouped, MetricId, MetricsError, Paired, PointRow, Protocol, Summary, group_by, paired};
+use crate::{
+    Accumulator, Bootstrap, Grouped, MetricId, MetricsError, Paired, PointRow, Protocol, Summary,
+    group_by, paired,
+};
 
 /// What several systems reach on one set of points, under one protocol.
 ///
@@ -78,7 +81,14 @@ impl EvalReport {
     /// A report without rows.
     #[must_use]
     pub fn new(set: impl Into<String>, protocol: Protocol, bootstrap: Bootstrap) -> Self {
-        Self { set: set.into(), protocol, bootstrap, rows: Vec::new(), paired: Vec::new(), groups: Vec::new() }
+        Self {
+            set: set.into(),
+            protocol,
+            bootstrap,
+            rows: Vec::new(),
+            paired: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 
     /// Adds a system and returns its row.
@@ -86,7 +96,11 @@ impl EvalReport {
     /// # Errors
     ///
     /// [`MetricsError::RepeatedRow`] if the name is taken, and those of [`Accumulator::add`].
-    pub fn add(&mut self, name: impl Into<String>, rows: &[PointRow]) -> Result<&EvalRow, MetricsError> {
+    pub fn add(
+        &mut self,
+        name: impl Into<String>,
+        rows: &[PointRow],
+    ) -> Result<&EvalRow, MetricsError> {
         let name = name.into();
         self.require_new(&name)?;
         let summary = Accumulator::of(rows, &self.protocol)?.summary(&self.bootstrap);
@@ -94,12 +108,18 @@ impl EvalReport {
         Ok(&self.rows[self.rows.len() - 1])
     }
 
-    /// Adds a system whose scores were collected elsewhere, e.g. by several threads, and returns its row.
+    /// Adds a system whose scores were collected elsewhere, e.g. by several threads, and returns
+    /// its row.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::RepeatedRow`] if the name is taken, [`MetricsError::Unlike`] if they follow another protocol.
-    pub fn add_scores(&mut self, name: impl Into<String>, scores: &Accumulator) -> Result<&EvalRow, MetricsError> {
+    /// [`MetricsError::RepeatedRow`] if the name is taken, [`MetricsError::Unlike`] if they follow
+    /// another protocol.
+    pub fn add_scores(
+        &mut self,
+        name: impl Into<String>,
+        scores: &Accumulator,
+    ) -> Result<&EvalRow, MetricsError> {
         let name = name.into();
         self.require_new(&name)?;
         self.protocol.require_same(scores.protocol())?;
@@ -112,18 +132,29 @@ impl EvalReport {
     /// # Errors
     ///
     /// Those of [`paired`].
-    pub fn add_pair(&mut self, a: (&str, &[PointRow]), b: (&str, &[PointRow])) -> Result<&Paired, MetricsError> {
+    pub fn add_pair(
+        &mut self,
+        a: (&str, &[PointRow]),
+        b: (&str, &[PointRow]),
+    ) -> Result<&Paired, MetricsError> {
         let result = paired(a.1, b.1, &self.protocol, &self.bootstrap)?;
         self.paired.push(NamedPair { a: a.0.to_owned(), b: b.0.to_owned(), result });
         Ok(&self.paired[self.paired.len() - 1].result)
     }
 
-    /// Adds one system's numbers by the values of a label, and returns them; values in `expected` get an entry even without points.
+    /// Adds one system's numbers by the values of a label, and returns them; values in `expected`
+    /// get an entry even without points.
     ///
     /// # Errors
     ///
     /// Those of [`group_by`].
-    pub fn add_groups(&mut self, name: &str, rows: &[PointRow], label: &str, expected: &[&str]) -> Result<&Grouped, MetricsError> {
+    pub fn add_groups(
+        &mut self,
+        name: &str,
+        rows: &[PointRow],
+        label: &str,
+        expected: &[&str],
+    ) -> Result<&Grouped, MetricsError> {
         let grouped = group_by(rows, label, expected, &self.protocol, &self.bootstrap)?;
         self.groups.push(NamedGroups { name: name.to_owned(), grouped });
         Ok(&self.groups[self.groups.len() - 1].grouped)
@@ -133,12 +164,15 @@ impl EvalReport {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::DifferentSets`], [`MetricsError::Unlike`] if protocol or bootstrap differ, or
-    /// [`MetricsError::RepeatedRow`] if a name is in both; this report stays as it was.
+    /// [`MetricsError::DifferentSets`], [`MetricsError::Unlike`] if protocol or bootstrap differ,
+    /// or [`MetricsError::RepeatedRow`] if a name is in both; this report stays as it was.
     pub fn merge(&mut self, other: Self) -> Result<(), MetricsError> {
         self.require_comparable(&other)?;
         if self.bootstrap != other.bootstrap {
-            return Err(MetricsError::Unlike { left: MetricId::interval(&self.bootstrap), right: MetricId::interval(&other.bootstrap) });
+            return Err(MetricsError::Unlike {
+                left: MetricId::interval(&self.bootstrap),
+                right: MetricId::interval(&other.bootstrap),
+            });
         }
         other.rows.iter().try_for_each(|row| self.require_new(&row.name))?;
         self.rows.extend(other.rows);
@@ -147,21 +181,28 @@ impl EvalReport {
         Ok(())
     }
 
-    /// What changed in the rows that both reports have by name, `later` minus this. Without the points themselves no
-    /// interval of a change can be had: use [`paired`] on the rows to decide.
+    /// What changed in the rows that both reports have by name, `later` minus this. Without the
+    /// points themselves no interval of a change can be had: use [`paired`] on the rows to decide.
     ///
     /// # Errors
     ///
     /// [`MetricsError::DifferentSets`] or [`MetricsError::Unlike`].
     pub fn compare(&self, later: &Self) -> Result<Vec<RowChange>, MetricsError> {
         self.require_comparable(later)?;
-        let change = |left: Option<f64>, right: Option<f64>| left.zip(right).map(|(left, right)| right - left);
+        let change = |left: Option<f64>, right: Option<f64>| {
+            left.zip(right).map(|(left, right)| right - left)
+        };
         let mean = |summary: &Summary| summary.epe_px.map(|errors| errors.mean);
         let changed = |row: &EvalRow| {
             let (left, right) = (&row.summary, &later.row(&row.name).ok()?.summary);
             Some(RowChange {
                 name: row.name.clone(),
-                pck: left.pck.iter().zip(&right.pck).map(|(left, right)| change(left.rate.percent, right.rate.percent)).collect(),
+                pck: left
+                    .pck
+                    .iter()
+                    .zip(&right.pck)
+                    .map(|(left, right)| change(left.rate.percent, right.rate.percent))
+                    .collect(),
                 mpck: change(left.mpck, right.mpck),
                 epe_px: change(mean(left), mean(right)),
                 missing: right.missing() as i64 - left.missing() as i64,
@@ -170,8 +211,9 @@ impl EvalReport {
         Ok(self.rows.iter().filter_map(changed).collect())
     }
 
-    /// Stops on a leak: texts of other points (`shuffled`) must not score above the interval of a system that reads no text
-    /// (`image_only`). They may score above the centre of the image: a wrong text still lands on some object.
+    /// Stops on a leak: texts of other points (`shuffled`) must not score above the interval of a
+    /// system that reads no text (`image_only`). They may score above the centre of the image: a
+    /// wrong text still lands on some object.
     ///
     /// # Errors
     ///
@@ -179,9 +221,12 @@ impl EvalReport {
     pub fn check_leak(&self, shuffled: &str, image_only: &str) -> Result<(), MetricsError> {
         let mpck = self.row(shuffled)?.summary.mpck;
         match (mpck, self.row(image_only)?.summary.mpck_ci) {
-            (Some(mpck), Some(interval)) if mpck > interval.hi => {
-                Err(MetricsError::Leak { shuffled: shuffled.to_owned(), image_only: image_only.to_owned(), mpck, interval })
-            }
+            (Some(mpck), Some(interval)) if mpck > interval.hi => Err(MetricsError::Leak {
+                shuffled: shuffled.to_owned(),
+                image_only: image_only.to_owned(),
+                mpck,
+                interval,
+            }),
             _ => Ok(()),
         }
     }
@@ -216,7 +261,10 @@ impl EvalReport {
     ///
     /// [`MetricsError::NoSuchRow`].
     pub fn row(&self, name: &str) -> Result<&EvalRow, MetricsError> {
-        self.rows.iter().find(|row| row.name == name).ok_or_else(|| MetricsError::NoSuchRow { name: name.to_owned() })
+        self.rows
+            .iter()
+            .find(|row| row.name == name)
+            .ok_or_else(|| MetricsError::NoSuchRow { name: name.to_owned() })
     }
 
     /// All comparisons.
@@ -234,16 +282,20 @@ impl EvalReport {
     /// The whole report as JSON, numbers in full precision.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("keys are text and nothing in a report fails to be written")
+        serde_json::to_string_pretty(self)
+            .expect("keys are text and nothing in a report fails to be written")
     }
 
-    /// Reads what [`to_json`](Self::to_json) wrote; the JSON reader may bring a number back one last bit off.
+    /// Reads what [`to_json`](Self::to_json) wrote; the JSON reader may bring a number back one
+    /// last bit off.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Report`] if it is no such JSON, or calls its numbers by identities that its protocol does not have.
+    /// [`MetricsError::Report`] if it is no such JSON, or calls its numbers by identities that its
+    /// protocol does not have.
     pub fn from_json(text: &str) -> Result<Self, MetricsError> {
-        serde_json::from_str(text).map_err(|error| MetricsError::Report { problem: error.to_string() })
+        serde_json::from_str(text)
+            .map_err(|error| MetricsError::Report { problem: error.to_string() })
     }
 
     fn require_new(&self, name: &str) -> Result<(), MetricsError> {
@@ -255,13 +307,17 @@ impl EvalReport {
 
     fn require_comparable(&self, other: &Self) -> Result<(), MetricsError> {
         if self.set != other.set {
-            return Err(MetricsError::DifferentSets { left: self.set.clone(), right: other.set.clone() });
+            return Err(MetricsError::DifferentSets {
+                left: self.set.clone(),
+                right: other.set.clone(),
+            });
         }
         self.protocol.require_same(&other.protocol)
     }
 }
 
-/// How a report is written in JSON: with the identities, which follow from the protocol, for whoever reads it.
+/// How a report is written in JSON: with the identities, which follow from the protocol, for
+/// whoever reads it.
 #[derive(Serialize, Deserialize)]
 struct RawReport {
     set: String,
@@ -279,8 +335,12 @@ impl TryFrom<RawReport> for EvalReport {
     fn try_from(raw: RawReport) -> Result<Self, MetricsError> {
         let expected = raw.protocol.identities();
         if raw.identities != expected {
-            let text = |ids: &[MetricId]| ids.iter().map(MetricId::as_str).collect::<Vec<_>>().join(" ");
-            return Err(MetricsError::Identity { found: text(&raw.identities), expected: text(&expected) });
+            let text =
+                |ids: &[MetricId]| ids.iter().map(MetricId::as_str).collect::<Vec<_>>().join(" ");
+            return Err(MetricsError::Identity {
+                found: text(&raw.identities),
+                expected: text(&expected),
+            });
         }
         let RawReport { set, protocol, bootstrap, rows, paired, groups, .. } = raw;
         let mut report = Self { set, protocol, bootstrap, rows: Vec::new(), paired, groups };
@@ -307,23 +367,38 @@ mod tests {
     use super::*;
     use crate::{Normaliser, Prediction};
 
-    /// 60 points of 15 images whose predictions are at most `spread` away along each side; every tenth is missing.
+    /// 60 points of 15 images whose predictions are at most `spread` away along each side; every
+    /// tenth is missing.
     fn rows(spread: f64) -> Vec<PointRow> {
         let mut rng = Seed(2).rng();
         (0..60)
             .map(|i| {
                 let truth = [rng.random_range(0.3..0.7), rng.random_range(0.3..0.7)];
-                let found = UnitXy::nearest(truth[0] + rng.random_range(-spread..spread), truth[1] + rng.random_range(-spread..spread));
-                let predicted = if i % 10 == 9 { Prediction::NotFound } else { Prediction::Found(found) };
+                let found = UnitXy::nearest(
+                    truth[0] + rng.random_range(-spread..spread),
+                    truth[1] + rng.random_range(-spread..spread),
+                );
+                let predicted =
+                    if i % 10 == 9 { Prediction::NotFound } else { Prediction::Found(found) };
                 let size = ImageHw::new(480, 640).unwrap();
-                PointRow::new(format!("{i}"), format!("{}", i / 4), size, UnitXy::new(truth[0], truth[1]).unwrap(), predicted)
-                    .with_label("part", ["head", "wheel|rim"][i % 2])
+                PointRow::new(
+                    format!("{i}"),
+                    format!("{}", i / 4),
+                    size,
+                    UnitXy::new(truth[0], truth[1]).unwrap(),
+                    predicted,
+                )
+                .with_label("part", ["head", "wheel|rim"][i % 2])
             })
             .collect()
     }
 
     fn empty() -> EvalReport {
-        EvalReport::new("scenes", Protocol::paper(), Bootstrap::new(Seed(1)).with_resamples(300).unwrap())
+        EvalReport::new(
+            "scenes",
+            Protocol::paper(),
+            Bootstrap::new(Seed(1)).with_resamples(300).unwrap(),
+        )
     }
 
     fn full() -> EvalReport {
@@ -340,10 +415,18 @@ mod tests {
     fn text_and_markdown_hold_rows_pairs_groups_and_identities() {
         let report = full();
         let (text, markdown) = (report.to_text(), report.to_markdown());
-        for needed in
-            ["reference, heatmap", "(macro average over 2)", "McNemar p", "mpck[norm=unit,thr=0.1+0.2,", "agg=macro:part", "bootstrap=300"]
-        {
-            assert!(text.contains(needed) && markdown.contains(needed), "{needed}\n{text}\n{markdown}");
+        for needed in [
+            "reference, heatmap",
+            "(macro average over 2)",
+            "McNemar p",
+            "mpck[norm=unit,thr=0.1+0.2,",
+            "agg=macro:part",
+            "bootstrap=300",
+        ] {
+            assert!(
+                text.contains(needed) && markdown.contains(needed),
+                "{needed}\n{text}\n{markdown}"
+            );
         }
         assert!(markdown.contains("wheel\\|rim") && text.contains("wheel|rim"));
         assert!(!text.contains("NaN"));
@@ -365,10 +448,16 @@ mod tests {
     fn the_brief_has_the_keys_that_programs_read() {
         let brief = serde_json::to_value(full().brief()).unwrap();
         let row = &brief["rows"][0];
-        assert_eq!((row["name"].as_str(), row["n"].as_u64(), row["missing"].as_u64()), (Some("reference, heatmap"), Some(60), Some(6)));
+        assert_eq!(
+            (row["name"].as_str(), row["n"].as_u64(), row["missing"].as_u64()),
+            (Some("reference, heatmap"), Some(60), Some(6))
+        );
         let mean = f64::midpoint(row["pck01"].as_f64().unwrap(), row["pck02"].as_f64().unwrap());
         assert!((row["mpck"].as_f64().unwrap() - mean).abs() < 1e-12);
-        assert!(row["ci"][0].as_f64().unwrap() < row["ci"][1].as_f64().unwrap() && row["epe_px"].is_f64());
+        assert!(
+            row["ci"][0].as_f64().unwrap() < row["ci"][1].as_f64().unwrap()
+                && row["epe_px"].is_f64()
+        );
         assert!(brief["paired"][0]["mpck"].as_f64().unwrap() > 0.0);
     }
 
@@ -406,8 +495,14 @@ mod tests {
     #[test]
     fn texts_that_should_not_help_raise_the_alarm() {
         let report = full();
-        assert!(matches!(report.check_leak("reference, heatmap", "text only"), Err(MetricsError::Leak { .. })));
+        assert!(matches!(
+            report.check_leak("reference, heatmap", "text only"),
+            Err(MetricsError::Leak { .. })
+        ));
         assert_eq!(report.check_leak("text only", "reference, heatmap"), Ok(()));
-        assert!(matches!(report.check_leak("text only", "nobody"), Err(MetricsError::NoSuchRow { .. })));
+        assert!(matches!(
+            report.check_leak("text only", "nobody"),
+            Err(MetricsError::NoSuchRow { .. })
+        ));
     }
 }

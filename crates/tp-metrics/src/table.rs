@@ -19,11 +19,14 @@ impl Table {
     /// The first column to the left, numbers to the right.
     pub(crate) fn to_text(&self) -> String {
         let lines: Vec<&Vec<String>> = std::iter::once(&self.header).chain(&self.rows).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let width = |column: usize| {
+            lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+        };
         let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
         let aligned = |line: &Vec<String>| {
-            let cell =
-                |(i, (cell, width)): (usize, (&String, &usize))| if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+            let cell = |(i, (cell, width)): (usize, (&String, &usize))| {
+                if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            };
             let cells: Vec<String> = line.iter().zip(&widths).enumerate().map(cell).collect();
             format!("{}\n", cells.join("  ").trim_end())
         };
@@ -31,10 +34,19 @@ impl Table {
     }
 
     pub(crate) fn to_markdown(&self) -> String {
-        let line =
-            |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
-        let rule: Vec<String> = (0..self.header.len()).map(|i| if i == 0 { "---".into() } else { "---:".into() }).collect();
-        std::iter::once(line(&self.header)).chain([line(&rule)]).chain(self.rows.iter().map(|row| line(row))).collect()
+        let line = |cells: &[String]| {
+            format!(
+                "| {} |\n",
+                cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | ")
+            )
+        };
+        let rule: Vec<String> = (0..self.header.len())
+            .map(|i| if i == 0 { "---".into() } else { "---:".into() })
+            .collect();
+        std::iter::once(line(&self.header))
+            .chain([line(&rule)])
+            .chain(self.rows.iter().map(|row| line(row)))
+            .collect()
     }
 }
 
@@ -53,6 +65,9 @@ mod tests {
         table.push(vec!["größe|\nb".into(), "7".into()]);
         table.push(vec!["a".into(), "1234".into()]);
         assert_eq!(table.to_text(), "row          n\ngröße| b     7\na         1234\n");
-        assert_eq!(table.to_markdown(), "| row | n |\n| --- | ---: |\n| größe\\| b | 7 |\n| a | 1234 |\n");
+        assert_eq!(
+            table.to_markdown(),
+            "| row | n |\n| --- | ---: |\n| größe\\| b | 7 |\n| a | 1234 |\n"
+        );
     }
 }

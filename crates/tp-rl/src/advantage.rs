@@ -1,7 +1,8 @@
 //! How much better a completion is than the others that were written for the same point.
 //!
-//! Sources: Talking Points, section on reinforcement learning (mean and deviation of the group; which deviation is not
-//! published); GRPO (arXiv 2402.03300); Dr. GRPO (arXiv 2503.20783) for no scale at all.
+//! Sources: Talking Points, section on reinforcement learning (mean and deviation of the group;
+//! which deviation is not published); GRPO (arXiv 2402.03300); Dr. GRPO (arXiv 2503.20783) for no
+//! scale at all.
 
 use serde::{Deserialize, Serialize};
 use tp_core::UnitXy;
@@ -17,10 +18,11 @@ pub enum Scale {
     Batch,
     /// Nothing.
     None,
-    /// No comparison at all: the best of a group has the advantage 1, the others are left out. With one update a batch this is
-    /// rejection sampling and fine-tuning on what was best.
+    /// No comparison at all: the best of a group has the advantage 1, the others are left out. With
+    /// one update a batch this is rejection sampling and fine-tuning on what was best.
     Best,
-    /// The best of a group has the advantage 1, the worst −1, the others are left out: pairs for [`dpo_loss`](crate::dpo_loss).
+    /// The best of a group has the advantage 1, the worst −1, the others are left out: pairs for
+    /// [`dpo_loss`](crate::dpo_loss).
     Pair,
 }
 
@@ -39,7 +41,8 @@ pub enum Deviation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlatGroups {
-    /// Its advantages are 0: the divergence from the reference alone acts on it. The paper's formula.
+    /// Its advantages are 0: the divergence from the reference alone acts on it. The paper's
+    /// formula.
     #[default]
     Keep,
     /// It is left out of the loss, as DAPO does.
@@ -57,15 +60,21 @@ pub struct AdvantageConfig {
     pub epsilon: f64,
     /// What becomes of groups without spread.
     pub flat: FlatGroups,
-    /// A group whose located points are all nearer to one another than this, a distance in the unit square, gives no policy
-    /// gradient: such points differ by the Localizer's jitter, and dividing by their deviation would turn noise into a gradient
-    /// of full size. 0 turns the floor off.
+    /// A group whose located points are all nearer to one another than this, a distance in the unit
+    /// square, gives no policy gradient: such points differ by the Localizer's jitter, and dividing
+    /// by their deviation would turn noise into a gradient of full size. 0 turns the floor off.
     pub spread_floor: f64,
 }
 
 impl Default for AdvantageConfig {
     fn default() -> Self {
-        Self { scale: Scale::Group, deviation: Deviation::Population, epsilon: 1e-4, flat: FlatGroups::Keep, spread_floor: 0.0 }
+        Self {
+            scale: Scale::Group,
+            deviation: Deviation::Population,
+            epsilon: 1e-4,
+            flat: FlatGroups::Keep,
+            spread_floor: 0.0,
+        }
     }
 }
 
@@ -86,18 +95,24 @@ pub struct Advantages {
     pub mean_std: f64,
 }
 
-/// Compares every completion with its group, `group_size` in a row; those without a reward are left out of it.
+/// Compares every completion with its group, `group_size` in a row; those without a reward are left
+/// out of it.
 ///
 /// `Aᵢ = (rᵢ − mean) / (deviation + epsilon)`, or `rᵢ − mean` with [`Scale::None`].
 ///
-/// `points` are where the judge located each completion; the spread floor is applied to groups in which every scored completion
-/// has one.
+/// `points` are where the judge located each completion; the spread floor is applied to groups in
+/// which every scored completion has one.
 ///
 /// # Panics
 ///
 /// If the lengths differ or are not a multiple of `group_size`.
 #[must_use]
-pub fn advantages(rewards: &[Option<f64>], points: &[Option<UnitXy>], group_size: usize, config: &AdvantageConfig) -> Advantages {
+pub fn advantages(
+    rewards: &[Option<f64>],
+    points: &[Option<UnitXy>],
+    group_size: usize,
+    config: &AdvantageConfig,
+) -> Advantages {
     assert!(
         rewards.len() == points.len() && group_size > 0 && rewards.len().is_multiple_of(group_size),
         "{} rewards, {} points, groups of {group_size}",
@@ -145,15 +160,27 @@ pub fn advantages(rewards: &[Option<f64>], points: &[Option<UnitXy>], group_size
     sum
 }
 
-/// 1 for the first of the best, −1 for the first of the worst if pairs are wanted, `None` for the others.
+/// 1 for the first of the best, −1 for the first of the worst if pairs are wanted, `None` for the
+/// others.
 fn chosen(rewards: &[Option<f64>], flat: bool, pairs: bool) -> Vec<Option<f64>> {
     let first_of = |sign: f64| {
-        let scored = rewards.iter().enumerate().filter_map(|(at, reward)| reward.map(|reward| (at, sign * reward)));
-        scored.fold(None, |best: Option<(usize, f64)>, new| if best.is_none_or(|best| new.1 > best.1) { Some(new) } else { best })
+        let scored = rewards
+            .iter()
+            .enumerate()
+            .filter_map(|(at, reward)| reward.map(|reward| (at, sign * reward)));
+        scored.fold(
+            None,
+            |best: Option<(usize, f64)>, new| {
+                if best.is_none_or(|best| new.1 > best.1) { Some(new) } else { best }
+            },
+        )
     };
-    let (best, worst) = (first_of(1.0).filter(|_| !flat), first_of(-1.0).filter(|_| !flat && pairs));
+    let (best, worst) =
+        (first_of(1.0).filter(|_| !flat), first_of(-1.0).filter(|_| !flat && pairs));
     let is = |found: Option<(usize, f64)>, at| found.is_some_and(|found| found.0 == at);
-    (0..rewards.len()).map(|at| if is(best, at) { Some(1.0) } else { is(worst, at).then_some(-1.0) }).collect()
+    (0..rewards.len())
+        .map(|at| if is(best, at) { Some(1.0) } else { is(worst, at).then_some(-1.0) })
+        .collect()
 }
 
 /// The standard deviation, exactly 0 if all values are equal.
@@ -172,9 +199,15 @@ pub(crate) fn deviation(values: &[f64], kind: Deviation) -> f64 {
 }
 
 fn is_below_floor(rewards: &[Option<f64>], points: &[Option<UnitXy>], floor: f64) -> bool {
-    let scored: Option<Vec<UnitXy>> = rewards.iter().zip(points).filter(|(reward, _)| reward.is_some()).map(|(_, point)| *point).collect();
+    let scored: Option<Vec<UnitXy>> = rewards
+        .iter()
+        .zip(points)
+        .filter(|(reward, _)| reward.is_some())
+        .map(|(_, point)| *point)
+        .collect();
     let Some(points) = scored.filter(|points| points.len() > 1) else { return false };
-    let widest = points.iter().flat_map(|a| points.iter().map(|b| a.distance(*b))).fold(0.0, f64::max);
+    let widest =
+        points.iter().flat_map(|a| points.iter().map(|b| a.distance(*b))).fold(0.0, f64::max);
     widest < floor
 }
 
@@ -199,7 +232,10 @@ mod tests {
         let by_sample = of(&rewards, 3, &sample);
         assert_eq!(by_sample.values, [-0.5, 0.0, 0.5].map(Some));
         assert_eq!(by_sample.epsilon_share, 0.5);
-        assert_eq!(of(&rewards, 3, &AdvantageConfig { scale: Scale::None, ..exact }).values, [-1.0, 0.0, 1.0].map(Some));
+        assert_eq!(
+            of(&rewards, 3, &AdvantageConfig { scale: Scale::None, ..exact }).values,
+            [-1.0, 0.0, 1.0].map(Some)
+        );
     }
 
     #[test]
@@ -217,14 +253,16 @@ mod tests {
         let kept = of(&rewards, 3, &AdvantageConfig::default());
         assert_eq!(kept.values[..3], [Some(0.0); 3]);
         assert_eq!(kept.frac_zero_std, 0.5);
-        let dropped = of(&rewards, 3, &AdvantageConfig { flat: FlatGroups::Drop, ..Default::default() });
+        let dropped =
+            of(&rewards, 3, &AdvantageConfig { flat: FlatGroups::Drop, ..Default::default() });
         assert_eq!(dropped.values[..3], [None; 3]);
         assert!(dropped.values[3..].iter().all(Option::is_some));
     }
 
     #[test]
     fn best_and_worst_are_chosen_where_they_differ() {
-        let rewards = [Some(0.2), Some(0.5), None, Some(0.5), Some(0.3), Some(0.3), Some(0.3), None];
+        let rewards =
+            [Some(0.2), Some(0.5), None, Some(0.5), Some(0.3), Some(0.3), Some(0.3), None];
         let with = |scale| of(&rewards, 4, &AdvantageConfig { scale, ..Default::default() }).values;
         assert_eq!(with(Scale::Best), [None, Some(1.0), None, None, None, None, None, None]);
         assert_eq!(with(Scale::Pair), [Some(-1.0), Some(1.0), None, None, None, None, None, None]);

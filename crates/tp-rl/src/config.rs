@@ -5,8 +5,8 @@ use tp_core::{Sampling, Seed};
 use tp_train::{Schedule, TrainConfig};
 
 use crate::{
-    AdvantageConfig, BatchTotals, Clip, LossOptions, PolicyLoss, RlError, Scale, Sequence, dapo_loss, dpo_loss, dr_grpo_loss, grpo_loss,
-    gspo_loss,
+    AdvantageConfig, BatchTotals, Clip, LossOptions, PolicyLoss, RlError, Scale, Sequence,
+    dapo_loss, dpo_loss, dr_grpo_loss, grpo_loss, gspo_loss,
 };
 
 /// Which loss; each is a function of its own.
@@ -35,12 +35,13 @@ pub struct GrpoConfig {
     pub images_per_step: usize,
     /// Sequences that are scored in one pass; decides memory, not the result.
     pub micro_batch: usize,
-    /// Updates for every batch of completions; from the second on the ratio to the old policy is no longer 1.
+    /// Updates for every batch of completions; from the second on the ratio to the old policy is no
+    /// longer 1.
     pub inner_steps: usize,
     /// The most tokens of a completion, the end token included.
     pub max_new_tokens: usize,
-    /// How completions are sampled. Anything but temperature 1 and the whole distribution samples from another policy than the
-    /// one that is trained.
+    /// How completions are sampled. Anything but temperature 1 and the whole distribution samples
+    /// from another policy than the one that is trained.
     pub sampling: Sampling,
     /// How rewards become advantages.
     pub advantage: AdvantageConfig,
@@ -48,15 +49,17 @@ pub struct GrpoConfig {
     pub algorithm: Algorithm,
     /// Clip and divergence.
     pub loss: LossOptions,
-    /// The largest mean difference, in nats, between a token's log-probability in the sampler and in the trainer.
+    /// The largest mean difference, in nats, between a token's log-probability in the sampler and
+    /// in the trainer.
     pub gap_limit: f64,
     /// Optimizer, schedule, checkpoints, seed. `accumulate` and `groups` have no meaning here.
     pub training: TrainConfig,
 }
 
 impl GrpoConfig {
-    /// The paper's settings where it names them: three completions a point, beta 0.1, learning rate 5e-6 (three epochs:
-    /// [`steps_of`](Self::steps_of)). The clip is GRPO's usual one; with one update a batch it never acts.
+    /// The paper's settings where it names them: three completions a point, beta 0.1, learning rate
+    /// 5e-6 (three epochs: [`steps_of`](Self::steps_of)). The clip is GRPO's usual one; with one
+    /// update a batch it never acts.
     #[must_use]
     pub fn paper(steps: u64, seed: Seed) -> Self {
         let schedule = Schedule { peak: 5e-6, warmup: 0, steps, floor: 1.0 };
@@ -71,7 +74,12 @@ impl GrpoConfig {
             algorithm: Algorithm::Grpo,
             loss: LossOptions::default(),
             gap_limit: 0.1,
-            training: TrainConfig { weight_decay: 0.0, beta_2: 0.999, checkpoint_every: 25, ..TrainConfig::new("grpo", schedule, seed) },
+            training: TrainConfig {
+                weight_decay: 0.0,
+                beta_2: 0.999,
+                checkpoint_every: 25,
+                ..TrainConfig::new("grpo", schedule, seed)
+            },
         }
     }
 
@@ -83,7 +91,11 @@ impl GrpoConfig {
 
     /// Sequences in a pass; pairs stay together.
     pub(crate) fn sequences_per_pass(&self) -> usize {
-        if self.algorithm == Algorithm::Dpo { (self.micro_batch / 2).max(1) * 2 } else { self.micro_batch }
+        if self.algorithm == Algorithm::Dpo {
+            (self.micro_batch / 2).max(1) * 2
+        } else {
+            self.micro_batch
+        }
     }
 
     /// The loss of some sequences of a batch.
@@ -104,8 +116,18 @@ impl GrpoConfig {
         let from_0 = |value: f64| value.is_finite() && value >= 0.0;
         let Clip { low, high } = self.loss.clip.unwrap_or(Clip { low: 0.0, high: 0.0 });
         let rules: [(&'static str, f64, bool, &'static str); 16] = [
-            ("group_size", self.group_size as f64, self.group_size >= 2, "at least 2: a completion is compared with its group"),
-            ("images_per_step", self.images_per_step as f64, self.images_per_step > 0, "at least 1"),
+            (
+                "group_size",
+                self.group_size as f64,
+                self.group_size >= 2,
+                "at least 2: a completion is compared with its group",
+            ),
+            (
+                "images_per_step",
+                self.images_per_step as f64,
+                self.images_per_step > 0,
+                "at least 1",
+            ),
             ("micro_batch", self.micro_batch as f64, self.micro_batch > 0, "at least 1"),
             (
                 "advantage.scale",
@@ -121,15 +143,40 @@ impl GrpoConfig {
                 self.sampling.temperature > 0.0,
                 "above 0: equal samples teach nothing",
             ),
-            ("advantage.epsilon", self.advantage.epsilon, from_0(self.advantage.epsilon), "a number from 0"),
-            ("advantage.spread_floor", self.advantage.spread_floor, from_0(self.advantage.spread_floor), "a distance from 0"),
+            (
+                "advantage.epsilon",
+                self.advantage.epsilon,
+                from_0(self.advantage.epsilon),
+                "a number from 0",
+            ),
+            (
+                "advantage.spread_floor",
+                self.advantage.spread_floor,
+                from_0(self.advantage.spread_floor),
+                "a distance from 0",
+            ),
             ("loss.clip.low", low, (0.0..=1.0).contains(&low), "from 0 to 1"),
             ("loss.clip.high", high, from_0(high), "a number from 0"),
             ("loss.beta", self.loss.beta, from_0(self.loss.beta), "a number from 0"),
-            ("loss.kl_limit", self.loss.kl_limit, self.loss.kl_limit > 0.0 && self.loss.kl_limit <= 80.0, "above 0 and at most 80"),
+            (
+                "loss.kl_limit",
+                self.loss.kl_limit,
+                self.loss.kl_limit > 0.0 && self.loss.kl_limit <= 80.0,
+                "above 0 and at most 80",
+            ),
             ("gap_limit", self.gap_limit, self.gap_limit > 0.0, "a number above 0"),
-            ("training.schedule.peak", self.training.schedule.peak, from_0(self.training.schedule.peak), "a number from 0"),
-            ("training.clip_norm", self.training.clip_norm, self.training.clip_norm > 0.0, "a number above 0"),
+            (
+                "training.schedule.peak",
+                self.training.schedule.peak,
+                from_0(self.training.schedule.peak),
+                "a number from 0",
+            ),
+            (
+                "training.clip_norm",
+                self.training.clip_norm,
+                self.training.clip_norm > 0.0,
+                "a number above 0",
+            ),
         ];
         match rules.into_iter().find(|(_, _, fine, _)| !fine) {
             Some((name, value, _, accepted)) => Err(RlError::Setting { name, value, accepted }),
@@ -141,14 +188,25 @@ impl GrpoConfig {
         serde_json::to_string(self).expect("a struct of numbers and strings has a JSON form")
     }
 
-    /// What a run that was saved with these settings would do differently, or `None`. How often checkpoints are written may
-    /// change, and so may the number of sequences in a pass.
+    /// What a run that was saved with these settings would do differently, or `None`. How often
+    /// checkpoints are written may change, and so may the number of sequences in a pass.
     pub(crate) fn difference(&self, saved: &str) -> Option<String> {
-        let Ok(saved) = serde_json::from_str::<Self>(saved) else { return Some("its settings cannot be read".to_owned()) };
+        let Ok(saved) = serde_json::from_str::<Self>(saved) else {
+            return Some("its settings cannot be read".to_owned());
+        };
         // Both sides are read from text, as reading may move the last digit of a number.
-        let Ok(ours) = serde_json::from_str::<Self>(&self.to_text()) else { return Some("these settings have no text form".to_owned()) };
+        let Ok(ours) = serde_json::from_str::<Self>(&self.to_text()) else {
+            return Some("these settings have no text form".to_owned());
+        };
         let neutral = |config: Self| Self {
-            training: TrainConfig { name: String::new(), checkpoint_every: 0, keep: 1, evaluate_every: 0, prefetch: 0, ..config.training },
+            training: TrainConfig {
+                name: String::new(),
+                checkpoint_every: 0,
+                keep: 1,
+                evaluate_every: 0,
+                prefetch: 0,
+                ..config.training
+            },
             ..config
         };
         let value = |config: Self| serde_json::to_value(neutral(config)).unwrap_or_default();
@@ -170,7 +228,10 @@ mod tests {
     #[test]
     fn paper_settings_are_those_it_names() {
         let config = GrpoConfig::paper(10, Seed(0));
-        assert_eq!((config.group_size, config.loss.beta, config.training.schedule.peak), (3, 0.1, 5e-6));
+        assert_eq!(
+            (config.group_size, config.loss.beta, config.training.schedule.peak),
+            (3, 0.1, 5e-6)
+        );
         assert_eq!(config.training.schedule.rate(9), 5e-6);
         assert_eq!(config.steps_of(3, 10), 8); // 30 images, 4 a step
         config.validate().unwrap();
@@ -181,8 +242,17 @@ mod tests {
         let config = GrpoConfig::paper(10, Seed(0));
         for (config, name) in [
             (GrpoConfig { group_size: 1, ..config.clone() }, "group_size"),
-            (GrpoConfig { sampling: Sampling::default(), ..config.clone() }, "sampling.temperature"),
-            (GrpoConfig { loss: LossOptions { beta: f64::NAN, ..config.loss }, ..config.clone() }, "loss.beta"),
+            (
+                GrpoConfig { sampling: Sampling::default(), ..config.clone() },
+                "sampling.temperature",
+            ),
+            (
+                GrpoConfig {
+                    loss: LossOptions { beta: f64::NAN, ..config.loss },
+                    ..config.clone()
+                },
+                "loss.beta",
+            ),
         ] {
             assert!(config.validate().unwrap_err().to_string().contains(name));
         }

@@ -1,4 +1,5 @@
-//! Trains for a few steps on a reward that must rise, and says which link of the chain is broken if it does not.
+//! Trains for a few steps on a reward that must rise, and says which link of the chain is broken if
+//! it does not.
 
 use serde::Serialize;
 
@@ -15,13 +16,16 @@ pub struct Finding {
     pub evidence: String,
 }
 
-/// Runs `steps` steps and examines every link. Give it a trainer whose reward is easy, [`Length`](crate::Length) say, and whose
-/// learning rate is high enough to see it rise.
+/// Runs `steps` steps and examines every link. Give it a trainer whose reward is easy,
+/// [`Length`](crate::Length) say, and whose learning rate is high enough to see it rise.
 ///
 /// # Errors
 ///
 /// [`RlError`] if something fails that is no link: a file, the model itself, a non-finite number.
-pub fn examine<P, J, S>(mut trainer: Trainer<'_, P, J, S>, steps: usize) -> Result<Vec<Finding>, RlError>
+pub fn examine<P, J, S>(
+    mut trainer: Trainer<'_, P, J, S>,
+    steps: usize,
+) -> Result<Vec<Finding>, RlError>
 where
     P: Policy,
     J: Judge<Image = P::Image>,
@@ -31,7 +35,9 @@ where
     for _ in 0..steps {
         match trainer.step() {
             Ok(outcome) => reports.push(outcome.report),
-            Err(RlError::BrokenLink { link, evidence, .. }) => return Ok(broken_at(link, &evidence)),
+            Err(RlError::BrokenLink { link, evidence, .. }) => {
+                return Ok(broken_at(link, &evidence));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -44,12 +50,15 @@ pub fn broken_at(broken: Link, evidence: &str) -> Vec<Finding> {
     let finding = |name: Link| match name.cmp(&broken) {
         std::cmp::Ordering::Less => Finding { name, ok: true, evidence: "holds so far".to_owned() },
         std::cmp::Ordering::Equal => Finding { name, ok: false, evidence: evidence.to_owned() },
-        std::cmp::Ordering::Greater => Finding { name, ok: false, evidence: format!("not examined: `{broken}` comes first") },
+        std::cmp::Ordering::Greater => {
+            Finding { name, ok: false, evidence: format!("not examined: `{broken}` comes first") }
+        }
     };
     Link::ALL.map(finding).into()
 }
 
-/// Steps that raised no error have shown most links to hold; advantages and reward show in their numbers.
+/// Steps that raised no error have shown most links to hold; advantages and reward show in their
+/// numbers.
 fn findings(reports: &[StepReport]) -> Vec<Finding> {
     let largest = |value: fn(&StepReport) -> f64| reports.iter().map(value).fold(0.0, f64::max);
     let steps = reports.len();
@@ -59,7 +68,8 @@ fn findings(reports: &[StepReport]) -> Vec<Finding> {
     let quarter = (steps / 4).max(1);
     let rewards: Vec<f64> = reports.iter().map(|report| report.reward).collect();
     let (first, last) = (&rewards[..quarter.min(steps)], &rewards[steps - quarter.min(steps)..]);
-    let (rise, noise) = (mean(last) - mean(first), (squared_error(first) + squared_error(last)).sqrt());
+    let (rise, noise) =
+        (mean(last) - mean(first), (squared_error(first) + squared_error(last)).sqrt());
     Link::ALL
         .map(|name| {
             let (ok, evidence) = match name {
@@ -92,5 +102,6 @@ fn mean(values: &[f64]) -> f64 {
 /// The squared standard error of the mean.
 fn squared_error(values: &[f64]) -> f64 {
     let mean = mean(values);
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() * values.len().saturating_sub(1).max(1)).max(1) as f64
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
+        / (values.len() * values.len().saturating_sub(1).max(1)).max(1) as f64
 }

@@ -1,26 +1,39 @@
-//! Direct preference optimisation on the best and the worst completion of each group: a baseline beside GRPO.
+//! Direct preference optimisation on the best and the worst completion of each group: a baseline
+//! beside GRPO.
 //!
 //! Source: DPO (arXiv 2305.18290); the preference is the judge's reward.
 
 use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 
-/// `−(1/P) Σ ln σ(z)`, with `z = β [(log π − log reference)(preferred) − (log π − log reference)(other)]`, sums over the tokens of
-/// each, and `P` the pairs of the batch, half of [`BatchTotals::n_sequences`].
+/// `−(1/P) Σ ln σ(z)`, with `z = β [(log π − log reference)(preferred) − (log π − log
+/// reference)(other)]`, sums over the tokens of each, and `P` the pairs of the batch, half of
+/// [`BatchTotals::n_sequences`].
 ///
-/// Sequences come in pairs; of each pair, the one of the larger advantage is preferred ([`Scale::Pair`](crate::Scale::Pair)). The
-/// divergence is reported, and is not part of the loss: `beta` has another meaning here.
+/// Sequences come in pairs; of each pair, the one of the larger advantage is preferred
+/// ([`Scale::Pair`](crate::Scale::Pair)). The divergence is reported, and is not part of the loss:
+/// `beta` has another meaning here.
 ///
 /// # Panics
 ///
 /// If the number of sequences is odd.
 #[must_use]
-pub fn dpo_loss(sequences: &[Sequence<'_>], whole: BatchTotals, options: &LossOptions) -> PolicyLoss {
+pub fn dpo_loss(
+    sequences: &[Sequence<'_>],
+    whole: BatchTotals,
+    options: &LossOptions,
+) -> PolicyLoss {
     assert!(sequences.len().is_multiple_of(2), "{} sequences are no pairs", sequences.len());
     let of_pair = 2.0 / whole.n_sequences as f64;
     let mut sum = PolicyLoss::default();
     for pair in sequences.chunks_exact(2) {
-        let gain =
-            |sequence: &Sequence<'_>| sequence.log_probs.iter().zip(sequence.ref_log_probs).map(|(ours, other)| ours - other).sum::<f64>();
+        let gain = |sequence: &Sequence<'_>| {
+            sequence
+                .log_probs
+                .iter()
+                .zip(sequence.ref_log_probs)
+                .map(|(ours, other)| ours - other)
+                .sum::<f64>()
+        };
         let sign = if pair[0].advantage >= pair[1].advantage { 1.0 } else { -1.0 };
         let z = sign * options.beta * (gain(&pair[0]) - gain(&pair[1]));
         // −ln σ(z), without overflow on either side
@@ -45,8 +58,12 @@ mod tests {
     fn loss(preferred: &[f64], other: &[f64], swapped: bool) -> PolicyLoss {
         let options = LossOptions { beta: 0.5, ..Default::default() };
         let zeros = [0.0; 2];
-        let sequence =
-            |log_probs, advantage| Sequence { log_probs, old_log_probs: log_probs, ref_log_probs: &zeros[..log_probs.len()], advantage };
+        let sequence = |log_probs, advantage| Sequence {
+            log_probs,
+            old_log_probs: log_probs,
+            ref_log_probs: &zeros[..log_probs.len()],
+            advantage,
+        };
         let mut pair = [sequence(preferred, 1.0), sequence(other, -1.0)];
         if swapped {
             pair.swap(0, 1);

@@ -34,7 +34,9 @@ pub enum RlError {
 }
 
 /// A link of the chain from sampling to a better policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
     /// The policy has something to train, and gradients reach all of it.
@@ -57,8 +59,16 @@ pub enum Link {
 
 impl Link {
     /// Every link, in the order of the chain.
-    pub const ALL: [Self; 8] =
-        [Self::Trainable, Self::Reference, Self::Frozen, Self::Masks, Self::Sampler, Self::Advantages, Self::Update, Self::Reward];
+    pub const ALL: [Self; 8] = [
+        Self::Trainable,
+        Self::Reference,
+        Self::Frozen,
+        Self::Masks,
+        Self::Sampler,
+        Self::Advantages,
+        Self::Update,
+        Self::Reward,
+    ];
 
     /// The name that is printed.
     #[must_use]

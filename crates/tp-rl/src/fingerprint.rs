@@ -12,7 +12,8 @@ pub fn fingerprint<M: Module>(module: &M) -> u64 {
     impl ModuleVisitor for Hash {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let data = param.val().into_data();
-            // Whole words first: a byte at a time would be the slowest part of a small model's step.
+            // Whole words first: a byte at a time would be the slowest part of a small model's
+            // step.
             let (words, rest) = data.as_bytes().as_chunks::<8>();
             for word in words {
                 self.add(u64::from_le_bytes(*word));
@@ -32,7 +33,8 @@ pub fn fingerprint<M: Module>(module: &M) -> u64 {
     hash.0
 }
 
-/// How many float parameters of a module a gradient could change: those that ask for one, on an autodiff device.
+/// How many float parameters of a module a gradient could change: those that ask for one, on an
+/// autodiff device.
 #[must_use]
 pub fn n_trainable<M: Module>(module: &M) -> usize {
     struct Count(usize);

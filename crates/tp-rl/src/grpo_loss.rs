@@ -1,6 +1,7 @@
 //! The paper's loss: every completion counts the same, however long it is.
 //!
-//! Sources: Talking Points, section on reinforcement learning; GRPO (DeepSeekMath, arXiv 2402.03300).
+//! Sources: Talking Points, section on reinforcement learning; GRPO (DeepSeekMath, arXiv
+//! 2402.03300).
 
 use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 
@@ -8,6 +9,10 @@ use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 ///
 /// `N` is [`BatchTotals::n_sequences`]: micro-batches add up to the loss of the whole.
 #[must_use]
-pub fn grpo_loss(sequences: &[Sequence<'_>], whole: BatchTotals, options: &LossOptions) -> PolicyLoss {
+pub fn grpo_loss(
+    sequences: &[Sequence<'_>],
+    whole: BatchTotals,
+    options: &LossOptions,
+) -> PolicyLoss {
     PolicyLoss::by_tokens(sequences, options, |length| 1.0 / (whole.n_sequences * length) as f64)
 }

@@ -1,16 +1,20 @@
-//! How far the policy is from its reference, estimated token by token from the token that was sampled.
+//! How far the policy is from its reference, estimated token by token from the token that was
+//! sampled.
 //!
 //! Source: J. Schulman, "Approximating KL divergence" (2020); trl's `GRPOTrainer` knows k3 alone.
 
 use serde::{Deserialize, Serialize};
 
-/// An estimator of `KL(π ‖ reference)`, with `d = log π − log reference` of the sampled token, in nats.
+/// An estimator of `KL(π ‖ reference)`, with `d = log π − log reference` of the sampled token, in
+/// nats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KlEstimator {
-    /// `d`: unbiased, of high variance, and negative at times. Its gradient is zero on average: as a loss it holds nothing.
+    /// `d`: unbiased, of high variance, and negative at times. Its gradient is zero on average: as
+    /// a loss it holds nothing.
     K1,
-    /// `d² / 2`: biased, of low variance; its gradient is an unbiased estimate of the gradient of the divergence.
+    /// `d² / 2`: biased, of low variance; its gradient is an unbiased estimate of the gradient of
+    /// the divergence.
     K2,
     /// `e^−d + d − 1`: unbiased and never negative; the one of GRPO, and the default.
     #[default]
@@ -20,8 +24,8 @@ pub enum KlEstimator {
 impl KlEstimator {
     /// The estimate at one token in nats, and its derivative with respect to `log π`.
     ///
-    /// `d` is clamped to `[−limit, limit]` first: a token that the reference finds all but impossible would make `e^−d`
-    /// infinite. Beyond the limit the derivative is 0.
+    /// `d` is clamped to `[−limit, limit]` first: a token that the reference finds all but
+    /// impossible would make `e^−d` infinite. Beyond the limit the derivative is 0.
     #[must_use]
     pub fn at(self, log_prob: f64, reference: f64, limit: f64) -> (f64, f64) {
         let apart = log_prob - reference;
@@ -47,7 +51,10 @@ mod tests {
             for at in [-3.0, -0.2, 0.1, 1.7] {
                 let (_, slope) = kind.at(at, 0.5, 20.0);
                 let around = |step: f64| kind.at(at + step, 0.5, 20.0).0;
-                assert!((slope - (around(1e-6) - around(-1e-6)) / 2e-6).abs() < 1e-6, "{kind:?} at {at}");
+                assert!(
+                    (slope - (around(1e-6) - around(-1e-6)) / 2e-6).abs() < 1e-6,
+                    "{kind:?} at {at}"
+                );
             }
         }
     }

@@ -33,10 +33,15 @@ pub use fingerprint::{fingerprint, n_trainable};
 pub use grpo_loss::grpo_loss;
 pub use gspo_loss::gspo_loss;
 pub use kl::KlEstimator;
-pub use policy::{Completion, Judge, PointSource, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written};
+pub use policy::{
+    Completion, Judge, PointSource, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written,
+};
 pub use policy_loss::{BatchTotals, Clip, LossOptions, PolicyLoss, Sequence, with_host_gradient};
 pub use records::{SampleRecord, StepReport};
-pub use reward::{Confidence, Hit, Judged, Length, NegativeDistance, NegativeLogDistance, NegativeMse, Reward, RewardTerm};
+pub use reward::{
+    Confidence, Hit, Judged, Length, NegativeDistance, NegativeLogDistance, NegativeMse, Reward,
+    RewardTerm,
+};
 pub use rollout::{Rollout, Sample, roll_out};
 pub use spread_report::SpreadReport;
 pub use style_report::{StyleMonitor, StyleReport};

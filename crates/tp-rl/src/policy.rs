@@ -1,4 +1,5 @@
-//! What the trainer needs to know of the model that writes, of the one that judges, and of where images come from.
+//! What the trainer needs to know of the model that writes, of the one that judges, and of where
+//! images come from.
 
 use std::error::Error;
 
@@ -90,7 +91,8 @@ pub struct ToScore<'a> {
 pub enum Weights<'a, W> {
     /// With these; gradients flow to them if they live on an autodiff device.
     Learning(&'a W),
-    /// With those of the reference, without gradients: the adapter left out, or a frozen copy of it.
+    /// With those of the reference, without gradients: the adapter left out, or a frozen copy of
+    /// it.
     Reference,
 }
 
@@ -115,7 +117,8 @@ pub trait Policy {
         options: &SampleOptions,
     ) -> Result<Written, Self::Error>;
 
-    /// The log-probability of every token of every sequence in nats, one after the other, at temperature 1: `[tokens]`.
+    /// The log-probability of every token of every sequence in nats, one after the other, at
+    /// temperature 1: `[tokens]`.
     ///
     /// # Errors
     ///

@@ -1,15 +1,18 @@
-//! What every loss of this crate is made of: sequences, the batch that they are a part of, and the clipped ratio.
+//! What every loss of this crate is made of: sequences, the batch that they are a part of, and the
+//! clipped ratio.
 //!
-//! A policy loss is a function of one number a token, so it is computed on the host in f64, with its derivative written out;
-//! [`with_host_gradient`] then hands the derivative to the graph. The graph sees one multiplication, and a batch gives the same gradient
-//! whole or in parts. Which tokens count is decided by the lengths of the sequences, never by token ids.
+//! A policy loss is a function of one number a token, so it is computed on the host in f64, with
+//! its derivative written out; [`with_host_gradient`] then hands the derivative to the graph. The
+//! graph sees one multiplication, and a batch gives the same gradient whole or in parts. Which
+//! tokens count is decided by the lengths of the sequences, never by token ids.
 
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::KlEstimator;
 
-/// One completion as a loss sees it: log-probabilities in nats, one a token, the end token included.
+/// One completion as a loss sees it: log-probabilities in nats, one a token, the end token
+/// included.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence<'a> {
     /// Under the weights that learn.
@@ -65,9 +68,15 @@ pub struct LossOptions {
 }
 
 impl Default for LossOptions {
-    /// The paper's weight of the divergence (section on reinforcement learning); clip and estimator are those of GRPO.
+    /// The paper's weight of the divergence (section on reinforcement learning); clip and estimator
+    /// are those of GRPO.
     fn default() -> Self {
-        Self { clip: Some(Clip { low: 0.2, high: 0.2 }), beta: 0.1, kl: KlEstimator::K3, kl_limit: 20.0 }
+        Self {
+            clip: Some(Clip { low: 0.2, high: 0.2 }),
+            beta: 0.1,
+            kl: KlEstimator::K3,
+            kl_limit: 20.0,
+        }
     }
 }
 
@@ -87,13 +96,20 @@ pub struct PolicyLoss {
 }
 
 impl PolicyLoss {
-    /// A loss in which every token has a ratio of its own; a token of a sequence counts `weight(sequence length)`.
-    pub(crate) fn by_tokens(sequences: &[Sequence<'_>], options: &LossOptions, weight: impl Fn(usize) -> f64) -> Self {
+    /// A loss in which every token has a ratio of its own; a token of a sequence counts
+    /// `weight(sequence length)`.
+    pub(crate) fn by_tokens(
+        sequences: &[Sequence<'_>],
+        options: &LossOptions,
+        weight: impl Fn(usize) -> f64,
+    ) -> Self {
         let mut sum = Self::default();
         for sequence in sequences {
             let weight = weight(sequence.log_probs.len());
             let mut slopes = sum.add_kl(sequence, options, weight);
-            for (slope, (log_prob, old)) in slopes.iter_mut().zip(sequence.log_probs.iter().zip(sequence.old_log_probs)) {
+            for (slope, (log_prob, old)) in
+                slopes.iter_mut().zip(sequence.log_probs.iter().zip(sequence.old_log_probs))
+            {
                 let gain = Gain::of((log_prob - old).exp(), sequence.advantage, options.clip);
                 sum.loss -= weight * gain.value;
                 sum.n_clipped += usize::from(gain.clipped);
@@ -106,9 +122,17 @@ impl PolicyLoss {
     }
 
     /// Adds the divergence of a sequence; gives `beta` times its derivative.
-    pub(crate) fn add_kl(&mut self, sequence: &Sequence<'_>, options: &LossOptions, weight: f64) -> Vec<f64> {
-        let at = |(log_prob, reference): (&f64, &f64)| options.kl.at(*log_prob, *reference, options.kl_limit);
-        let (values, slopes): (Vec<f64>, Vec<f64>) = sequence.log_probs.iter().zip(sequence.ref_log_probs).map(at).unzip();
+    pub(crate) fn add_kl(
+        &mut self,
+        sequence: &Sequence<'_>,
+        options: &LossOptions,
+        weight: f64,
+    ) -> Vec<f64> {
+        let at = |(log_prob, reference): (&f64, &f64)| {
+            options.kl.at(*log_prob, *reference, options.kl_limit)
+        };
+        let (values, slopes): (Vec<f64>, Vec<f64>) =
+            sequence.log_probs.iter().zip(sequence.ref_log_probs).map(at).unzip();
         let kl = weight * values.iter().sum::<f64>();
         self.kl += kl;
         self.loss += options.beta * kl;
@@ -127,13 +151,18 @@ pub(crate) struct Gain {
 impl Gain {
     pub(crate) fn of(ratio: f64, advantage: f64, clip: Option<Clip>) -> Self {
         let free = ratio * advantage;
-        let held = clip.map_or(free, |clip| ratio.clamp(1.0 - clip.low, 1.0 + clip.high) * advantage);
-        if held < free { Self { value: held, slope: 0.0, clipped: true } } else { Self { value: free, slope: free, clipped: false } }
+        let held =
+            clip.map_or(free, |clip| ratio.clamp(1.0 - clip.low, 1.0 + clip.high) * advantage);
+        if held < free {
+            Self { value: held, slope: 0.0, clipped: true }
+        } else {
+            Self { value: free, slope: free, clipped: false }
+        }
     }
 }
 
-/// A number in the graph whose derivative with respect to `log_probs` is `gradient`: the way from a loss on the host to the
-/// weights. Its value, `Σ gradient · log_prob`, means nothing.
+/// A number in the graph whose derivative with respect to `log_probs` is `gradient`: the way from a
+/// loss on the host to the weights. Its value, `Σ gradient · log_prob`, means nothing.
 ///
 /// # Shapes
 ///
@@ -148,7 +177,9 @@ impl Gain {
 pub fn with_host_gradient(log_probs: Tensor<1>, gradient: &[f64]) -> Tensor<1> {
     assert_eq!(log_probs.dims(), [gradient.len()], "one number a token");
     let dtype = log_probs.dtype();
-    let gradient =
-        Tensor::from_data(TensorData::new(gradient.to_vec(), [gradient.len()]).convert_dtype(dtype), (&log_probs.device(), dtype));
+    let gradient = Tensor::from_data(
+        TensorData::new(gradient.to_vec(), [gradient.len()]).convert_dtype(dtype),
+        (&log_probs.device(), dtype),
+    );
     (log_probs * gradient).sum()
 }

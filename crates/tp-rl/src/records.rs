@@ -1,4 +1,5 @@
-//! What is written down of every step and every sample. No time is in here: a resumed run writes the same bytes.
+//! What is written down of every step and every sample. No time is in here: a resumed run writes
+//! the same bytes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -111,7 +112,13 @@ pub struct SampleRecord {
 }
 
 impl SampleRecord {
-    pub(crate) fn of<I>(step: u64, rollout: &Rollout<I>, sample: &Sample, reward: &Reward, advantage: Option<f64>) -> Self {
+    pub(crate) fn of<I>(
+        step: u64,
+        rollout: &Rollout<I>,
+        sample: &Sample,
+        reward: &Reward,
+        advantage: Option<f64>,
+    ) -> Self {
         let number = |value: Option<f64>| value.map_or(Value::Null, |value| rounded(value).into());
         Self {
             step,
@@ -122,10 +129,16 @@ impl SampleRecord {
             finished: sample.completion.finished,
             located: sample.located.map(|located| located.point),
             confidence: sample.located.and_then(|located| located.confidence),
-            terms: reward.names().zip(&sample.terms).map(|((name, _), term)| (name.to_owned(), number(*term))).collect(),
+            terms: reward
+                .names()
+                .zip(&sample.terms)
+                .map(|((name, _), term)| (name.to_owned(), number(*term)))
+                .collect(),
             reward: sample.reward.map(rounded),
             advantage: advantage.map(rounded),
-            log_prob: rounded(sample.completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum()),
+            log_prob: rounded(
+                sample.completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum(),
+            ),
         }
     }
 }

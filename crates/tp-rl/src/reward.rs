@@ -1,7 +1,8 @@
 //! What a description is worth: named terms, weighted and added up.
 //!
-//! The paper's reward is the negative squared error of the point that a frozen Localizer finds by the description. The other
-//! terms are shapings of the same distance, and one that has nothing to do with it, for self-tests.
+//! The paper's reward is the negative squared error of the point that a frozen Localizer finds by
+//! the description. The other terms are shapings of the same distance, and one that has nothing to
+//! do with it, for self-tests.
 
 use tp_core::{Located, UnitXy};
 
@@ -193,14 +194,23 @@ mod tests {
     use super::*;
 
     fn judged(located: Option<(f64, Option<f32>)>) -> Judged<'static> {
-        let located = located.map(|(x, confidence)| Located { point: UnitXy::nearest(x, 0.5), confidence });
-        Judged { truth: UnitXy::nearest(0.5, 0.5), located, text: "the left ear", n_tokens: 4, finished: true }
+        let located =
+            located.map(|(x, confidence)| Located { point: UnitXy::nearest(x, 0.5), confidence });
+        Judged {
+            truth: UnitXy::nearest(0.5, 0.5),
+            located,
+            text: "the left ear",
+            n_tokens: 4,
+            finished: true,
+        }
     }
 
     #[test]
     fn every_term_at_a_distance_of_a_fifth() {
         let here = judged(Some((0.7, Some(0.25))));
-        let close = |value: Option<f64>, expected: f64| assert!((value.unwrap() - expected).abs() < 1e-9, "{value:?} {expected}");
+        let close = |value: Option<f64>, expected: f64| {
+            assert!((value.unwrap() - expected).abs() < 1e-9, "{value:?} {expected}")
+        };
         close(NegativeMse.reward(&here), -0.02); // (0.2² + 0²) / 2
         close(NegativeDistance.reward(&here), -0.2);
         close(NegativeLogDistance { floor: 0.3 }.reward(&here), 0.5f64.ln().abs());
@@ -217,6 +227,11 @@ mod tests {
         assert_eq!(terms, [None, Some(4.0)]);
         assert_eq!(reward.total(&terms), None);
         assert_eq!(reward.total(&reward.terms(&judged(Some((0.5, None))))), Some(8.0));
-        assert_eq!(Reward::nothing().plus(1.0, Confidence).total(&[Confidence.reward(&judged(Some((0.5, None))))]), None);
+        assert_eq!(
+            Reward::nothing()
+                .plus(1.0, Confidence)
+                .total(&[Confidence.reward(&judged(Some((0.5, None))))]),
+            None
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 use tp_core::{LocalizePoint, Located, UnitXy};
 
-use crate::{Completion, Judged, Link, PointsOfImage, Policy, Reward, RlError, SampleOptions, ToScore};
+use crate::{
+    Completion, Judged, Link, PointsOfImage, Policy, Reward, RlError, SampleOptions, ToScore,
+};
 
 /// One completion and what it is worth.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +50,10 @@ impl<I> Rollout<I> {
     /// Every reward, and where each sample was located.
     #[must_use]
     pub fn outcomes(&self) -> (Vec<Option<f64>>, Vec<Option<UnitXy>>) {
-        self.samples.iter().map(|sample| (sample.reward, sample.located.map(|located| located.point))).unzip()
+        self.samples
+            .iter()
+            .map(|sample| (sample.reward, sample.located.map(|located| located.point)))
+            .unzip()
     }
 }
 
@@ -56,7 +61,8 @@ impl<I> Rollout<I> {
 ///
 /// # Errors
 ///
-/// [`RlError`] if policy or judge fails, or the policy gives other numbers of completions or log-probabilities than asked for.
+/// [`RlError`] if policy or judge fails, or the policy gives other numbers of completions or
+/// log-probabilities than asked for.
 pub fn roll_out<P, J>(
     policy: &P,
     weights: &P::Weights,
@@ -70,7 +76,9 @@ where
     P: Policy,
     J: LocalizePoint<Image = P::Image>,
 {
-    let written = policy.sample(weights, &images, options).map_err(|error| RlError::Policy { step, source: Box::new(error) })?;
+    let written = policy
+        .sample(weights, &images, options)
+        .map_err(|error| RlError::Policy { step, source: Box::new(error) })?;
     let places: Vec<(usize, usize)> = images
         .iter()
         .enumerate()
@@ -79,27 +87,46 @@ where
         .collect();
     let broken = |evidence: String| RlError::BrokenLink { step, link: Link::Masks, evidence };
     if written.completions.len() != places.len() {
-        return Err(broken(format!("{} completions were asked for, {} came", places.len(), written.completions.len())));
+        return Err(broken(format!(
+            "{} completions were asked for, {} came",
+            places.len(),
+            written.completions.len()
+        )));
     }
     for (number, completion) in written.completions.iter().enumerate() {
         let (tokens, numbers) = (completion.tokens.len(), completion.log_probs.len());
         if tokens == 0 || tokens != numbers || tokens > options.max_new_tokens {
             let limit = options.max_new_tokens;
-            return Err(broken(format!("completion {number} has {tokens} tokens and {numbers} log-probabilities, of 1 to {limit}")));
+            return Err(broken(format!(
+                "completion {number} has {tokens} tokens and {numbers} log-probabilities, of 1 to {limit}"
+            )));
         }
     }
 
     let mut samples: Vec<Sample> = places
         .into_iter()
         .zip(written.completions)
-        .map(|((image, point), completion)| Sample { image, point, completion, located: None, terms: Vec::new(), reward: None })
+        .map(|((image, point), completion)| Sample {
+            image,
+            point,
+            completion,
+            located: None,
+            terms: Vec::new(),
+            reward: None,
+        })
         .collect();
     for (index, image) in images.iter().enumerate() {
         // A text without words cannot be looked for.
-        let spoken: Vec<usize> =
-            (0..samples.len()).filter(|&at| samples[at].image == index && !samples[at].completion.text.trim().is_empty()).collect();
-        let texts: Vec<&str> = spoken.iter().map(|&at| samples[at].completion.text.as_str()).collect();
-        let located = judge.locate(&image.image, &texts).map_err(|error| RlError::Judge { step, source: Box::new(error) })?;
+        let spoken: Vec<usize> = (0..samples.len())
+            .filter(|&at| {
+                samples[at].image == index && !samples[at].completion.text.trim().is_empty()
+            })
+            .collect();
+        let texts: Vec<&str> =
+            spoken.iter().map(|&at| samples[at].completion.text.as_str()).collect();
+        let located = judge
+            .locate(&image.image, &texts)
+            .map_err(|error| RlError::Judge { step, source: Box::new(error) })?;
         spoken.into_iter().zip(located).for_each(|(at, located)| samples[at].located = located);
     }
     for sample in &mut samples {

@@ -1,4 +1,5 @@
-//! Is there anything to learn? Rewards that do not differ within a group give no gradient, however good they are.
+//! Is there anything to learn? Rewards that do not differ within a group give no gradient, however
+//! good they are.
 
 use serde::{Deserialize, Serialize};
 use tp_core::UnitXy;
@@ -16,7 +17,8 @@ pub struct SpreadReport {
     pub std: f64,
     /// The mean deviation within groups: what the policy gradient lives on.
     pub std_within: f64,
-    /// The share of the variance that lies within groups; the rest is that some points are harder than others.
+    /// The share of the variance that lies within groups; the rest is that some points are harder
+    /// than others.
     pub share_within: f64,
     /// The share of groups whose rewards are all equal.
     pub frac_zero_std: f64,
@@ -29,19 +31,29 @@ pub struct SpreadReport {
 }
 
 impl SpreadReport {
-    /// The report on rewards of groups of `group_size` in a row, with the points that the judge found.
+    /// The report on rewards of groups of `group_size` in a row, with the points that the judge
+    /// found.
     ///
     /// # Panics
     ///
     /// As [`advantages`].
     #[must_use]
-    pub fn of(rewards: &[Option<f64>], points: &[Option<UnitXy>], group_size: usize, config: &AdvantageConfig) -> Self {
+    pub fn of(
+        rewards: &[Option<f64>],
+        points: &[Option<UnitXy>],
+        group_size: usize,
+        config: &AdvantageConfig,
+    ) -> Self {
         let scaled = advantages(rewards, points, group_size, config);
         let all: Vec<f64> = rewards.iter().flatten().copied().collect();
         let n_groups = rewards.len() / group_size;
-        let groups: Vec<Vec<f64>> = rewards.chunks(group_size).map(|group| group.iter().flatten().copied().collect()).collect();
+        let groups: Vec<Vec<f64>> = rewards
+            .chunks(group_size)
+            .map(|group| group.iter().flatten().copied().collect())
+            .collect();
         let of_groups = |of: &dyn Fn(&[f64]) -> f64| {
-            let scored: Vec<f64> = groups.iter().filter(|group| !group.is_empty()).map(|group| of(group)).collect();
+            let scored: Vec<f64> =
+                groups.iter().filter(|group| !group.is_empty()).map(|group| of(group)).collect();
             mean(&scored)
         };
         let std = deviation(&all, config.deviation);
@@ -55,7 +67,9 @@ impl SpreadReport {
             frac_zero_std: scaled.frac_zero_std,
             frac_below_floor: scaled.n_below_floor as f64 / n_groups.max(1) as f64,
             frac_unscorable: scaled.n_unscorable as f64 / rewards.len().max(1) as f64,
-            best_gain: of_groups(&|group| group.iter().copied().fold(f64::NEG_INFINITY, f64::max) - mean(group)),
+            best_gain: of_groups(&|group| {
+                group.iter().copied().fold(f64::NEG_INFINITY, f64::max) - mean(group)
+            }),
         }
     }
 
@@ -63,7 +77,10 @@ impl SpreadReport {
     #[must_use]
     pub fn objection(&self) -> Option<String> {
         if self.frac_unscorable >= 0.9 {
-            return Some(format!("{:.0} % of the completions cannot be scored", 100.0 * self.frac_unscorable));
+            return Some(format!(
+                "{:.0} % of the completions cannot be scored",
+                100.0 * self.frac_unscorable
+            ));
         }
         let idle = self.frac_zero_std.max(self.frac_below_floor);
         (idle >= 0.9).then(|| format!("{:.0} % of the groups have no spread", 100.0 * idle))
@@ -82,7 +99,10 @@ mod tests {
     fn variance_within_and_between_groups_by_hand() {
         let rewards = [0.0, 2.0, 4.0, 6.0].map(Some);
         let report = SpreadReport::of(&rewards, &[None; 4], 2, &AdvantageConfig::default());
-        assert_eq!((report.n_groups, report.mean, report.std_within, report.best_gain), (2, 3.0, 1.0, 1.0));
+        assert_eq!(
+            (report.n_groups, report.mean, report.std_within, report.best_gain),
+            (2, 3.0, 1.0, 1.0)
+        );
         assert!((report.share_within - 0.2).abs() < 1e-12); // 1 of 5
         assert_eq!(report.objection(), None);
     }

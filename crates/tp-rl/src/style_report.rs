@@ -1,4 +1,5 @@
-//! Does the policy still write for people? A reward that one Localizer gives can be had by a private code.
+//! Does the policy still write for people? A reward that one Localizer gives can be had by a
+//! private code.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,8 @@ const N_GRAM: usize = 3;
 pub struct StyleReport {
     /// The share of texts with a digit.
     pub with_digits: f64,
-    /// The share of texts with something like a coordinate: a decimal number, a percentage, `x=`, two numbers with a comma.
+    /// The share of texts with something like a coordinate: a decimal number, a percentage, `x=`,
+    /// two numbers with a comma.
     pub with_coordinates: f64,
     /// The share of the texts' word triples that occur in the reference texts; 1 if there are none.
     pub overlap: f64,
@@ -39,21 +41,29 @@ impl StyleMonitor {
     #[must_use]
     pub fn report(&self, texts: &[&str]) -> StyleReport {
         let n = texts.len().max(1) as f64;
-        let share = |holds: &dyn Fn(&str) -> bool| texts.iter().filter(|text| holds(text)).count() as f64 / n;
+        let share = |holds: &dyn Fn(&str) -> bool| {
+            texts.iter().filter(|text| holds(text)).count() as f64 / n
+        };
         let triples: Vec<String> = texts.iter().flat_map(|text| n_grams(text)).collect();
         let known = triples.iter().filter(|triple| self.known.contains(*triple)).count();
         StyleReport {
             with_digits: share(&|text| text.chars().any(|c| c.is_ascii_digit())),
             with_coordinates: share(&has_coordinates),
             overlap: if triples.is_empty() { 1.0 } else { known as f64 / triples.len() as f64 },
-            mean_words: texts.iter().map(|text| text.split_whitespace().count()).sum::<usize>() as f64 / n,
+            mean_words: texts.iter().map(|text| text.split_whitespace().count()).sum::<usize>()
+                as f64
+                / n,
             distinct: texts.iter().collect::<HashSet<_>>().len() as f64 / n,
         }
     }
 }
 
 fn n_grams(text: &str) -> Vec<String> {
-    let words: Vec<String> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let words: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
     words.windows(N_GRAM).map(|words| words.join(" ")).collect()
 }
 
@@ -81,7 +91,10 @@ mod tests {
         assert_eq!((honest.with_digits, honest.with_coordinates, honest.distinct), (0.0, 0.0, 1.0));
         assert!((honest.overlap - 6.0 / 7.0).abs() < 1e-12); // "of the cow" is new
         let hacked = monitor.report(&["x=3 y=4", "at 0.25", "12, 40", "12, 40"]);
-        assert_eq!((hacked.with_digits, hacked.with_coordinates, hacked.distinct), (1.0, 1.0, 0.75));
+        assert_eq!(
+            (hacked.with_digits, hacked.with_coordinates, hacked.distinct),
+            (1.0, 1.0, 0.75)
+        );
         assert_eq!(hacked.overlap, 0.0); // "x 3 y", "3 y 4"
     }
 

@@ -7,9 +7,10 @@ use rand::seq::SliceRandom;
 use tp_train::{adamw, clipped, gradient_norm};
 
 use crate::{
-    Advantages, BatchTotals, GrpoConfig, Judge, Link, PointSource, PointsOfImage, Policy, PolicyLoss, Reward, RlError, Rollout,
-    SampleOptions, SampleRecord, Sequence, SpreadReport, StepReport, StyleMonitor, ToScore, Weights, advantages, fingerprint, n_trainable,
-    roll_out, with_host_gradient,
+    Advantages, BatchTotals, GrpoConfig, Judge, Link, PointSource, PointsOfImage, Policy,
+    PolicyLoss, Reward, RlError, Rollout, SampleOptions, SampleRecord, Sequence, SpreadReport,
+    StepReport, StyleMonitor, ToScore, Weights, advantages, fingerprint, n_trainable, roll_out,
+    with_host_gradient,
 };
 
 /// How far policy and reference may be apart before the first step, in nats at any token: rounding.
@@ -72,19 +73,30 @@ where
     ///
     /// # Errors
     ///
-    /// [`RlError`] if a setting makes no sense, there are no images, nothing can be trained, or the judge could be.
-    pub fn new(parts: GrpoParts<'a, P, J, S>, config: GrpoConfig, weights: P::Weights) -> Result<Self, RlError> {
+    /// [`RlError`] if a setting makes no sense, there are no images, nothing can be trained, or the
+    /// judge could be.
+    pub fn new(
+        parts: GrpoParts<'a, P, J, S>,
+        config: GrpoConfig,
+        weights: P::Weights,
+    ) -> Result<Self, RlError> {
         config.validate()?;
         if parts.source.is_empty() {
             return Err(RlError::NothingToAsk);
         }
         let broken = |link, evidence: String| Err(RlError::BrokenLink { step: 0, link, evidence });
         if n_trainable(&weights) == 0 {
-            return broken(Link::Trainable, "the policy has no tensor that a gradient could change".to_owned());
+            return broken(
+                Link::Trainable,
+                "the policy has no tensor that a gradient could change".to_owned(),
+            );
         }
         let of_judge = parts.judge.n_trainable();
         if of_judge > 0 {
-            return broken(Link::Frozen, format!("{of_judge} tensors of the judge could be trained"));
+            return broken(
+                Link::Frozen,
+                format!("{of_judge} tensors of the judge could be trained"),
+            );
         }
         let optimizer = adamw(&weights, &config.training);
         let frozen = [parts.policy.frozen_fingerprint(), parts.judge.fingerprint()];
@@ -120,13 +132,16 @@ where
         self.step
     }
 
-    /// Is there anything to learn? Samples `n_images` images with the weights as they are, and changes nothing.
+    /// Is there anything to learn? Samples `n_images` images with the weights as they are, and
+    /// changes nothing.
     ///
     /// # Errors
     ///
     /// [`RlError`] if policy, judge or source fails.
     pub fn spread_report(&self, n_images: usize) -> Result<SpreadReport, RlError> {
-        let images = (0..n_images.min(self.parts.source.len())).map(|index| self.image(index)).collect::<Result<Vec<_>, _>>()?;
+        let images = (0..n_images.min(self.parts.source.len()))
+            .map(|index| self.image(index))
+            .collect::<Result<Vec<_>, _>>()?;
         let rollout = self.rollout(images, self.sample_options("spread"))?;
         let (rewards, points) = rollout.outcomes();
         Ok(SpreadReport::of(&rewards, &points, self.config.group_size, &self.config.advantage))
@@ -136,8 +151,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`RlError`] if policy, judge or source fails, a number is not finite, or a link of the chain is seen to be broken. The run ends
-    /// there: what was wrong may have reached the weights already.
+    /// [`RlError`] if policy, judge or source fails, a number is not finite, or a link of the chain
+    /// is seen to be broken. The run ends there: what was wrong may have reached the weights
+    /// already.
     pub fn step(&mut self) -> Result<StepOutcome, RlError> {
         let began = Instant::now();
         let before = fingerprint(&self.weights);
@@ -145,14 +161,18 @@ where
         let step = self.step;
         let broken = |link, evidence: String| RlError::BrokenLink { step, link, evidence };
         if rollout.fingerprint != before {
-            let evidence = format!("the sampler wrote with weights {:016x}, those that learn are {before:016x}", rollout.fingerprint);
+            let evidence = format!(
+                "the sampler wrote with weights {:016x}, those that learn are {before:016x}",
+                rollout.fingerprint
+            );
             return Err(broken(Link::Sampler, evidence));
         }
         let rollout_time = began.elapsed();
 
         let began = Instant::now();
         let (rewards, points) = rollout.outcomes();
-        let advantages = advantages(&rewards, &points, self.config.group_size, &self.config.advantage);
+        let advantages =
+            advantages(&rewards, &points, self.config.group_size, &self.config.advantage);
         let mut report = self.described(&rollout, &advantages);
         self.update(&rollout, &advantages, &mut report)?;
         if self.step == 0 {
@@ -161,28 +181,50 @@ where
         }
         let after = fingerprint(&self.weights);
         if report.gradient_norm > 0.0 && after == before {
-            let evidence = format!("a gradient of norm {} at learning rate {} moved nothing", report.gradient_norm, report.learning_rate);
+            let evidence = format!(
+                "a gradient of norm {} at learning rate {} moved nothing",
+                report.gradient_norm, report.learning_rate
+            );
             return Err(broken(Link::Update, evidence));
         }
         report.fingerprint = format!("{after:016x}");
         self.step += 1;
-        let record = |(sample, advantage): (_, &Option<f64>)| SampleRecord::of(self.step, &rollout, sample, self.parts.reward, *advantage);
+        let record = |(sample, advantage): (_, &Option<f64>)| {
+            SampleRecord::of(self.step, &rollout, sample, self.parts.reward, *advantage)
+        };
         let samples = rollout.samples.iter().zip(&advantages.values).map(record).collect();
-        Ok(StepOutcome { report: report.rounded(), samples, rollout_time, update_time: began.elapsed() })
+        Ok(StepOutcome {
+            report: report.rounded(),
+            samples,
+            rollout_time,
+            update_time: began.elapsed(),
+        })
     }
 
     fn sample_options(&self, purpose: &str) -> SampleOptions {
         let GrpoConfig { group_size, max_new_tokens, sampling, .. } = self.config;
-        SampleOptions { group_size, max_new_tokens, sampling, seed: self.config.training.seed.split(purpose).nth(self.step) }
+        SampleOptions {
+            group_size,
+            max_new_tokens,
+            sampling,
+            seed: self.config.training.seed.split(purpose).nth(self.step),
+        }
     }
 
-    fn rollout(&self, images: Vec<PointsOfImage<P::Image>>, options: SampleOptions) -> Result<Rollout<P::Image>, RlError> {
+    fn rollout(
+        &self,
+        images: Vec<PointsOfImage<P::Image>>,
+        options: SampleOptions,
+    ) -> Result<Rollout<P::Image>, RlError> {
         let GrpoParts { policy, judge, reward, .. } = self.parts;
         roll_out(policy, &self.weights, judge, reward, images, &options, self.step)
     }
 
     fn image(&self, index: usize) -> Result<PointsOfImage<P::Image>, RlError> {
-        self.parts.source.image(index).map_err(|error| RlError::Source { index, source: Box::new(error) })
+        self.parts
+            .source
+            .image(index)
+            .map_err(|error| RlError::Source { index, source: Box::new(error) })
     }
 
     /// Every epoch shows all images, each in an order of its own.
@@ -195,7 +237,8 @@ where
                 let epoch = place / n;
                 if order.0 != epoch {
                     let mut shuffled: Vec<usize> = (0..n as usize).collect();
-                    shuffled.shuffle(&mut self.config.training.seed.split("order").nth(epoch).rng());
+                    shuffled
+                        .shuffle(&mut self.config.training.seed.split("order").nth(epoch).rng());
                     order = (epoch, shuffled);
                 }
                 self.image(order.1[(place % n) as usize])
@@ -207,9 +250,13 @@ where
     fn described(&self, rollout: &Rollout<P::Image>, advantages: &Advantages) -> StepReport {
         let samples = &rollout.samples;
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
-        let of_all = |value: &dyn Fn(&crate::Sample) -> f64| mean(samples.iter().map(value).collect());
-        let texts: Vec<&str> = samples.iter().map(|sample| sample.completion.text.as_str()).collect();
-        let distance = |sample: &crate::Sample| sample.located.map(|located| located.point.distance(rollout.truth(sample)));
+        let of_all =
+            |value: &dyn Fn(&crate::Sample) -> f64| mean(samples.iter().map(value).collect());
+        let texts: Vec<&str> =
+            samples.iter().map(|sample| sample.completion.text.as_str()).collect();
+        let distance = |sample: &crate::Sample| {
+            sample.located.map(|located| located.point.distance(rollout.truth(sample)))
+        };
         StepReport {
             step: self.step + 1,
             reward: mean(samples.iter().filter_map(|sample| sample.reward).collect()),
@@ -229,13 +276,23 @@ where
     }
 
     /// Goes down the loss of the samples that have an advantage.
-    fn update(&mut self, rollout: &Rollout<P::Image>, advantages: &Advantages, report: &mut StepReport) -> Result<(), RlError> {
-        let kept: Vec<(usize, f64)> =
-            advantages.values.iter().enumerate().filter_map(|(at, value)| value.map(|value| (at, value))).collect();
+    fn update(
+        &mut self,
+        rollout: &Rollout<P::Image>,
+        advantages: &Advantages,
+        report: &mut StepReport,
+    ) -> Result<(), RlError> {
+        let kept: Vec<(usize, f64)> = advantages
+            .values
+            .iter()
+            .enumerate()
+            .filter_map(|(at, value)| value.map(|value| (at, value)))
+            .collect();
         if kept.is_empty() {
             return Ok(());
         }
-        let sequences: Vec<ToScore<'_>> = kept.iter().map(|&(at, _)| rollout.to_score(&rollout.samples[at])).collect();
+        let sequences: Vec<ToScore<'_>> =
+            kept.iter().map(|&(at, _)| rollout.to_score(&rollout.samples[at])).collect();
         let whole = BatchTotals::of(sequences.iter().map(|sequence| sequence.tokens.len()));
         let reference = self.scored_by_reference(rollout, &sequences)?;
         let mut old: Vec<Vec<f64>> = Vec::new();
@@ -249,8 +306,15 @@ where
                     .parts
                     .policy
                     .log_probs(Weights::Learning(&self.weights), &rollout.images, micro_batch)
-                    .map_err(|error| RlError::Policy { step: self.step, source: Box::new(error) })?;
-                let values = self.split(log_probs.clone().into_data().iter::<f64>().collect(), micro_batch, rollout)?;
+                    .map_err(|error| RlError::Policy {
+                        step: self.step,
+                        source: Box::new(error),
+                    })?;
+                let values = self.split(
+                    log_probs.clone().into_data().iter::<f64>().collect(),
+                    micro_batch,
+                    rollout,
+                )?;
                 if inner == 0 {
                     old.extend(values.iter().cloned());
                 }
@@ -265,10 +329,14 @@ where
                 let loss = self.config.loss_of(&parts, whole);
                 self.check_finite(&loss, micro_batch, rollout)?;
                 first += micro_batch.len();
-                (sum.loss, sum.kl, n_clipped) = (sum.loss + loss.loss, sum.kl + loss.kl, n_clipped + loss.n_clipped);
+                (sum.loss, sum.kl, n_clipped) =
+                    (sum.loss + loss.loss, sum.kl + loss.kl, n_clipped + loss.n_clipped);
                 if log_probs.is_autodiff() && log_probs.is_tracked() {
                     let slope = with_host_gradient(log_probs, &loss.gradient.concat());
-                    gradients.accumulate(&self.weights, GradientsParams::from_grads(slope.backward(), &self.weights));
+                    gradients.accumulate(
+                        &self.weights,
+                        GradientsParams::from_grads(slope.backward(), &self.weights),
+                    );
                 }
             }
             let gradients = gradients.grads();
@@ -280,16 +348,31 @@ where
             report.gradient_norm = gradient_norm(&self.weights, &gradients);
             if !report.gradient_norm.is_finite() {
                 let sequence = format!("all {} sequences", sequences.len());
-                return Err(RlError::NotFinite { step: self.step, what: "gradient", sequence, value: report.gradient_norm });
+                return Err(RlError::NotFinite {
+                    step: self.step,
+                    what: "gradient",
+                    sequence,
+                    value: report.gradient_norm,
+                });
             }
-            let gradients = clipped(&self.weights, gradients, report.gradient_norm, self.config.training.clip_norm);
-            self.weights = self.optimizer.step(report.learning_rate, self.weights.clone(), gradients);
+            let gradients = clipped(
+                &self.weights,
+                gradients,
+                report.gradient_norm,
+                self.config.training.clip_norm,
+            );
+            self.weights =
+                self.optimizer.step(report.learning_rate, self.weights.clone(), gradients);
         }
         report.clipped = n_clipped as f64 / (whole.n_tokens * self.config.inner_steps) as f64;
         Ok(())
     }
 
-    fn scored_by_reference(&self, rollout: &Rollout<P::Image>, sequences: &[ToScore<'_>]) -> Result<Vec<Vec<f64>>, RlError> {
+    fn scored_by_reference(
+        &self,
+        rollout: &Rollout<P::Image>,
+        sequences: &[ToScore<'_>],
+    ) -> Result<Vec<Vec<f64>>, RlError> {
         let mut scored = Vec::with_capacity(sequences.len());
         for micro_batch in sequences.chunks(self.config.sequences_per_pass()) {
             let log_probs = self
@@ -297,13 +380,22 @@ where
                 .policy
                 .log_probs(Weights::Reference, &rollout.images, micro_batch)
                 .map_err(|error| RlError::Policy { step: self.step, source: Box::new(error) })?;
-            scored.extend(self.split(log_probs.into_data().iter::<f64>().collect(), micro_batch, rollout)?);
+            scored.extend(self.split(
+                log_probs.into_data().iter::<f64>().collect(),
+                micro_batch,
+                rollout,
+            )?);
         }
         Ok(scored)
     }
 
     /// Numbers of all tokens, sequence by sequence; each has to be one.
-    fn split(&self, values: Vec<f64>, sequences: &[ToScore<'_>], rollout: &Rollout<P::Image>) -> Result<Vec<Vec<f64>>, RlError> {
+    fn split(
+        &self,
+        values: Vec<f64>,
+        sequences: &[ToScore<'_>],
+        rollout: &Rollout<P::Image>,
+    ) -> Result<Vec<Vec<f64>>, RlError> {
         let n_tokens: usize = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
         if values.len() != n_tokens {
             let evidence = format!("{n_tokens} tokens were scored with {} numbers", values.len());
@@ -317,49 +409,91 @@ where
                 rest = others;
                 match own.iter().find(|value| !value.is_finite()) {
                     None => Ok(own.to_vec()),
-                    Some(&value) => {
-                        Err(RlError::NotFinite { step: self.step, what: "log-probability", sequence: named(sequence, rollout), value })
-                    }
+                    Some(&value) => Err(RlError::NotFinite {
+                        step: self.step,
+                        what: "log-probability",
+                        sequence: named(sequence, rollout),
+                        value,
+                    }),
                 }
             })
             .collect()
     }
 
-    fn check_finite(&self, loss: &PolicyLoss, sequences: &[ToScore<'_>], rollout: &Rollout<P::Image>) -> Result<(), RlError> {
+    fn check_finite(
+        &self,
+        loss: &PolicyLoss,
+        sequences: &[ToScore<'_>],
+        rollout: &Rollout<P::Image>,
+    ) -> Result<(), RlError> {
         for (sequence, slopes) in sequences.iter().zip(&loss.gradient) {
             if let Some(&value) = slopes.iter().find(|slope| !slope.is_finite()) {
-                return Err(RlError::NotFinite { step: self.step, what: "gradient", sequence: named(sequence, rollout), value });
+                return Err(RlError::NotFinite {
+                    step: self.step,
+                    what: "gradient",
+                    sequence: named(sequence, rollout),
+                    value,
+                });
             }
         }
         Ok(())
     }
 
     /// The same tokens under the same weights, by two paths: one token at a time, and all at once.
-    fn compare_with_sampler(&self, rollout: &Rollout<P::Image>, kept: &[(usize, f64)], scored: &[Vec<f64>], report: &mut StepReport) {
+    fn compare_with_sampler(
+        &self,
+        rollout: &Rollout<P::Image>,
+        kept: &[(usize, f64)],
+        scored: &[Vec<f64>],
+        report: &mut StepReport,
+    ) {
         let sampled = kept.iter().flat_map(|&(at, _)| &rollout.samples[at].completion.log_probs);
-        let gaps: Vec<f64> = sampled.zip(scored.iter().flatten()).map(|(sampled, scored)| (f64::from(*sampled) - scored).abs()).collect();
+        let gaps: Vec<f64> = sampled
+            .zip(scored.iter().flatten())
+            .map(|(sampled, scored)| (f64::from(*sampled) - scored).abs())
+            .collect();
         report.gap_mean = gaps.iter().sum::<f64>() / gaps.len().max(1) as f64;
         report.gap_max = gaps.iter().copied().fold(0.0, f64::max);
     }
 
     /// What must hold before weights are changed.
-    fn preflight(&self, ours: &[Vec<f64>], reference: &[Vec<f64>], n_gradients: usize, report: &StepReport) -> Result<(), RlError> {
-        let broken = |link, evidence: String| Err(RlError::BrokenLink { step: self.step, link, evidence });
+    fn preflight(
+        &self,
+        ours: &[Vec<f64>],
+        reference: &[Vec<f64>],
+        n_gradients: usize,
+        report: &StepReport,
+    ) -> Result<(), RlError> {
+        let broken =
+            |link, evidence: String| Err(RlError::BrokenLink { step: self.step, link, evidence });
         if report.gap_mean > self.config.gap_limit {
             let limit = self.config.gap_limit;
-            let evidence = format!("sampler and trainer differ by {:.3} nats a token on average, more than {limit}", report.gap_mean);
+            let evidence = format!(
+                "sampler and trainer differ by {:.3} nats a token on average, more than {limit}",
+                report.gap_mean
+            );
             return broken(Link::Masks, evidence);
         }
         let n_trainable = n_trainable(&self.weights);
         if n_gradients != n_trainable {
-            return broken(Link::Trainable, format!("gradients reach {n_gradients} of {n_trainable} trainable tensors"));
+            return broken(
+                Link::Trainable,
+                format!("gradients reach {n_gradients} of {n_trainable} trainable tensors"),
+            );
         }
         if self.step == 0 {
-            let apart = ours.iter().flatten().zip(reference.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let apart = ours
+                .iter()
+                .flatten()
+                .zip(reference.iter().flatten())
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f64::max);
             if apart > SAME {
                 return broken(
                     Link::Reference,
-                    format!("before the first step policy and reference differ by {apart:.2e} nats at a token"),
+                    format!(
+                        "before the first step policy and reference differ by {apart:.2e} nats at a token"
+                    ),
                 );
             }
         }
@@ -370,7 +504,9 @@ where
     fn check_optimizer(&self, report: &StepReport) -> Result<(), RlError> {
         let (held, n_trainable) = (self.optimizer.to_record().len(), n_trainable(&self.weights));
         if report.gradient_norm > 0.0 && held != 2 * n_trainable {
-            let evidence = format!("the optimizer holds {held} moments of {n_trainable} trainable tensors, two of each are expected");
+            let evidence = format!(
+                "the optimizer holds {held} moments of {n_trainable} trainable tensors, two of each are expected"
+            );
             return Err(RlError::BrokenLink { step: self.step, link: Link::Trainable, evidence });
         }
         Ok(())
@@ -378,9 +514,16 @@ where
 
     fn check_frozen(&self) -> Result<(), RlError> {
         let now = [self.parts.policy.frozen_fingerprint(), self.parts.judge.fingerprint()];
-        for (what, (now, then)) in ["the frozen part of the policy", "the judge"].into_iter().zip(now.into_iter().zip(self.frozen)) {
+        for (what, (now, then)) in ["the frozen part of the policy", "the judge"]
+            .into_iter()
+            .zip(now.into_iter().zip(self.frozen))
+        {
             if now != then {
-                return Err(RlError::BrokenLink { step: self.step, link: Link::Frozen, evidence: format!("{what} has changed") });
+                return Err(RlError::BrokenLink {
+                    step: self.step,
+                    link: Link::Frozen,
+                    evidence: format!("{what} has changed"),
+                });
             }
         }
         Ok(())
@@ -394,7 +537,10 @@ fn named<I>(sequence: &ToScore<'_>, rollout: &Rollout<I>) -> String {
     let text = rollout
         .samples
         .iter()
-        .find(|sample| (sample.image, sample.point) == (sequence.image, sequence.point) && sample.completion.tokens == sequence.tokens)
+        .find(|sample| {
+            (sample.image, sample.point) == (sequence.image, sequence.point)
+                && sample.completion.tokens == sequence.tokens
+        })
         .map_or("", |sample| sample.completion.text.as_str());
     format!("`{text}` at ({}, {}) of {}", point.x(), point.y(), image.name)
 }

@@ -8,11 +8,13 @@ use std::{
 
 use serde::Serialize;
 use tp_train::{
-    Checkpoints, Outcome, Progress, RunFolder, StepLines, TrainError, adamw, clock, load_model, load_optimizer, plot_curve, rounded,
-    with_numbered_parameters,
+    Checkpoints, Outcome, Progress, RunFolder, StepLines, TrainError, adamw, clock, load_model,
+    load_optimizer, plot_curve, rounded, with_numbered_parameters,
 };
 
-use crate::{GrpoConfig, GrpoParts, Judge, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer};
+use crate::{
+    GrpoConfig, GrpoParts, Judge, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer,
+};
 
 /// At most this often a run says where it stands.
 const EVERY: Duration = Duration::from_secs(10);
@@ -33,8 +35,12 @@ pub struct Reinforced<W> {
 }
 
 /// What is drawn of a run, and where it stands in a report.
-const CURVES: [(&str, Reading); 4] =
-    [("reward", |step| step.reward), ("kl", |step| step.kl), ("distance", |step| step.distance), ("tokens", |step| step.mean_tokens)];
+const CURVES: [(&str, Reading); 4] = [
+    ("reward", |step| step.reward),
+    ("kl", |step| step.kl),
+    ("distance", |step| step.distance),
+    ("tokens", |step| step.mean_tokens),
+];
 
 type Reading = fn(&StepReport) -> f64;
 
@@ -49,15 +55,18 @@ struct Timing {
 
 /// Reinforces a policy, from the newest checkpoint in `folder` if `resume` is set and there is one.
 ///
-/// `folder` receives `steps.jsonl` (a line a step), `samples.jsonl` (a line a sample: description, reward terms, true and found
-/// point), `timings.jsonl`, `reward.png`, `kl.png`, `distance.png` and `checkpoints/`. The run ends after its last step, or at
-/// the end of the step in which `stop` is raised, with a checkpoint; a flag that is raised in the last step is for the caller to
-/// see, before it begins anything else. Interrupted anyhow and resumed, it writes the same bytes
-/// (but the timings) as undisturbed: every random draw is a function of the seed and the number of the step.
+/// `folder` receives `steps.jsonl` (a line a step), `samples.jsonl` (a line a sample: description,
+/// reward terms, true and found point), `timings.jsonl`, `reward.png`, `kl.png`, `distance.png` and
+/// `checkpoints/`. The run ends after its last step, or at the end of the step in which `stop` is
+/// raised, with a checkpoint; a flag that is raised in the last step is for the caller to see,
+/// before it begins anything else. Interrupted anyhow and resumed, it writes the same bytes (but
+/// the timings) as undisturbed: every random draw is a function of the seed and the number of the
+/// step.
 ///
 /// # Errors
 ///
-/// [`RlError`] as [`Trainer::step`], and if the folder belongs to another run or a file cannot be read or written.
+/// [`RlError`] as [`Trainer::step`], and if the folder belongs to another run or a file cannot be
+/// read or written.
 pub fn reinforce<P, J, S>(
     parts: GrpoParts<'_, P, J, S>,
     config: &GrpoConfig,
@@ -113,7 +122,8 @@ where
         step_lines.push(&[&report])?;
         if said.elapsed() >= EVERY || progress.step == steps {
             said = Instant::now();
-            let left = began.elapsed().as_secs_f64() / (progress.step - first) as f64 * (steps - progress.step) as f64;
+            let left = began.elapsed().as_secs_f64() / (progress.step - first) as f64
+                * (steps - progress.step) as f64;
             let StepReport { reward, distance, kl, mean_tokens, frac_zero_std, .. } = report;
             tracing::info!(
                 "{}: step {}/{steps}, reward {reward:.4}, distance {distance:.3}, kl {kl:.4}, {mean_tokens:.1} tokens, {:.0} % idle groups, {} left",
@@ -125,7 +135,8 @@ where
         }
         reports.push(report);
         let (stopping, every) = (stop.load(Ordering::SeqCst), config.training.checkpoint_every);
-        if progress.step == steps || stopping || (every > 0 && progress.step.is_multiple_of(every)) {
+        if progress.step == steps || stopping || (every > 0 && progress.step.is_multiple_of(every))
+        {
             checkpoints.save(trainer.weights(), trainer.optimizer(), &progress)?;
         }
         if stopping && progress.step < steps {
@@ -135,7 +146,13 @@ where
     }
     plot(folder, &config.training.name)?;
     let samples_per_second = n_samples as f64 / began.elapsed().as_secs_f64().max(1e-9);
-    Ok(Reinforced { weights: trainer.weights().clone(), outcome, steps: progress.step, reports, samples_per_second })
+    Ok(Reinforced {
+        weights: trainer.weights().clone(),
+        outcome,
+        steps: progress.step,
+        reports,
+        samples_per_second,
+    })
 }
 
 /// Every step of a run that has been written down.
@@ -145,7 +162,8 @@ where
 /// [`TrainError::Read`] if the file cannot be read; malformed lines are skipped.
 pub fn read_steps(folder: &Path) -> Result<Vec<StepReport>, TrainError> {
     let path = folder.join("steps.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(|source| TrainError::Read { path, source })?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|source| TrainError::Read { path, source })?;
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
@@ -153,7 +171,13 @@ fn plot(folder: &Path, name: &str) -> Result<(), TrainError> {
     let steps = read_steps(folder)?;
     for (label, value) in CURVES {
         let points: Vec<(u64, f64)> = steps.iter().map(|step| (step.step, value(step))).collect();
-        plot_curve(&folder.join(format!("{label}.png")), &format!("{name}: {label}"), label, &points, points.len() / 6)?;
+        plot_curve(
+            &folder.join(format!("{label}.png")),
+            &format!("{name}: {label}"),
+            label,
+            &points,
+            points.len() / 6,
+        )?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The derivative that is written out on the host, against Burn's own through the same formula in tensor operations.
+//! The derivative that is written out on the host, against Burn's own through the same formula in
+//! tensor operations.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -16,18 +17,31 @@ const F32: f64 = 1e-6;
 fn gradients(dtype: DType) -> [Vec<f64>; 2] {
     let mut rng = Seed(3).rng();
     let n: usize = LENGTHS.iter().sum();
-    let mut random = |scale: f64| (0..n).map(|_| (rng.random::<f64>() - 0.5) * scale).collect::<Vec<f64>>();
+    let mut random =
+        |scale: f64| (0..n).map(|_| (rng.random::<f64>() - 0.5) * scale).collect::<Vec<f64>>();
     // Ratios on both sides of the clip.
     let (old, apart, from_reference) = (random(2.0), random(1.0), random(1.0));
     let new: Vec<f64> = old.iter().zip(&apart).map(|(a, b)| a + b).collect();
     let reference: Vec<f64> = new.iter().zip(&from_reference).map(|(a, b)| a + b).collect();
     let advantages = [1.2, -0.7, -0.5];
-    let options = LossOptions { clip: Some(Clip { low: 0.1, high: 0.2 }), beta: 0.3, kl: KlEstimator::K3, kl_limit: 20.0 };
+    let options = LossOptions {
+        clip: Some(Clip { low: 0.1, high: 0.2 }),
+        beta: 0.3,
+        kl: KlEstimator::K3,
+        kl_limit: 20.0,
+    };
 
     let device = Device::flex().autodiff();
-    let tensor = |values: Vec<f64>| Tensor::<1>::from_data(TensorData::new(values, [n]).convert_dtype(dtype), (&device, dtype));
-    let by_token =
-        |value: &dyn Fn(usize) -> f64| LENGTHS.iter().enumerate().flat_map(|(row, &length)| vec![value(row); length]).collect::<Vec<_>>();
+    let tensor = |values: Vec<f64>| {
+        Tensor::<1>::from_data(TensorData::new(values, [n]).convert_dtype(dtype), (&device, dtype))
+    };
+    let by_token = |value: &dyn Fn(usize) -> f64| {
+        LENGTHS
+            .iter()
+            .enumerate()
+            .flat_map(|(row, &length)| vec![value(row); length])
+            .collect::<Vec<_>>()
+    };
     let advantage = tensor(by_token(&|row| advantages[row]));
     let weight = tensor(by_token(&|row| 1.0 / (3.0 * LENGTHS[row] as f64)));
 
@@ -46,14 +60,20 @@ fn gradients(dtype: DType) -> [Vec<f64>; 2] {
     let mut first = 0;
     for (length, advantage) in LENGTHS.into_iter().zip(advantages) {
         let own = first..first + length;
-        rows.push(Sequence { log_probs: &new[own.clone()], old_log_probs: &old[own.clone()], ref_log_probs: &reference[own], advantage });
+        rows.push(Sequence {
+            log_probs: &new[own.clone()],
+            old_log_probs: &old[own.clone()],
+            ref_log_probs: &reference[own],
+            advantage,
+        });
         first += length;
     }
     let ours = grpo_loss(&rows, BatchTotals::of(LENGTHS), &options);
     let clipped: f64 = ours.n_clipped as f64;
     assert!((1.0..9.0).contains(&clipped), "{clipped} of 10 tokens are clipped");
     let leaf = tensor(new.clone()).require_grad();
-    let ours = leaf.grad(&with_host_gradient(leaf.clone(), &ours.gradient.concat()).backward()).unwrap();
+    let ours =
+        leaf.grad(&with_host_gradient(leaf.clone(), &ours.gradient.concat()).backward()).unwrap();
     [theirs, ours].map(|gradient| gradient.into_data().iter::<f64>().collect())
 }
 

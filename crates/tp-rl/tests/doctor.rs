@@ -4,7 +4,10 @@
 mod table;
 
 use table::{Fault, FirstWord, Points, Table, TablePolicy, config};
-use tp_rl::{Finding, GrpoConfig, GrpoParts, Hit, Length, Link, Reward, RlError, StyleMonitor, Trainer, broken_at, examine};
+use tp_rl::{
+    Finding, GrpoConfig, GrpoParts, Hit, Length, Link, Reward, RlError, StyleMonitor, Trainer,
+    broken_at, examine,
+};
 
 fn findings(fault: Fault, judge: &FirstWord, reward: &Reward, learning_rate: f64) -> Vec<Finding> {
     let (policy, source, style) = (TablePolicy::new(fault), Points(5), StyleMonitor::default());
@@ -47,7 +50,10 @@ fn each_broken_link_is_the_one_that_is_named() {
         assert_eq!(first_broken(&findings), Some(link), "{fault:?} {findings:#?}");
     }
     let trainable = FirstWord { n_trainable: 1, ..Default::default() };
-    assert_eq!(first_broken(&findings(Fault::None, &trainable, &length(), 0.1)), Some(Link::Frozen));
+    assert_eq!(
+        first_broken(&findings(Fault::None, &trainable, &length(), 0.1)),
+        Some(Link::Frozen)
+    );
     // Every reward is 0.
     let flat = Reward::nothing().plus(1.0, Hit { threshold: 0.0 });
     assert_eq!(first_broken(&findings(Fault::None, &judge, &flat, 0.1)), Some(Link::Advantages));

@@ -15,8 +15,8 @@ use std::{
 use proptest::prelude::*;
 use table::{Fault, FirstWord, Points, Table, TablePolicy, config, run};
 use tp_rl::{
-    AdvantageConfig, Algorithm, FlatGroups, GrpoConfig, GrpoParts, Hit, Link, Reward, RlError, SampleRecord, Scale, StepReport,
-    StyleMonitor, Trainer, read_steps,
+    AdvantageConfig, Algorithm, FlatGroups, GrpoConfig, GrpoParts, Hit, Link, Reward, RlError,
+    SampleRecord, Scale, StepReport, StyleMonitor, Trainer, read_steps,
 };
 use tp_train::Outcome;
 
@@ -44,18 +44,36 @@ fn first_step(
 fn reward_rises_until_words_name_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let trained = run(&config(60, 0.15), folder.path(), false, &GO_ON).unwrap();
-    let reward = |steps: &[StepReport]| steps.iter().map(|step| step.reward).sum::<f64>() / steps.len() as f64;
+    let reward = |steps: &[StepReport]| {
+        steps.iter().map(|step| step.reward).sum::<f64>() / steps.len() as f64
+    };
     let (before, after) = (reward(&trained.reports[..5]), reward(&trained.reports[55..]));
     // Uniform words are 0.33 off on average; right ones, at most an eighth.
     assert!(before < -0.04 && after > -0.02, "{before} {after}");
-    for name in ["steps.jsonl", "samples.jsonl", "timings.jsonl", "reward.png", "kl.png", "distance.png", "tokens.png", "checkpoints"] {
+    for name in [
+        "steps.jsonl",
+        "samples.jsonl",
+        "timings.jsonl",
+        "reward.png",
+        "kl.png",
+        "distance.png",
+        "tokens.png",
+        "checkpoints",
+    ] {
         assert!(folder.path().join(name).exists(), "{name}");
     }
-    let first: SampleRecord =
-        serde_json::from_str(fs::read_to_string(folder.path().join("samples.jsonl")).unwrap().lines().next().unwrap()).unwrap();
-    assert_eq!((first.step, first.image.starts_with("image "), first.terms.contains_key("negative_mse")), (1, true, true));
+    let first: SampleRecord = serde_json::from_str(
+        fs::read_to_string(folder.path().join("samples.jsonl")).unwrap().lines().next().unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        (first.step, first.image.starts_with("image "), first.terms.contains_key("negative_mse")),
+        (1, true, true)
+    );
     let logged = read_steps(folder.path()).unwrap();
-    let fingerprints = |steps: &[StepReport]| steps.iter().map(|step| step.fingerprint.clone()).collect::<Vec<_>>();
+    let fingerprints = |steps: &[StepReport]| {
+        steps.iter().map(|step| step.fingerprint.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(fingerprints(&logged), fingerprints(&trained.reports));
 }
 
@@ -84,10 +102,15 @@ fn baselines_on_the_same_rollouts_raise_the_reward_too() {
     for (algorithm, scale) in [(Algorithm::Grpo, Scale::Best), (Algorithm::Dpo, Scale::Pair)] {
         let folder = tempfile::tempdir().unwrap();
         let advantage = AdvantageConfig { scale, ..Default::default() };
-        let loss = tp_rl::LossOptions { beta: if algorithm == Algorithm::Dpo { 0.3 } else { 0.0 }, ..Default::default() };
+        let loss = tp_rl::LossOptions {
+            beta: if algorithm == Algorithm::Dpo { 0.3 } else { 0.0 },
+            ..Default::default()
+        };
         let config = GrpoConfig { algorithm, advantage, loss, ..config(40, 0.1) };
         let trained = run(&config, folder.path(), false, &GO_ON).unwrap();
-        let reward = |steps: &[StepReport]| steps.iter().map(|step| step.reward).sum::<f64>() / steps.len() as f64;
+        let reward = |steps: &[StepReport]| {
+            steps.iter().map(|step| step.reward).sum::<f64>() / steps.len() as f64
+        };
         let (before, after) = (reward(&trained.reports[..5]), reward(&trained.reports[35..]));
         assert!(after > before / 2.0, "{algorithm:?}: {before} {after}");
     }
@@ -96,7 +119,9 @@ fn baselines_on_the_same_rollouts_raise_the_reward_too() {
 #[test]
 fn judge_reads_every_text_once_and_blank_ones_never() {
     let judge = FirstWord::default();
-    let (report, samples, _) = first_step(&config(1, 0.1), &TablePolicy::new(Fault::None), &judge, &Reward::paper()).unwrap();
+    let (report, samples, _) =
+        first_step(&config(1, 0.1), &TablePolicy::new(Fault::None), &judge, &Reward::paper())
+            .unwrap();
     let blank = samples.iter().filter(|sample| sample.text.is_empty()).count();
     assert!(blank > 0 && samples.len() == 36); // 3 images, 2 points, 6 samples
     assert_eq!((judge.read.get(), report.n_unscorable), (36 - blank, blank));
@@ -105,7 +130,13 @@ fn judge_reads_every_text_once_and_blank_ones_never() {
 
 #[test]
 fn first_step_starts_at_the_reference() {
-    let (report, ..) = first_step(&config(1, 0.1), &TablePolicy::new(Fault::None), &FirstWord::default(), &Reward::paper()).unwrap();
+    let (report, ..) = first_step(
+        &config(1, 0.1),
+        &TablePolicy::new(Fault::None),
+        &FirstWord::default(),
+        &Reward::paper(),
+    )
+    .unwrap();
     assert!(report.kl.abs() < 1e-9 && report.gap_max < 1e-5, "{report:?}");
     assert!(report.gradient_norm > 0.0 && report.clipped == 0.0);
 }
@@ -116,7 +147,9 @@ fn groups_without_spread_change_nothing() {
     let reward = Reward::nothing().plus(1.0, Hit { threshold: 0.0 });
     let advantage = AdvantageConfig { flat: FlatGroups::Drop, ..Default::default() };
     let config = GrpoConfig { advantage, ..config(1, 0.1) };
-    let (report, _, table) = first_step(&config, &TablePolicy::new(Fault::None), &FirstWord::default(), &reward).unwrap();
+    let (report, _, table) =
+        first_step(&config, &TablePolicy::new(Fault::None), &FirstWord::default(), &reward)
+            .unwrap();
     assert_eq!((report.frac_zero_std, report.gradient_norm), (1.0, 0.0));
     assert_eq!(values(&table), values(&Table::new()));
 }
@@ -125,7 +158,13 @@ fn groups_without_spread_change_nothing() {
 fn spread_floor_silences_groups_that_hardly_differ() {
     let advantage = AdvantageConfig { spread_floor: 2.0, ..Default::default() };
     let config = GrpoConfig { advantage, ..config(1, 0.1) };
-    let (report, samples, _) = first_step(&config, &TablePolicy::new(Fault::None), &FirstWord::default(), &Reward::paper()).unwrap();
+    let (report, samples, _) = first_step(
+        &config,
+        &TablePolicy::new(Fault::None),
+        &FirstWord::default(),
+        &Reward::paper(),
+    )
+    .unwrap();
     assert_eq!(report.n_below_floor, 6);
     assert!(samples.iter().all(|sample| sample.advantage.unwrap_or(0.0) == 0.0));
 }
@@ -139,18 +178,31 @@ fn broken_links_are_refused_before_weights_change() {
         (Fault::LongMask, Link::Masks),
         (Fault::Thaws, Link::Frozen),
     ] {
-        let error = first_step(&config(1, 0.1), &TablePolicy::new(fault), &FirstWord::default(), &Reward::paper()).unwrap_err();
-        assert!(matches!(error, RlError::BrokenLink { link: found, .. } if found == link), "{fault:?}: {error}");
+        let error = first_step(
+            &config(1, 0.1),
+            &TablePolicy::new(fault),
+            &FirstWord::default(),
+            &Reward::paper(),
+        )
+        .unwrap_err();
+        assert!(
+            matches!(error, RlError::BrokenLink { link: found, .. } if found == link),
+            "{fault:?}: {error}"
+        );
     }
     let judge = FirstWord { n_trainable: 3, ..Default::default() };
-    let error = first_step(&config(1, 0.1), &TablePolicy::new(Fault::None), &judge, &Reward::paper()).unwrap_err();
+    let error =
+        first_step(&config(1, 0.1), &TablePolicy::new(Fault::None), &judge, &Reward::paper())
+            .unwrap_err();
     assert!(error.to_string().contains("3 tensors of the judge"), "{error}");
 }
 
 #[test]
 fn number_that_is_none_names_its_sequence() {
     let policy = TablePolicy::new(Fault::NotANumber);
-    let error = first_step(&config(1, 0.1), &policy, &FirstWord::default(), &Reward::paper()).unwrap_err().to_string();
+    let error = first_step(&config(1, 0.1), &policy, &FirstWord::default(), &Reward::paper())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("log-probability of `w") && error.contains("of image "), "{error}");
 }
 
@@ -176,7 +228,10 @@ fn bytes_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     for step in fs::read_dir(folder.join("checkpoints")).unwrap() {
         for file in fs::read_dir(step.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
-            files.insert(path.strip_prefix(folder).unwrap().display().to_string(), fs::read(&path).unwrap());
+            files.insert(
+                path.strip_prefix(folder).unwrap().display().to_string(),
+                fs::read(&path).unwrap(),
+            );
         }
     }
     files
@@ -201,7 +256,10 @@ fn run_that_is_done_again_writes_the_same_bytes() {
 
 /// A run that has done its first step.
 fn started(folder: &Path, config: &GrpoConfig) {
-    let once = GrpoConfig { training: tp_train::TrainConfig { checkpoint_every: 1, ..config.training.clone() }, ..config.clone() };
+    let once = GrpoConfig {
+        training: tp_train::TrainConfig { checkpoint_every: 1, ..config.training.clone() },
+        ..config.clone()
+    };
     run(&once, folder, false, &AtomicBool::new(true)).unwrap();
 }
 
@@ -210,7 +268,11 @@ fn copied(from: &Path, to: &Path) {
     for item in fs::read_dir(from).unwrap() {
         let path = item.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copied(&path, &target) } else { fs::copy(&path, &target).map(|_| ()).unwrap() }
+        if path.is_dir() {
+            copied(&path, &target)
+        } else {
+            fs::copy(&path, &target).map(|_| ()).unwrap()
+        }
     }
 }
 
@@ -223,14 +285,22 @@ fn stopped_and_resumed_run_writes_the_same_bytes() {
     run(&config, whole.path(), true, &GO_ON).unwrap();
     // A raised flag ends the run after one step.
     for _ in 0..20 {
-        if run(&config, parts.path(), true, &AtomicBool::new(true)).unwrap().outcome == Outcome::Finished {
+        if run(&config, parts.path(), true, &AtomicBool::new(true)).unwrap().outcome
+            == Outcome::Finished
+        {
             break;
         }
     }
     // Those of the stops are kept beside those of every fifth step.
     for files in [whole.path(), parts.path()] {
-        let steps: Vec<_> = fs::read_dir(files.join("checkpoints")).unwrap().map(|step| step.unwrap().path()).collect();
-        steps.iter().filter(|step| !step.ends_with("step-00000012")).for_each(|step| fs::remove_dir_all(step).unwrap());
+        let steps: Vec<_> = fs::read_dir(files.join("checkpoints"))
+            .unwrap()
+            .map(|step| step.unwrap().path())
+            .collect();
+        steps
+            .iter()
+            .filter(|step| !step.ends_with("step-00000012"))
+            .for_each(|step| fs::remove_dir_all(step).unwrap());
     }
     assert_same(parts.path(), whole.path());
 }
@@ -241,7 +311,9 @@ fn other_settings_and_new_runs_do_not_touch_a_run() {
     run(&config(3, 0.1), folder.path(), false, &GO_ON).unwrap();
     let error = run(&config(3, 0.1), folder.path(), false, &GO_ON).unwrap_err().to_string();
     assert!(error.contains("holds an earlier run"), "{error}");
-    let error = run(&GrpoConfig { group_size: 4, ..config(3, 0.1) }, folder.path(), true, &GO_ON).unwrap_err().to_string();
+    let error = run(&GrpoConfig { group_size: 4, ..config(3, 0.1) }, folder.path(), true, &GO_ON)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("group_size was 6, is 4"), "{error}");
 }
 
@@ -262,15 +334,21 @@ fn killed_runs_resume_to_the_same_bytes() {
     run(&config, whole.path(), true, &GO_ON).unwrap();
     let child = || {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "child", "--ignored", "--nocapture"]).env("TP_RL_CHILD", killed.path()).env("RUST_LOG", "off");
+        command
+            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .env("TP_RL_CHILD", killed.path())
+            .env("RUST_LOG", "off");
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         command
     };
-    let lines = || fs::read_to_string(killed.path().join("steps.jsonl")).unwrap_or_default().lines().count();
+    let lines = || {
+        fs::read_to_string(killed.path().join("steps.jsonl")).unwrap_or_default().lines().count()
+    };
     let mut deaths = 0;
     for death in 1..=10 {
         let mut child = child().spawn().unwrap();
-        // The first line says that the test has begun; then it is killed as soon as it has got a little further.
+        // The first line says that the test has begun; then it is killed as soon as it has got a
+        // little further.
         BufReader::new(child.stdout.take().unwrap()).lines().next();
         let at = lines();
         while lines() < (at + 3 + death).min(198) && child.try_wait().unwrap().is_none() {

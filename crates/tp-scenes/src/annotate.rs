@@ -51,15 +51,27 @@ impl Visible {
 
     fn bbox(&self) -> BoxXywh {
         let [[top, bottom], [left, right]] = [self.rows, self.columns];
-        BoxXywh { x: left as f64, y: top as f64, width: (right + 1 - left) as f64, height: (bottom + 1 - top) as f64 }
+        BoxXywh {
+            x: left as f64,
+            y: top as f64,
+            width: (right + 1 - left) as f64,
+            height: (bottom + 1 - top) as f64,
+        }
     }
 }
 
-/// The annotation of a scene, objects front to back, and for each of them how much of it can be seen.
-pub(super) fn annotate(name: String, size: ImageHw, things: &[Thing], rendered: &Rendered) -> (AnnotatedImage, Vec<VisibleShare>) {
+/// The annotation of a scene, objects front to back, and for each of them how much of it can be
+/// seen.
+pub(super) fn annotate(
+    name: String,
+    size: ImageHw,
+    things: &[Thing],
+    rendered: &Rendered,
+) -> (AnnotatedImage, Vec<VisibleShare>) {
     let width = size.width() as usize;
     let mut objects: Vec<Visible> = vec![Visible::NOTHING; things.len()];
-    let mut parts: Vec<Vec<Visible>> = things.iter().map(|thing| vec![Visible::NOTHING; thing.figure.parts.len()]).collect();
+    let mut parts: Vec<Vec<Visible>> =
+        things.iter().map(|thing| vec![Visible::NOTHING; thing.figure.parts.len()]).collect();
     let part_of_surface: Vec<_> = rendered.surfaces.iter().map(|surface| surface.part).collect();
     for (row, ids) in rendered.surface_of_pixel.chunks_exact(width).enumerate() {
         let mut start = 0;
@@ -83,9 +95,16 @@ pub(super) fn annotate(name: String, size: ImageHw, things: &[Thing], rendered: 
             within_border: share_in_frame(thing, size),
             unobstructed: objects[index].area as f64 / rendered.covered[index].max(1) as f64,
         };
-        let masked = |visible: &Visible, holds: &dyn Fn(usize) -> bool| mask(size, visible, rendered, &part_of_surface, index, holds);
-        let kept: Vec<_> = (0..thing.figure.parts.len()).filter(|&part| parts[index][part].area >= min_part).collect();
-        if objects[index].area < min_object || share.visible() < MIN_VISIBLE_SHARE || kept.is_empty() {
+        let masked = |visible: &Visible, holds: &dyn Fn(usize) -> bool| {
+            mask(size, visible, rendered, &part_of_surface, index, holds)
+        };
+        let kept: Vec<_> = (0..thing.figure.parts.len())
+            .filter(|&part| parts[index][part].area >= min_part)
+            .collect();
+        if objects[index].area < min_object
+            || share.visible() < MIN_VISIBLE_SHARE
+            || kept.is_empty()
+        {
             continue;
         }
         let part = |(id, &part): (usize, &usize)| PartAnnotation {
@@ -131,8 +150,10 @@ fn mask(
     holds: &dyn Fn(usize) -> bool,
 ) -> Mask {
     let (height, width) = (size.height() as usize, size.width() as usize);
-    let inside_of_surface: Vec<bool> =
-        part_of_surface.iter().map(|owner| owner.is_some_and(|(other, part)| other == thing && holds(part))).collect();
+    let inside_of_surface: Vec<bool> = part_of_surface
+        .iter()
+        .map(|owner| owner.is_some_and(|(other, part)| other == thing && holds(part)))
+        .collect();
     let mut inside = vec![false; height * width];
     let [left, right] = visible.columns;
     for row in visible.rows[0]..=visible.rows[1] {
@@ -149,14 +170,21 @@ fn share_in_frame(thing: &Thing, size: ImageHw) -> f64 {
     const CELLS: usize = 28;
     let [right, bottom] = [size.width() as f32 - 0.5, size.height() as f32 - 0.5];
     let bounds = thing.bounds;
-    if bounds.low.x >= -0.5 && bounds.low.y >= -0.5 && bounds.high.x <= right && bounds.high.y <= bottom {
+    if bounds.low.x >= -0.5
+        && bounds.low.y >= -0.5
+        && bounds.high.x <= right
+        && bounds.high.y <= bottom
+    {
         return 1.0;
     }
     let figure_from_pixel = thing.pixel_from_figure.inverse();
     let (mut all, mut inside) = (0, 0);
     for i in 0..CELLS * CELLS {
         let share = v((i % CELLS) as f32 + 0.5, (i / CELLS) as f32 + 0.5) * (1.0 / CELLS as f32);
-        let p = v(bounds.low.x + share.x * bounds.extent().x, bounds.low.y + share.y * bounds.extent().y);
+        let p = v(
+            bounds.low.x + share.x * bounds.extent().x,
+            bounds.low.y + share.y * bounds.extent().y,
+        );
         let place = figure_from_pixel.place(p);
         // Later shapes are in front and mostly smaller: the large ones answer soonest.
         if thing.figure.shapes.iter().any(|shape| shape.outline.holds(place)) {

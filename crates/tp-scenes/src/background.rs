@@ -35,7 +35,9 @@ impl Octave {
         let cells_per_pixel = cells / size.height().max(size.width()) as f32;
         let extent = |n: u32| (n as f32 * cells_per_pixel) as usize + 2;
         let (rows, columns, seed) = (extent(size.height()), extent(size.width()), draw.word());
-        let value = |i: usize| amplitude * (2.0 * unit_of_cell((i % columns) as i32, (i / columns) as i32, seed) - 1.0);
+        let value = |i: usize| {
+            amplitude * (2.0 * unit_of_cell((i % columns) as i32, (i / columns) as i32, seed) - 1.0)
+        };
         Self { cells_per_pixel, columns, values: (0..rows * columns).map(value).collect() }
     }
 
@@ -71,29 +73,45 @@ impl Background {
         let octaves = [(3.0, 0.10), (9.0, 0.08), (30.0, 0.08), (90.0, 0.07)];
         Self {
             zones: [zone(draw), zone(draw)],
-            horizon: if draw.chance(0.65) { draw.range(0.2, 0.7) * size.height() as f32 } else { 0.0 },
+            horizon: if draw.chance(0.65) {
+                draw.range(0.2, 0.7) * size.height() as f32
+            } else {
+                0.0
+            },
             height: size.height() as f32,
             inverse_side: 1.0 / size.height().max(size.width()) as f32,
             texture: quiet_texture(draw),
             texture_strength: draw.range(-0.09, 0.09),
             octaves: octaves
-                .map(|(cells, amplitude)| Octave::new(size, draw.vary(cells, 0.3), draw.range(0.1, 1.0) * amplitude, draw))
+                .map(|(cells, amplitude)| {
+                    Octave::new(size, draw.vary(cells, 0.3), draw.range(0.1, 1.0) * amplitude, draw)
+                })
                 .into(),
         }
     }
 
     /// Colours of one row. `noise` and `scratch` are working space, kept between rows.
-    pub(super) fn row(&self, row: usize, scratch: &mut Vec<f32>, noise: &mut [f32], colours: &mut [Colour]) {
+    pub(super) fn row(
+        &self,
+        row: usize,
+        scratch: &mut Vec<f32>,
+        noise: &mut [f32],
+        colours: &mut [Colour],
+    ) {
         noise.fill(0.0);
         for octave in &self.octaves {
             octave.add(row, scratch, noise);
         }
         let y = row as f32;
-        let (zone, from, to) = if y < self.horizon { (0, 0.0, self.horizon) } else { (1, self.horizon, self.height) };
+        let (zone, from, to) =
+            if y < self.horizon { (0, 0.0, self.horizon) } else { (1, self.horizon, self.height) };
         let base = mixed(self.zones[zone][0], self.zones[zone][1], (y - from) / (to - from));
         if zone == 1 && self.texture_strength.abs() > 0.02 {
             for (column, noise) in noise.iter_mut().enumerate() {
-                *noise += self.texture_strength * self.texture.share(v(column as f32 * self.inverse_side, y * self.inverse_side));
+                *noise += self.texture_strength
+                    * self
+                        .texture
+                        .share(v(column as f32 * self.inverse_side, y * self.inverse_side));
             }
         }
         for (colour, noise) in colours.iter_mut().zip(noise) {

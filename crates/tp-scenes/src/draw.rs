@@ -58,8 +58,8 @@ pub(super) fn hash_cell(x: i32, y: i32, seed: u32) -> u32 {
     h ^ (h >> 15)
 }
 
-/// The cell of a grid that holds a place, and where in it, from 0 to 1: `floor` and the rest, without a call on
-/// processors where `floor` is no instruction of the baseline.
+/// The cell of a grid that holds a place, and where in it, from 0 to 1: `floor` and the rest,
+/// without a call on processors where `floor` is no instruction of the baseline.
 #[inline]
 pub(super) fn cell_of(x: f32) -> (i32, f32) {
     let cell = x as i32;

@@ -1,4 +1,5 @@
-//! One object under construction: its parts, and the shapes that each part is made of, back to front.
+//! One object under construction: its parts, and the shapes that each part is made of, back to
+//! front.
 
 use super::{
     geometry::{Bounds, Vec2, v},

@@ -105,7 +105,10 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// The box of nothing.
-    pub(super) const EMPTY: Self = Self { low: v(f32::INFINITY, f32::INFINITY), high: v(f32::NEG_INFINITY, f32::NEG_INFINITY) };
+    pub(super) const EMPTY: Self = Self {
+        low: v(f32::INFINITY, f32::INFINITY),
+        high: v(f32::NEG_INFINITY, f32::NEG_INFINITY),
+    };
 
     pub(super) fn around(center: Vec2, half: Vec2) -> Self {
         Self { low: center - half, high: center + half }

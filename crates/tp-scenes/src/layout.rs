@@ -30,13 +30,21 @@ pub(super) fn layout(options: &SceneOptions, draw: &mut Draw) -> Vec<Thing> {
     let chosen = choose(options, draw);
     let mut objects: Vec<Thing> = Vec::with_capacity(chosen.len());
     for category in chosen {
-        let dress = if draw.chance(options.typical_share) { Dress::typical(category.coats, draw) } else { Dress::random(draw) };
-        let thing = stand(Some(category), category.build(draw), dress, options.size, &objects, draw);
+        let dress = if draw.chance(options.typical_share) {
+            Dress::typical(category.coats, draw)
+        } else {
+            Dress::random(draw)
+        };
+        let thing =
+            stand(Some(category), category.build(draw), dress, options.size, &objects, draw);
         objects.push(thing);
     }
     // Nearer things stand lower in a picture, mostly.
     let jitter = 0.3 * options.size.height() as f32;
-    let mut ordered: Vec<_> = objects.into_iter().map(|thing| (thing.bounds.high.y + draw.range(-jitter, jitter), thing)).collect();
+    let mut ordered: Vec<_> = objects
+        .into_iter()
+        .map(|thing| (thing.bounds.high.y + draw.range(-jitter, jitter), thing))
+        .collect();
     ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut things: Vec<_> = ordered.into_iter().map(|(_, thing)| thing).collect();
     for _ in 0..draw.count(0, options.max_loud_clutter.min(MAX_LOUD_CLUTTER)) {
@@ -71,7 +79,11 @@ fn choose(options: &SceneOptions, draw: &mut Draw) -> Vec<&'static Category> {
             chosen[0]
         } else if draw.chance(0.25) {
             // A relative: categories that are easily confused should meet.
-            let relatives: Vec<_> = pool.iter().copied().filter(|other| other.info.family == chosen[0].info.family).collect();
+            let relatives: Vec<_> = pool
+                .iter()
+                .copied()
+                .filter(|other| other.info.family == chosen[0].info.family)
+                .collect();
             draw.pick(&relatives)
         } else {
             draw.pick(&pool)
@@ -82,7 +94,14 @@ fn choose(options: &SceneOptions, draw: &mut Draw) -> Vec<&'static Category> {
 }
 
 /// Finds a place where most of a thing can be seen.
-fn stand(category: Option<&'static Category>, figure: Figure, dress: Dress, size: ImageHw, others: &[Thing], draw: &mut Draw) -> Thing {
+fn stand(
+    category: Option<&'static Category>,
+    figure: Figure,
+    dress: Dress,
+    size: ImageHw,
+    others: &[Thing],
+    draw: &mut Draw,
+) -> Thing {
     let (height, width) = (size.height() as f32, size.width() as f32);
     let frame = Bounds { low: v(-0.5, -0.5), high: v(width - 0.5, height - 0.5) };
     let own = figure.bounds();
@@ -92,7 +111,11 @@ fn stand(category: Option<&'static Category>, figure: Figure, dress: Dress, size
     let stretch = draw.range(0.9, 1.11);
 
     // Some things crowd around another one, so that one hides a part of the other.
-    let neighbour = if !others.is_empty() && draw.chance(0.4) { Some(others[draw.index(others.len())].bounds) } else { None };
+    let neighbour = if !others.is_empty() && draw.chance(0.4) {
+        Some(others[draw.index(others.len())].bounds)
+    } else {
+        None
+    };
     let most_crowd = if neighbour.is_some() { 0.65 } else { 0.3 };
 
     let mut best: Option<(f32, Affine, Bounds)> = None;
@@ -100,25 +123,37 @@ fn stand(category: Option<&'static Category>, figure: Figure, dress: Dress, size
         let place = match neighbour {
             None => v(draw.range(-0.02, 1.02), draw.range(-0.02, 1.02)),
             Some(Bounds { low, high }) => {
-                let beside = |low: f32, high: f32, side: f32, draw: &mut Draw| (low + (high - low) * draw.range(-0.2, 1.2)) / side;
-                let (x, y) = (beside(low.x, high.x, width, draw), beside(low.y, high.y, height, draw));
+                let beside = |low: f32, high: f32, side: f32, draw: &mut Draw| {
+                    (low + (high - low) * draw.range(-0.2, 1.2)) / side
+                };
+                let (x, y) =
+                    (beside(low.x, high.x, width, draw), beside(low.y, high.y, height, draw));
                 v(x.clamp(-0.02, 1.02), y.clamp(-0.02, 1.02))
             }
         };
-        // Towards the border things grow: their visible part then has its middle anywhere in the outer cells.
+        // Towards the border things grow: their visible part then has its middle anywhere in the
+        // outer cells.
         let outward = ((place.x - 0.5).abs().max((place.y - 0.5).abs()) * 2.0).min(1.0);
         let side = draw.range(0.25f32.ln(), (0.8 + 0.35 * outward).ln()).exp();
         let reference = (width * height).sqrt().min(1.25 * width.min(height));
         let scale = side * reference / longer;
-        let (x, y) = (Vec2::polar(tilt, scale * mirror * stretch), Vec2::polar(tilt + 90.0, -scale / stretch));
+        let (x, y) = (
+            Vec2::polar(tilt, scale * mirror * stretch),
+            Vec2::polar(tilt + 90.0, -scale / stretch),
+        );
         let linear = Affine { rows: [v(x.x, y.x), v(x.y, y.y)], offset: v(0.0, 0.0) };
         let center = v(place.x * width - 0.5, place.y * height - 0.5);
         let map = Affine { offset: center - linear.vector(own.center()), ..linear };
-        let bounds = figure.shapes.iter().fold(Bounds::EMPTY, |all, shape| all.and(shape.outline.mapped(&map).bounds()));
+        let bounds = figure
+            .shapes
+            .iter()
+            .fold(Bounds::EMPTY, |all, shape| all.and(shape.outline.mapped(&map).bounds()));
 
         let inside = bounds.shared_area(&frame) / bounds.area();
-        let crowd =
-            others.iter().map(|other| bounds.shared_area(&other.bounds) / bounds.area().min(other.bounds.area())).fold(0.0, f32::max);
+        let crowd = others
+            .iter()
+            .map(|other| bounds.shared_area(&other.bounds) / bounds.area().min(other.bounds.area()))
+            .fold(0.0, f32::max);
         let fault = (0.64 - inside).max(0.0) * 4.0 + (crowd - most_crowd).max(0.0);
         if best.as_ref().is_none_or(|(least, ..)| fault < *least) {
             best = Some((fault, map, bounds));
@@ -138,7 +173,12 @@ fn loud_clutter(size: ImageHw, draw: &mut Draw) -> Thing {
     match draw.index(4) {
         0 => {
             let n = draw.count(4, 7);
-            let ray = |i: usize| Vec2::polar(180.0 * i as f32 / n as f32, if i.is_multiple_of(2) { 1.0 } else { 0.45 });
+            let ray = |i: usize| {
+                Vec2::polar(
+                    180.0 * i as f32 / n as f32,
+                    if i.is_multiple_of(2) { 1.0 } else { 0.45 },
+                )
+            };
             figure.polygon(&(0..2 * n).map(ray).collect::<Vec<_>>(), Role::Main);
         }
         1 => {
@@ -162,14 +202,21 @@ fn loud_clutter(size: ImageHw, draw: &mut Draw) -> Thing {
             );
         }
         2 => {
-            let points: Vec<_> = (0..6).map(|i| v(i as f32 * 0.4 - 1.0, if i % 2 == 0 { -0.3 } else { 0.3 })).collect();
+            let points: Vec<_> = (0..6)
+                .map(|i| v(i as f32 * 0.4 - 1.0, if i % 2 == 0 { -0.3 } else { 0.3 }))
+                .collect();
             for pair in points.windows(2) {
                 figure.limb(pair[0], pair[1], [0.11; 2], Role::Main);
             }
         }
         _ => {
-            let arc = |i: usize, r: f32, x: f32| Vec2::polar(70.0 + 220.0 * i as f32 / 10.0, r) + v(x, 0.0);
-            let points: Vec<_> = (0..=10).map(|i| arc(i, 1.0, 0.0)).chain((0..=10).rev().map(|i| arc(i, 0.72, 0.22))).collect();
+            let arc = |i: usize, r: f32, x: f32| {
+                Vec2::polar(70.0 + 220.0 * i as f32 / 10.0, r) + v(x, 0.0)
+            };
+            let points: Vec<_> = (0..=10)
+                .map(|i| arc(i, 1.0, 0.0))
+                .chain((0..=10).rev().map(|i| arc(i, 0.72, 0.22)))
+                .collect();
             figure.polygon(&points, Role::Main);
         }
     }
@@ -179,10 +226,17 @@ fn loud_clutter(size: ImageHw, draw: &mut Draw) -> Thing {
     let (x, y) = (Vec2::polar(turn, side), Vec2::polar(turn + 90.0, -side));
     let center = v(draw.range(0.0, size.width() as f32), draw.range(0.0, size.height() as f32));
     let pixel_from_figure = Affine { rows: [v(x.x, y.x), v(x.y, y.y)], offset: center };
-    Thing { category: None, figure, dress, pixel_from_figure, bounds: Bounds::around(center, v(side, side)) }
+    Thing {
+        category: None,
+        figure,
+        dress,
+        pixel_from_figure,
+        bounds: Bounds::around(center, v(side, side)),
+    }
 }
 
-/// The muted shapes of the surroundings, in pixels, each with how much brighter or darker than its place it is.
+/// The muted shapes of the surroundings, in pixels, each with how much brighter or darker than its
+/// place it is.
 pub(super) fn muted_clutter(size: ImageHw, draw: &mut Draw) -> Vec<(Outline, [f32; 3])> {
     let (height, width) = (size.height() as f32, size.width() as f32);
     let unit = (height * width).sqrt();
@@ -195,7 +249,10 @@ pub(super) fn muted_clutter(size: ImageHw, draw: &mut Draw) -> Vec<(Outline, [f3
                     let degrees = draw.range(0.0, 180.0);
                     Outline::Ellipse {
                         center,
-                        axes: [Vec2::polar(degrees, reach), Vec2::polar(degrees + 90.0, reach * draw.range(0.3, 0.9))],
+                        axes: [
+                            Vec2::polar(degrees, reach),
+                            Vec2::polar(degrees + 90.0, reach * draw.range(0.3, 0.9)),
+                        ],
                         hole: 0.0,
                     }
                 }
@@ -212,7 +269,11 @@ pub(super) fn muted_clutter(size: ImageHw, draw: &mut Draw) -> Vec<(Outline, [f3
                     Outline::Polygon(
                         (0..n)
                             .map(|i| {
-                                center + Vec2::polar(360.0 * i as f32 / n as f32 + draw.range(-15.0, 15.0), reach * draw.range(0.5, 1.0))
+                                center
+                                    + Vec2::polar(
+                                        360.0 * i as f32 / n as f32 + draw.range(-15.0, 15.0),
+                                        reach * draw.range(0.5, 1.0),
+                                    )
                             })
                             .collect(),
                     )
@@ -226,5 +287,15 @@ pub(super) fn muted_clutter(size: ImageHw, draw: &mut Draw) -> Vec<(Outline, [f3
 
 /// The pattern of a surrounding, for [`super::background`].
 pub(super) fn quiet_texture(draw: &mut Draw) -> Texture {
-    Texture::new(draw.pick(&[Pattern::Plain, Pattern::Plain, Pattern::Checks, Pattern::Stripes, Pattern::Bricks, Pattern::Speckle]), draw)
+    Texture::new(
+        draw.pick(&[
+            Pattern::Plain,
+            Pattern::Plain,
+            Pattern::Checks,
+            Pattern::Stripes,
+            Pattern::Bricks,
+            Pattern::Speckle,
+        ]),
+        draw,
+    )
 }

@@ -41,8 +41,8 @@ pub struct Scene {
 impl Scene {
     /// Draws a scene. A seed means the same bytes on every thread and in every run.
     ///
-    /// Objects of which too little can be seen are drawn but not annotated; in pictures of 64 pixels and more at
-    /// least one object is annotated, as long as the options leave a category.
+    /// Objects of which too little can be seen are drawn but not annotated; in pictures of 64
+    /// pixels and more at least one object is annotated, as long as the options leave a category.
     ///
     /// ```
     /// use tp_core::Seed;
@@ -58,8 +58,10 @@ impl Scene {
         loop {
             let stream = seed.split("scene").nth(attempt);
             let things = layout::layout(options, &mut Draw::new(stream.split("layout")));
-            let rendered = render::render(options.size, &things, &mut Draw::new(stream.split("render")));
-            let (annotation, visible_shares) = annotate::annotate(format!("scene-{}", seed.0), options.size, &things, &rendered);
+            let rendered =
+                render::render(options.size, &things, &mut Draw::new(stream.split("render")));
+            let (annotation, visible_shares) =
+                annotate::annotate(format!("scene-{}", seed.0), options.size, &things, &rendered);
             attempt += 1;
             if !annotation.objects.is_empty() || attempt == ATTEMPTS {
                 return Self { image: rendered.image, annotation, visible_shares };
@@ -73,13 +75,15 @@ impl Scene {
         &self.image
     }
 
-    /// What is in it: the masks hold visible pixels only, objects stand front to back, their source is `scenes`.
+    /// What is in it: the masks hold visible pixels only, objects stand front to back, their source
+    /// is `scenes`.
     #[must_use]
     pub fn annotation(&self) -> &AnnotatedImage {
         &self.annotation
     }
 
-    /// For every annotated object how much of it can be seen: the rest is behind other things or beyond the border.
+    /// For every annotated object how much of it can be seen: the rest is behind other things or
+    /// beyond the border.
     #[must_use]
     pub fn visible_shares(&self) -> &[VisibleShare] {
         &self.visible_shares
@@ -106,17 +110,24 @@ mod tests {
 
     /// FNV-1a.
     fn hash(bytes: &[u8]) -> u64 {
-        bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     #[test]
     fn seed_means_the_same_scene_on_any_thread() {
-        let hashes = |_| (0..12).map(|seed| hash(Scene::generate(Seed(seed), &options(96, 96)).image().bytes())).collect::<Vec<_>>();
+        let hashes = |_| {
+            (0..12)
+                .map(|seed| hash(Scene::generate(Seed(seed), &options(96, 96)).image().bytes()))
+                .collect::<Vec<_>>()
+        };
         let here = hashes(());
         assert_eq!(here.iter().collect::<BTreeSet<_>>().len(), 12);
         let there = std::thread::spawn(move || hashes(())).join().unwrap();
         assert_eq!(here, there);
-        let objects = |seed| format!("{:?}", Scene::generate(Seed(seed), &options(96, 96)).annotation());
+        let objects =
+            |seed| format!("{:?}", Scene::generate(Seed(seed), &options(96, 96)).annotation());
         assert_eq!(objects(3), objects(3));
     }
 
@@ -128,15 +139,26 @@ mod tests {
             for object in &scene.annotation().objects {
                 let mask = object.mask.as_ref().unwrap();
                 assert_eq!(mask.bounding_box(), Some(object.bbox));
-                for ((row, column), _) in mask.pixels().indexed_iter().filter(|(_, inside)| **inside) {
-                    assert!(owner.insert((row, column), object.id).is_none(), "seed {seed}: two objects at {row}, {column}");
+                for ((row, column), _) in
+                    mask.pixels().indexed_iter().filter(|(_, inside)| **inside)
+                {
+                    assert!(
+                        owner.insert((row, column), object.id).is_none(),
+                        "seed {seed}: two objects at {row}, {column}"
+                    );
                 }
                 let mut taken = BTreeSet::new();
                 for part in &object.parts {
                     let part_mask = part.mask.as_ref().unwrap();
                     assert_eq!(part_mask.bounding_box(), Some(part.bbox));
-                    for ((row, column), _) in part_mask.pixels().indexed_iter().filter(|(_, inside)| **inside) {
-                        assert!(mask.contains(row, column) && taken.insert((row, column)), "seed {seed}: {}", part.name);
+                    for ((row, column), _) in
+                        part_mask.pixels().indexed_iter().filter(|(_, inside)| **inside)
+                    {
+                        assert!(
+                            mask.contains(row, column) && taken.insert((row, column)),
+                            "seed {seed}: {}",
+                            part.name
+                        );
                     }
                 }
             }
@@ -145,14 +167,21 @@ mod tests {
 
     #[test]
     fn every_category_appears_with_every_part() {
-        let mut missing: BTreeMap<_, BTreeSet<_>> =
-            categories().iter().map(|info| (info.name, info.parts.iter().copied().collect())).collect();
+        let mut missing: BTreeMap<_, BTreeSet<_>> = categories()
+            .iter()
+            .map(|info| (info.name, info.parts.iter().copied().collect()))
+            .collect();
         for seed in 0..400 {
             for object in &Scene::generate(Seed(seed), &options(128, 128)).annotation().objects {
                 let info = categories().iter().find(|info| info.name == object.category).unwrap();
                 assert_eq!(object.family.as_deref(), Some(info.family));
                 for part in &object.parts {
-                    assert!(info.parts.contains(&part.name.as_str()), "{} {}", object.category, part.name);
+                    assert!(
+                        info.parts.contains(&part.name.as_str()),
+                        "{} {}",
+                        object.category,
+                        part.name
+                    );
                     missing.get_mut(info.name).unwrap().remove(part.name.as_str());
                 }
             }
@@ -163,13 +192,18 @@ mod tests {
 
     #[test]
     fn statistics_keep_to_what_test_sets_need() {
-        let statistics = SceneStatistics::measure((0..300).map(|seed| Scene::generate(Seed(seed), &options(128, 128))));
+        let statistics = SceneStatistics::measure(
+            (0..300).map(|seed| Scene::generate(Seed(seed), &options(128, 128))),
+        );
         assert!(statistics.same_category_share >= 0.4, "{statistics}");
         assert!((2.2..=2.6).contains(&statistics.mean_objects), "{statistics}");
         assert!(statistics.scenes_by_objects.keys().all(|n| (1..=4).contains(n)), "{statistics}");
         assert!((0.25..=0.5).contains(&statistics.side_quantiles[1]), "{statistics}");
         assert!(statistics.partly_hidden_share >= 0.2, "{statistics}");
-        assert!(statistics.objects_by_cell.iter().all(|&n| n > statistics.objects / 27), "{statistics}");
+        assert!(
+            statistics.objects_by_cell.iter().all(|&n| n > statistics.objects / 27),
+            "{statistics}"
+        );
         assert!((3.0..8.0).contains(&statistics.mean_parts), "{statistics}");
     }
 
@@ -181,7 +215,10 @@ mod tests {
             assert!(!scene.annotation().objects.is_empty(), "{height}x{width}");
         }
         for (height, width) in [(1, 1), (2, 1), (1, 9), (8, 8)] {
-            assert_eq!(Scene::generate(Seed(5), &options(height, width)).image().size().n_pixels(), (height * width) as usize);
+            assert_eq!(
+                Scene::generate(Seed(5), &options(height, width)).image().size().n_pixels(),
+                (height * width) as usize
+            );
         }
     }
 
@@ -190,7 +227,9 @@ mod tests {
         for seed in 0..2000 {
             let scene = Scene::generate(Seed(seed), &options(64, 64));
             assert!(!scene.annotation().objects.is_empty(), "seed {seed}");
-            assert!(scene.visible_shares().iter().all(|share| (0.0..=1.0).contains(&share.visible())));
+            assert!(
+                scene.visible_shares().iter().all(|share| (0.0..=1.0).contains(&share.visible()))
+            );
         }
     }
 
@@ -202,7 +241,10 @@ mod tests {
                 .filter_map(|object| object.family)
                 .collect()
         };
-        let only = SceneOptions { families: Some(vec!["Bovidae".into(), "fish".into()]), ..options(64, 64) };
+        let only = SceneOptions {
+            families: Some(vec!["Bovidae".into(), "fish".into()]),
+            ..options(64, 64)
+        };
         assert_eq!(families(&only).into_iter().collect::<Vec<_>>(), ["Bovidae", "fish"]);
         let without = SceneOptions { exclude_families: vec!["Bovidae".into()], ..options(64, 64) };
         assert!(!families(&without).contains("Bovidae"));

@@ -17,7 +17,8 @@ pub(super) const MAX_LOUD_CLUTTER: usize = 16;
 pub struct SceneOptions {
     /// Height and width of the picture.
     pub size: ImageHw,
-    /// Share of objects that wear a coat typical of their category; the others wear random colours and patterns.
+    /// Share of objects that wear a coat typical of their category; the others wear random colours
+    /// and patterns.
     pub typical_share: f64,
     /// Share of scenes that hold two objects of one category.
     pub same_category_share: f64,
@@ -49,50 +50,71 @@ impl Default for SceneOptions {
 }
 
 impl SceneOptions {
-    /// Checks names and shares; [`Scene::generate`](super::Scene::generate) itself never fails, but draws scenes
-    /// without objects if no category is left.
+    /// Checks names and shares; [`Scene::generate`](super::Scene::generate) itself never fails, but
+    /// draws scenes without objects if no category is left.
     ///
     /// # Errors
     ///
-    /// [`SceneError`] if a family or category does not exist, nothing is left, or a share is not one.
+    /// [`SceneError`] if a family or category does not exist, nothing is left, or a share is not
+    /// one.
     pub fn validate(&self) -> Result<(), SceneError> {
         let infos = categories();
         for family in self.families.iter().flatten().chain(&self.exclude_families) {
             if !infos.iter().any(|info| info.family == family) {
                 let mut known: Vec<_> = infos.iter().map(|info| info.family).collect();
                 known.dedup();
-                return Err(SceneError { problem: format!("there is no family {family:?}, but {}", known.join(", ")) });
+                return Err(SceneError {
+                    problem: format!("there is no family {family:?}, but {}", known.join(", ")),
+                });
             }
         }
         for name in self.categories.iter().flatten() {
             if !infos.iter().any(|info| info.name == name) {
                 let known: Vec<_> = infos.iter().map(|info| info.name).collect();
-                return Err(SceneError { problem: format!("there is no category {name:?}, but {}", known.join(", ")) });
+                return Err(SceneError {
+                    problem: format!("there is no category {name:?}, but {}", known.join(", ")),
+                });
             }
         }
-        for (name, share) in [("typical_share", self.typical_share), ("same_category_share", self.same_category_share)] {
+        for (name, share) in [
+            ("typical_share", self.typical_share),
+            ("same_category_share", self.same_category_share),
+        ] {
             if !(0.0..=1.0).contains(&share) {
-                return Err(SceneError { problem: format!("{name} must be in [0, 1], got {share}") });
+                return Err(SceneError {
+                    problem: format!("{name} must be in [0, 1], got {share}"),
+                });
             }
         }
         let counts = self.object_counts;
-        if counts.iter().any(|&count| !(0.0..f64::INFINITY).contains(&count)) || counts.iter().sum::<f64>() <= 0.0 {
-            return Err(SceneError { problem: format!("object_counts must be four weights, not all 0, got {counts:?}") });
+        if counts.iter().any(|&count| !(0.0..f64::INFINITY).contains(&count))
+            || counts.iter().sum::<f64>() <= 0.0
+        {
+            return Err(SceneError {
+                problem: format!("object_counts must be four weights, not all 0, got {counts:?}"),
+            });
         }
         if self.max_loud_clutter > MAX_LOUD_CLUTTER {
             return Err(SceneError {
-                problem: format!("max_loud_clutter must be at most {MAX_LOUD_CLUTTER}, got {}", self.max_loud_clutter),
+                problem: format!(
+                    "max_loud_clutter must be at most {MAX_LOUD_CLUTTER}, got {}",
+                    self.max_loud_clutter
+                ),
             });
         }
         if self.pool().is_empty() {
-            return Err(SceneError { problem: "no category is left after the choice of families and categories".into() });
+            return Err(SceneError {
+                problem: "no category is left after the choice of families and categories".into(),
+            });
         }
         Ok(())
     }
 
     /// The categories that may appear.
     pub(super) fn pool(&self) -> Vec<&'static Category> {
-        let listed = |list: &Option<Vec<String>>, name: &str| list.as_ref().is_none_or(|names| names.iter().any(|n| n == name));
+        let listed = |list: &Option<Vec<String>>, name: &str| {
+            list.as_ref().is_none_or(|names| names.iter().any(|n| n == name))
+        };
         let allowed = |category: &&Category| {
             let info = category.info;
             listed(&self.families, info.family)
@@ -113,7 +135,11 @@ mod tests {
         let wrong = [
             SceneOptions { families: Some(vec!["Felidae".into()]), ..Default::default() },
             SceneOptions { categories: Some(vec!["unicorn".into()]), ..Default::default() },
-            SceneOptions { families: Some(vec!["bird".into()]), exclude_families: vec!["bird".into()], ..Default::default() },
+            SceneOptions {
+                families: Some(vec!["bird".into()]),
+                exclude_families: vec!["bird".into()],
+                ..Default::default()
+            },
             SceneOptions { typical_share: f64::NAN, ..Default::default() },
             SceneOptions { object_counts: [0.0; 4], ..Default::default() },
             SceneOptions { max_loud_clutter: 17, ..Default::default() },

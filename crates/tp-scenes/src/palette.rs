@@ -40,8 +40,8 @@ impl Dress {
     /// One of a category's coats, each colour a little off.
     pub(super) fn typical(coats: &[Coat], draw: &mut Draw) -> Self {
         let coat = draw.pick(coats);
-        let [main, second, accent, detail] =
-            [coat.main, coat.second, coat.accent, coat.detail].map(|hex| nudged(colour_of_hex(hex), 0.06, draw));
+        let [main, second, accent, detail] = [coat.main, coat.second, coat.accent, coat.detail]
+            .map(|hex| nudged(colour_of_hex(hex), 0.06, draw));
         let texture = Texture::new(coat.pattern, draw);
         Self::of_colours(main, second, accent, detail, texture, draw)
     }
@@ -53,7 +53,14 @@ impl Dress {
         Self::of_colours(main, second, accent, detail, texture, draw)
     }
 
-    fn of_colours(main: Colour, second: Colour, accent: Colour, detail: Colour, texture: Texture, draw: &mut Draw) -> Self {
+    fn of_colours(
+        main: Colour,
+        second: Colour,
+        accent: Colour,
+        detail: Colour,
+        texture: Texture,
+        draw: &mut Draw,
+    ) -> Self {
         let grain = Texture::new(Pattern::Grain, draw);
         let plain = |colour| Paint { colour, other: scaled(colour, 0.8), texture: grain };
         let dark = nudged([0.09, 0.09, 0.1], 0.04, draw);
@@ -63,7 +70,14 @@ impl Dress {
             Pattern::Bricks => scaled(main, 0.66),
             _ => second,
         };
-        Self([Paint { colour: main, other, texture }, plain(second), plain(accent), plain(detail), plain(dark), plain(light)])
+        Self([
+            Paint { colour: main, other, texture },
+            plain(second),
+            plain(accent),
+            plain(detail),
+            plain(dark),
+            plain(light),
+        ])
     }
 }
 

@@ -87,22 +87,30 @@ pub(super) fn render(size: ImageHw, things: &[Thing], draw: &mut Draw) -> Render
         let texture_from_pixel = texture_from_pixel(thing);
         for shape in &thing.figure.shapes {
             let id = surfaces.len() as u16;
-            let look = Look::Paint { paint: thing.dress.paint(shape.role), tone: shape.tone, texture_from_pixel };
+            let look = Look::Paint {
+                paint: thing.dress.paint(shape.role),
+                tone: shape.tone,
+                texture_from_pixel,
+            };
             surfaces.push(Surface { part: Some((thing_index, shape.part)), look });
-            shape.outline.mapped(&thing.pixel_from_figure).fill([height, width], |row, column, normal| {
-                let pixel = row * width + column;
-                n += usize::from(surface_of_pixel[pixel] < first);
-                surface_of_pixel[pixel] = id;
-                // The centre of a round body faces the camera, its rim the side.
-                shade[pixel] = (normal.dot(light.direction) * 120.0) as i8;
-            });
+            shape.outline.mapped(&thing.pixel_from_figure).fill(
+                [height, width],
+                |row, column, normal| {
+                    let pixel = row * width + column;
+                    n += usize::from(surface_of_pixel[pixel] < first);
+                    surface_of_pixel[pixel] = id;
+                    // The centre of a round body faces the camera, its rim the side.
+                    shade[pixel] = (normal.dot(light.direction) * 120.0) as i8;
+                },
+            );
         }
         covered.push(n);
     }
 
     let shadows = shadows(things, draw);
     let mut bytes = vec![0u8; height * width * 3];
-    let (mut scratch, mut noise, mut colours) = (Vec::new(), vec![0.0; width], vec![[0.0; 3]; width]);
+    let (mut scratch, mut noise, mut colours) =
+        (Vec::new(), vec![0.0; width], vec![[0.0; 3]; width]);
     for row in 0..height {
         background.row(row, &mut scratch, &mut noise, &mut colours);
         darken(&shadows, row, &mut colours);
@@ -154,17 +162,28 @@ fn darken(shadows: &[Shadow], row: usize, colours: &mut [[f32; 3]]) {
     }
 }
 
-fn paint_row(row: usize, ids: &[u16], shades: &[i8], surfaces: &[Surface], colours: &mut [[f32; 3]]) {
-    for (column, (colour, (&id, &shade))) in colours.iter_mut().zip(ids.iter().zip(shades)).enumerate() {
+fn paint_row(
+    row: usize,
+    ids: &[u16],
+    shades: &[i8],
+    surfaces: &[Surface],
+    colours: &mut [[f32; 3]],
+) {
+    for (column, (colour, (&id, &shade))) in
+        colours.iter_mut().zip(ids.iter().zip(shades)).enumerate()
+    {
         if id == 0 {
             continue;
         }
         match &surfaces[id as usize].look {
             Look::Background(delta) => *colour = [0, 1, 2].map(|i| colour[i] + delta[i]),
             Look::Paint { paint, tone, texture_from_pixel } => {
-                let share = paint.texture.share(texture_from_pixel.place(v(column as f32, row as f32)));
+                let share =
+                    paint.texture.share(texture_from_pixel.place(v(column as f32, row as f32)));
                 let brightness = tone * (1.0 + f32::from(shade) / 100.0);
-                *colour = [0, 1, 2].map(|i| (paint.colour[i] + (paint.other[i] - paint.colour[i]) * share) * brightness);
+                *colour = [0, 1, 2].map(|i| {
+                    (paint.colour[i] + (paint.other[i] - paint.colour[i]) * share) * brightness
+                });
             }
         }
     }
@@ -190,7 +209,9 @@ fn soften(bytes: &mut [u8], [height, width]: [usize; 2], strength: f32) {
     // Weight of each neighbour out of 64; 16 is the full 1-2-1.
     let side = (strength * 16.0) as u16;
     let middle = 64 - 2 * side;
-    let blend = |a: u8, b: u8, c: u8| (((u16::from(a) + u16::from(c)) * side + u16::from(b) * middle + 32) / 64) as u8;
+    let blend = |a: u8, b: u8, c: u8| {
+        (((u16::from(a) + u16::from(c)) * side + u16::from(b) * middle + 32) / 64) as u8
+    };
     let mut previous = bytes[..stride].to_vec();
     let mut current = previous.clone();
     for row in 0..height {

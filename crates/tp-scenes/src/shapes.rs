@@ -35,28 +35,43 @@ impl Outline {
     /// The outline under an affine map. A limb's radii grow with the mean scale.
     pub(super) fn mapped(&self, map: &Affine) -> Self {
         match self {
-            Self::Ellipse { center, axes, hole } => {
-                Self::Ellipse { center: map.place(*center), axes: axes.map(|axis| map.vector(axis)), hole: *hole }
-            }
-            Self::Limb { from, to, radii } => {
-                Self::Limb { from: map.place(*from), to: map.place(*to), radii: radii.map(|radius| radius * map.scale()) }
-            }
+            Self::Ellipse { center, axes, hole } => Self::Ellipse {
+                center: map.place(*center),
+                axes: axes.map(|axis| map.vector(axis)),
+                hole: *hole,
+            },
+            Self::Limb { from, to, radii } => Self::Limb {
+                from: map.place(*from),
+                to: map.place(*to),
+                radii: radii.map(|radius| radius * map.scale()),
+            },
             Self::Polygon(points) => Self::Polygon(points.iter().map(|&p| map.place(p)).collect()),
         }
     }
 
     pub(super) fn bounds(&self) -> Bounds {
         match self {
-            Self::Ellipse { center, axes: [a, b], .. } => Bounds::around(*center, v(a.x.hypot(b.x), a.y.hypot(b.y))),
-            Self::Limb { from, to, radii } => Bounds::around(*from, v(radii[0], radii[0])).and(Bounds::around(*to, v(radii[1], radii[1]))),
-            Self::Polygon(points) => points.iter().fold(Bounds::EMPTY, |bounds, &p| bounds.and(Bounds { low: p, high: p })),
+            Self::Ellipse { center, axes: [a, b], .. } => {
+                Bounds::around(*center, v(a.x.hypot(b.x), a.y.hypot(b.y)))
+            }
+            Self::Limb { from, to, radii } => Bounds::around(*from, v(radii[0], radii[0]))
+                .and(Bounds::around(*to, v(radii[1], radii[1]))),
+            Self::Polygon(points) => points
+                .iter()
+                .fold(Bounds::EMPTY, |bounds, &p| bounds.and(Bounds { low: p, high: p })),
         }
     }
 
-    /// Calls `paint(row, column, normal)` for every pixel of a canvas whose centre, at integers, lies inside.
+    /// Calls `paint(row, column, normal)` for every pixel of a canvas whose centre, at integers,
+    /// lies inside.
     ///
-    /// The normal says where on a rounded body the pixel is: the centre has (0, 0), the rim has length 1 or a bit more.
-    pub(super) fn fill(&self, [height, width]: [usize; 2], mut paint: impl FnMut(usize, usize, Vec2)) {
+    /// The normal says where on a rounded body the pixel is: the centre has (0, 0), the rim has
+    /// length 1 or a bit more.
+    pub(super) fn fill(
+        &self,
+        [height, width]: [usize; 2],
+        mut paint: impl FnMut(usize, usize, Vec2),
+    ) {
         let bounds = self.bounds();
         let first = |low: f32| low.ceil().max(0.0) as usize;
         let end = |high: f32, n: usize| ((high.floor() + 1.0).max(0.0) as usize).min(n);
@@ -71,9 +86,14 @@ impl Outline {
                         let normal = inverse.place(v(column as f32, row as f32));
                         let square = normal.dot(normal);
                         if square <= 1.0 && square >= hole {
-                            // The axes may lie anywhere: bring the normal back into the image's frame.
+                            // The axes may lie anywhere: bring the normal back into the image's
+                            // frame.
                             let offset = v(column as f32, row as f32) - *center;
-                            paint(row, column, offset * (square / offset.dot(offset).max(1e-6)).sqrt());
+                            paint(
+                                row,
+                                column,
+                                offset * (square / offset.dot(offset).max(1e-6)).sqrt(),
+                            );
                         }
                     }
                 }
@@ -85,7 +105,8 @@ impl Outline {
                     for column in left..right {
                         let offset = v(column as f32, row as f32) - *from;
                         let t = (offset.dot(along) * inverse_square).clamp(0.0, 1.0);
-                        let (across, radius) = (offset - along * t, radii[0] + (radii[1] - radii[0]) * t);
+                        let (across, radius) =
+                            (offset - along * t, radii[0] + (radii[1] - radii[0]) * t);
                         // A bar thinner than a pixel must not vanish between pixel centres.
                         let radius = radius.max(0.55);
                         if across.dot(across) <= radius * radius {
@@ -103,7 +124,14 @@ impl Outline {
                     crossings_of_row(points, y, &mut crossings);
                     for pair in crossings.chunks_exact(2) {
                         for column in first(pair[0])..end(pair[1], width) {
-                            paint(row, column, v((column as f32 - middle.x) * inverse_half.x, (y - middle.y) * inverse_half.y));
+                            paint(
+                                row,
+                                column,
+                                v(
+                                    (column as f32 - middle.x) * inverse_half.x,
+                                    (y - middle.y) * inverse_half.y,
+                                ),
+                            );
                         }
                     }
                 }
@@ -126,7 +154,10 @@ impl Outline {
             }
             Self::Polygon(points) => {
                 let before = points.iter().rev().take(1).chain(points);
-                let left = |(a, b): &(&Vec2, &Vec2)| (a.y <= p.y) != (b.y <= p.y) && a.x + (p.y - a.y) * (b.x - a.x) / (b.y - a.y) < p.x;
+                let left = |(a, b): &(&Vec2, &Vec2)| {
+                    (a.y <= p.y) != (b.y <= p.y)
+                        && a.x + (p.y - a.y) * (b.x - a.x) / (b.y - a.y) < p.x
+                };
                 before.zip(points).filter(left).count() % 2 == 1
             }
         }
@@ -174,7 +205,11 @@ mod tests {
 
     #[test]
     fn ring_is_a_disc_without_its_hole() {
-        let disc = |hole| Outline::Ellipse { center: v(20.0, 20.0), axes: [v(10.0, 0.0), v(0.0, 10.0)], hole };
+        let disc = |hole| Outline::Ellipse {
+            center: v(20.0, 20.0),
+            axes: [v(10.0, 0.0), v(0.0, 10.0)],
+            hole,
+        };
         let share = count(&disc(0.5)) as f64 / count(&disc(0.0)) as f64;
         assert!((share - 0.75).abs() < 0.03, "{share}");
     }

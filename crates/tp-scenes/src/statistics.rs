@@ -31,7 +31,8 @@ pub struct SceneStatistics {
     pub cut_off_share: f64,
     /// Objects whose visible box touches the picture's border.
     pub at_border_share: f64,
-    /// Longer side of the visible box as a share of the picture's longer side: 10 %, 50 % and 90 % quantile.
+    /// Longer side of the visible box as a share of the picture's longer side: 10 %, 50 % and 90 %
+    /// quantile.
     pub side_quantiles: [f64; 3],
     /// Objects by the cell of their box's centre, row-major.
     pub objects_by_cell: [usize; 9],
@@ -51,26 +52,41 @@ impl SceneStatistics {
             statistics.scenes += 1;
             statistics.objects += objects.len();
             *statistics.scenes_by_objects.entry(objects.len()).or_default() += 1;
-            same_category += usize::from(objects.iter().enumerate().any(|(i, a)| objects[..i].iter().any(|b| a.category == b.category)));
+            same_category += usize::from(
+                objects
+                    .iter()
+                    .enumerate()
+                    .any(|(i, a)| objects[..i].iter().any(|b| a.category == b.category)),
+            );
             for share in scene.visible_shares() {
                 hidden += usize::from(share.visible() <= 0.9);
                 behind += usize::from(share.unobstructed <= 0.9);
                 cut_off += usize::from(share.within_border <= 0.9);
             }
-            let (height, width) = (f64::from(scene.annotation().size.height()), f64::from(scene.annotation().size.width()));
+            let (height, width) = (
+                f64::from(scene.annotation().size.height()),
+                f64::from(scene.annotation().size.width()),
+            );
             for object in objects {
                 statistics.parts += object.parts.len();
                 *statistics.objects_by_category.entry(object.category.clone()).or_default() += 1;
                 let bbox = object.bbox;
-                at_border += usize::from(bbox.x <= 0.0 || bbox.y <= 0.0 || bbox.x + bbox.width >= width || bbox.y + bbox.height >= height);
+                at_border += usize::from(
+                    bbox.x <= 0.0
+                        || bbox.y <= 0.0
+                        || bbox.x + bbox.width >= width
+                        || bbox.y + bbox.height >= height,
+                );
                 sides.push(bbox.width.max(bbox.height) / width.max(height));
-                let (x, y) = ((bbox.x + bbox.width / 2.0) / width, (bbox.y + bbox.height / 2.0) / height);
+                let (x, y) =
+                    ((bbox.x + bbox.width / 2.0) / width, (bbox.y + bbox.height / 2.0) / height);
                 statistics.objects_by_cell[tp_core::Cell::of(x, y).index()] += 1;
             }
         }
         sides.sort_by(f64::total_cmp);
         let share = |n: usize, of: usize| n as f64 / of.max(1) as f64;
-        let quantile = |q: f64| sides.get((q * sides.len() as f64) as usize).copied().unwrap_or(0.0);
+        let quantile =
+            |q: f64| sides.get((q * sides.len() as f64) as usize).copied().unwrap_or(0.0);
         Self {
             mean_objects: share(statistics.objects, statistics.scenes),
             mean_parts: share(statistics.parts, statistics.objects),
@@ -89,11 +105,19 @@ impl fmt::Display for SceneStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         writeln!(f, "scenes                         {}", self.scenes)?;
-        writeln!(f, "objects a scene                {:.2}  {:?}", self.mean_objects, self.scenes_by_objects)?;
+        writeln!(
+            f,
+            "objects a scene                {:.2}  {:?}",
+            self.mean_objects, self.scenes_by_objects
+        )?;
         writeln!(f, "parts an object                {:.2}", self.mean_parts)?;
         writeln!(f, "scenes with two of a category  {}", percent(self.same_category_share))?;
-        let [hidden, behind, cut_off] = [self.partly_hidden_share, self.behind_others_share, self.cut_off_share].map(percent);
-        writeln!(f, "objects hidden by >= 10 %      {hidden}  (behind other things {behind}, beyond the border {cut_off})")?;
+        let [hidden, behind, cut_off] =
+            [self.partly_hidden_share, self.behind_others_share, self.cut_off_share].map(percent);
+        writeln!(
+            f,
+            "objects hidden by >= 10 %      {hidden}  (behind other things {behind}, beyond the border {cut_off})"
+        )?;
         writeln!(f, "objects at the border          {}", percent(self.at_border_share))?;
         writeln!(
             f,

@@ -56,17 +56,26 @@ impl Texture {
     /// Any pattern, stripes in any direction.
     pub(super) fn random(draw: &mut Draw) -> Self {
         use Pattern::{Checks, Gradient, Grain, Patches, Plain, Speckle, Spots, Stripes};
-        let pattern = draw.pick(&[Plain, Grain, Grain, Stripes, Spots, Patches, Checks, Speckle, Gradient]);
+        let pattern =
+            draw.pick(&[Plain, Grain, Grain, Stripes, Spots, Patches, Checks, Speckle, Gradient]);
         let texture = Self::new(pattern, draw);
         let degrees = draw.range(0.0, 180.0);
-        Self { direction: if pattern == Stripes { Vec2::polar(degrees, 1.0) } else { texture.direction }, ..texture }
+        Self {
+            direction: if pattern == Stripes {
+                Vec2::polar(degrees, 1.0)
+            } else {
+                texture.direction
+            },
+            ..texture
+        }
     }
 
     pub(super) fn pattern(&self) -> Pattern {
         self.pattern
     }
 
-    /// The share of the other colour at a place of the object; the origin is the object's middle, 1 its longer side.
+    /// The share of the other colour at a place of the object; the origin is the object's middle, 1
+    /// its longer side.
     #[inline]
     pub(super) fn share(&self, p: Vec2) -> f32 {
         if self.pattern == Pattern::Plain {
@@ -85,7 +94,8 @@ impl Texture {
             Pattern::Spots => {
                 let ((i, across), (j, down)) = (cell_of(x), cell_of(y));
                 let radius = 0.2 + 0.2 * unit_of_cell(i, j, self.seed);
-                let place = |salt| radius + (1.0 - 2.0 * radius) * unit_of_cell(i, j, self.seed ^ salt);
+                let place =
+                    |salt| radius + (1.0 - 2.0 * radius) * unit_of_cell(i, j, self.seed ^ salt);
                 let offset = v(across - place(0x51), down - place(0xa7));
                 flag(offset.dot(offset) < radius * radius)
             }

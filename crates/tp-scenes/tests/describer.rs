@@ -1,20 +1,34 @@
-//! The rule describer over procedural scenes: what it says can be read back, and it seldom says the same twice.
+//! The rule describer over procedural scenes: what it says can be read back, and it seldom says the
+//! same twice.
 
 use std::collections::HashSet;
 
 use tp_core::{ImageHw, Seed, Style, Triplet};
-use tp_data::{Lexicon, PointOptions, Rejected, RejectedCounts, RulesTeacher, points_of_image, read_record};
+use tp_data::{
+    Lexicon, PointOptions, Rejected, RejectedCounts, RulesTeacher, points_of_image, read_record,
+};
 use tp_scenes::{Scene, SceneOptions, categories, part_names};
 
 /// Descriptions of every point of many scenes, in one style.
 fn written(style: Style, n_scenes: u64) -> (Vec<Triplet>, RejectedCounts) {
-    let options = SceneOptions { size: ImageHw::new(128, 128).expect("a scene has pixels"), ..Default::default() };
+    let options = SceneOptions {
+        size: ImageHw::new(128, 128).expect("a scene has pixels"),
+        ..Default::default()
+    };
     let (mut triplets, mut rejected) = (Vec::new(), RejectedCounts::default());
     for index in 0..n_scenes {
         let seed = Seed(5).nth(index);
         let (image, annotation) = Scene::generate(seed, &options).into_parts();
-        for (at, target) in points_of_image(&image, &annotation, &PointOptions::default(), seed).iter().enumerate() {
-            match RulesTeacher.triplet(&image, &annotation, target, style, seed.split("words").nth(at as u64)) {
+        for (at, target) in
+            points_of_image(&image, &annotation, &PointOptions::default(), seed).iter().enumerate()
+        {
+            match RulesTeacher.triplet(
+                &image,
+                &annotation,
+                target,
+                style,
+                seed.split("words").nth(at as u64),
+            ) {
                 Ok(triplet) => triplets.push(triplet),
                 Err(reason) => rejected.count(reason),
             }
@@ -29,7 +43,8 @@ fn names(names: impl IntoIterator<Item = &'static str>) -> Vec<String> {
 
 #[test]
 fn every_fact_that_is_said_can_be_read_back() {
-    let (categories, parts) = (names(categories().iter().map(|category| category.name)), names(part_names()));
+    let (categories, parts) =
+        (names(categories().iter().map(|category| category.name)), names(part_names()));
     for style in [Style::CoarseToFine, Style::Terse, Style::Colloquial] {
         for Triplet { description, record, .. } in written(style, 60).0 {
             let said = read_record(&description, &categories, &parts);
@@ -46,10 +61,13 @@ fn every_fact_that_is_said_can_be_read_back() {
 
 #[test]
 fn ten_thousand_descriptions_hold_few_duplicates() {
-    let triplets: Vec<Triplet> =
-        [Style::CoarseToFine, Style::Colloquial, Style::Terse].into_iter().flat_map(|style| written(style, 140).0).collect();
+    let triplets: Vec<Triplet> = [Style::CoarseToFine, Style::Colloquial, Style::Terse]
+        .into_iter()
+        .flat_map(|style| written(style, 140).0)
+        .collect();
     assert!(triplets.len() > 10_000, "{}", triplets.len());
-    let distinct: HashSet<&str> = triplets.iter().map(|triplet| triplet.description.as_str()).collect();
+    let distinct: HashSet<&str> =
+        triplets.iter().map(|triplet| triplet.description.as_str()).collect();
     let duplicates = 1.0 - distinct.len() as f64 / triplets.len() as f64;
     assert!(duplicates < 0.02, "{duplicates}");
 }
@@ -58,7 +76,10 @@ fn ten_thousand_descriptions_hold_few_duplicates() {
 fn ambiguous_points_are_dropped_and_counted() {
     let (written, rejected) = written(Style::Template, 60);
     assert!(rejected.of(Rejected::Ambiguous) > 0);
-    assert!(written.iter().all(|triplet| triplet.description.split(' ').count() <= 10), "a name is short");
+    assert!(
+        written.iter().all(|triplet| triplet.description.split(' ').count() <= 10),
+        "a name is short"
+    );
 }
 
 #[test]
@@ -68,8 +89,10 @@ fn the_same_seed_writes_the_same_words() {
 
 #[test]
 fn any_text_can_be_read() {
-    let (categories, parts) = (names(categories().iter().map(|category| category.name)), names(part_names()));
-    for text in ["", " ", "🦙", "of the of the of the", "upper left of the", &"cow ".repeat(5000)] {
+    let (categories, parts) =
+        (names(categories().iter().map(|category| category.name)), names(part_names()));
+    for text in ["", " ", "🦙", "of the of the of the", "upper left of the", &"cow ".repeat(5000)]
+    {
         let _ = read_record(text, &categories, &parts);
     }
 }

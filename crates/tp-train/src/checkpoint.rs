@@ -1,4 +1,5 @@
-//! Folders from which a run can go on: written under another name, synced, renamed, so that each is whole or not there.
+//! Folders from which a run can go on: written under another name, synced, renamed, so that each is
+//! whole or not there.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -44,7 +45,8 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints in the folder of a run, after clearing away what an interrupted write has left.
+    /// The checkpoints in the folder of a run, after clearing away what an interrupted write has
+    /// left.
     ///
     /// # Errors
     ///
@@ -52,7 +54,8 @@ impl Checkpoints {
     pub fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
         let checkpoints = Self { folder: folder.join("checkpoints"), keep };
         fs::create_dir_all(&checkpoints.folder).map_err(failed(&checkpoints.folder))?;
-        let (best, old_best) = (checkpoints.folder.join(BEST), checkpoints.folder.join(hidden(BEST, "old")));
+        let (best, old_best) =
+            (checkpoints.folder.join(BEST), checkpoints.folder.join(hidden(BEST, "old")));
         if old_best.exists() && !best.exists() {
             fs::rename(&old_best, &best).map_err(failed(&best))?;
         }
@@ -78,14 +81,26 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError::Write`] if it cannot be written; the earlier ones are still there.
-    pub fn save<M: Module>(&self, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
+    pub fn save<M: Module>(
+        &self,
+        model: &M,
+        optimizer: &ModuleOptimizer,
+        progress: &Progress,
+    ) -> Result<(), TrainError> {
         self.write(&format!("step-{:08}", progress.step), model, optimizer, progress)?;
         let saved = self.steps()?;
-        saved[..saved.len().saturating_sub(self.keep)].iter().try_for_each(|(_, name)| self.discard(name))
+        saved[..saved.len().saturating_sub(self.keep)]
+            .iter()
+            .try_for_each(|(_, name)| self.discard(name))
     }
 
     /// Writes the best checkpoint, in place of the one before.
-    pub(crate) fn save_best<M: Module>(&self, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
+    pub(crate) fn save_best<M: Module>(
+        &self,
+        model: &M,
+        optimizer: &ModuleOptimizer,
+        progress: &Progress,
+    ) -> Result<(), TrainError> {
         self.write(BEST, model, optimizer, progress)
     }
 
@@ -98,7 +113,13 @@ impl Checkpoints {
         Ok(self.steps()?.pop().map(|(_, name)| self.folder.join(name)))
     }
 
-    fn write<M: Module>(&self, name: &str, model: &M, optimizer: &ModuleOptimizer, progress: &Progress) -> Result<(), TrainError> {
+    fn write<M: Module>(
+        &self,
+        name: &str,
+        model: &M,
+        optimizer: &ModuleOptimizer,
+        progress: &Progress,
+    ) -> Result<(), TrainError> {
         let partial = self.folder.join(hidden(name, "partial"));
         if partial.exists() {
             fs::remove_dir_all(&partial).map_err(failed(&partial))?;
@@ -107,14 +128,22 @@ impl Checkpoints {
         let burned = |error: RecordError| failed(&partial)(io::Error::other(error.to_string()));
         model.clone().save_file(partial.join(MODEL)).map_err(burned)?;
         save_in_order(optimizer.to_record(), &partial.join(OPTIMIZER)).map_err(burned)?;
-        let text = serde_json::to_string_pretty(progress).expect("a struct of numbers and strings has a JSON form");
-        File::create(partial.join(PROGRESS)).and_then(|mut file| writeln!(file, "{text}")).map_err(failed(&partial))?;
+        let text = serde_json::to_string_pretty(progress)
+            .expect("a struct of numbers and strings has a JSON form");
+        File::create(partial.join(PROGRESS))
+            .and_then(|mut file| writeln!(file, "{text}"))
+            .map_err(failed(&partial))?;
         for name in [MODEL, OPTIMIZER, PROGRESS] {
             // Windows syncs only what is open for writing.
-            OpenOptions::new().write(true).open(partial.join(name)).and_then(|file| file.sync_all()).map_err(failed(&partial))?;
+            OpenOptions::new()
+                .write(true)
+                .open(partial.join(name))
+                .and_then(|file| file.sync_all())
+                .map_err(failed(&partial))?;
         }
         sync_folder(&partial)?;
-        // A folder cannot be renamed onto a full one: the old one steps aside first. `open` brings it back if we die here.
+        // A folder cannot be renamed onto a full one: the old one steps aside first. `open` brings
+        // it back if we die here.
         let (place, old) = (self.folder.join(name), self.folder.join(hidden(name, "old")));
         if place.exists() {
             fs::rename(&place, &old).map_err(failed(&place))?;
@@ -137,47 +166,67 @@ impl Checkpoints {
     /// Every checkpoint but the best, oldest first.
     fn steps(&self) -> Result<Vec<(u64, String)>, TrainError> {
         let step = |name: String| Some((name.strip_prefix("step-")?.parse().ok()?, name));
-        let mut steps: Vec<(u64, String)> = self.entries()?.into_iter().filter_map(|(name, _)| step(name)).collect();
+        let mut steps: Vec<(u64, String)> =
+            self.entries()?.into_iter().filter_map(|(name, _)| step(name)).collect();
         steps.sort_unstable();
         Ok(steps)
     }
 
     fn entries(&self) -> Result<Vec<(String, PathBuf)>, TrainError> {
         let read = |source| TrainError::Read { path: self.folder.clone(), source };
-        let named = |entry: fs::DirEntry| (entry.file_name().to_string_lossy().into_owned(), entry.path());
-        fs::read_dir(&self.folder).map_err(read)?.map(|entry| entry.map(named).map_err(read)).collect()
+        let named =
+            |entry: fs::DirEntry| (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        fs::read_dir(&self.folder)
+            .map_err(read)?
+            .map(|entry| entry.map(named).map_err(read))
+            .collect()
     }
 }
 
-/// Writes the state of an optimizer, its tensors in the order of their names: Burn hands them out in another one each time.
+/// Writes the state of an optimizer, its tensors in the order of their names: Burn hands them out
+/// in another one each time.
 fn save_in_order(state: OptimizerRecord, path: &Path) -> Result<(), RecordError> {
     let state = Reader::from_bytes(state.into_bytes()?)?;
     let (scalars, paths) = (state.scalars().clone(), state.metadata().clone());
-    let writer = scalars.iter().fold(Writer::new(state.into_tensors()?), |writer, (name, value)| writer.with_scalar(name, *value));
-    Ok(paths.iter().fold(writer, |writer, (name, path)| writer.with_metadata(name, path)).write_to_file(path)?)
+    let writer =
+        scalars.iter().fold(Writer::new(state.into_tensors()?), |writer, (name, value)| {
+            writer.with_scalar(name, *value)
+        });
+    Ok(paths
+        .iter()
+        .fold(writer, |writer, (name, path)| writer.with_metadata(name, path))
+        .write_to_file(path)?)
 }
 
-/// Reads the weights of a checkpoint into a model of the same shape; the parameters get the ids that they had.
+/// Reads the weights of a checkpoint into a model of the same shape; the parameters get the ids
+/// that they had.
 ///
 /// # Errors
 ///
-/// [`TrainError::OtherRun`] if `difference`, told the settings of the run, finds one; [`TrainError::Checkpoint`] if a file is
-/// not whole, or more than `steps` steps are done.
+/// [`TrainError::OtherRun`] if `difference`, told the settings of the run, finds one;
+/// [`TrainError::Checkpoint`] if a file is not whole, or more than `steps` steps are done.
 pub fn load_model<M: Module>(
     path: &Path,
     model: M,
     steps: u64,
     difference: impl Fn(&str) -> Option<String>,
 ) -> Result<(M, Progress), TrainError> {
-    let text = fs::read_to_string(path.join(PROGRESS)).map_err(|source| TrainError::Read { path: path.join(PROGRESS), source })?;
-    let progress: Progress = serde_json::from_str(&text).map_err(|error| unusable(path, PROGRESS, &error))?;
+    let text = fs::read_to_string(path.join(PROGRESS))
+        .map_err(|source| TrainError::Read { path: path.join(PROGRESS), source })?;
+    let progress: Progress =
+        serde_json::from_str(&text).map_err(|error| unusable(path, PROGRESS, &error))?;
     if let Some(difference) = difference(&progress.settings) {
         return Err(TrainError::OtherRun { path: path.to_owned(), difference });
     }
     if progress.step > steps {
-        return Err(unusable(path, PROGRESS, &format!("{} steps of {} are done", progress.step, steps)));
+        return Err(unusable(
+            path,
+            PROGRESS,
+            &format!("{} steps of {} are done", progress.step, steps),
+        ));
     }
-    let model = model.try_load_file(path.join(MODEL)).map_err(|error| unusable(path, MODEL, &error))?;
+    let model =
+        model.try_load_file(path.join(MODEL)).map_err(|error| unusable(path, MODEL, &error))?;
     Ok((model, progress))
 }
 
@@ -186,14 +235,21 @@ pub fn load_model<M: Module>(
 /// # Errors
 ///
 /// [`TrainError::Checkpoint`] if the file is not whole.
-pub fn load_optimizer(path: &Path, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
-    let record = OptimizerRecord::load(path.join(OPTIMIZER)).map_err(|error| unusable(path, OPTIMIZER, &error))?;
+pub fn load_optimizer(
+    path: &Path,
+    optimizer: ModuleOptimizer,
+) -> Result<ModuleOptimizer, TrainError> {
+    let record = OptimizerRecord::load(path.join(OPTIMIZER))
+        .map_err(|error| unusable(path, OPTIMIZER, &error))?;
     let saved = record.len();
     let optimizer = optimizer.load_record(record);
-    // Burn leaves out without a word what it cannot rebuild, and the moments would start from nothing.
+    // Burn leaves out without a word what it cannot rebuild, and the moments would start from
+    // nothing.
     match optimizer.to_record().len() {
         loaded if loaded == saved => Ok(optimizer),
-        loaded => Err(unusable(path, OPTIMIZER, &format!("{loaded} of {saved} tensors are usable"))),
+        loaded => {
+            Err(unusable(path, OPTIMIZER, &format!("{loaded} of {saved} tensors are usable")))
+        }
     }
 }
 
@@ -234,12 +290,15 @@ mod tests {
     fn opening_clears_half_written_folders_and_brings_the_best_back() {
         let run = tempfile::tempdir().unwrap();
         let folder = run.path().join("checkpoints");
-        for name in [".best.old", ".best.partial", ".step-00000003.old", "step-00000005", "step-00000012"] {
+        for name in
+            [".best.old", ".best.partial", ".step-00000003.old", "step-00000005", "step-00000012"]
+        {
             fs::create_dir_all(folder.join(name)).unwrap();
             fs::write(folder.join(name).join("name"), name).unwrap();
         }
         let checkpoints = Checkpoints::open(run.path(), 1).unwrap();
-        let mut names: Vec<String> = checkpoints.entries().unwrap().into_iter().map(|(name, _)| name).collect();
+        let mut names: Vec<String> =
+            checkpoints.entries().unwrap().into_iter().map(|(name, _)| name).collect();
         names.sort();
         assert_eq!(names, ["best", "step-00000005", "step-00000012"]);
         assert_eq!(fs::read_to_string(folder.join("best/name")).unwrap(), ".best.old");

@@ -27,7 +27,8 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// Micro-batches a step; their gradients are averaged.
     pub accumulate: u64,
-    /// Parts of the model that learn slower, faster or not at all; the last group that matches a parameter counts.
+    /// Parts of the model that learn slower, faster or not at all; the last group that matches a
+    /// parameter counts.
     #[serde(default)]
     pub groups: Vec<LrGroup>,
     /// Judge the model every so many steps; 0 = only after the last.
@@ -46,7 +47,8 @@ pub struct TrainConfig {
 /// A part of a model with a learning rate of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LrGroup {
-    /// One or more whole names in a row of a parameter's path: `eyes` and `network.eyes` match `network.eyes.stem.weight`.
+    /// One or more whole names in a row of a parameter's path: `eyes` and `network.eyes` match
+    /// `network.eyes.stem.weight`.
     pub path: String,
     /// Times the schedule's learning rate; 0 freezes.
     pub factor: f64,
@@ -88,16 +90,38 @@ impl TrainConfig {
         let share = 0.0..=1.0;
         let at_least_0 = |value: f64| value.is_finite() && value >= 0.0;
         let rules: [(&'static str, f64, bool, &'static str); 8] = [
-            ("schedule.peak", self.schedule.peak, at_least_0(self.schedule.peak), "a number from 0"),
-            ("schedule.floor", self.schedule.floor, share.contains(&self.schedule.floor), "from 0 to 1"),
-            ("weight_decay", self.weight_decay.into(), at_least_0(self.weight_decay.into()), "a number from 0"),
+            (
+                "schedule.peak",
+                self.schedule.peak,
+                at_least_0(self.schedule.peak),
+                "a number from 0",
+            ),
+            (
+                "schedule.floor",
+                self.schedule.floor,
+                share.contains(&self.schedule.floor),
+                "from 0 to 1",
+            ),
+            (
+                "weight_decay",
+                self.weight_decay.into(),
+                at_least_0(self.weight_decay.into()),
+                "a number from 0",
+            ),
             ("beta_1", self.beta_1.into(), (0.0..1.0).contains(&self.beta_1), "from 0 to below 1"),
             ("beta_2", self.beta_2.into(), (0.0..1.0).contains(&self.beta_2), "from 0 to below 1"),
-            ("clip_norm", self.clip_norm, self.clip_norm.is_finite() && self.clip_norm > 0.0, "a number above 0"),
+            (
+                "clip_norm",
+                self.clip_norm,
+                self.clip_norm.is_finite() && self.clip_norm > 0.0,
+                "a number above 0",
+            ),
             ("accumulate", self.accumulate as f64, self.accumulate > 0, "at least 1"),
             ("keep", self.keep as f64, self.keep > 0, "at least 1"),
         ];
-        let factors = self.groups.iter().map(|group| ("groups.factor", group.factor, at_least_0(group.factor), "a number from 0"));
+        let factors = self.groups.iter().map(|group| {
+            ("groups.factor", group.factor, at_least_0(group.factor), "a number from 0")
+        });
         match rules.into_iter().chain(factors).find(|(_, _, fine, _)| !fine) {
             Some((name, value, _, accepted)) => Err(TrainError::Setting { name, value, accepted }),
             None => Ok(()),
@@ -113,13 +137,19 @@ impl TrainConfig {
     ///
     /// A setting that the saved text does not know has its usual value.
     pub(crate) fn difference(&self, saved: &str) -> Option<String> {
-        let Some(saved) = comparable(saved) else { return Some("its settings cannot be read".to_owned()) };
+        let Some(saved) = comparable(saved) else {
+            return Some("its settings cannot be read".to_owned());
+        };
         let current = comparable(&self.to_text())?;
         let changed: Vec<String> = current
             .as_object()?
             .iter()
-            .filter(|(name, value)| !FREE.contains(&name.as_str()) && saved.get(name) != Some(value))
-            .map(|(name, value)| format!("{name} was {}, is {value}", saved.get(name).unwrap_or(&Value::Null)))
+            .filter(|(name, value)| {
+                !FREE.contains(&name.as_str()) && saved.get(name) != Some(value)
+            })
+            .map(|(name, value)| {
+                format!("{name} was {}, is {value}", saved.get(name).unwrap_or(&Value::Null))
+            })
             .collect();
         (!changed.is_empty()).then(|| changed.join("; "))
     }
@@ -141,7 +171,11 @@ mod tests {
     #[test]
     fn difference_names_what_changes_the_result_and_nothing_else() {
         let saved = config().to_text();
-        assert_eq!(TrainConfig { name: "other".into(), keep: 9, evaluate_every: 5, ..config() }.difference(&saved), None);
+        assert_eq!(
+            TrainConfig { name: "other".into(), keep: 9, evaluate_every: 5, ..config() }
+                .difference(&saved),
+            None
+        );
         let other = TrainConfig { accumulate: 4, ..config() };
         assert_eq!(other.difference(&saved).unwrap(), "accumulate was 1, is 4");
     }

@@ -1,4 +1,5 @@
-//! The norm of all gradients together, and clipping by it. Burn's own clipping works tensor by tensor.
+//! The norm of all gradients together, and clipping by it. Burn's own clipping works tensor by
+//! tensor.
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -31,7 +32,12 @@ pub fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
 
 /// Scales the gradients down to a norm of at most `limit`, given the norm that they have.
 #[must_use]
-pub fn clipped<M: Module>(model: &M, gradients: GradientsParams, norm: f64, limit: f64) -> GradientsParams {
+pub fn clipped<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    norm: f64,
+    limit: f64,
+) -> GradientsParams {
     struct Scale {
         old: GradientsParams,
         new: GradientsParams,
@@ -65,7 +71,8 @@ mod tests {
         let device = Device::flex();
         let mut gradients = GradientsParams::new();
         gradients.register(model.weight.id, Tensor::<2>::from_floats([[2.0], [4.0]], &device));
-        gradients.register(model.bias.as_ref().unwrap().id, Tensor::<1>::from_floats([4.0], &device));
+        gradients
+            .register(model.bias.as_ref().unwrap().id, Tensor::<1>::from_floats([4.0], &device));
         gradients
     }
 
@@ -80,8 +87,16 @@ mod tests {
     fn clipping_keeps_the_direction() {
         let model = LinearConfig::new(2, 1).init(&Device::flex().autodiff());
         let read = |gradients: &GradientsParams| {
-            let weight = gradients.get::<2>(model.weight.id).unwrap().into_data().iter::<f32>().collect::<Vec<_>>();
-            (weight, gradients.get::<1>(model.bias.as_ref().unwrap().id).unwrap().into_scalar::<f32>())
+            let weight = gradients
+                .get::<2>(model.weight.id)
+                .unwrap()
+                .into_data()
+                .iter::<f32>()
+                .collect::<Vec<_>>();
+            (
+                weight,
+                gradients.get::<1>(model.bias.as_ref().unwrap().id).unwrap().into_scalar::<f32>(),
+            )
         };
         assert_eq!(read(&clipped(&model, gradients(&model), 6.0, 3.0)), (vec![1.0, 2.0], 2.0));
         assert_eq!(read(&clipped(&model, gradients(&model), 6.0, 6.0)), (vec![2.0, 4.0], 4.0));

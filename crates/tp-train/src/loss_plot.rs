@@ -22,24 +22,40 @@ pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(
     plot_curve(path, title, "loss", &points, points.len() / 40)
 }
 
-/// Draws a number of every step, thin, and its moving average over `window` steps, thick, and writes a PNG.
+/// Draws a number of every step, thin, and its moving average over `window` steps, thick, and
+/// writes a PNG.
 ///
 /// # Errors
 ///
-/// [`TrainError::Plot`] if the picture cannot be drawn, [`TrainError::Write`] if it cannot be written.
-pub fn plot_curve(path: &Path, title: &str, label: &str, points: &[(u64, f64)], window: usize) -> Result<(), TrainError> {
+/// [`TrainError::Plot`] if the picture cannot be drawn, [`TrainError::Write`] if it cannot be
+/// written.
+pub fn plot_curve(
+    path: &Path,
+    title: &str,
+    label: &str,
+    points: &[(u64, f64)],
+    window: usize,
+) -> Result<(), TrainError> {
     let failed = |reason: String| TrainError::Plot { path: path.to_owned(), reason };
-    let points: Vec<(u64, f64)> = points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
+    let points: Vec<(u64, f64)> =
+        points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
     if points.is_empty() {
         return Ok(());
     }
     let pixels = drawn(title, label, &points, window).map_err(|error| failed(error.to_string()))?;
     let png = encoded(&pixels).map_err(|error| failed(error.to_string()))?;
-    write_atomically(path, |out| out.write_all(&png)).map_err(|source| TrainError::Write { path: path.to_owned(), source })
+    write_atomically(path, |out| out.write_all(&png))
+        .map_err(|source| TrainError::Write { path: path.to_owned(), source })
 }
 
-fn drawn(title: &str, label: &str, points: &[(u64, f64)], window: usize) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "the font that ships with the program is unsound")?;
+fn drawn(
+    title: &str,
+    label: &str,
+    points: &[(u64, f64)],
+    window: usize,
+) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    register_font("sans-serif", FontStyle::Normal, FONT)
+        .map_err(|_| "the font that ships with the program is unsound")?;
     let (first, last) = (points[0].0, points[points.len() - 1].0);
     // The first few steps are far above the rest: let the picture show the rest.
     let mut sorted: Vec<f64> = points.iter().map(|&(_, loss)| loss).collect();
@@ -94,7 +110,10 @@ mod tests {
     use super::*;
 
     fn records(losses: &[f64]) -> Vec<StepRecord> {
-        (1..).zip(losses).map(|(step, &loss)| StepRecord { step, loss, ..Default::default() }).collect()
+        (1..)
+            .zip(losses)
+            .map(|(step, &loss)| StepRecord { step, loss, ..Default::default() })
+            .collect()
     }
 
     #[test]
@@ -103,11 +122,17 @@ mod tests {
         let path = folder.path().join("loss.png");
         for losses in [&[2.5][..], &[3.0, f64::NAN, 1.0, 0.5], &[0.0, 0.0]] {
             plot_losses(&path, "run", &records(losses)).unwrap();
-            let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).unwrap())).read_info().unwrap();
+            let mut reader =
+                png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).unwrap()))
+                    .read_info()
+                    .unwrap();
             let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
             let info = reader.next_frame(&mut pixels).unwrap();
             assert_eq!((info.width, info.height), SIZE);
-            assert!(pixels.chunks(3).any(|pixel| pixel == [30, 80, 160]), "{losses:?} are not to be seen");
+            assert!(
+                pixels.chunks(3).any(|pixel| pixel == [30, 80, 160]),
+                "{losses:?} are not to be seen"
+            );
         }
     }
 

@@ -7,8 +7,9 @@ use crate::{Evaluation, StepLoss, Task, TrainError};
 
 /// A task that takes every micro-batch from one of several, by weight.
 ///
-/// Which one is a function of the batch's seed, so a resumed run sees the same order. Sources of different types meet as
-/// `&dyn Task<M, Batch = B>`. The first source that has a judge judges for all.
+/// Which one is a function of the batch's seed, so a resumed run sees the same order. Sources of
+/// different types meet as `&dyn Task<M, Batch = B>`. The first source that has a judge judges for
+/// all.
 #[derive(Clone, Debug)]
 pub struct Mixture<T> {
     sources: Vec<(f64, T)>,
@@ -31,7 +32,9 @@ impl<T> Mixture<T> {
         let fine = sources.iter().all(|&(weight, _)| weight.is_finite() && weight >= 0.0);
         let sum: f64 = sources.iter().map(|&(weight, _)| weight).sum();
         if !fine || sum <= 0.0 || !sum.is_finite() {
-            return Err(TrainError::Weights { weights: sources.iter().map(|&(weight, _)| weight).collect() });
+            return Err(TrainError::Weights {
+                weights: sources.iter().map(|&(weight, _)| weight).collect(),
+            });
         }
         Ok(Self { sources })
     }
@@ -46,7 +49,10 @@ impl<T> Mixture<T> {
             left -= weight;
         }
         // Rounding may leave a crumb: it goes to the last source that takes part.
-        self.sources.iter().rposition(|&(weight, _)| weight > 0.0).expect("`new` asks for a weight above 0")
+        self.sources
+            .iter()
+            .rposition(|&(weight, _)| weight > 0.0)
+            .expect("`new` asks for a weight above 0")
     }
 }
 
@@ -84,7 +90,9 @@ mod tests {
 
     #[test]
     fn weights_that_say_nothing_are_refused() {
-        for weights in [vec![], vec![(0.0, ())], vec![(1.0, ()), (f64::NAN, ())], vec![(-1.0, ()), (2.0, ())]] {
+        for weights in
+            [vec![], vec![(0.0, ())], vec![(1.0, ()), (f64::NAN, ())], vec![(-1.0, ()), (2.0, ())]]
+        {
             assert!(matches!(Mixture::new(weights), Err(TrainError::Weights { .. })));
         }
     }

@@ -13,11 +13,17 @@ use crate::{LrGroup, TrainConfig, TrainError};
 
 /// AdamW; vectors and embeddings are not decayed.
 ///
-/// The groups name parameters by id, so the model has to have its final ids: a checkpoint is loaded before.
+/// The groups name parameters by id, so the model has to have its final ids: a checkpoint is loaded
+/// before.
 #[must_use]
 pub fn adamw<M: Module>(model: &M, config: &TrainConfig) -> ModuleOptimizer {
-    let adam = AdamWConfig::new().with_beta_1(config.beta_1).with_beta_2(config.beta_2).with_weight_decay(config.weight_decay);
-    let undecayed = parameters(model).into_iter().filter(|parameter| parameter.rank <= 1 || parameter.path.contains("embed"));
+    let adam = AdamWConfig::new()
+        .with_beta_1(config.beta_1)
+        .with_beta_2(config.beta_2)
+        .with_weight_decay(config.weight_decay);
+    let undecayed = parameters(model)
+        .into_iter()
+        .filter(|parameter| parameter.rank <= 1 || parameter.path.contains("embed"));
     let undecayed = ParamGroup::from_ids(undecayed.map(|parameter| parameter.id).collect());
     adam.init().with_group(undecayed, adam.clone().with_weight_decay(0.0).build(), None)
 }
@@ -33,12 +39,14 @@ pub(crate) struct LearningRates {
 impl LearningRates {
     /// # Errors
     ///
-    /// [`TrainError::Group`] if a group matches no parameter: a misspelt path would silently train what was to be frozen.
+    /// [`TrainError::Group`] if a group matches no parameter: a misspelt path would silently train
+    /// what was to be frozen.
     pub(crate) fn of<M: Module>(model: &M, groups: &[LrGroup]) -> Result<Self, TrainError> {
         let parameters = parameters(model);
         for group in groups {
             if !parameters.iter().any(|parameter| holds(&parameter.path, &group.path)) {
-                let examples = parameters.iter().take(3).map(|parameter| parameter.path.clone()).collect();
+                let examples =
+                    parameters.iter().take(3).map(|parameter| parameter.path.clone()).collect();
                 return Err(TrainError::Group { path: group.path.clone(), examples });
             }
         }
@@ -50,7 +58,10 @@ impl LearningRates {
             }
         }
         let frozen = ParamGroup::from_ids(by_factor.remove(&0).unwrap_or_default());
-        let slowed = by_factor.into_iter().map(|(bits, ids)| (f64::from_bits(bits), ParamGroup::from_ids(ids))).collect();
+        let slowed = by_factor
+            .into_iter()
+            .map(|(bits, ids)| (f64::from_bits(bits), ParamGroup::from_ids(ids)))
+            .collect();
         Ok(Self { slowed, frozen })
     }
 
@@ -63,7 +74,9 @@ impl LearningRates {
     pub(crate) fn at(&self, rate: f64) -> ModuleLearningRate {
         self.slowed
             .iter()
-            .fold(ModuleLrSchedulerConfig::new(rate.into()), |rates, (factor, group)| rates.with_group(group.clone(), rate * factor))
+            .fold(ModuleLrSchedulerConfig::new(rate.into()), |rates, (factor, group)| {
+                rates.with_group(group.clone(), rate * factor)
+            })
             .init()
             .expect("a constant learning rate has nothing to be wrong about")
             .step()
@@ -149,7 +162,11 @@ mod tests {
     #[test]
     fn last_matching_group_decides_the_rate() {
         let pair = pair();
-        let rates = LearningRates::of(&pair, &[group("eyes", 0.1), group("eyes.bias", 0.0), group("norm", 1.0)]).unwrap();
+        let rates = LearningRates::of(
+            &pair,
+            &[group("eyes", 0.1), group("eyes.bias", 0.0), group("norm", 1.0)],
+        )
+        .unwrap();
         let at = rates.at(2.0);
         let rate = |id| at.lr_from_param(id, None);
         assert_eq!(rate(pair.eyes.weight.id), 0.2);
@@ -164,7 +181,10 @@ mod tests {
     fn group_that_matches_nothing_is_refused() {
         // Whole names count: `eye` is not `eyes`.
         let error = LearningRates::of(&pair(), &[group("eye", 0.1)]).unwrap_err();
-        assert_eq!(error.to_string(), "no parameter has `eye` in its path; paths look like eyes.weight, eyes.bias, mouth.weight");
+        assert_eq!(
+            error.to_string(),
+            "no parameter has `eye` in its path; paths look like eyes.weight, eyes.bias, mouth.weight"
+        );
     }
 
     #[test]
@@ -173,15 +193,21 @@ mod tests {
         // A gradient of zero moves a parameter by its decay alone: w ← (1 − 1 · 0.5) w.
         let config = TrainConfig {
             weight_decay: 0.5,
-            ..TrainConfig::new("x", Schedule { peak: 1.0, warmup: 0, steps: 1, floor: 1.0 }, Default::default())
+            ..TrainConfig::new(
+                "x",
+                Schedule { peak: 1.0, warmup: 0, steps: 1, floor: 1.0 },
+                Default::default(),
+            )
         };
         let mut gradients = GradientsParams::new();
         gradients.register(pair.eyes.weight.id, Tensor::<2>::zeros([2, 2], &Device::flex()));
         gradients.register(pair.norm.gamma.id, Tensor::<1>::zeros([2], &Device::flex()));
-        gradients.register(pair.embed_tokens.weight.id, Tensor::<2>::zeros([3, 2], &Device::flex()));
+        gradients
+            .register(pair.embed_tokens.weight.id, Tensor::<2>::zeros([3, 2], &Device::flex()));
         let after = adamw(&pair, &config).step(1.0, pair.clone(), gradients);
         let values = |tensor: Tensor<2>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
-        let halved: Vec<f32> = values(pair.eyes.weight.val()).iter().map(|value| value / 2.0).collect();
+        let halved: Vec<f32> =
+            values(pair.eyes.weight.val()).iter().map(|value| value / 2.0).collect();
         assert_eq!(values(after.eyes.weight.val()), halved);
         assert_eq!(values(after.embed_tokens.weight.val()), values(pair.embed_tokens.weight.val()));
         assert_eq!(after.norm.gamma.val().into_data(), pair.norm.gamma.val().into_data());

@@ -1,4 +1,5 @@
-//! Numbers in the place of the random ids that Burn gives to parameters, so that equal runs write equal checkpoints.
+//! Numbers in the place of the random ids that Burn gives to parameters, so that equal runs write
+//! equal checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,11 @@ use burn::{
     tensor::{Bool, Int, Tensor},
 };
 
-/// The model with its parameters numbered in the order in which they stand in it, from 1; what shared an id still does.
+/// The model with its parameters numbered in the order in which they stand in it, from 1; what
+/// shared an id still does.
 ///
-/// A checkpoint names the moments of its optimizer by these ids. To be called before the optimizer and its groups are made, and
-/// before a checkpoint is loaded, which brings the ids of its own run.
+/// A checkpoint names the moments of its optimizer by these ids. To be called before the optimizer
+/// and its groups are made, and before a checkpoint is loaded, which brings the ids of its own run.
 #[must_use]
 pub fn with_numbered_parameters<M: Module>(model: M) -> M {
     model.map(&mut Numbering::default())
@@ -34,12 +36,18 @@ impl ModuleMapper for Numbering {
         param
     }
 
-    fn map_int<const D: usize>(&mut self, mut param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+    fn map_int<const D: usize>(
+        &mut self,
+        mut param: Param<Tensor<D, Int>>,
+    ) -> Param<Tensor<D, Int>> {
         param.id = self.of(param.id);
         param
     }
 
-    fn map_bool<const D: usize>(&mut self, mut param: Param<Tensor<D, Bool>>) -> Param<Tensor<D, Bool>> {
+    fn map_bool<const D: usize>(
+        &mut self,
+        mut param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
         param.id = self.of(param.id);
         param
     }
@@ -65,7 +73,11 @@ mod tests {
     fn parameters_are_numbered_in_order_and_shared_ids_stay_shared() {
         let device = Device::flex();
         let first = LinearConfig::new(2, 2).init(&device);
-        let model = Twice { again: first.clone(), first, second: LinearConfig::new(2, 2).with_bias(false).init(&device) };
+        let model = Twice {
+            again: first.clone(),
+            first,
+            second: LinearConfig::new(2, 2).with_bias(false).init(&device),
+        };
         let model = with_numbered_parameters(model);
         let id = |layer: &Linear| layer.weight.id.val();
         assert_eq!([id(&model.first), id(&model.second), id(&model.again)], [1, 3, 1]);

@@ -1,4 +1,5 @@
-//! Named numbers as one JSON object, in their order. A number that JSON has no word for is `null` there.
+//! Named numbers as one JSON object, in their order. A number that JSON has no word for is `null`
+//! there.
 
 use std::fmt;
 
@@ -8,7 +9,10 @@ use serde::{
     ser::SerializeMap,
 };
 
-pub(crate) fn serialize<S: Serializer>(readings: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(
+    readings: &[(String, f64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(readings.len()))?;
     for (name, value) in readings {
         map.serialize_entry(name, value)?;
@@ -16,7 +20,9 @@ pub(crate) fn serialize<S: Serializer>(readings: &[(String, f64)], serializer: S
     map.end()
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, f64)>, D::Error> {
     struct Pairs;
     impl<'de> Visitor<'de> for Pairs {
         type Value = Vec<(String, f64)>;
@@ -50,7 +56,8 @@ pub(crate) fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     Ok(<Option<f64> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// To nine significant digits: all that an f32 holds, and few enough that every JSON reader gives back the same number.
+/// To nine significant digits: all that an f32 holds, and few enough that every JSON reader gives
+/// back the same number.
 #[must_use]
 pub fn rounded(value: f64) -> f64 {
     format!("{value:.8e}").parse().unwrap_or(value)

@@ -28,10 +28,17 @@ impl<'a> ReportLine<'a> {
             let rate = (record.step - self.first) as f64 / record.seconds.max(1e-9);
             let left = clock((*steps - record.step) as f64 / rate);
             let (step, loss, readings) = (record.step, record.loss, listed(&record.readings, 3));
-            tracing::info!("{name}: step {step}/{steps}, loss {loss:.4}, {rate:.2} steps/s, {left} left{readings}");
+            tracing::info!(
+                "{name}: step {step}/{steps}, loss {loss:.4}, {rate:.2} steps/s, {left} left{readings}"
+            );
         }
         if let Some(evaluation) = &record.evaluation {
-            tracing::info!("{name}: step {}, score {:.2}{}", record.step, evaluation.score, listed(&evaluation.readings, 2));
+            tracing::info!(
+                "{name}: step {}, score {:.2}{}",
+                record.step,
+                evaluation.score,
+                listed(&evaluation.readings, 2)
+            );
         }
     }
 }

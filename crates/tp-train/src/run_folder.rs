@@ -6,7 +6,8 @@ use tp_core::{FileLock, LockMode};
 
 use crate::TrainError;
 
-/// Held as long as a run writes to its folder; the system frees it when the process ends, however it ends.
+/// Held as long as a run writes to its folder; the system frees it when the process ends, however
+/// it ends.
 #[derive(Debug)]
 pub struct RunFolder {
     _lock: FileLock,
@@ -17,14 +18,20 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`TrainError::InUse`] if another process holds it, [`TrainError::Write`] if it cannot be made.
+    /// [`TrainError::InUse`] if another process holds it, [`TrainError::Write`] if it cannot be
+    /// made.
     pub fn open(folder: &Path) -> Result<Self, TrainError> {
-        fs::create_dir_all(folder).map_err(|source| TrainError::Write { path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder)
+            .map_err(|source| TrainError::Write { path: folder.to_owned(), source })?;
         let path = folder.join(".lock");
-        let lock = FileLock::take(&path, LockMode::Alone).map_err(|source| TrainError::Write { path: path.clone(), source })?;
+        let lock = FileLock::take(&path, LockMode::Alone)
+            .map_err(|source| TrainError::Write { path: path.clone(), source })?;
         let lock = lock.ok_or_else(|| TrainError::InUse { folder: folder.to_owned() })?;
         if !lock.is_held() {
-            tracing::warn!("the file system of {} has no locks: see to it that one process at a time trains there", folder.display());
+            tracing::warn!(
+                "the file system of {} has no locks: see to it that one process at a time trains there",
+                folder.display()
+            );
         }
         Ok(Self { _lock: lock })
     }

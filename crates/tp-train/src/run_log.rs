@@ -49,7 +49,11 @@ impl StepRecord {
             learning_rate: rounded(self.learning_rate),
             seconds: rounded(self.seconds),
             samples_per_second: rounded(self.samples_per_second),
-            readings: self.readings.into_iter().map(|(name, value)| (name, rounded(value))).collect(),
+            readings: self
+                .readings
+                .into_iter()
+                .map(|(name, value)| (name, rounded(value)))
+                .collect(),
             evaluation: self.evaluation.map(Evaluation::rounded),
             ..self
         }
@@ -73,24 +77,34 @@ impl RunLog {
             Err(source) => return Err(TrainError::Read { path: path.to_owned(), source }),
         };
         let mut records: Vec<StepRecord> = Vec::new();
-        for (number, line) in text.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+        for (number, line) in
+            text.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty())
+        {
             match serde_json::from_slice::<StepRecord>(line) {
                 Ok(record) if record.step <= steps => records.push(record),
                 Ok(_) => {}
                 // A run that was killed leaves half a line.
-                Err(error) => tracing::warn!("{}, line {}: left out, {error}", path.display(), number + 1),
+                Err(error) => {
+                    tracing::warn!("{}, line {}: left out, {error}", path.display(), number + 1)
+                }
             }
         }
-        write_atomically(path, |out| records.iter().try_for_each(|record| writeln!(out, "{}", serde_json::to_string(record)?)))
-            .map_err(write)?;
+        write_atomically(path, |out| {
+            records
+                .iter()
+                .try_for_each(|record| writeln!(out, "{}", serde_json::to_string(record)?))
+        })
+        .map_err(write)?;
         let file = OpenOptions::new().append(true).open(path).map_err(write)?;
         Ok(Self { path: path.to_owned(), file, records })
     }
 
     pub(crate) fn push(&mut self, record: StepRecord) -> Result<(), TrainError> {
         let record = record.rounded();
-        let line = serde_json::to_string(&record).expect("a struct of numbers and strings has a JSON form");
-        writeln!(self.file, "{line}").map_err(|source| TrainError::Write { path: self.path.clone(), source })?;
+        let line = serde_json::to_string(&record)
+            .expect("a struct of numbers and strings has a JSON form");
+        writeln!(self.file, "{line}")
+            .map_err(|source| TrainError::Write { path: self.path.clone(), source })?;
         self.records.push(record);
         Ok(())
     }
@@ -114,14 +128,18 @@ mod tests {
         let path = folder.path().join("log.jsonl");
         let mut log = RunLog::open(&path, 0).unwrap();
         for step in 1..=4 {
-            let readings = vec![("b".to_owned(), f64::NAN), ("a".to_owned(), 0.1 + step as f64 / 3.0)];
+            let readings =
+                vec![("b".to_owned(), f64::NAN), ("a".to_owned(), 0.1 + step as f64 / 3.0)];
             log.push(StepRecord { step, loss: 1.0 / 3.0, readings, ..Default::default() }).unwrap();
         }
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(r#""readings":{"b":null,"a":0.433333333}"#), "{text}");
         fs::write(&path, format!("{text}{{\"step\":5,\"lo")).unwrap();
         let reopened = RunLog::open(&path, 3).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), text.lines().take(3).map(|line| format!("{line}\n")).collect::<String>());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            text.lines().take(3).map(|line| format!("{line}\n")).collect::<String>()
+        );
         assert_eq!(reopened.records()[2].readings[1], log.records()[2].readings[1]);
         assert!(reopened.records()[2].readings[0].1.is_nan());
     }
@@ -129,6 +147,9 @@ mod tests {
     #[test]
     fn pairs_are_read_as_well() {
         let line = r#"{"step":1,"loss":2.0,"gradient_norm":1.0,"learning_rate":0.1,"seconds":3.0,"readings":[["a",0.5]]}"#;
-        assert_eq!(serde_json::from_str::<StepRecord>(line).unwrap().readings, [("a".to_owned(), 0.5)]);
+        assert_eq!(
+            serde_json::from_str::<StepRecord>(line).unwrap().readings,
+            [("a".to_owned(), 0.5)]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! JSON lines that belong to steps, any number for each; a resumed run drops those of the steps that it repeats.
+//! JSON lines that belong to steps, any number for each; a resumed run drops those of the steps
+//! that it repeats.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,7 +12,8 @@ use tp_core::write_atomically;
 
 use crate::TrainError;
 
-/// A file of JSON objects, one a line, each with the number of its `step`. Nothing of it is held in memory.
+/// A file of JSON objects, one a line, each with the number of its `step`. Nothing of it is held in
+/// memory.
 #[derive(Debug)]
 pub struct StepLines {
     path: PathBuf,
@@ -25,8 +27,8 @@ struct Numbered {
 }
 
 impl StepLines {
-    /// Opens the lines of a run that has done `steps` steps; lines of later steps, and half a line at the end, are dropped,
-    /// all others keep their bytes.
+    /// Opens the lines of a run that has done `steps` steps; lines of later steps, and half a line
+    /// at the end, are dropped, all others keep their bytes.
     ///
     /// # Errors
     ///
@@ -34,12 +36,15 @@ impl StepLines {
     pub fn open(path: &Path, steps: u64) -> Result<Self, TrainError> {
         let write = |source| TrainError::Write { path: path.to_owned(), source };
         if path.exists() {
-            let old = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
+            let old = File::open(path)
+                .map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
             write_atomically(path, |out| {
                 let mut old = BufReader::new(old);
                 let mut line = Vec::new();
                 while old.read_until(b'\n', &mut line)? > 0 {
-                    let done = line.ends_with(b"\n") && serde_json::from_slice::<Numbered>(&line).is_ok_and(|line| line.step <= steps);
+                    let done = line.ends_with(b"\n")
+                        && serde_json::from_slice::<Numbered>(&line)
+                            .is_ok_and(|line| line.step <= steps);
                     if done {
                         out.write_all(&line)?;
                     }
@@ -64,7 +69,9 @@ impl StepLines {
             serde_json::to_writer(&mut text, record).map_err(io::Error::from)?;
             text.write_all(b"\n")
         });
-        written.and_then(|()| self.file.write_all(&text)).map_err(|source| TrainError::Write { path: self.path.clone(), source })
+        written
+            .and_then(|()| self.file.write_all(&text))
+            .map_err(|source| TrainError::Write { path: self.path.clone(), source })
     }
 }
 
@@ -82,7 +89,9 @@ mod tests {
         let path = folder.path().join("samples.jsonl");
         let mut lines = StepLines::open(&path, 0).unwrap();
         for step in 1..=3 {
-            lines.push(&[json!({"step": step, "text": "a"}), json!({"step": step, "text": "b"})]).unwrap();
+            lines
+                .push(&[json!({"step": step, "text": "a"}), json!({"step": step, "text": "b"})])
+                .unwrap();
         }
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{text}{{\"step\":1,\"te")).unwrap();

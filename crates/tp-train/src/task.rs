@@ -1,4 +1,5 @@
-//! What the loop needs to know of a model: how a batch is made, what is lost on it, how the model is judged.
+//! What the loop needs to know of a model: how a batch is made, what is lost on it, how the model
+//! is judged.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,8 @@ pub struct Evaluation {
 impl Evaluation {
     /// As a log and a checkpoint keep it.
     pub(crate) fn rounded(self) -> Self {
-        let readings = self.readings.into_iter().map(|(name, value)| (name, rounded(value))).collect();
+        let readings =
+            self.readings.into_iter().map(|(name, value)| (name, rounded(value))).collect();
         Self { score: rounded(self.score), readings }
     }
 }

@@ -51,15 +51,16 @@ pub struct Trained<M> {
 
 /// Trains a model, from the newest checkpoint in `folder` if `resume` is set and there is one.
 ///
-/// The model lives on an autodiff device. `folder` receives `log.jsonl`, `loss.png` and `checkpoints/`. The run ends after
-/// its last step, or at the end of the step in which `stop` is raised, with a checkpoint; a flag that is raised in the last step
-/// is for the caller to see, before it begins anything else. Equal runs write equal checkpoints.
+/// The model lives on an autodiff device. `folder` receives `log.jsonl`, `loss.png` and
+/// `checkpoints/`. The run ends after its last step, or at the end of the step in which `stop` is
+/// raised, with a checkpoint; a flag that is raised in the last step is for the caller to see,
+/// before it begins anything else. Equal runs write equal checkpoints.
 ///
 /// # Errors
 ///
-/// [`TrainError`] if a loss or gradient is not a number (the samples are named, the last checkpoint stays), a setting makes
-/// no sense, a checkpoint is damaged or of another run, the folder belongs to another run, or a file cannot be read or
-/// written.
+/// [`TrainError`] if a loss or gradient is not a number (the samples are named, the last checkpoint
+/// stays), a setting makes no sense, a checkpoint is damaged or of another run, the folder belongs
+/// to another run, or a file cannot be read or written.
 ///
 /// # Panics
 ///
@@ -86,7 +87,8 @@ where
     model = with_numbered_parameters(model);
     let last = checkpoints.last()?;
     if let Some(path) = &last {
-        (model, progress) = load_model(path, model, config.schedule.steps, |saved| config.difference(saved))?;
+        (model, progress) =
+            load_model(path, model, config.schedule.steps, |saved| config.difference(saved))?;
     }
     progress.settings = config.to_text();
     let rates = LearningRates::of(&model, &config.groups)?;
@@ -104,7 +106,8 @@ where
         // Batches are functions of their number alone: making them ahead changes nothing.
         let (made, batches) = sync_channel(config.prefetch);
         let worker = scope.spawn(move || {
-            let numbers = first.saturating_mul(config.accumulate)..steps.saturating_mul(config.accumulate);
+            let numbers =
+                first.saturating_mul(config.accumulate)..steps.saturating_mul(config.accumulate);
             for number in numbers {
                 if made.send(task.batch(config.seed.split("batch").nth(number))).is_err() {
                     return; // nobody listens any more
@@ -114,20 +117,30 @@ where
 
         for step in first..steps {
             let step_began = Instant::now();
-            let Some(Slope { gradients, mut record, samples }) = slope(&model, task, config, step, &batches)? else {
+            let Some(Slope { gradients, mut record, samples }) =
+                slope(&model, task, config, step, &batches)?
+            else {
                 match worker.join() {
                     Err(panic) => resume_unwind(panic),
-                    Ok(()) => unreachable!("the worker makes a batch for every micro-batch of every step"),
+                    Ok(()) => {
+                        unreachable!("the worker makes a batch for every micro-batch of every step")
+                    }
                 }
             };
             record.gradient_norm = gradient_norm(&model, &gradients);
             if !record.gradient_norm.is_finite() {
-                return Err(TrainError::NotFinite { step: step + 1, what: "gradient norm", value: record.gradient_norm, samples });
+                return Err(TrainError::NotFinite {
+                    step: step + 1,
+                    what: "gradient norm",
+                    value: record.gradient_norm,
+                    samples,
+                });
             }
             let gradients = clipped(&model, gradients, record.gradient_norm, config.clip_norm);
             record.learning_rate = config.schedule.rate(step);
             model = optimizer.step(rates.at(record.learning_rate), model, gradients);
-            record.samples_per_second = samples.len() as f64 / step_began.elapsed().as_secs_f64().max(1e-9);
+            record.samples_per_second =
+                samples.len() as f64 / step_began.elapsed().as_secs_f64().max(1e-9);
             progress.step = step + 1;
 
             let last = progress.step == steps;
@@ -135,8 +148,14 @@ where
             if due(config.evaluate_every) {
                 record.evaluation = task.evaluate(&model).map(Evaluation::rounded);
             }
-            let score = record.evaluation.as_ref().map(|evaluation| evaluation.score).filter(|score| !score.is_nan());
-            if let Some(score) = score.filter(|&score| progress.best_score.is_none_or(|best| score > best)) {
+            let score = record
+                .evaluation
+                .as_ref()
+                .map(|evaluation| evaluation.score)
+                .filter(|score| !score.is_nan());
+            if let Some(score) =
+                score.filter(|&score| progress.best_score.is_none_or(|best| score > best))
+            {
                 progress.best_score = Some(score);
                 checkpoints.save_best(&model, &optimizer, &progress)?;
             }
@@ -166,7 +185,13 @@ struct Slope {
 }
 
 /// The mean gradient over the micro-batches of a step; `None` if the batches end too early.
-fn slope<M, T>(model: &M, task: &T, config: &TrainConfig, step: u64, batches: &Receiver<T::Batch>) -> Result<Option<Slope>, TrainError>
+fn slope<M, T>(
+    model: &M,
+    task: &T,
+    config: &TrainConfig,
+    step: u64,
+    batches: &Receiver<T::Batch>,
+) -> Result<Option<Slope>, TrainError>
 where
     M: Module,
     T: Task<M>,
@@ -189,11 +214,17 @@ where
         let loss = loss.div_scalar(config.accumulate as f64);
         record.loss += f64::from(loss.clone().into_scalar::<f32>());
         if !record.loss.is_finite() {
-            return Err(TrainError::NotFinite { step: step + 1, what: "loss", value: record.loss, samples: names });
+            return Err(TrainError::NotFinite {
+                step: step + 1,
+                what: "loss",
+                value: record.loss,
+                samples: names,
+            });
         }
         gradients.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
     }
     record.samples = names.len();
-    record.readings = readings.into_iter().map(|(name, sum, count)| (name.to_owned(), sum / count)).collect();
+    record.readings =
+        readings.into_iter().map(|(name, sum, count)| (name.to_owned(), sum / count)).collect();
     Ok(Some(Slope { gradients: gradients.grads(), record, samples: names }))
 }

@@ -13,7 +13,10 @@ use burn::{
 };
 use rand::RngExt;
 use tp_core::Seed;
-use tp_train::{Evaluation, LrGroup, Mixture, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError, Trained, train};
+use tp_train::{
+    Evaluation, LrGroup, Mixture, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError,
+    Trained, train,
+};
 
 /// Learns y = x₀ + 2 x₁.
 struct Sum {
@@ -42,10 +45,15 @@ impl Task<Linear> for Sum {
 
     fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
         let y: Vec<f32> = batch.chunks(2).map(|x| x[0] + 2.0 * x[1]).collect();
-        let x = Tensor::<2>::from_data(TensorData::new(batch.clone(), [self.size, 2]), &self.device);
+        let x =
+            Tensor::<2>::from_data(TensorData::new(batch.clone(), [self.size, 2]), &self.device);
         let y = Tensor::<2>::from_data(TensorData::new(y, [self.size, 1]), &self.device);
         let loss = (model.forward(x) - y).square().mean();
-        StepLoss { loss, readings: vec![("first", f64::from(batch[0]))], samples: vec![format!("sample of {}", batch[0])] }
+        StepLoss {
+            loss,
+            readings: vec![("first", f64::from(batch[0]))],
+            samples: vec![format!("sample of {}", batch[0])],
+        }
     }
 
     fn evaluate(&self, _: &Linear) -> Option<Evaluation> {
@@ -56,7 +64,9 @@ impl Task<Linear> for Sum {
 fn model(device: &Device) -> Linear {
     let mut linear = LinearConfig::new(2, 1).init(device);
     // Not random: tests run side by side and share the device's generator.
-    linear.weight = Param::from_tensor(Tensor::from_data(TensorData::new(vec![0.1_f32, -0.2], [2, 1]), device).require_grad());
+    linear.weight = Param::from_tensor(
+        Tensor::from_data(TensorData::new(vec![0.1_f32, -0.2], [2, 1]), device).require_grad(),
+    );
     linear.bias = Some(Param::from_tensor(Tensor::zeros([1], device).require_grad()));
     linear
 }
@@ -65,7 +75,8 @@ fn model(device: &Device) -> Linear {
 fn run(folder: &Path, config: &TrainConfig, stop: bool) -> Trained<Linear> {
     let device = Device::flex().autodiff();
     let task = Sum::new(&device, 8);
-    train(model(&device), &task, config, folder, true, &AtomicBool::new(stop)).expect("the run has no reason to fail")
+    train(model(&device), &task, config, folder, true, &AtomicBool::new(stop))
+        .expect("the run has no reason to fail")
 }
 
 fn numbers(model: &Linear) -> Vec<u32> {
@@ -83,7 +94,8 @@ fn numbers(model: &Linear) -> Vec<u32> {
 /// Names of the checkpoints of a run.
 fn checkpoints(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join("checkpoints")).expect("a run makes the folder");
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -106,8 +118,14 @@ fn stopping_and_resuming_changes_no_byte() {
     let resumed = run(halves.path(), &config(8), false);
     assert_eq!(resumed.progress.step, 8);
     assert_eq!(numbers(&resumed.model), numbers(&undisturbed.model));
-    assert_ne!(numbers(&resumed.model), numbers(&model(&Device::flex().autodiff())), "it learned nothing");
-    let losses = |trained: &Trained<Linear>| trained.records.iter().map(|record| record.loss).collect::<Vec<_>>();
+    assert_ne!(
+        numbers(&resumed.model),
+        numbers(&model(&Device::flex().autodiff())),
+        "it learned nothing"
+    );
+    let losses = |trained: &Trained<Linear>| {
+        trained.records.iter().map(|record| record.loss).collect::<Vec<_>>()
+    };
     assert_eq!(losses(&resumed), losses(&undisturbed));
 }
 
@@ -119,7 +137,9 @@ fn equal_runs_write_equal_checkpoints() {
     assert_eq!(checkpoints(first.path()), checkpoints(second.path()));
     for checkpoint in checkpoints(first.path()) {
         for name in ["model.bpk", "optimizer.bpk", "progress.json"] {
-            let bytes = |run: &tempfile::TempDir| fs::read(run.path().join("checkpoints").join(&checkpoint).join(name)).unwrap();
+            let bytes = |run: &tempfile::TempDir| {
+                fs::read(run.path().join("checkpoints").join(&checkpoint).join(name)).unwrap()
+            };
             assert!(bytes(&first) == bytes(&second), "{checkpoint}/{name} differs");
         }
     }
@@ -142,12 +162,18 @@ fn loss_that_is_not_a_number_names_its_samples_and_leaves_the_last_checkpoint() 
     let device = Device::flex().autodiff();
     let fifth = config(8).seed.split("batch").nth(4);
     let task = Sum { broken: Some(fifth), ..Sum::new(&device, 8) };
-    let broken = || train(model(&device), &task, &config(8), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
+    let broken = || {
+        train(model(&device), &task, &config(8), folder.path(), true, &AtomicBool::new(false))
+            .unwrap_err()
+    };
     for _ in 0..2 {
         // The second time the run starts from the checkpoint of step 3, and meets the same batch.
         let error = broken();
         assert!(matches!(error, TrainError::NotFinite { step: 5, what: "loss", .. }));
-        assert_eq!(error.to_string(), "step 5: the loss is NaN; samples of the step: sample of NaN");
+        assert_eq!(
+            error.to_string(),
+            "step 5: the loss is NaN; samples of the step: sample of NaN"
+        );
     }
     assert_eq!(checkpoints(folder.path()), ["step-00000003"]);
     // With the sample mended, the run goes on as if nothing had been.
@@ -172,7 +198,9 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
     impl Task<Linear> for Eight {
         type Batch = Vec<f32>;
         fn batch(&self, seed: Seed) -> Vec<f32> {
-            (0..8).flat_map(|number| Sum::new(&self.0.device, 1).batch(seed_of(seed, number))).collect()
+            (0..8)
+                .flat_map(|number| Sum::new(&self.0.device, 1).batch(seed_of(seed, number)))
+                .collect()
         }
         fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
             self.0.loss(model, batch)
@@ -187,8 +215,24 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
     let small = One(Sum::new(&device, 1));
     let large = Eight(Sum::new(&device, 8));
     let accumulated = TrainConfig { accumulate: 8, ..config(1) };
-    let a = train(model(&device), &small, &accumulated, folders[0].path(), false, &AtomicBool::new(false)).unwrap();
-    let b = train(model(&device), &large, &config(1), folders[1].path(), false, &AtomicBool::new(false)).unwrap();
+    let a = train(
+        model(&device),
+        &small,
+        &accumulated,
+        folders[0].path(),
+        false,
+        &AtomicBool::new(false),
+    )
+    .unwrap();
+    let b = train(
+        model(&device),
+        &large,
+        &config(1),
+        folders[1].path(),
+        false,
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     assert!((a.records[0].loss - b.records[0].loss).abs() < 1e-6);
     assert!((a.records[0].gradient_norm - b.records[0].gradient_norm).abs() < 1e-6);
 }
@@ -204,9 +248,20 @@ fn truncated_checkpoint_is_refused_in_one_line() {
             fs::write(&path, &whole[..length]).unwrap();
             let device = Device::flex().autodiff();
             let task = Sum::new(&device, 8);
-            let error = train(model(&device), &task, &config(3), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
+            let error = train(
+                model(&device),
+                &task,
+                &config(3),
+                folder.path(),
+                true,
+                &AtomicBool::new(false),
+            )
+            .unwrap_err();
             let text = error.to_string();
-            assert!(text.contains("step-00000003") && text.contains(name) && !text.contains('\n'), "{length} bytes: {text}");
+            assert!(
+                text.contains("step-00000003") && text.contains(name) && !text.contains('\n'),
+                "{length} bytes: {text}"
+            );
         }
         fs::write(&path, whole).unwrap();
     }
@@ -218,8 +273,13 @@ fn checkpoint_of_another_run_is_refused() {
     run(folder.path(), &config(3), false);
     let device = Device::flex().autodiff();
     let task = Sum::new(&device, 8);
-    let error = train(model(&device), &task, &config(4), folder.path(), true, &AtomicBool::new(false)).unwrap_err();
-    assert!(matches!(&error, TrainError::OtherRun { difference, .. } if difference.contains("schedule")), "{error}");
+    let error =
+        train(model(&device), &task, &config(4), folder.path(), true, &AtomicBool::new(false))
+            .unwrap_err();
+    assert!(
+        matches!(&error, TrainError::OtherRun { difference, .. } if difference.contains("schedule")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -238,7 +298,11 @@ fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
             self.0.loss(model, batch)
         }
     }
-    let config = TrainConfig { accumulate: 2, groups: vec![LrGroup { path: "bias".into(), factor: 0.1 }], ..config(20) };
+    let config = TrainConfig {
+        accumulate: 2,
+        groups: vec![LrGroup { path: "bias".into(), factor: 0.1 }],
+        ..config(20)
+    };
     let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let undisturbed = run(whole.path(), &config, false);
     let device = Device::flex().autodiff();
@@ -249,7 +313,10 @@ fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
     assert_eq!(checkpoints(halves.path()), ["step-00000009", "step-00000010"]);
     // Nothing that has no say in the result may keep a run from going on.
     let resumed = run(halves.path(), &TrainConfig { prefetch: 0, keep: 5, ..config }, false);
-    assert_eq!((resumed.outcome, resumed.progress.step, resumed.records.len()), (Outcome::Finished, 20, 20));
+    assert_eq!(
+        (resumed.outcome, resumed.progress.step, resumed.records.len()),
+        (Outcome::Finished, 20, 20)
+    );
     assert_eq!(numbers(&resumed.model), numbers(&undisturbed.model));
     assert_eq!(resumed.progress.best_score, undisturbed.progress.best_score);
 }
@@ -257,7 +324,8 @@ fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
 #[test]
 fn frozen_group_does_not_move_and_stays_frozen_when_resumed() {
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { groups: vec![LrGroup { path: "weight".into(), factor: 0.0 }], ..config(6) };
+    let config =
+        TrainConfig { groups: vec![LrGroup { path: "weight".into(), factor: 0.0 }], ..config(6) };
     run(folder.path(), &config, true);
     let trained = run(folder.path(), &config, false);
     let (before, after) = (numbers(&model(&Device::flex().autodiff())), numbers(&trained.model));
@@ -267,12 +335,21 @@ fn frozen_group_does_not_move_and_stays_frozen_when_resumed() {
 
 #[test]
 fn slow_group_takes_its_share_of_the_first_step() {
-    // Adam's first step is the learning rate times the sign of the gradient: 0.025 · 0.1 for the bias, 0.025 for the rest.
+    // Adam's first step is the learning rate times the sign of the gradient: 0.025 · 0.1 for the
+    // bias, 0.025 for the rest.
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { weight_decay: 0.0, groups: vec![LrGroup { path: "bias".into(), factor: 0.1 }], ..config(8) };
+    let config = TrainConfig {
+        weight_decay: 0.0,
+        groups: vec![LrGroup { path: "bias".into(), factor: 0.1 }],
+        ..config(8)
+    };
     let stopped = run(folder.path(), &config, true);
     let before = numbers(&model(&Device::flex().autodiff()));
-    let moved: Vec<f32> = numbers(&stopped.model).iter().zip(before).map(|(&a, b)| f32::from_bits(a) - f32::from_bits(b)).collect();
+    let moved: Vec<f32> = numbers(&stopped.model)
+        .iter()
+        .zip(before)
+        .map(|(&a, b)| f32::from_bits(a) - f32::from_bits(b))
+        .collect();
     for (moved, expected) in moved.into_iter().zip([0.025, 0.025, 0.0025]) {
         assert!((moved - expected).abs() < 1e-4 * expected, "{moved}");
     }
@@ -291,14 +368,27 @@ fn sources_of_a_mixture_take_turns_and_their_readings_are_their_own_means() {
         }
     }
     let device = Device::flex().autodiff();
-    let (scenes, photographs) = (Named(Sum::new(&device, 8), "scenes"), Named(Sum::new(&device, 4), "photographs"));
-    let mixture = Mixture::<&dyn Task<Linear, Batch = Vec<f32>>>::new(vec![(0.5, &scenes), (0.5, &photographs)]).unwrap();
+    let (scenes, photographs) =
+        (Named(Sum::new(&device, 8), "scenes"), Named(Sum::new(&device, 4), "photographs"));
+    let mixture = Mixture::<&dyn Task<Linear, Batch = Vec<f32>>>::new(vec![
+        (0.5, &scenes),
+        (0.5, &photographs),
+    ])
+    .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = TrainConfig { accumulate: 4, ..config(20) };
-    let trained = train(model(&device), &mixture, &config, folder.path(), false, &AtomicBool::new(false)).unwrap();
+    let trained =
+        train(model(&device), &mixture, &config, folder.path(), false, &AtomicBool::new(false))
+            .unwrap();
     let readings: Vec<_> = trained.records.iter().flat_map(|record| &record.readings).collect();
-    assert!(readings.iter().any(|(name, _)| name == "scenes") && readings.iter().any(|(name, _)| name == "photographs"));
-    assert!(readings.iter().all(|&&(_, value)| value == 1.0), "a mean over micro-batches of the other source as well");
+    assert!(
+        readings.iter().any(|(name, _)| name == "scenes")
+            && readings.iter().any(|(name, _)| name == "photographs")
+    );
+    assert!(
+        readings.iter().all(|&&(_, value)| value == 1.0),
+        "a mean over micro-batches of the other source as well"
+    );
 }
 
 #[test]
@@ -306,7 +396,16 @@ fn folder_of_an_earlier_run_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &config(3), false);
     let device = Device::flex().autodiff();
-    let again = || train(model(&device), &Sum::new(&device, 8), &config(3), folder.path(), false, &AtomicBool::new(false));
+    let again = || {
+        train(
+            model(&device),
+            &Sum::new(&device, 8),
+            &config(3),
+            folder.path(),
+            false,
+            &AtomicBool::new(false),
+        )
+    };
     assert!(matches!(again().unwrap_err(), TrainError::Occupied { .. }));
     let lock = fs::File::open(folder.path().join(".lock")).unwrap();
     lock.lock().unwrap();
@@ -328,7 +427,8 @@ fn panic_of_a_task_reaches_the_caller() {
     let folder = tempfile::tempdir().unwrap();
     let device = Device::flex().autodiff();
     let task = Panics(Sum::new(&device, 8));
-    let run = || train(model(&device), &task, &config(3), folder.path(), false, &AtomicBool::new(false));
+    let run =
+        || train(model(&device), &task, &config(3), folder.path(), false, &AtomicBool::new(false));
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"no such photograph"));
 }

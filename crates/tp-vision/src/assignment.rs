@@ -1,11 +1,14 @@
 //! The cheapest pairing of two small sets (the Hungarian method with potentials).
 
-/// The column of each row, `costs[row][column]`; every row gets a column of its own if there are enough, the rest stay `None`.
+/// The column of each row, `costs[row][column]`; every row gets a column of its own if there are
+/// enough, the rest stay `None`.
 ///
 /// A cost that is not a number counts as a very high one.
 pub(crate) fn cheapest_assignment(costs: &[Vec<f64>]) -> Vec<Option<usize>> {
     let (rows, columns) = (costs.len(), costs.first().map_or(0, Vec::len));
-    let cost = |row: usize, column: usize| if costs[row][column].is_nan() { 1e12 } else { costs[row][column].clamp(-1e12, 1e12) };
+    let cost = |row: usize, column: usize| {
+        if costs[row][column].is_nan() { 1e12 } else { costs[row][column].clamp(-1e12, 1e12) }
+    };
     let mut assigned = vec![None; rows];
     if rows <= columns {
         for (column, row) in rows_of_columns(rows, columns, cost).into_iter().enumerate() {
@@ -19,14 +22,21 @@ pub(crate) fn cheapest_assignment(costs: &[Vec<f64>]) -> Vec<Option<usize>> {
     assigned
 }
 
-/// The row of each column, for no more rows than columns: rows enter one by one along the cheapest augmenting path.
-fn rows_of_columns(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<Option<usize>> {
-    // Column 0 is a virtual one that holds the row which is entering; rows and columns count from 1 below.
+/// The row of each column, for no more rows than columns: rows enter one by one along the cheapest
+/// augmenting path.
+fn rows_of_columns(
+    rows: usize,
+    columns: usize,
+    cost: impl Fn(usize, usize) -> f64,
+) -> Vec<Option<usize>> {
+    // Column 0 is a virtual one that holds the row which is entering; rows and columns count from 1
+    // below.
     let (mut row_price, mut column_price) = (vec![0.0; rows + 1], vec![0.0; columns + 1]);
     let mut row_at = vec![0; columns + 1];
     for entering in 1..=rows {
         row_at[0] = entering;
-        let (mut slack, mut came_from, mut done) = (vec![f64::INFINITY; columns + 1], vec![0; columns + 1], vec![false; columns + 1]);
+        let (mut slack, mut came_from, mut done) =
+            (vec![f64::INFINITY; columns + 1], vec![0; columns + 1], vec![false; columns + 1]);
         let mut column = 0;
         while row_at[column] != 0 {
             done[column] = true;
@@ -68,7 +78,11 @@ mod tests {
     use super::*;
 
     fn total(costs: &[Vec<f64>], assigned: &[Option<usize>]) -> f64 {
-        costs.iter().zip(assigned).filter_map(|(row, column)| column.map(|column| row[column])).sum()
+        costs
+            .iter()
+            .zip(assigned)
+            .filter_map(|(row, column)| column.map(|column| row[column]))
+            .sum()
     }
 
     /// The cheapest way to give every row from `row` on a column that is not yet used.
@@ -92,10 +106,17 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for rows in 0..5 {
             for columns in rows.max(1)..6 {
-                let costs: Vec<Vec<f64>> = (0..rows).map(|_| (0..columns).map(|_| rng.random::<f64>() * 10.0 - 5.0).collect()).collect();
+                let costs: Vec<Vec<f64>> = (0..rows)
+                    .map(|_| (0..columns).map(|_| rng.random::<f64>() * 10.0 - 5.0).collect())
+                    .collect();
                 let assigned = cheapest_assignment(&costs);
                 assert!(assigned.iter().all(Option::is_some));
-                assert!((total(&costs, &assigned) - by_trial(&costs, 0, &mut vec![false; columns])).abs() < 1e-9, "{costs:?}");
+                assert!(
+                    (total(&costs, &assigned) - by_trial(&costs, 0, &mut vec![false; columns]))
+                        .abs()
+                        < 1e-9,
+                    "{costs:?}"
+                );
             }
         }
     }

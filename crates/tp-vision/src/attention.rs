@@ -1,4 +1,5 @@
-//! Multi-head attention with the packed projection of PyTorch, so that published weights fit as they are.
+//! Multi-head attention with the packed projection of PyTorch, so that published weights fit as
+//! they are.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub(crate) struct KeysValues {
 impl Attention {
     pub(crate) fn init(feat: usize, heads: usize, device: &Device) -> Self {
         let xavier = Initializer::XavierNormal { gain: 1.0 };
-        let mut out_proj = LinearConfig::new(feat, feat).with_initializer(xavier.clone()).init(device);
+        let mut out_proj =
+            LinearConfig::new(feat, feat).with_initializer(xavier.clone()).init(device);
         out_proj.bias = Some(Initializer::Zeros.init([feat], device));
         Self {
             in_proj_weight: xavier.init_with([3 * feat, feat], Some(feat), Some(3 * feat), device),
@@ -38,7 +40,8 @@ impl Attention {
         }
     }
 
-    /// Keys and values of one attended sequence, `[batch, key, feat]`; they do not depend on who asks.
+    /// Keys and values of one attended sequence, `[batch, key, feat]`; they do not depend on who
+    /// asks.
     pub(crate) fn keys_values(&self, key: Tensor<3>, value: Tensor<3>) -> KeysValues {
         KeysValues { keys: self.projected(key, 1), values: self.projected(value, 2) }
     }
@@ -46,7 +49,12 @@ impl Attention {
     /// What queries `[batch, query, feat]` read, `[batch, query, feat]`.
     ///
     /// `bias`, `[batch, query, key]`, is added to the logits of every head.
-    pub(crate) fn forward(&self, query: Tensor<3>, attended: &KeysValues, bias: Option<Tensor<3>>) -> Tensor<3> {
+    pub(crate) fn forward(
+        &self,
+        query: Tensor<3>,
+        attended: &KeysValues,
+        bias: Option<Tensor<3>>,
+    ) -> Tensor<3> {
         let [batch, queries, feat] = query.dims();
         let d_head = feat / self.heads;
         let query = self.split(self.projected(query, 0).mul_scalar((d_head as f64).powf(-0.5)));
@@ -58,10 +66,19 @@ impl Attention {
         linear(&self.out_proj, read.swap_dims(1, 2).reshape([batch, queries, feat]))
     }
 
-    /// As [`forward`](Self::forward), each query within its window alone; `windows` holds `batch · query` of them.
-    pub(crate) fn forward_windowed(&self, query: Tensor<3>, attended: &KeysValues, windows: &Arc<Windows>) -> Tensor<3> {
+    /// As [`forward`](Self::forward), each query within its window alone; `windows` holds `batch ·
+    /// query` of them.
+    pub(crate) fn forward_windowed(
+        &self,
+        query: Tensor<3>,
+        attended: &KeysValues,
+        windows: &Arc<Windows>,
+    ) -> Tensor<3> {
         let KeysValues { keys, values } = attended.clone();
-        linear(&self.out_proj, windowed_attention(self.projected(query, 0), keys, values, windows, self.heads))
+        linear(
+            &self.out_proj,
+            windowed_attention(self.projected(query, 0), keys, values, windows, self.heads),
+        )
     }
 
     /// What each of `[batch, query, feat]` reads of itself alone: the softmax over one key is 1.
@@ -105,8 +122,15 @@ mod tests {
         let device = Device::flex();
         let attention = Attention::init(8, 2, &device);
         let x = Tensor::<3>::random([3, 1, 8], Distribution::Default, &device);
-        let expected = attention.forward(x.clone() + 1.0, &attention.keys_values(x.clone() + 1.0, x.clone()), None);
-        attention.forward_alone(x).into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-6));
+        let expected = attention.forward(
+            x.clone() + 1.0,
+            &attention.keys_values(x.clone() + 1.0, x.clone()),
+            None,
+        );
+        attention
+            .forward_alone(x)
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-6));
     }
 
     #[test]
@@ -116,9 +140,15 @@ mod tests {
         let query = Tensor::<3>::random([1, 1, 8], Distribution::Default, &device);
         let keys = Tensor::<3>::random([1, 3, 8], Distribution::Default, &device);
         let windows = Arc::new(Windows::new([vec![(0, 0.0), (1, 0.0)]]));
-        let windowed = attention.forward_windowed(query.clone(), &attention.keys_values(keys.clone(), keys.clone()), &windows);
+        let windowed = attention.forward_windowed(
+            query.clone(),
+            &attention.keys_values(keys.clone(), keys.clone()),
+            &windows,
+        );
         let two = keys.narrow(1, 0, 2);
         let without = attention.forward(query, &attention.keys_values(two.clone(), two), None);
-        windowed.into_data().assert_approx_eq::<f32>(&without.into_data(), Tolerance::absolute(1e-6));
+        windowed
+            .into_data()
+            .assert_approx_eq::<f32>(&without.into_data(), Tolerance::absolute(1e-6));
     }
 }

@@ -1,14 +1,17 @@
 //! Which network sees the image first: ConvNeXt, or EfficientNet-Lite.
 
 use burn::{
-    module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor},
+    module::{
+        Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    },
     tensor::{Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{Classifier, ConvNext, EfficientNetLite, EfficientNetLiteConfig, VisionConfig};
 
-/// The choice, as it stands in a configuration: `"convnext"`, which may be left out, or `{"efficientnet_lite": {…}}`.
+/// The choice, as it stands in a configuration: `"convnext"`, which may be left out, or
+/// `{"efficientnet_lite": {…}}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<Named>", into = "Named")]
 pub enum BackboneConfig {
@@ -19,7 +22,8 @@ pub enum BackboneConfig {
     EfficientNetLite(EfficientNetLiteConfig),
 }
 
-/// The same, as files spell it. Configurations from before there was a choice do not have the field.
+/// The same, as files spell it. Configurations from before there was a choice do not have the
+/// field.
 #[derive(Serialize, Deserialize)]
 enum Named {
     #[serde(rename = "convnext")]
@@ -48,7 +52,8 @@ impl From<BackboneConfig> for Named {
 
 /// Image → C2 … C5, the maps of strides 4, 8, 16 and 32.
 ///
-/// Its parameters have the paths of the network inside, as if the choice were not there: files of weights need not change.
+/// Its parameters have the paths of the network inside, as if the choice were not there: files of
+/// weights need not change.
 #[derive(Clone, Debug)]
 pub enum Backbone {
     /// See [`ConvNext`].
@@ -61,11 +66,14 @@ impl Backbone {
     pub(crate) fn init(config: &VisionConfig, device: &Device) -> Self {
         match &config.backbone {
             BackboneConfig::ConvNext => Self::ConvNext(ConvNext::init(config, device)),
-            BackboneConfig::EfficientNetLite(lite) => Self::EfficientNetLite(EfficientNetLite::init(lite, device)),
+            BackboneConfig::EfficientNetLite(lite) => {
+                Self::EfficientNetLite(EfficientNetLite::init(lite, device))
+            }
         }
     }
 
-    /// `[batch, 3, height, width]` → C2 … C5, each `[batch, height / stride, width / stride, channels]`.
+    /// `[batch, 3, height, width]` → C2 … C5, each `[batch, height / stride, width / stride,
+    /// channels]`.
     #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
         match self {
@@ -171,6 +179,10 @@ mod tests {
     fn paths_of_parameters_do_not_name_the_choice() {
         let eyes = VisionConfig { image_size: 64, ..VisionConfig::tiny() }.init(&Device::flex());
         let paths = tp_weights::parameter_shapes(&eyes);
-        assert!(paths.contains_key("encoder.backbone.stem.conv.weight"), "{:?}", paths.keys().next());
+        assert!(
+            paths.contains_key("encoder.backbone.stem.conv.weight"),
+            "{:?}",
+            paths.keys().next()
+        );
     }
 }

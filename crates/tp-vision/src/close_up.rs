@@ -1,14 +1,16 @@
-//! A point looked at once more, closer: a section of its image around it, brought into the model's square.
+//! A point looked at once more, closer: a section of its image around it, brought into the model's
+//! square.
 //!
-//! In the square of the whole image a thing may be a few cells wide; in the square of its section it is as large as the things of the
-//! photographs on which a backbone was trained.
+//! In the square of the whole image a thing may be a few cells wide; in the square of its section
+//! it is as large as the things of the photographs on which a backbone was trained.
 
 use burn::tensor::Tensor;
 use tp_core::{ImageHw, Letterbox, ModelXy, RgbImage, UnitXy};
 
 use crate::{EncodedImage, VisionError, VisionModel, preprocess::shrunk};
 
-/// The longer side of the pixels that an encoded image keeps: a section of a third still has more of them than a square of 320.
+/// The longer side of the pixels that an encoded image keeps: a section of a third still has more
+/// of them than a square of 320.
 const KEPT_SIDE: u32 = 1024;
 
 /// The pixels that an encoded image keeps for closer looks.
@@ -18,13 +20,16 @@ pub(crate) fn kept_pixels(image: &RgbImage) -> Result<RgbImage, VisionError> {
     if longer <= KEPT_SIDE {
         return Ok(image.clone());
     }
-    let side = |n: u32| ((u64::from(n) * u64::from(KEPT_SIDE) + u64::from(longer) / 2) / u64::from(longer)).max(1) as u32;
+    let side = |n: u32| {
+        ((u64::from(n) * u64::from(KEPT_SIDE) + u64::from(longer) / 2) / u64::from(longer)).max(1)
+            as u32
+    };
     shrunk(image, ImageHw::new(side(size.height()), side(size.width())).expect("no side is 0"))
 }
 
 impl VisionModel {
-    /// C2 … C5 of one section around each point, `[point, height / stride, width / stride, channels]`, and where the points lie in their
-    /// sections.
+    /// C2 … C5 of one section around each point, `[point, height / stride, width / stride,
+    /// channels]`, and where the points lie in their sections.
     ///
     /// - `share`: the section's longer side, as a share of the image's
     ///
@@ -37,23 +42,33 @@ impl VisionModel {
         points: &[UnitXy],
         share: f64,
     ) -> Result<([Tensor<4>; 4], Vec<ModelXy>), VisionError> {
-        let (mut squares, mut places) = (Vec::with_capacity(points.len()), Vec::with_capacity(points.len()));
+        let (mut squares, mut places) =
+            (Vec::with_capacity(points.len()), Vec::with_capacity(points.len()));
         for &point in points {
             let section = Section::around(point, image.pixels.size(), share);
             let pixels = section.of(&image.pixels);
             let letterbox = Letterbox::new(pixels.size(), image.letterbox.fit());
             places.push(letterbox.model_from_unit(section.nearest_inside(point)));
-            squares.push(self.input.preprocess(&pixels, image.input_size, &self.projector.device())?);
+            squares.push(self.input.preprocess(
+                &pixels,
+                image.input_size,
+                &self.projector.device(),
+            )?);
         }
         Ok((self.encoder.backbone().forward(Tensor::cat(squares, 0)), places))
     }
 
-    /// Encodes a section of an image that has been encoded: all that can be asked about an image can be asked about it.
+    /// Encodes a section of an image that has been encoded: all that can be asked about an image
+    /// can be asked about it.
     ///
     /// # Errors
     ///
     /// [`VisionError`] if the section cannot be resized.
-    pub fn encode_section(&self, image: &EncodedImage, section: &Section) -> Result<EncodedImage, VisionError> {
+    pub fn encode_section(
+        &self,
+        image: &EncodedImage,
+        section: &Section,
+    ) -> Result<EncodedImage, VisionError> {
         self.encode(&section.of(&image.pixels), image.input_size)
     }
 }
@@ -78,7 +93,9 @@ impl Section {
         let side = (height.max(width) as f64 * share).round().max(1.0) as usize;
         let along = |n: usize, at: f64| {
             let length = side.min(n);
-            let first = (at * n as f64 - length as f64 / 2.0).round().clamp(0.0, (n - length) as f64) as usize;
+            let first = (at * n as f64 - length as f64 / 2.0)
+                .round()
+                .clamp(0.0, (n - length) as f64) as usize;
             (first, length as u32)
         };
         let ((top, rows), (left, columns)) = (along(height, point.y()), along(width, point.x()));
@@ -98,7 +115,9 @@ impl Section {
     }
 
     fn coordinates(&self, point: UnitXy) -> [f64; 2] {
-        let along = |at: f64, n: u32, first: usize, length: u32| (at * f64::from(n) - first as f64) / f64::from(length);
+        let along = |at: f64, n: u32, first: usize, length: u32| {
+            (at * f64::from(n) - first as f64) / f64::from(length)
+        };
         [
             along(point.x(), self.image.width(), self.left, self.size.width()),
             along(point.y(), self.image.height(), self.top, self.size.height()),
@@ -107,9 +126,11 @@ impl Section {
 
     fn of(&self, image: &RgbImage) -> RgbImage {
         let [rows, columns] = [self.size.height(), self.size.width()].map(|n| n as usize);
-        let lines = image.bytes().chunks_exact(self.image.width() as usize * 3).skip(self.top).take(rows);
+        let lines =
+            image.bytes().chunks_exact(self.image.width() as usize * 3).skip(self.top).take(rows);
         let bytes = lines.flat_map(|line| &line[self.left * 3..][..columns * 3]);
-        RgbImage::from_bytes(self.size, bytes.copied().collect()).expect("three bytes for each pixel")
+        RgbImage::from_bytes(self.size, bytes.copied().collect())
+            .expect("three bytes for each pixel")
     }
 }
 
@@ -119,21 +140,33 @@ mod tests {
 
     /// Every pixel says where it is.
     fn numbered(height: u32, width: u32) -> RgbImage {
-        let bytes = (0..height).flat_map(|row| (0..width).flat_map(move |column| [row as u8, column as u8, 0])).collect();
+        let bytes = (0..height)
+            .flat_map(|row| (0..width).flat_map(move |column| [row as u8, column as u8, 0]))
+            .collect();
         RgbImage::from_bytes(ImageHw::new(height, width).unwrap(), bytes).unwrap()
     }
 
     #[test]
     fn a_section_shows_its_point_and_stays_in_the_image() {
         let image = numbered(40, 100);
-        for (row, column, share, size) in [(20, 50, 0.5, (40, 50)), (0, 0, 0.2, (20, 20)), (39, 99, 0.2, (20, 20)), (7, 60, 1.0, (40, 100))]
-        {
-            let point = UnitXy::new((f64::from(column) + 0.5) / 100.0, (f64::from(row) + 0.5) / 40.0).unwrap();
+        for (row, column, share, size) in [
+            (20, 50, 0.5, (40, 50)),
+            (0, 0, 0.2, (20, 20)),
+            (39, 99, 0.2, (20, 20)),
+            (7, 60, 1.0, (40, 100)),
+        ] {
+            let point =
+                UnitXy::new((f64::from(column) + 0.5) / 100.0, (f64::from(row) + 0.5) / 40.0)
+                    .unwrap();
             let section = Section::around(point, image.size(), share);
             let pixels = section.of(&image);
             assert_eq!((pixels.size().height(), pixels.size().width()), size);
             let [at_row, at_column] = pixels.size().cell_from_unit(section.inside(point).unwrap());
-            assert_eq!(pixels.pixel(at_row, at_column), [row as u8, column as u8, 0], "{row} {column}");
+            assert_eq!(
+                pixels.pixel(at_row, at_column),
+                [row as u8, column as u8, 0],
+                "{row} {column}"
+            );
         }
         // Away from the edges the point is in the middle.
         let middle = UnitXy::new(0.5, 0.5).unwrap();
@@ -147,7 +180,8 @@ mod tests {
         assert_eq!(kept_pixels(&numbered(40, 100)).unwrap().bytes(), numbered(40, 100).bytes());
         let kept = kept_pixels(&numbered(3, 4096)).unwrap();
         assert_eq!((kept.size().height(), kept.size().width()), (1, 1024));
-        let kept = kept_pixels(&RgbImage::filled(ImageHw::new(2048, 1024).unwrap(), [9, 8, 7])).unwrap();
+        let kept =
+            kept_pixels(&RgbImage::filled(ImageHw::new(2048, 1024).unwrap(), [9, 8, 7])).unwrap();
         assert_eq!((kept.size().height(), kept.size().width()), (1024, 512));
         assert!(kept.bytes().chunks_exact(3).all(|pixel| pixel == [9, 8, 7]));
     }

@@ -8,7 +8,8 @@ use crate::{BackboneConfig, EfficientNetLiteConfig, VisionError};
 /// Hyper-parameters of the eyes; the defaults are those that both presets share.
 #[derive(Config, Debug, PartialEq)]
 pub struct VisionConfig {
-    /// Side of the input in pixels that the model ships with; the network runs at any multiple of `32 · unshuffle`.
+    /// Side of the input in pixels that the model ships with; the network runs at any multiple of
+    /// `32 · unshuffle`.
     pub image_size: usize,
     /// How a rectangle becomes a square.
     #[config(default = "Fit::PadToSquare")]
@@ -82,7 +83,8 @@ pub struct VisionConfig {
     pub logit_scale: f64,
     /// Side of the block of coarse cells that becomes one token.
     pub unshuffle: usize,
-    /// What a mask weighs in the perception prior if its class score is 0; with a score of 1 it weighs 1.
+    /// What a mask weighs in the perception prior if its class score is 0; with a score of 1 it
+    /// weighs 1.
     #[config(default = 0.5)]
     pub prior_smooth: f64,
     /// Linear layers of each path of the projector.
@@ -95,7 +97,8 @@ pub struct VisionConfig {
 /// No side, width or count may exceed this.
 const LARGEST: usize = 1 << 16;
 
-/// No network may have more parameters: a configuration comes from a file, and weights are allocated after it.
+/// No network may have more parameters: a configuration comes from a file, and weights are
+/// allocated after it.
 const MOST_PARAMETERS: u64 = 1 << 31;
 
 /// The longest side of an input in pixels.
@@ -130,7 +133,8 @@ impl VisionConfig {
         }
     }
 
-    /// EfficientNet-Lite0 in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple of 32.
+    /// EfficientNet-Lite0 in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple of
+    /// 32.
     #[must_use]
     pub fn lite0(image_size: usize) -> Self {
         Self::lite(EfficientNetLiteConfig::lite0(), image_size)
@@ -148,7 +152,8 @@ impl VisionConfig {
         Self::lite(EfficientNetLiteConfig::lite2(), image_size)
     }
 
-    /// Any EfficientNet-Lite in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple of 32.
+    /// Any EfficientNet-Lite in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple
+    /// of 32.
     #[must_use]
     pub fn lite(backbone: EfficientNetLiteConfig, image_size: usize) -> Self {
         Self {
@@ -230,16 +235,28 @@ impl VisionConfig {
             ("feat_channels", 4),
         ] {
             if !self.feat_channels.is_multiple_of(parts) {
-                let accepted = if field == "feat_channels" { "it must be a multiple of 4" } else { "it must divide feat_channels" };
+                let accepted = if field == "feat_channels" {
+                    "it must be a multiple of 4"
+                } else {
+                    "it must divide feat_channels"
+                };
                 let value = if field == "feat_channels" { self.feat_channels } else { parts };
                 return refused(field, value, accepted);
             }
         }
         if !self.image_size.is_multiple_of(self.side_multiple()) || self.image_size > LARGEST_SIDE {
-            return refused("image_size", self.image_size, "it must be a multiple of 32 · unshuffle, at most 4096");
+            return refused(
+                "image_size",
+                self.image_size,
+                "it must be a multiple of 32 · unshuffle, at most 4096",
+            );
         }
         if self.encoder_levels != 3 {
-            return refused("encoder_levels", self.encoder_levels, "there are three levels: strides 32, 16 and 8");
+            return refused(
+                "encoder_levels",
+                self.encoder_levels,
+                "there are three levels: strides 32, 16 and 8",
+            );
         }
         let parameters = self.parameter_counts().total();
         if parameters > MOST_PARAMETERS {
@@ -278,18 +295,27 @@ impl VisionConfig {
         };
         let dims = self.backbone_dims.map(|dim| ("backbone_dims", dim));
         let depths = self.backbone_depths.map(|depth| ("backbone_depths", depth));
-        for (field, value) in counts.into_iter().chain(dims).chain(depths).chain(lite.into_iter().flat_map(EfficientNetLiteConfig::counts))
+        for (field, value) in counts
+            .into_iter()
+            .chain(dims)
+            .chain(depths)
+            .chain(lite.into_iter().flat_map(EfficientNetLiteConfig::counts))
         {
             if value == 0 || value > LARGEST {
                 return refused(field, value, "it must be from 1 to 65536");
             }
         }
         let Some(lite) = lite else { return Ok(()) };
-        for (field, value, of_backbone) in
-            [("backbone_dims", self.backbone_dims, lite.map_channels()), ("backbone_depths", self.backbone_depths, lite.map_depths())]
-        {
+        for (field, value, of_backbone) in [
+            ("backbone_dims", self.backbone_dims, lite.map_channels()),
+            ("backbone_depths", self.backbone_depths, lite.map_depths()),
+        ] {
             if value != of_backbone {
-                return refused(field, format!("{value:?}"), &format!("the maps of this EfficientNet-Lite have {of_backbone:?}"));
+                return refused(
+                    field,
+                    format!("{value:?}"),
+                    &format!("the maps of this EfficientNet-Lite have {of_backbone:?}"),
+                );
             }
         }
         Ok(())
@@ -303,9 +329,9 @@ impl VisionConfig {
             ("pe_scale", self.pe_scale),
             (
                 "image_std",
-                f64::from(
-                    self.image_std.into_iter().fold(f32::INFINITY, |least, std| if std < least || std.is_nan() { std } else { least }),
-                ),
+                f64::from(self.image_std.into_iter().fold(f32::INFINITY, |least, std| {
+                    if std < least || std.is_nan() { std } else { least }
+                })),
             ),
         ];
         for (field, value) in positive {
@@ -313,14 +339,21 @@ impl VisionConfig {
                 return refused(field, value, "it must be a positive number");
             }
         }
-        for (field, value) in
-            [("layer_scale", self.layer_scale), ("logit_scale", self.logit_scale), ("pe_offset", self.pe_offset), ("pe_eps", self.pe_eps)]
-        {
+        for (field, value) in [
+            ("layer_scale", self.layer_scale),
+            ("logit_scale", self.logit_scale),
+            ("pe_offset", self.pe_offset),
+            ("pe_eps", self.pe_eps),
+        ] {
             if !(-10.0..=10.0).contains(&value) {
                 return refused(field, value, "it must be a number from -10 to 10");
             }
         }
-        let shares = self.image_mean.map(|mean| ("image_mean", f64::from(mean))).into_iter().chain([("prior_smooth", self.prior_smooth)]);
+        let shares = self
+            .image_mean
+            .map(|mean| ("image_mean", f64::from(mean)))
+            .into_iter()
+            .chain([("prior_smooth", self.prior_smooth)]);
         for (field, value) in shares {
             if !(0.0..=1.0).contains(&value) {
                 return refused(field, value, "it must be a number in [0, 1]");
@@ -337,8 +370,13 @@ impl VisionConfig {
         let norm = |channels: u64| 2 * channels;
         let convnext = || {
             let block = |c: u64| 49 * c + c + norm(c) + linear(c, 4 * c) + linear(4 * c, c) + c;
-            let blocks = self.backbone_dims.iter().zip(self.backbone_depths).map(|(&dim, depth)| depth as u64 * block(dim as u64));
-            let downsamples = [(c2, c3), (c3, c4), (c4, c5)].map(|(from, to)| norm(from) + linear(4 * from, to));
+            let blocks = self
+                .backbone_dims
+                .iter()
+                .zip(self.backbone_depths)
+                .map(|(&dim, depth)| depth as u64 * block(dim as u64));
+            let downsamples =
+                [(c2, c3), (c3, c4), (c4, c5)].map(|(from, to)| norm(from) + linear(4 * from, to));
             linear(48, c2) + norm(c2) + downsamples.iter().sum::<u64>() + blocks.sum::<u64>()
         };
         let backbone = match &self.backbone {
@@ -357,21 +395,34 @@ impl VisionConfig {
             + 2 * norm(feat);
         let inputs: u64 = [c5, c4, c3].map(|from| linear(from, feat) + norm(feat)).iter().sum();
         let finest = c2 * feat + norm(feat) + 9 * feat * feat + norm(feat) + linear(feat, feat);
-        let pixel_decoder = inputs + self.encoder_levels as u64 * feat + self.encoder_layers as u64 * encoder_layer + finest;
+        let pixel_decoder = inputs
+            + self.encoder_levels as u64 * feat
+            + self.encoder_layers as u64 * encoder_layer
+            + finest;
 
         let decoder_ffn = self.decoder_ffn as u64;
         let attention = linear(feat, 3 * feat) + linear(feat, feat);
-        let decoder_layer = 2 * attention + linear(feat, decoder_ffn) + linear(decoder_ffn, feat) + 3 * norm(feat);
+        let decoder_layer =
+            2 * attention + linear(feat, decoder_ffn) + linear(decoder_ffn, feat) + 3 * norm(feat);
         let mask_embed = 3 * linear(feat, feat);
-        let class_head = 2 * linear(feat, feat) + linear(feat, self.class_embed_dim as u64) + norm(feat) + linear(feat, feat);
-        let query_decoder =
-            (2 * self.num_queries + 3) as u64 * feat + self.decoder_layers as u64 * decoder_layer + norm(feat) + mask_embed + class_head;
+        let class_head = 2 * linear(feat, feat)
+            + linear(feat, self.class_embed_dim as u64)
+            + norm(feat)
+            + linear(feat, feat);
+        let query_decoder = (2 * self.num_queries + 3) as u64 * feat
+            + self.decoder_layers as u64 * decoder_layer
+            + norm(feat)
+            + mask_embed
+            + class_head;
 
         let d_pixel = c5 * (self.unshuffle * self.unshuffle) as u64;
         let (d_query, hidden) = (self.prior_dim() as u64, self.hidden_size as u64);
-        let path = |from: u64| linear(from, hidden) + (self.projector_depth as u64 - 1) * linear(hidden, hidden);
+        let path = |from: u64| {
+            linear(from, hidden) + (self.projector_depth as u64 - 1) * linear(hidden, hidden)
+        };
         let projector = linear(d_query, d_pixel) + path(d_pixel) + path(d_pixel + d_query) + hidden;
-        let class_embedding = (self.num_classes * self.class_synonyms) as u64 * self.class_embed_dim as u64;
+        let class_embedding =
+            (self.num_classes * self.class_synonyms) as u64 * self.class_embed_dim as u64;
         ParameterCounts { backbone, pixel_decoder, query_decoder, class_embedding, projector }
     }
 }
@@ -385,7 +436,8 @@ pub struct ParameterCounts {
     pub pixel_decoder: u64,
     /// Queries, layers, heads; not the class vectors.
     pub query_decoder: u64,
-    /// The vectors of the classes' phrases: learned in a tiny model, text embeddings in the base model.
+    /// The vectors of the classes' phrases: learned in a tiny model, text embeddings in the base
+    /// model.
     pub class_embedding: u64,
     /// Into the language model.
     pub projector: u64,
@@ -395,12 +447,20 @@ impl ParameterCounts {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.backbone + self.pixel_decoder + self.query_decoder + self.class_embedding + self.projector
+        self.backbone
+            + self.pixel_decoder
+            + self.query_decoder
+            + self.class_embedding
+            + self.projector
     }
 }
 
 fn refused(field: &'static str, value: impl ToString, accepted: &str) -> Result<(), VisionError> {
-    Err(VisionError::InvalidConfig { field, value: value.to_string(), accepted: accepted.to_owned() })
+    Err(VisionError::InvalidConfig {
+        field,
+        value: value.to_string(),
+        accepted: accepted.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -422,8 +482,8 @@ mod tests {
         let counts = VisionConfig::omg_llava_7b().parameter_counts();
         assert_eq!(counts.backbone, 196_227_264);
         assert_eq!(counts.projector, 89_155_584);
-        // The published head also holds the IoU head, which nothing reads, and the three tensors of the point prompt,
-        // which belong to the Descriptor.
+        // The published head also holds the IoU head, which nothing reads, and the three tensors of
+        // the point prompt, which belong to the Descriptor.
         let iou = 2 * (256 * 256 + 256) + 257;
         let prompt = 256 + 2 * 256 + 512 * 256 + 256;
         assert_eq!(counts.pixel_decoder + counts.query_decoder + iou + prompt, 21_010_369);
@@ -434,7 +494,16 @@ mod tests {
         let (tiny, lite0) = (VisionConfig::tiny, EfficientNetLiteConfig::lite0);
         let no_classes = Some(ClassifierConfig { channels: 1280, classes: 0 });
         let cases = [
-            ("feat_channels", VisionConfig { feat_channels: 90, gn_groups: 9, encoder_heads: 5, decoder_heads: 5, ..tiny() }),
+            (
+                "feat_channels",
+                VisionConfig {
+                    feat_channels: 90,
+                    gn_groups: 9,
+                    encoder_heads: 5,
+                    decoder_heads: 5,
+                    ..tiny()
+                },
+            ),
             ("gn_groups", VisionConfig { gn_groups: 7, ..tiny() }),
             ("decoder_heads", VisionConfig { decoder_heads: 5, ..tiny() }),
             ("image_size", VisionConfig { image_size: 250, ..tiny() }),
@@ -444,12 +513,39 @@ mod tests {
             ("norm_eps", VisionConfig { norm_eps: 0.0, ..tiny() }),
             ("unshuffle", VisionConfig { unshuffle: 0, ..tiny() }),
             ("backbone_dims", VisionConfig { backbone_dims: [65_536; 4], ..tiny() }),
-            ("backbone_dims", VisionConfig { backbone_dims: [24, 40, 112, 321], ..VisionConfig::lite0(256) }),
-            ("backbone_depths", VisionConfig { backbone_depths: [1; 4], ..VisionConfig::lite0(256) }),
-            ("backbone_dims", VisionConfig { backbone: VisionConfig::lite0(256).backbone, ..tiny() }),
-            ("stage_depths", VisionConfig::lite(EfficientNetLiteConfig { stage_depths: [1, 0, 2, 1, 1, 1, 1], ..lite0() }, 256)),
-            ("classifier.classes", VisionConfig::lite(EfficientNetLiteConfig { classifier: no_classes, ..lite0() }, 256)),
-            ("backbone_dims", VisionConfig::lite(EfficientNetLiteConfig { stage_channels: [65_536; 7], ..lite0() }, 256)),
+            (
+                "backbone_dims",
+                VisionConfig { backbone_dims: [24, 40, 112, 321], ..VisionConfig::lite0(256) },
+            ),
+            (
+                "backbone_depths",
+                VisionConfig { backbone_depths: [1; 4], ..VisionConfig::lite0(256) },
+            ),
+            (
+                "backbone_dims",
+                VisionConfig { backbone: VisionConfig::lite0(256).backbone, ..tiny() },
+            ),
+            (
+                "stage_depths",
+                VisionConfig::lite(
+                    EfficientNetLiteConfig { stage_depths: [1, 0, 2, 1, 1, 1, 1], ..lite0() },
+                    256,
+                ),
+            ),
+            (
+                "classifier.classes",
+                VisionConfig::lite(
+                    EfficientNetLiteConfig { classifier: no_classes, ..lite0() },
+                    256,
+                ),
+            ),
+            (
+                "backbone_dims",
+                VisionConfig::lite(
+                    EfficientNetLiteConfig { stage_channels: [65_536; 7], ..lite0() },
+                    256,
+                ),
+            ),
         ];
         for (named, config) in cases {
             let message = config.validate().unwrap_err().to_string();

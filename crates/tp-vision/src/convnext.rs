@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// What PyTorch starts convolutions with: uniform up to `1 / √fan_in`.
-const FAN_IN: Initializer = Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
+const FAN_IN: Initializer =
+    Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
 
 /// Four stages at strides 4, 8, 16 and 32.
 #[derive(Module, Debug)]
@@ -34,15 +35,21 @@ impl ConvNext {
         };
         let stage = |index: usize| Stage {
             downsample: (index > 0).then(|| downsample(index)),
-            blocks: (0..config.backbone_depths[index]).map(|_| Block::init(dims[index], config, device)).collect(),
+            blocks: (0..config.backbone_depths[index])
+                .map(|_| Block::init(dims[index], config, device))
+                .collect(),
         };
         Self {
-            stem: Stem { conv: Convolution::init([dims[0], 3, 4], &FAN_IN, device), norm: ChannelNorm::init(dims[0], eps, device) },
+            stem: Stem {
+                conv: Convolution::init([dims[0], 3, 4], &FAN_IN, device),
+                norm: ChannelNorm::init(dims[0], eps, device),
+            },
             stages: (0..4).map(stage).collect(),
         }
     }
 
-    /// `[batch, 3, height, width]` → C2 … C5, each `[batch, height / stride, width / stride, channels]`.
+    /// `[batch, 3, height, width]` → C2 … C5, each `[batch, height / stride, width / stride,
+    /// channels]`.
     #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
         let mut x = self.stem.norm.forward(self.stem.conv.patches_of_image(images));
@@ -127,20 +134,34 @@ mod tests {
         let device = Device::flex();
         let config = VisionConfig::tiny();
         let mut block = Block::init(8, &config, &device);
-        block.gamma = block.gamma.map(|_| Tensor::random([8], Distribution::Normal(0.0, 1.0), &device));
+        block.gamma =
+            block.gamma.map(|_| Tensor::random([8], Distribution::Normal(0.0, 1.0), &device));
         let x = Tensor::<4>::random([1, 9, 8, 8], Distribution::Default, &device);
-        let hidden = tp_kernels::gelu(block.fc1.forward(block.norm.forward(block.conv_dw.forward(x.clone()))));
-        let expected = x.clone() + block.fc2.forward(hidden) * block.gamma.val().reshape([1, 1, 1, 8]);
-        block.forward(x).into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+        let hidden = tp_kernels::gelu(
+            block.fc1.forward(block.norm.forward(block.conv_dw.forward(x.clone()))),
+        );
+        let expected =
+            x.clone() + block.fc2.forward(hidden) * block.gamma.val().reshape([1, 1, 1, 8]);
+        block
+            .forward(x)
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
     fn maps_have_strides_4_to_32_and_no_norm_at_the_end() {
-        let config = VisionConfig { backbone_dims: [4, 8, 12, 16], backbone_depths: [1; 4], ..VisionConfig::tiny() };
+        let config = VisionConfig {
+            backbone_dims: [4, 8, 12, 16],
+            backbone_depths: [1; 4],
+            ..VisionConfig::tiny()
+        };
         let device = Device::flex();
         let images = Tensor::random([2, 3, 64, 96], Distribution::Default, &device);
         let maps = ConvNext::init(&config, &device).forward(images);
-        assert_eq!(maps.each_ref().map(|map| map.dims()), [[2, 16, 24, 4], [2, 8, 12, 8], [2, 4, 6, 12], [2, 2, 3, 16]]);
+        assert_eq!(
+            maps.each_ref().map(|map| map.dims()),
+            [[2, 16, 24, 4], [2, 8, 12, 8], [2, 4, 6, 12], [2, 2, 3, 16]]
+        );
         let mean: Vec<f32> = maps[3].clone().mean_dim(3).into_data().iter::<f32>().collect();
         assert!(mean.iter().any(|mean| mean.abs() > 1e-3), "{mean:?}");
     }

@@ -15,7 +15,11 @@ pub(crate) struct Convolution {
 }
 
 impl Convolution {
-    pub(crate) fn init([to, from, side]: [usize; 3], initializer: &Initializer, device: &Device) -> Self {
+    pub(crate) fn init(
+        [to, from, side]: [usize; 3],
+        initializer: &Initializer,
+        device: &Device,
+    ) -> Self {
         let fan = |channels| Some(channels * side * side);
         Self {
             weight: initializer.init_with([to, from, side, side], fan(from), fan(to), device),
@@ -51,8 +55,8 @@ impl Convolution {
         self.affine_relu6(x, self.weight.val().reshape([to, from]).transpose())
     }
 
-    /// Any stride, with TensorFlow's SAME padding and ReLU6 behind it, on an image as it is given: `[batch, from, height, width]` →
-    /// `[batch, ⌈height / stride⌉, ⌈width / stride⌉, to]`.
+    /// Any stride, with TensorFlow's SAME padding and ReLU6 behind it, on an image as it is given:
+    /// `[batch, from, height, width]` → `[batch, ⌈height / stride⌉, ⌈width / stride⌉, to]`.
     pub(crate) fn overlapping_patches_relu6(&self, image: Tensor<4>, stride: usize) -> Tensor<4> {
         let [to, from, side, _] = self.weight.dims();
         let weight = self.weight.val().reshape([to, from * side * side]).transpose();
@@ -69,23 +73,29 @@ impl Convolution {
     /// A stride equal to the side, on an image as it is given, `[batch, from, height, width]` →
     /// `[batch, height / side, width / side, to]`.
     pub(crate) fn patches_of_image(&self, image: Tensor<4>) -> Tensor<4> {
-        let ([batch, channels, height, width], [to, from, side, _]) = (image.dims(), self.weight.dims());
+        let ([batch, channels, height, width], [to, from, side, _]) =
+            (image.dims(), self.weight.dims());
         let (rows, columns) = (height / side, width / side);
-        let blocks = image.reshape([batch, channels, rows, side, columns, side]).permute([0, 2, 4, 1, 3, 5]);
+        let blocks =
+            image.reshape([batch, channels, rows, side, columns, side]).permute([0, 2, 4, 1, 3, 5]);
         let blocks = blocks.reshape([batch, rows, columns, from * side * side]);
         affine(blocks, self.weight.val().reshape([to, from * side * side]).transpose(), self.bias())
     }
 
-    /// A stride equal to the side: `[batch, height, width, from]` → `[batch, height / side, width / side, to]`.
+    /// A stride equal to the side: `[batch, height, width, from]` → `[batch, height / side, width /
+    /// side, to]`.
     pub(crate) fn patches(&self, x: Tensor<4>) -> Tensor<4> {
-        let ([batch, height, width, channels], [to, from, side, _]) = (x.dims(), self.weight.dims());
+        let ([batch, height, width, channels], [to, from, side, _]) =
+            (x.dims(), self.weight.dims());
         let (rows, columns) = (height / side, width / side);
-        let blocks = x.reshape([batch, rows, side, columns, side, channels]).permute([0, 1, 3, 2, 4, 5]);
+        let blocks =
+            x.reshape([batch, rows, side, columns, side, channels]).permute([0, 1, 3, 2, 4, 5]);
         let weight = self.weight.val().permute([2, 3, 1, 0]).reshape([side * side * from, to]);
         affine(blocks.reshape([batch, rows, columns, side * side * channels]), weight, self.bias())
     }
 
-    /// Side 3, stride 1, padded with zeros: `[batch, height, width, from]` → `[batch, height, width, to]`.
+    /// Side 3, stride 1, padded with zeros: `[batch, height, width, from]` → `[batch, height,
+    /// width, to]`.
     pub(crate) fn same_3x3(&self, x: Tensor<4>) -> Tensor<4> {
         let y = conv3x3(x, self.weight.val());
         match self.bias() {
@@ -103,7 +113,12 @@ pub(crate) struct Depthwise {
 }
 
 impl Depthwise {
-    pub(crate) fn init(channels: usize, side: usize, initializer: &Initializer, device: &Device) -> Self {
+    pub(crate) fn init(
+        channels: usize,
+        side: usize,
+        initializer: &Initializer,
+        device: &Device,
+    ) -> Self {
         let fan = Some(side * side);
         Self {
             weight: initializer.init_with([channels, 1, side, side], fan, fan, device),
@@ -139,7 +154,8 @@ mod tests {
     /// The same weights in Burn's own convolution.
     fn reference(conv: &Convolution, x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
         let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-        conv2d(x.permute([0, 3, 1, 2]), conv.weight.val(), conv.bias(), options).permute([0, 2, 3, 1])
+        conv2d(x.permute([0, 3, 1, 2]), conv.weight.val(), conv.bias(), options)
+            .permute([0, 2, 3, 1])
     }
 
     fn map(height: usize, width: usize) -> Tensor<4> {
@@ -147,7 +163,9 @@ mod tests {
     }
 
     fn assert_equal(actual: Tensor<4>, expected: Tensor<4>) {
-        actual.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+        actual
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
@@ -161,7 +179,10 @@ mod tests {
     fn patches_of_an_image_are_a_strided_convolution() {
         let conv = Convolution::init([5, 3, 4], &XAVIER, &Device::flex());
         let x = map(8, 4);
-        assert_equal(conv.patches_of_image(x.clone().permute([0, 3, 1, 2])), reference(&conv, x, 4, 0));
+        assert_equal(
+            conv.patches_of_image(x.clone().permute([0, 3, 1, 2])),
+            reference(&conv, x, 4, 0),
+        );
     }
 
     #[test]
@@ -178,7 +199,10 @@ mod tests {
     fn same_3x3_sums_the_neighbours_that_exist() {
         let mut conv = Convolution::init([1, 1, 3], &XAVIER, &Device::flex()).without_bias();
         conv.weight = conv.weight.map(|weight| weight.ones_like());
-        let x = Tensor::<4>::from_data([[[[1.0], [2.0], [4.0]], [[8.0], [16.0], [32.0]]]], &Device::flex());
+        let x = Tensor::<4>::from_data(
+            [[[[1.0], [2.0], [4.0]], [[8.0], [16.0], [32.0]]]],
+            &Device::flex(),
+        );
         let y: Vec<f32> = conv.same_3x3(x).into_data().iter::<f32>().collect();
         assert_eq!(y, [27.0, 63.0, 54.0, 27.0, 63.0, 54.0]);
     }

@@ -1,6 +1,7 @@
 //! Deformable self-attention among the cells of three levels.
 //!
-//! Source: Mask2Former's pixel decoder (multi-scale deformable attention, post-norm, without a final norm).
+//! Source: Mask2Former's pixel decoder (multi-scale deformable attention, post-norm, without a
+//! final norm).
 
 use burn::{
     module::{Module, Param},
@@ -17,7 +18,8 @@ pub(crate) struct Pyramid {
     shapes: Vec<[usize; 2]>,
     /// Position code of every cell plus the encoding of its level, `[1, token, feat]`.
     position: Tensor<3>,
-    /// The centre of every cell, repeated for all that it samples: `[1, token, head · level · point · 2]`.
+    /// The centre of every cell, repeated for all that it samples: `[1, token, head · level · point
+    /// · 2]`.
     reference: Tensor<3>,
     /// One over (width, height) of the sampled level, `[1, head · level · point · 2]`.
     inverse_size: Tensor<2>,
@@ -28,24 +30,39 @@ impl Pyramid {
         let [heads, points] = config;
         let device = position.device();
         let samples = heads * shapes.len() * points;
-        let reference: Vec<f32> = reference_points(&shapes).flat_map(|xy| std::iter::repeat_n(xy, samples)).flatten().collect();
+        let reference: Vec<f32> = reference_points(&shapes)
+            .flat_map(|xy| std::iter::repeat_n(xy, samples))
+            .flatten()
+            .collect();
         let tokens = reference.len() / (2 * samples);
-        let of_level = |&[h, w]: &[usize; 2]| std::iter::repeat_n([1.0 / w as f32, 1.0 / h as f32], points);
-        let inverse_size: Vec<f32> = std::iter::repeat_n(shapes.iter().flat_map(of_level), heads).flatten().flatten().collect();
+        let of_level =
+            |&[h, w]: &[usize; 2]| std::iter::repeat_n([1.0 / w as f32, 1.0 / h as f32], points);
+        let inverse_size: Vec<f32> = std::iter::repeat_n(shapes.iter().flat_map(of_level), heads)
+            .flatten()
+            .flatten()
+            .collect();
         Self {
             shapes,
             position,
-            reference: Tensor::from_data(TensorData::new(reference, [1, tokens, 2 * samples]), &device),
-            inverse_size: Tensor::from_data(TensorData::new(inverse_size, [1, 2 * samples]), &device),
+            reference: Tensor::from_data(
+                TensorData::new(reference, [1, tokens, 2 * samples]),
+                &device,
+            ),
+            inverse_size: Tensor::from_data(
+                TensorData::new(inverse_size, [1, 2 * samples]),
+                &device,
+            ),
         }
     }
 }
 
 /// The cell centres of every level, (x, y) in [0, 1].
 fn reference_points(shapes: &[[usize; 2]]) -> impl Iterator<Item = [f32; 2]> {
-    shapes
-        .iter()
-        .flat_map(|&[h, w]| (0..h * w).map(move |cell| [((cell % w) as f32 + 0.5) / w as f32, ((cell / w) as f32 + 0.5) / h as f32]))
+    shapes.iter().flat_map(|&[h, w]| {
+        (0..h * w).map(move |cell| {
+            [((cell % w) as f32 + 0.5) / w as f32, ((cell / w) as f32 + 0.5) / h as f32]
+        })
+    })
 }
 
 /// Deformable self-attention, then a feed-forward network, both post-norm.
@@ -65,7 +82,12 @@ pub(crate) struct EncoderLayer {
 
 impl EncoderLayer {
     pub(crate) fn init(config: &VisionConfig, device: &Device) -> Self {
-        let (feat, heads, levels, points) = (config.feat_channels, config.encoder_heads, config.encoder_levels, config.encoder_points);
+        let (feat, heads, levels, points) = (
+            config.feat_channels,
+            config.encoder_heads,
+            config.encoder_levels,
+            config.encoder_points,
+        );
         let samples = heads * levels * points;
         let matrix = |from, to, initializer| {
             let mut linear = LinearConfig::new(from, to).with_initializer(initializer).init(device);
@@ -74,7 +96,10 @@ impl EncoderLayer {
         };
         let xavier = Initializer::XavierNormal { gain: 1.0 };
         let mut sampling_offsets = matrix(feat, 2 * samples, Initializer::Zeros);
-        sampling_offsets.bias = Some(Param::from_data(TensorData::new(initial_offsets(heads, levels, points), [2 * samples]), device));
+        sampling_offsets.bias = Some(Param::from_data(
+            TensorData::new(initial_offsets(heads, levels, points), [2 * samples]),
+            device,
+        ));
         Self {
             sampling_offsets,
             attention_weights: matrix(feat, samples, Initializer::Zeros),
@@ -95,9 +120,13 @@ impl EncoderLayer {
         let (heads, points, levels) = (self.heads, self.points, pyramid.shapes.len());
         let query = x.clone() + pyramid.position.clone();
         // Positions say where to look, not what is there: the value has none.
-        let value = linear(&self.value_proj, x.clone()).reshape([batch, tokens, heads, feat / heads]);
-        let locations = self.locations(query.clone(), pyramid).reshape([batch, tokens, heads, levels, points, 2]);
-        let weights = linear(&self.attention_weights, query).reshape([batch, tokens, heads, levels * points]);
+        let value =
+            linear(&self.value_proj, x.clone()).reshape([batch, tokens, heads, feat / heads]);
+        let locations = self
+            .locations(query.clone(), pyramid)
+            .reshape([batch, tokens, heads, levels, points, 2]);
+        let weights =
+            linear(&self.attention_weights, query).reshape([batch, tokens, heads, levels * points]);
         let weights = softmax(weights).reshape([batch, tokens, heads, levels, points]); // jointly over levels and points
         let read = deformable_attention(value, &pyramid.shapes, locations, weights);
         let x = self.attention_norm.forward(x + linear(&self.output_proj, read));
@@ -105,11 +134,15 @@ impl EncoderLayer {
         self.ffn_norm.forward(x + y)
     }
 
-    /// `[batch, token, head · level · point · 2]` in [0, 1]. Offsets count cells of the sampled level; dividing the weights
-    /// by its size is cheaper than dividing the offsets.
+    /// `[batch, token, head · level · point · 2]` in [0, 1]. Offsets count cells of the sampled
+    /// level; dividing the weights by its size is cheaper than dividing the offsets.
     fn locations(&self, query: Tensor<3>, pyramid: &Pyramid) -> Tensor<3> {
         let weight = self.sampling_offsets.weight.val() * pyramid.inverse_size.clone();
-        let bias = self.sampling_offsets.bias.as_ref().map(|bias| bias.val() * pyramid.inverse_size.clone().squeeze_dim(0));
+        let bias = self
+            .sampling_offsets
+            .bias
+            .as_ref()
+            .map(|bias| bias.val() * pyramid.inverse_size.clone().squeeze_dim(0));
         affine(query, weight, bias) + pyramid.reference.clone()
     }
 }
@@ -121,7 +154,9 @@ fn initial_offsets(heads: usize, levels: usize, points: usize) -> Vec<f32> {
         let longest = sin.abs().max(cos.abs());
         [cos / longest, sin / longest]
     };
-    let ray = |head| (1..=points).flat_map(move |point| direction(head).map(|v| (v * point as f64) as f32));
+    let ray = |head| {
+        (1..=points).flat_map(move |point| direction(head).map(|v| (v * point as f64) as f32))
+    };
     (0..heads).flat_map(|head| (0..levels).flat_map(move |_| ray(head))).collect()
 }
 
@@ -140,14 +175,24 @@ mod tests {
 
     #[test]
     fn offsets_are_divided_by_width_then_height() {
-        // Head 0 looks along x: its first point is one cell to the right of the centre, at every level.
+        // Head 0 looks along x: its first point is one cell to the right of the centre, at every
+        // level.
         let device = Device::flex();
-        let config = VisionConfig { feat_channels: 8, encoder_heads: 4, encoder_points: 1, ..VisionConfig::tiny() };
+        let config = VisionConfig {
+            feat_channels: 8,
+            encoder_heads: 4,
+            encoder_points: 1,
+            ..VisionConfig::tiny()
+        };
         let layer = EncoderLayer::init(&config, &device);
         let shapes = vec![[2, 4], [4, 8], [8, 16]];
         let tokens = 8 + 32 + 128;
         let pyramid = Pyramid::new(shapes, Tensor::zeros([1, tokens, 8], &device), [4, 1]);
-        let locations: Vec<f32> = layer.locations(Tensor::zeros([1, tokens, 8], &device), &pyramid).into_data().iter::<f32>().collect();
+        let locations: Vec<f32> = layer
+            .locations(Tensor::zeros([1, tokens, 8], &device), &pyramid)
+            .into_data()
+            .iter::<f32>()
+            .collect();
         // Token 0 is at (1/8, 1/4); heads by levels by (x, y).
         let expected = [0.125 + 0.25, 0.25, 0.125 + 0.125, 0.25, 0.125 + 0.0625, 0.25];
         for (actual, expected) in locations.iter().zip(expected) {

@@ -1,4 +1,5 @@
-//! Training alone: what stands in every cell of the finest features. This is what opens the eyes (`docs/training.md`).
+//! Training alone: what stands in every cell of the finest features. This is what opens the eyes
+//! (`docs/training.md`).
 
 use burn::{
     config::Config,
@@ -11,7 +12,8 @@ use burn::{
 const FOREGROUND_WEIGHT: f32 = 3.0;
 /// Weight of places and sizes beside names.
 const PLACE_WEIGHT: f64 = 2.0;
-/// Places in the object's box (x, y), in the part's box (x, y), size of the object's box (width, height).
+/// Places in the object's box (x, y), in the part's box (x, y), size of the object's box (width,
+/// height).
 const N_PLACES: usize = 6;
 
 /// Shape of the dense heads.
@@ -30,7 +32,11 @@ impl DenseHeadsConfig {
     #[must_use]
     pub fn init(&self, device: &Device) -> DenseHeads {
         let linear = |n| LinearConfig::new(self.feat_channels, n).init(device);
-        DenseHeads { category: linear(self.n_categories + 1), part: linear(self.n_parts + 1), place: linear(N_PLACES) }
+        DenseHeads {
+            category: linear(self.n_categories + 1),
+            part: linear(self.n_parts + 1),
+            place: linear(N_PLACES),
+        }
     }
 }
 
@@ -70,12 +76,13 @@ impl DenseHeads {
 /// What stands in every cell of one image, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DenseTargets {
-    /// Class of the object; the number of categories = background, [`IGNORED`](Self::IGNORED) = the cell teaches nothing.
+    /// Class of the object; the number of categories = background, [`IGNORED`](Self::IGNORED) = the
+    /// cell teaches nothing.
     pub category: Vec<u32>,
     /// Class of the part; the number of part names = none.
     pub part: Vec<u32>,
-    /// Place in the object's box, place in the part's box, size of the object's box in units of the image, `[cell, 6]`. Read
-    /// where there is an object, the part's place where there is a part.
+    /// Place in the object's box, place in the part's box, size of the object's box in units of the
+    /// image, `[cell, 6]`. Read where there is an object, the part's place where there is a part.
     pub place: Vec<f32>,
 }
 
@@ -86,7 +93,11 @@ impl DenseTargets {
     /// Background everywhere; the arguments are the numbers of cells, categories and part names.
     #[must_use]
     pub fn background(n_cells: usize, n_categories: u32, n_parts: u32) -> Self {
-        Self { category: vec![n_categories; n_cells], part: vec![n_parts; n_cells], place: vec![0.0; n_cells * N_PLACES] }
+        Self {
+            category: vec![n_categories; n_cells],
+            part: vec![n_parts; n_cells],
+            place: vec![0.0; n_cells * N_PLACES],
+        }
     }
 
     /// Targets of an image that teaches nothing densely.
@@ -118,8 +129,9 @@ enum CellKind {
     Part,
 }
 
-/// Compares what was read with the targets of each image: cross-entropy of category and part, object cells counting three
-/// times, plus twice the mean absolute error of places and sizes where they exist.
+/// Compares what was read with the targets of each image: cross-entropy of category and part,
+/// object cells counting three times, plus twice the mean absolute error of places and sizes where
+/// they exist.
 ///
 /// # Panics
 ///
@@ -130,10 +142,14 @@ pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
     let parts = output.part_logits.dims()[1];
     let (background, no_part) = (categories as u32 - 1, parts as u32 - 1);
     let device = output.place.device();
-    let category: Vec<u32> = targets.iter().flat_map(|target| target.category.iter().copied()).collect();
+    let category: Vec<u32> =
+        targets.iter().flat_map(|target| target.category.iter().copied()).collect();
     let part: Vec<u32> = targets.iter().flat_map(|target| target.part.iter().copied()).collect();
     let place: Vec<f32> = targets.iter().flat_map(|target| target.place.iter().copied()).collect();
-    assert!(category.len() == n_cells && part.len() == n_cells && place.len() == n_cells * N_PLACES, "one target for every cell");
+    assert!(
+        category.len() == n_cells && part.len() == n_cells && place.len() == n_cells * N_PLACES,
+        "one target for every cell"
+    );
     let kinds: Vec<CellKind> = category
         .iter()
         .zip(&part)
@@ -141,7 +157,10 @@ pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
             DenseTargets::IGNORED => CellKind::Ignored,
             category if category == background => CellKind::Background,
             category => {
-                assert!(category < background && part <= no_part, "category {category} or part {part} is unknown to the heads");
+                assert!(
+                    category < background && part <= no_part,
+                    "category {category} or part {part} is unknown to the heads"
+                );
                 if part == no_part { CellKind::Object } else { CellKind::Part }
             }
         })
@@ -160,14 +179,18 @@ pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
         let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [n_cells]), &device);
         (tp_kernels::token_cross_entropy(logits, classes) * weights.clone()).sum()
     };
-    let names = named(output.category_logits, &category, background) + named(output.part_logits, &part, no_part);
+    let names = named(output.category_logits, &category, background)
+        + named(output.part_logits, &part, no_part);
 
     let exists = kinds.iter().flat_map(|kind| match kind {
         CellKind::Ignored | CellKind::Background => [0.0; N_PLACES],
         CellKind::Object => [1.0, 1.0, 0.0, 0.0, 1.0, 1.0],
         CellKind::Part => [1.0; N_PLACES],
     });
-    let exists = Tensor::<2>::from_data(TensorData::new(normalised(exists.collect()), [n_cells, N_PLACES]), &device);
+    let exists = Tensor::<2>::from_data(
+        TensorData::new(normalised(exists.collect()), [n_cells, N_PLACES]),
+        &device,
+    );
     let place = Tensor::<2>::from_data(TensorData::new(place, [n_cells, N_PLACES]), &device);
     let places = ((output.place - place).abs() * exists).sum();
 
@@ -181,7 +204,9 @@ pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
     };
     DenseLoss {
         loss: names + places.mul_scalar(PLACE_WEIGHT),
-        category_accuracy: share(&[CellKind::Object, CellKind::Part], &|cell| readings.0[cell] == category[cell]),
+        category_accuracy: share(&[CellKind::Object, CellKind::Part], &|cell| {
+            readings.0[cell] == category[cell]
+        }),
         part_accuracy: share(&[CellKind::Part], &|cell| readings.1[cell] == part[cell]),
         false_foreground: share(&[CellKind::Background], &|cell| readings.0[cell] != background),
     }
@@ -200,7 +225,9 @@ fn normalised(mut weights: Vec<f32>) -> Vec<f32> {
 fn best(logits: &Tensor<2>) -> Vec<u32> {
     let classes = logits.dims()[1];
     let logits: Vec<f32> = logits.clone().into_data().iter::<f32>().collect();
-    let best_of = |row: &[f32]| (1..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+    let best_of = |row: &[f32]| {
+        (1..classes).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+    };
     logits.chunks_exact(classes).map(|row| best_of(row) as u32).collect()
 }
 
@@ -208,7 +235,8 @@ fn best(logits: &Tensor<2>) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    /// Two cells, two categories, one part; logits say category 0 and part 0 everywhere, places 0.5.
+    /// Two cells, two categories, one part; logits say category 0 and part 0 everywhere, places
+    /// 0.5.
     fn output() -> DenseOutput {
         let device = Device::flex();
         DenseOutput {
@@ -220,10 +248,18 @@ mod tests {
 
     #[test]
     fn readings_count_objects_parts_and_background_apart() {
-        let targets = DenseTargets { category: vec![0, 2], part: vec![0, 1], place: [vec![0.5; 6], vec![0.0; 6]].concat() };
+        let targets = DenseTargets {
+            category: vec![0, 2],
+            part: vec![0, 1],
+            place: [vec![0.5; 6], vec![0.0; 6]].concat(),
+        };
         let dense = dense_loss(output(), &[targets]);
-        assert_eq!((dense.category_accuracy, dense.part_accuracy, dense.false_foreground), (1.0, 1.0, 1.0));
-        // The object's cell is right: only the background's quarter of the weight costs, 9 + ln(1 + 2e^-9) and 9 + ln(1 + e^-9).
+        assert_eq!(
+            (dense.category_accuracy, dense.part_accuracy, dense.false_foreground),
+            (1.0, 1.0, 1.0)
+        );
+        // The object's cell is right: only the background's quarter of the weight costs, 9 + ln(1 +
+        // 2e^-9) and 9 + ln(1 + e^-9).
         let loss: f32 = dense.loss.into_scalar();
         assert!((loss - 4.5).abs() < 1e-2, "{loss}");
     }

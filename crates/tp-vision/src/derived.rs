@@ -10,7 +10,8 @@ use std::{
     },
 };
 
-/// The owner of a derived value: one for each set of weights that computes it. Clones are the same owner.
+/// The owner of a derived value: one for each set of weights that computes it. Clones are the same
+/// owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DerivedKey(u64);
 
@@ -28,8 +29,13 @@ impl DerivedKey {
 pub(crate) struct Derived(Arc<Mutex<HashMap<DerivedKey, Arc<dyn Any + Send + Sync>>>>);
 
 impl Derived {
-    /// The value of an owner, computed at the first call. Two threads that ask at once may both compute it.
-    pub(crate) fn get_or_init<T: Any + Send + Sync>(&self, key: DerivedKey, init: impl FnOnce() -> T) -> Arc<T> {
+    /// The value of an owner, computed at the first call. Two threads that ask at once may both
+    /// compute it.
+    pub(crate) fn get_or_init<T: Any + Send + Sync>(
+        &self,
+        key: DerivedKey,
+        init: impl FnOnce() -> T,
+    ) -> Arc<T> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let value = known.and_then(|value| value.downcast::<T>().ok());
         value.unwrap_or_else(|| {
@@ -52,7 +58,8 @@ mod tests {
 
     #[test]
     fn a_value_is_computed_once_for_each_owner() {
-        let (derived, mine, other) = (Derived::default(), DerivedKey::unique(), DerivedKey::unique());
+        let (derived, mine, other) =
+            (Derived::default(), DerivedKey::unique(), DerivedKey::unique());
         let mut computed = 0;
         let mut ask = |derived: &Derived, key| {
             *derived.get_or_init(key, || {
@@ -60,6 +67,14 @@ mod tests {
                 computed
             })
         };
-        assert_eq!([ask(&derived, mine), ask(&derived.clone(), mine), ask(&derived, other), ask(&derived, mine)], [1, 1, 2, 1]);
+        assert_eq!(
+            [
+                ask(&derived, mine),
+                ask(&derived.clone(), mine),
+                ask(&derived, other),
+                ask(&derived, mine)
+            ],
+            [1, 1, 2, 1]
+        );
     }
 }

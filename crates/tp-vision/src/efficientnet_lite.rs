@@ -1,10 +1,13 @@
-//! The backbone EfficientNet-Lite: inverted bottlenecks of cheap convolutions, and nothing that a small device lacks.
+//! The backbone EfficientNet-Lite: inverted bottlenecks of cheap convolutions, and nothing that a
+//! small device lacks.
 //!
-//! Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), in the variant "Lite" of its authors: without squeeze-and-excitation,
-//! ReLU6 instead of swish, stem and head of one width in every size. Equal to the package `efficientnet-lite-pytorch` of PyPI.
+//! Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), in the variant "Lite" of its authors:
+//! without squeeze-and-excitation, ReLU6 instead of swish, stem and head of one width in every
+//! size. Equal to the package `efficientnet-lite-pytorch` of PyPI.
 //!
 //! Every batch norm is folded into the convolution before it when weights are read
-//! ([`folded_efficientnet_lite`](crate::folded_efficientnet_lite)), so its statistics cannot move in training.
+//! ([`folded_efficientnet_lite`](crate::folded_efficientnet_lite)), so its statistics cannot move
+//! in training.
 
 use burn::{
     module::Module,
@@ -16,8 +19,8 @@ use tp_kernels::{BottleneckForm, BottleneckWeights, inverted_bottleneck, linear}
 
 use crate::convolution::{Convolution, Depthwise};
 
-/// Stages, and what all sizes have in common: the side of their filters, the stride of their first block, and how many times as
-/// wide a block is inside.
+/// Stages, and what all sizes have in common: the side of their filters, the stride of their first
+/// block, and how many times as wide a block is inside.
 const STAGES: [Stage; 7] = [
     Stage { side: 3, stride: 1, expansion: 1 },
     Stage { side: 3, stride: 2, expansion: 6 },
@@ -95,7 +98,9 @@ impl EfficientNetLiteConfig {
     pub fn map_depths(&self) -> [usize; 4] {
         let mut from = 0;
         LAST_STAGES.map(|last| {
-            let depth = self.stage_depths[from..=last].iter().fold(0_usize, |sum, &depth| sum.saturating_add(depth));
+            let depth = self.stage_depths[from..=last]
+                .iter()
+                .fold(0_usize, |sum, &depth| sum.saturating_add(depth));
             from = last + 1;
             depth
         })
@@ -103,7 +108,9 @@ impl EfficientNetLiteConfig {
 
     /// Every number, by the name of its field.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let head = self.classifier.iter().flat_map(|head| [("classifier.channels", head.channels), ("classifier.classes", head.classes)]);
+        let head = self.classifier.iter().flat_map(|head| {
+            [("classifier.channels", head.channels), ("classifier.classes", head.classes)]
+        });
         let stages = self.stage_channels.iter().map(|&n| ("stage_channels", n));
         let depths = self.stage_depths.iter().map(|&n| ("stage_depths", n));
         [("stem_channels", self.stem_channels)].into_iter().chain(stages).chain(depths).chain(head)
@@ -111,15 +118,19 @@ impl EfficientNetLiteConfig {
 
     /// How many parameters it has with its batch norms folded.
     pub(crate) fn parameter_count(&self) -> u64 {
-        let convolution = |from: usize, to: usize, taps: usize| (from * taps + 1) as u64 * to as u64;
+        let convolution =
+            |from: usize, to: usize, taps: usize| (from * taps + 1) as u64 * to as u64;
         let block = |shape: BlockShape| {
             let inside = shape.inside();
             let expand = if shape.expansion == 1 { 0 } else { convolution(shape.from, inside, 1) };
-            expand + convolution(1, inside, shape.side * shape.side) + convolution(inside, shape.to, 1)
+            expand
+                + convolution(1, inside, shape.side * shape.side)
+                + convolution(inside, shape.to, 1)
         };
-        let head = self
-            .classifier
-            .map_or(0, |head| convolution(self.stage_channels[6], head.channels, 1) + convolution(head.channels, head.classes, 1));
+        let head = self.classifier.map_or(0, |head| {
+            convolution(self.stage_channels[6], head.channels, 1)
+                + convolution(head.channels, head.classes, 1)
+        });
         // Blocks of a stage behind its first one are alike: a file may ask for very many.
         let mut from = self.stem_channels;
         let stages: u64 = STAGES
@@ -137,11 +148,15 @@ impl EfficientNetLiteConfig {
     /// Every block, in order.
     fn blocks(&self) -> impl Iterator<Item = BlockShape> {
         let mut from = self.stem_channels;
-        STAGES.iter().zip(self.stage_channels.into_iter().zip(self.stage_depths)).flat_map(move |(stage, (to, depth))| {
-            let first = BlockShape::new(stage, from, to, stage.stride);
-            from = to;
-            (0..depth).map(move |index| if index == 0 { first } else { BlockShape::new(stage, to, to, 1) })
-        })
+        STAGES.iter().zip(self.stage_channels.into_iter().zip(self.stage_depths)).flat_map(
+            move |(stage, (to, depth))| {
+                let first = BlockShape::new(stage, from, to, stage.stride);
+                from = to;
+                (0..depth).map(
+                    move |index| if index == 0 { first } else { BlockShape::new(stage, to, to, 1) },
+                )
+            },
+        )
     }
 }
 
@@ -182,12 +197,15 @@ impl EfficientNetLite {
         Self {
             conv_stem: Convolution::init([config.stem_channels, 3, 3], &HE, device),
             blocks: config.blocks().map(|shape| InvertedBottleneck::init(shape, device)).collect(),
-            classifier: config.classifier.map(|head| Classifier::init(head, config.stage_channels[6], device)),
+            classifier: config
+                .classifier
+                .map(|head| Classifier::init(head, config.stage_channels[6], device)),
             map_depths: config.map_depths(),
         }
     }
 
-    /// `[batch, 3, height, width]` of any size → C2 … C5, each `[batch, ⌈height / stride⌉, ⌈width / stride⌉, channels]`.
+    /// `[batch, 3, height, width]` of any size → C2 … C5, each `[batch, ⌈height / stride⌉, ⌈width /
+    /// stride⌉, channels]`.
     #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
         let mut x = self.conv_stem.overlapping_patches_relu6(images, 2);
@@ -206,7 +224,8 @@ impl EfficientNetLite {
 }
 
 /// What the variance of ReLUs asks for.
-const HE: Initializer = Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
+const HE: Initializer =
+    Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
 
 /// `x + project(ReLU6(depthwise(ReLU6(expand(x)))))`; without `x` where it has another shape.
 #[derive(Module, Debug)]
@@ -222,10 +241,15 @@ impl InvertedBottleneck {
     fn init(shape: BlockShape, device: &Device) -> Self {
         let inside = shape.inside();
         Self {
-            expand_conv: (shape.expansion > 1).then(|| Convolution::init([inside, shape.from, 1], &HE, device)),
+            expand_conv: (shape.expansion > 1)
+                .then(|| Convolution::init([inside, shape.from, 1], &HE, device)),
             depthwise_conv: Depthwise::init(inside, shape.side, &HE, device),
             // No ReLU follows.
-            project_conv: Convolution::init([shape.to, inside, 1], &Initializer::XavierNormal { gain: 1.0 }, device),
+            project_conv: Convolution::init(
+                [shape.to, inside, 1],
+                &Initializer::XavierNormal { gain: 1.0 },
+                device,
+            ),
             stride: shape.stride,
             adds_its_input: shape.stride == 1 && shape.from == shape.to,
         }
@@ -233,14 +257,27 @@ impl InvertedBottleneck {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let Some(expand) = &self.expand_conv else {
-            let y = self.project_conv.pointwise(self.depthwise_conv.strided_relu6(x.clone(), self.stride));
+            let y = self
+                .project_conv
+                .pointwise(self.depthwise_conv.strided_relu6(x.clone(), self.stride));
             return if self.adds_its_input { x + y } else { y };
         };
         let (expand_weight, expand_bias) = expand.matrix();
         let (depthwise_weight, depthwise_bias) = self.depthwise_conv.filters();
         let (project_weight, project_bias) = self.project_conv.matrix();
-        let weights = BottleneckWeights { expand_weight, expand_bias, depthwise_weight, depthwise_bias, project_weight, project_bias };
-        inverted_bottleneck(x, weights, BottleneckForm { stride: self.stride, adds_input: self.adds_its_input })
+        let weights = BottleneckWeights {
+            expand_weight,
+            expand_bias,
+            depthwise_weight,
+            depthwise_bias,
+            project_weight,
+            project_bias,
+        };
+        inverted_bottleneck(
+            x,
+            weights,
+            BottleneckForm { stride: self.stride, adds_input: self.adds_its_input },
+        )
     }
 }
 
@@ -259,19 +296,22 @@ impl Classifier {
         }
     }
 
-    /// What the last layer reads: `[batch, height, width, from]` → `[batch, height, width, channels]`.
+    /// What the last layer reads: `[batch, height, width, from]` → `[batch, height, width,
+    /// channels]`.
     #[must_use]
     pub fn features(&self, coarse: Tensor<4>) -> Tensor<4> {
         self.conv_head.pointwise_relu6(coarse)
     }
 
-    /// Logits of [`features`](Self::features), or of any mean of them: `[.., channels]` → `[.., classes]`.
+    /// Logits of [`features`](Self::features), or of any mean of them: `[.., channels]` → `[..,
+    /// classes]`.
     #[must_use]
     pub fn logits<const D: usize>(&self, features: Tensor<D>) -> Tensor<D> {
         linear(&self.fc, features)
     }
 
-    /// Logits of every cell, as if it were the whole image: `[batch, height, width, from]` → `[batch, height, width, classes]`.
+    /// Logits of every cell, as if it were the whole image: `[batch, height, width, from]` →
+    /// `[batch, height, width, classes]`.
     ///
     /// Their mean over the cells, weighted or not, is what a mean of the features gives.
     #[must_use]
@@ -279,12 +319,18 @@ impl Classifier {
         self.logits(self.features(coarse))
     }
 
-    /// The published logits: of the mean over all cells, `[batch, height, width, from]` → `[batch, classes]`.
+    /// The published logits: of the mean over all cells, `[batch, height, width, from]` → `[batch,
+    /// classes]`.
     #[must_use]
     pub fn pooled(&self, coarse: Tensor<4>) -> Tensor<2> {
         let features = self.features(coarse);
         let [batch, height, width, channels] = features.dims();
-        self.logits(features.reshape([batch, height * width, channels]).mean_dim(1).reshape([batch, channels]))
+        self.logits(
+            features
+                .reshape([batch, height * width, channels])
+                .mean_dim(1)
+                .reshape([batch, channels]),
+        )
     }
 }
 
@@ -305,7 +351,8 @@ mod tests {
 
     #[test]
     fn published_networks_have_their_parameters() {
-        // Parameters of the package's modules, less what folding joins: of the two vectors of a batch norm, one is left.
+        // Parameters of the package's modules, less what folding joins: of the two vectors of a
+        // batch norm, one is left.
         for (config, parameters, norm_channels) in [
             (EfficientNetLiteConfig::lite0(), 4_652_008, 21_008),
             (EfficientNetLiteConfig::lite1(), 5_416_680, 26_832),
@@ -337,7 +384,11 @@ mod tests {
         let device = Device::flex();
         let network = EfficientNetLite::init(&small(), &device);
         for (height, width) in [(64_usize, 96_usize), (65, 33), (1, 7)] {
-            let maps = network.forward(Tensor::random([2, 3, height, width], Distribution::Default, &device));
+            let maps = network.forward(Tensor::random(
+                [2, 3, height, width],
+                Distribution::Default,
+                &device,
+            ));
             let side = |stride: usize| [height.div_ceil(stride), width.div_ceil(stride)];
             for (map, (stride, channels)) in maps.iter().zip([(4, 4), (8, 5), (16, 7), (32, 9)]) {
                 let [rows, columns] = side(stride);
@@ -350,9 +401,16 @@ mod tests {
     fn classes_of_the_mean_are_the_mean_of_the_cells() {
         let device = Device::flex();
         let network = EfficientNetLite::init(&small(), &device);
-        let [.., coarse] = network.forward(Tensor::random([2, 3, 64, 96], Distribution::Normal(0.0, 1.0), &device));
+        let [.., coarse] = network.forward(Tensor::random(
+            [2, 3, 64, 96],
+            Distribution::Normal(0.0, 1.0),
+            &device,
+        ));
         let classifier = network.classifier().unwrap();
         let mean = classifier.dense(coarse.clone()).reshape([2, 6, 5]).mean_dim(1).reshape([2, 5]);
-        classifier.pooled(coarse).into_data().assert_approx_eq::<f32>(&mean.into_data(), Tolerance::absolute(1e-5));
+        classifier
+            .pooled(coarse)
+            .into_data()
+            .assert_approx_eq::<f32>(&mean.into_data(), Tolerance::absolute(1e-5));
     }
 }

@@ -13,10 +13,14 @@ pub enum VisionError {
     #[error("vision configuration: {field} is {value}, but {accepted}")]
     InvalidConfig { field: &'static str, value: String, accepted: String },
     /// An input side that the network cannot take.
-    #[error("the input's side must be a multiple of {multiple} from {multiple} to {largest}, got {side}")]
+    #[error(
+        "the input's side must be a multiple of {multiple} from {multiple} to {largest}, got {side}"
+    )]
     InvalidSide { side: usize, multiple: usize, largest: usize },
     /// The image could not be resized.
-    #[error("cannot resize an image of {height} rows and {width} columns to {side}×{side}: {reason}")]
+    #[error(
+        "cannot resize an image of {height} rows and {width} columns to {side}×{side}: {reason}"
+    )]
     Resize { height: u32, width: u32, side: usize, reason: String },
     /// Weights that are missing or unsound.
     #[error(transparent)]

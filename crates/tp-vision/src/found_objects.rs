@@ -1,10 +1,12 @@
 //! What the learned queries have found, as objects that share no cell.
 //!
-//! Source: the way in which Kirillov et al., "Panoptic Segmentation" (arXiv 1801.00868), join masks that overlap.
+//! Source: the way in which Kirillov et al., "Panoptic Segmentation" (arXiv 1801.00868), join masks
+//! that overlap.
 
 use crate::QueryOutput;
 
-/// A query that keeps less of its mask than this share speaks of an object that a surer query has found already.
+/// A query that keeps less of its mask than this share speaks of an object that a surer query has
+/// found already.
 const LEAST_LEFT: f64 = 0.5;
 
 /// One object that a query has found.
@@ -23,8 +25,9 @@ pub struct FoundObject {
 impl QueryOutput {
     /// The objects of one image of the batch, the surest first.
     ///
-    /// A query counts if its most likely class is not void and reaches `least_score`. The surest takes all cells of its mask, the
-    /// next ones what is left of theirs; one that comes away with little is dropped.
+    /// A query counts if its most likely class is not void and reaches `least_score`. The surest
+    /// takes all cells of its mask, the next ones what is left of theirs; one that comes away with
+    /// little is dropped.
     ///
     /// # Panics
     ///
@@ -34,16 +37,21 @@ impl QueryOutput {
         let [_, n_queries, n_classes] = self.class_logits.dims();
         let classes = tp_kernels::softmax(self.class_logits.clone().narrow(0, image, 1));
         let classes: Vec<f32> = classes.into_data().iter::<f32>().collect();
-        let masks: Vec<f32> = self.mask_logits.clone().narrow(0, image, 1).into_data().iter::<f32>().collect();
+        let masks: Vec<f32> =
+            self.mask_logits.clone().narrow(0, image, 1).into_data().iter::<f32>().collect();
         let n_cells = masks.len() / n_queries;
-        let mut found: Vec<FoundObject> =
-            classes.chunks_exact(n_classes).enumerate().map(|(query, scores)| likeliest(query, scores)).collect();
+        let mut found: Vec<FoundObject> = classes
+            .chunks_exact(n_classes)
+            .enumerate()
+            .map(|(query, scores)| likeliest(query, scores))
+            .collect();
         found.retain(|object| object.class + 1 < n_classes && object.score >= least_score);
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
 
         let mut taken = vec![false; n_cells];
         found.retain_mut(|object| {
-            let mask = || masks[object.query * n_cells..][..n_cells].iter().map(|&logit| logit > 0.0);
+            let mask =
+                || masks[object.query * n_cells..][..n_cells].iter().map(|&logit| logit > 0.0);
             object.cells = mask().zip(&taken).map(|(inside, &taken)| inside && !taken).collect();
             let [left, all] = [object.n_cells(), mask().filter(|&inside| inside).count()];
             let kept = left > 0 && left as f64 >= LEAST_LEFT * all as f64;
@@ -66,7 +74,8 @@ impl FoundObject {
 
 /// The best class of a query, its cells not yet known.
 fn likeliest(query: usize, scores: &[f32]) -> FoundObject {
-    let class = (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
+    let class = (1..scores.len())
+        .fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
     FoundObject { query, class, score: scores[class], cells: Vec::new() }
 }
 
@@ -91,18 +100,31 @@ mod tests {
     #[test]
     fn surer_query_takes_the_shared_cells_and_void_takes_none() {
         let (sure, likely, void) = ([9.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 5.0]);
-        let (left, all_but_one, right) = ([6.0, -6.0, 6.0, -6.0], [6.0, 6.0, 6.0, -6.0], [-6.0, 6.0, -6.0, 6.0]);
-        let found = queries(&[likely, sure, void, likely], &[all_but_one, left, right, right]).objects(0, 0.5);
-        // The first query is left with one of its three cells, and dropped; the last one then has both of its own.
-        assert_eq!(found.iter().map(|object| (object.query, object.class)).collect::<Vec<_>>(), [(1, 0), (3, 1)]);
+        let (left, all_but_one, right) =
+            ([6.0, -6.0, 6.0, -6.0], [6.0, 6.0, 6.0, -6.0], [-6.0, 6.0, -6.0, 6.0]);
+        let found = queries(&[likely, sure, void, likely], &[all_but_one, left, right, right])
+            .objects(0, 0.5);
+        // The first query is left with one of its three cells, and dropped; the last one then has
+        // both of its own.
+        assert_eq!(
+            found.iter().map(|object| (object.query, object.class)).collect::<Vec<_>>(),
+            [(1, 0), (3, 1)]
+        );
         assert_eq!(found[0].cells, [true, false, true, false]);
         assert_eq!(found[1].cells, [false, true, false, true]);
     }
 
     #[test]
     fn objects_side_by_side_are_both_found_surest_first() {
-        let found = queries(&[[0.0, 3.0, 0.0], [5.0, 0.0, 0.0]], &[[6.0, -6.0, 6.0, -6.0], [-6.0, 6.0, -6.0, 6.0]]).objects(0, 0.5);
-        assert_eq!(found.iter().map(|object| (object.query, object.class)).collect::<Vec<_>>(), [(1, 0), (0, 1)]);
+        let found = queries(
+            &[[0.0, 3.0, 0.0], [5.0, 0.0, 0.0]],
+            &[[6.0, -6.0, 6.0, -6.0], [-6.0, 6.0, -6.0, 6.0]],
+        )
+        .objects(0, 0.5);
+        assert_eq!(
+            found.iter().map(|object| (object.query, object.class)).collect::<Vec<_>>(),
+            [(1, 0), (0, 1)]
+        );
         assert!(found[0].score > found[1].score);
     }
 

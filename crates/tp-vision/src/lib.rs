@@ -34,9 +34,13 @@ pub use backbone::{Backbone, BackboneConfig};
 pub use close_up::Section;
 pub use config::{ParameterCounts, VisionConfig};
 pub use convnext::ConvNext;
-pub use dense_heads::{DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss};
+pub use dense_heads::{
+    DenseHeads, DenseHeadsConfig, DenseLoss, DenseOutput, DenseTargets, dense_loss,
+};
 pub use derived::DerivedKey;
-pub use efficientnet_lite::{Classifier, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig};
+pub use efficientnet_lite::{
+    Classifier, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig,
+};
 pub use error::VisionError;
 pub use found_objects::FoundObject;
 pub use model::{EncodedImage, VisionEncoder, VisionFeatures, VisionModel};
@@ -51,4 +55,6 @@ pub use preprocess::normalise_batch;
 pub use projector::{VisualProjector, VisualTokens};
 pub use query_decoder::{AttendedMemories, AuxPredictions, PromptMask, QueryDecoder, QueryOutput};
 pub use query_loss::{QueryTarget, QueryTargets, query_loss};
-pub use weights::{efficientnet_lite_keys, encoder_keys, folded_efficientnet_lite, open_clip_keys, projector_keys};
+pub use weights::{
+    efficientnet_lite_keys, encoder_keys, folded_efficientnet_lite, open_clip_keys, projector_keys,
+};

@@ -9,8 +9,8 @@ use burn::{
 use tp_core::{Letterbox, RgbImage};
 
 use crate::{
-    AttendedMemories, AuxPredictions, Backbone, PixelDecoder, QueryDecoder, QueryOutput, VisionConfig, VisionError, VisualProjector,
-    VisualTokens,
+    AttendedMemories, AuxPredictions, Backbone, PixelDecoder, QueryDecoder, QueryOutput,
+    VisionConfig, VisionError, VisualProjector, VisualTokens,
     close_up::kept_pixels,
     config::LARGEST_SIDE,
     derived::{Derived, DerivedKey},
@@ -39,7 +39,8 @@ pub struct VisionEncoder {
 /// All that is known of a batch of images.
 #[derive(Clone, Debug)]
 pub struct VisionFeatures {
-    /// C2 … C5 of the backbone: `[batch, height / stride, width / stride, channels]` at strides 4, 8, 16 and 32.
+    /// C2 … C5 of the backbone: `[batch, height / stride, width / stride, channels]` at strides 4,
+    /// 8, 16 and 32.
     pub maps: [Tensor<4>; 4],
     /// `[batch, height / 4, width / 4, feat]`.
     pub mask_features: Tensor<4>,
@@ -69,9 +70,14 @@ pub struct EncodedImage {
 }
 
 impl EncodedImage {
-    /// What an owner computes from this image: computed at the first call, and kept as long as the image. So a language model reads
-    /// the tokens of an image once, however many points and texts are asked about one after the other.
-    pub fn derived<T: Any + Send + Sync>(&self, owner: DerivedKey, compute: impl FnOnce() -> T) -> Arc<T> {
+    /// What an owner computes from this image: computed at the first call, and kept as long as the
+    /// image. So a language model reads the tokens of an image once, however many points and texts
+    /// are asked about one after the other.
+    pub fn derived<T: Any + Send + Sync>(
+        &self,
+        owner: DerivedKey,
+        compute: impl FnOnce() -> T,
+    ) -> Arc<T> {
         self.derived.get_or_init(owner, compute)
     }
 }
@@ -113,7 +119,8 @@ impl VisionEncoder {
 }
 
 impl VisionModel {
-    /// Looks at a batch of normalised images, `[batch, 3, height, width]`, both sides multiples of `32 · unshuffle`.
+    /// Looks at a batch of normalised images, `[batch, 3, height, width]`, both sides multiples of
+    /// `32 · unshuffle`.
     ///
     /// # Panics
     ///
@@ -123,8 +130,8 @@ impl VisionModel {
         self.look(images, AuxPredictions::None)
     }
 
-    /// As [`forward`](Self::forward), and also what the queries would have said before each layer, for
-    /// [`query_loss`](crate::query_loss).
+    /// As [`forward`](Self::forward), and also what the queries would have said before each layer,
+    /// for [`query_loss`](crate::query_loss).
     ///
     /// # Panics
     ///
@@ -145,11 +152,19 @@ impl VisionModel {
             return Err(VisionError::InvalidSide { side: size, multiple, largest: LARGEST_SIDE });
         }
         let letterbox = Letterbox::new(image.size(), self.input.fit);
-        let features = self.forward(self.input.preprocess(image, size, &self.projector.device())?);
-        Ok(EncodedImage { features, letterbox, input_size: size, pixels: kept_pixels(image)?, derived: Derived::default() })
+        let features =
+            self.forward(self.input.preprocess(image, size, &self.projector.device())?);
+        Ok(EncodedImage {
+            features,
+            letterbox,
+            input_size: size,
+            pixels: kept_pixels(image)?,
+            derived: Derived::default(),
+        })
     }
 
-    /// The same eyes with a backbone that does not learn: on a differentiable device, too, nothing of it is kept for gradients.
+    /// The same eyes with a backbone that does not learn: on a differentiable device, too, nothing
+    /// of it is kept for gradients.
     #[must_use]
     pub fn freeze_backbone(mut self) -> Self {
         self.encoder.backbone = self.encoder.backbone.freeze();
@@ -159,7 +174,10 @@ impl VisionModel {
     fn look(&self, images: Tensor<4>, aux: AuxPredictions) -> VisionFeatures {
         let [_, _, height, width] = images.dims();
         let multiple = self.side_multiple();
-        assert!(height.is_multiple_of(multiple) && width.is_multiple_of(multiple), "{height}×{width} is no multiple of {multiple}");
+        assert!(
+            height.is_multiple_of(multiple) && width.is_multiple_of(multiple),
+            "{height}×{width} is no multiple of {multiple}"
+        );
         let maps = self.encoder.backbone.forward(images);
         let (mask_features, memories) = self.encoder.pixel_decoder.forward(maps.clone());
         let attended = self.encoder.query_decoder.attend(&memories);
@@ -184,7 +202,10 @@ mod tests {
     use tp_kernels::Windows;
 
     use super::*;
-    use crate::{BackboneConfig, ClassifierConfig, EfficientNetLiteConfig, PromptMask, QueryTarget, query_loss};
+    use crate::{
+        BackboneConfig, ClassifierConfig, EfficientNetLiteConfig, PromptMask, QueryTarget,
+        query_loss,
+    };
 
     /// Every kind of layer, few numbers.
     fn small() -> VisionConfig {
@@ -210,13 +231,22 @@ mod tests {
     }
 
     fn assert_equal<const D: usize>(actual: Tensor<D>, expected: Tensor<D>) {
-        actual.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(2e-4));
+        actual
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(2e-4));
     }
 
     #[test]
     fn parameters_are_as_many_as_the_configuration_says() {
-        for config in [small(), VisionConfig::tiny(), VisionConfig { unshuffle: 2, projector_depth: 3, ..small() }] {
-            assert_eq!(config.init(&Device::flex()).num_params() as u64, config.parameter_counts().total());
+        for config in [
+            small(),
+            VisionConfig::tiny(),
+            VisionConfig { unshuffle: 2, projector_depth: 3, ..small() },
+        ] {
+            assert_eq!(
+                config.init(&Device::flex()).num_params() as u64,
+                config.parameter_counts().total()
+            );
         }
     }
 
@@ -229,10 +259,16 @@ mod tests {
         for index in 0..3 {
             let alone = eyes.forward(images.clone().narrow(0, index, 1));
             assert_equal(alone.mask_features, together.mask_features.clone().narrow(0, index, 1));
-            assert_equal(alone.queries.query_features, together.queries.query_features.clone().narrow(0, index, 1));
+            assert_equal(
+                alone.queries.query_features,
+                together.queries.query_features.clone().narrow(0, index, 1),
+            );
             let length = alone.tokens.lengths[0];
             assert_eq!(length, together.tokens.lengths[index]);
-            assert_equal(alone.tokens.embeddings, together.tokens.embeddings.clone().narrow(0, index, 1).narrow(1, 0, length));
+            assert_equal(
+                alone.tokens.embeddings,
+                together.tokens.embeddings.clone().narrow(0, index, 1).narrow(1, 0, length),
+            );
         }
     }
 
@@ -242,7 +278,10 @@ mod tests {
         for (unshuffle, side, cells) in [(1, 32, 1), (1, 96, 9), (2, 64, 1), (2, 128, 4)] {
             let config = VisionConfig { unshuffle, ..small() };
             let features = config.init(&device).forward(images(1, side, &device));
-            assert_eq!(features.memories.each_ref().map(|memory| memory.dims()[1]), [side / 32, side / 16, side / 8]);
+            assert_eq!(
+                features.memories.each_ref().map(|memory| memory.dims()[1]),
+                [side / 32, side / 16, side / 8]
+            );
             assert!((cells + 2..=2 * cells + 1).contains(&features.tokens.lengths[0]));
         }
     }
@@ -252,11 +291,25 @@ mod tests {
         let device = Device::flex();
         let eyes = small().init(&device);
         let embeddings = |side| eyes.forward(images(1, side, &device)).tokens.embeddings;
-        assert_eq!(embeddings(64).narrow(1, 4, 1).into_data(), embeddings(96).narrow(1, 9, 1).into_data());
+        assert_eq!(
+            embeddings(64).narrow(1, 4, 1).into_data(),
+            embeddings(96).narrow(1, 9, 1).into_data()
+        );
     }
 
-    fn prompts(eyes: &VisionModel, features: &VisionFeatures, content: Tensor<3>, mask: PromptMask) -> Tensor<3> {
-        eyes.encoder.query_decoder().forward_prompts(&features.attended, &features.mask_features, content.clone(), content * 0.5, &mask)
+    fn prompts(
+        eyes: &VisionModel,
+        features: &VisionFeatures,
+        content: Tensor<3>,
+        mask: PromptMask,
+    ) -> Tensor<3> {
+        eyes.encoder.query_decoder().forward_prompts(
+            &features.attended,
+            &features.mask_features,
+            content.clone(),
+            content * 0.5,
+            &mask,
+        )
     }
 
     #[test]
@@ -265,24 +318,37 @@ mod tests {
         let eyes = small().init(&device);
         let features = eyes.forward(images(2, 64, &device));
         let content = Tensor::<3>::random([2, 3, 16], Distribution::Normal(0.0, 1.0), &device);
-        let window = |prompt: u32, cells: u32| (0..=prompt % 4).map(|at| (at * 7 % cells, -0.3 * at as f32)).collect();
-        let fixed = || [4, 16, 64].map(|cells| Arc::new(Windows::new((0..6).map(|prompt| window(prompt, cells)))));
+        let window = |prompt: u32, cells: u32| {
+            (0..=prompt % 4).map(|at| (at * 7 % cells, -0.3 * at as f32)).collect()
+        };
+        let fixed = || {
+            [4, 16, 64]
+                .map(|cells| Arc::new(Windows::new((0..6).map(|prompt| window(prompt, cells)))))
+        };
         for mask in [PromptMask::Open, PromptMask::Predicted, PromptMask::Fixed(fixed())] {
             let together = prompts(&eyes, &features, content.clone(), mask.clone());
             for index in 0..3 {
                 let own = match &mask {
-                    PromptMask::Fixed(windows) => PromptMask::Fixed(windows.clone().map(|windows| {
-                        Arc::new(Windows::new([0, 3].map(|start| {
-                            let (cells, bias) = windows.get(start + index);
-                            cells.iter().copied().zip(bias.iter().copied()).collect()
-                        })))
-                    })),
+                    PromptMask::Fixed(windows) => {
+                        PromptMask::Fixed(windows.clone().map(|windows| {
+                            Arc::new(Windows::new([0, 3].map(|start| {
+                                let (cells, bias) = windows.get(start + index);
+                                cells.iter().copied().zip(bias.iter().copied()).collect()
+                            })))
+                        }))
+                    }
                     other => other.clone(),
                 };
-                assert_equal(prompts(&eyes, &features, content.clone().narrow(1, index, 1), own), together.clone().narrow(1, index, 1));
+                assert_equal(
+                    prompts(&eyes, &features, content.clone().narrow(1, index, 1), own),
+                    together.clone().narrow(1, index, 1),
+                );
             }
             if !matches!(mask, PromptMask::Fixed(_)) {
-                assert_equal(prompts(&eyes, &features, content.clone().flip([1]), mask), together.flip([1]));
+                assert_equal(
+                    prompts(&eyes, &features, content.clone().flip([1]), mask),
+                    together.flip([1]),
+                );
             }
         }
     }
@@ -300,15 +366,19 @@ mod tests {
             let [_, h, w, c] = memory.dims();
             let flat = memory.clone().reshape([2, h * w, c]);
             let rest = flat.clone().narrow(0, 1, 1).narrow(1, 1, h * w - 1);
-            *memory = Tensor::cat(vec![flat.narrow(0, 0, 1).narrow(1, 0, 1), rest], 1).reshape([1, h, w, c]);
+            *memory = Tensor::cat(vec![flat.narrow(0, 0, 1).narrow(1, 0, 1), rest], 1)
+                .reshape([1, h, w, c]);
         }
         other.attended = eyes.encoder.query_decoder().attend(&other.memories);
         let mut one = features;
         one.memories = one.memories.map(|memory| memory.narrow(0, 0, 1));
         one.attended = eyes.encoder.query_decoder().attend(&one.memories);
-        let read = |features| prompts(&eyes, features, content.clone(), PromptMask::Fixed(first_cell.clone()));
+        let read = |features| {
+            prompts(&eyes, features, content.clone(), PromptMask::Fixed(first_cell.clone()))
+        };
         assert_equal(read(&one), read(&other));
-        let read = |features| prompts(&eyes, features, content.clone(), PromptMask::Open).into_data();
+        let read =
+            |features| prompts(&eyes, features, content.clone(), PromptMask::Open).into_data();
         assert_ne!(read(&one), read(&other));
     }
 
@@ -318,10 +388,16 @@ mod tests {
         let image = RgbImage::filled(ImageHw::new(20, 30).unwrap(), [9; 3]);
         for side in [0, 33, 4128] {
             let message = eyes.encode(&image, side).unwrap_err().to_string();
-            assert!(message.contains(&side.to_string()) && message.contains("multiple of 32"), "{message}");
+            assert!(
+                message.contains(&side.to_string()) && message.contains("multiple of 32"),
+                "{message}"
+            );
         }
         let seen = eyes.encode(&image, 64).unwrap();
-        assert_eq!((seen.features.mask_features.dims(), seen.letterbox.padding()), ([1, 16, 16, 16], [5, 0]));
+        assert_eq!(
+            (seen.features.mask_features.dims(), seen.letterbox.padding()),
+            ([1, 16, 16, 16], [5, 0])
+        );
     }
 
     /// Names of parameters whose gradient is missing, zero or not finite.
@@ -357,7 +433,11 @@ mod tests {
     impl ModuleMapper for Shaken {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             param.map(|tensor| {
-                let noise = Tensor::random(tensor.dims(), Distribution::Normal(0.0, 0.02), &tensor.device());
+                let noise = Tensor::random(
+                    tensor.dims(),
+                    Distribution::Normal(0.0, 0.02),
+                    &tensor.device(),
+                );
                 Tensor::from_inner(tensor.inner() + noise.inner()).require_grad()
             })
         }
@@ -372,19 +452,30 @@ mod tests {
             classifier: Some(ClassifierConfig { channels: 11, classes: 5 }),
         };
         let (backbone_dims, backbone_depths) = (lite.map_channels(), lite.map_depths());
-        VisionConfig { backbone: BackboneConfig::EfficientNetLite(lite), backbone_dims, backbone_depths, ..small() }
+        VisionConfig {
+            backbone: BackboneConfig::EfficientNetLite(lite),
+            backbone_dims,
+            backbone_depths,
+            ..small()
+        }
     }
 
     /// Parameters that a loss over everything that the eyes say teaches nothing.
     fn untaught(eyes: &VisionModel, device: &Device) -> Vec<String> {
         let features = eyes.forward_with_aux(images(2, 64, device));
-        let object = |class| QueryTarget { class, mask: (0..256).map(|cell| cell % 16 < 8).collect() };
-        let queries = query_loss(&features.queries, &[Some(vec![object(0), object(2)]), Some(vec![object(1)])]);
+        let object =
+            |class| QueryTarget { class, mask: (0..256).map(|cell| cell % 16 < 8).collect() };
+        let queries = query_loss(
+            &features.queries,
+            &[Some(vec![object(0), object(2)]), Some(vec![object(1)])],
+        );
         let weighted = |x: Tensor<3>| {
             let weights = Tensor::random(x.dims(), Distribution::Normal(0.0, 1.0), device);
             (x * weights).sum()
         };
-        let mut loss = weighted(features.tokens.embeddings) + queries + weighted(features.queries.query_features);
+        let mut loss = weighted(features.tokens.embeddings)
+            + queries
+            + weighted(features.queries.query_features);
         if let Some(classifier) = eyes.encoder.backbone().classifier() {
             loss = loss + weighted(classifier.dense(features.maps[3].clone()).flatten(1, 2));
         }
@@ -408,8 +499,10 @@ mod tests {
         let device = Device::flex().autodiff();
         let eyes = small_lite().init(&device).map(&mut Shaken).freeze_backbone();
         let names = untaught(&eyes, &device);
-        let of_backbone: Vec<_> =
-            tp_weights::parameter_shapes(&eyes).into_keys().filter(|name| name.starts_with("encoder.backbone.")).collect();
+        let of_backbone: Vec<_> = tp_weights::parameter_shapes(&eyes)
+            .into_keys()
+            .filter(|name| name.starts_with("encoder.backbone."))
+            .collect();
         assert_eq!(names.len(), of_backbone.len(), "{names:?}");
         assert!(names.iter().all(|name| name.starts_with("encoder.backbone.")), "{names:?}");
     }
@@ -419,7 +512,10 @@ mod tests {
         let device = Device::flex().autodiff();
         let eyes = small_lite().init(&device).map(&mut Shaken);
         let picture = images(2, 64, &device);
-        let [learning, frozen] = [eyes.clone(), eyes.freeze_backbone()].map(|eyes| eyes.forward(picture.clone()).maps[3].clone());
-        frozen.into_data().assert_approx_eq::<f32>(&learning.into_data(), Tolerance::absolute(1e-4));
+        let [learning, frozen] = [eyes.clone(), eyes.freeze_backbone()]
+            .map(|eyes| eyes.forward(picture.clone()).maps[3].clone());
+        frozen
+            .into_data()
+            .assert_approx_eq::<f32>(&learning.into_data(), Tolerance::absolute(1e-4));
     }
 }

@@ -1,4 +1,5 @@
-//! Names ready for use, in both directions: what stands at a point, and where the nouns of a text are.
+//! Names ready for use, in both directions: what stands at a point, and where the nouns of a text
+//! are.
 
 use std::sync::Arc;
 
@@ -6,7 +7,10 @@ use burn::tensor::{Tensor, TensorData};
 use tp_core::{ModelXy, PointName, UnitXy, local_colour};
 use tp_kernels::softmax;
 
-use crate::{Classifier, EncodedImage, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError, VisionModel, resize::resized};
+use crate::{
+    Classifier, EncodedImage, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError,
+    VisionModel, resize::resized,
+};
 
 /// How many mentioned objects, parts and colours of a text have maps of their own.
 const MAPPED: [usize; 3] = [3, 2, 2];
@@ -14,10 +18,12 @@ const MAPPED: [usize; 3] = [3, 2, 2];
 /// How many sections are looked at in one pass: more are no faster, and take more memory.
 const SECTIONS_PER_PASS: usize = 8;
 
-/// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts, then its colours.
+/// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts, then its
+/// colours.
 pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1] + MAPPED[2];
 
-/// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a place out.
+/// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a
+/// place out.
 const LEAST_PROBABILITY: f32 = 1e-3;
 
 /// How probable each name is at some points of an image.
@@ -39,10 +45,15 @@ pub struct Namer {
 }
 
 impl Namer {
-    /// Joins a namer's weights with the backbone's published classes, if it has any, and with the nouns; all weights on one
-    /// plain (not differentiable) device.
+    /// Joins a namer's weights with the backbone's published classes, if it has any, and with the
+    /// nouns; all weights on one plain (not differentiable) device.
     #[must_use]
-    pub fn new(net: PointNamer, config: PointNamerConfig, classifier: Option<Classifier>, nouns: Arc<Nouns>) -> Self {
+    pub fn new(
+        net: PointNamer,
+        config: PointNamerConfig,
+        classifier: Option<Classifier>,
+        nouns: Arc<Nouns>,
+    ) -> Self {
         Self { net, config, classifier, nouns }
     }
 
@@ -52,7 +63,8 @@ impl Namer {
         &self.nouns
     }
 
-    /// The same namer with other temperatures, of objects and of parts. They change probabilities and no name.
+    /// The same namer with other temperatures, of objects and of parts. They change probabilities
+    /// and no name.
     #[must_use]
     pub fn with_temperatures(mut self, [objects, parts]: [f32; 2]) -> Self {
         (self.config.object_temperature, self.config.part_temperature) = (objects, parts);
@@ -66,18 +78,24 @@ impl Namer {
         self
     }
 
-    /// What stands at each point of an image: the most probable nouns, each with its probability. A noun that is too
-    /// improbable is left out, see [`PointNamerConfig::least_object`].
+    /// What stands at each point of an image: the most probable nouns, each with its probability. A
+    /// noun that is too improbable is left out, see [`PointNamerConfig::least_object`].
     ///
-    /// Each point is looked at in the whole image and in the sections of [`PointNamerConfig::close_ups`]; object and part have the mean
-    /// probabilities of all looks. The colour is measured from the pixels of the spot.
+    /// Each point is looked at in the whole image and in the sections of
+    /// [`PointNamerConfig::close_ups`]; object and part have the mean probabilities of all looks.
+    /// The colour is measured from the pixels of the spot.
     ///
     /// - `eyes`: those that have encoded the image
     ///
     /// # Errors
     ///
     /// [`VisionError`] if a section cannot be resized.
-    pub fn name(&self, eyes: &VisionModel, image: &EncodedImage, points: &[UnitXy]) -> Result<Vec<PointName>, VisionError> {
+    pub fn name(
+        &self,
+        eyes: &VisionModel,
+        image: &EncodedImage,
+        points: &[UnitXy],
+    ) -> Result<Vec<PointName>, VisionError> {
         Ok(self.most_probable(&self.look(eyes, image, points)?))
     }
 
@@ -86,18 +104,25 @@ impl Namer {
     /// # Errors
     ///
     /// [`VisionError`] if a section cannot be resized.
-    pub fn look(&self, eyes: &VisionModel, image: &EncodedImage, points: &[UnitXy]) -> Result<NameProbabilities, VisionError> {
+    pub fn look(
+        &self,
+        eyes: &VisionModel,
+        image: &EncodedImage,
+        points: &[UnitXy],
+    ) -> Result<NameProbabilities, VisionError> {
         if points.is_empty() {
             return Ok(NameProbabilities::default());
         }
-        let places: Vec<ModelXy> = points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+        let places: Vec<ModelXy> =
+            points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
         let [objects, parts, _] = self.probabilities(&image.features.maps, &[places]);
         let mut names = [objects, parts];
         for &share in &self.config.close_ups {
             let mut closer: [Vec<f32>; 2] = Default::default();
             for points in points.chunks(SECTIONS_PER_PASS) {
                 let (maps, places) = eyes.close_ups(image, points, share)?;
-                let places: Vec<Vec<ModelXy>> = places.into_iter().map(|place| vec![place]).collect();
+                let places: Vec<Vec<ModelXy>> =
+                    places.into_iter().map(|place| vec![place]).collect();
                 for (all, some) in closer.iter_mut().zip(self.probabilities(&maps, &places)) {
                     all.extend(some);
                 }
@@ -109,34 +134,51 @@ impl Namer {
         let n_looks = 1.0 + self.config.close_ups.len() as f32;
         names.iter_mut().flatten().for_each(|sum| *sum /= n_looks);
         let size = image.pixels.size();
-        let colours = points.iter().map(|&point| local_colour(&image.pixels, size.pixel_from_unit(point), |_, _| true)).collect();
+        let colours = points
+            .iter()
+            .map(|&point| local_colour(&image.pixels, size.pixel_from_unit(point), |_, _| true))
+            .collect();
         Ok(NameProbabilities { names, colours })
     }
 
     /// The most probable names of points, with their tempered probabilities.
     #[must_use]
-    pub fn most_probable(&self, NameProbabilities { names: [objects, parts], colours }: &NameProbabilities) -> Vec<PointName> {
+    pub fn most_probable(
+        &self,
+        NameProbabilities { names: [objects, parts], colours }: &NameProbabilities,
+    ) -> Vec<PointName> {
         let table = self.nouns.table();
         let best = |probabilities: &[f32]| {
-            let at = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
+            let at = (0..probabilities.len())
+                .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
             Some((at, probabilities[at]))
         };
         // p^(1 / T), scaled to a sum of 1: the softmax of the logarithms divided by T.
         let tempered = |best: Option<(usize, f32)>, probabilities: &[f32], temperature: f32| {
             let (at, highest) = best?;
-            let sum: f32 = probabilities.iter().map(|probability| (probability / highest).powf(1.0 / temperature)).sum();
+            let sum: f32 = probabilities
+                .iter()
+                .map(|probability| (probability / highest).powf(1.0 / temperature))
+                .sum();
             Some((at, 1.0 / sum))
         };
         let (n_objects, n_parts) = (table.objects.len(), table.parts.len());
         (0..colours.len())
             .map(|point| {
-                let (objects, parts) = (&objects[point * n_objects..][..n_objects], &parts[point * n_parts..][..n_parts]);
+                let (objects, parts) = (
+                    &objects[point * n_objects..][..n_objects],
+                    &parts[point * n_parts..][..n_parts],
+                );
                 let object = tempered(best(objects), objects, self.config.object_temperature);
                 let part = tempered(best(parts), parts, self.config.part_temperature);
                 PointName {
-                    object: object.filter(|best| best.1 >= self.config.least_object).map(|best| table.objects[best.0].name.clone()),
+                    object: object
+                        .filter(|best| best.1 >= self.config.least_object)
+                        .map(|best| table.objects[best.0].name.clone()),
                     object_probability: object.map_or(0.0, |best| best.1),
-                    part: part.filter(|best| best.1 >= self.config.least_part).map(|best| table.parts[best.0].name.clone()),
+                    part: part
+                        .filter(|best| best.1 >= self.config.least_part)
+                        .map(|best| table.parts[best.0].name.clone()),
                     part_probability: part.map_or(0.0, |best| best.1),
                     colour: Some(colours[point].to_owned()),
                 }
@@ -144,8 +186,8 @@ impl Namer {
             .collect()
     }
 
-    /// Where the nouns and the colours of texts are: the logarithm of the probability that a cell shows what the text mentions; 0
-    /// everywhere for a mention that the text does not have.
+    /// Where the nouns and the colours of texts are: the logarithm of the probability that a cell
+    /// shows what the text mentions; 0 everywhere for a mention that the text does not have.
     ///
     /// - `maps`: C2 … C5 of the images, each `[image, height / stride, width / stride, channels]`
     /// - `size`: rows and columns of the answer
@@ -156,7 +198,12 @@ impl Namer {
     ///
     /// If the images do not have equally many texts.
     #[must_use]
-    pub fn mention_maps(&self, maps: &[Tensor<4>; 4], size: [usize; 2], texts: &[&str]) -> Tensor<4> {
+    pub fn mention_maps(
+        &self,
+        maps: &[Tensor<4>; 4],
+        size: [usize; 2],
+        texts: &[&str],
+    ) -> Tensor<4> {
         let [n_images, rows, columns, _] = maps[2].dims();
         assert!(texts.len().is_multiple_of(n_images), "every image has equally many texts");
         let n_texts = texts.len() / n_images;
@@ -164,19 +211,25 @@ impl Namer {
         let probabilities = self.probabilities(maps, &vec![grid(rows, columns); n_images]);
         let cells = rows * columns;
         let mut mapped = vec![0.0_f32; texts.len() * cells * MENTION_CHANNELS];
-        for (text, (mentions, mapped)) in mentions.into_iter().zip(mapped.chunks_exact_mut(cells * MENTION_CHANNELS)).enumerate() {
+        for (text, (mentions, mapped)) in
+            mentions.into_iter().zip(mapped.chunks_exact_mut(cells * MENTION_CHANNELS)).enumerate()
+        {
             let image = text / n_texts;
             let colours = mentions.colours.into_iter().map(|colour| vec![colour]).collect();
             let mut first = 0;
-            for ((mentions, probabilities), n_mapped) in [mentions.objects, mentions.parts, colours].iter().zip(&probabilities).zip(MAPPED)
+            for ((mentions, probabilities), n_mapped) in
+                [mentions.objects, mentions.parts, colours].iter().zip(&probabilities).zip(MAPPED)
             {
                 let n_names = probabilities.len() / (n_images * cells);
                 // A namer that reads no colours has no map of them.
-                for (mention, names) in mentions.iter().take(n_mapped).enumerate().filter(|_| n_names > 0) {
+                for (mention, names) in
+                    mentions.iter().take(n_mapped).enumerate().filter(|_| n_names > 0)
+                {
                     for cell in 0..cells {
                         let of_cell = &probabilities[(image * cells + cell) * n_names..][..n_names];
                         let probability: f32 = names.iter().map(|&name| of_cell[name]).sum();
-                        mapped[cell * MENTION_CHANNELS + first + mention] = (probability + LEAST_PROBABILITY).ln();
+                        mapped[cell * MENTION_CHANNELS + first + mention] =
+                            (probability + LEAST_PROBABILITY).ln();
                     }
                 }
                 first += n_mapped;
@@ -189,7 +242,10 @@ impl Namer {
 
     /// The probabilities of all names at all points: objects, parts, colours, each row by row.
     fn probabilities(&self, maps: &[Tensor<4>; 4], points: &[Vec<ModelXy>]) -> [Vec<f32>; 3] {
-        let published = self.classifier.as_ref().map(|classifier| (classifier, &self.nouns.table().noun_of_class[..]));
+        let published = self
+            .classifier
+            .as_ref()
+            .map(|classifier| (classifier, &self.nouns.table().noun_of_class[..]));
         let names = self.net.forward(maps, published, points);
         let of = |logits: Tensor<3>| softmax(logits).into_data().iter::<f32>().collect();
         [of(names.objects), of(names.parts), names.colours.map(of).unwrap_or_default()]
@@ -199,7 +255,9 @@ impl Namer {
 /// The centres of the cells of a map, row-major.
 fn grid(rows: usize, columns: usize) -> Vec<ModelXy> {
     let center = |at: usize, n: usize| (at as f64 + 0.5) / n as f64;
-    (0..rows * columns).map(|cell| ModelXy { x: center(cell % columns, columns), y: center(cell / columns, rows) }).collect()
+    (0..rows * columns)
+        .map(|cell| ModelXy { x: center(cell % columns, columns), y: center(cell / columns, rows) })
+        .collect()
 }
 
 #[cfg(test)]
@@ -208,7 +266,10 @@ mod tests {
     use tp_core::{ImageHw, RgbImage};
 
     use super::*;
-    use crate::{Backbone, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig, NamedNoun, NounTable, VisionConfig};
+    use crate::{
+        Backbone, ClassifierConfig, EfficientNetLite, EfficientNetLiteConfig, NamedNoun, NounTable,
+        VisionConfig,
+    };
 
     fn noun(name: &str, kind: Option<usize>) -> NamedNoun {
         NamedNoun { name: name.to_owned(), words: Vec::new(), kind }
@@ -228,7 +289,12 @@ mod tests {
         let device = Device::flex();
         let network = EfficientNetLite::init(&small(), &device);
         let table = NounTable {
-            objects: vec![noun("animal", None), noun("dog", Some(0)), noun("cat", Some(0)), noun("cup", None)],
+            objects: vec![
+                noun("animal", None),
+                noun("dog", Some(0)),
+                noun("cat", Some(0)),
+                noun("cup", None),
+            ],
             parts: vec![noun("tail", None), noun("handle", None)],
             noun_of_class: vec![1, 1, 2, 3, 3],
             colours: vec!["red".to_owned(), "blue".to_owned()],
@@ -245,7 +311,11 @@ mod tests {
     }
 
     fn maps(network: &EfficientNetLite, n: usize) -> [Tensor<4>; 4] {
-        network.forward(Tensor::random([n, 3, 64, 64], Distribution::Normal(0.0, 1.0), &Device::flex()))
+        network.forward(Tensor::random(
+            [n, 3, 64, 64],
+            Distribution::Normal(0.0, 1.0),
+            &Device::flex(),
+        ))
     }
 
     #[test]
@@ -255,13 +325,23 @@ mod tests {
         let points = [ModelXy { x: 0.3, y: 0.6 }, ModelXy { x: 0.9, y: 0.1 }];
         let names = |namer: &Namer| {
             let [objects, parts, _] = namer.probabilities(&maps, &[points.to_vec()]);
-            namer.most_probable(&NameProbabilities { names: [objects, parts], colours: vec!["red", "dark brown"] })
+            namer.most_probable(&NameProbabilities {
+                names: [objects, parts],
+                colours: vec!["red", "dark brown"],
+            })
         };
         let unsure = Namer { config: sure.config.clone().with_least_object(1.1), ..sure.clone() };
-        assert!(names(&unsure).iter().all(|name| name.object.is_none() && name.object_probability > 0.0));
+        assert!(
+            names(&unsure)
+                .iter()
+                .all(|name| name.object.is_none() && name.object_probability > 0.0)
+        );
         let names = names(&sure);
         assert_eq!(names.len(), 2);
-        assert_eq!(names.iter().map(|name| name.colour.as_deref().unwrap()).collect::<Vec<_>>(), ["red", "dark brown"]);
+        assert_eq!(
+            names.iter().map(|name| name.colour.as_deref().unwrap()).collect::<Vec<_>>(),
+            ["red", "dark brown"]
+        );
         for name in &names {
             assert!(["dog", "cat", "cup"].contains(&name.object.as_deref().unwrap()), "{name:?}");
             assert!((0.25..=1.0).contains(&name.object_probability));
@@ -281,7 +361,8 @@ mod tests {
         let encoded = eyes.encode(&image, 64).unwrap();
         let points = [UnitXy::new(0.3, 0.6).unwrap(), UnitXy::new(0.9, 0.1).unwrap()];
         let named = |close_ups: Vec<f64>| {
-            let namer = Namer { config: namer.config.clone().with_close_ups(close_ups), ..namer.clone() };
+            let namer =
+                Namer { config: namer.config.clone().with_close_ups(close_ups), ..namer.clone() };
             namer.name(&eyes, &encoded, &points).unwrap()
         };
         let (once, again, closer) = (named(Vec::new()), named(vec![1.0, 1.0]), named(vec![0.4]));
@@ -290,7 +371,9 @@ mod tests {
             assert_eq!((&once.object, &once.part), (&again.object, &again.part));
             assert!((once.object_probability - again.object_probability).abs() < 1e-5);
         }
-        assert!(once.iter().zip(&closer).all(|(once, closer)| (once.object_probability - closer.object_probability).abs() > 1e-6));
+        assert!(once.iter().zip(&closer).all(|(once, closer)| {
+            (once.object_probability - closer.object_probability).abs() > 1e-6
+        }));
         assert!(namer.name(&eyes, &encoded, &[]).unwrap().is_empty());
     }
 
@@ -299,7 +382,8 @@ mod tests {
         let (network, namer) = namer(0.0);
         let maps = maps(&network, 2);
         // At the size of C4 nothing is resized.
-        let texts = ["the dog", "an animal beside a cup", "nothing that is known", "a blue cup's handle"];
+        let texts =
+            ["the dog", "an animal beside a cup", "nothing that is known", "a blue cup's handle"];
         let mapped = namer.mention_maps(&maps, [4, 4], &texts);
         assert_eq!(mapped.dims(), [2, 2, 16, MENTION_CHANNELS]);
         let of = |image: usize, text: usize, channel: usize| -> Vec<f32> {
@@ -309,7 +393,9 @@ mod tests {
         let [objects, _, colours] = namer.probabilities(&maps, &[grid(4, 4), grid(4, 4)]);
         for cell in 0..16 {
             let noun = |image: usize, noun: usize| objects[(image * 16 + cell) * 4 + noun];
-            let close = |map: f32, probability: f32| assert!((map - (probability + LEAST_PROBABILITY).ln()).abs() < 1e-5);
+            let close = |map: f32, probability: f32| {
+                assert!((map - (probability + LEAST_PROBABILITY).ln()).abs() < 1e-5)
+            };
             close(of(0, 0, 0)[cell], noun(0, 1));
             close(of(0, 1, 0)[cell], noun(0, 0) + noun(0, 1) + noun(0, 2));
             close(of(0, 1, 1)[cell], noun(0, 3));

@@ -16,7 +16,11 @@ pub(crate) struct ChannelNorm {
 
 impl ChannelNorm {
     pub(crate) fn init(channels: usize, eps: f64, device: &Device) -> Self {
-        Self { weight: Initializer::Ones.init([channels], device), bias: Initializer::Zeros.init([channels], device), eps }
+        Self {
+            weight: Initializer::Ones.init([channels], device),
+            bias: Initializer::Zeros.init([channels], device),
+            eps,
+        }
     }
 
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
@@ -35,7 +39,12 @@ pub(crate) struct GroupNorm {
 
 impl GroupNorm {
     pub(crate) fn init(channels: usize, groups: usize, eps: f64, device: &Device) -> Self {
-        Self { weight: Initializer::Ones.init([channels], device), bias: Initializer::Zeros.init([channels], device), groups, eps }
+        Self {
+            weight: Initializer::Ones.init([channels], device),
+            bias: Initializer::Zeros.init([channels], device),
+            groups,
+            eps,
+        }
     }
 
     /// `[batch, height, width, channels]`, the same shape.
@@ -45,14 +54,18 @@ impl GroupNorm {
         let cells = x.reshape([batch, height * width, channels]);
         // Over cells first, and over the channels of a group when only one row is left.
         let n = (height * width * group) as f64;
-        let per_group = |sums: Tensor<3>| sums.reshape([batch, self.groups, group]).sum_dim(2).div_scalar(n); // [batch, groups, 1]
-        let per_channel = |t: Tensor<3>| t.expand([batch, self.groups, group]).reshape([batch, 1, channels]);
+        let per_group =
+            |sums: Tensor<3>| sums.reshape([batch, self.groups, group]).sum_dim(2).div_scalar(n); // [batch, groups, 1]
+        let per_channel =
+            |t: Tensor<3>| t.expand([batch, self.groups, group]).reshape([batch, 1, channels]);
         let mean = per_channel(per_group(cells.clone().sum_dim(1)));
         // Centred before it is squared: a mean far from zero would eat the digits of the variance.
         let centred = cells - mean;
         let variance = per_group(centred.clone().square().sum_dim(1));
-        let scale = per_channel(variance.add_scalar(self.eps).sqrt().recip()) * self.weight.val().reshape([1, 1, channels]);
-        (centred * scale + self.bias.val().reshape([1, 1, channels])).reshape([batch, height, width, channels])
+        let scale = per_channel(variance.add_scalar(self.eps).sqrt().recip())
+            * self.weight.val().reshape([1, 1, channels]);
+        (centred * scale + self.bias.val().reshape([1, 1, channels]))
+            .reshape([batch, height, width, channels])
     }
 }
 
@@ -70,7 +83,8 @@ mod tests {
 
     #[test]
     fn group_norm_shares_statistics_within_a_group_alone() {
-        // Two groups of one channel: (0, 2) has mean 1 and deviation 1; (1000, 1004) has mean 1002 and deviation 2.
+        // Two groups of one channel: (0, 2) has mean 1 and deviation 1; (1000, 1004) has mean 1002
+        // and deviation 2.
         let device = Device::flex();
         let norm = GroupNorm::init(2, 2, 0.0, &device);
         let x = Tensor::<4>::from_data([[[[0.0, 1000.0], [2.0, 1004.0]]]], &device);

@@ -1,6 +1,7 @@
 //! The nouns that a model tells apart, and the words in which people say them.
 //!
-//! A model folder carries its own table: what a model can name does not change when a lexicon grows.
+//! A model folder carries its own table: what a model can name does not change when a lexicon
+//! grows.
 
 use std::collections::HashMap;
 
@@ -29,8 +30,8 @@ pub struct NounTable {
     pub objects: Vec<NamedNoun>,
     /// Nouns for parts.
     pub parts: Vec<NamedNoun>,
-    /// For each published class of the backbone the index of the object's noun that people use for it; empty if the backbone
-    /// has no classes.
+    /// For each published class of the backbone the index of the object's noun that people use for
+    /// it; empty if the backbone has no classes.
     pub noun_of_class: Vec<usize>,
     /// Words for the colour of a spot.
     #[serde(default)]
@@ -45,7 +46,8 @@ pub struct Nouns {
     parts: WordIndex,
 }
 
-/// What a text names, from left to right. Each mention is a set of nouns: "the animal" may be any animal of the table.
+/// What a text names, from left to right. Each mention is a set of nouns: "the animal" may be any
+/// animal of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mentions {
     /// Objects.
@@ -65,15 +67,23 @@ impl Nouns {
     pub fn new(table: NounTable) -> Result<Self, VisionError> {
         let n_objects = table.objects.len();
         if let Some(index) = table.noun_of_class.iter().find(|&&index| index >= n_objects) {
-            return Err(VisionError::Nouns { reason: format!("a class has the noun {index} of {n_objects}") });
+            return Err(VisionError::Nouns {
+                reason: format!("a class has the noun {index} of {n_objects}"),
+            });
         }
         for nouns in [&table.objects, &table.parts] {
             for (index, noun) in nouns.iter().enumerate() {
                 // A chain without a circle is no longer than the table.
-                let end = std::iter::successors(Some(index), |&at| nouns[at].kind.filter(|&kind| kind < nouns.len())).nth(nouns.len());
+                let end = std::iter::successors(Some(index), |&at| {
+                    nouns[at].kind.filter(|&kind| kind < nouns.len())
+                })
+                .nth(nouns.len());
                 if end.is_some() || noun.kind.is_some_and(|kind| kind >= nouns.len()) {
                     return Err(VisionError::Nouns {
-                        reason: format!("the kind of \"{}\" is not in the table, or leads back to it", noun.name),
+                        reason: format!(
+                            "the kind of \"{}\" is not in the table, or leads back to it",
+                            noun.name
+                        ),
                     });
                 }
             }
@@ -111,7 +121,11 @@ impl Nouns {
     pub fn mentions(&self, text: &str) -> Mentions {
         let words = normal_words(text);
         let colours = words.iter().filter_map(|word| self.colour(word)).collect();
-        Mentions { objects: self.objects.mentions(&words), parts: self.parts.mentions(&words), colours }
+        Mentions {
+            objects: self.objects.mentions(&words),
+            parts: self.parts.mentions(&words),
+            colours,
+        }
     }
 }
 
@@ -156,12 +170,13 @@ impl WordIndex {
         let mut mentions = Vec::new();
         let mut start = 0;
         while start < words.len() {
-            let longest = (1..=self.longest.min(words.len() - start))
-                .rev()
-                .find_map(|n_words| Some((n_words, self.by_words.get(&words[start..start + n_words].join(" "))?)));
+            let longest = (1..=self.longest.min(words.len() - start)).rev().find_map(|n_words| {
+                Some((n_words, self.by_words.get(&words[start..start + n_words].join(" "))?))
+            });
             start += match longest {
                 Some((n_words, nouns)) => {
-                    let mut mention: Vec<usize> = nouns.iter().flat_map(|&noun| &self.below[noun]).copied().collect();
+                    let mut mention: Vec<usize> =
+                        nouns.iter().flat_map(|&noun| &self.below[noun]).copied().collect();
                     mention.sort_unstable();
                     mention.dedup();
                     mentions.push(mention);
@@ -174,10 +189,14 @@ impl WordIndex {
     }
 }
 
-/// The words of a text in the form in which they are compared: lower case, "gray" for "grey"; letters and digits make words.
+/// The words of a text in the form in which they are compared: lower case, "gray" for "grey";
+/// letters and digits make words.
 fn normal_words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace("grey", "gray");
-    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -185,7 +204,11 @@ mod tests {
     use super::*;
 
     fn noun(name: &str, words: &[&str], kind: Option<usize>) -> NamedNoun {
-        NamedNoun { name: name.to_owned(), words: words.iter().map(|&word| word.to_owned()).collect(), kind }
+        NamedNoun {
+            name: name.to_owned(),
+            words: words.iter().map(|&word| word.to_owned()).collect(),
+            kind,
+        }
     }
 
     fn table() -> NounTable {
@@ -206,12 +229,16 @@ mod tests {
     #[test]
     fn longest_name_is_meant_and_kinds_mean_all_below() {
         let nouns = Nouns::new(table()).unwrap();
-        let mentions = nouns.mentions("The stem of the wine-glass, behind the Puppy's tail; an animal. Glasses!");
+        let mentions = nouns
+            .mentions("The stem of the wine-glass, behind the Puppy's tail; an animal. Glasses!");
         assert_eq!(mentions.objects, [vec![3], vec![1], vec![0, 1], vec![2, 3]]);
         assert_eq!(mentions.parts, [vec![0], vec![1]]);
         assert_eq!(nouns.mentions("Red, or blue?").colours, [0]);
         assert_eq!(nouns.mentions("nothing that is known, …"), Mentions::default());
-        assert_eq!((nouns.object("Wine Glass"), nouns.part("stalk"), nouns.object("stalk")), (Some(3), Some(0), None));
+        assert_eq!(
+            (nouns.object("Wine Glass"), nouns.part("stalk"), nouns.object("stalk")),
+            (Some(3), Some(0), None)
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The perception prior: which query claims which cell of the token grid.
 //!
-//! Source: OMG-LLaVA. The original enlarges every mask to the size of the image, takes the sigmoid, weighs it by the class
-//! score and shrinks it to the grid. Shrinking reads two rows and two columns for each cell, so only those are ever made.
+//! Source: OMG-LLaVA. The original enlarges every mask to the size of the image, takes the sigmoid,
+//! weighs it by the class score and shrinks it to the grid. Shrinking reads two rows and two
+//! columns for each cell, so only those are ever made.
 
 use burn::tensor::{Int, Tensor, TensorData, activation::sigmoid};
 
@@ -20,9 +21,11 @@ pub struct PerceptionPrior {
     pub claims: Tensor<3>,
     /// Content and position of each query, `[image, query, 2 · feat]`.
     pub vectors: Tensor<3>,
-    /// Each cell's mixture of the vectors, `[image, cell, 2 · feat]`: a softmax of the claims over all queries, kept or not.
+    /// Each cell's mixture of the vectors, `[image, cell, 2 · feat]`: a softmax of the claims over
+    /// all queries, kept or not.
     pub mixture: Tensor<3>,
-    /// For each image the queries that own a cell, in ascending order; of equal claims the first wins.
+    /// For each image the queries that own a cell, in ascending order; of equal claims the first
+    /// wins.
     pub kept: Vec<Vec<usize>>,
 }
 
@@ -31,7 +34,8 @@ impl PerceptionPrior {
     #[must_use]
     pub fn new(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Self {
         let [batch, n_queries, feat] = queries.query_features.dims();
-        let positions = queries.query_positions.clone().unsqueeze::<3>().expand([batch, n_queries, feat]);
+        let positions =
+            queries.query_positions.clone().unsqueeze::<3>().expand([batch, n_queries, feat]);
         let vectors = Tensor::cat(vec![queries.query_features.clone(), positions], 2);
         Self::of(claims(queries, grid, smooth), vectors)
     }
@@ -54,22 +58,33 @@ impl PerceptionPrior {
             .enumerate()
             .flat_map(|(image, kept)| {
                 let padding = std::iter::repeat(&0);
-                kept.iter().chain(padding).take(most).map(move |query| (image * n_queries + query) as i64)
+                kept.iter()
+                    .chain(padding)
+                    .take(most)
+                    .map(move |query| (image * n_queries + query) as i64)
             })
             .collect();
-        let chosen = Tensor::<1, Int>::from_data(TensorData::new(chosen, [batch * most]), &self.vectors.device());
-        self.vectors.clone().reshape([batch * n_queries, width]).select(0, chosen).reshape([batch, most, width])
+        let chosen = Tensor::<1, Int>::from_data(
+            TensorData::new(chosen, [batch * most]),
+            &self.vectors.device(),
+        );
+        self.vectors
+            .clone()
+            .reshape([batch * n_queries, width])
+            .select(0, chosen)
+            .reshape([batch, most, width])
     }
 }
 
-/// `[image, query, cell]` row-major: `(smooth + (1 − smooth) · s) · P` with `s` the best score of a true class and `P` the
-/// mask's probability.
+/// `[image, query, cell]` row-major: `(smooth + (1 − smooth) · s) · P` with `s` the best score of a
+/// true class and `P` the mask's probability.
 fn claims(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Tensor<3> {
     let scores = tp_kernels::softmax(queries.class_logits.clone());
     let with_void = scores.dims()[2];
     // Void takes its share of the softmax but is no class.
     let sure = scores.narrow(2, 0, with_void - 1).max_dim(2); // [batch, query, 1]
-    sampled_masks(queries.mask_logits.clone(), grid) * sure.mul_scalar(1.0 - smooth).add_scalar(smooth)
+    sampled_masks(queries.mask_logits.clone(), grid)
+        * sure.mul_scalar(1.0 - smooth).add_scalar(smooth)
 }
 
 /// For each image the queries that own a cell, in ascending order; of equal claims the first wins.
@@ -80,7 +95,13 @@ fn kept_queries(claims: &Tensor<3>) -> Vec<Vec<usize>> {
         .chunks_exact(queries * cells)
         .map(|image| {
             let owner = |cell: usize| {
-                (1..queries).fold(0, |best, query| if image[query * cells + cell] > image[best * cells + cell] { query } else { best })
+                (1..queries).fold(0, |best, query| {
+                    if image[query * cells + cell] > image[best * cells + cell] {
+                        query
+                    } else {
+                        best
+                    }
+                })
             };
             let mut kept: Vec<usize> = (0..cells).map(owner).collect();
             kept.sort_unstable();
@@ -102,12 +123,14 @@ fn sampled_masks(logits: Tensor<4>, [rows, columns]: [usize; 2]) -> Tensor<3> {
     let (across, sum_across) = axis(width, columns);
     let pixels = matrix(down, height).matmul(logits.reshape([batch * queries, height, width]));
     let pixels = sigmoid(pixels.matmul(matrix(across, width).swap_dims(1, 2))); // [batch · query, 2 · rows, 2 · columns]
-    let cells = matrix(sum_down, 2 * rows).matmul(pixels).matmul(matrix(sum_across, 2 * columns).swap_dims(1, 2));
+    let cells = matrix(sum_down, 2 * rows)
+        .matmul(pixels)
+        .matmul(matrix(sum_across, 2 * columns).swap_dims(1, 2));
     cells.reshape([batch, queries, rows * columns])
 }
 
-/// For one axis: how the two pixels that each cell of the grid reads come from the mask, `[2 · cells, mask]`, and how the cell
-/// comes from its two pixels, `[cells, 2 · cells]`.
+/// For one axis: how the two pixels that each cell of the grid reads come from the mask, `[2 ·
+/// cells, mask]`, and how the cell comes from its two pixels, `[cells, 2 · cells]`.
 fn axis(mask: usize, cells: usize) -> (Vec<f32>, Vec<f32>) {
     let image = mask * MASK_STRIDE;
     let (mut pixels, mut sums) = (vec![0.0; 2 * cells * mask], vec![0.0; cells * 2 * cells]);
@@ -139,15 +162,23 @@ mod tests {
         let logits = Tensor::<4>::random([2, 3, 16, 24], Distribution::Normal(0.0, 3.0), &device);
         let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
         for grid in [[2, 3], [1, 1], [4, 4]] {
-            let image = sigmoid(interpolate(logits.clone(), options.clone().with_output_size([64, 96])));
-            let expected = interpolate(image, options.clone().with_output_size(grid)).reshape([2, 3, grid[0] * grid[1]]);
-            sampled_masks(logits.clone(), grid).into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+            let image =
+                sigmoid(interpolate(logits.clone(), options.clone().with_output_size([64, 96])));
+            let expected = interpolate(image, options.clone().with_output_size(grid)).reshape([
+                2,
+                3,
+                grid[0] * grid[1],
+            ]);
+            sampled_masks(logits.clone(), grid)
+                .into_data()
+                .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
         }
     }
 
     #[test]
     fn cell_of_64_pixels_reads_the_published_places() {
-        // Image 1024, mask 256, grid 16: pixels 31 and 32 of a cell lie 3/8 and 5/8 of the way from map row 7 to 8.
+        // Image 1024, mask 256, grid 16: pixels 31 and 32 of a cell lie 3/8 and 5/8 of the way from
+        // map row 7 to 8.
         let (pixels, sums) = axis(256, 16);
         assert_eq!((pixels[7], pixels[8]), (0.625, 0.375));
         assert_eq!((pixels[256 + 7], pixels[256 + 8]), (0.375, 0.625));
@@ -167,7 +198,8 @@ mod tests {
 
     #[test]
     fn queries_that_own_a_cell_are_kept_in_order() {
-        let claims = Tensor::<3>::from_data([[[0.1, 0.2], [0.0, 0.1], [0.5, 0.1]]], &Device::flex());
+        let claims =
+            Tensor::<3>::from_data([[[0.1, 0.2], [0.0, 0.1], [0.5, 0.1]]], &Device::flex());
         assert_eq!(kept_queries(&claims), [[0, 2]]);
     }
 }

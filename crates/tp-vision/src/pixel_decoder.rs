@@ -43,14 +43,22 @@ impl PixelDecoder {
     pub(crate) fn init(config: &VisionConfig, device: &Device) -> Self {
         let [c2, c3, c4, c5] = config.backbone_dims;
         let feat = config.feat_channels;
-        let projection = |conv: Convolution| Projection { conv, gn: GroupNorm::init(feat, config.gn_groups, config.norm_eps, device) };
+        let projection = |conv: Convolution| Projection {
+            conv,
+            gn: GroupNorm::init(feat, config.gn_groups, config.norm_eps, device),
+        };
         let xavier = Initializer::XavierUniform { gain: 1.0 };
         // "Caffe2's Xavier" of the original: uniform with variance 1 / fan_in.
         let caffe = Initializer::KaimingUniform { gain: 1.0, fan_out_only: false };
         Self {
-            input_convs: [c5, c4, c3].map(|from| projection(Convolution::init([feat, from, 1], &xavier, device))).into(),
-            level_encoding: Initializer::Normal { mean: 0.0, std: 1.0 }.init([config.encoder_levels, feat], device),
-            encoder: (0..config.encoder_layers).map(|_| EncoderLayer::init(config, device)).collect(),
+            input_convs: [c5, c4, c3]
+                .map(|from| projection(Convolution::init([feat, from, 1], &xavier, device)))
+                .into(),
+            level_encoding: Initializer::Normal { mean: 0.0, std: 1.0 }
+                .init([config.encoder_levels, feat], device),
+            encoder: (0..config.encoder_layers)
+                .map(|_| EncoderLayer::init(config, device))
+                .collect(),
             lateral: projection(Convolution::init([feat, c2, 1], &caffe, device).without_bias()),
             output: projection(Convolution::init([feat, feat, 3], &caffe, device).without_bias()),
             mask_feature: Convolution::init([feat, feat, 1], &caffe, device),
@@ -60,12 +68,14 @@ impl PixelDecoder {
         }
     }
 
-    /// Mask features `[batch, height / 4, width / 4, feat]`, and the memories of strides 32, 16 and 8.
+    /// Mask features `[batch, height / 4, width / 4, feat]`, and the memories of strides 32, 16 and
+    /// 8.
     #[must_use]
     pub fn forward(&self, [c2, c3, c4, c5]: [Tensor<4>; 4]) -> (Tensor<4>, [Tensor<4>; 3]) {
         let memories = self.memories([c5, c4, c3]);
         let [_, height, width, _] = c2.dims();
-        let finest = self.lateral.gn.forward(self.lateral.conv.pointwise(c2)) + resized(memories[2].clone(), [height, width]);
+        let finest = self.lateral.gn.forward(self.lateral.conv.pointwise(c2))
+            + resized(memories[2].clone(), [height, width]);
         let finest = relu(self.output.gn.forward(self.output.conv.same_3x3(finest)));
         (self.mask_feature.pointwise(finest), memories)
     }
@@ -73,9 +83,13 @@ impl PixelDecoder {
     /// The deformable encoder over three maps, coarse first.
     fn memories(&self, maps: [Tensor<4>; 3]) -> [Tensor<4>; 3] {
         let device = maps[0].device();
-        let maps: Vec<Tensor<4>> =
-            maps.into_iter().zip(&self.input_convs).map(|(map, input)| input.gn.forward(input.conv.pointwise(map))).collect();
-        let shapes: Vec<[usize; 2]> = maps.iter().map(|map| [map.dims()[1], map.dims()[2]]).collect();
+        let maps: Vec<Tensor<4>> = maps
+            .into_iter()
+            .zip(&self.input_convs)
+            .map(|(map, input)| input.gn.forward(input.conv.pointwise(map)))
+            .collect();
+        let shapes: Vec<[usize; 2]> =
+            maps.iter().map(|map| [map.dims()[1], map.dims()[2]]).collect();
         let [batch, _, _, feat] = maps[0].dims();
         let flat = |map: Tensor<4>| {
             let [batch, h, w, feat] = map.dims();
@@ -85,9 +99,14 @@ impl PixelDecoder {
             let code = self.code.grid(h, w, feat, &device).reshape([1, h * w, feat]);
             code + self.level_encoding.val().narrow(0, level, 1).unsqueeze::<3>()
         });
-        let pyramid = Pyramid::new(shapes.clone(), Tensor::cat(position.collect(), 1), [self.heads, self.points]);
+        let pyramid = Pyramid::new(
+            shapes.clone(),
+            Tensor::cat(position.collect(), 1),
+            [self.heads, self.points],
+        );
         let tokens = Tensor::cat(maps.into_iter().map(flat).collect(), 1); // [batch, token, feat]
-        let tokens = self.encoder.iter().fold(tokens, |tokens, layer| layer.forward(tokens, &pyramid));
+        let tokens =
+            self.encoder.iter().fold(tokens, |tokens, layer| layer.forward(tokens, &pyramid));
         let mut start = 0;
         let memories: Vec<Tensor<4>> = shapes
             .iter()

@@ -1,8 +1,9 @@
-//! What a point shows, in nouns: the maps of the backbone, pooled around the point through Gaussians and read by small
-//! layers, and the backbone's own published classes under the nouns that people use for them.
+//! What a point shows, in nouns: the maps of the backbone, pooled around the point through
+//! Gaussians and read by small layers, and the backbone's own published classes under the nouns
+//! that people use for them.
 //!
-//! The published classes know far more things than any set of described points: their share of the logits is kept apart,
-//! so that nouns which no lesson had are named all the same.
+//! The published classes know far more things than any set of described points: their share of the
+//! logits is kept apart, so that nouns which no lesson had are named all the same.
 
 use burn::{
     config::Config,
@@ -15,17 +16,20 @@ use tp_kernels::{linear, softmax, token_cross_entropy};
 
 use crate::Classifier;
 
-/// Spreads, as shares of the input's side, with which C3, C4 and C5 are pooled: each map close by, the coarse ones around.
+/// Spreads, as shares of the input's side, with which C3, C4 and C5 are pooled: each map close by,
+/// the coarse ones around.
 const SPREADS: [(usize, f64); 5] = [(0, 0.015), (1, 0.025), (1, 0.07), (2, 0.06), (2, 0.2)];
 
-/// Spreads with which the published classes are pooled, and what each counts. Of the spreads that were tried on photographs,
-/// 0.1 named most objects; the wider one knows what a small thing stands among.
+/// Spreads with which the published classes are pooled, and what each counts. Of the spreads that
+/// were tried on photographs, 0.1 named most objects; the wider one knows what a small thing stands
+/// among.
 const CLASS_SPREADS: [(f64, f64); 2] = [(0.1, 0.7), (0.25, 0.3)];
 
 /// Width of the hidden layer that reads colours.
 const D_COLOUR: usize = 64;
 
-/// Added to the probability of a noun before its logarithm is taken: nouns without a published class have it alone.
+/// Added to the probability of a noun before its logarithm is taken: nouns without a published
+/// class have it alone.
 const LEAST_PROBABILITY: f64 = 1e-4;
 
 /// Shape of a [`PointNamer`].
@@ -49,14 +53,15 @@ pub struct PointNamerConfig {
     /// The share of pooled and of hidden values that training hides: described points are few.
     #[config(default = 0.3)]
     pub dropout: f64,
-    /// Divides the logits of objects; fitted on validation photographs so that probabilities are calibrated.
+    /// Divides the logits of objects; fitted on validation photographs so that probabilities are
+    /// calibrated.
     #[config(default = 1.0)]
     pub object_temperature: f32,
     /// The same for parts.
     #[config(default = 1.0)]
     pub part_temperature: f32,
-    /// The sections in which a point is looked at once more, larger: the longer side of each as a share of the image's. Object and part
-    /// have the mean probabilities of all looks.
+    /// The sections in which a point is looked at once more, larger: the longer side of each as a
+    /// share of the image's. Object and part have the mean probabilities of all looks.
     #[config(default = "vec![0.5, 0.33]")]
     pub close_ups: Vec<f64>,
     /// An object that is less probable is not named.
@@ -72,8 +77,15 @@ impl PointNamerConfig {
     #[must_use]
     pub fn init(&self, device: &Device) -> PointNamer {
         let d_pooled = SPREADS.iter().map(|&(map, _)| self.channels[map]).sum();
-        let nouns = |n: usize| Initializer::Normal { mean: 0.0, std: 1.0 / (self.d_noun as f64).sqrt() }.init([n, self.d_noun], device);
-        let silent = |bias| LinearConfig::new(self.d_hidden, self.d_noun).with_bias(bias).with_initializer(Initializer::Zeros);
+        let nouns = |n: usize| {
+            Initializer::Normal { mean: 0.0, std: 1.0 / (self.d_noun as f64).sqrt() }
+                .init([n, self.d_noun], device)
+        };
+        let silent = |bias| {
+            LinearConfig::new(self.d_hidden, self.d_noun)
+                .with_bias(bias)
+                .with_initializer(Initializer::Zeros)
+        };
         PointNamer {
             norm: LayerNormConfig::new(d_pooled).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
@@ -84,7 +96,10 @@ impl PointNamerConfig {
                 hidden: LinearConfig::new(d_pooled, D_COLOUR).init(device),
                 output: LinearConfig::new(D_COLOUR, self.n_colours).init(device),
             }),
-            part_of_object: LinearConfig::new(self.d_noun, self.d_noun).with_bias(false).with_initializer(Initializer::Zeros).init(device),
+            part_of_object: LinearConfig::new(self.d_noun, self.d_noun)
+                .with_bias(false)
+                .with_initializer(Initializer::Zeros)
+                .init(device),
             object_nouns: nouns(self.n_objects),
             part_nouns: nouns(self.n_parts),
             object_bias: Initializer::Zeros.init([self.n_objects], device),
@@ -103,7 +118,8 @@ pub struct PointNamer {
     object: Linear,
     part: Linear,
     part_of_object: Linear,
-    /// One vector for every noun of an object, `[object, d_noun]`; may start from vectors of a language model.
+    /// One vector for every noun of an object, `[object, d_noun]`; may start from vectors of a
+    /// language model.
     pub object_nouns: Param<Tensor<2>>,
     /// One vector for every noun of a part, `[part, d_noun]`.
     pub part_nouns: Param<Tensor<2>>,
@@ -135,25 +151,40 @@ impl PointNamer {
     /// Names the points of each image of the batch, equally many for all.
     ///
     /// - `maps`: C2 … C5, each `[image, height / stride, width / stride, channels]`
-    /// - `published`: the backbone's head of published classes, and for each class the index of the noun that people use for it
+    /// - `published`: the backbone's head of published classes, and for each class the index of the
+    ///   noun that people use for it
     ///
     /// # Panics
     ///
-    /// If the images have different numbers of points, there are as many lists as images are not, or there is not one noun
-    /// for every class.
+    /// If the images have different numbers of points, there are as many lists as images are not,
+    /// or there is not one noun for every class.
     #[must_use]
-    pub fn forward(&self, maps: &[Tensor<4>; 4], published: Option<(&Classifier, &[usize])>, points: &[Vec<ModelXy>]) -> PointNames {
-        let pooled = SPREADS.iter().map(|&(map, spread)| pooled(maps[map + 1].clone(), points, spread)).collect();
+    pub fn forward(
+        &self,
+        maps: &[Tensor<4>; 4],
+        published: Option<(&Classifier, &[usize])>,
+        points: &[Vec<ModelXy>],
+    ) -> PointNames {
+        let pooled = SPREADS
+            .iter()
+            .map(|&(map, spread)| pooled(maps[map + 1].clone(), points, spread))
+            .collect();
         let pooled = self.dropout.forward(self.norm.forward(Tensor::cat(pooled, 2)));
         let hidden = self.dropout.forward(linear(&self.hidden, pooled.clone()).clamp_min(0.0)); // [image, point, d_hidden]
-        let colours = self.colour.as_ref().map(|colour| linear(&colour.output, linear(&colour.hidden, pooled).clamp_min(0.0)));
+        let colours = self
+            .colour
+            .as_ref()
+            .map(|colour| linear(&colour.output, linear(&colour.hidden, pooled).clamp_min(0.0)));
         let scale = (self.object_nouns.dims()[1] as f64).sqrt();
         let logits = |vectors: Tensor<3>, nouns: &Param<Tensor<2>>, bias: &Param<Tensor<1>>| {
-            vectors.matmul(nouns.val().transpose().unsqueeze()).div_scalar(scale) + bias.val().unsqueeze()
+            vectors.matmul(nouns.val().transpose().unsqueeze()).div_scalar(scale)
+                + bias.val().unsqueeze()
         };
-        let mut objects = logits(linear(&self.object, hidden.clone()), &self.object_nouns, &self.object_bias);
+        let mut objects =
+            logits(linear(&self.object, hidden.clone()), &self.object_nouns, &self.object_bias);
         if let Some(published) = published {
-            objects = objects + self.published(&maps[3], published, points) * self.class_share.val().unsqueeze();
+            objects = objects
+                + self.published(&maps[3], published, points) * self.class_share.val().unsqueeze();
         }
         // The expected noun of the object says which parts there can be.
         let expected = softmax(objects.clone()).matmul(self.object_nouns.val().unsqueeze()); // [image, point, d_noun]
@@ -161,8 +192,14 @@ impl PointNamer {
         PointNames { objects, parts: logits(parts, &self.part_nouns, &self.part_bias), colours }
     }
 
-    /// The logarithms of what the published classes give each noun, `[image, point, object]`. They learn nothing.
-    fn published(&self, coarse: &Tensor<4>, (classifier, noun_of_class): (&Classifier, &[usize]), points: &[Vec<ModelXy>]) -> Tensor<3> {
+    /// The logarithms of what the published classes give each noun, `[image, point, object]`. They
+    /// learn nothing.
+    fn published(
+        &self,
+        coarse: &Tensor<4>,
+        (classifier, noun_of_class): (&Classifier, &[usize]),
+        points: &[Vec<ModelXy>],
+    ) -> Tensor<3> {
         let device = coarse.device();
         let features = classifier.features(coarse.clone());
         let [n_images, n_points] = [points.len(), points[0].len()];
@@ -173,18 +210,24 @@ impl PointNamer {
             let n_classes = classes.dims()[2];
             assert_eq!(n_classes, noun_of_class.len(), "one noun for every published class");
             let classes: Vec<f32> = classes.into_data().iter::<f32>().collect();
-            for (nouns, classes) in nouns.chunks_exact_mut(n_objects).zip(classes.chunks_exact(n_classes)) {
+            for (nouns, classes) in
+                nouns.chunks_exact_mut(n_objects).zip(classes.chunks_exact(n_classes))
+            {
                 for (&noun, &probability) in noun_of_class.iter().zip(classes) {
                     nouns[noun] += share * f64::from(probability);
                 }
             }
         }
-        let logs: Vec<f32> = nouns.into_iter().map(|probability| (probability + LEAST_PROBABILITY).ln() as f32).collect();
+        let logs: Vec<f32> = nouns
+            .into_iter()
+            .map(|probability| (probability + LEAST_PROBABILITY).ln() as f32)
+            .collect();
         Tensor::from_data(TensorData::new(logs, [n_images, n_points, n_objects]), &device)
     }
 }
 
-/// The names that points are taught: for each point the index of the object's noun, of the part's, and of the colour.
+/// The names that points are taught: for each point the index of the object's noun, of the part's,
+/// and of the colour.
 #[derive(Clone, Debug, Default)]
 pub struct NameTargets {
     names: Vec<[Option<usize>; 3]>,
@@ -221,10 +264,12 @@ impl PointNames {
         let compared = |logits: &Tensor<3>, which: usize| {
             let [n_images, n_points, n_names] = logits.dims();
             assert_eq!(targets.names.len(), n_images * n_points, "names for every point");
-            let names: Vec<Option<usize>> = targets.names.iter().map(|names| names[which]).collect();
+            let names: Vec<Option<usize>> =
+                targets.names.iter().map(|names| names[which]).collect();
             loss_of(logits.clone().reshape([n_images * n_points, n_names]), &names)
         };
-        let ((objects, object_accuracy), (parts, part_accuracy)) = (compared(&self.objects, 0), compared(&self.parts, 1));
+        let ((objects, object_accuracy), (parts, part_accuracy)) =
+            (compared(&self.objects, 0), compared(&self.parts, 1));
         let (mut loss, mut colour_accuracy) = (objects + parts, f64::NAN);
         if let Some(colours) = &self.colours {
             let (colours, accuracy) = compared(colours, 2);
@@ -234,27 +279,43 @@ impl PointNames {
     }
 }
 
-/// The mean cross-entropy over the rows with a target, and the share of them whose highest logit is the target's.
+/// The mean cross-entropy over the rows with a target, and the share of them whose highest logit is
+/// the target's.
 fn loss_of(logits: Tensor<2>, targets: &[Option<usize>]) -> (Tensor<1>, f64) {
     let device = logits.device();
     let n = targets.iter().flatten().count();
     let highest: Vec<i64> = logits.clone().inner().argmax(1).into_data().iter::<i64>().collect();
-    let right = highest.iter().zip(targets).filter(|&(&highest, target)| *target == Some(highest as usize)).count();
-    let weights: Vec<f32> = targets.iter().map(|target| if target.is_some() { 1.0 / n as f32 } else { 0.0 }).collect();
+    let right = highest
+        .iter()
+        .zip(targets)
+        .filter(|&(&highest, target)| *target == Some(highest as usize))
+        .count();
+    let weights: Vec<f32> =
+        targets.iter().map(|target| if target.is_some() { 1.0 / n as f32 } else { 0.0 }).collect();
     let classes: Vec<i64> = targets.iter().map(|target| target.unwrap_or(0) as i64).collect();
     let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [targets.len()]), &device);
     let weights = Tensor::<1>::from_data(TensorData::new(weights, [targets.len()]), &device);
     ((token_cross_entropy(logits, classes) * weights).sum(), right as f64 / n as f64)
 }
 
-/// The mean of a map around each point, weighted by a Gaussian whose spread is a share of the input's side: `[image, height, width,
-/// channels]` → `[image, point, channels]`.
+/// The mean of a map around each point, weighted by a Gaussian whose spread is a share of the
+/// input's side: `[image, height, width, channels]` → `[image, point, channels]`.
 fn pooled(map: Tensor<4>, points: &[Vec<ModelXy>], spread: f64) -> Tensor<3> {
     let [n_images, height, width, channels] = map.dims();
     let n_points = points.first().map_or(0, Vec::len);
-    assert!(points.len() == n_images && points.iter().all(|of_image| of_image.len() == n_points), "every image has equally many points");
-    let weights: Vec<f32> = points.iter().flatten().flat_map(|point| gaussian_weights(*point, [height, width], spread)).collect();
-    let weights = Tensor::<3>::from_data(TensorData::new(weights, [n_images, n_points, height * width]), &map.device());
+    assert!(
+        points.len() == n_images && points.iter().all(|of_image| of_image.len() == n_points),
+        "every image has equally many points"
+    );
+    let weights: Vec<f32> = points
+        .iter()
+        .flatten()
+        .flat_map(|point| gaussian_weights(*point, [height, width], spread))
+        .collect();
+    let weights = Tensor::<3>::from_data(
+        TensorData::new(weights, [n_images, n_points, height * width]),
+        &map.device(),
+    );
     weights.matmul(map.reshape([n_images, height * width, channels]))
 }
 
@@ -265,7 +326,10 @@ fn gaussian_weights(point: ModelXy, [height, width]: [usize; 2], spread: f64) ->
         // Relative to the nearest cell: however far it is, it counts.
         let squares: Vec<f64> = distances.map(|distance| distance * distance).collect();
         let nearest = squares.iter().copied().fold(f64::INFINITY, f64::min);
-        let weights: Vec<f64> = squares.iter().map(|square| (-(square - nearest) / (2.0 * spread * spread)).exp()).collect();
+        let weights: Vec<f64> = squares
+            .iter()
+            .map(|square| (-(square - nearest) / (2.0 * spread * spread)).exp())
+            .collect();
         let sum: f64 = weights.iter().sum();
         weights.into_iter().map(|weight| weight / sum).collect()
     };
@@ -320,7 +384,11 @@ mod tests {
     fn untrained_namer_says_what_the_published_classes_say() {
         let device = Device::flex();
         let network = EfficientNetLite::init(&lite(), &device);
-        let maps = network.forward(Tensor::random([1, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device));
+        let maps = network.forward(Tensor::random(
+            [1, 3, 64, 64],
+            Distribution::Normal(0.0, 1.0),
+            &device,
+        ));
         let classifier = network.classifier().unwrap();
         let namer = namer().init(&device);
         let names = namer.forward(&maps, Some((classifier, &NOUN_OF_CLASS)), &[vec![at(0.3, 0.6)]]);
@@ -328,7 +396,11 @@ mod tests {
         // Two spreads of the same head, added up by nouns.
         let mut expected = [0.0_f64; 6];
         for (spread, share) in CLASS_SPREADS {
-            let classes = softmax(classifier.logits(pooled(classifier.features(maps[3].clone()), &[vec![at(0.3, 0.6)]], spread)));
+            let classes = softmax(classifier.logits(pooled(
+                classifier.features(maps[3].clone()),
+                &[vec![at(0.3, 0.6)]],
+                spread,
+            )));
             for (class, noun) in NOUN_OF_CLASS.into_iter().enumerate() {
                 let probability: f32 = classes.clone().narrow(2, class, 1).into_scalar();
                 expected[noun] += share * f64::from(probability);
@@ -336,20 +408,38 @@ mod tests {
         }
         let expected = expected.map(|probability| (probability + 1e-4).ln() as f32);
         let expected = Tensor::<3>::from_data([[expected]], &device);
-        names.objects.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+        names
+            .objects
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
     fn points_of_a_batch_are_named_apart() {
         let device = Device::flex();
         let network = EfficientNetLite::init(&lite(), &device);
-        let maps = network.forward(Tensor::random([2, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device));
+        let maps = network.forward(Tensor::random(
+            [2, 3, 64, 64],
+            Distribution::Normal(0.0, 1.0),
+            &device,
+        ));
         let namer = namer().init(&device);
         let points = [vec![at(0.2, 0.3), at(0.9, 0.5)], vec![at(0.1, 0.1), at(0.6, 0.7)]];
-        let all = namer.forward(&maps, network.classifier().map(|classifier| (classifier, &NOUN_OF_CLASS[..])), &points);
+        let all = namer.forward(
+            &maps,
+            network.classifier().map(|classifier| (classifier, &NOUN_OF_CLASS[..])),
+            &points,
+        );
         let second = maps.clone().map(|map| map.narrow(0, 1, 1));
-        let alone = namer.forward(&second, network.classifier().map(|classifier| (classifier, &NOUN_OF_CLASS[..])), &[vec![points[1][0]]]);
+        let alone = namer.forward(
+            &second,
+            network.classifier().map(|classifier| (classifier, &NOUN_OF_CLASS[..])),
+            &[vec![points[1][0]]],
+        );
         let same = all.objects.narrow(0, 1, 1).narrow(1, 0, 1);
-        alone.objects.into_data().assert_approx_eq::<f32>(&same.into_data(), Tolerance::absolute(1e-5));
+        alone
+            .objects
+            .into_data()
+            .assert_approx_eq::<f32>(&same.into_data(), Tolerance::absolute(1e-5));
     }
 }

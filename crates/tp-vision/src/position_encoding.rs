@@ -1,7 +1,8 @@
 //! Sine codes of cells and of boxes.
 //!
-//! Sources: Mask2Former's sine position code; OMG-LLaVA's code of point and box prompts. The base model adds one constant
-//! vector to the code of its keys, for a time axis of length one; the softmax removes it, so it is left out.
+//! Sources: Mask2Former's sine position code; OMG-LLaVA's code of point and box prompts. The base
+//! model adds one constant vector to the code of its keys, for a time axis of length one; the
+//! softmax removes it, so it is left out.
 
 use std::f64::consts::TAU;
 
@@ -22,16 +23,30 @@ impl SineCode {
     const PUBLISHED: Self = Self { temperature: 10_000.0, scale: TAU, eps: 1e-6, offset: 0.0 };
 
     pub(crate) fn of(config: &VisionConfig) -> Self {
-        let VisionConfig { pe_temperature: temperature, pe_scale: scale, pe_eps: eps, pe_offset: offset, .. } = *config;
+        let VisionConfig {
+            pe_temperature: temperature,
+            pe_scale: scale,
+            pe_eps: eps,
+            pe_offset: offset,
+            ..
+        } = *config;
         Self { temperature, scale, eps, offset }
     }
 
     /// `[height, width, channels]`.
-    pub(crate) fn grid(&self, height: usize, width: usize, channels: usize, device: &Device) -> Tensor<3> {
+    pub(crate) fn grid(
+        &self,
+        height: usize,
+        width: usize,
+        channels: usize,
+        device: &Device,
+    ) -> Tensor<3> {
         let half = channels / 2;
         let along = |n: usize| -> Vec<f32> {
             // Cells count from 1, as the cumulative sums of the original do.
-            let place = |index: usize| (index as f64 + 1.0 + self.offset) / (n as f64 + self.eps) * self.scale;
+            let place = |index: usize| {
+                (index as f64 + 1.0 + self.offset) / (n as f64 + self.eps) * self.scale
+            };
             (0..n).flat_map(|index| waves(place(index), half, self.temperature)).collect()
         };
         let (rows, columns) = (along(height), along(width));
@@ -46,11 +61,11 @@ impl SineCode {
     }
 }
 
-/// The code of every cell of a map, `[height, width, channels]`: the first half of the channels says the row, the second
-/// the column.
+/// The code of every cell of a map, `[height, width, channels]`: the first half of the channels
+/// says the row, the second the column.
 ///
-/// `v = (index + 1) / (n + 1e-6) · 2π`; channel `k` of a half is `sin` (even `k`) or `cos` (odd `k`) of
-/// `v / 10000^(2⌊k/2⌋ / half)`.
+/// `v = (index + 1) / (n + 1e-6) · 2π`; channel `k` of a half is `sin` (even `k`) or `cos` (odd
+/// `k`) of `v / 10000^(2⌊k/2⌋ / half)`.
 ///
 /// # Example
 ///
@@ -61,14 +76,20 @@ impl SineCode {
 /// assert!((first - 0.195090).abs() < 1e-6); // sin(2π / 32)
 /// ```
 #[must_use]
-pub fn sine_code_of_grid(height: usize, width: usize, channels: usize, device: &Device) -> Tensor<3> {
+pub fn sine_code_of_grid(
+    height: usize,
+    width: usize,
+    channels: usize,
+    device: &Device,
+) -> Tensor<3> {
     SineCode::PUBLISHED.grid(height, width, channels, device)
 }
 
-/// `[…, 4]` boxes (cx, cy, w, h) in the model's unit square → `[…, 4 · num_feats]`, in the order cy, cx, w, h.
+/// `[…, 4]` boxes (cx, cy, w, h) in the model's unit square → `[…, 4 · num_feats]`, in the order
+/// cy, cx, w, h.
 ///
-/// A number `v` is taken as it is (unlike the number of a cell), kept `1e-5` away from 0 and 1 as the base model's inverse
-/// sigmoid does. No gradient flows to the boxes: they are given.
+/// A number `v` is taken as it is (unlike the number of a cell), kept `1e-5` away from 0 and 1 as
+/// the base model's inverse sigmoid does. No gradient flows to the boxes: they are given.
 #[must_use]
 pub fn sine_code_of_box<const D: usize>(boxes: Tensor<D>, num_feats: usize) -> Tensor<D> {
     let device = boxes.device();
@@ -110,14 +131,17 @@ mod tests {
     #[test]
     fn code_of_the_first_cell_counts_from_one() {
         // sin and cos of 2π/32, then of 2π/32 / 10000^(2/128).
-        let code: Vec<f32> = sine_code_of_grid(32, 32, 256, &Device::flex()).into_data().iter::<f32>().collect();
+        let code: Vec<f32> =
+            sine_code_of_grid(32, 32, 256, &Device::flex()).into_data().iter::<f32>().collect();
         assert_starts_with(&code, &[0.195_090, 0.980_785, 0.169_214, 0.985_579]);
     }
 
     #[test]
     fn rows_come_before_columns() {
-        let code: Vec<f32> = sine_code_of_grid(2, 4, 4, &Device::flex()).into_data().iter::<f32>().collect();
-        // Cell (0, 1): row 1 of 2 is sin π, cos π; column 2 of 4 is sin π, cos π. Cell (0, 0): column 1 of 4 is sin π/2.
+        let code: Vec<f32> =
+            sine_code_of_grid(2, 4, 4, &Device::flex()).into_data().iter::<f32>().collect();
+        // Cell (0, 1): row 1 of 2 is sin π, cos π; column 2 of 4 is sin π, cos π. Cell (0, 0):
+        // column 1 of 4 is sin π/2.
         assert_starts_with(&code, &[0.0, -1.0, 1.0, 0.0, 0.0, -1.0, 0.0, -1.0]);
     }
 
@@ -132,13 +156,18 @@ mod tests {
 
     #[test]
     fn swapped_x_and_y_is_another_point() {
-        let code = |x: f32, y: f32| sine_code_of_box(Tensor::<2>::from_data([[x, y, 0.01, 0.01]], &Device::flex()), 8);
+        let code = |x: f32, y: f32| {
+            sine_code_of_box(Tensor::<2>::from_data([[x, y, 0.01, 0.01]], &Device::flex()), 8)
+        };
         assert_ne!(code(0.2, 0.7).into_data(), code(0.7, 0.2).into_data());
     }
 
     #[test]
     fn box_beyond_the_square_is_the_box_at_its_edge() {
-        let code = |x: f32| sine_code_of_box(Tensor::<2>::from_data([[x, 0.5, 0.0, 1.0]], &Device::flex()), 8).into_data();
+        let code = |x: f32| {
+            sine_code_of_box(Tensor::<2>::from_data([[x, 0.5, 0.0, 1.0]], &Device::flex()), 8)
+                .into_data()
+        };
         assert_eq!(code(-3.0), code(0.0));
     }
 }

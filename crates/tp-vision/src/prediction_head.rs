@@ -11,7 +11,8 @@ use tp_kernels::linear;
 
 use crate::{VisionConfig, norm::ChannelNorm};
 
-/// Added to the attention logits of closed cells: their probability is exactly zero in f32, and no arithmetic overflows.
+/// Added to the attention logits of closed cells: their probability is exactly zero in f32, and no
+/// arithmetic overflows.
 const CLOSED: f64 = -3e4;
 
 /// Class and mask of every query.
@@ -51,13 +52,20 @@ impl PredictionHead {
         }
     }
 
-    /// The vector of each query, `[batch, query, feat]`, whose product with a cell's features is the mask's logit there.
+    /// The vector of each query, `[batch, query, feat]`, whose product with a cell's features is
+    /// the mask's logit there.
     pub(crate) fn mask_vectors(&self, x: Tensor<3>) -> Tensor<3> {
         self.mask_embed.forward(self.post_norm.forward(x))
     }
 
-    /// Masks and classes of queries `[batch, query, feat]`; `mask_vectors` belong to the same queries.
-    pub(crate) fn predict(&self, x: Tensor<3>, mask_vectors: Tensor<3>, mask_features: &Tensor<4>) -> QueryPrediction {
+    /// Masks and classes of queries `[batch, query, feat]`; `mask_vectors` belong to the same
+    /// queries.
+    pub(crate) fn predict(
+        &self,
+        x: Tensor<3>,
+        mask_vectors: Tensor<3>,
+        mask_features: &Tensor<4>,
+    ) -> QueryPrediction {
         let [batch, height, width, feat] = mask_features.dims();
         let queries = x.dims()[1];
         let cells = mask_features.clone().reshape([batch, height * width, feat]);
@@ -67,7 +75,10 @@ impl PredictionHead {
         let n_inside = inside.clone().sum_dim(2).add_scalar(1e-8);
         let pooled = inside.matmul(cells) / n_inside;
         let class_logits = self.class_logits(pooled, x);
-        QueryPrediction { class_logits, mask_logits: masks.reshape([batch, queries, height, width]) }
+        QueryPrediction {
+            class_logits,
+            mask_logits: masks.reshape([batch, queries, height, width]),
+        }
     }
 
     /// Cosine of each query with the phrases of each class; the best phrase counts.
@@ -75,9 +86,14 @@ impl PredictionHead {
         let [batch, queries, _] = x.dims();
         let [classes, synonyms, d_class] = self.class_embed.dims();
         let pooled = linear(&self.pool_proj, self.pool_norm.forward(pooled));
-        let vectors = unit_length(self.cls_proj.forward(pooled + self.post_norm.forward(x)).reshape([batch * queries, d_class]));
+        let vectors = unit_length(
+            self.cls_proj
+                .forward(pooled + self.post_norm.forward(x))
+                .reshape([batch * queries, d_class]),
+        );
         let phrases = unit_length(self.class_embed.val().reshape([classes * synonyms, d_class]));
-        let cosines = vectors.matmul(phrases.transpose()).reshape([batch, queries, classes, synonyms]);
+        let cosines =
+            vectors.matmul(phrases.transpose()).reshape([batch, queries, classes, synonyms]);
         let classes = cosines.max_dim(3).squeeze_dim::<3>(3).mul_scalar(self.logit_scale.exp());
         // Void's vector is the zero vector, so its logit is 0.
         let void = Tensor::zeros([batch, queries, 1], &classes.device());
@@ -85,8 +101,9 @@ impl PredictionHead {
     }
 }
 
-/// The attention bias `[batch, query, cell]` that the predicted masks give: closed where the logit is negative, a row that
-/// would be closed wholly is opened wholly. `shrunk` is `[batch, cell, feat]`.
+/// The attention bias `[batch, query, cell]` that the predicted masks give: closed where the logit
+/// is negative, a row that would be closed wholly is opened wholly. `shrunk` is `[batch, cell,
+/// feat]`.
 ///
 /// Shrinking commutes with the product: features are shrunk once for all queries and layers.
 pub(crate) fn predicted_bias(mask_vectors: Tensor<3>, shrunk: Tensor<3>) -> Tensor<3> {
@@ -135,7 +152,13 @@ mod tests {
     }
 
     fn small() -> VisionConfig {
-        VisionConfig { feat_channels: 8, num_classes: 3, class_synonyms: 2, class_embed_dim: 5, ..VisionConfig::tiny() }
+        VisionConfig {
+            feat_channels: 8,
+            num_classes: 3,
+            class_synonyms: 2,
+            class_embed_dim: 5,
+            ..VisionConfig::tiny()
+        }
     }
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -144,16 +167,21 @@ mod tests {
 
     #[test]
     fn cells_of_negative_logit_are_closed_and_zero_is_open() {
-        let logits = Tensor::<3>::from_data([[[-1.0, 0.0, 2.0], [-1.0, -2.0, -0.1]]], &Device::flex());
+        let logits =
+            Tensor::<3>::from_data([[[-1.0, 0.0, 2.0], [-1.0, -2.0, -0.1]]], &Device::flex());
         let bias: Vec<f32> = bias_of_masks(logits).into_data().iter::<f32>().collect();
         // The second row would be closed wholly.
-        assert_eq!(bias.iter().map(|&v| v.abs()).collect::<Vec<_>>(), [3e4, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            bias.iter().map(|&v| v.abs()).collect::<Vec<_>>(),
+            [3e4, 0.0, 0.0, 0.0, 0.0, 0.0]
+        );
     }
 
     #[test]
     fn void_has_logit_zero_and_the_others_are_scaled_cosines() {
         let config = small();
-        let prediction = head(&config).predict(random([2, 4, 8]), random([2, 4, 8]), &random([2, 4, 4, 8]));
+        let prediction =
+            head(&config).predict(random([2, 4, 8]), random([2, 4, 8]), &random([2, 4, 4, 8]));
         assert_eq!(prediction.class_logits.dims(), [2, 4, 4]);
         let logits: Vec<f32> = prediction.class_logits.into_data().iter::<f32>().collect();
         assert!(logits.chunks_exact(4).all(|row| row[3] == 0.0));
@@ -165,7 +193,8 @@ mod tests {
         let config = small();
         let mut head = head(&config);
         let inputs = (random([1, 4, 8]), random([1, 4, 8]), random([1, 4, 4, 8]));
-        let before = head.predict(inputs.0.clone(), inputs.1.clone(), &inputs.2).class_logits.into_data();
+        let before =
+            head.predict(inputs.0.clone(), inputs.1.clone(), &inputs.2).class_logits.into_data();
         head.class_embed = head.class_embed.map(|embed| embed.flip([1]));
         let after = head.predict(inputs.0, inputs.1, &inputs.2).class_logits.into_data();
         before.assert_approx_eq::<f32>(&after, burn::tensor::Tolerance::absolute(1e-4));

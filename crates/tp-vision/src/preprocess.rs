@@ -1,12 +1,15 @@
 //! An image of any shape → the model's square, normalised.
 //!
-//! Source: OMG-LLaVA's image processor: pad with the mean colour, bicubic with antialiasing (rounded to 8 bits, as Pillow
-//! does), divide by 255, subtract the mean, divide by the standard deviation.
+//! Source: OMG-LLaVA's image processor: pad with the mean colour, bicubic with antialiasing
+//! (rounded to 8 bits, as Pillow does), divide by 255, subtract the mean, divide by the standard
+//! deviation.
 
 use std::borrow::Borrow;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef};
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef,
+};
 use tp_core::{Fit, ImageHw, Letterbox, RgbImage};
 
 use crate::{VisionConfig, VisionError};
@@ -28,7 +31,12 @@ impl InputFormat {
     }
 
     /// `[1, 3, side, side]`.
-    pub(crate) fn preprocess(&self, image: &RgbImage, side: usize, device: &Device) -> Result<Tensor<4>, VisionError> {
+    pub(crate) fn preprocess(
+        &self,
+        image: &RgbImage,
+        side: usize,
+        device: &Device,
+    ) -> Result<Tensor<4>, VisionError> {
         let square = self.square(image, side).map_err(|reason| {
             let (height, width) = (image.size().height(), image.size().width());
             VisionError::Resize { height, width, side, reason }
@@ -38,8 +46,9 @@ impl InputFormat {
 
     /// The bytes of the square, `[side, side, 3]`.
     ///
-    /// Rows are resized before columns, as Pillow does: what is rounded and clamped between them differs otherwise. A wide
-    /// image is padded after its rows are resized: padding is constant along them, so nothing changes.
+    /// Rows are resized before columns, as Pillow does: what is rounded and clamped between them
+    /// differs otherwise. A wide image is padded after its rows are resized: padding is constant
+    /// along them, so nothing changes.
     fn square(&self, image: &RgbImage, side: usize) -> Result<Vec<u8>, String> {
         let letterbox = Letterbox::new(image.size(), self.fit);
         let [canvas_height, canvas_width] = letterbox.canvas().map(|n| n as usize);
@@ -49,10 +58,12 @@ impl InputFormat {
             let rows = resized(image.bytes(), [height, width], [height, side])?;
             self.padded(&rows, [height, side], [canvas_height, side], [above, 0])
         } else if height * canvas_width <= LARGEST_CANVAS {
-            let canvas = self.padded(image.bytes(), [height, width], [height, canvas_width], [0, left]);
+            let canvas =
+                self.padded(image.bytes(), [height, width], [height, canvas_width], [0, left]);
             resized(&canvas, [height, canvas_width], [height, side])?
         } else {
-            // Columns first: a few grey values off, but a very thin image never becomes a huge canvas.
+            // Columns first: a few grey values off, but a very thin image never becomes a huge
+            // canvas.
             let columns = resized(image.bytes(), [height, width], [side, width])?;
             let canvas = self.padded(&columns, [side, width], [side, canvas_width], [0, left]);
             return resized(&canvas, [side, canvas_width], [side, side]);
@@ -61,7 +72,13 @@ impl InputFormat {
     }
 
     /// An image `[height, width]` on a larger canvas of the mean colour.
-    fn padded(&self, bytes: &[u8], [height, width]: [usize; 2], canvas: [usize; 2], [above, left]: [usize; 2]) -> Vec<u8> {
+    fn padded(
+        &self,
+        bytes: &[u8],
+        [height, width]: [usize; 2],
+        canvas: [usize; 2],
+        [above, left]: [usize; 2],
+    ) -> Vec<u8> {
         if canvas == [height, width] {
             return bytes.to_vec();
         }
@@ -76,13 +93,17 @@ impl InputFormat {
 
     fn normalised(&self, images: &[&[u8]], side: usize, device: &Device) -> Tensor<4> {
         // 256 possible bytes: a table is exact and fast.
-        let table =
-            |channel: usize| -> [f32; 256] { std::array::from_fn(|byte| (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel]) };
+        let table = |channel: usize| -> [f32; 256] {
+            std::array::from_fn(|byte| {
+                (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel]
+            })
+        };
         let tables = [table(0), table(1), table(2)];
         let mut values = Vec::with_capacity(images.len() * 3 * side * side);
         for bytes in images {
             for (channel, table) in tables.iter().enumerate() {
-                values.extend(bytes.chunks_exact(3).map(|pixel| table[usize::from(pixel[channel])]));
+                values
+                    .extend(bytes.chunks_exact(3).map(|pixel| table[usize::from(pixel[channel])]));
             }
         }
         Tensor::from_data(TensorData::new(values, [images.len(), 3, side, side]), device)
@@ -93,12 +114,15 @@ impl InputFormat {
 pub(crate) fn shrunk(image: &RgbImage, to: ImageHw) -> Result<RgbImage, VisionError> {
     let [from_height, from_width, height, width] =
         [image.size().height(), image.size().width(), to.height(), to.width()].map(|n| n as usize);
-    let bytes = resized(image.bytes(), [from_height, from_width], [height, width]).map_err(|reason| VisionError::Resize {
-        height: image.size().height(),
-        width: image.size().width(),
-        side: height.max(width),
-        reason,
-    })?;
+    let bytes =
+        resized(image.bytes(), [from_height, from_width], [height, width]).map_err(|reason| {
+            VisionError::Resize {
+                height: image.size().height(),
+                width: image.size().width(),
+                side: height.max(width),
+                reason,
+            }
+        })?;
     Ok(RgbImage::from_bytes(to, bytes).expect("three bytes for each pixel"))
 }
 
@@ -107,8 +131,10 @@ fn resized(bytes: &[u8], from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>, St
     if from == to {
         return Ok(bytes.to_vec());
     }
-    let [from_height, from_width, to_height, to_width] = [from[0], from[1], to[0], to[1]].map(|n| n as u32);
-    let source = ImageRef::new(from_width, from_height, bytes, PixelType::U8x3).map_err(|error| error.to_string())?;
+    let [from_height, from_width, to_height, to_width] =
+        [from[0], from[1], to[0], to[1]].map(|n| n as u32);
+    let source = ImageRef::new(from_width, from_height, bytes, PixelType::U8x3)
+        .map_err(|error| error.to_string())?;
     let mut target = Image::new(to_width, to_height, PixelType::U8x3);
     // Catmull-Rom is the bicubic kernel with a = -0.5.
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
@@ -122,7 +148,11 @@ fn resized(bytes: &[u8], from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>, St
 ///
 /// If an image is not a square, or they differ in size.
 #[must_use]
-pub fn normalise_batch<I: Borrow<RgbImage>>(images: &[I], config: &VisionConfig, device: &Device) -> Tensor<4> {
+pub fn normalise_batch<I: Borrow<RgbImage>>(
+    images: &[I],
+    config: &VisionConfig,
+    device: &Device,
+) -> Tensor<4> {
     let side = images.first().map_or(0, |image| image.borrow().size().height() as usize);
     let bytes: Vec<&[u8]> = images
         .iter()
@@ -148,8 +178,10 @@ mod tests {
     }
 
     fn image(height: u32, width: u32, colour: impl Fn(u32, u32) -> [u8; 3]) -> RgbImage {
-        let bytes =
-            (0..height).flat_map(|row| (0..width).map(move |column| (row, column))).flat_map(|(row, column)| colour(row, column)).collect();
+        let bytes = (0..height)
+            .flat_map(|row| (0..width).map(move |column| (row, column)))
+            .flat_map(|(row, column)| colour(row, column))
+            .collect();
         RgbImage::from_bytes(ImageHw::new(height, width).unwrap(), bytes).unwrap()
     }
 
@@ -158,10 +190,12 @@ mod tests {
         // 5 wide, 2 high: one row above, two below.
         let white = image(2, 5, |_, _| [255; 3]);
         let square = format().square(&white, 5).unwrap();
-        let rows: Vec<[u8; 3]> = square.chunks_exact(15).map(|row| [row[0], row[1], row[2]]).collect();
+        let rows: Vec<[u8; 3]> =
+            square.chunks_exact(15).map(|row| [row[0], row[1], row[2]]).collect();
         let fill = [122, 116, 104];
         assert_eq!(rows, [fill, [255; 3], [255; 3], fill, fill]);
-        let pad: Vec<f32> = format().normalised(&[&fill], 1, &Device::flex()).into_data().iter::<f32>().collect();
+        let pad: Vec<f32> =
+            format().normalised(&[&fill], 1, &Device::flex()).into_data().iter::<f32>().collect();
         for (value, expected) in pad.iter().zip([-0.0111, -0.0111, -0.0013]) {
             assert!((value - expected).abs() < 1e-4, "{value}");
         }
@@ -172,7 +206,11 @@ mod tests {
         let format = InputFormat::of(&VisionConfig::lite0(256));
         let square = format.square(&image(1, 3, |_, _| [255; 3]), 3).unwrap();
         assert_eq!(square[..9], [127; 9], "the padding is the mean");
-        let values: Vec<f32> = format.normalised(&[&[0, 127, 255]], 1, &Device::flex()).into_data().iter::<f32>().collect();
+        let values: Vec<f32> = format
+            .normalised(&[&[0, 127, 255]], 1, &Device::flex())
+            .into_data()
+            .iter::<f32>()
+            .collect();
         for (value, expected) in values.iter().zip([-127.0 / 128.0, 0.0, 1.0]) {
             assert!((value - expected).abs() < 1e-6, "{value}");
         }
@@ -181,7 +219,10 @@ mod tests {
     #[test]
     fn channels_become_planes() {
         let one = image(1, 1, |_, _| [255, 0, 0]);
-        let planes: Vec<f32> = normalise_batch(&[&one], &VisionConfig::tiny(), &Device::flex()).into_data().iter::<f32>().collect();
+        let planes: Vec<f32> = normalise_batch(&[&one], &VisionConfig::tiny(), &Device::flex())
+            .into_data()
+            .iter::<f32>()
+            .collect();
         assert!(planes[0] > 1.9 && planes[1] < -1.7 && planes[2] < -1.4, "{planes:?}");
     }
 
@@ -202,14 +243,20 @@ mod tests {
 
     #[test]
     fn resizing_agrees_with_pillow() {
-        // tests/oracles/pillow_bicubic.py; the fixed-point weights of the two differ, so one level may, too.
+        // tests/oracles/pillow_bicubic.py; the fixed-point weights of the two differ, so one level
+        // may, too.
         const PILLOW: [(u32, u32, &[u8]); 2] = [
             (45, 70, include_bytes!("../tests/oracles/pillow_45x70_to_32.bin")),
             (23, 11, include_bytes!("../tests/oracles/pillow_23x11_to_32.bin")),
         ];
         for (height, width, expected) in PILLOW {
             let waves = image(height, width, |row, column| {
-                [(row * 7 + column * 13) % 256, (row * row + column * 3) % 256, ((row * 29) ^ (column * 5)) % 256].map(|v| v as u8)
+                [
+                    (row * 7 + column * 13) % 256,
+                    (row * row + column * 3) % 256,
+                    ((row * 29) ^ (column * 5)) % 256,
+                ]
+                .map(|v| v as u8)
             });
             let square = format().square(&waves, 32).unwrap();
             assert_eq!(square.len(), expected.len());

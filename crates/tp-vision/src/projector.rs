@@ -1,4 +1,5 @@
-//! What the language model is told of an image: one token for each coarse cell, a separator, one for each object.
+//! What the language model is told of an image: one token for each coarse cell, a separator, one
+//! for each object.
 //!
 //! Source: OMG-LLaVA's projector.
 
@@ -14,7 +15,8 @@ use crate::{PerceptionPrior, QueryOutput, VisionConfig};
 /// The visual tokens of a batch of images.
 #[derive(Clone, Debug)]
 pub struct VisualTokens {
-    /// `[image, token, hidden]`, right-padded: pixel tokens row by row, separator, object tokens. What pads a row means nothing.
+    /// `[image, token, hidden]`, right-padded: pixel tokens row by row, separator, object tokens.
+    /// What pads a row means nothing.
     pub embeddings: Tensor<3>,
     /// The true number of tokens of each image.
     pub lengths: Vec<usize>,
@@ -36,7 +38,11 @@ impl VisualProjector {
         let d_pixel = config.backbone_dims[3] * config.unshuffle * config.unshuffle;
         let (d_query, hidden) = (config.prior_dim(), config.hidden_size);
         let linear = |from, to| LinearConfig::new(from, to).init(device);
-        let path = |from| (0..config.projector_depth).map(|depth| linear(if depth == 0 { from } else { hidden }, hidden)).collect();
+        let path = |from| {
+            (0..config.projector_depth)
+                .map(|depth| linear(if depth == 0 { from } else { hidden }, hidden))
+                .collect()
+        };
         Self {
             query_proj: linear(d_query, d_pixel),
             model: path(d_pixel),
@@ -70,8 +76,8 @@ impl VisualProjector {
         }
     }
 
-    /// One token for each block of coarse cells, row by row, `[batch, cell, hidden]`: C5 and, behind its channels, the mixture
-    /// of the [`PerceptionPrior`].
+    /// One token for each block of coarse cells, row by row, `[batch, cell, hidden]`: C5 and,
+    /// behind its channels, the mixture of the [`PerceptionPrior`].
     #[must_use]
     pub fn pixel_tokens(&self, coarse: Tensor<4>, mixture: Tensor<3>) -> Tensor<3> {
         let cells = unshuffled(coarse, self.unshuffle);
@@ -101,17 +107,22 @@ impl VisualProjector {
 
 /// Linear layers with GELUs between.
 fn through<const D: usize>(layers: &[Linear], x: Tensor<D>) -> Tensor<D> {
-    layers.iter().enumerate().fold(x, |x, (depth, layer)| linear(layer, if depth == 0 { x } else { gelu(x) }))
+    layers
+        .iter()
+        .enumerate()
+        .fold(x, |x, (depth, layer)| linear(layer, if depth == 0 { x } else { gelu(x) }))
 }
 
-/// Blocks of `factor`² cells become channels, the place in the block major: `[b, h, w, c]` → `[b, h / f, w / f, f · f · c]`.
+/// Blocks of `factor`² cells become channels, the place in the block major: `[b, h, w, c]` → `[b, h
+/// / f, w / f, f · f · c]`.
 fn unshuffled(x: Tensor<4>, factor: usize) -> Tensor<4> {
     if factor == 1 {
         return x;
     }
     let [batch, height, width, channels] = x.dims();
     let (rows, columns) = (height / factor, width / factor);
-    let blocks = x.reshape([batch, rows, factor, columns, factor, channels]).permute([0, 1, 3, 2, 4, 5]);
+    let blocks =
+        x.reshape([batch, rows, factor, columns, factor, channels]).permute([0, 1, 3, 2, 4, 5]);
     blocks.reshape([batch, rows, columns, factor * factor * channels])
 }
 
@@ -124,10 +135,17 @@ mod tests {
     #[test]
     fn unshuffled_channels_are_row_column_channel() {
         // Cell (y, x) of channel c holds c + 100 y + 10 x; three channels.
-        let values: Vec<f32> = (0..4).flat_map(|y| (0..2).flat_map(move |x| (0..3).map(move |c| (c + 100 * y + 10 * x) as f32))).collect();
+        let values: Vec<f32> = (0..4)
+            .flat_map(|y| {
+                (0..2).flat_map(move |x| (0..3).map(move |c| (c + 100 * y + 10 * x) as f32))
+            })
+            .collect();
         let x = Tensor::<4>::from_data(TensorData::new(values, [1, 4, 2, 3]), &Device::flex());
         let y: Vec<f32> = unshuffled(x, 2).into_data().iter::<f32>().collect();
-        assert_eq!(y[..12], [0.0, 1.0, 2.0, 10.0, 11.0, 12.0, 100.0, 101.0, 102.0, 110.0, 111.0, 112.0]);
+        assert_eq!(
+            y[..12],
+            [0.0, 1.0, 2.0, 10.0, 11.0, 12.0, 100.0, 101.0, 102.0, 110.0, 111.0, 112.0]
+        );
         assert_eq!(y[12], 200.0);
     }
 }

@@ -1,6 +1,8 @@
-//! The query decoder: queries read the memories through masks, level after level, and say what they found.
+//! The query decoder: queries read the memories through masks, level after level, and say what they
+//! found.
 //!
-//! Source: OMG-Seg's masked decoder (Mask2Former's layers; order cross-attention, self-attention, feed-forward; post-norm).
+//! Source: OMG-Seg's masked decoder (Mask2Former's layers; order cross-attention, self-attention,
+//! feed-forward; post-norm).
 
 use std::sync::Arc;
 
@@ -23,10 +25,11 @@ use crate::{
 /// Which cells a prompt may read.
 #[derive(Clone, Debug)]
 pub enum PromptMask {
-    /// The open cells of each level, coarse first, a window for each prompt, image by image. The same in every layer that
-    /// reads the level, and never opened by itself.
+    /// The open cells of each level, coarse first, a window for each prompt, image by image. The
+    /// same in every layer that reads the level, and never opened by itself.
     Fixed([Arc<Windows>; 3]),
-    /// The mask that the decoder predicts for the prompt, renewed before every layer: the base model's way.
+    /// The mask that the decoder predicts for the prompt, renewed before every layer: the base
+    /// model's way.
     Predicted,
     /// Every cell.
     Open,
@@ -51,11 +54,13 @@ pub struct QueryOutput {
     pub class_logits: Tensor<3>,
     /// `[batch, query, height / 4, width / 4]`.
     pub mask_logits: Tensor<4>,
-    /// What the queries would have said before each layer; empty unless asked for, and then for training alone.
+    /// What the queries would have said before each layer; empty unless asked for, and then for
+    /// training alone.
     pub aux: Vec<QueryPrediction>,
 }
 
-/// Keys and values of the memories for every layer: they do not depend on queries, so one image needs them once.
+/// Keys and values of the memories for every layer: they do not depend on queries, so one image
+/// needs them once.
 #[derive(Clone, Debug)]
 pub struct AttendedMemories {
     layers: Vec<KeysValues>,
@@ -77,12 +82,16 @@ pub struct QueryDecoder {
 
 impl QueryDecoder {
     pub(crate) fn init(config: &VisionConfig, device: &Device) -> Self {
-        let normal = |rows| Initializer::Normal { mean: 0.0, std: 1.0 }.init([rows, config.feat_channels], device);
+        let normal = |rows| {
+            Initializer::Normal { mean: 0.0, std: 1.0 }.init([rows, config.feat_channels], device)
+        };
         Self {
             query_feat: normal(config.num_queries),
             query_embed: normal(config.num_queries),
             level_embed: normal(config.encoder_levels),
-            layers: (0..config.decoder_layers).map(|_| DecoderLayer::init(config, device)).collect(),
+            layers: (0..config.decoder_layers)
+                .map(|_| DecoderLayer::init(config, device))
+                .collect(),
             head: PredictionHead::init(config, device),
             code: SineCode::of(config),
         }
@@ -93,7 +102,11 @@ impl QueryDecoder {
     pub fn attend(&self, memories: &[Tensor<4>; 3]) -> AttendedMemories {
         let levels = memories.each_ref().map(|memory| {
             let [batch, height, width, feat] = memory.dims();
-            let place = self.code.grid(height, width, feat, &memory.device()).reshape([1, height * width, feat]);
+            let place = self.code.grid(height, width, feat, &memory.device()).reshape([
+                1,
+                height * width,
+                feat,
+            ]);
             (memory.clone().reshape([batch, height * width, feat]), place)
         });
         let layers = self.layers.iter().enumerate().map(|(index, layer)| {
@@ -102,14 +115,22 @@ impl QueryDecoder {
             let value = memory + self.level_embed.val().narrow(0, index % 3, 1).unsqueeze::<3>();
             layer.cross_attn.keys_values(value.clone() + place, value)
         });
-        AttendedMemories { layers: layers.collect(), sizes: memories.each_ref().map(|memory| [memory.dims()[1], memory.dims()[2]]) }
+        AttendedMemories {
+            layers: layers.collect(),
+            sizes: memories.each_ref().map(|memory| [memory.dims()[1], memory.dims()[2]]),
+        }
     }
 
     /// The learned queries over a batch of images.
     ///
     /// - `mask_features`: `[batch, height / 4, width / 4, feat]`
     #[must_use]
-    pub fn forward(&self, attended: &AttendedMemories, mask_features: &Tensor<4>, aux: AuxPredictions) -> QueryOutput {
+    pub fn forward(
+        &self,
+        attended: &AttendedMemories,
+        mask_features: &Tensor<4>,
+        aux: AuxPredictions,
+    ) -> QueryOutput {
         let batch = mask_features.dims()[0];
         let [queries, feat] = self.query_feat.dims();
         let all = |t: Tensor<2>| t.unsqueeze::<3>().expand([batch, queries, feat]);
@@ -135,7 +156,8 @@ impl QueryDecoder {
         }
     }
 
-    /// Prompts over a batch of images, each alone: prompts see neither each other nor the learned queries.
+    /// Prompts over a batch of images, each alone: prompts see neither each other nor the learned
+    /// queries.
     ///
     /// # Shapes
     ///
@@ -151,13 +173,15 @@ impl QueryDecoder {
         position: Tensor<3>,
         mask: &PromptMask,
     ) -> Tensor<3> {
-        let shrunk = matches!(mask, PromptMask::Predicted).then(|| shrunken(mask_features, &attended.sizes));
+        let shrunk =
+            matches!(mask, PromptMask::Predicted).then(|| shrunken(mask_features, &attended.sizes));
         self.layers.iter().enumerate().fold(content, |x, (index, layer)| {
             let open = match (mask, &shrunk) {
                 (PromptMask::Fixed(windows), _) => OpenKeys::Window(&windows[index % 3]),
-                (PromptMask::Predicted, Some(shrunk)) => {
-                    OpenKeys::Biased(predicted_bias(self.head.mask_vectors(x.clone()), shrunk[index % 3].clone()))
-                }
+                (PromptMask::Predicted, Some(shrunk)) => OpenKeys::Biased(predicted_bias(
+                    self.head.mask_vectors(x.clone()),
+                    shrunk[index % 3].clone(),
+                )),
                 _ => OpenKeys::All,
             };
             layer.forward_alone(x, &position, &attended.layers[index], open)
@@ -183,7 +207,8 @@ pub enum AuxPredictions {
     EveryLayer,
 }
 
-/// Mask features at the size of each level, `[batch, cell, feat]`, without gradient: masks are decisions.
+/// Mask features at the size of each level, `[batch, cell, feat]`, without gradient: masks are
+/// decisions.
 fn shrunken(mask_features: &Tensor<4>, sizes: &[[usize; 2]; 3]) -> [Tensor<3>; 3] {
     sizes.map(|size| {
         let [batch, _, _, feat] = mask_features.dims();
@@ -208,7 +233,9 @@ impl DecoderLayer {
         let feat = config.feat_channels;
         let norm = || ChannelNorm::init(feat, config.norm_eps, device);
         let linear = |from, to| {
-            let mut linear = LinearConfig::new(from, to).with_initializer(Initializer::XavierNormal { gain: 1.0 }).init(device);
+            let mut linear = LinearConfig::new(from, to)
+                .with_initializer(Initializer::XavierNormal { gain: 1.0 })
+                .init(device);
             linear.bias = Some(Initializer::Zeros.init([to], device));
             linear
         };
@@ -224,7 +251,13 @@ impl DecoderLayer {
     }
 
     /// Queries that see each other.
-    fn forward(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, open: OpenKeys<'_>) -> Tensor<3> {
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        position: &Tensor<3>,
+        attended: &KeysValues,
+        open: OpenKeys<'_>,
+    ) -> Tensor<3> {
         let x = self.read_memory(x, position, attended, open);
         let query = x.clone() + position.clone();
         let others = self.self_attn.keys_values(query.clone(), x.clone());
@@ -233,13 +266,25 @@ impl DecoderLayer {
     }
 
     /// Queries that do not.
-    fn forward_alone(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, open: OpenKeys<'_>) -> Tensor<3> {
+    fn forward_alone(
+        &self,
+        x: Tensor<3>,
+        position: &Tensor<3>,
+        attended: &KeysValues,
+        open: OpenKeys<'_>,
+    ) -> Tensor<3> {
         let x = self.read_memory(x, position, attended, open);
         let read = self.self_attn.forward_alone(x.clone());
         self.feed_forward(x, read)
     }
 
-    fn read_memory(&self, x: Tensor<3>, position: &Tensor<3>, attended: &KeysValues, open: OpenKeys<'_>) -> Tensor<3> {
+    fn read_memory(
+        &self,
+        x: Tensor<3>,
+        position: &Tensor<3>,
+        attended: &KeysValues,
+        open: OpenKeys<'_>,
+    ) -> Tensor<3> {
         let query = x.clone() + position.clone();
         let read = match open {
             OpenKeys::All => self.cross_attn.forward(query, attended, None),
@@ -267,11 +312,17 @@ mod tests {
     }
 
     fn memories() -> [Tensor<4>; 3] {
-        [2, 4, 8].map(|side| Tensor::random([1, side, side, 8], Distribution::Default, &Device::flex()))
+        [2, 4, 8]
+            .map(|side| Tensor::random([1, side, side, 8], Distribution::Default, &Device::flex()))
     }
 
     fn small() -> VisionConfig {
-        VisionConfig { feat_channels: 8, decoder_layers: 4, decoder_heads: 2, ..VisionConfig::tiny() }
+        VisionConfig {
+            feat_channels: 8,
+            decoder_layers: 4,
+            decoder_heads: 2,
+            ..VisionConfig::tiny()
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Training alone: every object gets the query that fits it best, and that query learns its class and mask.
+//! Training alone: every object gets the query that fits it best, and that query learns its class
+//! and mask.
 //!
-//! Source: Mask2Former's set prediction loss; masks are compared at the resolution of the finest features.
+//! Source: Mask2Former's set prediction loss; masks are compared at the resolution of the finest
+//! features.
 
 use burn::tensor::{
     Int, Tensor, TensorData,
@@ -25,25 +27,27 @@ pub struct QueryTarget {
     pub mask: Vec<bool>,
 }
 
-/// The objects of one image; `None` if not all of them are known, so that the image teaches the queries nothing.
+/// The objects of one image; `None` if not all of them are known, so that the image teaches the
+/// queries nothing.
 pub type QueryTargets = Option<Vec<QueryTarget>>;
 
-/// The loss of the queries of a batch, the mean over the last prediction and those of [`QueryOutput::aux`].
+/// The loss of the queries of a batch, the mean over the last prediction and those of
+/// [`QueryOutput::aux`].
 ///
 /// Objects are paired with queries afresh for each prediction.
 ///
 /// # Panics
 ///
-/// If there is not one list for every image, a mask has not one entry for every cell, or a class is unknown to the network.
+/// If there is not one list for every image, a mask has not one entry for every cell, or a class is
+/// unknown to the network.
 #[must_use]
 pub fn query_loss(output: &QueryOutput, targets: &[QueryTargets]) -> Tensor<1> {
     let targets = Targets::new(output.mask_logits.clone(), targets);
     let last = targets.loss(output.class_logits.clone(), output.mask_logits.clone());
     let n = 1 + output.aux.len();
-    let sum = output
-        .aux
-        .iter()
-        .fold(last, |sum, QueryPrediction { class_logits, mask_logits }| sum + targets.loss(class_logits.clone(), mask_logits.clone()));
+    let sum = output.aux.iter().fold(last, |sum, QueryPrediction { class_logits, mask_logits }| {
+        sum + targets.loss(class_logits.clone(), mask_logits.clone())
+    });
     sum.div_scalar(n as f64)
 }
 
@@ -71,10 +75,17 @@ impl Targets {
                 }
             }
         }
-        let classes = |objects: &QueryTargets| objects.as_ref().map(|objects| objects.iter().map(|object| object.class as usize).collect());
+        let classes = |objects: &QueryTargets| {
+            objects
+                .as_ref()
+                .map(|objects| objects.iter().map(|object| object.class as usize).collect())
+        };
         Self {
             classes: targets.iter().map(classes).collect(),
-            masks: Tensor::from_data(TensorData::new(masks, [images, most, cells]), &mask_logits.device()),
+            masks: Tensor::from_data(
+                TensorData::new(masks, [images, most, cells]),
+                &mask_logits.device(),
+            ),
         }
     }
 
@@ -86,17 +97,27 @@ impl Targets {
         let pairs = self.pairs(class_logits.clone().detach(), masks.clone().detach());
 
         let mut classes = vec![with_void as i64 - 1; images * queries];
-        let mut weights: Vec<f32> =
-            self.classes.iter().flat_map(|known| std::iter::repeat_n(if known.is_some() { VOID_WEIGHT } else { 0.0 }, queries)).collect();
+        let mut weights: Vec<f32> = self
+            .classes
+            .iter()
+            .flat_map(|known| {
+                std::iter::repeat_n(if known.is_some() { VOID_WEIGHT } else { 0.0 }, queries)
+            })
+            .collect();
         for pair in &pairs {
             let at = pair.image * queries + pair.query;
             classes[at] = pair.class as i64;
             weights[at] = 1.0;
         }
         let total = weights.iter().sum::<f32>().max(VOID_WEIGHT);
-        let weights = Tensor::<1>::from_data(TensorData::new(weights, [images * queries]), &device).div_scalar(total);
-        let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [images * queries]), &device);
-        let named = tp_kernels::token_cross_entropy(class_logits.reshape([images * queries, with_void]), classes);
+        let weights = Tensor::<1>::from_data(TensorData::new(weights, [images * queries]), &device)
+            .div_scalar(total);
+        let classes =
+            Tensor::<1, Int>::from_data(TensorData::new(classes, [images * queries]), &device);
+        let named = tp_kernels::token_cross_entropy(
+            class_logits.reshape([images * queries, with_void]),
+            classes,
+        );
         let class_loss = (named * weights).sum().mul_scalar(CLASS_WEIGHT);
         if pairs.is_empty() {
             return class_loss;
@@ -106,40 +127,61 @@ impl Targets {
             let rows: Vec<i64> = pairs.iter().map(|pair| of(pair) as i64).collect();
             Tensor::<1, Int>::from_data(TensorData::new(rows, [pairs.len()]), &device)
         };
-        let logits = masks.reshape([images * queries, cells]).select(0, rows(&|pair| pair.image * queries + pair.query)); // [pair, cell]
-        let inside = self.masks.clone().reshape([images * most, cells]).select(0, rows(&|pair| pair.image * most + pair.object));
+        let logits = masks
+            .reshape([images * queries, cells])
+            .select(0, rows(&|pair| pair.image * queries + pair.query)); // [pair, cell]
+        let inside = self
+            .masks
+            .clone()
+            .reshape([images * most, cells])
+            .select(0, rows(&|pair| pair.image * most + pair.object));
         let cross_entropy = (softplus(logits.clone()) - logits.clone() * inside.clone()).mean();
         let probs = sigmoid(logits);
         let overlap = (probs.clone() * inside.clone()).sum_dim(1).mul_scalar(2.0).add_scalar(1.0);
-        let dice = (overlap / (probs.sum_dim(1) + inside.sum_dim(1)).add_scalar(1.0)).mean().neg().add_scalar(1.0);
+        let dice = (overlap / (probs.sum_dim(1) + inside.sum_dim(1)).add_scalar(1.0))
+            .mean()
+            .neg()
+            .add_scalar(1.0);
         class_loss + (cross_entropy + dice).mul_scalar(MASK_WEIGHT)
     }
 
-    /// Pairs objects with queries, image by image; costs are made on the device, the pairing on the host.
+    /// Pairs objects with queries, image by image; costs are made on the device, the pairing on the
+    /// host.
     fn pairs(&self, class_logits: Tensor<3>, masks: Tensor<3>) -> Vec<Pair> {
         let [_, queries, with_void] = class_logits.dims();
         let [_, most, cells] = self.masks.dims();
         let inside = self.masks.clone().swap_dims(1, 2); // [image, cell, object]
         let probs = sigmoid(masks.clone());
         let area = inside.clone().sum_dim(1); // [image, 1, object]
-        let cross_entropy = (softplus(masks.clone()).sum_dim(2) - masks.matmul(inside.clone())).div_scalar(cells as f64);
+        let cross_entropy = (softplus(masks.clone()).sum_dim(2) - masks.matmul(inside.clone()))
+            .div_scalar(cells as f64);
         let overlap = probs.clone().matmul(inside).mul_scalar(2.0).add_scalar(1.0);
         let dice = overlap / (probs.sum_dim(2) + area).add_scalar(1.0);
         let mask_costs: Vec<f32> = (cross_entropy - dice).into_data().iter::<f32>().collect(); // [image, query, object]
-        let class_probs: Vec<f32> = tp_kernels::softmax(class_logits).into_data().iter::<f32>().collect();
+        let class_probs: Vec<f32> =
+            tp_kernels::softmax(class_logits).into_data().iter::<f32>().collect();
 
         let mut pairs = Vec::new();
         for (image, classes) in self.classes.iter().enumerate() {
             let classes = classes.as_deref().unwrap_or(&[]);
             let cost = |object: usize, query: usize| {
                 let class = classes[object];
-                assert!(class < with_void - 1, "class {class} is unknown to the network, which has {}", with_void - 1);
+                assert!(
+                    class < with_void - 1,
+                    "class {class} is unknown to the network, which has {}",
+                    with_void - 1
+                );
                 let likely = class_probs[(image * queries + query) * with_void + class];
-                MASK_WEIGHT * f64::from(mask_costs[(image * queries + query) * most + object]) - CLASS_WEIGHT * f64::from(likely)
+                MASK_WEIGHT * f64::from(mask_costs[(image * queries + query) * most + object])
+                    - CLASS_WEIGHT * f64::from(likely)
             };
-            let costs: Vec<Vec<f64>> = (0..classes.len()).map(|object| (0..queries).map(|query| cost(object, query)).collect()).collect();
+            let costs: Vec<Vec<f64>> = (0..classes.len())
+                .map(|object| (0..queries).map(|query| cost(object, query)).collect())
+                .collect();
             let assigned = cheapest_assignment(&costs).into_iter().enumerate();
-            pairs.extend(assigned.filter_map(|(object, query)| Some(Pair { image, object, query: query?, class: classes[object] })));
+            pairs.extend(assigned.filter_map(|(object, query)| {
+                Some(Pair { image, object, query: query?, class: classes[object] })
+            }));
         }
         pairs
     }
@@ -165,7 +207,11 @@ mod tests {
     use super::*;
 
     /// One image of 1×4 cells, two queries, two classes and void.
-    fn output(class_logits: [[f32; 3]; 2], mask_logits: [[f32; 4]; 2], device: &Device) -> QueryOutput {
+    fn output(
+        class_logits: [[f32; 3]; 2],
+        mask_logits: [[f32; 4]; 2],
+        device: &Device,
+    ) -> QueryOutput {
         QueryOutput {
             query_features: Tensor::zeros([1, 2, 4], device),
             query_positions: Tensor::zeros([2, 4], device),
@@ -187,7 +233,11 @@ mod tests {
 
     #[test]
     fn perfect_queries_cost_nothing() {
-        let perfect = output([[0.0, 0.0, 30.0], [0.0, 30.0, 0.0]], [[-30.0; 4], [30.0, 30.0, -30.0, -30.0]], &Device::flex());
+        let perfect = output(
+            [[0.0, 0.0, 30.0], [0.0, 30.0, 0.0]],
+            [[-30.0; 4], [30.0, 30.0, -30.0, -30.0]],
+            &Device::flex(),
+        );
         assert!(loss(&perfect, left_object()).abs() < 1e-4);
     }
 
@@ -203,7 +253,8 @@ mod tests {
 
     #[test]
     fn loss_of_undecided_queries_is_known() {
-        // All logits 0: class ln 3 (weights 1 and 0.1 normalised), mask ln 2, dice 1 - (2·1 + 1)/(2 + 2 + 1).
+        // All logits 0: class ln 3 (weights 1 and 0.1 normalised), mask ln 2, dice 1 - (2·1 + 1)/(2
+        // + 2 + 1).
         let undecided = output([[0.0; 3]; 2], [[0.0; 4]; 2], &Device::flex());
         let expected = 2.0 * 3.0_f32.ln() + 5.0 * (2.0_f32.ln() + 0.4);
         assert!((loss(&undecided, left_object()) - expected).abs() < 1e-5);
@@ -228,7 +279,10 @@ mod tests {
         let device = Device::flex();
         let mut with_aux = output([[0.5, 0.1, 0.0]; 2], [[0.3; 4]; 2], &device);
         let alone = loss(&with_aux, left_object());
-        with_aux.aux = vec![QueryPrediction { class_logits: with_aux.class_logits.clone(), mask_logits: with_aux.mask_logits.clone() }];
+        with_aux.aux = vec![QueryPrediction {
+            class_logits: with_aux.class_logits.clone(),
+            mask_logits: with_aux.mask_logits.clone(),
+        }];
         assert!((loss(&with_aux, left_object()) - alone).abs() < 1e-6);
     }
 }

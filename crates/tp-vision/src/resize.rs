@@ -1,7 +1,8 @@
-//! Bilinear resizing of maps as two products with a banded matrix: any sizes, and its gradient is a product too.
+//! Bilinear resizing of maps as two products with a banded matrix: any sizes, and its gradient is a
+//! product too.
 //!
-//! Half-pixel centres, no antialiasing, edges repeated: output `i` reads at `s = max((i + ½) · from / to − ½, 0)`, from the
-//! cells `⌊s⌋` and `min(⌊s⌋ + 1, from − 1)`.
+//! Half-pixel centres, no antialiasing, edges repeated: output `i` reads at `s = max((i + ½) · from
+//! / to − ½, 0)`, from the cells `⌊s⌋` and `min(⌊s⌋ + 1, from − 1)`.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -61,9 +62,15 @@ mod tests {
         let x = Tensor::<4>::random([2, 8, 6, 3], Distribution::Default, &device);
         let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
         for size in [[16, 12], [4, 3], [2, 5]] {
-            let expected = interpolate(x.clone().permute([0, 3, 1, 2]), options.clone().with_output_size(size)).permute([0, 2, 3, 1]);
+            let expected = interpolate(
+                x.clone().permute([0, 3, 1, 2]),
+                options.clone().with_output_size(size),
+            )
+            .permute([0, 2, 3, 1]);
             let actual = resized(x.clone(), size);
-            actual.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+            actual
+                .into_data()
+                .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Published parameter names ↔ ours.
 //!
-//! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`; inside OMG-LLaVA behind `visual_encoder.`) and OMG-LLaVA
-//! (`projector.model.*`); the package `efficientnet-lite-pytorch` (`_conv_stem`, `_blocks.*`, `_conv_head`, `_fc`).
+//! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`; inside OMG-LLaVA behind
+//! `visual_encoder.`) and OMG-LLaVA (`projector.model.*`); the package `efficientnet-lite-pytorch`
+//! (`_conv_stem`, `_blocks.*`, `_conv_head`, `_fc`).
 
 use tp_weights::{Checkpoint, KeyMap, TensorFloat, WeightsError, load_module};
 
@@ -25,7 +26,8 @@ fn convnext_keys() -> KeyMap {
 
 /// Names in OMG-Seg's checkpoint ↔ parameters of [`VisionEncoder`](crate::VisionEncoder).
 ///
-/// The vectors of the classes' phrases are a file of their own there, a bare tensor; here they go by `class_embed`.
+/// The vectors of the classes' phrases are a file of their own there, a bare tensor; here they go
+/// by `class_embed`.
 #[must_use]
 pub fn encoder_keys() -> KeyMap {
     let pixel_decoder = KeyMap::new(&[
@@ -68,8 +70,8 @@ pub fn encoder_keys() -> KeyMap {
         .and(KeyMap::new(&[("class_embed", "query_decoder.head.class_embed")]))
 }
 
-/// Names in OpenCLIP's checkpoint of a ConvNeXt ↔ parameters of [`VisionEncoder`](crate::VisionEncoder): the frozen backbone,
-/// before OMG-Seg renamed it.
+/// Names in OpenCLIP's checkpoint of a ConvNeXt ↔ parameters of
+/// [`VisionEncoder`](crate::VisionEncoder): the frozen backbone, before OMG-Seg renamed it.
 #[must_use]
 pub fn open_clip_keys() -> KeyMap {
     open_clip_trunk_keys().under("visual.trunk", "backbone")
@@ -119,13 +121,17 @@ fn convolution_before(norm: &str) -> Option<String> {
     block.starts_with("_blocks.").then(|| format!("{block}.{convolution}"))
 }
 
-/// A published EfficientNet-Lite with its batch norms folded into the convolutions before them; any other checkpoint as it is.
+/// A published EfficientNet-Lite with its batch norms folded into the convolutions before them; any
+/// other checkpoint as it is.
 ///
 /// # Errors
 ///
 /// [`WeightsError`] if a batch norm lacks its convolution, or does not fit it.
 pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, WeightsError> {
-    let norms: Vec<String> = checkpoint.entries().filter_map(|entry| Some(entry.name.strip_suffix(".running_var")?.to_owned())).collect();
+    let norms: Vec<String> = checkpoint
+        .entries()
+        .filter_map(|entry| Some(entry.name.strip_suffix(".running_var")?.to_owned()))
+        .collect();
     norms.into_iter().try_fold(checkpoint, |checkpoint, norm| match convolution_before(&norm) {
         Some(convolution) => checkpoint.folded(&convolution, &norm, BATCH_NORM_EPS),
         None => Ok(checkpoint),
@@ -133,13 +139,14 @@ pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, We
 }
 
 impl VisionModel {
-    /// Fills the backbone alone: from the published file of an EfficientNet-Lite, of OMG-Seg or of CLIP's ConvNeXt, or from what
-    /// `talking-points convert` made of one. Other tensors are left aside, and so is a classifier for which the backbone has no place.
+    /// Fills the backbone alone: from the published file of an EfficientNet-Lite, of OMG-Seg or of
+    /// CLIP's ConvNeXt, or from what `talking-points convert` made of one. Other tensors are left
+    /// aside, and so is a classifier for which the backbone has no place.
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if a parameter of the backbone is missing there, has another shape or cannot be read; some may be filled
-    /// by then.
+    /// [`VisionError`] if a parameter of the backbone is missing there, has another shape or cannot
+    /// be read; some may be filled by then.
     pub fn load_backbone(&mut self, checkpoint: Checkpoint) -> Result<(), VisionError> {
         let checkpoint = folded_efficientnet_lite(checkpoint)?;
         let (lite, convnext) = (efficientnet_lite_keys(), convnext_keys());
@@ -153,7 +160,11 @@ impl VisionModel {
         if report.missing.is_empty() && report.unusable.is_empty() {
             return Ok(());
         }
-        Err(VisionError::Backbone { path: checkpoint.path().to_owned(), missing: report.missing, unusable: report.unusable })
+        Err(VisionError::Backbone {
+            path: checkpoint.path().to_owned(),
+            missing: report.missing,
+            unusable: report.unusable,
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! The full-size eyes have exactly the parameters of the published checkpoints, by name and shape. No matrix is allocated.
+//! The full-size eyes have exactly the parameters of the published checkpoints, by name and shape.
+//! No matrix is allocated.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +74,8 @@ fn pixel_decoder(list: &mut Published) {
     list.with_bias(&name("mask_feature"), &[256, 256, 1, 1]);
 }
 
-/// Without the IoU head, which nothing reads, and the point prompt, which belongs to the Descriptor.
+/// Without the IoU head, which nothing reads, and the point prompt, which belongs to the
+/// Descriptor.
 fn query_decoder(list: &mut Published) {
     let name = |tail: &str| format!("panoptic_head.{tail}");
     list.add(&name("query_feat.weight"), &[300, 256]);
@@ -122,8 +124,13 @@ fn parameters(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
 }
 
 fn assert_same(list: Published, keys: &KeyMap, ours: &BTreeMap<String, Vec<usize>>) {
-    let translated: BTreeMap<String, Vec<usize>> =
-        list.0.iter().map(|(name, shape)| (keys.ours(name).unwrap_or_else(|| panic!("{name} has no place")), shape.clone())).collect();
+    let translated: BTreeMap<String, Vec<usize>> = list
+        .0
+        .iter()
+        .map(|(name, shape)| {
+            (keys.ours(name).unwrap_or_else(|| panic!("{name} has no place")), shape.clone())
+        })
+        .collect();
     assert_eq!(translated.len(), list.0.len(), "two names have one place");
     for (path, shape) in ours {
         assert_eq!(translated.get(path), Some(shape), "{path}");
@@ -155,7 +162,8 @@ fn projector_has_the_published_parameters() {
 fn lite0() -> Published {
     let mut list = Published::default();
     list.with_bias("_conv_stem", &[32, 3, 3, 3]);
-    let blocks = [(1, 3, 16), (2, 3, 24), (2, 5, 40), (3, 3, 80), (3, 5, 112), (4, 5, 192), (1, 3, 320)];
+    let blocks =
+        [(1, 3, 16), (2, 3, 24), (2, 5, 40), (3, 3, 80), (3, 5, 112), (4, 5, 192), (1, 3, 320)];
     let (mut index, mut from) = (0, 32);
     for (depth, side, to) in blocks {
         for _ in 0..depth {

@@ -23,7 +23,9 @@ impl BatchNorm {
     fn scales(&self) -> Result<Vec<f64>, String> {
         let scale = |(&weight, &variance): (&f64, &f64)| {
             let scale = weight / (variance + self.eps).sqrt();
-            scale.is_finite().then_some(scale).ok_or_else(|| format!("a channel of scale {weight} and variance {variance} has no norm"))
+            scale.is_finite().then_some(scale).ok_or_else(|| {
+                format!("a channel of scale {weight} and variance {variance} has no norm")
+            })
         };
         self.weight.iter().zip(&self.variance).map(scale).collect()
     }
@@ -37,7 +39,13 @@ impl BatchNorm {
 
     /// The bias that the convolution gets.
     pub(crate) fn folded_bias(&self) -> Result<Vec<f64>, String> {
-        Ok(self.scales()?.iter().zip(&self.mean).zip(&self.bias).map(|((scale, mean), bias)| bias - scale * mean).collect())
+        Ok(self
+            .scales()?
+            .iter()
+            .zip(&self.mean)
+            .zip(&self.bias)
+            .map(|((scale, mean), bias)| bias - scale * mean)
+            .collect())
     }
 }
 
@@ -48,14 +56,26 @@ mod tests {
     #[test]
     fn scale_and_shift_by_hand() {
         // 4 + 5 is 9, whose root is 3: the first channel is scaled by 2, the second by -1.
-        let norm = BatchNorm { weight: vec![6.0, -3.0], bias: vec![1.0, 2.0], mean: vec![10.0, 100.0], variance: vec![4.0; 2], eps: 5.0 };
+        let norm = BatchNorm {
+            weight: vec![6.0, -3.0],
+            bias: vec![1.0, 2.0],
+            mean: vec![10.0, 100.0],
+            variance: vec![4.0; 2],
+            eps: 5.0,
+        };
         assert_eq!(norm.folded_weight(&[1.0, 2.0, 3.0, 4.0]).unwrap(), [2.0, 4.0, -3.0, -4.0]);
         assert_eq!(norm.folded_bias().unwrap(), [1.0 - 20.0, 2.0 + 100.0]);
     }
 
     #[test]
     fn variance_that_is_none_is_refused() {
-        let norm = BatchNorm { weight: vec![1.0], bias: vec![0.0], mean: vec![0.0], variance: vec![-1.0], eps: 1e-3 };
+        let norm = BatchNorm {
+            weight: vec![1.0],
+            bias: vec![0.0],
+            mean: vec![0.0],
+            variance: vec![-1.0],
+            eps: 1e-3,
+        };
         assert!(norm.folded_bias().unwrap_err().contains("variance -1"));
     }
 }

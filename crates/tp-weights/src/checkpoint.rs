@@ -12,7 +12,10 @@ use burn::tensor::{DType, TensorData};
 use serde::Deserialize;
 use tp_core::is_lfs_pointer;
 
-use crate::{TensorEntry, WeightsError, batch_norm::BatchNorm, safetensors_file::SafetensorsFile, safetensors_header::Placed};
+use crate::{
+    TensorEntry, WeightsError, batch_norm::BatchNorm, safetensors_file::SafetensorsFile,
+    safetensors_header::Placed,
+};
 
 /// An index of shards is a list of names; more is not one.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -85,14 +88,20 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`WeightsError`] if there are no weights, a file is missing or unsound, or a name stands in two files.
+    /// [`WeightsError`] if there are no weights, a file is missing or unsound, or a name stands in
+    /// two files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
         if !path.exists() {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(WeightsError::Read { path: path.to_owned(), source });
         }
-        let mut checkpoint = Self { path: path.to_owned(), tensors: Vec::new(), by_name: HashMap::new(), joined_away: HashSet::new() };
+        let mut checkpoint = Self {
+            path: path.to_owned(),
+            tensors: Vec::new(),
+            by_name: HashMap::new(),
+            joined_away: HashSet::new(),
+        };
         if path.is_dir() {
             checkpoint.add_file(&file_of(path)?)?;
         } else {
@@ -112,18 +121,22 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// Replaces tensors by one that is put together from them: `pieces`, one after the other, are its bytes. The pieces'
-    /// tensors are no longer listed.
+    /// Replaces tensors by one that is put together from them: `pieces`, one after the other, are
+    /// its bytes. The pieces' tensors are no longer listed.
     ///
     /// # Errors
     ///
-    /// [`WeightsError`] if a tensor is missing or has fewer bytes, or the pieces do not make up the new one.
+    /// [`WeightsError`] if a tensor is missing or has fewer bytes, or the pieces do not make up the
+    /// new one.
     pub fn joined(mut self, entry: TensorEntry, pieces: Vec<Piece>) -> Result<Self, WeightsError> {
         let unsound = |reason: String| WeightsError::Unsound { path: self.path.clone(), reason };
         for piece in &pieces {
             let n_bytes = self.entry(&piece.tensor)?.n_bytes().unwrap_or(0);
             if piece.bytes.start > piece.bytes.end || piece.bytes.end > n_bytes {
-                return Err(unsound(format!("tensor {} has no bytes {:?}", piece.tensor, piece.bytes)));
+                return Err(unsound(format!(
+                    "tensor {} has no bytes {:?}",
+                    piece.tensor, piece.bytes
+                )));
             }
         }
         if entry.n_bytes() != Some(pieces.iter().map(|piece| piece.bytes.len()).sum()) {
@@ -137,13 +150,14 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// Folds the batch norm `norm` into the convolution `convolution` before it, with the norm's statistics as they are: the
-    /// convolution's weight changes and it gets a bias, both in single precision; the norm's tensors are no longer listed.
+    /// Folds the batch norm `norm` into the convolution `convolution` before it, with the norm's
+    /// statistics as they are: the convolution's weight changes and it gets a bias, both in single
+    /// precision; the norm's tensors are no longer listed.
     ///
     /// # Errors
     ///
-    /// [`WeightsError`] if a tensor is missing, or does not have one number for each channel that the convolution makes. A
-    /// non-finite or negative variance is found when the tensor is read.
+    /// [`WeightsError`] if a tensor is missing, or does not have one number for each channel that
+    /// the convolution makes. A non-finite or negative variance is found when the tensor is read.
     pub fn folded(mut self, convolution: &str, norm: &str, eps: f64) -> Result<Self, WeightsError> {
         let names = [format!("{convolution}.weight"), format!("{convolution}.bias")];
         let at = *self.by_name.get(&names[0]).ok_or_else(|| self.no_such(&names[0]))?;
@@ -152,18 +166,24 @@ impl Checkpoint {
         for vector in BatchNorm::VECTORS.map(|vector| format!("{norm}.{vector}")) {
             let found = self.entry(&vector)?;
             if !found.dtype.is_float() || found.shape != [channels] {
-                let reason = format!("{vector} is no vector of the {channels} channels of {convolution}");
+                let reason =
+                    format!("{vector} is no vector of the {channels} channels of {convolution}");
                 return Err(WeightsError::Unsound { path: self.path.clone(), reason });
             }
         }
         if !weight.entry.dtype.is_float() {
-            return Err(WeightsError::Unsound { path: self.path.clone(), reason: format!("{} holds no real numbers", names[0]) });
+            return Err(WeightsError::Unsound {
+                path: self.path.clone(),
+                reason: format!("{} holds no real numbers", names[0]),
+            });
         }
-        let [made, bias] = names.map(|name| TensorEntry { name, dtype: DType::F32, shape: vec![channels] });
+        let [made, bias] =
+            names.map(|name| TensorEntry { name, dtype: DType::F32, shape: vec![channels] });
         let folded = |weight| Source::Folded(Folded { norm: norm.to_owned(), eps, weight });
         self.add(Stored { entry: bias, file: weight.file.clone(), source: folded(None) })?;
         let entry = TensorEntry { shape: weight.entry.shape.clone(), ..made };
-        self.tensors[at] = Stored { entry, file: weight.file.clone(), source: folded(Some(Box::new(weight))) };
+        self.tensors[at] =
+            Stored { entry, file: weight.file.clone(), source: folded(Some(Box::new(weight))) };
         let tensors = BatchNorm::VECTORS.into_iter().chain([BatchNorm::COUNTER]);
         self.joined_away.extend(tensors.map(|tensor| format!("{norm}.{tensor}")));
         Ok(self)
@@ -192,7 +212,10 @@ impl Checkpoint {
 
     /// Every tensor, in the order of its file.
     pub fn entries(&self) -> impl Iterator<Item = &TensorEntry> {
-        self.tensors.iter().map(|stored| &stored.entry).filter(|entry| !self.joined_away.contains(&entry.name))
+        self.tensors
+            .iter()
+            .map(|stored| &stored.entry)
+            .filter(|entry| !self.joined_away.contains(&entry.name))
     }
 
     /// The bytes of one tensor, little-endian.
@@ -210,7 +233,9 @@ impl Checkpoint {
             Source::Folded(folded) => self.read_folded(folded, &stored.entry),
             Source::Safetensors(SafetensorsSource { file, placed }) => file.read(placed),
             #[cfg(feature = "pytorch")]
-            Source::Pytorch(tensor) => tensor.read().map_err(|source| WeightsError::Read { path: stored.file.clone(), source }),
+            Source::Pytorch(tensor) => tensor
+                .read()
+                .map_err(|source| WeightsError::Read { path: stored.file.clone(), source }),
         }
     }
 
@@ -222,24 +247,47 @@ impl Checkpoint {
                 read.insert(tensor, self.read(tensor)?);
             }
         }
-        Ok(pieces.iter().flat_map(|piece| &read[piece.tensor.as_str()][piece.bytes.clone()]).copied().collect())
+        Ok(pieces
+            .iter()
+            .flat_map(|piece| &read[piece.tensor.as_str()][piece.bytes.clone()])
+            .copied()
+            .collect())
     }
 
-    fn read_folded(&self, Folded { norm, eps, weight }: &Folded, entry: &TensorEntry) -> Result<Vec<u8>, WeightsError> {
+    fn read_folded(
+        &self,
+        Folded { norm, eps, weight }: &Folded,
+        entry: &TensorEntry,
+    ) -> Result<Vec<u8>, WeightsError> {
         let vector = |name: &str| self.read_numbers(self.stored(&format!("{norm}.{name}"))?);
         let [gamma, beta, mean, variance] = BatchNorm::VECTORS;
-        let norm = BatchNorm { weight: vector(gamma)?, bias: vector(beta)?, mean: vector(mean)?, variance: vector(variance)?, eps: *eps };
+        let norm = BatchNorm {
+            weight: vector(gamma)?,
+            bias: vector(beta)?,
+            mean: vector(mean)?,
+            variance: vector(variance)?,
+            eps: *eps,
+        };
         let numbers = match weight {
             Some(weight) => norm.folded_weight(&self.read_numbers(weight)?),
             None => norm.folded_bias(),
         };
-        let unsound = |reason| WeightsError::Unsound { path: self.path.clone(), reason: format!("{}: {reason}", entry.name) };
-        Ok(numbers.map_err(unsound)?.iter().flat_map(|&number| (number as f32).to_le_bytes()).collect())
+        let unsound = |reason| WeightsError::Unsound {
+            path: self.path.clone(),
+            reason: format!("{}: {reason}", entry.name),
+        };
+        Ok(numbers
+            .map_err(unsound)?
+            .iter()
+            .flat_map(|&number| (number as f32).to_le_bytes())
+            .collect())
     }
 
     fn read_numbers(&self, stored: &Stored) -> Result<Vec<f64>, WeightsError> {
         let bytes = self.read_stored(stored)?;
-        Ok(TensorData::from_bytes_vec(bytes, stored.entry.shape.clone(), stored.entry.dtype).iter::<f64>().collect())
+        Ok(TensorData::from_bytes_vec(bytes, stored.entry.shape.clone(), stored.entry.dtype)
+            .iter::<f64>()
+            .collect())
     }
 
     fn stored(&self, name: &str) -> Result<&Stored, WeightsError> {
@@ -253,7 +301,11 @@ impl Checkpoint {
     fn add(&mut self, stored: Stored) -> Result<(), WeightsError> {
         if let Some(&first) = self.by_name.get(&stored.entry.name) {
             let first = self.tensors[first].file.clone();
-            return Err(WeightsError::Duplicate { tensor: stored.entry.name, first, second: stored.file });
+            return Err(WeightsError::Duplicate {
+                tensor: stored.entry.name,
+                first,
+                second: stored.file,
+            });
         }
         self.by_name.insert(stored.entry.name.clone(), self.tensors.len());
         self.tensors.push(stored);
@@ -274,14 +326,25 @@ impl Checkpoint {
     }
 
     /// All tensors of a file, or those that an index expects in it.
-    fn add_safetensors(&mut self, path: &Path, expected: Option<&[&str]>) -> Result<(), WeightsError> {
+    fn add_safetensors(
+        &mut self,
+        path: &Path,
+        expected: Option<&[&str]>,
+    ) -> Result<(), WeightsError> {
         let file = std::sync::Arc::new(SafetensorsFile::open(path)?);
-        let there: HashSet<&str> = file.tensors.iter().map(|tensor| tensor.entry.name.as_str()).collect();
+        let there: HashSet<&str> =
+            file.tensors.iter().map(|tensor| tensor.entry.name.as_str()).collect();
         if let Some(&lacking) = expected.unwrap_or(&[]).iter().find(|&name| !there.contains(name)) {
-            return Err(WeightsError::NoSuchTensor { path: path.to_owned(), tensor: lacking.to_owned() });
+            return Err(WeightsError::NoSuchTensor {
+                path: path.to_owned(),
+                tensor: lacking.to_owned(),
+            });
         }
         file.tensors.iter().try_for_each(|placed| {
-            let source = Source::Safetensors(SafetensorsSource { file: file.clone(), placed: placed.clone() });
+            let source = Source::Safetensors(SafetensorsSource {
+                file: file.clone(),
+                placed: placed.clone(),
+            });
             self.add(Stored { entry: placed.entry.clone(), file: path.to_owned(), source })
         })
     }
@@ -290,11 +353,16 @@ impl Checkpoint {
         let unsound = |reason: String| WeightsError::Unsound { path: index.to_owned(), reason };
         let mut text = Vec::new();
         let read = |source| WeightsError::Read { path: index.to_owned(), source };
-        File::open(index).map_err(read)?.take(MAX_INDEX_BYTES + 1).read_to_end(&mut text).map_err(read)?;
+        File::open(index)
+            .map_err(read)?
+            .take(MAX_INDEX_BYTES + 1)
+            .read_to_end(&mut text)
+            .map_err(read)?;
         if text.len() as u64 > MAX_INDEX_BYTES {
             return Err(unsound(format!("an index has at most {MAX_INDEX_BYTES} bytes")));
         }
-        let Index { weight_map } = serde_json::from_slice(&text).map_err(|error| unsound(format!("it is no index ({error})")))?;
+        let Index { weight_map } = serde_json::from_slice(&text)
+            .map_err(|error| unsound(format!("it is no index ({error})")))?;
         let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (tensor, shard) in &weight_map {
             shards.entry(shard).or_default().push(tensor);
@@ -315,9 +383,9 @@ impl Checkpoint {
 
     #[cfg(feature = "pytorch")]
     fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
-        crate::pytorch_file::open(path)?
-            .into_iter()
-            .try_for_each(|(entry, tensor)| self.add(Stored { entry, file: path.to_owned(), source: Source::Pytorch(tensor) }))
+        crate::pytorch_file::open(path)?.into_iter().try_for_each(|(entry, tensor)| {
+            self.add(Stored { entry, file: path.to_owned(), source: Source::Pytorch(tensor) })
+        })
     }
 
     #[cfg(not(feature = "pytorch"))]
@@ -336,10 +404,15 @@ pub fn refuse_lfs_pointer(path: &Path) -> Result<(), WeightsError> {
     let mut start = Vec::new();
     let read = |source| WeightsError::Read { path: path.to_owned(), source };
     File::open(path).map_err(read)?.take(64).read_to_end(&mut start).map_err(read)?;
-    if is_lfs_pointer(&start) { Err(WeightsError::LfsPointer { path: path.to_owned() }) } else { Ok(()) }
+    if is_lfs_pointer(&start) {
+        Err(WeightsError::LfsPointer { path: path.to_owned() })
+    } else {
+        Ok(())
+    }
 }
 
-/// The file of a folder that holds its weights: an index, `model.safetensors`, or the only weight file.
+/// The file of a folder that holds its weights: an index, `model.safetensors`, or the only weight
+/// file.
 fn file_of(folder: &Path) -> Result<PathBuf, WeightsError> {
     for usual in ["model.safetensors.index.json", "model.safetensors"] {
         let path = folder.join(usual);
@@ -374,7 +447,10 @@ mod tests {
     /// Three tensors in shards of at most five bytes.
     fn shards(folder: &Path) {
         let entries = [entry("a", 3), entry("b", 4), entry("c", 1)];
-        write_safetensors(folder, &entries, 5, |entry| Ok(entry.name.repeat(entry.shape[0]).into_bytes())).unwrap();
+        write_safetensors(folder, &entries, 5, |entry| {
+            Ok(entry.name.repeat(entry.shape[0]).into_bytes())
+        })
+        .unwrap();
     }
 
     #[test]
@@ -382,7 +458,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         shards(folder.path());
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
-        assert_eq!(checkpoint.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(
+            checkpoint.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
         assert_eq!(checkpoint.read("b").unwrap(), b"bbbb");
         assert!(checkpoint.read("d").unwrap_err().to_string().contains("no tensor d"));
     }
@@ -395,13 +474,24 @@ mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, pointer).unwrap();
             let message = Checkpoint::open(&path).unwrap_err().to_string();
-            assert_eq!(message, format!("{} is a Git LFS pointer, not the file: run `git lfs pull`", path.display()));
+            assert_eq!(
+                message,
+                format!(
+                    "{} is a Git LFS pointer, not the file: run `git lfs pull`",
+                    path.display()
+                )
+            );
         }
         let model = tempfile::tempdir().unwrap();
         shards(model.path());
         let shard = model.path().join("model-00002-of-00002.safetensors");
         std::fs::write(&shard, pointer).unwrap();
-        assert!(Checkpoint::open(model.path()).unwrap_err().to_string().contains("model-00002-of-00002.safetensors is a Git LFS pointer"));
+        assert!(
+            Checkpoint::open(model.path())
+                .unwrap_err()
+                .to_string()
+                .contains("model-00002-of-00002.safetensors is a Git LFS pointer")
+        );
     }
 
     #[cfg(target_os = "linux")]
@@ -410,7 +500,8 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         let folder = tempfile::tempdir().unwrap();
         shards(folder.path());
-        let index = folder.path().join(std::ffi::OsStr::from_bytes(b"m\xff.safetensors.index.json"));
+        let index =
+            folder.path().join(std::ffi::OsStr::from_bytes(b"m\xff.safetensors.index.json"));
         std::fs::rename(folder.path().join("model.safetensors.index.json"), &index).unwrap();
         assert_eq!(Checkpoint::open(&index).unwrap().read("b").unwrap(), b"bbbb");
     }
@@ -421,10 +512,21 @@ mod tests {
         shards(folder.path());
         let open = || Checkpoint::open(folder.path()).unwrap();
         let piece = |tensor: &str, bytes| Piece { tensor: tensor.into(), bytes };
-        let joined = open().joined(entry("abab", 4), vec![piece("a", 0..1), piece("b", 0..1), piece("a", 1..2), piece("b", 3..4)]).unwrap();
+        let joined = open()
+            .joined(
+                entry("abab", 4),
+                vec![piece("a", 0..1), piece("b", 0..1), piece("a", 1..2), piece("b", 3..4)],
+            )
+            .unwrap();
         assert_eq!(joined.read("abab").unwrap(), b"abab");
-        assert_eq!(joined.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["c", "abab"]);
-        for (pieces, reason) in [(vec![piece("a", 2..4)], "no bytes 2..4"), (vec![piece("a", 0..1)], "do not make it up")] {
+        assert_eq!(
+            joined.entries().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
+            ["c", "abab"]
+        );
+        for (pieces, reason) in [
+            (vec![piece("a", 2..4)], "no bytes 2..4"),
+            (vec![piece("a", 0..1)], "do not make it up"),
+        ] {
             let message = open().joined(entry("x", 2), pieces).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
@@ -442,8 +544,14 @@ mod tests {
             ("norm.num_batches_tracked".to_owned(), vec![], vec![7.0]),
             vector("other.weight", [0.0, 0.0]),
         ];
-        let entries: Vec<TensorEntry> =
-            tensors.iter().map(|(name, shape, _)| TensorEntry { name: name.clone(), dtype: DType::F32, shape: shape.clone() }).collect();
+        let entries: Vec<TensorEntry> = tensors
+            .iter()
+            .map(|(name, shape, _)| TensorEntry {
+                name: name.clone(),
+                dtype: DType::F32,
+                shape: shape.clone(),
+            })
+            .collect();
         write_safetensors(folder, &entries, u64::MAX, |entry| {
             let values = &tensors.iter().find(|(name, ..)| *name == entry.name).unwrap().2;
             Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
@@ -460,11 +568,19 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["conv.bias", "conv.weight", "other.weight"]);
         assert_eq!(
-            (&folded.entry("conv.weight").unwrap().shape[..], &folded.entry("conv.bias").unwrap().shape[..]),
+            (
+                &folded.entry("conv.weight").unwrap().shape[..],
+                &folded.entry("conv.bias").unwrap().shape[..]
+            ),
             (&[2, 1, 1, 2][..], &[2][..])
         );
         let numbers = |name: &str| -> Vec<f32> {
-            folded.read(name).unwrap().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+            folded
+                .read(name)
+                .unwrap()
+                .chunks_exact(4)
+                .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+                .collect()
         };
         assert_eq!(numbers("conv.weight"), [2.0, 4.0, -3.0, -4.0]);
         assert_eq!(numbers("conv.bias"), [-19.0, 102.0]);
@@ -473,12 +589,22 @@ mod tests {
     #[test]
     fn batch_norm_that_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let message =
-            |convolution: &str, norm: &str| convolution_and_norm(folder.path()).folded(convolution, norm, 5.0).unwrap_err().to_string();
+        let message = |convolution: &str, norm: &str| {
+            convolution_and_norm(folder.path())
+                .folded(convolution, norm, 5.0)
+                .unwrap_err()
+                .to_string()
+        };
         assert!(message("none", "norm").contains("no tensor none.weight"));
         assert!(message("conv", "other").contains("no tensor other.bias"));
         let negative = convolution_and_norm(folder.path()).folded("conv", "norm", -5.0).unwrap();
-        assert!(negative.read("conv.bias").unwrap_err().to_string().contains("conv.bias: a channel of scale 6 and variance 4"));
+        assert!(
+            negative
+                .read("conv.bias")
+                .unwrap_err()
+                .to_string()
+                .contains("conv.bias: a channel of scale 6 and variance 4")
+        );
     }
 
     #[test]
@@ -487,7 +613,10 @@ mod tests {
         shards(folder.path());
         std::fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
         let message = Checkpoint::open(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("says that b is in model-00002-of-00002.safetensors"), "{message}");
+        assert!(
+            message.contains("says that b is in model-00002-of-00002.safetensors"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -499,8 +628,12 @@ mod tests {
         std::fs::create_dir(&inner).unwrap();
         for shard in ["../model.safetensors", outside.to_str().unwrap(), ".."] {
             let index = inner.join("model.safetensors.index.json");
-            std::fs::write(&index, serde_json::json!({"weight_map": {"a": shard}}).to_string()).unwrap();
-            assert!(matches!(Checkpoint::open(&inner), Err(WeightsError::MissingShard { .. })), "{shard}");
+            std::fs::write(&index, serde_json::json!({"weight_map": {"a": shard}}).to_string())
+                .unwrap();
+            assert!(
+                matches!(Checkpoint::open(&inner), Err(WeightsError::MissingShard { .. })),
+                "{shard}"
+            );
         }
     }
 
@@ -509,7 +642,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_safetensors(folder.path(), &[entry("a", 1)], u64::MAX, |_| Ok(vec![1])).unwrap();
         let index = folder.path().join("model.safetensors.index.json");
-        std::fs::write(&index, serde_json::json!({"weight_map": {"b": "model.safetensors"}}).to_string()).unwrap();
+        std::fs::write(
+            &index,
+            serde_json::json!({"weight_map": {"b": "model.safetensors"}}).to_string(),
+        )
+        .unwrap();
         assert!(Checkpoint::open(&index).unwrap_err().to_string().contains("no tensor b"));
     }
 
@@ -525,7 +662,10 @@ mod tests {
     fn what_holds_no_weights_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(Checkpoint::open(folder.path()), Err(WeightsError::NoWeights { .. })));
-        assert!(matches!(Checkpoint::open(folder.path().join("none")), Err(WeightsError::Read { .. })));
+        assert!(matches!(
+            Checkpoint::open(folder.path().join("none")),
+            Err(WeightsError::Read { .. })
+        ));
         let text = folder.path().join("notes.txt");
         std::fs::write(&text, "weights").unwrap();
         assert!(matches!(Checkpoint::open(&text), Err(WeightsError::NoWeights { .. })));

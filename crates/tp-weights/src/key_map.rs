@@ -13,9 +13,10 @@ pub enum Layout {
 
 /// A table of name patterns.
 ///
-/// A pattern is a name of dotted segments in which `{i}` stands for a number. On either side the number may be shifted or
-/// multiplied: `{i+1}`, `{2i}`. A pattern covers every name that begins with it; what follows is kept. The longest fitting
-/// pattern counts. A name that is one of ours already stays as it is.
+/// A pattern is a name of dotted segments in which `{i}` stands for a number. On either side the
+/// number may be shifted or multiplied: `{i+1}`, `{2i}`. A pattern covers every name that begins
+/// with it; what follows is kept. The longest fitting pattern counts. A name that is one of ours
+/// already stays as it is.
 ///
 /// ```
 /// use tp_weights::KeyMap;
@@ -56,7 +57,8 @@ impl KeyMap {
     /// If a pattern is misspelt: tables are part of the program.
     #[must_use]
     pub fn new(table: &[(&str, &str)]) -> Self {
-        let mut rules: Vec<_> = table.iter().map(|&(published, ours)| [parsed(published), parsed(ours)]).collect();
+        let mut rules: Vec<_> =
+            table.iter().map(|&(published, ours)| [parsed(published), parsed(ours)]).collect();
         rules.sort_by_key(|[published, _]| std::cmp::Reverse(published.len()));
         Self { rules }
     }
@@ -66,9 +68,18 @@ impl KeyMap {
     pub fn under(&self, published: &str, ours: &str) -> Self {
         let prefixed = |prefix: &str, pattern: &Pattern| -> Pattern {
             let prefix = prefix.split('.').filter(|segment| !segment.is_empty());
-            prefix.map(|segment| Segment { before: segment.to_owned(), number: None }).chain(pattern.iter().cloned()).collect()
+            prefix
+                .map(|segment| Segment { before: segment.to_owned(), number: None })
+                .chain(pattern.iter().cloned())
+                .collect()
         };
-        Self { rules: self.rules.iter().map(|[theirs, own]| [prefixed(published, theirs), prefixed(ours, own)]).collect() }
+        Self {
+            rules: self
+                .rules
+                .iter()
+                .map(|[theirs, own]| [prefixed(published, theirs), prefixed(ours, own)])
+                .collect(),
+        }
     }
 
     /// The rules of both tables.
@@ -88,7 +99,10 @@ impl KeyMap {
     /// The published name of one of ours.
     #[must_use]
     pub fn published(&self, ours: &str) -> Option<String> {
-        let fitting = self.rules.iter().filter_map(|[theirs, own]| Some((own.len(), renamed(ours, own, theirs)?)));
+        let fitting = self
+            .rules
+            .iter()
+            .filter_map(|[theirs, own]| Some((own.len(), renamed(ours, own, theirs)?)));
         fitting.max_by_key(|&(length, _)| length).map(|(_, name)| name)
     }
 }
@@ -106,11 +120,14 @@ fn renamed(name: &str, from: &Pattern, to: &Pattern) -> Option<String> {
             None if rest.is_empty() => {}
             None => return None,
             Some(Number { variable, factor, shift }) => {
-                let canonical =
-                    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) && (rest == "0" || !rest.starts_with('0'));
+                let canonical = !rest.is_empty()
+                    && rest.bytes().all(|byte| byte.is_ascii_digit())
+                    && (rest == "0" || !rest.starts_with('0'));
                 let number: usize = if canonical { rest.parse().ok()? } else { return None };
                 let multiple = number.checked_sub(*shift)?;
-                if multiple % factor != 0 || *values.entry(*variable).or_insert(multiple / factor) != multiple / factor {
+                if multiple % factor != 0
+                    || *values.entry(*variable).or_insert(multiple / factor) != multiple / factor
+                {
                     return None;
                 }
             }
@@ -129,15 +146,25 @@ fn renamed(name: &str, from: &Pattern, to: &Pattern) -> Option<String> {
 
 fn parsed(pattern: &str) -> Pattern {
     let segment = |text: &str| -> Option<Segment> {
-        let Some((before, rest)) = text.split_once('{') else { return Some(Segment { before: text.to_owned(), number: None }) };
+        let Some((before, rest)) = text.split_once('{') else {
+            return Some(Segment { before: text.to_owned(), number: None });
+        };
         let inner = rest.strip_suffix('}')?;
         let (product, shift) = inner.split_once('+').unwrap_or((inner, "0"));
         let variable = product.chars().last()?;
         let factor = product.strip_suffix(variable)?;
-        let number = Number { variable, factor: if factor.is_empty() { 1 } else { factor.parse().ok()? }, shift: shift.parse().ok()? };
-        (variable.is_ascii_lowercase() && number.factor > 0).then(|| Segment { before: before.to_owned(), number: Some(number) })
+        let number = Number {
+            variable,
+            factor: if factor.is_empty() { 1 } else { factor.parse().ok()? },
+            shift: shift.parse().ok()?,
+        };
+        (variable.is_ascii_lowercase() && number.factor > 0)
+            .then(|| Segment { before: before.to_owned(), number: Some(number) })
     };
-    pattern.split('.').map(|text| segment(text).unwrap_or_else(|| panic!("`{pattern}` is no pattern"))).collect()
+    pattern
+        .split('.')
+        .map(|text| segment(text).unwrap_or_else(|| panic!("`{pattern}` is no pattern")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -156,10 +183,21 @@ mod tests {
     #[test]
     fn numbers_are_shifted_and_divided() {
         let keys = keys();
-        assert_eq!(keys.ours("layer4.blocks.12.norm.bias").unwrap(), "stages.3.blocks.12.norm.bias");
+        assert_eq!(
+            keys.ours("layer4.blocks.12.norm.bias").unwrap(),
+            "stages.3.blocks.12.norm.bias"
+        );
         assert_eq!(keys.ours("mlp.4.weight").unwrap(), "layers.2.weight");
         assert_eq!(keys.ours("embed.weight").unwrap(), "embed");
-        for foreign in ["layer0.blocks.1.x", "mlp.3.weight", "layer01.blocks.1", "layer1.block", "mlp.-2", "mlp.99999999999999999999", ""] {
+        for foreign in [
+            "layer0.blocks.1.x",
+            "mlp.3.weight",
+            "layer01.blocks.1",
+            "layer1.block",
+            "mlp.-2",
+            "mlp.99999999999999999999",
+            "",
+        ] {
             assert_eq!(keys.ours(foreign), None, "{foreign}");
         }
     }

@@ -1,4 +1,5 @@
-//! From a checkpoint into a module, tensor by tensor, with one report of everything that does not fit.
+//! From a checkpoint into a module, tensor by tensor, with one report of everything that does not
+//! fit.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -65,7 +66,13 @@ impl LoadReport {
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { loaded, missing, unused, unusable } = self;
-        write!(f, "{loaded} loaded, {} missing, {} unused, {} unusable", missing.len(), unused.len(), unusable.len())?;
+        write!(
+            f,
+            "{loaded} loaded, {} missing, {} unused, {} unusable",
+            missing.len(),
+            unused.len(),
+            unusable.len()
+        )?;
         for (what, names) in [("missing", missing), ("unused", unused), ("unusable", unusable)] {
             for name in names {
                 write!(f, "\n{what}: {name}")?;
@@ -77,12 +84,19 @@ impl fmt::Display for LoadReport {
 
 /// Fills a module's parameters from a checkpoint, under published names or our own.
 ///
-/// Tensors are read one after the other, so the memory needed is that of the module and one tensor. Where several tensors
-/// match one parameter, none of them is used.
-pub fn load_module<M: ModuleSnapshot>(module: &mut M, checkpoint: &Checkpoint, keys: &KeyMap, float: TensorFloat) -> LoadReport {
+/// Tensors are read one after the other, so the memory needed is that of the module and one tensor.
+/// Where several tensors match one parameter, none of them is used.
+pub fn load_module<M: ModuleSnapshot>(
+    module: &mut M,
+    checkpoint: &Checkpoint,
+    keys: &KeyMap,
+    float: TensorFloat,
+) -> LoadReport {
     let mut claims: HashMap<String, Vec<(&TensorEntry, Layout)>> = HashMap::new();
     for entry in checkpoint.entries() {
-        let (path, layout) = keys.ours(&entry.name).map_or_else(|| (entry.name.clone(), Layout::Ours), |path| (path, Layout::Published));
+        let (path, layout) = keys
+            .ours(&entry.name)
+            .map_or_else(|| (entry.name.clone(), Layout::Ours), |path| (path, Layout::Published));
         claims.entry(path).or_default().push((entry, layout));
     }
     let mut report = LoadReport::default();
@@ -101,17 +115,21 @@ pub fn load_module<M: ModuleSnapshot>(module: &mut M, checkpoint: &Checkpoint, k
         tensors.push(deferred(path, entry, shared.clone()));
     }
 
-    let adapter = PublishedLayout { paths: Arc::new(published) }.chain(FloatCastAdapter::to(float.dtype()));
+    let adapter =
+        PublishedLayout { paths: Arc::new(published) }.chain(FloatCastAdapter::to(float.dtype()));
     let applied = module.apply(tensors, None, Some(Box::new(adapter)), false);
     report.loaded = applied.applied.len();
     report.missing = applied.missing.into_iter().map(|(path, _)| path).collect();
-    report.unused = applied.unused.into_iter().map(|path| names.get(&path).cloned().unwrap_or(path)).collect();
+    report.unused =
+        applied.unused.into_iter().map(|path| names.get(&path).cloned().unwrap_or(path)).collect();
     report.unusable.extend(applied.errors.iter().map(described));
     for names in [&mut report.missing, &mut report.unused, &mut report.unusable] {
         names.sort_unstable();
     }
     // A parameter whose tensor was found but could not be used is not missing, too.
-    report.missing.retain(|path| !report.unusable.iter().any(|unusable| unusable.starts_with(&format!("{path}:"))));
+    report.missing.retain(|path| {
+        !report.unusable.iter().any(|unusable| unusable.starts_with(&format!("{path}:")))
+    });
     report
 }
 
@@ -120,7 +138,9 @@ fn described(error: &ApplyError) -> String {
         ApplyError::ShapeMismatch { path, expected, found } => {
             format!("{path}: has the shape {:?}, needs {:?}", found.as_slice(), expected.as_slice())
         }
-        ApplyError::DTypeMismatch { path, expected, found } => format!("{path}: has the type {found:?}, needs {expected:?}"),
+        ApplyError::DTypeMismatch { path, expected, found } => {
+            format!("{path}: has the type {found:?}, needs {expected:?}")
+        }
         ApplyError::AdapterError { path, message } | ApplyError::LoadError { path, message } => {
             format!("{path}: {}", crate::error::one_line(message))
         }
@@ -131,11 +151,17 @@ fn described(error: &ApplyError) -> String {
 fn deferred(path: String, entry: &TensorEntry, checkpoint: Arc<Checkpoint>) -> PackTensor {
     let name = entry.name.clone();
     let n_bytes = entry.n_bytes().expect("an entry of an open checkpoint has a size");
-    let read = move || checkpoint.read(&name).map(Bytes::from_bytes_vec).map_err(|error| PackError::ValidationError(error.to_string()));
+    let read = move || {
+        checkpoint
+            .read(&name)
+            .map(Bytes::from_bytes_vec)
+            .map_err(|error| PackError::ValidationError(error.to_string()))
+    };
     PackTensor::deferred(path, entry.dtype, entry.shape.clone(), None, n_bytes, read)
 }
 
-/// Modules whose matrices PyTorch lays out the other way round: Burn's layer, and those of ours that are alike.
+/// Modules whose matrices PyTorch lays out the other way round: Burn's layer, and those of ours
+/// that are alike.
 pub(crate) const LAYERS: [&str; 2] = ["Struct:Linear", "Struct:Projection"];
 
 /// Brings tensors under published names into Burn's layout, and leaves the others alone.
@@ -146,7 +172,8 @@ struct PublishedLayout {
 
 impl ModuleAdapter for PublishedLayout {
     fn adapt(&self, tensor: PackTensor, context: ModuleContext<'_>) -> PackTensor {
-        let is_matrix_of_layer = context.module_type().is_some_and(|name| LAYERS.contains(&name)) && tensor.shape.num_dims() == 2;
+        let is_matrix_of_layer = context.module_type().is_some_and(|name| LAYERS.contains(&name))
+            && tensor.shape.num_dims() == 2;
         if !is_matrix_of_layer || !self.paths.contains(&tensor.name) {
             return tensor;
         }
@@ -162,15 +189,20 @@ impl ModuleAdapter for PublishedLayout {
 
 /// `[rows, columns]` → `[columns, rows]`, whatever the numbers are.
 fn transposed(data: &TensorData) -> TensorData {
-    /// Side of the squares in which a matrix is turned: both of them fit into the first-level cache.
+    /// Side of the squares in which a matrix is turned: both of them fit into the first-level
+    /// cache.
     const TILE: usize = 32;
     let [rows, columns] = data.shape().dims();
     let size = data.dtype().size();
     let (from, mut to) = (data.as_bytes(), vec![0; data.as_bytes().len()]);
-    for (top, left) in (0..rows).step_by(TILE).flat_map(|top| (0..columns).step_by(TILE).map(move |left| (top, left))) {
+    for (top, left) in (0..rows)
+        .step_by(TILE)
+        .flat_map(|top| (0..columns).step_by(TILE).map(move |left| (top, left)))
+    {
         for row in top..rows.min(top + TILE) {
             for column in left..columns.min(left + TILE) {
-                let (source, target) = ((row * columns + column) * size, (column * rows + row) * size);
+                let (source, target) =
+                    ((row * columns + column) * size, (column * rows + row) * size);
                 to[target..target + size].copy_from_slice(&from[source..source + size]);
             }
         }
@@ -197,7 +229,10 @@ mod tests {
 
     fn block() -> Block {
         let device = Device::flex();
-        Block { norm: RmsNormConfig::new(2).init(&device), layer: LinearConfig::new(2, 3).init(&device) }
+        Block {
+            norm: RmsNormConfig::new(2).init(&device),
+            layer: LinearConfig::new(2, 3).init(&device),
+        }
     }
 
     fn keys() -> KeyMap {
@@ -206,8 +241,14 @@ mod tests {
 
     fn saved(tensors: &[(&str, &[usize], &[f32])]) -> (tempfile::TempDir, Checkpoint) {
         let folder = tempfile::tempdir().unwrap();
-        let entries: Vec<_> =
-            tensors.iter().map(|(name, shape, _)| TensorEntry { name: (*name).into(), dtype: DType::F32, shape: shape.to_vec() }).collect();
+        let entries: Vec<_> = tensors
+            .iter()
+            .map(|(name, shape, _)| TensorEntry {
+                name: (*name).into(),
+                dtype: DType::F32,
+                shape: shape.to_vec(),
+            })
+            .collect();
         let bytes = |entry: &TensorEntry| {
             let (.., values) = tensors.iter().find(|(name, ..)| *name == entry.name).unwrap();
             Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
@@ -220,14 +261,26 @@ mod tests {
     #[test]
     fn published_matrices_are_transposed_and_ours_are_not() {
         let matrix = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        for (name, shape, expected) in [("model.fc.weight", [3, 2], [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]), ("layer.weight", [2, 3], matrix)] {
-            let (_folder, checkpoint) =
-                saved(&[("model.ln.weight", &[2], &[7.0, 8.0]), (name, &shape, &matrix), ("model.fc.bias", &[3], &[0.0; 3])]);
+        for (name, shape, expected) in [
+            ("model.fc.weight", [3, 2], [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]),
+            ("layer.weight", [2, 3], matrix),
+        ] {
+            let (_folder, checkpoint) = saved(&[
+                ("model.ln.weight", &[2], &[7.0, 8.0]),
+                (name, &shape, &matrix),
+                ("model.fc.bias", &[3], &[0.0; 3]),
+            ]);
             let mut block = block();
             let report = load_module(&mut block, &checkpoint, &keys(), TensorFloat::F32);
             assert!(report.is_complete(), "{report}");
-            assert_eq!(block.layer.weight.val().into_data().iter::<f32>().collect::<Vec<_>>(), expected);
-            assert_eq!(block.norm.gamma.val().into_data().iter::<f32>().collect::<Vec<_>>(), [7.0, 8.0]);
+            assert_eq!(
+                block.layer.weight.val().into_data().iter::<f32>().collect::<Vec<_>>(),
+                expected
+            );
+            assert_eq!(
+                block.norm.gamma.val().into_data().iter::<f32>().collect::<Vec<_>>(),
+                [7.0, 8.0]
+            );
         }
     }
 

@@ -49,7 +49,10 @@ impl ModuleVisitor for Listing {
         if D == 2 && self.containers.iter().any(|container| LAYERS.contains(&container.as_str())) {
             shape.reverse();
         }
-        self.found.insert(self.path.join("."), ParameterShape { shape, is_allocated: param.is_initialized() });
+        self.found.insert(
+            self.path.join("."),
+            ParameterShape { shape, is_allocated: param.is_initialized() },
+        );
     }
 }
 

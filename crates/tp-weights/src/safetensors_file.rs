@@ -25,7 +25,8 @@ impl SafetensorsFile {
         let read = |source| WeightsError::Read { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(read)?;
         let size = file.metadata().map_err(read)?.len();
-        let (data, tensors) = header_of(&mut file, size).map_err(read)?.map_err(|reason| unsound(path, reason))?;
+        let (data, tensors) =
+            header_of(&mut file, size).map_err(read)?.map_err(|reason| unsound(path, reason))?;
         Ok(Self { path: path.to_owned(), data, tensors })
     }
 
@@ -43,7 +44,10 @@ impl SafetensorsFile {
 }
 
 /// Where the data begins, and the tensors in it; the inner error says what is unsound.
-pub(crate) fn header_of(file: &mut impl Read, size: u64) -> io::Result<Result<(u64, Vec<Placed>), String>> {
+pub(crate) fn header_of(
+    file: &mut impl Read,
+    size: u64,
+) -> io::Result<Result<(u64, Vec<Placed>), String>> {
     let mut length = [0; 8];
     if size < length.len() as u64 {
         return Ok(Err(format!("it has {size} bytes, too few for the length of a header")));
@@ -55,11 +59,14 @@ pub(crate) fn header_of(file: &mut impl Read, size: u64) -> io::Result<Result<(u
         return Ok(Err(format!("its header claims {n_header} of {rest} bytes")));
     }
     if n_header > MAX_HEADER_BYTES {
-        return Ok(Err(format!("its header has {n_header} bytes, at most {MAX_HEADER_BYTES} are accepted")));
+        return Ok(Err(format!(
+            "its header has {n_header} bytes, at most {MAX_HEADER_BYTES} are accepted"
+        )));
     }
     let mut header = vec![0; n_header as usize];
     file.read_exact(&mut header)?;
-    Ok(parse_header(&header, rest - n_header).map(|tensors| (length.len() as u64 + n_header, tensors)))
+    Ok(parse_header(&header, rest - n_header)
+        .map(|tensors| (length.len() as u64 + n_header, tensors)))
 }
 
 fn unsound(path: &Path, reason: String) -> WeightsError {

@@ -1,7 +1,9 @@
-//! The header of a safetensors file: names, types, shapes and places, each checked against the file's size.
+//! The header of a safetensors file: names, types, shapes and places, each checked against the
+//! file's size.
 //!
-//! Source of the format: Hugging Face, `safetensors` (eight bytes of length, that many bytes of JSON, the data). The
-//! library of that name wants the whole file in memory or mapped, and of two equal names silently takes one.
+//! Source of the format: Hugging Face, `safetensors` (eight bytes of length, that many bytes of
+//! JSON, the data). The library of that name wants the whole file in memory or mapped, and of two
+//! equal names silently takes one.
 
 use std::{collections::HashSet, fmt};
 
@@ -28,19 +30,33 @@ pub(crate) struct Placed {
 ///
 /// `n_data` is the number of bytes that follow the header.
 pub(crate) fn parse_header(header: &[u8], n_data: u64) -> Result<Vec<Placed>, String> {
-    let Tensors(raw) = serde_json::from_slice(header).map_err(|error| format!("its header is no list of tensors ({error})"))?;
-    let mut placed = raw.into_iter().map(|(name, raw)| raw.checked(name, n_data)).collect::<Result<Vec<_>, _>>()?;
-    placed.sort_by(|a, b| (a.start, a.n_bytes, &a.entry.name).cmp(&(b.start, b.n_bytes, &b.entry.name)));
+    let Tensors(raw) = serde_json::from_slice(header)
+        .map_err(|error| format!("its header is no list of tensors ({error})"))?;
+    let mut placed = raw
+        .into_iter()
+        .map(|(name, raw)| raw.checked(name, n_data))
+        .collect::<Result<Vec<_>, _>>()?;
+    placed.sort_by(|a, b| {
+        (a.start, a.n_bytes, &a.entry.name).cmp(&(b.start, b.n_bytes, &b.entry.name))
+    });
     let mut end = 0;
     for tensor in &placed {
         let Placed { entry, start, n_bytes } = tensor;
         if *start != end {
-            let fault = if *start < end { "overlaps with the one before it" } else { "leaves a gap before it" };
+            let fault = if *start < end {
+                "overlaps with the one before it"
+            } else {
+                "leaves a gap before it"
+            };
             return Err(format!("tensor {} {fault}", entry.name));
         }
         end = start + *n_bytes as u64;
     }
-    if end == n_data { Ok(placed) } else { Err(format!("{} bytes follow the last tensor", n_data - end)) }
+    if end == n_data {
+        Ok(placed)
+    } else {
+        Err(format!("{} bytes follow the last tensor", n_data - end))
+    }
 }
 
 /// One entry as it is written.
@@ -56,14 +72,19 @@ impl Raw {
     fn checked(self, name: String, n_data: u64) -> Result<Placed, String> {
         let Self { dtype, shape, data_offsets: [start, end] } = self;
         let refused = |fault: String| Err(format!("tensor {name} {fault}"));
-        let Some(dtype) = dtype_of(&dtype) else { return refused(format!("has the unknown type {dtype}")) };
+        let Some(dtype) = dtype_of(&dtype) else {
+            return refused(format!("has the unknown type {dtype}"));
+        };
         if start > end || end > n_data {
             return refused(format!("stands at {start}..{end} of {n_data} bytes"));
         }
-        let extents: Option<Vec<usize>> = shape.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+        let extents: Option<Vec<usize>> =
+            shape.iter().map(|&extent| usize::try_from(extent).ok()).collect();
         let entry = extents.map(|shape| TensorEntry { name: name.clone(), dtype, shape });
         match entry.and_then(|entry| Some((entry.n_bytes()?, entry))) {
-            Some((n_bytes, entry)) if n_bytes as u64 == end - start => Ok(Placed { entry, start, n_bytes }),
+            Some((n_bytes, entry)) if n_bytes as u64 == end - start => {
+                Ok(Placed { entry, start, n_bytes })
+            }
             _ => refused(format!("of shape {shape:?} cannot have {} bytes", end - start)),
         }
     }
@@ -124,7 +145,9 @@ impl<'de> Deserialize<'de> for Tensors {
                 let (mut tensors, mut names) = (Vec::new(), HashSet::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if !names.insert(name.clone()) {
-                        return Err(serde::de::Error::custom(format_args!("{name} stands in it twice")));
+                        return Err(serde::de::Error::custom(format_args!(
+                            "{name} stands in it twice"
+                        )));
                     }
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;
@@ -147,15 +170,24 @@ mod tests {
     fn tensors_come_in_the_order_of_their_bytes() {
         let header = br#"{"__metadata__":{"a":"b"},"late":{"dtype":"F16","shape":[2],"data_offsets":[8,12]},"one":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}"#;
         let placed = parse_header(header, 12).unwrap();
-        let named: Vec<_> = placed.iter().map(|tensor| (tensor.entry.name.as_str(), tensor.start, tensor.n_bytes)).collect();
+        let named: Vec<_> = placed
+            .iter()
+            .map(|tensor| (tensor.entry.name.as_str(), tensor.start, tensor.n_bytes))
+            .collect();
         assert_eq!(named, [("one", 0, 8), ("late", 8, 4)]);
     }
 
     #[test]
     fn every_contradiction_is_named() {
-        let tensor = |dtype: &str, shape: &str, offsets: &str| format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}"#);
-        let one = |dtype: &str, shape: &str, offsets: &str| format!(r#"{{"a":{}}}"#, tensor(dtype, shape, offsets));
-        let two = |first: &str, second: &str| format!(r#"{{"a":{},"b":{}}}"#, tensor("U8", "[4]", first), tensor("U8", "[4]", second));
+        let tensor = |dtype: &str, shape: &str, offsets: &str| {
+            format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}"#)
+        };
+        let one = |dtype: &str, shape: &str, offsets: &str| {
+            format!(r#"{{"a":{}}}"#, tensor(dtype, shape, offsets))
+        };
+        let two = |first: &str, second: &str| {
+            format!(r#"{{"a":{},"b":{}}}"#, tensor("U8", "[4]", first), tensor("U8", "[4]", second))
+        };
         let cases = [
             (one("F32", "[2]", "[0,4]"), 4, "cannot have 4 bytes"),
             (one("F32", "[2]", "[0,80]"), 8, "stands at 0..80 of 8 bytes"),
@@ -166,7 +198,11 @@ mod tests {
             (two("[0,4]", "[2,6]"), 6, "tensor b overlaps"),
             (two("[0,4]", "[6,10]"), 10, "tensor b leaves a gap"),
             (two("[0,4]", "[4,8]"), 9, "1 bytes follow"),
-            (format!(r#"{{"a":{0},"a":{0}}}"#, tensor("U8", "[4]", "[0,4]")), 4, "a stands in it twice"),
+            (
+                format!(r#"{{"a":{0},"a":{0}}}"#, tensor("U8", "[4]", "[0,4]")),
+                4,
+                "a stands in it twice",
+            ),
             ("[".repeat(100_000), 0, "no list of tensors"),
             (String::new(), 0, "no list of tensors"),
         ];

@@ -10,18 +10,21 @@ use tp_core::write_atomically;
 
 use crate::{TensorEntry, WeightsError, safetensors_header::name_of};
 
-/// Writes `model.safetensors`, or, if the tensors have more than `max_shard_bytes` in all, numbered shards and their index.
+/// Writes `model.safetensors`, or, if the tensors have more than `max_shard_bytes` in all, numbered
+/// shards and their index.
 ///
-/// `bytes` is asked for one tensor at a time, in order; nothing else is held in memory. Each file appears whole or not at
-/// all. Returns the number of bytes of all tensors.
+/// `bytes` is asked for one tensor at a time, in order; nothing else is held in memory. Each file
+/// appears whole or not at all. Returns the number of bytes of all tensors.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] if a file cannot be written, `bytes` fails, or gives another number of bytes than its entry has.
+/// [`WeightsError`] if a file cannot be written, `bytes` fails, or gives another number of bytes
+/// than its entry has.
 ///
 /// # Panics
 ///
-/// If an entry has a type that the format does not know, or a size that is no number of this machine.
+/// If an entry has a type that the format does not know, or a size that is no number of this
+/// machine.
 pub fn write_safetensors(
     folder: &Path,
     entries: &[TensorEntry],
@@ -38,12 +41,14 @@ pub fn write_safetensors(
             n => format!("model-{:05}-of-{n:05}.safetensors", number + 1),
         };
         total += write_file(&folder.join(&name), shard, &mut bytes)?;
-        weight_map.extend(shard.iter().map(|entry| (entry.name.clone(), Value::from(name.as_str()))));
+        weight_map
+            .extend(shard.iter().map(|entry| (entry.name.clone(), Value::from(name.as_str()))));
     }
     if shards.len() > 1 {
         let path = folder.join("model.safetensors.index.json");
         let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
-        write_atomically(&path, |out| writeln!(out, "{index:#}")).map_err(|source| WeightsError::Write { path, source })?;
+        write_atomically(&path, |out| writeln!(out, "{index:#}"))
+            .map_err(|source| WeightsError::Write { path, source })?;
     }
     Ok(total)
 }
@@ -67,7 +72,8 @@ pub fn write_safetensors_file(
 }
 
 fn make(folder: &Path) -> Result<(), WeightsError> {
-    std::fs::create_dir_all(folder).map_err(|source| WeightsError::Write { path: folder.to_owned(), source })
+    std::fs::create_dir_all(folder)
+        .map_err(|source| WeightsError::Write { path: folder.to_owned(), source })
 }
 
 fn write_file(
@@ -75,12 +81,15 @@ fn write_file(
     entries: &[TensorEntry],
     bytes: &mut impl FnMut(&TensorEntry) -> Result<Vec<u8>, WeightsError>,
 ) -> Result<u64, WeightsError> {
-    // The reason of a tensor that cannot be had is kept: the writer itself knows errors of files alone.
+    // The reason of a tensor that cannot be had is kept: the writer itself knows errors of files
+    // alone.
     let mut failure = None;
     let result = write_atomically(path, |out| {
         write_header(out, entries)?;
         for entry in entries {
-            let tensor = bytes(entry).and_then(|bytes| if bytes.len() == size(entry) { Ok(bytes) } else { Err(wrong_size(path, entry)) });
+            let tensor = bytes(entry).and_then(|bytes| {
+                if bytes.len() == size(entry) { Ok(bytes) } else { Err(wrong_size(path, entry)) }
+            });
             match tensor {
                 Ok(tensor) => out.write_all(&tensor)?,
                 Err(error) => {
@@ -119,7 +128,10 @@ fn write_header(out: &mut impl Write, entries: &[TensorEntry]) -> io::Result<()>
     for entry in entries {
         let end = start + size(entry);
         let dtype = name_of(entry.dtype).expect("the caller gives types that the format knows");
-        header.insert(entry.name.clone(), json!({ "dtype": dtype, "shape": entry.shape, "data_offsets": [start, end] }));
+        header.insert(
+            entry.name.clone(),
+            json!({ "dtype": dtype, "shape": entry.shape, "data_offsets": [start, end] }),
+        );
         start = end;
     }
     let mut header = serde_json::to_vec(&header)?;
@@ -134,7 +146,10 @@ fn size(entry: &TensorEntry) -> usize {
 }
 
 fn wrong_size(path: &Path, entry: &TensorEntry) -> WeightsError {
-    WeightsError::Unsound { path: path.to_owned(), reason: format!("tensor {} was given with another size than it has", entry.name) }
+    WeightsError::Unsound {
+        path: path.to_owned(),
+        reason: format!("tensor {} was given with another size than it has", entry.name),
+    }
 }
 
 #[cfg(test)]
@@ -151,8 +166,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let entries = [entry("half", DType::BF16, &[2, 1]), entry("one", DType::F32, &[]), entry("none", DType::F32, &[0, 3])];
-        let bytes = |entry: &TensorEntry| Ok((0..entry.n_bytes().unwrap()).map(|i| i as u8 + 1).collect());
+        let entries = [
+            entry("half", DType::BF16, &[2, 1]),
+            entry("one", DType::F32, &[]),
+            entry("none", DType::F32, &[0, 3]),
+        ];
+        let bytes =
+            |entry: &TensorEntry| Ok((0..entry.n_bytes().unwrap()).map(|i| i as u8 + 1).collect());
         assert_eq!(write_safetensors(folder.path(), &entries, u64::MAX, bytes).unwrap(), 8);
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         let mut read: Vec<_> = checkpoint.entries().cloned().collect();
@@ -166,7 +186,9 @@ mod tests {
     fn failure_leaves_no_file_behind() {
         let folder = tempfile::tempdir().unwrap();
         let entries = [entry("a", DType::U8, &[2]), entry("b", DType::U8, &[2])];
-        let error = write_safetensors(folder.path(), &entries, u64::MAX, |entry| Ok(vec![0; if entry.name == "a" { 2 } else { 3 }]));
+        let error = write_safetensors(folder.path(), &entries, u64::MAX, |entry| {
+            Ok(vec![0; if entry.name == "a" { 2 } else { 3 }])
+        });
         assert!(error.unwrap_err().to_string().contains("tensor b"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -1,4 +1,5 @@
-//! Files that were damaged in many ways: each is read or refused, without a panic and without believing a size.
+//! Files that were damaged in many ways: each is read or refused, without a panic and without
+//! believing a size.
 //!
 //! `cargo test -p tp-weights --test hostile_files -- --ignored` tries 100,000 of them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -10,8 +11,19 @@ use rand_chacha::ChaCha8Rng;
 use tp_weights::Checkpoint;
 
 /// Numbers that readers trip over.
-const NUMBERS: [&str; 9] = ["0", "-1", "1e300", "18446744073709551615", "18446744073709551616", "1099511627776", "NaN", "null", "[]"];
-const WORDS: [&str; 10] = ["F32", "F64", "BF16", "Q7", "data_offsets", "shape", "dtype", "__metadata__", "a", "\\u0000"];
+const NUMBERS: [&str; 9] = [
+    "0",
+    "-1",
+    "1e300",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1099511627776",
+    "NaN",
+    "null",
+    "[]",
+];
+const WORDS: [&str; 10] =
+    ["F32", "F64", "BF16", "Q7", "data_offsets", "shape", "dtype", "__metadata__", "a", "\\u0000"];
 
 /// A small file with three tensors, as `safetensors` writes it.
 fn sound_file() -> Vec<u8> {
@@ -33,8 +45,18 @@ fn damaged(whole: &[u8], rng: &mut impl Rng) -> Vec<u8> {
             1 if !file.is_empty() => file[at.min(n - 1)] ^= 1 << rng.random_range(0..8),
             2 => file.insert(at, rng.random()),
             3 if !file.is_empty() => drop(file.remove(at.min(n - 1))),
-            4 => in_header(&mut file, NUMBERS[rng.random_range(0..NUMBERS.len())], |byte| byte.is_ascii_digit(), rng),
-            5 => in_header(&mut file, WORDS[rng.random_range(0..WORDS.len())], |byte| byte.is_ascii_alphabetic() || byte == b'_', rng),
+            4 => in_header(
+                &mut file,
+                NUMBERS[rng.random_range(0..NUMBERS.len())],
+                |byte| byte.is_ascii_digit(),
+                rng,
+            ),
+            5 => in_header(
+                &mut file,
+                WORDS[rng.random_range(0..WORDS.len())],
+                |byte| byte.is_ascii_alphabetic() || byte == b'_',
+                rng,
+            ),
             6 if file.len() >= 8 => file[..8].fill(rng.random()),
             7 => {
                 // A part twice: duplicate names, or brackets without end.
@@ -58,8 +80,14 @@ fn damaged(whole: &[u8], rng: &mut impl Rng) -> Vec<u8> {
 }
 
 /// Writes something else over a run of like bytes.
-fn in_header(file: &mut Vec<u8>, replacement: &str, is_like: impl Fn(u8) -> bool, rng: &mut impl Rng) {
-    let starts: Vec<usize> = (8..file.len()).filter(|&at| is_like(file[at]) && !is_like(file[at - 1])).collect();
+fn in_header(
+    file: &mut Vec<u8>,
+    replacement: &str,
+    is_like: impl Fn(u8) -> bool,
+    rng: &mut impl Rng,
+) {
+    let starts: Vec<usize> =
+        (8..file.len()).filter(|&at| is_like(file[at]) && !is_like(file[at - 1])).collect();
     if let Some(&start) = starts.get(rng.random_range(0..starts.len().max(1))) {
         let end = (start..file.len()).find(|&at| !is_like(file[at])).unwrap_or(file.len());
         file.splice(start..end, replacement.bytes());
@@ -115,7 +143,10 @@ mod pytorch {
     use super::*;
 
     fn fixture(name: &str) -> Vec<u8> {
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/published").join(name)).unwrap()
+        fs::read(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/published").join(name),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -127,7 +158,8 @@ mod pytorch {
 
     #[test]
     fn tensor_that_repeats_a_number_is_no_larger_than_its_file() {
-        let (sound, repeating) = (b"K\x03K\x03\x86q\x08K\x03K\x01\x86", b"K\xffK\xff\x86q\x08K\0K\0\x86");
+        let (sound, repeating) =
+            (b"K\x03K\x03\x86q\x08K\x03K\x01\x86", b"K\xffK\xff\x86q\x08K\0K\0\x86");
         let mut file = fixture("legacy.pth");
         let at = file.windows(sound.len()).position(|window| window == sound).unwrap();
         file[at..at + sound.len()].copy_from_slice(repeating);
@@ -136,6 +168,9 @@ mod pytorch {
         fs::write(&path, file).unwrap();
         // 255 times 255 numbers of four bytes, all of them the same.
         let message = Checkpoint::open(&path).unwrap_err().to_string();
-        assert!(message.contains("of shape [255, 255] is larger than the whole file of 3113 bytes"), "{message}");
+        assert!(
+            message.contains("of shape [255, 255] is larger than the whole file of 3113 bytes"),
+            "{message}"
+        );
     }
 }

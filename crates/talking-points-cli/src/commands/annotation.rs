@@ -13,7 +13,9 @@ use std::{
 use clap::ValueEnum;
 use talking_points::{
     core::{Seed, Style},
-    data::{CocoParts, PointOptions, RejectedCounts, RulesTeacher, Split, Strictness, points_of_image},
+    data::{
+        CocoParts, PointOptions, RejectedCounts, RulesTeacher, Split, Strictness, points_of_image,
+    },
 };
 
 /// Describes the points of an annotated data set by rules alone: one JSON line a triplet.
@@ -25,7 +27,8 @@ pub(crate) struct Args {
     /// The folder that its file names start from.
     #[arg(long)]
     images: PathBuf,
-    /// Only the images that the file puts on this side of its split; all of them if nothing is said.
+    /// Only the images that the file puts on this side of its split; all of them if nothing is
+    /// said.
     #[arg(long, value_enum)]
     split: Option<Side>,
     /// Stop after this many triplets.
@@ -34,7 +37,8 @@ pub(crate) struct Args {
     /// Refuse a file with any faulty record, instead of passing the record over.
     #[arg(long)]
     strict: bool,
-    /// Changes nothing: standard output holds one JSON object a line, one line a triplet, and nothing else.
+    /// Changes nothing: standard output holds one JSON object a line, one line a triplet, and
+    /// nothing else.
     #[arg(long)]
     json: bool,
     /// Decides every random choice.
@@ -66,11 +70,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let seed = Seed(args.seed).nth(index as u64);
         let annotation = set.load(index);
         let image = set.decode(&annotation)?;
-        let targets = points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
+        let targets =
+            points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
         for (at, target) in targets.iter().enumerate() {
-            // The spoken style came later: without it, the validation triplets that are published stay what they are.
+            // The spoken style came later: without it, the validation triplets that are published
+            // stay what they are.
             let style = Style::ALL[(index + at) % 4];
-            match teacher.triplet(&image, &annotation, target, style, seed.split("words").nth(at as u64)) {
+            match teacher.triplet(
+                &image,
+                &annotation,
+                target,
+                style,
+                seed.split("words").nth(at as u64),
+            ) {
                 Ok(triplet) if written < args.limit => {
                     writeln!(out, "{}", serde_json::to_string(&triplet)?)?;
                     written += 1;
@@ -80,14 +92,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    tracing::info!("{written} triplets from {} images; rejected: {rejected}; faulty records: {:?}", indices.len(), set.skipped());
+    tracing::info!(
+        "{written} triplets from {} images; rejected: {rejected}; faulty records: {:?}",
+        indices.len(),
+        set.skipped()
+    );
     if written == 0 && args.limit > 0 {
-        return Err(format!("{} gives no triplet: {} images; rejected: {rejected}", args.coco.display(), indices.len()).into());
+        return Err(format!(
+            "{} gives no triplet: {} images; rejected: {rejected}",
+            args.coco.display(),
+            indices.len()
+        )
+        .into());
     }
     Ok(())
 }
 
-/// The images to describe. Each keeps its number in the file, so its triplets are the same with and without `--split`.
+/// The images to describe. Each keeps its number in the file, so its triplets are the same with and
+/// without `--split`.
 fn indices(set: &CocoParts, args: &Args) -> Result<Vec<usize>, String> {
     let split = match args.split {
         None => return Ok((0..set.len()).collect()),
@@ -97,7 +119,8 @@ fn indices(set: &CocoParts, args: &Args) -> Result<Vec<usize>, String> {
     };
     let indices: Vec<usize> = set.indices_of(split).collect();
     if indices.is_empty() {
-        let [train, val, test] = [Split::Train, Split::Val, Split::Test].map(|split| set.indices_of(split).count());
+        let [train, val, test] =
+            [Split::Train, Split::Val, Split::Test].map(|split| set.indices_of(split).count());
         return Err(format!(
             "no image of {} is on the side that --split names: {train} are on train, {val} on validation, {test} on test and {} on none; \
              name another side, or leave --split out for all of them",

@@ -1,5 +1,5 @@
-//! Fits the temperatures of a trained model, so that its probabilities come true, and the limits from which it answers, and writes
-//! them into its configuration.
+//! Fits the temperatures of a trained model, so that its probabilities come true, and the limits
+//! from which it answers, and writes them into its configuration.
 //!
 //! ```sh
 //! talking-points calibrate --model runs/everyday/model --set data/everyday_points
@@ -11,7 +11,10 @@ use serde::Serialize;
 use talking_points::{
     ModelDir, Models, NetworkConfig,
     data::{DescribedPoints, ReadOptions, Split, TextKind},
-    evaluation::{Certainty, EvalSet, certainty, fitted_least_probabilities, fitted_nowhere_limit, fitted_temperatures},
+    evaluation::{
+        Certainty, EvalSet, certainty, fitted_least_probabilities, fitted_nowhere_limit,
+        fitted_temperatures,
+    },
     save_config,
 };
 
@@ -60,8 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(namer) = &mut config.namer {
         (namer.object_temperature, namer.part_temperature) = (object, part);
     }
-    let tempered =
-        |config: &NetworkConfig, models: Models| Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run);
+    let tempered = |config: &NetworkConfig, models: Models| {
+        Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run)
+    };
     let fitted = tempered(&config, models);
     config.localizer.nowhere_limit = fitted_nowhere_limit(&fitted, &set)?;
     let [least_object, least_part] = fitted_least_probabilities(&fitted, &set)?;
@@ -85,8 +89,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         after,
     };
     cli::print_result(args.common.json, &calibrated, || {
-        let said = |error: Option<f64>| error.map_or_else(|| "–".to_owned(), |error| format!("{error:.3}"));
-        let line = |what: &str, of: &dyn Fn(&Certainty) -> Option<f64>| format!("{what}: {} → {}", said(of(&before)), said(of(&after)));
+        let said = |error: Option<f64>| {
+            error.map_or_else(|| "–".to_owned(), |error| format!("{error:.3}"))
+        };
+        let line = |what: &str, of: &dyn Fn(&Certainty) -> Option<f64>| {
+            format!("{what}: {} → {}", said(of(&before)), said(of(&after)))
+        };
         [
             format!("temperatures: heat-map {heatmap}, objects {object}, parts {part}"),
             format!("\"nowhere\" from a probability of {:.3}", config.localizer.nowhere_limit),

@@ -15,8 +15,8 @@ use crate::cli::{self, CommonArgs};
 /// Gathers published weights, whatever their files, into one folder of safetensors.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A safetensors or PyTorch file, an index of shards, or a folder; may be given many times, and the last one that has a
-    /// tensor counts.
+    /// A safetensors or PyTorch file, an index of shards, or a folder; may be given many times, and
+    /// the last one that has a tensor counts.
     #[arg(long, required = true)]
     from: Vec<PathBuf>,
     /// The folder to be written; it must not hold weights.
@@ -44,11 +44,19 @@ enum Float {
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     for name in ["model.safetensors", "model.safetensors.index.json"] {
         if args.out.join(name).exists() {
-            return Err(format!("{} holds weights already: name another folder", args.out.display()).into());
+            return Err(format!(
+                "{} holds weights already: name another folder",
+                args.out.display()
+            )
+            .into());
         }
     }
     if args.max_shard_gib.is_nan() || args.max_shard_gib <= 0.0 {
-        return Err(format!("--max-shard-gib {} makes no file: name a number above 0", args.max_shard_gib).into());
+        return Err(format!(
+            "--max-shard-gib {} makes no file: name a number above 0",
+            args.max_shard_gib
+        )
+        .into());
     }
     let float = match args.float {
         Float::Keep => None,
@@ -57,12 +65,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         Float::Bf16 => Some(TensorFloat::BF16),
     };
     let max_shard_bytes = (args.max_shard_gib * f64::from(1 << 30)) as u64;
-    let conversion = convert_weights(&args.from, &args.out, ConversionOptions { float, max_shard_bytes })?;
+    let conversion =
+        convert_weights(&args.from, &args.out, ConversionOptions { float, max_shard_bytes })?;
     cli::print_result(args.common.json, &conversion, || {
         let named = |what: &str, names: &[String]| match names {
             [] => String::new(),
             _ => {
-                format!("\n{} {what}: {}{}", names.len(), names[..names.len().min(5)].join(", "), if names.len() > 5 { ", …" } else { "" })
+                format!(
+                    "\n{} {what}: {}{}",
+                    names.len(),
+                    names[..names.len().min(5)].join(", "),
+                    if names.len() > 5 { ", …" } else { "" }
+                )
             }
         };
         format!(

@@ -1,4 +1,5 @@
-//! Says in words where points of an image are. The image is looked at once, however many points there are.
+//! Says in words where points of an image are. The image is looked at once, however many points
+//! there are.
 //!
 //! ```sh
 //! talking-points describe --image photo.jpg --point 120,85 --point 40,60
@@ -8,7 +9,9 @@ use std::{error::Error, fs, path::PathBuf};
 
 use serde::Serialize;
 use talking_points::{
-    core::{DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, PointName, UnitXy, is_lfs_pointer},
+    core::{
+        DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, PointName, UnitXy, is_lfs_pointer,
+    },
     data::{DecodeOptions, decode_image},
 };
 
@@ -21,7 +24,12 @@ pub(crate) struct Args {
     #[arg(long)]
     image: PathBuf,
     /// Column and row of a point in pixels; may be given many times.
-    #[arg(long, allow_hyphen_values = true, value_name = "X,Y", required_unless_present = "points")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        value_name = "X,Y",
+        required_unless_present = "points"
+    )]
     point: Vec<PixelXy>,
     /// A JSON file with a list of points: [{"x": 120, "y": 85}, …].
     #[arg(long, conflicts_with = "point")]
@@ -53,7 +61,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         None => args.point.iter().map(|point| *point).collect(),
     };
     let image = decode_image(&args.image, &DecodeOptions::default())?;
-    let points = pixels.iter().map(|&pixel| image.size().unit_from_pixel(pixel)).collect::<Result<Vec<UnitXy>, _>>()?;
+    let points = pixels
+        .iter()
+        .map(|&pixel| image.size().unit_from_pixel(pixel))
+        .collect::<Result<Vec<UnitXy>, _>>()?;
 
     let models = args.model.load()?;
     let encoded = models.encode(&image)?;
@@ -73,17 +84,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         .collect();
     let result = Described { image: args.image.display().to_string(), points };
     cli::print_result(args.common.json, &result, || {
-        result.points.iter().map(|point| format!("({}, {})  {}", point.x, point.y, point.description)).collect::<Vec<_>>().join("\n")
+        result
+            .points
+            .iter()
+            .map(|point| format!("({}, {})  {}", point.x, point.y, point.description))
+            .collect::<Vec<_>>()
+            .join("\n")
     })
 }
 
 fn points_from_file(path: &PathBuf) -> Result<Vec<PixelXy>, Box<dyn Error>> {
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     if is_lfs_pointer(text.as_bytes()) {
         return Err(format!("{} {IS_LFS_POINTER}", path.display()).into());
     }
-    let points: Vec<PixelXy> = serde_json::from_str(&text)
-        .map_err(|error| format!("{} is not a list of points like [{{\"x\": 120, \"y\": 85}}]: {error}", path.display()))?;
+    let points: Vec<PixelXy> = serde_json::from_str(&text).map_err(|error| {
+        format!(
+            "{} is not a list of points like [{{\"x\": 120, \"y\": 85}}]: {error}",
+            path.display()
+        )
+    })?;
     if points.is_empty() {
         return Err(format!("{} lists no points", path.display()).into());
     }

@@ -1,4 +1,5 @@
-//! Reinforces the Descriptor on a reward that must rise, the length of its texts, and names the broken link if it does not.
+//! Reinforces the Descriptor on a reward that must rise, the length of its texts, and names the
+//! broken link if it does not.
 //!
 //! ```sh
 //! talking-points reinforce doctor
@@ -10,7 +11,10 @@ use serde::Serialize;
 use talking_points::{
     core::{Seed, Style},
     reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_scenes},
-    rl::{Finding, GrpoConfig, GrpoParts, Length, LossOptions, Reward, RlError, StyleMonitor, Trainer, broken_at, examine},
+    rl::{
+        Finding, GrpoConfig, GrpoParts, Length, LossOptions, Reward, RlError, StyleMonitor,
+        Trainer, broken_at, examine,
+    },
     train::{Schedule, TrainConfig},
 };
 
@@ -38,8 +42,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let models = args.model.load()?;
     let side = u32::try_from(models.config.vision.image_size)?;
     let set = family_scenes("Bovidae", side, 8, 2, seed.split("doctor"))?;
-    let (policy, judge, source) =
-        (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models), SeenPoints::new(&models, &set));
+    let (policy, judge, source) = (
+        DescriptorPolicy::new(&models, Style::Terse),
+        LocalizerJudge::new(&models),
+        SeenPoints::new(&models, &set),
+    );
     let (reward, style) = (Reward::nothing().plus(1.0, Length), StyleMonitor::default());
     let schedule = Schedule { peak: 2e-3, warmup: 0, steps: args.steps, floor: 1.0 };
     let config = GrpoConfig {
@@ -48,10 +55,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         // Terse texts have some 35 tokens: there is room to grow.
         max_new_tokens: 60,
         loss: LossOptions { beta: 0.0, ..Default::default() },
-        training: TrainConfig { weight_decay: 0.0, ..TrainConfig::new("doctor", schedule, seed.split("doctor run")) },
+        training: TrainConfig {
+            weight_decay: 0.0,
+            ..TrainConfig::new("doctor", schedule, seed.split("doctor run"))
+        },
         ..GrpoConfig::paper(args.steps, seed)
     };
-    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts {
+        policy: &policy,
+        judge: &judge,
+        source: &source,
+        reward: &reward,
+        style: &style,
+    };
     let links = match Trainer::new(parts, config, DescriptorPolicy::weights(&models)) {
         Ok(trainer) => examine(trainer, args.steps as usize)?,
         Err(RlError::BrokenLink { link, evidence, .. }) => broken_at(link, &evidence),
@@ -60,7 +76,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let broken = links.iter().find(|finding| !finding.ok).map(|finding| finding.name);
     let report = Report { links };
     cli::print_result(args.common.json, &report, || {
-        let line = |finding: &Finding| format!("{} {:<10} {}", if finding.ok { "ok" } else { "NO" }, finding.name, finding.evidence);
+        let line = |finding: &Finding| {
+            format!(
+                "{} {:<10} {}",
+                if finding.ok { "ok" } else { "NO" },
+                finding.name,
+                finding.evidence
+            )
+        };
         report.links.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     broken.map_or(Ok(()), |link| Err(format!("the {link} link is broken").into()))

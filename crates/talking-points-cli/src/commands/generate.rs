@@ -1,4 +1,5 @@
-//! Writes on from a prompt, with any small language model of a Hugging Face folder: InternLM2, Llama, Mistral, Qwen2, Qwen3.
+//! Writes on from a prompt, with any small language model of a Hugging Face folder: InternLM2,
+//! Llama, Mistral, Qwen2, Qwen3.
 //!
 //! ```sh
 //! talking-points generate --model Qwen3-0.6B --prompt "What is a hoof?"
@@ -19,8 +20,9 @@ use serde::Serialize;
 use talking_points::{
     core::{Sampling, Seed, write_atomically},
     language::{
-        Completion, DecoderConfig, GenerateOptions, NextAction, Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer,
-        Turn, end_tokens, generate_watched, load_adapter, load_hugging_face, train_bpe,
+        Completion, DecoderConfig, GenerateOptions, NextAction, Prompts, PublishedChat,
+        SampledToken, Speaker, TextStream, TextTokenizer, Turn, end_tokens, generate_watched,
+        load_adapter, load_hugging_face, train_bpe,
     },
     weights::{TensorEntry, TensorFloat, write_safetensors},
 };
@@ -36,7 +38,8 @@ pub(crate) struct Args {
     /// What to write on from; in the model's chat template, if its folder has one.
     #[arg(long, allow_hyphen_values = true, value_parser = cli::text_arg)]
     prompt: String,
-    /// Take a model of random weights; it is left in --model, which must not hold one, or nowhere if that is not given.
+    /// Take a model of random weights; it is left in --model, which must not hold one, or nowhere
+    /// if that is not given.
     #[arg(long, value_enum, value_name = "SIZE")]
     random: Option<RandomSize>,
     /// Leave the chat template alone, and write on from the very prompt.
@@ -103,7 +106,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     let tokenizer = TextTokenizer::from_file(&folder.join("tokenizer.json"))?;
     let mut decoder = load_hugging_face(folder, TensorFloat::F32, &device)?;
-    let adapter = args.adapter.as_ref().map(|folder| load_adapter(folder, decoder.config(), &device)).transpose()?;
+    let adapter = args
+        .adapter
+        .as_ref()
+        .map(|folder| load_adapter(folder, decoder.config(), &device))
+        .transpose()?;
     if args.int8 {
         decoder = decoder.to_int8();
     }
@@ -111,10 +118,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let prompt = prompt_ids(args, folder, &tokenizer)?;
     let (prompt_tokens, vocab_size) = (prompt.len(), decoder.config().vocab_size);
     if let Some(id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
-        return Err(format!("the tokenizer gives the id {id}, the model in {} has {vocab_size} tokens", folder.display()).into());
+        return Err(format!(
+            "the tokenizer gives the id {id}, the model in {} has {vocab_size} tokens",
+            folder.display()
+        )
+        .into());
     }
-    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, ..Sampling::default() };
-    let options = GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens(folder)? };
+    let sampling = Sampling {
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        ..Sampling::default()
+    };
+    let options = GenerateOptions {
+        max_new_tokens: args.max_new_tokens,
+        sampling,
+        stop: end_tokens(folder)?,
+    };
 
     let n_answers = args.answers as usize;
     let began = Instant::now();
@@ -134,11 +154,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         if !options.stop.contains(&token.id) {
             add(row, streams[row].push(token.id));
         }
-        ControlFlow::Continue(if streams[row].has_ended() { NextAction::EndRow } else { NextAction::GoOn })
+        ControlFlow::Continue(if streams[row].has_ended() {
+            NextAction::EndRow
+        } else {
+            NextAction::GoOn
+        })
     };
-    let seeds: Vec<u64> = (0..args.answers).map(|answer| Seed(args.common.seed).nth(answer).0).collect();
+    let seeds: Vec<u64> =
+        (0..args.answers).map(|answer| Seed(args.common.seed).nth(answer).0).collect();
     let prompts = Prompts::of_ids(&decoder, &vec![prompt; n_answers]);
-    let completions = generate_watched(&decoder, None, prompts, adapter.as_ref(), &options, &seeds, watch)?;
+    let completions =
+        generate_watched(&decoder, None, prompts, adapter.as_ref(), &options, &seeds, watch)?;
     streams.iter_mut().enumerate().for_each(|(row, stream)| add(row, stream.finish()));
 
     let seconds = began.elapsed().as_secs_f64();
@@ -149,27 +175,45 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         mean_log_prob: mean(&completion.log_probs),
     };
     let answers: Vec<Answer> = texts.into_iter().zip(completions).map(answer).collect();
-    let result = Answers { answers, prompt_tokens, seconds_to_first_token: first.unwrap_or(seconds), seconds };
+    let result = Answers {
+        answers,
+        prompt_tokens,
+        seconds_to_first_token: first.unwrap_or(seconds),
+        seconds,
+    };
     cli::print_result(args.common.json, &result, || {
-        let texts = if is_shown { String::new() } else { result.answers.iter().map(|answer| format!("{}\n\n", answer.text)).collect() };
+        let texts = if is_shown {
+            String::new()
+        } else {
+            result.answers.iter().map(|answer| format!("{}\n\n", answer.text)).collect()
+        };
         let tokens: usize = result.answers.iter().map(|answer| answer.tokens).sum();
         let rate = tokens as f64 / seconds;
-        format!("{texts}\n{prompt_tokens} tokens read, {tokens} written in {seconds:.2} s, {rate:.1} a second")
+        format!(
+            "{texts}\n{prompt_tokens} tokens read, {tokens} written in {seconds:.2} s, {rate:.1} a second"
+        )
     })
 }
 
 fn mean(log_probs: &[f32]) -> Option<f64> {
-    (!log_probs.is_empty()).then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64)
+    (!log_probs.is_empty())
+        .then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64)
 }
 
-fn prompt_ids(args: &Args, folder: &Path, tokenizer: &TextTokenizer) -> Result<Vec<u32>, Box<dyn Error>> {
+fn prompt_ids(
+    args: &Args,
+    folder: &Path,
+    tokenizer: &TextTokenizer,
+) -> Result<Vec<u32>, Box<dyn Error>> {
     if args.prompt.trim().is_empty() {
         return Err("the prompt is empty: write one after --prompt".into());
     }
     let chat = if args.plain { None } else { PublishedChat::from_folder(folder)? };
     let of_folder = |error| format!("{}: {error}", folder.display());
     Ok(match chat {
-        Some(chat) => chat.prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }]).map_err(of_folder)?,
+        Some(chat) => chat
+            .prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }])
+            .map_err(of_folder)?,
         None => [tokenizer.opening(), tokenizer.encode_text(&args.prompt)].concat(),
     })
 }
@@ -177,10 +221,20 @@ fn prompt_ids(args: &Args, folder: &Path, tokenizer: &TextTokenizer) -> Result<V
 /// A folder as publishers lay it out, with random numbers for weights.
 fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
     if folder.join("config.json").exists() {
-        return Err(format!("{} holds a model already: name another folder, or leave --random away", folder.display()).into());
+        return Err(format!(
+            "{} holds a model already: name another folder, or leave --random away",
+            folder.display()
+        )
+        .into());
     }
-    std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let tokenizer = train_bpe(["what is a hoof? the hard foot of a horse, a cow or a sheep, on which it stands and walks."], 300)?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let tokenizer = train_bpe(
+        [
+            "what is a hoof? the hard foot of a horse, a cow or a sheep, on which it stands and walks.",
+        ],
+        300,
+    )?;
     tokenizer.save(&folder.join("tokenizer.json"))?;
 
     let shape = DecoderConfig::new(tokenizer.vocab_size(), 64, 192, 3, 4, 2);
@@ -188,7 +242,10 @@ fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
     write_safetensors(folder, &llama_tensors(&shape), u64::MAX, |entry| {
         let is_norm = entry.name.ends_with("norm.weight");
         let number = |_| if is_norm { 1.0_f32 } else { rng.random_range(-0.2..0.2) };
-        Ok((0..entry.shape.iter().product::<usize>()).map(number).flat_map(f32::to_le_bytes).collect())
+        Ok((0..entry.shape.iter().product::<usize>())
+            .map(number)
+            .flat_map(f32::to_le_bytes)
+            .collect())
     })?;
     let config = serde_json::json!({
         "model_type": "llama", "vocab_size": shape.vocab_size, "hidden_size": shape.hidden_size,
@@ -197,14 +254,19 @@ fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
         "rms_norm_eps": shape.rms_norm_eps, "max_position_embeddings": 2048, "eos_token_id": 2,
     });
     let file = folder.join("config.json");
-    write_atomically(&file, |out| writeln!(out, "{config:#}")).map_err(|error| format!("cannot write {}: {error}", file.display()).into())
+    write_atomically(&file, |out| writeln!(out, "{config:#}"))
+        .map_err(|error| format!("cannot write {}: {error}", file.display()).into())
 }
 
 /// Names and shapes of a Llama.
 fn llama_tensors(shape: &DecoderConfig) -> Vec<TensorEntry> {
     let (hidden, ffn, vocab) = (shape.hidden_size, shape.intermediate_size, shape.vocab_size);
     let (queries, keys) = (shape.d_queries(), shape.num_key_value_heads * shape.d_head());
-    let entry = |name: String, shape: &[usize]| TensorEntry { name, dtype: TensorFloat::F32.dtype(), shape: shape.to_vec() };
+    let entry = |name: String, shape: &[usize]| TensorEntry {
+        name,
+        dtype: TensorFloat::F32.dtype(),
+        shape: shape.to_vec(),
+    };
     let mut entries = vec![entry("model.embed_tokens.weight".into(), &[vocab, hidden])];
     for layer in 0..shape.num_hidden_layers {
         for (name, shape) in [
@@ -221,6 +283,9 @@ fn llama_tensors(shape: &DecoderConfig) -> Vec<TensorEntry> {
             entries.push(entry(format!("model.layers.{layer}.{name}.weight"), shape));
         }
     }
-    entries.extend([entry("model.norm.weight".into(), &[hidden]), entry("lm_head.weight".into(), &[vocab, hidden])]);
+    entries.extend([
+        entry("model.norm.weight".into(), &[hidden]),
+        entry("lm_head.weight".into(), &[vocab, hidden]),
+    ]);
     entries
 }

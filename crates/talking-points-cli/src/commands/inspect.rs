@@ -14,7 +14,8 @@ use crate::cli::{self, CommonArgs};
 /// Counts what a data set on disk holds, says what is missing, and where it is expected.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts, pascal-part-mat, ade20k-full, described-points.
+    /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts,
+    /// pascal-part-mat, ade20k-full, described-points.
     #[arg(long)]
     format: DatasetFormat,
     /// The data set's folder, or one above it.
@@ -37,13 +38,16 @@ struct Inspected {
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
     // Annotations are counted whether their images were downloaded or not; the checks tell.
-    let dataset = args.format.open(&args.root, ReadOptions { strictness, images: ImageFiles::NotNeeded })?;
-    let inspected = Inspected { format: args.format, summary: DatasetSummary::of(dataset.as_ref())? };
+    let dataset =
+        args.format.open(&args.root, ReadOptions { strictness, images: ImageFiles::NotNeeded })?;
+    let inspected =
+        Inspected { format: args.format, summary: DatasetSummary::of(dataset.as_ref())? };
     cli::print_result(args.common.json, &inspected, || table(&inspected))
 }
 
 fn table(Inspected { format, summary }: &Inspected) -> String {
-    let DatasetSummary { images, objects, parts, keypoints, categories, part_categories, .. } = summary;
+    let DatasetSummary { images, objects, parts, keypoints, categories, part_categories, .. } =
+        summary;
     let mut lines = vec![
         format!("{format}: {images} images"),
         format!("{objects} objects of {categories} categories"),
@@ -51,9 +55,16 @@ fn table(Inspected { format, summary }: &Inspected) -> String {
         format!("{keypoints} keypoints, {} of them visible", summary.visible_keypoints),
     ];
     for check in &summary.checks {
-        let first = check.missing.first().map(|missing| format!(", the first that is missing: {missing}")).unwrap_or_default();
+        let first = check
+            .missing
+            .first()
+            .map(|missing| format!(", the first that is missing: {missing}"))
+            .unwrap_or_default();
         let place = check.place.display();
-        lines.push(format!("{}: {} of {} in {place}{first}", check.name, check.found, check.expected));
+        lines.push(format!(
+            "{}: {} of {} in {place}{first}",
+            check.name, check.found, check.expected
+        ));
     }
     lines.extend(summary.interpreted.lines());
     lines.push(format!("left out: {}", summary.skipped));

@@ -1,4 +1,5 @@
-//! Finds the points that texts talk about. The image is looked at once, however many texts there are.
+//! Finds the points that texts talk about. The image is looked at once, however many texts there
+//! are.
 //!
 //! ```sh
 //! talking-points locate --image photo.jpg --text "the cow's head, near its right end"
@@ -62,7 +63,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let result = Answers { image: args.image.display().to_string(), results };
     cli::print_result(args.common.json, &result, || {
         let line = |answer: &Answer| match answer.located {
-            Some(PixelXy { x, y }) => format!("({x:.0}, {y:.0})  confidence {:.2}  {}", answer.confidence.unwrap_or(f32::NAN), answer.text),
+            Some(PixelXy { x, y }) => format!(
+                "({x:.0}, {y:.0})  confidence {:.2}  {}",
+                answer.confidence.unwrap_or(f32::NAN),
+                answer.text
+            ),
             None => format!("not in this image  {}", answer.text),
         };
         result.results.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -74,14 +74,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let in_model = letterbox.model_from_unit(point);
 
     let strides = [32, 16, 8];
-    let levels: Vec<Level> =
-        strides.map(|stride| args.input_size as usize / stride).map(|n| Level { n, open: mask.n_open(in_model, [n, n]) }).into();
+    let levels: Vec<Level> = strides
+        .map(|stride| args.input_size as usize / stride)
+        .map(|n| Level { n, open: mask.n_open(in_model, [n, n]) })
+        .into();
 
     let mut overlay = Overlay::new(&image);
     // The finest level, in the colour of open cells; soft rules fade with their weight.
     let n = levels[2].n;
     let mut weights = vec![0.0; n * n];
-    mask.window(in_model, [n, n]).into_iter().for_each(|(cell, bias)| weights[cell as usize] = f64::from(bias.exp()));
+    mask.window(in_model, [n, n])
+        .into_iter()
+        .for_each(|(cell, bias)| weights[cell as usize] = f64::from(bias.exp()));
     overlay.heat(
         |place| {
             let at = letterbox.model_from_unit(place);
@@ -91,10 +95,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         FOUND_POINT,
     );
     overlay.ring(point, TRUE_POINT);
-    let counts = levels.iter().map(|level| format!("{} of {}²", level.open, level.n)).collect::<Vec<_>>().join(", ");
-    overlay.caption(format!("sigma {}, open cells: {counts}; shown: the finest level", args.sigma), None);
+    let counts = levels
+        .iter()
+        .map(|level| format!("{} of {}²", level.open, level.n))
+        .collect::<Vec<_>>()
+        .join(", ");
+    overlay.caption(
+        format!("sigma {}, open cells: {counts}; shown: the finest level", args.sigma),
+        None,
+    );
     write_png(&args.out, &overlay.finish())?;
 
     let result = Levels { levels };
-    cli::print_result(args.common.json, &result, || format!("open cells: {counts}\npicture: {}", args.out.display()))
+    cli::print_result(args.common.json, &result, || {
+        format!("open cells: {counts}\npicture: {}", args.out.display())
+    })
 }

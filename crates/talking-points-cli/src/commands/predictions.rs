@@ -1,4 +1,5 @@
-//! Shows what the eyes have found in an image before anybody asked: masks and classes of the learned queries.
+//! Shows what the eyes have found in an image before anybody asked: masks and classes of the
+//! learned queries.
 //!
 //! ```sh
 //! talking-points show predictions --image photo.jpg --out found.png
@@ -20,7 +21,8 @@ use talking_points::{
 use crate::cli::{self, CommonArgs, ModelArgs};
 
 /// Of objects, in the order in which they are found.
-const COLOURS: [[u8; 3]; 6] = [[255, 70, 190], [40, 150, 255], [255, 150, 20], [30, 190, 90], [150, 80, 240], [200, 170, 0]];
+const COLOURS: [[u8; 3]; 6] =
+    [[255, 70, 190], [40, 150, 255], [255, 150, 20], [30, 190, 90], [150, 80, 240], [200, 170, 0]];
 
 /// Shows what the eyes have found in an image: masks and classes of the learned queries.
 #[derive(clap::Args)]
@@ -68,12 +70,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let mut overlay = Overlay::new(&image);
     let mut objects = Vec::new();
-    for (object, colour) in encoded.features.queries.objects(0, args.least_score).into_iter().zip(COLOURS.into_iter().cycle()) {
+    for (object, colour) in encoded
+        .features
+        .queries
+        .objects(0, args.least_score)
+        .into_iter()
+        .zip(COLOURS.into_iter().cycle())
+    {
         overlay.heat(
             |place| {
                 let at = encoded.letterbox.model_from_unit(place);
                 let index = |v: f64, n: usize| ((v * n as f64) as usize).min(n - 1);
-                if object.cells[index(at.y, height) * width + index(at.x, width)] { 0.5 } else { 0.0 }
+                if object.cells[index(at.y, height) * width + index(at.x, width)] {
+                    0.5
+                } else {
+                    0.0
+                }
             },
             colour,
         );
@@ -85,7 +97,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let found = Found { objects };
     cli::print_result(args.common.json, &found, || {
-        let line = |object: &ShownObject| format!("{} {:.2}, {:.0} % of the image", object.class, object.score, 100.0 * object.area_share);
+        let line = |object: &ShownObject| {
+            format!(
+                "{} {:.2}, {:.0} % of the image",
+                object.class,
+                object.score,
+                100.0 * object.area_share
+            )
+        };
         let lines: Vec<String> = found.objects.iter().map(line).collect();
         if lines.is_empty() { "nothing was found".to_owned() } else { lines.join("\n") }
     })

@@ -1,12 +1,13 @@
-//! Teaches the Descriptor to write what the Localizer finds: reinforcement on one family of objects, judged on another.
+//! Teaches the Descriptor to write what the Localizer finds: reinforcement on one family of
+//! objects, judged on another.
 //!
 //! ```sh
 //! talking-points reinforce --train-family Bovidae --test-family Canidae --quick --out runs/grpo
 //! talking-points reinforce --train-family Bovidae --test-family Canidae --format ap10k --root DIR --out runs/ap10k
 //! ```
 //!
-//! `texts-*.jsonl` in the folder hold what was said before and after, `points-*.jsonl` where it leads: `talking-points compare` puts runs
-//! together.
+//! `texts-*.jsonl` in the folder hold what was said before and after, `points-*.jsonl` where it
+//! leads: `talking-points compare` puts runs together.
 //!
 //! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
 
@@ -17,7 +18,9 @@ use talking_points::{
     ModelDir,
     core::Seed,
     data::{DatasetFormat, ReadOptions, Strictness},
-    reinforcement::{Experiment, ExperimentReport, ExperimentSets, ExperimentSettings, ExperimentSize, Method},
+    reinforcement::{
+        Experiment, ExperimentReport, ExperimentSets, ExperimentSettings, ExperimentSize, Method,
+    },
     rl::{NegativeDistance, Reward},
     train::stop_on_ctrl_c,
 };
@@ -37,11 +40,13 @@ pub(crate) struct Args {
     /// The family on which the result is judged, e.g. Canidae.
     #[arg(long)]
     test_family: String,
-    /// Photographs instead of scenes: the form of the data set, as `talking-points data inspect` names it.
+    /// Photographs instead of scenes: the form of the data set, as `talking-points data inspect`
+    /// names it.
     #[arg(long, requires = "root")]
     format: Option<DatasetFormat>,
-    /// The folder of the photographs. Those of the training family are learned from on the training side of the data set's
-    /// split, and held back on the others; all of the other family are tested on.
+    /// The folder of the photographs. Those of the training family are learned from on the training
+    /// side of the data set's split, and held back on the others; all of the other family are
+    /// tested on.
     #[arg(long, value_name = "DIR", requires = "format")]
     root: Option<PathBuf>,
     /// Updates.
@@ -50,7 +55,8 @@ pub(crate) struct Args {
     /// At most ten minutes: few images, few steps, few test points.
     #[arg(long)]
     quick: bool,
-    /// The paper's settings where it names them: three samples a point, beta 0.1, learning rate 5e-6, three epochs.
+    /// The paper's settings where it names them: three samples a point, beta 0.1, learning rate
+    /// 5e-6, three epochs.
     #[arg(long)]
     paper: bool,
     /// What a description is worth.
@@ -59,7 +65,8 @@ pub(crate) struct Args {
     /// How the policy learns from its samples.
     #[arg(long, value_enum, default_value_t = MethodArg::Grpo)]
     method: MethodArg,
-    /// A model folder whose Localizer reads the same texts and is never learned from: reward hacking would show here.
+    /// A model folder whose Localizer reads the same texts and is never learned from: reward
+    /// hacking would show here.
     #[arg(long, value_name = "DIR")]
     referee: Option<PathBuf>,
     /// Overrides the learning rate.
@@ -137,11 +144,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
 fn sets(args: &Args, image_size: usize) -> Result<ExperimentSets, Box<dyn Error>> {
     let size = if args.quick { ExperimentSize::QUICK } else { ExperimentSize::FULL };
-    let (families, seed) = ([args.train_family.as_str(), args.test_family.as_str()], Seed(args.common.seed));
+    let (families, seed) =
+        ([args.train_family.as_str(), args.test_family.as_str()], Seed(args.common.seed));
     let Some((format, root)) = args.format.zip(args.root.as_ref()) else {
         return Ok(ExperimentSets::scenes(families, u32::try_from(image_size)?, size, seed)?);
     };
-    let dataset = format.open(root, ReadOptions { strictness: Strictness::Lenient, ..ReadOptions::default() })?;
+    let dataset = format
+        .open(root, ReadOptions { strictness: Strictness::Lenient, ..ReadOptions::default() })?;
     let mut sets = ExperimentSets::photographs(&*dataset, families, size.points_per_image, seed)?;
     if args.quick {
         sets.truncate(size);
@@ -157,7 +166,9 @@ fn number(value: Option<f64>) -> String {
 fn text(report: &ExperimentReport, args: &Args) -> String {
     let referee = match (report.referee_before, report.referee_after) {
         (None, None) => String::new(),
-        (before, after) => format!("\nthe same read by the referee: {} → {}", number(before), number(after)),
+        (before, after) => {
+            format!("\nthe same read by the referee: {} → {}", number(before), number(after))
+        }
     };
     format!(
         "{} steps, reward {:.4} → {:.4} (first and last fifth), {:.1} samples/s\n\

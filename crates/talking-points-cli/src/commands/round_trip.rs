@@ -11,7 +11,8 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, ModelArgs};
 
-/// Describes a point of an image, finds it again from the words alone, and shows how far off it was.
+/// Describes a point of an image, finds it again from the words alone, and shows how far off it
+/// was.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
@@ -52,5 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let (device, model) = (&models.run.device[..], &models.run.model[..]);
     let shown = Shown { image: args.image.display().to_string(), trip: &trip, device, model };
-    cli::print_result(args.common.json, &shown, || format!("{}\npicture: {}", trip.as_text(&models.run), args.out.display()))
+    cli::print_result(args.common.json, &shown, || {
+        format!("{}\npicture: {}", trip.as_text(&models.run), args.out.display())
+    })
 }

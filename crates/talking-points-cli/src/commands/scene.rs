@@ -81,16 +81,26 @@ fn measure(args: &Args, n: u64) -> Result<(), Box<dyn Error>> {
 fn show(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     let (image, annotation) = Scene::generate(seed, &options(args)?).into_parts();
-    let targets = points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
+    let targets =
+        points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
     let teacher = RulesTeacher;
     let mut points = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         // An ambiguous point has no description, and is not shown.
-        let Ok(triplet) = teacher.triplet(&image, &annotation, target, Style::CoarseToFine, seed.split("words").nth(index as u64)) else {
+        let Ok(triplet) = teacher.triplet(
+            &image,
+            &annotation,
+            target,
+            Style::CoarseToFine,
+            seed.split("words").nth(index as u64),
+        ) else {
             continue;
         };
         let PixelXy { x, y } = target.point;
-        points.push((triplet.point, ShownPoint { x, y, part: triplet.record.part, description: triplet.description }));
+        points.push((
+            triplet.point,
+            ShownPoint { x, y, part: triplet.record.part, description: triplet.description },
+        ));
     }
 
     if let Some(out) = &args.out {
@@ -100,7 +110,10 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
                 overlay.ring(*point, TRUE_POINT);
             }
             for (_, shown) in points.iter().take(3) {
-                overlay.caption(format!("({:.0}, {:.0}) {}", shown.x, shown.y, shown.description), None);
+                overlay.caption(
+                    format!("({:.0}, {:.0}) {}", shown.x, shown.y, shown.description),
+                    None,
+                );
             }
         }
         write_png(out, &overlay.finish())?;
@@ -110,7 +123,11 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
     let shown = Shown { objects, points: points.into_iter().map(|(_, point)| point).collect() };
     cli::print_result(args.common.json, &shown, || {
         let names: Vec<_> = shown.objects.iter().map(|object| object.category.as_str()).collect();
-        let lines: Vec<_> = shown.points.iter().map(|point| format!("({:.0}, {:.0})  {}", point.x, point.y, point.description)).collect();
+        let lines: Vec<_> = shown
+            .points
+            .iter()
+            .map(|point| format!("({:.0}, {:.0})  {}", point.x, point.y, point.description))
+            .collect();
         format!("{}\n{}", names.join(", "), lines.join("\n"))
     })
 }
@@ -129,5 +146,10 @@ fn shown_object(object: &talking_points::data::ObjectAnnotation) -> ShownObject 
             area: part.mask.as_ref().map_or(part.bbox.area() as usize, |mask| mask.area()),
         })
         .collect();
-    ShownObject { category: object.category.clone(), family: object.family.clone(), bbox: object.bbox, parts }
+    ShownObject {
+        category: object.category.clone(),
+        family: object.family.clone(),
+        bbox: object.bbox,
+        parts,
+    }
 }

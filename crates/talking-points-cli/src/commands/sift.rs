@@ -7,7 +7,10 @@
 use std::{error::Error, path::PathBuf};
 
 use serde::Serialize;
-use talking_points::data::{DataError, DecodeOptions, GreyImage, ImageProblem, SiftKeypoint, SiftOptions, decode_image, sift_keypoints};
+use talking_points::data::{
+    DataError, DecodeOptions, GreyImage, ImageProblem, SiftKeypoint, SiftOptions, decode_image,
+    sift_keypoints,
+};
 
 use crate::cli::{self, CommonArgs};
 
@@ -48,7 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let size = mask.size();
         keypoints.retain(|keypoint| {
             let [row, column] = keypoint.pixel();
-            row < size.height() as usize && column < size.width() as usize && mask.pixel(row, column) != [0; 3]
+            row < size.height() as usize
+                && column < size.width() as usize
+                && mask.pixel(row, column) != [0; 3]
         });
     }
     if args.limit > 0 {
@@ -57,8 +62,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let found = Found { keypoints };
     cli::print_result(args.common.json, &found, || {
-        let line =
-            |k: &SiftKeypoint| format!("({:.2}, {:.2})  size {:.2}  angle {:.1}  response {:.4}", k.x, k.y, k.size, k.angle, k.response);
+        let line = |k: &SiftKeypoint| {
+            format!(
+                "({:.2}, {:.2})  size {:.2}  angle {:.1}  response {:.4}",
+                k.x, k.y, k.size, k.angle, k.response
+            )
+        };
         found.keypoints.iter().map(line).collect::<Vec<_>>().join("\n")
     })
 }

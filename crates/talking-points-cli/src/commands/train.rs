@@ -42,14 +42,16 @@ pub(crate) struct Args {
     /// A share of every phase's steps: for trials.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     steps: f64,
-    /// A folder with `annotations.json` and its photographs, whose names the eyes learn densely; may be given many times.
+    /// A folder with `annotations.json` and its photographs, whose names the eyes learn densely;
+    /// may be given many times.
     #[arg(long, value_name = "DIR")]
     photographs: Vec<PathBuf>,
-    /// The published weights of EfficientNet-Lite0 (`.pth` or safetensors): the model then knows everyday things and names points.
+    /// The published weights of EfficientNet-Lite0 (`.pth` or safetensors): the model then knows
+    /// everyday things and names points.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "eyes"])]
     backbone: Option<PathBuf>,
-    /// A folder of described points, or of photographs with `annotations.json`, whose nouns are those of everyday; may be given many
-    /// times.
+    /// A folder of described points, or of photographs with `annotations.json`, whose nouns are
+    /// those of everyday; may be given many times.
     #[arg(long, value_name = "DIR", requires = "backbone")]
     everyday: Vec<PathBuf>,
     /// The labels of cut-outs (`labels.jsonl`), which are put on the photographs of `--everyday`.
@@ -58,10 +60,12 @@ pub(crate) struct Args {
     /// The folder of their pictures, which `tools/cutouts.sh` prints.
     #[arg(long, value_name = "DIR", requires = "cutouts")]
     stamps: Option<PathBuf>,
-    /// Start with what another model has learned, wherever a weight has a place and the same shape; what `--from` has counts more.
+    /// Start with what another model has learned, wherever a weight has a place and the same shape;
+    /// what `--from` has counts more.
     #[arg(long, value_name = "DIR", conflicts_with = "eyes")]
     warm_start: Option<PathBuf>,
-    /// Neither scenes nor photographs show this family; may be given many times. Its words stay in the vocabulary.
+    /// Neither scenes nor photographs show this family; may be given many times. Its words stay in
+    /// the vocabulary.
     #[arg(long, value_name = "FAMILY")]
     without_family: Vec<String>,
     /// Where logs, checkpoints and the model go.
@@ -89,14 +93,19 @@ enum StageArg {
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if !(args.steps > 0.0 && args.steps <= 1.0) {
-        return Err(format!("--steps {} is no share: give a number above 0, at most 1", args.steps).into());
+        return Err(format!(
+            "--steps {} is no share: give a number above 0, at most 1",
+            args.steps
+        )
+        .into());
     }
     let (phases, samples, swapped_share) = match (args.quick, &args.backbone) {
         (true, _) => (plan::quick(), SampleSettings::default(), 0.125),
         (false, Some(_)) => (plan::everyday(), SampleSettings::spoken(), 0.2),
         (false, None) => (plan::full(), SampleSettings::default(), 0.125),
     };
-    let shortened = |phase: Phase| Phase { steps: (phase.steps as f64 * args.steps).ceil() as u64, ..phase };
+    let shortened =
+        |phase: Phase| Phase { steps: (phase.steps as f64 * args.steps).ceil() as u64, ..phase };
     let experiment = Experiment {
         material: Material {
             photographs: args.photographs.clone(),
@@ -104,7 +113,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             cutouts: args.cutouts.clone().zip(args.stamps.clone()),
             without_families: args.without_family.clone(),
         },
-        phases: phases.into_iter().filter(|phase| args.stage.has(phase.objective)).map(shortened).collect(),
+        phases: phases
+            .into_iter()
+            .filter(|phase| args.stage.has(phase.objective))
+            .map(shortened)
+            .collect(),
         samples,
         swapped_share,
         start: Start {
@@ -143,7 +156,10 @@ impl StageArg {
     fn has(self, objective: Objective) -> bool {
         match self {
             Self::All => true,
-            Self::Base => matches!(objective, Objective::Names | Objective::Vision | Objective::Language | Objective::Base),
+            Self::Base => matches!(
+                objective,
+                Objective::Names | Objective::Vision | Objective::Language | Objective::Base
+            ),
             Self::Descriptor => objective == Objective::Descriptor,
             Self::Localizer => objective == Objective::Localizer,
         }

@@ -1,4 +1,5 @@
-//! Compares our modules with the numbers of public peers, over folders that the scripts under `tests/oracles/` write.
+//! Compares our modules with the numbers of public peers, over folders that the scripts under
+//! `tests/oracles/` write.
 //!
 //! ```text
 //! talking-points verify --fixture tests/fixtures/parity/convnext
@@ -32,9 +33,16 @@ struct Reports<'a> {
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let device = args.device.open()?;
-    let reports = args.fixture.iter().map(|folder| verify(folder, &device)).collect::<Result<Vec<_>, _>>()?;
+    let reports =
+        args.fixture.iter().map(|folder| verify(folder, &device)).collect::<Result<Vec<_>, _>>()?;
     let pass = reports.iter().all(|report| report.pass);
-    let text = || args.fixture.iter().zip(&reports).map(|(folder, report)| table(&folder.display().to_string(), report)).collect();
+    let text = || {
+        args.fixture
+            .iter()
+            .zip(&reports)
+            .map(|(folder, report)| table(&folder.display().to_string(), report))
+            .collect()
+    };
     match &reports[..] {
         [only] => cli::print_result(args.common.json, only, text)?,
         several => cli::print_result(args.common.json, &Reports { fixtures: several, pass }, text)?,
@@ -44,11 +52,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
 /// The folders that do not pass, and what differs there.
 fn differing(args: &Args, reports: &[ParityReport]) -> String {
-    let faults = args.fixture.iter().zip(reports).filter(|(_, report)| !report.pass).map(|(folder, report)| {
-        let names: Vec<&str> = report.tensors.iter().filter(|tensor| !tensor.ok).map(|tensor| tensor.name.as_str()).collect();
-        let what = if names.is_empty() { "nothing could be compared".to_owned() } else { format!("{} differ", names.join(", ")) };
-        format!("{}: {what}", folder.display())
-    });
+    let faults = args.fixture.iter().zip(reports).filter(|(_, report)| !report.pass).map(
+        |(folder, report)| {
+            let names: Vec<&str> = report
+                .tensors
+                .iter()
+                .filter(|tensor| !tensor.ok)
+                .map(|tensor| tensor.name.as_str())
+                .collect();
+            let what = if names.is_empty() {
+                "nothing could be compared".to_owned()
+            } else {
+                format!("{} differ", names.join(", "))
+            };
+            format!("{}: {what}", folder.display())
+        },
+    );
     faults.collect::<Vec<_>>().join("; ")
 }
 
@@ -57,7 +76,10 @@ fn table(folder: &str, report: &ParityReport) -> String {
     let mut text = format!("{folder} ({}): {verdict}\n", report.stage);
     for tensor in &report.tensors {
         let mark = if tensor.ok { "ok" } else { "NO" };
-        text += &format!("  {mark} {:<28} max abs {:.1e}, max rel {:.1e}\n", tensor.name, tensor.max_abs, tensor.max_rel);
+        text += &format!(
+            "  {mark} {:<28} max abs {:.1e}, max rel {:.1e}\n",
+            tensor.name, tensor.max_abs, tensor.max_rel
+        );
     }
     if !report.skipped.is_empty() {
         text += &format!("  not compared or not read: {}\n", report.skipped.join(", "));

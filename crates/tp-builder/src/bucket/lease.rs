@@ -1,8 +1,9 @@
 //! Who is at work: a hold on a shard, or on the whole, that runs out if nobody renews it.
 //!
-//! A renewal is a new object with the next number, which can be created only once. So of two processes one goes on, whatever
-//! their clocks say, and a store needs no more than to refuse to overwrite. The clocks decide only when a hold that nobody
-//! renews is over; they may differ by less than a minute.
+//! A renewal is a new object with the next number, which can be created only once. So of two
+//! processes one goes on, whatever their clocks say, and a store needs no more than to refuse to
+//! overwrite. The clocks decide only when a hold that nobody renews is over; they may differ by
+//! less than a minute.
 
 use std::{
     collections::BTreeMap,
@@ -46,7 +47,8 @@ impl<'a> Lease<'a> {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Held`] if another process has it; for the whole, if another process has any shard.
+    /// [`BuildError::Held`] if another process has it; for the whole, if another process has any
+    /// shard.
     pub(super) fn take(store: &'a Store, stem: &str) -> Result<Self, BuildError> {
         let holder = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         check_that_store_refuses(store, &holder)?;
@@ -54,7 +56,12 @@ impl<'a> Lease<'a> {
         if let Some(number) = last {
             refuse_if_held(store, stem, number)?;
         }
-        let lease = Self { store, stem: stem.to_owned(), holder, number: last.map_or(0, |number| number + 1) };
+        let lease = Self {
+            store,
+            stem: stem.to_owned(),
+            holder,
+            number: last.map_or(0, |number| number + 1),
+        };
         lease.write(HOLD)?;
         // Both sides write first and look then, so that one of them at least sees the other.
         let clash = last_numbers(store)?
@@ -89,10 +96,15 @@ impl<'a> Lease<'a> {
     }
 
     fn write(&self, hold: Duration) -> Result<(), BuildError> {
-        let taken_over = || BuildError::TakenOver { url: self.store.url().to_owned(), what: what(&self.stem) };
-        let hold = Hold { holder: self.holder.clone(), until: if hold.is_zero() { 0 } else { now() + hold.as_secs() } };
+        let taken_over =
+            || BuildError::TakenOver { url: self.store.url().to_owned(), what: what(&self.stem) };
+        let hold = Hold {
+            holder: self.holder.clone(),
+            until: if hold.is_zero() { 0 } else { now() + hold.as_secs() },
+        };
         let name = name(&self.stem, self.number);
-        let json = serde_json::to_vec(&hold).map_err(|error| self.store.trouble(&name, error.to_string()))?;
+        let json = serde_json::to_vec(&hold)
+            .map_err(|error| self.store.trouble(&name, error.to_string()))?;
         if self.store.create(&name, json)? == Created::Taken {
             return Err(taken_over());
         }
@@ -116,7 +128,10 @@ fn check_that_store_refuses(store: &Store, holder: &str) -> Result<(), BuildErro
     store.create(probe, format!("{holder} 1").into_bytes())?;
     match store.create(probe, format!("{holder} 2").into_bytes())? {
         Created::Taken => Ok(()),
-        Created::Ours => Err(store.trouble(probe, "was overwritten; take a store that knows conditional writes (If-None-Match)")),
+        Created::Ours => Err(store.trouble(
+            probe,
+            "was overwritten; take a store that knows conditional writes (If-None-Match)",
+        )),
     }
 }
 
@@ -127,12 +142,17 @@ fn refuse_if_held(store: &Store, stem: &str, number: u32) -> Result<(), BuildErr
         None => now() + HOLD.as_secs(),
         Some(json) => {
             let hold: Result<Hold, _> = serde_json::from_slice(&json);
-            hold.map_err(|error| store.trouble(&name, format!("{error}; delete it if nobody is at work")))?.until
+            hold.map_err(|error| {
+                store.trouble(&name, format!("{error}; delete it if nobody is at work"))
+            })?
+            .until
         }
     };
     match until.saturating_sub(now()) {
         0 => Ok(()),
-        for_secs => Err(BuildError::Held { url: store.url().to_owned(), what: what(stem), for_secs }),
+        for_secs => {
+            Err(BuildError::Held { url: store.url().to_owned(), what: what(stem), for_secs })
+        }
     }
 }
 
@@ -150,7 +170,12 @@ fn last_numbers(store: &Store) -> Result<BTreeMap<String, u32>, BuildError> {
 
 fn numbers_of(store: &Store, stem: &str) -> Result<Vec<u32>, BuildError> {
     let names = store.list(FOLDER)?;
-    Ok(names.keys().filter_map(|name| parsed(name)).filter(|(other, _)| *other == stem).map(|(_, number)| number).collect())
+    Ok(names
+        .keys()
+        .filter_map(|name| parsed(name))
+        .filter(|(other, _)| *other == stem)
+        .map(|(_, number)| number)
+        .collect())
 }
 
 fn name(stem: &str, number: u32) -> String {
@@ -190,7 +215,11 @@ mod tests {
         let (first, second) = (take("0001-of-0002").unwrap(), take("0002-of-0002").unwrap());
         for stem in ["0001-of-0002", WHOLE] {
             let message = take(stem).err().unwrap().to_string();
-            assert!(message.contains("shard 0001-of-0002 is held by another process") && message.contains(" s,"), "{message}");
+            assert!(
+                message.contains("shard 0001-of-0002 is held by another process")
+                    && message.contains(" s,"),
+                "{message}"
+            );
         }
         first.let_go();
         assert!(take(WHOLE).err().unwrap().to_string().contains("0002-of-0002"));
@@ -208,7 +237,13 @@ mod tests {
         // Its last renewal, as it would be long after it.
         let held = name(&slow.stem, slow.number);
         store.delete(&held).unwrap();
-        store.create(&held, serde_json::to_vec(&Hold { holder: slow.holder.clone(), until: now() - 1 }).unwrap()).unwrap();
+        store
+            .create(
+                &held,
+                serde_json::to_vec(&Hold { holder: slow.holder.clone(), until: now() - 1 })
+                    .unwrap(),
+            )
+            .unwrap();
         let mut quick = Lease::take(&store, "0001-of-0002").unwrap();
         assert!(matches!(slow.renew(), Err(BuildError::TakenOver { .. })));
         quick.renew().unwrap();

@@ -1,4 +1,5 @@
-//! Keeps a folder and a bucket together while a run is at work: fetches what all filed, and uploads what this run files.
+//! Keeps a folder and a bucket together while a run is at work: fetches what all filed, and uploads
+//! what this run files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,8 +35,8 @@ const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 ///
-/// Those of `work`; [`BuildError::Held`], [`BuildError::TakenOver`] and [`BuildError::Bucket`]. What `work` filed stays in the
-/// folder, whatever becomes of the bucket.
+/// Those of `work`; [`BuildError::Held`], [`BuildError::TakenOver`] and [`BuildError::Bucket`].
+/// What `work` filed stays in the folder, whatever becomes of the bucket.
 pub(crate) fn with_bucket<T>(
     bucket: &Bucket,
     folder: &WorkFolder,
@@ -44,8 +45,17 @@ pub(crate) fn with_bucket<T>(
 ) -> Result<T, BuildError> {
     let stem = folder.shard().map_or_else(|| WHOLE.to_owned(), |shard| shard.file_stem());
     let mut lease = Lease::take(&bucket.store, &stem)?;
-    let mirror = Mirror { store: &bucket.store, folder, stem, limits, seen: Mutex::default(), has_failed: AtomicBool::new(false) };
-    let result = mirror.joined().and_then(|outboxes| mirror.kept(&mut lease, outboxes, bucket.upload_every, work));
+    let mirror = Mirror {
+        store: &bucket.store,
+        folder,
+        stem,
+        limits,
+        seen: Mutex::default(),
+        has_failed: AtomicBool::new(false),
+    };
+    let result = mirror
+        .joined()
+        .and_then(|outboxes| mirror.kept(&mut lease, outboxes, bucket.upload_every, work));
     if !matches!(result, Err(BuildError::TakenOver { .. })) {
         lease.let_go();
     }
@@ -68,7 +78,8 @@ impl Mirror<'_> {
     fn joined(&self) -> Result<Vec<Outbox>, BuildError> {
         for (name, bytes) in self.store.list("work/shards")? {
             let path = self.folder.path(&format!("work/shards/{name}"));
-            if !is_plain(name.trim_end_matches(".json")) || bytes > MAX_MARK_BYTES || path.exists() {
+            if !is_plain(name.trim_end_matches(".json")) || bytes > MAX_MARK_BYTES || path.exists()
+            {
                 continue;
             }
             let mark = self.store.get(&format!("work/shards/{name}"))?.unwrap_or_default();
@@ -78,7 +89,8 @@ impl Mirror<'_> {
         for kind in KINDS {
             let path = self.folder.path(&format!("work/{kind}/{}.jsonl", self.stem));
             let segments = listed(self.store, kind)?.remove(&self.stem).unwrap_or_default();
-            let uploaded = if segments.is_empty() { 0 } else { adopt(self.store, &segments, &path)? };
+            let uploaded =
+                if segments.is_empty() { 0 } else { adopt(self.store, &segments, &path)? };
             let next = segments.last().map_or(0, |last| last.number + 1);
             outboxes.push(Outbox { kind, stem: self.stem.clone(), path, uploaded, next });
         }
@@ -109,7 +121,12 @@ impl Mirror<'_> {
                 let _told = Told(&end);
                 work(self)
             };
-            (result, keeper.join().unwrap_or_else(|_| Err(self.store.trouble("", "the upload ended in a panic"))))
+            (
+                result,
+                keeper
+                    .join()
+                    .unwrap_or_else(|_| Err(self.store.trouble("", "the upload ended in a panic"))),
+            )
         });
         match (result, kept.and_then(|()| self.upload_mark())) {
             (Ok(result), Ok(())) => Ok(result),
@@ -123,7 +140,13 @@ impl Mirror<'_> {
         }
     }
 
-    fn keep(&self, lease: &mut Lease<'_>, outboxes: &mut [Outbox], every: Duration, end: &End) -> Result<(), BuildError> {
+    fn keep(
+        &self,
+        lease: &mut Lease<'_>,
+        outboxes: &mut [Outbox],
+        every: Duration,
+        end: &End,
+    ) -> Result<(), BuildError> {
         let mut renewed = Instant::now();
         loop {
             let is_over = end.wait(every);
@@ -144,10 +167,13 @@ impl Mirror<'_> {
         let Some(mark) = self.folder.own_mark()? else { return Ok(()) };
         // Named after the selection, so that a mark of another recipe need not be overwritten.
         let name = format!("work/shards/{}-{}.json", self.stem, &mark.selection.to_string()[..16]);
-        let json = serde_json::to_vec(&mark).map_err(|error| self.store.trouble(&name, error.to_string()))?;
+        let json = serde_json::to_vec(&mark)
+            .map_err(|error| self.store.trouble(&name, error.to_string()))?;
         match self.store.create(&name, json)? {
             Created::Ours => Ok(()),
-            Created::Taken => Err(self.store.trouble(&name, "another mark has this name; delete it")),
+            Created::Taken => {
+                Err(self.store.trouble(&name, "another mark has this name; delete it"))
+            }
         }
     }
 }
@@ -160,7 +186,8 @@ impl Remote for Mirror<'_> {
                 if stem == self.stem || !is_plain(&stem) {
                     continue;
                 }
-                // Whoever does not know what others did asks more than is needed, but a run that is to stop asks nothing.
+                // Whoever does not know what others did asks more than is needed, but a run that is
+                // to stop asks nothing.
                 if self.limits.stop_reason().is_some() {
                     return Ok(());
                 }
@@ -170,7 +197,11 @@ impl Remote for Mirror<'_> {
                 segments.retain(|segment| segment.number >= *next);
                 let Some(last) = segments.last() else { continue };
                 *next = last.number + 1;
-                if is_first { adopt(self.store, &segments, &path).map(drop) } else { extend(self.store, &segments, &path) }?;
+                if is_first {
+                    adopt(self.store, &segments, &path).map(drop)
+                } else {
+                    extend(self.store, &segments, &path)
+                }?;
             }
         }
         Ok(())
@@ -187,8 +218,8 @@ impl Remote for Mirror<'_> {
         }
         let path = self.folder.path("manifest.json");
         let json = read_capped(&path, MAX_MANIFEST_BYTES)?;
-        let manifest: Manifest =
-            serde_json::from_slice(&json).map_err(|error| BuildError::Json { path: path.clone(), problem: error.to_string() })?;
+        let manifest: Manifest = serde_json::from_slice(&json)
+            .map_err(|error| BuildError::Json { path: path.clone(), problem: error.to_string() })?;
         tracing::info!("uploading {} files to {}", manifest.files.len() + 1, self.store.url());
         // While it is written again, it is not finished.
         self.store.delete("manifest.json")?;
@@ -198,9 +229,11 @@ impl Remote for Mirror<'_> {
             }
             self.store.put_file(path, &self.folder.path(path))?;
         }
-        let current: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
+        let current: BTreeSet<&str> =
+            manifest.files.iter().map(|file| file.path.as_str()).collect();
         for folder in ["triplets", "data", "gallery"] {
-            for name in self.store.list(folder)?.into_keys().map(|name| format!("{folder}/{name}")) {
+            for name in self.store.list(folder)?.into_keys().map(|name| format!("{folder}/{name}"))
+            {
                 if !current.contains(name.as_str()) {
                     self.store.delete(&name)?;
                 }
@@ -213,7 +246,9 @@ impl Remote for Mirror<'_> {
 
 /// Whether a name from the bucket, which is untrusted, can be the name of a file.
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !name.is_empty()
+        && name.len() <= 100
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// That the work is over.
@@ -227,7 +262,11 @@ impl End {
     /// Waits until it is, but not longer than so; whether it is.
     fn wait(&self, at_most: Duration) -> bool {
         let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.told.wait_timeout_while(is_over, at_most, |is_over| !*is_over).unwrap_or_else(PoisonError::into_inner).0
+        *self
+            .told
+            .wait_timeout_while(is_over, at_most, |is_over| !*is_over)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 }
 

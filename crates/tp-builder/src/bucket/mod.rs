@@ -1,4 +1,5 @@
-//! A build in a bucket: shards in folders of their own, on machines of their own, that meet in one place.
+//! A build in a bucket: shards in folders of their own, on machines of their own, that meet in one
+//! place.
 //!
 //! ```text
 //! PREFIX/work/survey/ answers/ located/   {shard}.{number}.jsonl    what a journal grew by, segment after segment
@@ -7,8 +8,9 @@
 //!        README.md triplets/ data/ …  manifest.json                 the data set; without the manifest it is not whole
 //! ```
 //!
-//! The folder stays what a run reads and writes; [`mirror`] brings what others filed and takes away what this run files.
-//! Everything under `work/` is created and never overwritten, so whatever two processes do, nothing is lost.
+//! The folder stays what a run reads and writes; [`mirror`] brings what others filed and takes away
+//! what this run files. Everything under `work/` is created and never overwritten, so whatever two
+//! processes do, nothing is lost.
 
 mod address;
 mod lease;

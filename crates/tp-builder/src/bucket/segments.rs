@@ -32,8 +32,16 @@ pub(super) fn listed(store: &Store, kind: &str) -> Result<Listed, BuildError> {
     // Names come in order, and so do numbers of eight digits.
     for (file, bytes) in store.list(&format!("work/{kind}"))? {
         let parsed = file.strip_suffix(".jsonl").and_then(|name| name.split_once('.'));
-        let Some((stem, number)) = parsed.and_then(|(stem, number)| Some((stem, number.parse().ok()?))) else { continue };
-        found.entry(stem.to_owned()).or_default().push(Segment { number, name: format!("work/{kind}/{file}"), bytes });
+        let Some((stem, number)) =
+            parsed.and_then(|(stem, number)| Some((stem, number.parse().ok()?)))
+        else {
+            continue;
+        };
+        found.entry(stem.to_owned()).or_default().push(Segment {
+            number,
+            name: format!("work/{kind}/{file}"),
+            bytes,
+        });
     }
     Ok(found)
 }
@@ -43,10 +51,16 @@ fn name(kind: &str, stem: &str, number: u32) -> String {
 }
 
 /// Hands the whole lines of some segments to `take`, in order.
-fn fetch(store: &Store, segments: &[Segment], mut take: impl FnMut(&[u8]) -> io::Result<()>, path: &Path) -> Result<(), BuildError> {
+fn fetch(
+    store: &Store,
+    segments: &[Segment],
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    path: &Path,
+) -> Result<(), BuildError> {
     for some in segments.chunks(N_FETCHES) {
         let fetched: Vec<Result<Vec<u8>, BuildError>> = std::thread::scope(|scope| {
-            let fetches: Vec<_> = some.iter().map(|segment| scope.spawn(|| segment_lines(store, segment))).collect();
+            let fetches: Vec<_> =
+                some.iter().map(|segment| scope.spawn(|| segment_lines(store, segment))).collect();
             let lost = |_| Err(store.trouble("", "a fetch ended in a panic"));
             fetches.into_iter().map(|fetch| fetch.join().unwrap_or_else(lost)).collect()
         });
@@ -59,19 +73,28 @@ fn fetch(store: &Store, segments: &[Segment], mut take: impl FnMut(&[u8]) -> io:
 
 fn segment_lines(store: &Store, segment: &Segment) -> Result<Vec<u8>, BuildError> {
     if segment.bytes > MAX_LINE_BYTES {
-        return Err(store.trouble(&segment.name, format!("{} bytes are no segment; at most {MAX_LINE_BYTES} are", segment.bytes)));
+        return Err(store.trouble(
+            &segment.name,
+            format!("{} bytes are no segment; at most {MAX_LINE_BYTES} are", segment.bytes),
+        ));
     }
-    let mut bytes = store.get(&segment.name)?.ok_or_else(|| store.trouble(&segment.name, "was deleted; run again"))?;
+    let mut bytes = store
+        .get(&segment.name)?
+        .ok_or_else(|| store.trouble(&segment.name, "was deleted; run again"))?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     if whole < bytes.len() {
         // As a journal does: the next segment must not begin in the middle of a line.
-        tracing::warn!("{}: its last line is cut off, and passed over; what it held is asked again", segment.name);
+        tracing::warn!(
+            "{}: its last line is cut off, and passed over; what it held is asked again",
+            segment.name
+        );
         bytes.truncate(whole);
     }
     Ok(bytes)
 }
 
-/// Makes a journal of what the bucket holds and, after that, of what the folder alone holds; how many bytes the first part has.
+/// Makes a journal of what the bucket holds and, after that, of what the folder alone holds; how
+/// many bytes the first part has.
 pub(super) fn adopt(store: &Store, segments: &[Segment], path: &Path) -> Result<u64, BuildError> {
     let local = match File::open(path) {
         Ok(file) => Some(BufReader::new(file)),
@@ -83,20 +106,29 @@ pub(super) fn adopt(store: &Store, segments: &[Segment], path: &Path) -> Result<
         let take = |lines: &[u8]| {
             length += lines.len() as u64;
             if local.is_some() {
-                known.extend(lines.split_inclusive(|byte| *byte == b'\n').map(|line| ContentKey::of_bytes(line).short()));
+                known.extend(
+                    lines
+                        .split_inclusive(|byte| *byte == b'\n')
+                        .map(|line| ContentKey::of_bytes(line).short()),
+                );
             }
             file.write_all(lines)
         };
         fetch(store, segments, take, path)?;
         if let Some(mut local) = local {
-            copy_unknown(&mut local, &known, file).map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
+            copy_unknown(&mut local, &known, file)
+                .map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
         }
         Ok(length)
     })
 }
 
 /// Copies the whole lines that are not known.
-fn copy_unknown(from: &mut impl BufRead, known: &HashSet<u128>, to: &mut impl Write) -> io::Result<()> {
+fn copy_unknown(
+    from: &mut impl BufRead,
+    known: &HashSet<u128>,
+    to: &mut impl Write,
+) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -135,20 +167,26 @@ impl Outbox {
     /// [`BuildError::TakenOver`] if another process uploaded other lines as this segment.
     pub(super) fn send(&mut self, store: &Store) -> Result<(), BuildError> {
         loop {
-            let lines = self.grown().map_err(|source| BuildError::Read { path: self.path.clone(), source })?;
+            let lines = self
+                .grown()
+                .map_err(|source| BuildError::Read { path: self.path.clone(), source })?;
             if lines.is_empty() {
                 return Ok(());
             }
             let length = lines.len() as u64;
             if store.create(&name(self.kind, &self.stem, self.next), lines)? == Created::Taken {
-                return Err(BuildError::TakenOver { url: store.url().to_owned(), what: format!("the {} of {}", self.kind, self.stem) });
+                return Err(BuildError::TakenOver {
+                    url: store.url().to_owned(),
+                    what: format!("the {} of {}", self.kind, self.stem),
+                });
             }
             self.uploaded += length;
             self.next += 1;
         }
     }
 
-    /// Whole lines, as many as make a segment. What lies before the end of a journal's last whole line never changes.
+    /// Whole lines, as many as make a segment. What lies before the end of a journal's last whole
+    /// line never changes.
     fn grown(&self) -> io::Result<Vec<u8>> {
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -185,7 +223,13 @@ mod tests {
     }
 
     fn outbox(path: &Path) -> Outbox {
-        Outbox { kind: "answers", stem: "a".to_owned(), path: path.to_owned(), uploaded: 0, next: 0 }
+        Outbox {
+            kind: "answers",
+            stem: "a".to_owned(),
+            path: path.to_owned(),
+            uploaded: 0,
+            next: 0,
+        }
     }
 
     #[test]
@@ -194,7 +238,9 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         let mut outbox = outbox(&path);
         outbox.send(&store).unwrap();
-        for (text, n_segments) in [("one\ntw", 1), ("one\ntwo", 1), ("one\ntwo\nthree\n", 2), ("one\ntwo\nthree\n", 2)] {
+        for (text, n_segments) in
+            [("one\ntw", 1), ("one\ntwo", 1), ("one\ntwo\nthree\n", 2), ("one\ntwo\nthree\n", 2)]
+        {
             fs::write(&path, text).unwrap();
             outbox.send(&store).unwrap();
             assert_eq!(listed(&store, "answers").unwrap()["a"].len(), n_segments, "{text}");
@@ -213,7 +259,10 @@ mod tests {
         outbox(&path).send(&store).unwrap();
         let copy = folder.path().join("copy.jsonl");
         let segments = &listed(&store, "answers").unwrap()["a"];
-        assert_eq!(segments.iter().map(|segment| segment.bytes).collect::<Vec<_>>(), [6, SEGMENT_BYTES + 4, 6]);
+        assert_eq!(
+            segments.iter().map(|segment| segment.bytes).collect::<Vec<_>>(),
+            [6, SEGMENT_BYTES + 4, 6]
+        );
         adopt(&store, segments, &copy).unwrap();
         assert!(fs::read_to_string(copy).unwrap() == long);
     }

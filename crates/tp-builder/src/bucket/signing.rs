@@ -1,9 +1,12 @@
-//! What requests to S3 are signed with: SHA-256 and its HMAC, from the crates that the builder hashes with.
+//! What requests to S3 are signed with: SHA-256 and its HMAC, from the crates that the builder
+//! hashes with.
 
 use hmac::{Hmac, Mac};
 use object_store::{
     Error, Result,
-    client::{CryptoProvider, DigestAlgorithm, DigestContext, HmacContext, Signer, SigningAlgorithm},
+    client::{
+        CryptoProvider, DigestAlgorithm, DigestContext, HmacContext, Signer, SigningAlgorithm,
+    },
 };
 use sha2::{Digest, Sha256};
 
@@ -21,7 +24,8 @@ impl CryptoProvider for Signing {
 
     fn hmac(&self, algorithm: DigestAlgorithm, secret: &[u8]) -> Result<Box<dyn HmacContext>> {
         let DigestAlgorithm::Sha256 = algorithm else { return Err(unknown(&algorithm)) };
-        let hash = Hmac::<Sha256>::new_from_slice(secret).map_err(|error| Error::NotSupported { source: error.into() })?;
+        let hash = Hmac::<Sha256>::new_from_slice(secret)
+            .map_err(|error| Error::NotSupported { source: error.into() })?;
         Ok(Box::new(Running { hash, end: [0; 32] }))
     }
 
@@ -76,10 +80,16 @@ mod tests {
         let mut digest = Signing.digest(DigestAlgorithm::Sha256).unwrap();
         digest.update(b"a");
         digest.update(b"bc");
-        assert_eq!(hex(digest.finish().unwrap()), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hex(digest.finish().unwrap()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         let mut hmac = Signing.hmac(DigestAlgorithm::Sha256, b"Jefe").unwrap();
         hmac.update(b"what do ya want ");
         hmac.update(b"for nothing?");
-        assert_eq!(hex(hmac.finish().unwrap()), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            hex(hmac.finish().unwrap()),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 }

@@ -1,8 +1,12 @@
-//! What the builder does with a bucket, as plain calls that block. The one place that is asynchronous.
+//! What the builder does with a bucket, as plain calls that block. The one place that is
+//! asynchronous.
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc};
 
-use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, path::Path as ObjectPath};
+use object_store::{
+    Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+    path::Path as ObjectPath,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::BuildError;
@@ -29,9 +33,13 @@ pub(super) enum Created {
 
 impl Store {
     pub(super) fn new(url: &str, objects: Arc<dyn ObjectStore>) -> Result<Self, BuildError> {
-        // Requests block the thread that makes them; the runtime has nothing to do but to wait between two tries.
+        // Requests block the thread that makes them; the runtime has nothing to do but to wait
+        // between two tries.
         let runtime = Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.map_err(|error| BuildError::Bucket { url: url.to_owned(), problem: error.to_string() })?;
+        let runtime = runtime.map_err(|error| BuildError::Bucket {
+            url: url.to_owned(),
+            problem: error.to_string(),
+        })?;
         Ok(Self { url: url.into(), objects, runtime: Arc::new(runtime) })
     }
 
@@ -42,7 +50,10 @@ impl Store {
 
     /// Something about an object that ends the run.
     pub(super) fn trouble(&self, name: &str, problem: impl Into<String>) -> BuildError {
-        BuildError::Bucket { url: format!("{}/{name}", self.url.trim_end_matches('/')), problem: problem.into() }
+        BuildError::Bucket {
+            url: format!("{}/{name}", self.url.trim_end_matches('/')),
+            problem: problem.into(),
+        }
     }
 
     /// Creates an object, unless there is one of that name.
@@ -77,7 +88,10 @@ impl Store {
         let path = self.path(folder)?;
         let listed = self.runtime.block_on(self.objects.list_with_delimiter(Some(&path)));
         let listed = listed.map_err(|error| self.trouble(folder, told(&error)))?;
-        let named = listed.objects.into_iter().filter_map(|object| Some((object.location.filename()?.to_owned(), object.size)));
+        let named = listed
+            .objects
+            .into_iter()
+            .filter_map(|object| Some((object.location.filename()?.to_owned(), object.size)));
         Ok(named.collect())
     }
 
@@ -95,7 +109,12 @@ impl Store {
         let mut opened = File::open(file).map_err(unreadable)?;
         let mut next = || {
             let mut part = Vec::new();
-            opened.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map(|_| part).map_err(unreadable)
+            opened
+                .by_ref()
+                .take(PART_BYTES as u64)
+                .read_to_end(&mut part)
+                .map(|_| part)
+                .map_err(unreadable)
         };
         let first = next()?;
         let path = self.path(name)?;
@@ -104,7 +123,8 @@ impl Store {
             return put.map(drop).map_err(|error| self.trouble(name, told(&error)));
         }
         let failed = |error: Error| self.trouble(name, told(&error));
-        let mut upload = self.runtime.block_on(self.objects.put_multipart(&path)).map_err(failed)?;
+        let mut upload =
+            self.runtime.block_on(self.objects.put_multipart(&path)).map_err(failed)?;
         let send_all = || {
             let mut part = first;
             while !part.is_empty() {
@@ -114,7 +134,8 @@ impl Store {
             self.runtime.block_on(upload.complete()).map(drop).map_err(failed)
         };
         send_all().inspect_err(|_| {
-            // Parts of an upload that is given up cost their owner money; if this fails, too, only they remain.
+            // Parts of an upload that is given up cost their owner money; if this fails, too, only
+            // they remain.
             let _ = self.runtime.block_on(upload.abort());
         })
     }
@@ -124,7 +145,8 @@ impl Store {
     }
 }
 
-/// An error in one line. What a server says in its own words may hold the key it was asked with; only its code is shown.
+/// An error in one line. What a server says in its own words may hold the key it was asked with;
+/// only its code is shown.
 pub(super) fn told(error: &Error) -> String {
     let text = error.to_string();
     let own_words = ["status code: ", "error response: "].iter().find_map(|mark| {
@@ -132,9 +154,15 @@ pub(super) fn told(error: &Error) -> String {
         // After a status comes its name, and then a colon.
         Some(if mark.starts_with("error") { start } else { start + text[start..].find(':')? })
     });
-    let ours = text[..own_words.unwrap_or(text.len())].trim_end_matches([' ', ':']).replace(['\n', '\r'], " ");
-    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
-    let code = code.filter(|code| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let ours = text[..own_words.unwrap_or(text.len())]
+        .trim_end_matches([' ', ':'])
+        .replace(['\n', '\r'], " ");
+    let code = text
+        .split_once("<Code>")
+        .and_then(|(_, rest)| rest.split_once("</Code>"))
+        .map(|(code, _)| code);
+    let code = code
+        .filter(|code| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let ours: String = ours.chars().take(400).collect();
     code.map_or(ours.clone(), |code| format!("{ours}: {code}"))
 }
@@ -178,7 +206,9 @@ mod tests {
     #[test]
     fn parts_arrive_and_conditions_hold_on_a_server() {
         let Ok(url) = std::env::var("TP_TEST_BUCKET") else {
-            println!("passed over: TP_TEST_BUCKET names no bucket; tests/builder/bucket_server.py starts a server and sets it");
+            println!(
+                "passed over: TP_TEST_BUCKET names no bucket; tests/builder/bucket_server.py starts a server and sets it"
+            );
             return;
         };
         let store = crate::Bucket::open(&url).unwrap().store;
@@ -187,10 +217,15 @@ mod tests {
         std::fs::write(folder.path().join("a"), &bytes).unwrap();
         store.put_file("test/a", &folder.path().join("a")).unwrap();
         assert!(store.get("test/a").unwrap().unwrap() == bytes);
-        for (text, created) in [("one", Created::Ours), ("one", Created::Ours), ("two", Created::Taken)] {
+        for (text, created) in
+            [("one", Created::Ours), ("one", Created::Ours), ("two", Created::Taken)]
+        {
             assert_eq!(store.create("test/b", text.into()).unwrap(), created);
         }
-        assert_eq!(store.list("test").unwrap().into_values().collect::<Vec<_>>(), [bytes.len() as u64, 3]);
+        assert_eq!(
+            store.list("test").unwrap().into_values().collect::<Vec<_>>(),
+            [bytes.len() as u64, 3]
+        );
         ["test/a", "test/b", "test/c"].iter().for_each(|name| store.delete(name).unwrap());
         assert!(store.list("test").unwrap().is_empty() && store.get("test/a").unwrap().is_none());
     }
@@ -205,11 +240,18 @@ mod tests {
                 "Generic S3 error: PUT x - Server returned non-2xx status code: 403 Forbidden: InvalidAccessKeyId",
             ),
             (
-                "Server returned non-2xx status code: 401 Unauthorized: no AKIASECRET here".to_owned(),
+                "Server returned non-2xx status code: 401 Unauthorized: no AKIASECRET here"
+                    .to_owned(),
                 "Generic S3 error: Server returned non-2xx status code: 401 Unauthorized",
             ),
-            (format!("Server returned error response: {xml}"), "Generic S3 error: Server returned error response: InvalidAccessKeyId"),
-            ("HTTP error: io: Connection refused".to_owned(), "Generic S3 error: HTTP error: io: Connection refused"),
+            (
+                format!("Server returned error response: {xml}"),
+                "Generic S3 error: Server returned error response: InvalidAccessKeyId",
+            ),
+            (
+                "HTTP error: io: Connection refused".to_owned(),
+                "Generic S3 error: HTTP error: io: Connection refused",
+            ),
         ] {
             assert_eq!(told(&said), text);
         }

@@ -1,4 +1,5 @@
-//! How requests reach S3: through the builder's own HTTP client. Nothing is repeated here; `object_store` does that.
+//! How requests reach S3: through the builder's own HTTP client. Nothing is repeated here;
+//! `object_store` does that.
 
 use std::time::Duration;
 
@@ -6,7 +7,9 @@ use async_trait::async_trait;
 use http_body_util::BodyExt;
 use object_store::{
     ClientOptions, Result,
-    client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService},
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    },
 };
 use ureq::http::{Method, Request, Response};
 
@@ -45,14 +48,16 @@ impl HttpService for Blocking {
         let (parts, body) = request.into_parts();
         let method = parts.method.clone();
         let body = body.collect().await?.to_bytes();
-        self.exchange(Request::from_parts(parts, body.to_vec())).map_err(|error| HttpError::new(kind(&error, &method), error))
+        self.exchange(Request::from_parts(parts, body.to_vec()))
+            .map_err(|error| HttpError::new(kind(&error, &method), error))
     }
 }
 
 impl Blocking {
     fn exchange(&self, request: Request<Vec<u8>>) -> Result<HttpResponse, ureq::Error> {
         let has_body = matches!(*request.method(), Method::PUT | Method::POST);
-        let response = if has_body { self.agent.run(request) } else { self.agent.run(request.map(|_| ())) };
+        let response =
+            if has_body { self.agent.run(request) } else { self.agent.run(request.map(|_| ())) };
         let (parts, mut body) = response?.into_parts();
         let bytes = body.with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?;
         Ok(Response::from_parts(parts, bytes.into()))
@@ -65,7 +70,8 @@ fn kind(error: &ureq::Error, method: &Method) -> HttpErrorKind {
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
         | ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed => HttpErrorKind::Connect,
-        // Whatever is sent by another method may arrive twice: an object that is there already is compared with what was sent.
+        // Whatever is sent by another method may arrive twice: an object that is there already is
+        // compared with what was sent.
         ureq::Error::Timeout(_) if *method == Method::POST => HttpErrorKind::Timeout,
         ureq::Error::Timeout(_) | ureq::Error::Io(_) => HttpErrorKind::Request,
         _ => HttpErrorKind::Unknown,

@@ -1,4 +1,5 @@
-//! What an answer must look like: a JSON object with the strings of its role. Asked for by schema, checked in any case.
+//! What an answer must look like: a JSON object with the strings of its role. Asked for by schema,
+//! checked in any case.
 
 use serde_json::{Map, Value, json};
 
@@ -13,14 +14,17 @@ fn fields(role: Role) -> &'static [(&'static str, bool)] {
     match role {
         Role::Context => &[("object", true), ("part", false), ("context", true)],
         Role::Local => &[("colour", true), ("texture", false), ("shape", false), ("detail", false)],
-        Role::Organiser => &[("object", true), ("part", true), ("point", true), ("appearance", true)],
+        Role::Organiser => {
+            &[("object", true), ("part", true), ("point", true), ("appearance", true)]
+        }
     }
 }
 
 /// The JSON schema of a role's answer.
 pub(super) fn schema(role: Role) -> Value {
     let names: Vec<&str> = fields(role).iter().map(|(name, _)| *name).collect();
-    let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+    let properties: Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
     json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false})
 }
 
@@ -46,12 +50,23 @@ pub(super) fn answer_of(role: Role, text: &str) -> Result<Answer, String> {
     let mut strings = strings.into_iter();
     let mut next = || strings.next().unwrap_or_default();
     Ok(match role {
-        Role::Context => Answer::Context(ContextAnswer { object: next(), part: next(), context: next() }),
-        Role::Local => Answer::Local(LocalAnswer { colour: next(), texture: next(), shape: next(), detail: next() }),
+        Role::Context => {
+            Answer::Context(ContextAnswer { object: next(), part: next(), context: next() })
+        }
+        Role::Local => Answer::Local(LocalAnswer {
+            colour: next(),
+            texture: next(),
+            shape: next(),
+            detail: next(),
+        }),
         Role::Organiser => {
             let layers = Layers { object: next(), part: next(), point: next(), appearance: next() };
-            let sentences = [&layers.object, &layers.part, &layers.point, &layers.appearance].map(|text| sentence(text));
-            Answer::Organiser(OrganiserAnswer { description: sentences.join(" "), layers: Some(layers) })
+            let sentences = [&layers.object, &layers.part, &layers.point, &layers.appearance]
+                .map(|text| sentence(text));
+            Answer::Organiser(OrganiserAnswer {
+                description: sentences.join(" "),
+                layers: Some(layers),
+            })
         }
     })
 }
@@ -71,7 +86,16 @@ fn sentence(text: &str) -> String {
 
 /// Whether a text without JSON declines to answer.
 pub(super) fn declines(text: &str) -> bool {
-    const BEGINNINGS: [&str; 8] = ["i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i'm unable", "i am unable", "i'm not able"];
+    const BEGINNINGS: [&str; 8] = [
+        "i'm sorry",
+        "i am sorry",
+        "sorry,",
+        "i cannot",
+        "i can't",
+        "i'm unable",
+        "i am unable",
+        "i'm not able",
+    ];
     let text = text.trim_start().to_lowercase().replace('’', "'");
     BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
 }
@@ -97,12 +121,19 @@ mod tests {
             ("} {", "no JSON object"),
             ("{\"colour\": }", "no valid JSON"),
             ("{\"colour\": \"red\", \"texture\": \"\", \"shape\": \"\"}", "\"detail\" is missing"),
-            ("{\"colour\": 3, \"texture\": \"\", \"shape\": \"\", \"detail\": \"\"}", "\"colour\" is not a string"),
-            ("{\"colour\": \"<s>\", \"texture\": \"\", \"shape\": \"\", \"detail\": \"\"}", "\"colour\" is empty"),
+            (
+                "{\"colour\": 3, \"texture\": \"\", \"shape\": \"\", \"detail\": \"\"}",
+                "\"colour\" is not a string",
+            ),
+            (
+                "{\"colour\": \"<s>\", \"texture\": \"\", \"shape\": \"\", \"detail\": \"\"}",
+                "\"colour\" is empty",
+            ),
         ] {
             assert!(answer_of(Role::Local, text).unwrap_err().contains(part), "{text}");
         }
-        let long = json!({"colour": "x ".repeat(2000), "texture": "", "shape": "", "detail": ""}).to_string();
+        let long = json!({"colour": "x ".repeat(2000), "texture": "", "shape": "", "detail": ""})
+            .to_string();
         assert!(answer_of(Role::Local, &long).unwrap_err().contains("more than 1200"));
     }
 
@@ -115,7 +146,10 @@ mod tests {
 
     #[test]
     fn refusals_are_known_by_their_beginning() {
-        assert!(declines("I’m sorry, but I can't help with that.") && declines(" I cannot describe people."));
+        assert!(
+            declines("I’m sorry, but I can't help with that.")
+                && declines(" I cannot describe people.")
+        );
         assert!(!declines("The ear is brown.") && !declines("Icicles hang there."));
     }
 }

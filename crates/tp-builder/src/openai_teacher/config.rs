@@ -1,4 +1,5 @@
-//! Which models are asked, where, with which prompts and within which bounds: a TOML file, without a single key in it.
+//! Which models are asked, where, with which prompts and within which bounds: a TOML file, without
+//! a single key in it.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -45,7 +46,8 @@ pub struct EndpointConfig {
 pub struct RoleConfig {
     /// The model's name on its server, or `rules`.
     pub model: String,
-    /// The endpoints that have it; all if none is named. They do not decide an answer: a server may move.
+    /// The endpoints that have it; all if none is named. They do not decide an answer: a server may
+    /// move.
     #[serde(default, skip_serializing)]
     pub endpoints: Vec<String>,
     /// What the teacher is; the paper's configuration has one for every role.
@@ -114,13 +116,16 @@ pub struct Price {
     pub output_per_million: f64,
 }
 
-/// When a question is sent again that got no answer. This is the only place in which anything is repeated.
+/// When a question is sent again that got no answer. This is the only place in which anything is
+/// repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// The most times that a question is sent, the first included; repairs have a count of their own.
+    /// The most times that a question is sent, the first included; repairs have a count of their
+    /// own.
     pub max_tries: u32,
-    /// Before the second try; it doubles with every further one, and a random half of it is left out.
+    /// Before the second try; it doubles with every further one, and a random half of it is left
+    /// out.
     pub first_wait_ms: u64,
     /// The longest wait, and the longest that a server may ask for and still be waited for.
     pub max_wait_secs: u64,
@@ -168,17 +173,21 @@ impl TeachersConfig {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Read`], [`BuildError::FileTooLong`], and [`BuildError::Config`] with the line or the setting that is wrong.
+    /// [`BuildError::Read`], [`BuildError::FileTooLong`], and [`BuildError::Config`] with the line
+    /// or the setting that is wrong.
     pub fn from_toml(path: &Path) -> Result<Self, BuildError> {
         let config: Self = config_file::read(path)?;
         config.completed().map_err(|problem| BuildError::Config { path: path.to_owned(), problem })
     }
 
-    /// The paper's: OMG-LLaVA for the context, LLaVA-v1.6-34B for the neighbourhood, Llama 3.3 to merge. The paper publishes
-    /// the models and not the prompts; those are ours.
+    /// The paper's: OMG-LLaVA for the context, LLaVA-v1.6-34B for the neighbourhood, Llama 3.3 to
+    /// merge. The paper publishes the models and not the prompts; those are ours.
     #[must_use]
     pub fn paper() -> Self {
-        parse_toml::<Self>(PAPER_TEACHERS).ok().and_then(|config| config.completed().ok()).expect("the file is tested")
+        parse_toml::<Self>(PAPER_TEACHERS)
+            .ok()
+            .and_then(|config| config.completed().ok())
+            .expect("the file is tested")
     }
 
     /// Reads a configuration from text.
@@ -196,7 +205,10 @@ impl TeachersConfig {
         for (name, endpoint) in &self.endpoints {
             endpoint.checked().map_err(|problem| format!("endpoints.{name}: {problem}"))?;
         }
-        if self.retry.max_tries == 0 || !is_above_zero(self.retry.answer_timeout_secs) || !is_above_zero(self.retry.connect_timeout_secs) {
+        if self.retry.max_tries == 0
+            || !is_above_zero(self.retry.answer_timeout_secs)
+            || !is_above_zero(self.retry.connect_timeout_secs)
+        {
             return Err("retry: max_tries and the timeouts must be above 0".to_owned());
         }
         for (role, config) in self.roles.iter_mut().filter(|(_, config)| config.model != "rules") {
@@ -214,17 +226,23 @@ impl TeachersConfig {
             config.system.get_or_insert(system);
             let prompt = config.prompt.get_or_insert(prompt);
             if let Some(unknown) = unknown_placeholder(prompt) {
-                return refuse(format!("prompt has an unknown placeholder {{{unknown}}}; there are {}", PLACEHOLDERS.join(", ")));
+                return refuse(format!(
+                    "prompt has an unknown placeholder {{{unknown}}}; there are {}",
+                    PLACEHOLDERS.join(", ")
+                ));
             }
             let ImageConfig { max_side, crop, sigma, .. } = config.image;
             if max_side < 16 || !(crop > 0.0 && crop <= 1.0) || !is_above_zero(sigma) {
-                return refuse("image: max_side is at least 16, crop in (0, 1] and sigma above 0".to_owned());
+                return refuse(
+                    "image: max_side is at least 16, crop in (0, 1] and sigma above 0".to_owned(),
+                );
             }
             if config.max_tokens == 0 || !(0.0..=2.0).contains(&config.temperature) {
                 return refuse("max_tokens is above 0 and temperature in [0, 2]".to_owned());
             }
         }
-        let bad_price = |price: &Price| !(price.input_per_million >= 0.0 && price.output_per_million >= 0.0);
+        let bad_price =
+            |price: &Price| !(price.input_per_million >= 0.0 && price.output_per_million >= 0.0);
         if let Some((model, _)) = self.prices.iter().find(|(_, price)| bad_price(price)) {
             return Err(format!("prices.{model}: a price is 0 or more"));
         }
@@ -262,7 +280,10 @@ fn paper_prompts(role: Role) -> (String, String) {
     let config: TeachersConfig = parse_toml(PAPER_TEACHERS).expect("the file is tested");
     let of_role = config.roles.get(&role);
     let text = |text: Option<&String>| text.cloned().unwrap_or_default();
-    (text(of_role.and_then(|role| role.system.as_ref())), text(of_role.and_then(|role| role.prompt.as_ref())))
+    (
+        text(of_role.and_then(|role| role.system.as_ref())),
+        text(of_role.and_then(|role| role.prompt.as_ref())),
+    )
 }
 
 #[cfg(test)]
@@ -279,7 +300,10 @@ mod tests {
 
     #[test]
     fn short_file_takes_the_prompts_of_the_paper() {
-        let config = TeachersConfig::parse("[endpoints.a]\nurl = \"http://127.0.0.1:1/v1\"\n[roles.organiser]\nmodel = \"m\"\n").unwrap();
+        let config = TeachersConfig::parse(
+            "[endpoints.a]\nurl = \"http://127.0.0.1:1/v1\"\n[roles.organiser]\nmodel = \"m\"\n",
+        )
+        .unwrap();
         let organiser = &config.roles[&Role::Organiser];
         assert_eq!(organiser.endpoints, ["a"]);
         assert_eq!(organiser.prompt, TeachersConfig::paper().roles[&Role::Organiser].prompt);
@@ -289,14 +313,31 @@ mod tests {
     fn what_cannot_work_is_named() {
         let endpoint = "[endpoints.a]\nurl = \"http://h/v1\"\n";
         for (text, part) in [
-            ("[endpoints.a]\nurl = \"http://u:secret@h/v1\"\n".to_owned(), "comes from the environment"),
+            (
+                "[endpoints.a]\nurl = \"http://u:secret@h/v1\"\n".to_owned(),
+                "comes from the environment",
+            ),
             ("[endpoints.a]\nurl = \"ftp://h\"\n".to_owned(), "http://"),
-            ("[endpoints.a]\nurl = \"http://h\"\napi_key = \"sk-1\"\n".to_owned(), "line 3: unknown field `api_key`"),
+            (
+                "[endpoints.a]\nurl = \"http://h\"\napi_key = \"sk-1\"\n".to_owned(),
+                "line 3: unknown field `api_key`",
+            ),
             ("[roles.local]\nmodel = \"m\"\n".to_owned(), "no endpoint"),
-            (format!("{endpoint}[roles.local]\nmodel = \"m\"\nendpoints = [\"b\"]\n"), "no endpoint `b`"),
-            (format!("{endpoint}[roles.local]\nmodel = \"m\"\nprompt = \"{{color}}\"\n"), "{color}"),
+            (
+                format!("{endpoint}[roles.local]\nmodel = \"m\"\nendpoints = [\"b\"]\n"),
+                "no endpoint `b`",
+            ),
+            (
+                format!("{endpoint}[roles.local]\nmodel = \"m\"\nprompt = \"{{color}}\"\n"),
+                "{color}",
+            ),
             (format!("{endpoint}[roles.poet]\nmodel = \"m\"\n"), "unknown variant `poet`"),
-            (format!("{endpoint}[prices.m]\ninput_per_million = -1.0\noutput_per_million = 0.0\n"), "prices.m"),
+            (
+                format!(
+                    "{endpoint}[prices.m]\ninput_per_million = -1.0\noutput_per_million = 0.0\n"
+                ),
+                "prices.m",
+            ),
         ] {
             let problem = TeachersConfig::parse(&text).unwrap_err();
             assert!(problem.contains(part) && !problem.contains("secret"), "{problem}");

@@ -1,18 +1,24 @@
-//! What a teacher says is data: marks by which models tell turns, images and answers apart are taken out of it.
+//! What a teacher says is data: marks by which models tell turns, images and answers apart are
+//! taken out of it.
 //!
-//! A text with `[SEG]` in it would teach a model to answer in the middle of a question, and `<|im_end|>` would end a turn.
+//! A text with `[SEG]` in it would teach a model to answer in the middle of a question, and
+//! `<|im_end|>` would end a turn.
 
 /// Longer things in angle brackets are text.
 const MAX_TAG_CHARS: usize = 48;
 
 /// The text without control tokens and control characters, on one line, with single blanks.
 ///
-/// Taken out are `<…>` and `＜…＞` without a blank inside, such as `<p>`, `</s>`, `<|im_start|>` and `<｜User｜>`, and words of
-/// capitals in brackets, such as `[SEG]`, `[INST]` and `[/INST]`. Each leaves a blank, so that no new one can form from its
-/// neighbours.
+/// Taken out are `<…>` and `＜…＞` without a blank inside, such as `<p>`, `</s>`, `<|im_start|>` and
+/// `<｜User｜>`, and words of capitals in brackets, such as `[SEG]`, `[INST]` and `[/INST]`. Each
+/// leaves a blank, so that no new one can form from its neighbours.
 #[must_use]
 pub(crate) fn cleaned(text: &str) -> String {
-    let visible: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).filter(|&c| !is_invisible(c)).collect();
+    let visible: String = text
+        .chars()
+        .map(|c| if is_plain(c) { c } else { ' ' })
+        .filter(|&c| !is_invisible(c))
+        .collect();
     let mut out = String::with_capacity(visible.len());
     let mut rest = visible.as_str();
     while let Some(c) = rest.chars().next() {
@@ -57,7 +63,11 @@ fn token_length(text: &str) -> Option<usize> {
             let long_enough = if first == '[' { inside >= 2 } else { inside >= 1 };
             return long_enough.then_some(at + c.len_utf8());
         }
-        let fits = if first == '[' { c.is_ascii_uppercase() || matches!(c, '/' | '_') || c.is_ascii_digit() } else { !c.is_whitespace() };
+        let fits = if first == '[' {
+            c.is_ascii_uppercase() || matches!(c, '/' | '_') || c.is_ascii_digit()
+        } else {
+            !c.is_whitespace()
+        };
         inside += 1;
         if !fits || inside > MAX_TAG_CHARS {
             return None;

@@ -31,12 +31,17 @@ impl<'a> Conversation<'a> {
     /// # Errors
     ///
     /// [`TeacherError::Image`] and [`TeacherError::ImageTooLarge`].
-    pub(super) fn begin(teacher: &'a OpenAiTeacher, question: &Question<'_>) -> Result<Self, TeacherError> {
+    pub(super) fn begin(
+        teacher: &'a OpenAiTeacher,
+        question: &Question<'_>,
+    ) -> Result<Self, TeacherError> {
         let (system, prompt) = (teacher.system(), teacher.prompt(question));
         let text_bytes = system.len() + prompt.len();
         let content = match picture_url(teacher, question)? {
             None => json!(prompt),
-            Some(url) => json!([{"type": "text", "text": prompt}, {"type": "image_url", "image_url": {"url": url}}]),
+            Some(url) => {
+                json!([{"type": "text", "text": prompt}, {"type": "image_url", "image_url": {"url": url}}])
+            }
         };
         let mut messages = Vec::new();
         if !system.is_empty() {
@@ -58,21 +63,29 @@ impl<'a> Conversation<'a> {
                 return Err(TeacherError::Stopped);
             };
             let sent = transport.send(slot, &self.request());
-            let bill =
-                self.teacher.priced(sent.as_ref().map_or(Usage { calls: 1, ..Usage::default() }, super::server_reply::ServerReply::usage));
+            let bill = self.teacher.priced(sent.as_ref().map_or(
+                Usage { calls: 1, ..Usage::default() },
+                super::server_reply::ServerReply::usage,
+            ));
             reservation.settle(bill);
             self.spent += bill;
             let reply = match sent {
                 Ok(reply) => reply,
                 Err(Trouble::Lasting(error)) => return Err(error),
-                Err(Trouble::TooFarOff(last)) => return Err(TeacherError::Unreachable { tries: failures + 1, last }),
+                Err(Trouble::TooFarOff(last)) => {
+                    return Err(TeacherError::Unreachable { tries: failures + 1, last });
+                }
                 Err(Trouble::Passing(last)) => {
                     failures += 1;
                     if failures >= transport.retry.max_tries {
                         return Err(TeacherError::Unreachable { tries: failures, last });
                     }
-                    let wait =
-                        backoff(Duration::from_millis(transport.retry.first_wait_ms), transport.max_wait(), failures, random_share());
+                    let wait = backoff(
+                        Duration::from_millis(transport.retry.first_wait_ms),
+                        transport.max_wait(),
+                        failures,
+                        random_share(),
+                    );
                     if !limits.wait(wait) {
                         return Err(TeacherError::Stopped);
                     }
@@ -82,12 +95,16 @@ impl<'a> Conversation<'a> {
             let text = match reply.said() {
                 Said::Text(text) => text,
                 Said::Refused(said) => return Err(TeacherError::Refused { said }),
-                Said::CutOff => return Err(TeacherError::CutOff { role: *role, max_tokens: config.max_tokens }),
+                Said::CutOff => {
+                    return Err(TeacherError::CutOff { role: *role, max_tokens: config.max_tokens });
+                }
                 Said::Nothing => return Err(TeacherError::Empty),
             };
             match self.judged(&text) {
                 Ok(answer) => return Ok(Answered { answer, usage: self.spent }),
-                Err(Refusal::Declined) => return Err(TeacherError::Refused { said: shortened(&text) }),
+                Err(Refusal::Declined) => {
+                    return Err(TeacherError::Refused { said: shortened(&text) });
+                }
                 Err(Refusal::Misshapen(problem)) if repairs >= config.max_repairs => {
                     return Err(TeacherError::BadAnswer { tries: repairs + 1, problem });
                 }
@@ -106,14 +123,17 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Shows the teacher its last answer and says what is wrong with it. Only the last one: a conversation must not grow.
+    /// Shows the teacher its last answer and says what is wrong with it. Only the last one: a
+    /// conversation must not grow.
     fn correct(&mut self, text: &str, problem: &str) {
         let n_first = if self.teacher.system().is_empty() { 1 } else { 2 };
         for message in self.messages.drain(n_first..) {
             self.text_bytes -= message["content"].as_str().map_or(0, str::len);
         }
         let shown: String = text.chars().take(self.teacher.config.max_tokens as usize).collect();
-        let wish = format!("That cannot be used: {problem}. Answer again, with the JSON object and nothing else.");
+        let wish = format!(
+            "That cannot be used: {problem}. Answer again, with the JSON object and nothing else."
+        );
         self.text_bytes += shown.len() + wish.len();
         self.messages.push(json!({"role": "assistant", "content": shown}));
         self.messages.push(json!({"role": "user", "content": wish}));
@@ -145,9 +165,13 @@ enum Refusal {
     Misshapen(String),
 }
 
-fn picture_url(teacher: &OpenAiTeacher, question: &Question<'_>) -> Result<Option<String>, TeacherError> {
+fn picture_url(
+    teacher: &OpenAiTeacher,
+    question: &Question<'_>,
+) -> Result<Option<String>, TeacherError> {
     let config = &teacher.config.image;
-    let pixels = || (question.pixels)().map_err(|error| TeacherError::Image { problem: error.to_string() });
+    let pixels =
+        || (question.pixels)().map_err(|error| TeacherError::Image { problem: error.to_string() });
     let picture = match teacher.role {
         Role::Context => marked(&*pixels()?, question.point.point, config),
         Role::Local => weighted_section(&*pixels()?, question.point.point, config),
@@ -156,8 +180,8 @@ fn picture_url(teacher: &OpenAiTeacher, question: &Question<'_>) -> Result<Optio
     data_url(&picture, teacher.role, config).map(Some)
 }
 
-/// The wait before the next try: it doubles with every failure, and up to half of it, by `share`, is left out, so that those who
-/// failed together do not come back together.
+/// The wait before the next try: it doubles with every failure, and up to half of it, by `share`,
+/// is left out, so that those who failed together do not come back together.
 fn backoff(first: Duration, longest: Duration, failures: u32, share: f64) -> Duration {
     let whole = first.saturating_mul(1 << (failures - 1).min(20)).min(longest);
     whole.mul_f64(1.0 - share / 2.0)
@@ -175,7 +199,8 @@ mod tests {
     #[test]
     fn waits_double_to_a_limit_and_are_half_as_long_at_least() {
         let (first, longest) = (Duration::from_millis(100), Duration::from_millis(350));
-        let waits = [1, 2, 3, 30].map(|failures| backoff(first, longest, failures, 0.0).as_millis());
+        let waits =
+            [1, 2, 3, 30].map(|failures| backoff(first, longest, failures, 0.0).as_millis());
         assert_eq!(waits, [100, 200, 350, 350]);
         assert_eq!(backoff(first, longest, 1, 1.0), Duration::from_millis(50));
         assert!((0..1000).all(|_| (0.0..1.0).contains(&random_share())));

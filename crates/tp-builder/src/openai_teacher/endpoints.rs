@@ -1,7 +1,7 @@
 //! Which server is asked next: one that is well, and no more at once than it can take.
 //!
-//! How many questions an endpoint gets at once is found as TCP finds its window: half of it when the server says that it has
-//! enough, a little more after every answer.
+//! How many questions an endpoint gets at once is found as TCP finds its window: half of it when
+//! the server says that it has enough, a little more after every answer.
 
 use std::{
     collections::BTreeMap,
@@ -66,7 +66,8 @@ impl Endpoints {
         Self { states: Mutex::new(states), changed: Condvar::new() }
     }
 
-    /// Waits for a free place at the least busy of the named endpoints. `None` if the run is to stop.
+    /// Waits for a free place at the least busy of the named endpoints. `None` if the run is to
+    /// stop.
     pub(super) fn slot(&self, names: &[String], limits: &RunLimits) -> Option<Slot<'_>> {
         let mut states = self.states();
         loop {
@@ -79,7 +80,11 @@ impl Endpoints {
                 }
                 return Some(Slot { endpoints: self, name });
             }
-            states = self.changed.wait_timeout(states, LOOK_UP).unwrap_or_else(PoisonError::into_inner).0;
+            states = self
+                .changed
+                .wait_timeout(states, LOOK_UP)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -92,7 +97,9 @@ impl Endpoints {
 fn freest(states: &BTreeMap<String, State>, names: &[String], now: Instant) -> Option<String> {
     let load = |state: &State| state.in_flight as f64 / state.window.floor().max(1.0);
     let free = names.iter().filter_map(|name| states.get(name).map(|state| (name, state)));
-    let free = free.filter(|(_, state)| load(state) < 1.0 && state.rests_until.is_none_or(|until| until <= now));
+    let free = free.filter(|(_, state)| {
+        load(state) < 1.0 && state.rests_until.is_none_or(|until| until <= now)
+    });
     free.min_by(|(_, a), (_, b)| load(a).total_cmp(&load(b))).map(|(name, _)| name.clone())
 }
 
@@ -135,7 +142,9 @@ impl State {
             Health::Absent { .. } if self.rests_until.is_some_and(|until| until > now) => {}
             Health::Absent { first_wait, max_wait } => {
                 self.window = (self.window / 2.0).max(1.0);
-                self.rest(now + first_wait.saturating_mul(1 << self.absences.min(16)).min(max_wait));
+                self.rest(
+                    now + first_wait.saturating_mul(1 << self.absences.min(16)).min(max_wait),
+                );
                 self.absences += 1;
             }
         }
@@ -151,7 +160,8 @@ mod tests {
     use super::*;
 
     fn endpoints(sizes: &[(&str, usize)]) -> (Endpoints, Vec<String>) {
-        let config = |n| EndpointConfig { url: "http://h".to_owned(), api_key_env: None, max_concurrent: n };
+        let config =
+            |n| EndpointConfig { url: "http://h".to_owned(), api_key_env: None, max_concurrent: n };
         let configs = sizes.iter().map(|&(name, n)| (name.to_owned(), config(n))).collect();
         (Endpoints::new(&configs), sizes.iter().map(|(name, _)| (*name).to_owned()).collect())
     }
@@ -200,7 +210,8 @@ mod tests {
 
     #[test]
     fn rest_of_an_absent_endpoint_doubles_up_to_a_limit() {
-        let mut state = State { in_flight: 0, window: 1.0, most: 1.0, rests_until: None, absences: 0 };
+        let mut state =
+            State { in_flight: 0, window: 1.0, most: 1.0, rests_until: None, absences: 0 };
         let (first_wait, max_wait) = (Duration::from_secs(1), Duration::from_secs(5));
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 5, 5] {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// How long a server asks to wait, counted from `now`; nothing if the text is neither seconds nor a date.
+/// How long a server asks to wait, counted from `now`; nothing if the text is neither seconds nor a
+/// date.
 pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
@@ -19,9 +21,12 @@ fn unix_seconds(date: &str) -> Option<u64> {
     let fields: Vec<&str> = date.split_once(", ")?.1.split([' ', ':']).collect();
     let [day, month, year, hour, minute, second, "GMT"] = fields[..] else { return None };
     let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
-    let number = |text: &str, range: std::ops::RangeInclusive<i64>| text.parse().ok().filter(|n| range.contains(n));
+    let number = |text: &str, range: std::ops::RangeInclusive<i64>| {
+        text.parse().ok().filter(|n| range.contains(n))
+    };
     let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
-    let (hour, minute, second) = (number(hour, 0..=23)?, number(minute, 0..=59)?, number(second, 0..=60)?);
+    let (hour, minute, second) =
+        (number(hour, 0..=23)?, number(minute, 0..=59)?, number(second, 0..=60)?);
     // Days of the proleptic Gregorian calendar, with years that begin in March (Hinnant).
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
@@ -43,7 +48,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_wait() {
-        for text in ["", "soon", "-1", "nan", "1e30", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov"] {
+        for text in [
+            "",
+            "soon",
+            "-1",
+            "nan",
+            "1e30",
+            "Sun, 99 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 06 Nov",
+        ] {
             assert_eq!(retry_after(text, UNIX_EPOCH), None, "{text}");
         }
     }

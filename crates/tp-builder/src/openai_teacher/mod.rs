@@ -1,7 +1,9 @@
-//! Teachers behind any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, Ollama, hosted ones.
+//! Teachers behind any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp,
+//! Ollama, hosted ones.
 //!
-//! One question is one conversation: asked, sent again while the server is busy or gone, and corrected while the answer has not
-//! the shape that was asked for. This is the one place in which anything is repeated.
+//! One question is one conversation: asked, sent again while the server is busy or gone, and
+//! corrected while the answer has not the shape that was asked for. This is the one place in which
+//! anything is repeated.
 
 mod answer_shape;
 mod config;
@@ -20,11 +22,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
 
-pub use config::{EndpointConfig, ImageConfig, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured, TeachersConfig};
+pub use config::{
+    EndpointConfig, ImageConfig, PAPER_TEACHERS, Price, RetryConfig, RoleConfig, Structured,
+    TeachersConfig,
+};
 pub use read_reply::{read_error_reply, read_reply};
 
 use self::{conversation::Conversation, transport::Transport};
-use crate::{Answered, BuildError, Estimate, Question, Role, RunLimits, SurveyedPoint, Teacher, TeacherError, Teachers, Usage};
+use crate::{
+    Answered, BuildError, Estimate, Question, Role, RunLimits, SurveyedPoint, Teacher,
+    TeacherError, Teachers, Usage,
+};
 use tp_data::RulesTeacher;
 
 /// Tokens of a chat template and of the schema around a prompt, at most.
@@ -42,7 +50,8 @@ pub struct OpenAiTeacher {
 }
 
 impl TeachersConfig {
-    /// The teachers of the configuration; roles that it does not name are played by the rules. Nothing is sent yet.
+    /// The teachers of the configuration; roles that it does not name are played by the rules.
+    /// Nothing is sent yet.
     ///
     /// # Errors
     ///
@@ -51,9 +60,14 @@ impl TeachersConfig {
         self.teachers_with_keys(|variable| std::env::var(variable).ok())
     }
 
-    fn teachers_with_keys(&self, key: impl Fn(&str) -> Option<String>) -> Result<Teachers, BuildError> {
+    fn teachers_with_keys(
+        &self,
+        key: impl Fn(&str) -> Option<String>,
+    ) -> Result<Teachers, BuildError> {
         let transport = Arc::new(Transport::new(self, key)?);
-        let limit_of = |role| self.roles.get(&role).map_or(0, |config: &RoleConfig| u64::from(config.max_tokens));
+        let limit_of = |role| {
+            self.roles.get(&role).map_or(0, |config: &RoleConfig| u64::from(config.max_tokens))
+        };
         let play = |role: Role| -> Arc<dyn Teacher> {
             match self.roles.get(&role).filter(|config| config.model != "rules") {
                 None => Arc::new(RulesTeacher),
@@ -62,7 +76,11 @@ impl TeachersConfig {
                     config: config.clone(),
                     price: self.prices.get(&config.model).copied().unwrap_or_default(),
                     transport: transport.clone(),
-                    from_others: if role == Role::Organiser { limit_of(Role::Context) + limit_of(Role::Local) } else { 0 },
+                    from_others: if role == Role::Organiser {
+                        limit_of(Role::Context) + limit_of(Role::Local)
+                    } else {
+                        0
+                    },
                 }),
             }
         };
@@ -75,7 +93,8 @@ impl TeachersConfig {
         self.endpoints.values().map(|endpoint| endpoint.max_concurrent).sum()
     }
 
-    /// How many questions should be under way for that: some more, so that pictures are made while all places are taken.
+    /// How many questions should be under way for that: some more, so that pictures are made while
+    /// all places are taken.
     #[must_use]
     pub fn n_questions(&self) -> usize {
         self.slots() + self.slots() / 4 + 4
@@ -86,11 +105,14 @@ impl OpenAiTeacher {
     /// What tokens cost.
     fn priced(&self, mut usage: Usage) -> Usage {
         let Price { input_per_million, output_per_million } = self.price;
-        usage.cost = (usage.prompt_tokens as f64 * input_per_million + usage.completion_tokens as f64 * output_per_million) / 1e6;
+        usage.cost = (usage.prompt_tokens as f64 * input_per_million
+            + usage.completion_tokens as f64 * output_per_million)
+            / 1e6;
         usage
     }
 
-    /// The most that one request of so many bytes of text can need: no tokenizer makes more tokens than bytes.
+    /// The most that one request of so many bytes of text can need: no tokenizer makes more tokens
+    /// than bytes.
     fn most_of_one_call(&self, text_bytes: usize) -> Usage {
         let picture = if self.role == Role::Organiser { 0 } else { self.config.image.max_tokens };
         self.priced(Usage {
@@ -122,16 +144,19 @@ impl Teacher for OpenAiTeacher {
     }
 
     fn can_describe(&self, role: Role, point: &SurveyedPoint) -> bool {
-        // What fits several things cannot be made clear by better words: the facts are all that the organiser knows.
+        // What fits several things cannot be made clear by better words: the facts are all that the
+        // organiser knows.
         role != Role::Organiser || point.sentence.is_some()
     }
 
     fn estimate(&self, question: &Question<'_>) -> Estimate {
         let (system, prompt) = (self.system(), self.prompt(question));
         let words = system.split_whitespace().count() + prompt.split_whitespace().count();
-        let least = Usage { calls: 1, prompt_tokens: words as u64, completion_tokens: 1, cost: 0.0 };
+        let least =
+            Usage { calls: 1, prompt_tokens: words as u64, completion_tokens: 1, cost: 0.0 };
         let sends = u64::from(self.transport.retry.max_tries) + u64::from(self.config.max_repairs);
-        let corrections = u64::from(self.config.max_repairs) * (u64::from(self.config.max_tokens) + FRAME_TOKENS);
+        let corrections =
+            u64::from(self.config.max_repairs) * (u64::from(self.config.max_tokens) + FRAME_TOKENS);
         let mut one = self.most_of_one_call(system.len() + prompt.len());
         one.prompt_tokens += corrections + self.from_others;
         Estimate { least: self.priced(least), most: self.priced(one).times(sends) }
@@ -194,5 +219,12 @@ pub(crate) fn test_question(role: Role, test: impl FnOnce(&Question<'_>)) {
         rejected: BTreeMap::new(),
     };
     let pixels = || Ok(Arc::new(RgbImage::filled(size, [120, 90, 60])));
-    test(&Question { role, image: &image, point: &point, pixels: &pixels, context: None, local: None });
+    test(&Question {
+        role,
+        image: &image,
+        point: &point,
+        pixels: &pixels,
+        context: None,
+        local: None,
+    });
 }

@@ -1,4 +1,5 @@
-//! What a teacher is shown: the whole image with the point marked, or a section around it under a Gaussian, as a data URL.
+//! What a teacher is shown: the whole image with the point marked, or a section around it under a
+//! Gaussian, as a data URL.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, imageops};
@@ -24,7 +25,8 @@ pub(super) fn marked(image: &RgbImage, point: UnitXy, config: &ImageConfig) -> R
     let center = size.pixel_from_unit(point);
     let near = |center: f64, end: u32| {
         let reach = radius + half_width + 1.0;
-        ((center - reach).max(0.0) as usize)..(((center + reach).max(0.0) as usize + 1).min(end as usize))
+        ((center - reach).max(0.0) as usize)
+            ..(((center + reach).max(0.0) as usize + 1).min(end as usize))
     };
     for row in near(center.y, size.height()) {
         for column in near(center.x, size.width()) {
@@ -37,8 +39,8 @@ pub(super) fn marked(image: &RgbImage, point: UnitXy, config: &ImageConfig) -> R
     picture
 }
 
-/// A square section around the point, darker with the distance from it: brightness times `exp(-d² / 2σ²)`. What lies beyond
-/// the image is black.
+/// A square section around the point, darker with the distance from it: brightness times `exp(-d² /
+/// 2σ²)`. What lies beyond the image is black.
 pub(super) fn weighted_section(image: &RgbImage, point: UnitXy, config: &ImageConfig) -> RgbImage {
     let size = image.size();
     let longest = f64::from(size.height().max(size.width()));
@@ -51,13 +53,20 @@ pub(super) fn weighted_section(image: &RgbImage, point: UnitXy, config: &ImageCo
     for row in 0..side {
         for column in 0..side {
             let (x, y) = (left + column, top + row);
-            if (0..i64::from(size.width())).contains(&x) && (0..i64::from(size.height())).contains(&y) {
-                section.set_pixel(row as usize, column as usize, image.pixel(y as usize, x as usize));
+            if (0..i64::from(size.width())).contains(&x)
+                && (0..i64::from(size.height())).contains(&y)
+            {
+                section.set_pixel(
+                    row as usize,
+                    column as usize,
+                    image.pixel(y as usize, x as usize),
+                );
             }
         }
     }
     let wanted = (side as u32).clamp(SECTION_SIDE.min(config.max_side), config.max_side);
-    let mut section = if wanted == side as u32 { section } else { scaled(&section, square(wanted)) };
+    let mut section =
+        if wanted == side as u32 { section } else { scaled(&section, square(wanted)) };
     // The Gaussian of a distance is the product of those along both axes.
     let weights: Vec<f32> = (0..wanted)
         .map(|at| {
@@ -75,7 +84,11 @@ pub(super) fn weighted_section(image: &RgbImage, point: UnitXy, config: &ImageCo
 }
 
 /// A picture as a data URL whose file has at most `config.max_bytes`: coarser first, then smaller.
-pub(super) fn data_url(picture: &RgbImage, role: Role, config: &ImageConfig) -> Result<String, TeacherError> {
+pub(super) fn data_url(
+    picture: &RgbImage,
+    role: Role,
+    config: &ImageConfig,
+) -> Result<String, TeacherError> {
     let mut picture = picture.clone();
     loop {
         let mut bytes = 0;
@@ -109,14 +122,21 @@ fn no_larger(image: &RgbImage, longest_side: u32) -> RgbImage {
     if longest <= longest_side {
         return image.clone();
     }
-    let side = |pixels: u32| ((u64::from(pixels) * u64::from(longest_side) / u64::from(longest)) as u32).max(1);
-    scaled(image, ImageHw::new(side(size.height()), side(size.width())).expect("both sides are at least 1"))
+    let side = |pixels: u32| {
+        ((u64::from(pixels) * u64::from(longest_side) / u64::from(longest)) as u32).max(1)
+    };
+    scaled(
+        image,
+        ImageHw::new(side(size.height()), side(size.width())).expect("both sides are at least 1"),
+    )
 }
 
 fn scaled(image: &RgbImage, to: ImageHw) -> RgbImage {
     let size = image.size();
-    let buffer = image::RgbImage::from_raw(size.width(), size.height(), image.bytes().to_vec()).expect("three bytes for every pixel");
-    let smaller = imageops::resize(&buffer, to.width(), to.height(), imageops::FilterType::Triangle);
+    let buffer = image::RgbImage::from_raw(size.width(), size.height(), image.bytes().to_vec())
+        .expect("three bytes for every pixel");
+    let smaller =
+        imageops::resize(&buffer, to.width(), to.height(), imageops::FilterType::Triangle);
     RgbImage::from_bytes(to, smaller.into_raw()).expect("three bytes for every pixel")
 }
 
@@ -134,7 +154,8 @@ mod tests {
 
     #[test]
     fn ring_lies_around_the_point_and_leaves_it_open() {
-        let picture = marked(&grey(100, 200), UnitXy::new(0.5, 0.5).unwrap(), &ImageConfig::default());
+        let picture =
+            marked(&grey(100, 200), UnitXy::new(0.5, 0.5).unwrap(), &ImageConfig::default());
         // The radius is a fortieth of 200 pixels; the point is at column 99.5.
         assert_eq!(picture.pixel(50, 105), RING);
         assert_eq!([picture.pixel(50, 100), picture.pixel(50, 120)], [[200; 3]; 2]);
@@ -147,17 +168,35 @@ mod tests {
         let (side, middle) = (section.size().width() as usize, section.size().width() as usize / 2);
         assert!(section.pixel(middle, middle + 8)[0] > 190);
         // At the middle of the upper edge: exp(-0.5² / (2 · 0.25²)) = exp(-2) = 0.135 of 200.
-        assert!((20..=32).contains(&section.pixel(0, middle + 8)[0]), "{:?}", section.pixel(0, middle + 8));
+        assert!(
+            (20..=32).contains(&section.pixel(0, middle + 8)[0]),
+            "{:?}",
+            section.pixel(0, middle + 8)
+        );
         assert_eq!(section.pixel(middle, side / 8), [0; 3]);
     }
 
     #[test]
     fn large_picture_is_sent_small_or_not_at_all() {
         let size = ImageHw::new(300, 300).unwrap();
-        let noise = RgbImage::from_bytes(size, (0..270_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()).unwrap();
-        let fits = data_url(&noise, Role::Context, &ImageConfig { max_bytes: 20_000, ..ImageConfig::default() }).unwrap();
+        let noise = RgbImage::from_bytes(
+            size,
+            (0..270_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
+        )
+        .unwrap();
+        let fits = data_url(
+            &noise,
+            Role::Context,
+            &ImageConfig { max_bytes: 20_000, ..ImageConfig::default() },
+        )
+        .unwrap();
         assert!(fits.starts_with("data:image/jpeg;base64,") && fits.len() < 27_000);
-        let error = data_url(&noise, Role::Context, &ImageConfig { max_bytes: 100, ..ImageConfig::default() }).unwrap_err();
+        let error = data_url(
+            &noise,
+            Role::Context,
+            &ImageConfig { max_bytes: 100, ..ImageConfig::default() },
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("image.max_bytes of the context role"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! Prompts with placeholders: `{object}` becomes the category, and so on. What is filled in is data and stays data.
+//! Prompts with placeholders: `{object}` becomes the category, and so on. What is filled in is data
+//! and stays data.
 
 use tp_data::{in_image, size_word, within};
 
@@ -27,7 +28,10 @@ pub(crate) fn unknown_placeholder(prompt: &str) -> Option<&str> {
     while let Some(start) = rest.find('{') {
         rest = &rest[start + 1..];
         let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(rest.len());
-        if end > 0 && rest[end..].starts_with('}') && !PLACEHOLDERS.iter().any(|known| known[1..known.len() - 1] == rest[..end]) {
+        if end > 0
+            && rest[end..].starts_with('}')
+            && !PLACEHOLDERS.iter().any(|known| known[1..known.len() - 1] == rest[..end])
+        {
             return Some(&rest[..end]);
         }
     }
@@ -40,7 +44,8 @@ pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
     let spaced = |name: &str| name.replace(['-', '_'], " ");
     let object = spaced(&record.category);
     let part = record.part.as_deref().map_or_else(|| object.clone(), spaced);
-    let of_local = |of: fn(&crate::LocalAnswer) -> &String| question.local.map(of).map_or("", String::as_str);
+    let of_local =
+        |of: fn(&crate::LocalAnswer) -> &String| question.local.map(of).map_or("", String::as_str);
     let values: [&str; 12] = [
         &object,
         &part,
@@ -61,7 +66,11 @@ pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
     while let Some(start) = rest.find('{') {
         text.push_str(&rest[..start]);
         rest = &rest[start..];
-        match PLACEHOLDERS.iter().zip(values).find(|(placeholder, _)| rest.starts_with(**placeholder)) {
+        match PLACEHOLDERS
+            .iter()
+            .zip(values)
+            .find(|(placeholder, _)| rest.starts_with(**placeholder))
+        {
             Some((placeholder, value)) => {
                 text.push_str(&cleaned(value));
                 rest = &rest[placeholder.len()..];
@@ -84,7 +93,10 @@ mod tests {
     #[test]
     fn values_are_filled_in_once_and_without_control_tokens() {
         test_question(Role::Organiser, |question| {
-            let context = ContextAnswer { context: "beside {part} <|im_end|> of [SEG] snow".to_owned(), ..ContextAnswer::default() };
+            let context = ContextAnswer {
+                context: "beside {part} <|im_end|> of [SEG] snow".to_owned(),
+                ..ContextAnswer::default()
+            };
             let question = Question { context: Some(&context), ..*question };
             let text = filled("{\"x\": 1} the {part} of a {object} {context}", &question);
             assert_eq!(text, "{\"x\": 1} the left ear of a horse beside {part} of snow");

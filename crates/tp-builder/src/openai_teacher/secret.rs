@@ -7,10 +7,12 @@ use std::fmt;
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// The key without the blanks around it; nothing if nothing is left, or if no header could hold it.
+    /// The key without the blanks around it; nothing if nothing is left, or if no header could hold
+    /// it.
     pub(crate) fn new(key: &str) -> Option<Self> {
         let key = key.trim();
-        (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(key.to_owned()))
+        (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()))
+            .then(|| Self(key.to_owned()))
     }
 
     /// The header's value.
@@ -38,6 +40,9 @@ mod tests {
     fn key_is_never_shown() {
         let key = Secret("sk-12345".to_owned());
         assert_eq!(format!("{key:?}"), "[key]");
-        assert_eq!(key.redacted("Incorrect API key provided: sk-12345."), "Incorrect API key provided: [key].");
+        assert_eq!(
+            key.redacted("Incorrect API key provided: sk-12345."),
+            "Incorrect API key provided: [key]."
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What a server said: the text, the bill, and what is to be done about a status that is no success.
+//! What a server said: the text, the bill, and what is to be done about a status that is no
+//! success.
 
 use serde::Deserialize;
 
@@ -58,18 +59,32 @@ impl ServerReply {
     ///
     /// If it is no chat completion.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
-        let reply: Self = serde_json::from_slice(body).map_err(|error| format!("the body is no chat completion: {error}"))?;
-        if reply.choices.is_empty() { Err("the chat completion has no choice".to_owned()) } else { Ok(reply) }
+        let reply: Self = serde_json::from_slice(body)
+            .map_err(|error| format!("the body is no chat completion: {error}"))?;
+        if reply.choices.is_empty() {
+            Err("the chat completion has no choice".to_owned())
+        } else {
+            Ok(reply)
+        }
     }
 
     /// What the first choice says.
     pub(super) fn said(&self) -> Said {
-        let Some(Choice { message, finish_reason }) = self.choices.first() else { return Said::Nothing };
-        if let Some(refusal) = message.refusal.as_deref().filter(|refusal| !refusal.trim().is_empty()) {
+        let Some(Choice { message, finish_reason }) = self.choices.first() else {
+            return Said::Nothing;
+        };
+        if let Some(refusal) =
+            message.refusal.as_deref().filter(|refusal| !refusal.trim().is_empty())
+        {
             return Said::Refused(shortened(refusal));
         }
-        match (finish_reason.as_deref(), message.content.as_deref().map(str::trim).unwrap_or_default()) {
-            (Some("content_filter"), text) => Said::Refused(shortened(if text.is_empty() { "content filter" } else { text })),
+        match (
+            finish_reason.as_deref(),
+            message.content.as_deref().map(str::trim).unwrap_or_default(),
+        ) {
+            (Some("content_filter"), text) => {
+                Said::Refused(shortened(if text.is_empty() { "content filter" } else { text }))
+            }
             (Some("length"), _) => Said::CutOff,
             (_, "") => Said::Nothing,
             (_, text) => Said::Text(text.to_owned()),
@@ -80,7 +95,12 @@ impl ServerReply {
     pub(super) fn usage(&self) -> Usage {
         const MOST: u64 = 1 << 32;
         let Bill { prompt_tokens, completion_tokens } = self.usage.unwrap_or_default();
-        Usage { calls: 1, prompt_tokens: prompt_tokens.min(MOST), completion_tokens: completion_tokens.min(MOST), cost: 0.0 }
+        Usage {
+            calls: 1,
+            prompt_tokens: prompt_tokens.min(MOST),
+            completion_tokens: completion_tokens.min(MOST),
+            cost: 0.0,
+        }
     }
 }
 
@@ -106,7 +126,11 @@ pub(super) fn error_text(body: &[u8]) -> String {
 /// The beginning of a text, without control tokens, on one line.
 pub(super) fn shortened(text: &str) -> String {
     let text = super::control_tokens::cleaned(text);
-    if text.chars().count() <= MAX_SAID_CHARS { text } else { format!("{}…", text.chars().take(MAX_SAID_CHARS).collect::<String>()) }
+    if text.chars().count() <= MAX_SAID_CHARS {
+        text
+    } else {
+        format!("{}…", text.chars().take(MAX_SAID_CHARS).collect::<String>())
+    }
 }
 
 #[cfg(test)]
@@ -119,13 +143,22 @@ mod tests {
 
     #[test]
     fn refusals_cuts_and_silence_are_told_apart() {
-        assert_eq!(said(r#"{"choices":[{"message":{"content":" yes "},"finish_reason":"stop"}]}"#), Said::Text("yes".to_owned()));
-        assert_eq!(said(r#"{"choices":[{"message":{"content":null,"refusal":"no\nway"}}]}"#), Said::Refused("no way".to_owned()));
+        assert_eq!(
+            said(r#"{"choices":[{"message":{"content":" yes "},"finish_reason":"stop"}]}"#),
+            Said::Text("yes".to_owned())
+        );
+        assert_eq!(
+            said(r#"{"choices":[{"message":{"content":null,"refusal":"no\nway"}}]}"#),
+            Said::Refused("no way".to_owned())
+        );
         assert_eq!(
             said(r#"{"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}"#),
             Said::Refused("content filter".to_owned())
         );
-        assert_eq!(said(r#"{"choices":[{"message":{"content":"half a"},"finish_reason":"length"}]}"#), Said::CutOff);
+        assert_eq!(
+            said(r#"{"choices":[{"message":{"content":"half a"},"finish_reason":"length"}]}"#),
+            Said::CutOff
+        );
         assert_eq!(said(r#"{"choices":[{"message":{}}]}"#), Said::Nothing);
     }
 
@@ -138,7 +171,10 @@ mod tests {
 
     #[test]
     fn errors_of_all_servers_are_one_short_line() {
-        assert_eq!(error_text(br#"{"error":{"message":"model\nnot found","type":"x"}}"#), "model not found");
+        assert_eq!(
+            error_text(br#"{"error":{"message":"model\nnot found","type":"x"}}"#),
+            "model not found"
+        );
         assert_eq!(error_text(br#"{"error":"no model"}"#), "no model");
         assert_eq!(error_text(b"plain"), "plain");
         assert!(error_text(&[b'x'; 100_000]).chars().count() <= MAX_SAID_CHARS + 1);

@@ -43,8 +43,12 @@ impl Transport {
     /// # Errors
     ///
     /// [`BuildError::Teacher`] if a variable that should hold a key is empty.
-    pub(super) fn new(config: &TeachersConfig, key: impl Fn(&str) -> Option<String>) -> Result<Self, BuildError> {
-        let seconds = |seconds: f64| Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    pub(super) fn new(
+        config: &TeachersConfig,
+        key: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, BuildError> {
+        let seconds =
+            |seconds: f64| Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
         let retry = config.retry;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -65,15 +69,29 @@ impl Transport {
                 Some(variable) => {
                     variables.push((name.clone(), variable.clone()));
                     let secret = key(variable).and_then(|key| Secret::new(&key));
-                    let missing = || TeacherError::NoKey { endpoint: name.clone(), variable: variable.clone() };
+                    let missing = || TeacherError::NoKey {
+                        endpoint: name.clone(),
+                        variable: variable.clone(),
+                    };
                     Some(secret.ok_or_else(|| BuildError::Teacher { source: missing() })?)
                 }
             };
             keys.insert(name.clone(), secret);
         }
         let url = |url: &str| format!("{}/chat/completions", url.trim_end_matches('/'));
-        let urls = config.endpoints.iter().map(|(name, endpoint)| (name.clone(), url(&endpoint.url))).collect();
-        Ok(Self { agent, urls, keys, variables, endpoints: Endpoints::new(&config.endpoints), retry })
+        let urls = config
+            .endpoints
+            .iter()
+            .map(|(name, endpoint)| (name.clone(), url(&endpoint.url)))
+            .collect();
+        Ok(Self {
+            agent,
+            urls,
+            keys,
+            variables,
+            endpoints: Endpoints::new(&config.endpoints),
+            retry,
+        })
     }
 
     /// Sends one request, gives its place back, and reads the reply.
@@ -84,8 +102,12 @@ impl Transport {
         let (health, reply) = self.exchange(&name, key, body);
         slot.give_back(health);
         reply.map_err(|trouble| match trouble {
-            Trouble::Passing(text) => Trouble::Passing(format!("endpoint {name}: {}", without_key(text))),
-            Trouble::TooFarOff(text) => Trouble::TooFarOff(format!("endpoint {name}: {}", without_key(text))),
+            Trouble::Passing(text) => {
+                Trouble::Passing(format!("endpoint {name}: {}", without_key(text)))
+            }
+            Trouble::TooFarOff(text) => {
+                Trouble::TooFarOff(format!("endpoint {name}: {}", without_key(text)))
+            }
             Trouble::Lasting(TeacherError::TurnedDown { status, said }) => {
                 Trouble::Lasting(TeacherError::TurnedDown { status, said: without_key(said) })
             }
@@ -93,8 +115,14 @@ impl Transport {
         })
     }
 
-    fn exchange(&self, name: &str, key: Option<&Secret>, body: &Value) -> (Health, Result<ServerReply, Trouble>) {
-        let url = self.urls.iter().find(|(endpoint, _)| endpoint == name).map_or("", |(_, url)| url);
+    fn exchange(
+        &self,
+        name: &str,
+        key: Option<&Secret>,
+        body: &Value,
+    ) -> (Health, Result<ServerReply, Trouble>) {
+        let url =
+            self.urls.iter().find(|(endpoint, _)| endpoint == name).map_or("", |(_, url)| url);
         let mut request = self.agent.post(url).header("Content-Type", "application/json");
         if let Some(key) = key {
             request = request.header("Authorization", key.bearer());
@@ -102,12 +130,23 @@ impl Transport {
         let sent = request.send(body.to_string());
         let mut response = match sent {
             Ok(response) => response,
-            Err(error) => return (self.health_after(&error), Err(Trouble::Passing(shortened(&error.to_string())))),
+            Err(error) => {
+                return (
+                    self.health_after(&error),
+                    Err(Trouble::Passing(shortened(&error.to_string()))),
+                );
+            }
         };
-        let bytes = response.body_mut().with_config().limit(self.retry.max_answer_bytes).read_to_vec();
+        let bytes =
+            response.body_mut().with_config().limit(self.retry.max_answer_bytes).read_to_vec();
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(error) => return (self.health_after(&error), Err(Trouble::Passing(shortened(&error.to_string())))),
+            Err(error) => {
+                return (
+                    self.health_after(&error),
+                    Err(Trouble::Passing(shortened(&error.to_string()))),
+                );
+            }
         };
         match response.status().as_u16() {
             200..=299 => (Health::Well, ServerReply::parse(&bytes).map_err(Trouble::Passing)),
@@ -116,24 +155,51 @@ impl Transport {
     }
 
     /// What a status that is no success means.
-    fn judged<T>(&self, name: &str, status: u16, response: &Response<T>, body: &[u8]) -> (Health, Result<ServerReply, Trouble>) {
+    fn judged<T>(
+        &self,
+        name: &str,
+        status: u16,
+        response: &Response<T>,
+        body: &[u8],
+    ) -> (Health, Result<ServerReply, Trouble>) {
         let said = format!("status {status}: {}", error_text(body));
-        let wait = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
+        let wait = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
         match status {
             401 | 403 => {
-                let variable = self.variables.iter().find(|(endpoint, _)| endpoint == name).map(|(_, variable)| variable.clone());
+                let variable = self
+                    .variables
+                    .iter()
+                    .find(|(endpoint, _)| endpoint == name)
+                    .map(|(_, variable)| variable.clone());
                 let variable = variable.unwrap_or_else(|| "that api_key_env would name".to_owned());
-                (Health::Well, Err(Trouble::Lasting(TeacherError::Unauthorized { endpoint: name.to_owned(), status, variable })))
+                (
+                    Health::Well,
+                    Err(Trouble::Lasting(TeacherError::Unauthorized {
+                        endpoint: name.to_owned(),
+                        status,
+                        variable,
+                    })),
+                )
             }
             408 | 409 | 425 | 429 | 500..=599 => match wait {
-                Some(wait) if wait > self.max_wait() => {
-                    (Health::Busy, Err(Trouble::TooFarOff(format!("{said}; it asks to wait {} s", wait.as_secs()))))
-                }
+                Some(wait) if wait > self.max_wait() => (
+                    Health::Busy,
+                    Err(Trouble::TooFarOff(format!(
+                        "{said}; it asks to wait {} s",
+                        wait.as_secs()
+                    ))),
+                ),
                 Some(wait) => (Health::BusyFor(wait), Err(Trouble::Passing(said))),
                 None if matches!(status, 429 | 503) => (Health::Busy, Err(Trouble::Passing(said))),
                 None => (Health::Well, Err(Trouble::Passing(said))),
             },
-            _ => (Health::Well, Err(Trouble::Lasting(TeacherError::TurnedDown { status, said: error_text(body) }))),
+            _ => (
+                Health::Well,
+                Err(Trouble::Lasting(TeacherError::TurnedDown { status, said: error_text(body) })),
+            ),
         }
     }
 
@@ -142,14 +208,19 @@ impl Transport {
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
             | ureq::Error::HostNotFound
             | ureq::Error::ConnectionFailed => self.absent(),
-            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => self.absent(),
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                self.absent()
+            }
             ureq::Error::Timeout(_) => Health::Busy,
             _ => Health::Well,
         }
     }
 
     fn absent(&self) -> Health {
-        Health::Absent { first_wait: Duration::from_millis(self.retry.first_wait_ms), max_wait: self.max_wait() }
+        Health::Absent {
+            first_wait: Duration::from_millis(self.retry.first_wait_ms),
+            max_wait: self.max_wait(),
+        }
     }
 
     pub(super) fn max_wait(&self) -> Duration {

@@ -1,4 +1,5 @@
-//! Shards in folders of their own that meet in a bucket: together they are the whole, and a lost disk loses little.
+//! Shards in folders of their own that meet in a bucket: together they are the whole, and a lost
+//! disk loses little.
 
 use std::{
     fs,
@@ -13,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tp_builder::{Bucket, Budget, Build, BuildError, BuildOutcome, BuildStage, Report, RunLimits, Shard, StopReason, TeachersConfig};
+use tp_builder::{
+    Bucket, Budget, Build, BuildError, BuildOutcome, BuildStage, Report, RunLimits, Shard,
+    StopReason, TeachersConfig,
+};
 
 use super::{
     chat_server::{ChatServer, Deed, say_well},
@@ -126,7 +130,10 @@ fn whole_build_whose_folder_is_lost_goes_on_from_the_bucket() {
     let one_pass = place.server.n_requests();
     let mut run = place.in_bucket("lost");
     run.limits = RunLimits::new(Budget { max_calls: Some(7), ..Budget::default() }, Arc::default());
-    assert!(matches!(run.build().run().unwrap(), BuildOutcome::Stopped { reason: StopReason::MaxCalls, .. }));
+    assert!(matches!(
+        run.build().run().unwrap(),
+        BuildOutcome::Stopped { reason: StopReason::MaxCalls, .. }
+    ));
     fs::remove_dir_all(place.path("lost")).unwrap();
     run.limits = RunLimits::default();
     run.options.resume = false;
@@ -144,17 +151,23 @@ fn child() {
     let Some(folder) = std::env::var_os("TP_TEST_FOLDER").map(PathBuf::from) else { return };
     let dataset = ScenesOnDisk::draw(&folder, N_SCENES);
     let mut run = Run::new(&dataset, &folder.join("killed"));
-    run.teachers = TeachersConfig::parse(&std::env::var("TP_TEST_CONFIG").unwrap()).unwrap().teachers().unwrap();
+    run.teachers = TeachersConfig::parse(&std::env::var("TP_TEST_CONFIG").unwrap())
+        .unwrap()
+        .teachers()
+        .unwrap();
     run.options.shard = Some(Shard::WHOLE);
     let bucket = Bucket::open(&format!("file://{}", folder.join("bucket").display())).unwrap();
     run.options.bucket = Some(bucket.upload_every(Duration::from_millis(1)));
     run.build().run().unwrap();
 }
 
-/// Starts the child, whose server falls silent after a few answers, and kills it when the bucket has some of them.
+/// Starts the child, whose server falls silent after a few answers, and kills it when the bucket
+/// has some of them.
 fn kill_at_work(place: &Place) {
     let n_asked = AtomicUsize::new(0);
-    let silent = ChatServer::start(move |asked| if n_asked.fetch_add(1, Ordering::SeqCst) < 20 { say_well(asked) } else { Deed::Stall });
+    let silent = ChatServer::start(move |asked| {
+        if n_asked.fetch_add(1, Ordering::SeqCst) < 20 { say_well(asked) } else { Deed::Stall }
+    });
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "bucket::child", "--ignored"])
         .env("TP_TEST_FOLDER", place.folder.path())
@@ -173,7 +186,8 @@ fn kill_at_work(place: &Place) {
 /// What the end of the hold of a killed process looks like.
 fn let_hold_run_out(place: &Place) {
     for path in objects(place, "work/leases") {
-        let mut hold: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let mut hold: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         hold["until"] = 1.into();
         fs::write(&path, hold.to_string()).unwrap();
     }
@@ -191,7 +205,10 @@ fn killed_shard_whose_folder_is_lost_asks_nothing_twice_that_it_had_uploaded() {
 
     let error = place.shard("other", 1, 1).build().run().unwrap_err();
     let BuildError::Held { for_secs, .. } = &error else { panic!("{error:?}") };
-    assert!((1..=300).contains(for_secs) && error.to_string().contains("shard 0001-of-0001 is held"), "{error}");
+    assert!(
+        (1..=300).contains(for_secs) && error.to_string().contains("shard 0001-of-0001 is held"),
+        "{error}"
+    );
     assert!(matches!(place.merge("merged").build().run(), Err(BuildError::Held { .. })));
 
     let_hold_run_out(&place);
@@ -230,7 +247,11 @@ fn second_process_and_merge_are_refused_while_a_shard_is_at_work() {
         for run in [place.shard("second", 1, 2), place.merge("merged")] {
             let error = run.build().run().unwrap_err();
             let text = error.to_string();
-            assert!(matches!(error, BuildError::Held { .. }) && text.contains("shard 0001-of-0002 is held by another process"), "{text}");
+            assert!(
+                matches!(error, BuildError::Held { .. })
+                    && text.contains("shard 0001-of-0002 is held by another process"),
+                "{text}"
+            );
         }
         // The other shard is free; its folder must be another one.
         assert!(matches!(place.shard("first", 2, 2).build().run(), Err(BuildError::InUse { .. })));
@@ -248,7 +269,8 @@ fn run_ends_when_the_bucket_is_away_and_keeps_what_it_has() {
     place.run("whole").finished();
     let one_pass = place.server.n_requests();
     let mut shard = place.shard("part", 1, 1);
-    shard.options.bucket = shard.options.bucket.map(|bucket| bucket.upload_every(Duration::from_millis(1)));
+    shard.options.bucket =
+        shard.options.bucket.map(|bucket| bucket.upload_every(Duration::from_millis(1)));
     // No answer can be put where a file is in the way.
     let in_the_way = place.path("bucket/work/answers");
     let listener = |report: &Report| {
@@ -257,7 +279,10 @@ fn run_ends_when_the_bucket_is_away_and_keeps_what_it_has() {
         }
     };
     let error = Build { listener: &listener, ..shard.build() }.run().unwrap_err();
-    assert!(matches!(&error, BuildError::Bucket { url, .. } if url.ends_with("0001-of-0001.00000000.jsonl")), "{error:?}");
+    assert!(
+        matches!(&error, BuildError::Bucket { url, .. } if url.ends_with("0001-of-0001.00000000.jsonl")),
+        "{error:?}"
+    );
     assert!(objects(&place, "work/shards").is_empty());
     fs::remove_file(&in_the_way).unwrap();
     done(&place.shard("part", 1, 1));
@@ -284,8 +309,13 @@ fn upload_that_was_stopped_has_no_manifest_and_the_next_one_leaves_nothing_old()
         }
     };
     let outcome = Build { listener: &listener, ..merge.build() }.run().unwrap();
-    assert!(matches!(outcome, BuildOutcome::Stopped { reason: StopReason::Interrupted, .. }), "{outcome:?}");
-    assert!(place.path("merged/manifest.json").exists() && !place.path("bucket/manifest.json").exists());
+    assert!(
+        matches!(outcome, BuildOutcome::Stopped { reason: StopReason::Interrupted, .. }),
+        "{outcome:?}"
+    );
+    assert!(
+        place.path("merged/manifest.json").exists() && !place.path("bucket/manifest.json").exists()
+    );
     place.merge("merged").finished();
     assert_same_files(&place.path("whole"), &place.path("bucket"));
 }
@@ -309,15 +339,23 @@ fn keys_stand_in_no_error_and_no_object() {
             let mut head = [0; 4096];
             let n = stream.read(&mut head).unwrap_or(0);
             let said = String::from_utf8_lossy(&head[..n]).into_owned();
-            let body = format!("<Error><Code>InvalidAccessKeyId</Code><Message>{said}</Message></Error>");
-            let head = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let body =
+                format!("<Error><Code>InvalidAccessKeyId</Code><Message>{said}</Message></Error>");
+            let head = format!(
+                "HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
             *hearing.lock().unwrap() = said;
         }
     });
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "bucket::keys_stand_in_no_error_and_no_object", "--nocapture"])
-        .envs([("TP_TEST_BUCKET_KEYS", "1"), ("AWS_ENDPOINT", &endpoint), ("AWS_ALLOW_HTTP", "true")])
+        .envs([
+            ("TP_TEST_BUCKET_KEYS", "1"),
+            ("AWS_ENDPOINT", &endpoint),
+            ("AWS_ALLOW_HTTP", "true"),
+        ])
         .envs([("AWS_ACCESS_KEY_ID", KEYS[0]), ("AWS_SECRET_ACCESS_KEY", KEYS[1])])
         .output()
         .unwrap();
@@ -332,14 +370,17 @@ fn keys_stand_in_no_error_and_no_object() {
 #[test]
 fn shards_and_merge_equal_one_run_on_a_server() {
     let Ok(url) = std::env::var("TP_TEST_BUCKET") else {
-        println!("passed over: TP_TEST_BUCKET names no bucket; bucket_server.py starts a server and sets it");
+        println!(
+            "passed over: TP_TEST_BUCKET names no bucket; bucket_server.py starts a server and sets it"
+        );
         return;
     };
     let place = Place { url, ..Place::new() };
     place.run("whole").finished();
     let one_pass = place.server.n_requests();
     let mut stopped = place.shard("part-1", 1, 2);
-    stopped.limits = RunLimits::new(Budget { max_calls: Some(5), ..Budget::default() }, Arc::default());
+    stopped.limits =
+        RunLimits::new(Budget { max_calls: Some(5), ..Budget::default() }, Arc::default());
     assert!(matches!(stopped.build().run().unwrap(), BuildOutcome::Stopped { .. }));
     fs::remove_dir_all(place.path("part-1")).unwrap();
     let tried = AtomicBool::new(false);

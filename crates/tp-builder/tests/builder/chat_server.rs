@@ -1,4 +1,5 @@
-//! A server in this process that speaks chat completions, as well or as badly as a test wants it to.
+//! A server in this process that speaks chat completions, as well or as badly as a test wants it
+//! to.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -86,24 +87,35 @@ fn serve(stream: TcpStream, deed: &dyn Fn(&Asked) -> Deed, counter: &AtomicUsize
             json!({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}], "usage": usage}).to_string()
         };
         let head = |status: u16, more: &str, length: usize| {
-            format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n")
+            format!(
+                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n"
+            )
         };
         let written = match deed(&asked) {
             Deed::Say(text) => {
                 let body = good(&text);
                 stream.write_all(format!("{}{body}", head(200, "", body.len())).as_bytes())
             }
-            Deed::Status(status, more, body) => stream.write_all(format!("{}{body}", head(status, more, body.len())).as_bytes()),
+            Deed::Status(status, more, body) => {
+                stream.write_all(format!("{}{body}", head(status, more, body.len())).as_bytes())
+            }
             Deed::Stall => {
                 let body = good("{}");
-                stream.write_all(format!("{}{}", head(200, "", body.len()), &body[..body.len() / 2]).as_bytes()).unwrap();
+                stream
+                    .write_all(
+                        format!("{}{}", head(200, "", body.len()), &body[..body.len() / 2])
+                            .as_bytes(),
+                    )
+                    .unwrap();
                 // Until the client hangs up.
                 let _ = reader.read(&mut [0]);
                 return;
             }
             Deed::DropMidBody => {
                 let body = good("{}");
-                let _ = stream.write_all(format!("{}{}", head(200, "", body.len()), &body[..body.len() / 2]).as_bytes());
+                let _ = stream.write_all(
+                    format!("{}{}", head(200, "", body.len()), &body[..body.len() / 2]).as_bytes(),
+                );
                 return;
             }
             Deed::Drop => return,
@@ -173,7 +185,10 @@ pub(crate) fn say_well(asked: &Asked) -> Deed {
 }
 
 /// A server that takes its time, as those of large models do.
-pub(crate) fn after(time: Duration, deed: impl Fn(&Asked) -> Deed + Send + Sync) -> impl Fn(&Asked) -> Deed + Send + Sync {
+pub(crate) fn after(
+    time: Duration,
+    deed: impl Fn(&Asked) -> Deed + Send + Sync,
+) -> impl Fn(&Asked) -> Deed + Send + Sync {
     move |asked| {
         std::thread::sleep(time);
         deed(asked)

@@ -1,5 +1,10 @@
-//! The builder as a whole: what it writes, that being killed changes nothing, and how it deals with servers that misbehave.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and a killed process must be heard")]
+//! The builder as a whole: what it writes, that being killed changes nothing, and how it deals with
+//! servers that misbehave.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and a killed process must be heard"
+)]
 
 #[cfg(feature = "bucket")]
 mod bucket;

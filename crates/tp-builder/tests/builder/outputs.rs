@@ -2,14 +2,24 @@
 
 use std::{fs, sync::Arc};
 
-use tp_builder::{BuildConfig, BuildError, BuildOptions, ContentKey, Images, ParquetRows, Row, Sizes, TextLocalizer};
+use tp_builder::{
+    BuildConfig, BuildError, BuildOptions, ContentKey, Images, ParquetRows, Row, Sizes,
+    TextLocalizer,
+};
 use tp_core::{LocalizePoint, Located, RgbImage, UnitXy};
-use tp_data::{DatasetFormat, ImageFiles, PointOptions, ReadOptions, Split, Strictness, TripletFile, read_triplets};
+use tp_data::{
+    DatasetFormat, ImageFiles, PointOptions, ReadOptions, Split, Strictness, TripletFile,
+    read_triplets,
+};
 
 use super::scenes_on_disk::{Run, ScenesOnDisk, assert_same_files, files_of};
 
 fn lines(path: &std::path::Path) -> Vec<Row> {
-    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -26,7 +36,8 @@ fn lines_and_parquet_hold_the_same_rows_and_the_images() {
     assert!(train.len() > 40 && !test.is_empty());
     // A row is a triplet for whoever reads triplets.
     assert_eq!(read_triplets(&out.join("triplets/train.jsonl")).unwrap().len(), train.len());
-    let mut files: Vec<_> = fs::read_dir(out.join("data")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(out.join("data")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert_eq!(files.len(), train.len().div_ceil(20) + test.len().div_ceil(20));
     let mut rows = Vec::new();
@@ -58,7 +69,11 @@ fn build_without_a_point_is_an_error_and_writes_nothing() {
         Err(error @ BuildError::NoTriplet { .. }) => error.to_string(),
         other => panic!("{other:?}"),
     };
-    assert!(message.contains("no point can be described") && message.contains("image files of annotations.json: 0 of 1 in"), "{message}");
+    assert!(
+        message.contains("no point can be described")
+            && message.contains("image files of annotations.json: 0 of 1 in"),
+        "{message}"
+    );
     assert!(message.contains("annotations.json: image 1"), "{message}");
     assert_eq!(files_of(&out), []);
 }
@@ -104,7 +119,10 @@ fn damaged_parquet_is_an_error_and_no_panic() {
         fs::write(&path, bytes).unwrap();
         let read = ParquetRows::open(&path).and_then(|rows| rows.collect::<Result<Vec<_>, _>>());
         if let Err(error) = read {
-            assert!(error.to_string().contains("bad.parquet") && !error.to_string().contains('\n'), "{error}");
+            assert!(
+                error.to_string().contains("bad.parquet") && !error.to_string().contains('\n'),
+                "{error}"
+            );
             refused += 1;
         }
     }
@@ -119,8 +137,11 @@ fn one_thread_and_sixteen_write_the_same_bytes() {
         let mut run = Run::new(&dataset, &folder.path().join(n_threads.to_string()));
         run.options.n_threads = n_threads;
         run.options.n_questions = n_threads;
-        run.recipe =
-            BuildConfig { points: PointOptions { sift: true, ..PointOptions::default() }, balanced: true, ..BuildConfig::default() };
+        run.recipe = BuildConfig {
+            points: PointOptions { sift: true, ..PointOptions::default() },
+            balanced: true,
+            ..BuildConfig::default()
+        };
         run.finished();
     }
     assert_same_files(&folder.path().join("1"), &folder.path().join("16"));
@@ -133,12 +154,20 @@ fn sample_is_balanced_and_what_is_left_out_is_counted() {
     let mut run = Run::new(&dataset, &folder.path().join("all"));
     let all = run.finished().statistics;
     run.options.out = folder.path().join("some");
-    run.recipe = BuildConfig { sizes: Sizes { train: Some(40), val: None, test: Some(5) }, balanced: true, ..BuildConfig::default() };
+    run.recipe = BuildConfig {
+        sizes: Sizes { train: Some(40), val: None, test: Some(5) },
+        balanced: true,
+        ..BuildConfig::default()
+    };
     let some = run.finished().statistics;
     assert_eq!((some.sides["train"], some.sides["test"]), (40, 5));
     assert_eq!(some.rejected["not_sampled"], all.triplets - 45);
     let largest = some.objects.values().max().unwrap();
-    assert!(some.objects.len() > 8 && *largest <= all.objects.values().max().unwrap() / 2, "{:?}", some.objects);
+    assert!(
+        some.objects.len() > 8 && *largest <= all.objects.values().max().unwrap() / 2,
+        "{:?}",
+        some.objects
+    );
 }
 
 #[test]
@@ -147,7 +176,8 @@ fn manifest_has_the_hash_of_every_file_and_image() {
     let dataset = ScenesOnDisk::draw(folder.path(), 5);
     let out = folder.path().join("out");
     Run::new(&dataset, &out).finished();
-    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
     let files = files_of(&out);
     assert_eq!(manifest["files"].as_array().unwrap().len(), files.len() - 1);
     for file in manifest["files"].as_array().unwrap() {
@@ -157,7 +187,10 @@ fn manifest_has_the_hash_of_every_file_and_image() {
     let inputs = fs::read_to_string(out.join("inputs.jsonl")).unwrap();
     assert_eq!(inputs.lines().count(), 5);
     let first: serde_json::Value = serde_json::from_str(inputs.lines().next().unwrap()).unwrap();
-    assert_eq!(first["sha256"], ContentKey::of_bytes(&fs::read(folder.path().join("scene-0.png")).unwrap()).to_string());
+    assert_eq!(
+        first["sha256"],
+        ContentKey::of_bytes(&fs::read(folder.path().join("scene-0.png")).unwrap()).to_string()
+    );
 }
 
 #[test]
@@ -185,7 +218,12 @@ impl LocalizePoint for Stubborn {
     type Error = std::convert::Infallible;
 
     fn locate(&self, _: &RgbImage, texts: &[&str]) -> Result<Vec<Option<Located>>, Self::Error> {
-        Ok(texts.iter().map(|text| (text.len() % 2 == 0).then_some(Located { point: self.0, confidence: Some(0.5) })).collect())
+        Ok(texts
+            .iter()
+            .map(|text| {
+                (text.len() % 2 == 0).then_some(Located { point: self.0, confidence: Some(0.5) })
+            })
+            .collect())
     }
 }
 
@@ -206,10 +244,17 @@ fn localizer_is_asked_once_and_its_distance_stands_in_the_row() {
     for row in &rows {
         let localized = row.localized.unwrap();
         assert_eq!(localized.point.is_some(), row.triplet.description.len() % 2 == 0);
-        assert!(localized.error.is_none_or(|error| (error - middle.0.distance(row.triplet.point)).abs() < 1e-12));
+        assert!(
+            localized
+                .error
+                .is_none_or(|error| (error - middle.0.distance(row.triplet.point)).abs() < 1e-12)
+        );
     }
     let all: Vec<Row> = rows.into_iter().chain(lines(&out.join("triplets/test.jsonl"))).collect();
-    let near = all.iter().filter(|row| row.localized.unwrap().error.is_some_and(|error| error <= 0.1)).count();
+    let near = all
+        .iter()
+        .filter(|row| row.localized.unwrap().error.is_some_and(|error| error <= 0.1))
+        .count();
     assert_eq!((first.judged, first.share), (all.len(), near as f64 / all.len() as f64));
     assert_eq!(encoded.load(std::sync::atomic::Ordering::SeqCst), 6);
     assert_eq!(run.finished().statistics.localizability.unwrap(), first);
@@ -225,7 +270,10 @@ fn folder_of_another_build_is_refused_unless_resumed() {
     assert!(run.build().plan().unwrap().unwrap().sides["train"] > 0);
     run.finished();
     let error = run.build().run().unwrap_err();
-    assert!(matches!(&error, BuildError::Begun { .. }) && error.to_string().contains("--resume"), "{error}");
+    assert!(
+        matches!(&error, BuildError::Begun { .. }) && error.to_string().contains("--resume"),
+        "{error}"
+    );
     run.options.resume = true;
     run.finished();
 }
@@ -243,7 +291,10 @@ fn image_that_changes_after_the_survey_stops_the_run() {
     };
     let error = tp_builder::Build { listener: &change, ..run.build() }.run().unwrap_err();
     assert!(error.to_string().contains("scene-1.png"), "{error}");
-    assert!(!out.join("manifest.json").exists() && TripletFile::open(&out.join("triplets/train.jsonl")).is_err());
+    assert!(
+        !out.join("manifest.json").exists()
+            && TripletFile::open(&out.join("triplets/train.jsonl")).is_err()
+    );
 }
 
 #[test]
@@ -258,7 +309,10 @@ fn old_files_of_a_larger_build_do_not_stay() {
     fs::write(out.join("data/.tmpAbC"), "half a file").unwrap();
     run.recipe.sizes.train = Some(5);
     run.finished();
-    let train: Vec<String> =
-        files_of(&out).into_iter().map(|(name, _)| name).filter(|name| name.starts_with("data/") && !name.contains("test")).collect();
+    let train: Vec<String> = files_of(&out)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("data/") && !name.contains("test"))
+        .collect();
     assert_eq!(train, ["data/train-00000.parquet"]);
 }

@@ -1,5 +1,5 @@
-//! The engines that people run read what is written: Hugging Face's `datasets`, `pyarrow`, Ray Data and Spark. Passed over
-//! where Python or an engine is absent.
+//! The engines that people run read what is written: Hugging Face's `datasets`, `pyarrow`, Ray Data
+//! and Spark. Passed over where Python or an engine is absent.
 
 use std::{path::Path, process::Command};
 
@@ -27,10 +27,14 @@ fn spark_reads_the_shards_in_parallel_partitions() {
     read_by("read_with_engines.py", &["spark"], "pyspark, PIL");
 }
 
-/// Has a script read a data set of several shards with several row groups each; it fails where a row is not as it was written.
+/// Has a script read a data set of several shards with several row groups each; it fails where a
+/// row is not as it was written.
 fn read_by(script: &str, arguments: &[&str], packages: &str) {
     let python = std::env::var("TP_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_all = Command::new(&python).args(["-c", &format!("import {packages}")]).output().is_ok_and(|output| output.status.success());
+    let has_all = Command::new(&python)
+        .args(["-c", &format!("import {packages}")])
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !has_all {
         println!("passed over: {python} cannot import {packages}; TP_PYTHON may name another");
         return;

@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use tp_builder::{Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Summary, Teachers, TextLocalizer};
+use tp_builder::{
+    Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Summary, Teachers, TextLocalizer,
+};
 use tp_core::Seed;
-use tp_data::{AnnotatedImage, Check, DataError, Dataset, Labels, Loaded, Skipped, Split, write_png};
+use tp_data::{
+    AnnotatedImage, Check, DataError, Dataset, Labels, Loaded, Skipped, Split, write_png,
+};
 use tp_scenes::{Scene, SceneOptions};
 
 pub(crate) struct ScenesOnDisk {
@@ -25,7 +29,11 @@ impl ScenesOnDisk {
             let split = Some(if seed * 5 >= n * 4 { Split::Test } else { Split::Train });
             AnnotatedImage { name: name.clone(), group: name, split, ..scene.annotation().clone() }
         });
-        Self { folder: folder.to_owned(), annotations: annotations.collect(), skipped: Skipped::default() }
+        Self {
+            folder: folder.to_owned(),
+            annotations: annotations.collect(),
+            skipped: Skipped::default(),
+        }
     }
 }
 
@@ -73,7 +81,14 @@ impl<'a> Run<'a> {
     /// The rules in every role, in a folder in which a build may have been begun.
     pub(crate) fn new(dataset: &'a dyn Dataset, out: &Path) -> Self {
         let options = BuildOptions { resume: true, n_threads: 2, ..BuildOptions::new(out) };
-        Self { dataset, recipe: BuildConfig::default(), teachers: Teachers::rules(), options, limits: RunLimits::default(), judge: None }
+        Self {
+            dataset,
+            recipe: BuildConfig::default(),
+            teachers: Teachers::rules(),
+            options,
+            limits: RunLimits::default(),
+            judge: None,
+        }
     }
 
     pub(crate) fn build(&self) -> Build<'_> {
@@ -119,7 +134,9 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) {
 /// Asserts that two data sets have the same files with the same bytes.
 pub(crate) fn assert_same_files(a: &Path, b: &Path) {
     let (a, b) = (files_of(a), files_of(b));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let names = |files: &[(String, Vec<u8>)]| {
+        files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&a), names(&b));
     for ((name, a), (_, b)) in a.iter().zip(&b) {
         assert!(a == b, "{name} differs");

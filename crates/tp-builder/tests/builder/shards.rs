@@ -103,10 +103,17 @@ fn merge_counts_what_was_refused_and_stops_at_what_was_never_asked() {
     let mut merge = asking("");
     merge.options.merge = true;
     let statistics = merge.finished().statistics;
-    assert!(statistics.triplets == 0 && statistics.rejected["local_turned_down"] > 10, "{:?}", statistics.rejected);
+    assert!(
+        statistics.triplets == 0 && statistics.rejected["local_turned_down"] > 10,
+        "{:?}",
+        statistics.rejected
+    );
     // Another prompt, of which the shard knows nothing.
     merge.teachers = {
-        let text = server.toml("").replace("model = \"local-model\"", "model = \"local-model\"\nprompt = \"What is there?\"");
+        let text = server.toml("").replace(
+            "model = \"local-model\"",
+            "model = \"local-model\"\nprompt = \"What is there?\"",
+        );
         tp_builder::TeachersConfig::parse(&text).unwrap().teachers().unwrap()
     };
     let error = merge.build().run().unwrap_err().to_string();

@@ -91,8 +91,15 @@ fn twenty_kills_lose_nothing_but_the_answers_in_flight() {
     build(folder.path(), &killed, &server.toml(""), false);
     assert_same_files(&calm, &killed);
     let in_flight = N_KILLS * server.config("").slots();
-    assert!(server.n_requests() <= one_pass + in_flight, "{} requests, one pass has {one_pass}", server.n_requests());
-    println!("{one_pass} requests in one pass, {} with kills after {moments:?} of {n_steps} steps", server.n_requests());
+    assert!(
+        server.n_requests() <= one_pass + in_flight,
+        "{} requests, one pass has {one_pass}",
+        server.n_requests()
+    );
+    println!(
+        "{one_pass} requests in one pass, {} with kills after {moments:?} of {n_steps} steps",
+        server.n_requests()
+    );
 }
 
 #[test]
@@ -102,7 +109,8 @@ fn second_process_on_the_same_folder_is_refused() {
     let out = folder.path().join("out");
     let server = ChatServer::start(say_well);
     let mut child = start(folder.path(), &out, &server.toml(""));
-    // It holds the lock from before its first step, and is stuck on its full pipe or at work until it is killed.
+    // It holds the lock from before its first step, and is stuck on its full pipe or at work until
+    // it is killed.
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.by_ref().any(|line| line.unwrap().contains(STEP)));
     let refused = Run::new(&dataset, &out).build().run();

@@ -12,8 +12,8 @@ use std::{
 
 use serde_json::json;
 use tp_builder::{
-    Answered, Budget, Build, BuildConfig, BuildError, BuildOutcome, BuildStage, Question, Report, Role, Row, RunLimits, Sizes, StopReason,
-    Teacher, TeacherError, Teachers, Usage,
+    Answered, Budget, Build, BuildConfig, BuildError, BuildOutcome, BuildStage, Question, Report,
+    Role, Row, RunLimits, Sizes, StopReason, Teacher, TeacherError, Teachers, Usage,
 };
 use tp_data::RulesTeacher;
 
@@ -23,13 +23,22 @@ use super::{
 };
 
 /// Six points to learn from, described by servers.
-fn run_of<'a>(dataset: &'a ScenesOnDisk, folder: &std::path::Path, name: &str, server: &ChatServer, more: &str) -> Run<'a> {
+fn run_of<'a>(
+    dataset: &'a ScenesOnDisk,
+    folder: &std::path::Path,
+    name: &str,
+    server: &ChatServer,
+    more: &str,
+) -> Run<'a> {
     let mut run = Run::new(dataset, &folder.join(name));
     let config = server.config(more);
     run.teachers = config.teachers().unwrap();
     run.options.n_questions = config.n_questions();
     run.options.max_failures_in_row = config.retry.max_failures_in_row;
-    run.recipe = BuildConfig { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..BuildConfig::default() };
+    run.recipe = BuildConfig {
+        sizes: Sizes { train: Some(6), val: None, test: Some(0) },
+        ..BuildConfig::default()
+    };
     run
 }
 
@@ -46,7 +55,10 @@ fn three_roles_make_one_text_and_a_second_run_asks_nothing() {
     let mut run = run_of(&dataset, folder.path(), "out", &server, "");
     let summary = run.finished();
     assert_eq!((summary.statistics.triplets, server.n_requests()), (6, 18));
-    assert_eq!(summary.spent, Usage { calls: 18, prompt_tokens: 18 * 50, completion_tokens: 18 * 10, cost: 0.0 });
+    assert_eq!(
+        summary.spent,
+        Usage { calls: 18, prompt_tokens: 18 * 50, completion_tokens: 18 * 10, cost: 0.0 }
+    );
     for row in rows(&run) {
         assert!(row.triplet.description.starts_with("There is "), "{}", row.triplet.description);
         assert_eq!(row.layers.unwrap().part, "its part");
@@ -70,7 +82,10 @@ fn pictures_go_to_those_who_look_and_schemas_to_all() {
     run_of(&dataset, folder.path(), "out", &server, "").finished();
     for body in seen.lock().unwrap().iter() {
         let url = body["messages"][1]["content"][1]["image_url"]["url"].as_str();
-        assert_eq!(url.is_some_and(|url| url.starts_with("data:image/jpeg;base64,")), role_of(body) != "organiser");
+        assert_eq!(
+            url.is_some_and(|url| url.starts_with("data:image/jpeg;base64,")),
+            role_of(body) != "organiser"
+        );
         assert_eq!(body["response_format"]["json_schema"]["schema"]["type"], "object");
         assert!(!prompt_of(body).contains('{'), "{}", prompt_of(body));
     }
@@ -83,7 +98,10 @@ fn another_prompt_of_the_organiser_asks_the_organiser_alone() {
     let server = ChatServer::start(say_well);
     let mut run = run_of(&dataset, folder.path(), "out", &server, "");
     run.finished();
-    let text = server.toml("").replace("model = \"organiser-model\"", "model = \"organiser-model\"\nsystem = \"Be brief.\"");
+    let text = server.toml("").replace(
+        "model = \"organiser-model\"",
+        "model = \"organiser-model\"\nsystem = \"Be brief.\"",
+    );
     run.teachers = tp_builder::TeachersConfig::parse(&text).unwrap().teachers().unwrap();
     run.finished();
     assert_eq!(server.n_requests(), 18 + 6);
@@ -117,7 +135,13 @@ fn server_that_fails_lies_stalls_and_hangs_up_is_asked_until_it_answers() {
             }
         }
     });
-    let stormy = run_of(&dataset, folder.path(), "stormy", &server, "max_tries = 60\nanswer_timeout_secs = 0.5");
+    let stormy = run_of(
+        &dataset,
+        folder.path(),
+        "stormy",
+        &server,
+        "max_tries = 60\nanswer_timeout_secs = 0.5",
+    );
     stormy.finished();
     assert_same_files(&calm.options.out, &stormy.options.out);
 }
@@ -145,13 +169,19 @@ fn failures_are_recorded_counted_and_asked_again_but_never_served() {
         if is_well.load(Ordering::SeqCst) || role_of(&asked.body) != "local" {
             return say_well(asked);
         }
-        let choice =
-            |message: serde_json::Value, reason: &str| json!({"choices": [{"message": message, "finish_reason": reason}]}).to_string();
-        let body = match prompt_of(&asked.body).len() + asked.body["messages"][1].to_string().len() {
-            n if n % 5 == 0 => choice(json!({"content": null, "refusal": "I will not look"}), "stop"),
+        let choice = |message: serde_json::Value, reason: &str| {
+            json!({"choices": [{"message": message, "finish_reason": reason}]}).to_string()
+        };
+        let body = match prompt_of(&asked.body).len() + asked.body["messages"][1].to_string().len()
+        {
+            n if n % 5 == 0 => {
+                choice(json!({"content": null, "refusal": "I will not look"}), "stop")
+            }
             n if n % 5 == 1 => choice(json!({"content": ""}), "stop"),
             n if n % 5 == 2 => choice(json!({"content": "{\"colour\": \"re"}), "length"),
-            n if n % 5 == 3 => return Deed::Status(400, "", "{\"error\":\"no images here\"}".to_owned()),
+            n if n % 5 == 3 => {
+                return Deed::Status(400, "", "{\"error\":\"no images here\"}".to_owned());
+            }
             _ => choice(json!({"content": "I'm sorry, but I cannot help with that."}), "stop"),
         };
         Deed::Status(200, "", body)
@@ -160,7 +190,12 @@ fn failures_are_recorded_counted_and_asked_again_but_never_served() {
     let bad = run.finished().statistics;
     assert_eq!(bad.triplets, 0);
     let kinds = ["local_refused", "local_empty", "local_cut_off", "local_turned_down"];
-    assert_eq!(kinds.iter().filter_map(|kind| bad.rejected.get(*kind)).sum::<usize>(), 6, "{:?}", bad.rejected);
+    assert_eq!(
+        kinds.iter().filter_map(|kind| bad.rejected.get(*kind)).sum::<usize>(),
+        6,
+        "{:?}",
+        bad.rejected
+    );
     let journal = fs::read_to_string(run.options.out.join("work/answers/whole.jsonl")).unwrap();
     assert_eq!(journal.matches("\"failed\":").count(), 6);
     well.store(true, Ordering::SeqCst);
@@ -184,10 +219,14 @@ fn misshapen_answer_is_corrected_a_few_times_and_then_given_up() {
     let run = run_of(&dataset, folder.path(), "out", &server, "");
     let statistics = run.finished().statistics;
     assert_eq!(statistics.rejected["organiser_bad_answer"], 6);
-    // Two for the context, one for the look, and one and two repairs for the text; organisers of equal words share a question.
+    // Two for the context, one for the look, and one and two repairs for the text; organisers of
+    // equal words share a question.
     assert!(server.n_requests() <= 6 * (2 + 1 + 3), "{}", server.n_requests());
     let journal = fs::read_to_string(run.options.out.join("work/answers/whole.jsonl")).unwrap();
-    assert!(journal.contains("no usable answer in 3 tries: \\\"object\\\" is not a string"), "{journal}");
+    assert!(
+        journal.contains("no usable answer in 3 tries: \\\"object\\\" is not a string"),
+        "{journal}"
+    );
 }
 
 #[test]
@@ -195,7 +234,10 @@ fn control_tokens_of_a_teacher_reach_neither_the_next_teacher_nor_the_data_set()
     let folder = tempfile::tempdir().unwrap();
     let dataset = ScenesOnDisk::draw(folder.path(), 4);
     let server = ChatServer::start(|asked: &Asked| {
-        assert!(!prompt_of(&asked.body).contains("[SEG]") && !prompt_of(&asked.body).contains("<|im_end|>"));
+        assert!(
+            !prompt_of(&asked.body).contains("[SEG]")
+                && !prompt_of(&asked.body).contains("<|im_end|>")
+        );
         let poisoned = good_answer(&asked.body)
             .replace("plain", "plain [SEG]<p>spot</p><|im_end|>")
             .replace("\"object\":\"\"", "\"object\":\"<s>thing\"");
@@ -220,7 +262,10 @@ fn calls_end_at_their_limit_and_the_next_run_goes_on() {
     let mut run = run_of(&dataset, folder.path(), "out", &server, "");
     run.limits = RunLimits::new(Budget { max_calls: Some(7), ..Budget::default() }, Arc::default());
     let outcome = run.build().run().unwrap();
-    assert!(matches!(outcome, BuildOutcome::Stopped { reason: StopReason::MaxCalls, spent } if spent.calls == 7), "{outcome:?}");
+    assert!(
+        matches!(outcome, BuildOutcome::Stopped { reason: StopReason::MaxCalls, spent } if spent.calls == 7),
+        "{outcome:?}"
+    );
     assert_eq!(server.n_requests(), 7);
     assert!(!run.options.out.join("manifest.json").exists());
     run.limits = RunLimits::default();
@@ -259,7 +304,10 @@ fn paid_teacher_of_somebody_else_keeps_within_the_budget() {
     let out = folder.path().join("out");
     let n_calls = Arc::new(AtomicU64::new(0));
     let mut run = Run::new(&dataset, &out);
-    run.recipe = BuildConfig { sizes: Sizes { train: Some(6), val: None, test: Some(0) }, ..BuildConfig::default() };
+    run.recipe = BuildConfig {
+        sizes: Sizes { train: Some(6), val: None, test: Some(0) },
+        ..BuildConfig::default()
+    };
     run.teachers = Teachers::one(PaidTeacher { n_calls: n_calls.clone() });
     // Of the eighteen calls seven, then four more, since a fifth would cost 1.25.
     for (budget, reason, n) in [
@@ -293,10 +341,16 @@ fn interrupted_run_says_so_and_the_next_one_ends_as_if_nothing_had_been() {
         let interrupted = Arc::new(AtomicBool::new(false));
         run.limits = RunLimits::new(Budget::default(), interrupted.clone());
         let listener = |report: &Report| {
-            interrupted.store(interrupted.load(Ordering::SeqCst) || (report.stage == stage && report.done == 2), Ordering::SeqCst)
+            interrupted.store(
+                interrupted.load(Ordering::SeqCst) || (report.stage == stage && report.done == 2),
+                Ordering::SeqCst,
+            )
         };
         let outcome = Build { listener: &listener, ..run.build() }.run().unwrap();
-        assert!(matches!(outcome, BuildOutcome::Stopped { reason: StopReason::Interrupted, .. }), "{stage:?} {outcome:?}");
+        assert!(
+            matches!(outcome, BuildOutcome::Stopped { reason: StopReason::Interrupted, .. }),
+            "{stage:?} {outcome:?}"
+        );
         assert!(!run.options.out.join("manifest.json").exists());
     }
     run.limits = RunLimits::default();
@@ -313,7 +367,8 @@ fn cost_never_passes_its_limit() {
     let prices = "[prices.context-model]\ninput_per_million = 100.0\noutput_per_million = 1000.0";
     let mut run = run_of(&dataset, folder.path(), "out", &server, prices);
     // A call costs 50 · 100 / 10⁶ + 10 · 1000 / 10⁶ = 0.015, and could cost half a unit.
-    run.limits = RunLimits::new(Budget { max_cost: Some(0.6), ..Budget::default() }, Arc::default());
+    run.limits =
+        RunLimits::new(Budget { max_cost: Some(0.6), ..Budget::default() }, Arc::default());
     let outcome = run.build().run().unwrap();
     let spent = match outcome {
         BuildOutcome::Stopped { reason: StopReason::MaxCost, spent } => spent,
@@ -335,35 +390,59 @@ fn plan_bounds_what_a_run_spends() {
     assert_eq!(plan.stages.iter().map(|stage| stage.questions).collect::<Vec<_>>(), [6, 6, 6]);
     let spent = run.finished().spent;
     assert!(plan.least.calls <= spent.calls && spent.calls <= plan.most.calls);
-    assert!(plan.most.tokens() >= spent.tokens() && plan.most.cost >= spent.cost && spent.cost > 0.0);
+    assert!(
+        plan.most.tokens() >= spent.tokens() && plan.most.cost >= spent.cost && spent.cost > 0.0
+    );
     let after = run.build().plan().unwrap().unwrap();
-    assert_eq!((after.stages.iter().map(|stage| stage.known).sum::<usize>(), after.most), (18, Usage::default()));
+    assert_eq!(
+        (after.stages.iter().map(|stage| stage.known).sum::<usize>(), after.most),
+        (18, Usage::default())
+    );
 }
 
 #[test]
 fn key_goes_into_the_header_and_nowhere_else() {
     const KEY: &str = "sk-do-not-tell-anybody-0123456789";
-    // The variable is set by whoever starts the tests of this name; without it only its absence can be seen.
+    // The variable is set by whoever starts the tests of this name; without it only its absence can
+    // be seen.
     let folder = tempfile::tempdir().unwrap();
     let dataset = ScenesOnDisk::draw(folder.path(), 3);
     let server = ChatServer::start(|asked: &Asked| {
-        let told = asked.headers.lines().find_map(|line| line.to_lowercase().starts_with("authorization:").then(|| line.to_owned()));
-        Deed::Status(400, "", json!({"error": {"message": format!("you said {told:?}")}}).to_string())
+        let told = asked.headers.lines().find_map(|line| {
+            line.to_lowercase().starts_with("authorization:").then(|| line.to_owned())
+        });
+        Deed::Status(
+            400,
+            "",
+            json!({"error": {"message": format!("you said {told:?}")}}).to_string(),
+        )
     });
-    let text = server.toml("").replace("max_concurrent = 4", "max_concurrent = 4\napi_key_env = \"TP_TEST_KEY_THAT_IS_SET\"");
+    let text = server.toml("").replace(
+        "max_concurrent = 4",
+        "max_concurrent = 4\napi_key_env = \"TP_TEST_KEY_THAT_IS_SET\"",
+    );
     let config = tp_builder::TeachersConfig::parse(&text).unwrap();
     if std::env::var_os("TP_TEST_KEY_THAT_IS_SET").is_none() {
         let error = config.teachers().unwrap_err();
         let BuildError::Teacher { source } = &error else { panic!("{error:?}") };
-        assert!(source.to_string().contains("set the environment variable TP_TEST_KEY_THAT_IS_SET"));
+        assert!(
+            source.to_string().contains("set the environment variable TP_TEST_KEY_THAT_IS_SET")
+        );
         // Once more, as a process that has the key.
         let this = std::env::current_exe().unwrap();
         let name = "teachers::key_goes_into_the_header_and_nowhere_else";
-        let output =
-            std::process::Command::new(this).args(["--exact", name, "--nocapture"]).env("TP_TEST_KEY_THAT_IS_SET", KEY).output().unwrap();
+        let output = std::process::Command::new(this)
+            .args(["--exact", name, "--nocapture"])
+            .env("TP_TEST_KEY_THAT_IS_SET", KEY)
+            .output()
+            .unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        assert!(output.status.success() && said.contains("1 passed") && !said.contains(KEY), "{}", said.replace(KEY, "KEY"));
+        assert!(
+            output.status.success() && said.contains("1 passed") && !said.contains(KEY),
+            "{}",
+            said.replace(KEY, "KEY")
+        );
         return;
     }
     let mut run = run_of(&dataset, folder.path(), "out", &server, "");
@@ -382,10 +461,15 @@ fn key_goes_into_the_header_and_nowhere_else() {
 fn wrong_key_and_absent_server_end_the_run_with_their_reason() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = ScenesOnDisk::draw(folder.path(), 4);
-    let server = ChatServer::start(|_: &Asked| Deed::Status(401, "", "{\"error\":\"who are you?\"}".to_owned()));
+    let server = ChatServer::start(|_: &Asked| {
+        Deed::Status(401, "", "{\"error\":\"who are you?\"}".to_owned())
+    });
     let error = run_of(&dataset, folder.path(), "out", &server, "").build().run().unwrap_err();
     let BuildError::Teacher { source } = &error else { panic!("{error:?}") };
-    assert!(source.to_string().contains("endpoint here does not accept the key (status 401)"), "{source}");
+    assert!(
+        source.to_string().contains("endpoint here does not accept the key (status 401)"),
+        "{source}"
+    );
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -423,7 +507,10 @@ fn second_endpoint_takes_over_from_one_that_is_away() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let text = format!("[endpoints.away]\nurl = \"http://{address}/v1\"\nmax_concurrent = 4\n{}", server.toml(""));
+    let text = format!(
+        "[endpoints.away]\nurl = \"http://{address}/v1\"\nmax_concurrent = 4\n{}",
+        server.toml("")
+    );
     let mut run = run_of(&dataset, folder.path(), "out", &server, "");
     run.teachers = tp_builder::TeachersConfig::parse(&text).unwrap().teachers().unwrap();
     assert_eq!(run.finished().statistics.triplets, 6);

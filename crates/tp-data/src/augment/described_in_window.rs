@@ -1,4 +1,5 @@
-//! Described points in a section of their image: which of them it still shows, and which of their texts are still true.
+//! Described points in a section of their image: which of them it still shows, and which of their
+//! texts are still true.
 
 use tp_core::{Cell, PixelXy};
 
@@ -9,7 +10,8 @@ use crate::{AnnotatedImage, BoxXywh, DescribedPoint};
 pub(super) struct Kept {
     /// The new index of every object with those of its parts; `None` for what was dropped.
     pub(super) objects: Vec<Option<KeptObject>>,
-    /// Whether the section leaves out a side of the image, rather than showing all of it at another scale.
+    /// Whether the section leaves out a side of the image, rather than showing all of it at another
+    /// scale.
     pub(super) is_cut: bool,
 }
 
@@ -20,7 +22,8 @@ pub(super) struct KeptObject {
 }
 
 impl Kept {
-    /// The described points of the section, whose objects and size are final; `point` brings a place into it.
+    /// The described points of the section, whose objects and size are final; `point` brings a
+    /// place into it.
     pub(super) fn described(
         &self,
         before: &AnnotatedImage,
@@ -33,17 +36,21 @@ impl Kept {
             after.size.unit_from_pixel(moved).ok()?;
             let cells = |image: &AnnotatedImage, object: usize, point| {
                 let place = |point| BoxXywh::of_image(image.size).place_of(point);
-                let ((x, y), (object_x, object_y)) = (place(point), place(image.objects[object].bbox.center()));
+                let ((x, y), (object_x, object_y)) =
+                    (place(point), place(image.objects[object].bbox.center()));
                 [Cell::of(x, y), Cell::of(object_x, object_y)]
             };
-            let same_thirds = !self.is_cut || cells(before, described.object, described.point) == cells(after, object.index, moved);
+            let same_thirds = !self.is_cut
+                || cells(before, described.object, described.point)
+                    == cells(after, object.index, moved);
             let mut described = described.clone();
             described.texts.retain(|text| match ImagePlaces::of(&text.text) {
                 ImagePlaces::None => true,
                 ImagePlaces::Thirds => same_thirds,
                 ImagePlaces::Exact => !self.is_cut,
             });
-            described.part = described.part.and_then(|part| object.parts.get(part).copied().flatten());
+            described.part =
+                described.part.and_then(|part| object.parts.get(part).copied().flatten());
             (described.point, described.object) = (moved, object.index);
             Some(described)
         };
@@ -55,10 +62,13 @@ impl Kept {
 mod tests {
     use tp_core::RgbImage;
 
-    use crate::{AnnotatedImage, BoxXywh, DescribedPoint, PointText, TextKind, augment::window::tests::scene, cropped, mirrored, resized};
+    use crate::{
+        AnnotatedImage, BoxXywh, DescribedPoint, PointText, TextKind,
+        augment::window::tests::scene, cropped, mirrored, resized,
+    };
 
-    /// The horse behind a fence that a crop of the right half drops, with a point on the horse's trunk, one on its ear and one on the
-    /// fence.
+    /// The horse behind a fence that a crop of the right half drops, with a point on the horse's
+    /// trunk, one on its ear and one on the fence.
     fn described_scene() -> (RgbImage, AnnotatedImage) {
         let (image, mut annotation) = scene();
         let mut fence = annotation.objects[0].clone();
@@ -73,11 +83,22 @@ mod tests {
             colour: Some("brown".to_owned()),
             material: None,
             look: Some("smooth left half".to_owned()),
-            texts: texts.iter().map(|&text| PointText { kind: TextKind::Spoken, text: text.to_owned() }).collect(),
+            texts: texts
+                .iter()
+                .map(|&text| PointText { kind: TextKind::Spoken, text: text.to_owned() })
+                .collect(),
         };
-        let texts = ["the trunk on the left of the image", "the trunk of the left horse", "second from the left", "right here"];
-        annotation.described =
-            vec![point(24.0, 20.0, 1, Some(1), &texts), point(12.0, 6.0, 1, Some(0), &[]), point(4.0, 35.0, 0, None, &[])];
+        let texts = [
+            "the trunk on the left of the image",
+            "the trunk of the left horse",
+            "second from the left",
+            "right here",
+        ];
+        annotation.described = vec![
+            point(24.0, 20.0, 1, Some(1), &texts),
+            point(12.0, 6.0, 1, Some(0), &[]),
+            point(4.0, 35.0, 0, None, &[]),
+        ];
         (image, annotation)
     }
 
@@ -88,10 +109,16 @@ mod tests {
     #[test]
     fn crop_keeps_points_inside_and_texts_that_are_still_true() {
         let (image, annotation) = described_scene();
-        // The trunk, whose middle was right of the image's, is in the middle of the section: 18 of 40 columns.
-        let (_, seen) = cropped(&image, &annotation, BoxXywh { x: 20.0, y: 5.0, width: 40.0, height: 30.0 }).unwrap();
+        // The trunk, whose middle was right of the image's, is in the middle of the section: 18 of
+        // 40 columns.
+        let (_, seen) =
+            cropped(&image, &annotation, BoxXywh { x: 20.0, y: 5.0, width: 40.0, height: 30.0 })
+                .unwrap();
         let [point] = seen.described.as_slice() else { panic!("{:?}", seen.described) };
-        assert_eq!((point.object, point.part, point.point.x, point.point.y), (0, Some(0), 4.0, 15.0));
+        assert_eq!(
+            (point.object, point.part, point.point.x, point.point.y),
+            (0, Some(0), 4.0, 15.0)
+        );
         assert_eq!(seen.objects[point.object].parts[0].name, "trunk");
         assert_eq!(texts(point), ["the trunk of the left horse", "right here"]);
         assert_eq!(point.colour.as_deref(), Some("brown"));
@@ -100,16 +127,24 @@ mod tests {
     #[test]
     fn crop_that_moves_nothing_to_another_third_keeps_places() {
         let (image, annotation) = described_scene();
-        let (_, seen) = cropped(&image, &annotation, BoxXywh { x: 0.0, y: 0.0, width: 59.0, height: 40.0 }).unwrap();
+        let (_, seen) =
+            cropped(&image, &annotation, BoxXywh { x: 0.0, y: 0.0, width: 59.0, height: 40.0 })
+                .unwrap();
         assert_eq!(seen.described.len(), 3);
-        assert_eq!(texts(&seen.described[0]), ["the trunk on the left of the image", "the trunk of the left horse", "right here"]);
+        assert_eq!(
+            texts(&seen.described[0]),
+            ["the trunk on the left of the image", "the trunk of the left horse", "right here"]
+        );
     }
 
     #[test]
     fn resized_points_keep_their_place_and_every_text() {
         let (image, annotation) = described_scene();
         let (_, seen) = resized(&image, &annotation, 120);
-        assert_eq!(seen.described.iter().map(|point| texts(point).len()).collect::<Vec<_>>(), [4, 0, 0]);
+        assert_eq!(
+            seen.described.iter().map(|point| texts(point).len()).collect::<Vec<_>>(),
+            [4, 0, 0]
+        );
         assert_eq!((seen.described[0].point.x, seen.described[0].point.y), (48.5, 40.5));
     }
 
@@ -118,7 +153,17 @@ mod tests {
         let (image, annotation) = described_scene();
         let (_, seen) = mirrored(&image, &annotation);
         let point = &seen.described[0];
-        assert_eq!((point.point.x, point.point.y, point.look.as_deref()), (35.0, 20.0, Some("smooth right half")));
-        assert_eq!(texts(point), ["the trunk on the right of the image", "the trunk of the right horse", "second from the right"]);
+        assert_eq!(
+            (point.point.x, point.point.y, point.look.as_deref()),
+            (35.0, 20.0, Some("smooth right half"))
+        );
+        assert_eq!(
+            texts(point),
+            [
+                "the trunk on the right of the image",
+                "the trunk of the right horse",
+                "second from the right"
+            ]
+        );
     }
 }

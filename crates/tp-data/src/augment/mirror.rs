@@ -5,9 +5,10 @@ use tp_core::{PixelXy, RgbImage};
 use super::{mirrored_text, name_of_other_side};
 use crate::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 
-/// The image and its annotation, left and right exchanged; so are the words `left` and `right`, or `l` and `r`, in the
-/// names of parts and keypoints. Twice mirrored is the original, but for texts on described points in which it is not
-/// certain what another side would be called: they are dropped.
+/// The image and its annotation, left and right exchanged; so are the words `left` and `right`, or
+/// `l` and `r`, in the names of parts and keypoints. Twice mirrored is the original, but for texts
+/// on described points in which it is not certain what another side would be called: they are
+/// dropped.
 #[must_use]
 pub fn mirrored(image: &RgbImage, annotation: &AnnotatedImage) -> (RgbImage, AnnotatedImage) {
     let mut pixels = image.clone();
@@ -39,7 +40,9 @@ pub fn mirrored(image: &RgbImage, annotation: &AnnotatedImage) -> (RgbImage, Ann
 fn mirror_described(described: &mut DescribedPoint, width: f64) {
     described.point.x = width - 1.0 - described.point.x;
     described.look = described.look.as_deref().and_then(mirrored_text);
-    described.texts.retain_mut(|text| mirrored_text(&text.text).map(|other| text.text = other).is_some());
+    described
+        .texts
+        .retain_mut(|text| mirrored_text(&text.text).map(|other| text.text = other).is_some());
 }
 
 fn flip_mask(mask: &mut Option<Mask>) {
@@ -65,7 +68,10 @@ mod tests {
         let (image, annotation) = scene();
         let (flipped, other) = mirrored(&image, &annotation);
         let (part, mirror) = (&annotation.objects[0].parts[0], &other.objects[0].parts[0]);
-        assert_eq!((mirror.name.as_str(), mirror.mask.as_ref().unwrap().bounding_box()), ("right ear", Some(mirror.bbox)));
+        assert_eq!(
+            (mirror.name.as_str(), mirror.mask.as_ref().unwrap().bounding_box()),
+            ("right ear", Some(mirror.bbox))
+        );
         assert_eq!(mirror.bbox.y, part.bbox.y);
         let (there, here) = (&annotation.objects[0].keypoints[0], &other.objects[0].keypoints[0]);
         assert_eq!(here.name, "r_eye");

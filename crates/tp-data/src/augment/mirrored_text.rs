@@ -4,37 +4,45 @@ use crate::Lexicon;
 
 /// Words before "right" or "left" that make them sides.
 const BEFORE: [&str; 26] = [
-    "the", "its", "his", "her", "their", "my", "your", "a", "an", "far", "upper", "lower", "top", "bottom", "front", "rear", "back",
-    "hind", "middle", "center", "centre", "second", "third", "fourth", "furthest", "farthest",
+    "the", "its", "his", "her", "their", "my", "your", "a", "an", "far", "upper", "lower", "top",
+    "bottom", "front", "rear", "back", "hind", "middle", "center", "centre", "second", "third",
+    "fourth", "furthest", "farthest",
 ];
 
 /// Words after them that make them sides; nouns do so, too.
 const AFTER: [&str; 20] = [
-    "side", "half", "end", "edge", "corner", "part", "hand", "one", "of", "front", "hind", "rear", "lower", "upper", "third", "quarter",
-    "bottom", "top", "column", "most",
+    "side", "half", "end", "edge", "corner", "part", "hand", "one", "of", "front", "hind", "rear",
+    "lower", "upper", "third", "quarter", "bottom", "top", "column", "most",
 ];
 
-/// Words before them after which they are more likely a verb or an adverb, whatever follows: "is left", "all right".
+/// Words before them after which they are more likely a verb or an adverb, whatever follows: "is
+/// left", "all right".
 const NO_SIDE_AFTER: [&str; 20] = [
-    "is", "are", "was", "were", "be", "been", "all", "what", "who", "someone", "somebody", "they", "has", "have", "had", "just", "nothing",
-    "anything", "only", "still",
+    "is", "are", "was", "were", "be", "been", "all", "what", "who", "someone", "somebody", "they",
+    "has", "have", "had", "just", "nothing", "anything", "only", "still",
 ];
 
-/// Words after them that make them something else in spite of an article: "the only one left standing", "the right way up".
+/// Words after them that make them something else in spite of an article: "the only one left
+/// standing", "the right way up".
 const NO_SIDE_BEFORE: [&str; 22] = [
-    "standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here", "there", "now", "away", "through", "way",
-    "size", "angle", "angles", "angled", "moment", "place", "amount",
+    "standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here",
+    "there", "now", "away", "through", "way", "size", "angle", "angles", "angled", "moment",
+    "place", "amount",
 ];
 
 /// Words of things that a mirror turns over although no side is named: writing and the compass.
-const TURNS_OVER: [&str; 11] = ["says", "saying", "reads", "reading", "letter", "word", "digit", "east", "west", "eastern", "western"];
+const TURNS_OVER: [&str; 11] = [
+    "says", "saying", "reads", "reading", "letter", "word", "digit", "east", "west", "eastern",
+    "western",
+];
 
-/// The text with left and right exchanged; the same text if it names neither; `None` if one of these words may mean something
-/// else, so that the photograph had better stay as it is.
+/// The text with left and right exchanged; the same text if it names neither; `None` if one of
+/// these words may mean something else, so that the photograph had better stay as it is.
 ///
-/// Sides are "on the left", "the rightmost cup", "left-hand", "its right ear". "Right in the middle", "all right", "is left" and
-/// "left standing" are not, and a text that holds them is refused. So are texts that hold what is read in one direction only,
-/// such as "clockwise" or a time by the clock, that quote or speak of writing, or that name a point of the compass.
+/// Sides are "on the left", "the rightmost cup", "left-hand", "its right ear". "Right in the
+/// middle", "all right", "is left" and "left standing" are not, and a text that holds them is
+/// refused. So are texts that hold what is read in one direction only, such as "clockwise" or a
+/// time by the clock, that quote or speak of writing, or that name a point of the compass.
 ///
 /// ```
 /// use tp_data::mirrored_text;
@@ -49,7 +57,11 @@ pub fn mirrored_text(text: &str) -> Option<String> {
         return None;
     }
     let pieces = pieces(text);
-    let words: Vec<String> = pieces.iter().filter(|piece| piece.is_word).map(|piece| piece.text.to_lowercase()).collect();
+    let words: Vec<String> = pieces
+        .iter()
+        .filter(|piece| piece.is_word)
+        .map(|piece| piece.text.to_lowercase())
+        .collect();
     let mut mirrored = String::with_capacity(text.len() + 8);
     let mut at = 0;
     for piece in &pieces {
@@ -80,12 +92,20 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_word = first.is_alphanumeric();
-        let end = rest.find(|letter: char| letter.is_alphanumeric() != is_word).unwrap_or(rest.len());
+        let end =
+            rest.find(|letter: char| letter.is_alphanumeric() != is_word).unwrap_or(rest.len());
         let (stretch, after) = rest.split_at(end);
-        let begins_clause = pieces.last().is_none_or(|before| !before.is_word && is_stop(before.text));
+        let begins_clause =
+            pieces.last().is_none_or(|before| !before.is_word && is_stop(before.text));
         let next = after.find(char::is_alphanumeric).map_or(after, |next| &after[..next]);
         let ends_clause = after.is_empty() || is_stop(next) || next.len() == after.len();
-        pieces.push(Piece { text: stretch, is_word, begins_clause, ends_clause, hyphen_after: next == "-" });
+        pieces.push(Piece {
+            text: stretch,
+            is_word,
+            begins_clause,
+            ends_clause,
+            hyphen_after: next == "-",
+        });
         rest = after;
     }
     pieces
@@ -109,8 +129,11 @@ fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<Strin
         "leftwards" => "rightwards",
         "rightwards" => "leftwards",
         // These turn with the picture in ways that no exchange of words follows.
-        "clockwise" | "counterclockwise" | "anticlockwise" | "clock" | "lefty" | "righty" | "leftover" | "leftovers" => {
-            return (word == "clock" && words.get(at.wrapping_sub(1)).is_none_or(|before| before != "o")).then(|| piece.text.to_owned());
+        "clockwise" | "counterclockwise" | "anticlockwise" | "clock" | "lefty" | "righty"
+        | "leftover" | "leftovers" => {
+            return (word == "clock"
+                && words.get(at.wrapping_sub(1)).is_none_or(|before| before != "o"))
+            .then(|| piece.text.to_owned());
         }
         _ => return (!TURNS_OVER.contains(&word)).then(|| piece.text.to_owned()),
     };
@@ -124,7 +147,8 @@ fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<Strin
 fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
     let before_at = at.checked_sub(1).filter(|_| !piece.begins_clause);
     let before = before_at.map(|before| words[before].as_str());
-    let two_before = before_at.and_then(|before| before.checked_sub(1)).map(|before| words[before].as_str());
+    let two_before =
+        before_at.and_then(|before| before.checked_sub(1)).map(|before| words[before].as_str());
     let after = words.get(at + 1).filter(|_| !piece.ends_clause).map(String::as_str);
     let is = |word: Option<&str>, list: &[&str]| word.is_some_and(|word| list.contains(&word));
     if piece.hyphen_after {
@@ -134,12 +158,16 @@ fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
         return false;
     }
     // "The dog's left ear", but "it's left".
-    let is_owned = before == Some("s") && !is(two_before, &["it", "that", "what", "there", "he", "she", "who", "nothing"]);
+    let is_owned = before == Some("s")
+        && !is(two_before, &["it", "that", "what", "there", "he", "she", "who", "nothing"]);
     if is_owned || is(before, &BEFORE) {
         return true;
     }
-    // "Just left of the lock", "at the very right", but "what is left of it", "right in the middle".
-    if after == Some("of") && before == Some("just") || matches!((two_before, before), (Some("the"), Some("very"))) {
+    // "Just left of the lock", "at the very right", but "what is left of it", "right in the
+    // middle".
+    if after == Some("of") && before == Some("just")
+        || matches!((two_before, before), (Some("the"), Some("very")))
+    {
         return true;
     }
     if is(before, &NO_SIDE_AFTER) || before == Some("s") {
@@ -147,10 +175,13 @@ fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
     }
     let is_adjective = after.is_some_and(|after| AFTER.contains(&after) || is_noun(after));
     // "From left to right", "left and right".
-    let is_paired = is(after, &["and", "or", "to"]) && words.get(at + 2).is_some_and(|word| matches!(word.as_str(), "left" | "right"))
+    let is_paired = is(after, &["and", "or", "to"])
+        && words.get(at + 2).is_some_and(|word| matches!(word.as_str(), "left" | "right"))
         || is(before, &["and", "or", "to"]) && matches!(two_before, Some("left" | "right"));
     // "The second cup, left", "the cup on left", "facing right".
-    let is_note = after.is_none() && (before.is_none() && at > 0 || is(before, &["on", "at", "to", "from", "facing", "towards", "toward"]));
+    let is_note = after.is_none()
+        && (before.is_none() && at > 0
+            || is(before, &["on", "at", "to", "from", "facing", "towards", "toward"]));
     is_adjective || is_paired || is_note
 }
 
@@ -198,7 +229,10 @@ mod tests {
             ("left drawer, bottom right knob", "right drawer, bottom left knob"),
             ("the dog facing left", "the dog facing right"),
             ("the knob on the top left drawer", "the knob on the top right drawer"),
-            ("Grab the right-hand handle, left of the screen.", "Grab the left-hand handle, right of the screen."),
+            (
+                "Grab the right-hand handle, left of the screen.",
+                "Grab the left-hand handle, right of the screen.",
+            ),
             ("the horse's left ear; its right one", "the horse's right ear; its left one"),
             ("the third chair from the left", "the third chair from the right"),
             ("the leftmost of the bright cups", "the rightmost of the bright cups"),
@@ -218,7 +252,8 @@ mod tests {
 
     #[test]
     fn what_names_no_side_stays() {
-        for text in ["", "the bright red cup", "the copyright sign", "the hands of the clock", "…"] {
+        for text in ["", "the bright red cup", "the copyright sign", "the hands of the clock", "…"]
+        {
             assert_eq!(mirrored_text(text).as_deref(), Some(text));
         }
     }

@@ -14,13 +14,16 @@ const SATURATION: f32 = 0.25;
 #[must_use]
 pub fn photometric(image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
     let mut around = |middle: f32, reach: f32| rng.random_range(middle - reach..=middle + reach);
-    let (brightness, contrast, saturation) = (around(0.0, BRIGHTNESS) * 255.0, around(1.0, CONTRAST), around(1.0, SATURATION));
+    let (brightness, contrast, saturation) =
+        (around(0.0, BRIGHTNESS) * 255.0, around(1.0, CONTRAST), around(1.0, SATURATION));
     let mut changed = image.clone();
     for pixel in changed.bytes_mut().as_chunks_mut::<3>().0 {
         let [r, g, b] = pixel.map(f32::from);
         let grey = 0.299 * r + 0.587 * g + 0.114 * b;
         // A cast to u8 cuts off at both ends.
-        *pixel = [r, g, b].map(|v| ((grey + (v - grey) * saturation - 127.5) * contrast + 127.5 + brightness + 0.5) as u8);
+        *pixel = [r, g, b].map(|v| {
+            ((grey + (v - grey) * saturation - 127.5) * contrast + 127.5 + brightness + 0.5) as u8
+        });
     }
     changed
 }
@@ -34,9 +37,16 @@ mod tests {
     #[test]
     fn light_changes_but_hue_and_order_do_not() {
         let image = RgbImage::filled(ImageHw::new(1, 1).unwrap(), [140, 100, 60]);
-        let changed: Vec<_> = (0..100).map(|draw| photometric(&image, &mut Seed(draw).rng()).pixel(0, 0)).collect();
+        let changed: Vec<_> =
+            (0..100).map(|draw| photometric(&image, &mut Seed(draw).rng()).pixel(0, 0)).collect();
         assert!(changed.iter().all(|[r, g, b]| r > g && g > b), "{changed:?}");
-        assert!(changed.iter().any(|[r, ..]| *r > 155) && changed.iter().any(|[r, ..]| *r < 125), "{changed:?}");
-        assert_eq!(photometric(&image, &mut Seed(5).rng()), photometric(&image, &mut Seed(5).rng()));
+        assert!(
+            changed.iter().any(|[r, ..]| *r > 155) && changed.iter().any(|[r, ..]| *r < 125),
+            "{changed:?}"
+        );
+        assert_eq!(
+            photometric(&image, &mut Seed(5).rng()),
+            photometric(&image, &mut Seed(5).rng())
+        );
     }
 }

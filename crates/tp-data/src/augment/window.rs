@@ -7,17 +7,22 @@ use tp_core::{ImageHw, PixelXy, RgbImage};
 use super::described_in_window::{Kept, KeptObject};
 use crate::{AnnotatedImage, BoxXywh, Mask};
 
-/// Objects and parts of which less than this share is left are dropped: their names would say what cannot be seen.
+/// Objects and parts of which less than this share is left are dropped: their names would say what
+/// cannot be seen.
 const MIN_SHARE_LEFT: f64 = 0.25;
 
-/// The pixels that a box touches, as an image of its own with what is left of the annotation; `None` if the box touches
-/// no pixel.
+/// The pixels that a box touches, as an image of its own with what is left of the annotation;
+/// `None` if the box touches no pixel.
 ///
-/// Objects and parts are cut off at the border of the section and dropped when less than a quarter of them is left. Described
-/// points outside it, and those of dropped objects, are dropped; so are texts of the others that name places in the image which
-/// lie elsewhere in the section.
+/// Objects and parts are cut off at the border of the section and dropped when less than a quarter
+/// of them is left. Described points outside it, and those of dropped objects, are dropped; so are
+/// texts of the others that name places in the image which lie elsewhere in the section.
 #[must_use]
-pub fn cropped(image: &RgbImage, annotation: &AnnotatedImage, section: BoxXywh) -> Option<(RgbImage, AnnotatedImage)> {
+pub fn cropped(
+    image: &RgbImage,
+    annotation: &AnnotatedImage,
+    section: BoxXywh,
+) -> Option<(RgbImage, AnnotatedImage)> {
     let section = section.intersection(&BoxXywh::of_image(image.size()))?;
     let (left, top) = (section.x.floor(), section.y.floor());
     let (right, bottom) = ((section.x + section.width).ceil(), (section.y + section.height).ceil());
@@ -35,7 +40,11 @@ pub fn cropped(image: &RgbImage, annotation: &AnnotatedImage, section: BoxXywh) 
 ///
 /// Parts that are too small to keep a pixel are dropped.
 #[must_use]
-pub fn resized(image: &RgbImage, annotation: &AnnotatedImage, longest_side: u32) -> (RgbImage, AnnotatedImage) {
+pub fn resized(
+    image: &RgbImage,
+    annotation: &AnnotatedImage,
+    longest_side: u32,
+) -> (RgbImage, AnnotatedImage) {
     let [height, width] = [image.size().height(), image.size().width()];
     let scale = f64::from(longest_side.max(1)) / f64::from(height.max(width));
     let scaled = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
@@ -43,10 +52,12 @@ pub fn resized(image: &RgbImage, annotation: &AnnotatedImage, longest_side: u32)
     if size == image.size() {
         return (image.clone(), annotation.clone());
     }
-    let buffer = image::RgbImage::from_raw(width, height, image.bytes().to_vec()).expect("an RgbImage has three bytes for every pixel");
+    let buffer = image::RgbImage::from_raw(width, height, image.bytes().to_vec())
+        .expect("an RgbImage has three bytes for every pixel");
     let pixels = resize(&buffer, size.width(), size.height(), FilterType::Triangle).into_raw();
     let pixels = RgbImage::from_bytes(size, pixels).expect("the resized image has the wanted size");
-    let scale = [f64::from(size.width()) / f64::from(width), f64::from(size.height()) / f64::from(height)];
+    let scale =
+        [f64::from(size.width()) / f64::from(width), f64::from(size.height()) / f64::from(height)];
     (pixels, Window { size, scale, offset: [0.0; 2] }.seen(annotation))
 }
 
@@ -61,8 +72,10 @@ impl Window {
     fn seen(&self, annotation: &AnnotatedImage) -> AnnotatedImage {
         let mut seen = annotation.clone();
         seen.size = self.size;
-        let mut kept =
-            Kept { objects: Vec::with_capacity(seen.objects.len()), is_cut: self.scale == [1.0; 2] && self.size != annotation.size };
+        let mut kept = Kept {
+            objects: Vec::with_capacity(seen.objects.len()),
+            is_cut: self.scale == [1.0; 2] && self.size != annotation.size,
+        };
         let mut n_objects = 0;
         seen.objects.retain_mut(|object| {
             if !self.cut(&mut object.bbox, &mut object.mask) {
@@ -80,7 +93,8 @@ impl Window {
             });
             object.keypoints.retain_mut(|keypoint| {
                 keypoint.point = self.point(keypoint.point);
-                keypoint.part = keypoint.part.and_then(|part| new_index.get(part).copied().flatten());
+                keypoint.part =
+                    keypoint.part.and_then(|part| new_index.get(part).copied().flatten());
                 self.size.unit_from_pixel(keypoint.point).is_ok()
             });
             kept.objects.push(Some(KeptObject { index: n_objects, parts: new_index }));
@@ -119,10 +133,15 @@ impl Window {
 
     /// Every new pixel takes the old one under its centre.
     fn mask(&self, mask: &Mask) -> Mask {
-        let old = |new: usize, axis: usize| ((new as f64 + 0.5) / self.scale[axis] + self.offset[axis]) as usize;
-        let columns: Vec<usize> = (0..self.size.width() as usize).map(|column| old(column, 0)).collect();
+        let old = |new: usize, axis: usize| {
+            ((new as f64 + 0.5) / self.scale[axis] + self.offset[axis]) as usize
+        };
+        let columns: Vec<usize> =
+            (0..self.size.width() as usize).map(|column| old(column, 0)).collect();
         let shape = (self.size.height() as usize, columns.len());
-        Mask::new(Array2::from_shape_fn(shape, |(row, column)| mask.contains(old(row, 1), columns[column])))
+        Mask::new(Array2::from_shape_fn(shape, |(row, column)| {
+            mask.contains(old(row, 1), columns[column])
+        }))
     }
 }
 
@@ -131,11 +150,16 @@ pub(super) mod tests {
     use super::*;
     use crate::{Keypoint, ObjectAnnotation, PartAnnotation, Visibility};
 
-    /// A 40×60 image with a horse that has a masked left ear, a boxed trunk, and a left eye in the ear.
+    /// A 40×60 image with a horse that has a masked left ear, a boxed trunk, and a left eye in the
+    /// ear.
     pub(in crate::augment) fn scene() -> (RgbImage, AnnotatedImage) {
         let size = ImageHw::new(40, 60).unwrap();
-        let bytes = (0..40 * 60).flat_map(|i| [(i % 60 * 4) as u8, (i / 60 * 6) as u8, (i % 7 * 30) as u8]).collect();
-        let mask = Mask::new(Array2::from_shape_fn((40, 60), |(row, column)| (4..12).contains(&row) && (10..20).contains(&column)));
+        let bytes = (0..40 * 60)
+            .flat_map(|i| [(i % 60 * 4) as u8, (i / 60 * 6) as u8, (i % 7 * 30) as u8])
+            .collect();
+        let mask = Mask::new(Array2::from_shape_fn((40, 60), |(row, column)| {
+            (4..12).contains(&row) && (10..20).contains(&column)
+        }));
         let ear = PartAnnotation {
             id: 1,
             name: "left ear".to_owned(),
@@ -145,9 +169,26 @@ pub(super) mod tests {
             also: Vec::new(),
         };
         let trunk = BoxXywh { x: 20.0, y: 10.0, width: 36.0, height: 20.0 };
-        let trunk = PartAnnotation { id: 2, name: "trunk".to_owned(), bbox: trunk, mask: None, derived: None, also: Vec::new() };
-        let eye = Keypoint { name: "l_eye".to_owned(), point: PixelXy { x: 12.0, y: 6.0 }, visibility: Visibility::Visible, part: Some(0) };
-        let back = Keypoint { name: "back".to_owned(), point: PixelXy { x: 40.0, y: 12.0 }, part: Some(1), ..eye.clone() };
+        let trunk = PartAnnotation {
+            id: 2,
+            name: "trunk".to_owned(),
+            bbox: trunk,
+            mask: None,
+            derived: None,
+            also: Vec::new(),
+        };
+        let eye = Keypoint {
+            name: "l_eye".to_owned(),
+            point: PixelXy { x: 12.0, y: 6.0 },
+            visibility: Visibility::Visible,
+            part: Some(0),
+        };
+        let back = Keypoint {
+            name: "back".to_owned(),
+            point: PixelXy { x: 40.0, y: 12.0 },
+            part: Some(1),
+            ..eye.clone()
+        };
         let horse = ObjectAnnotation {
             id: 1,
             category: "horse".to_owned(),
@@ -162,26 +203,45 @@ pub(super) mod tests {
         let (name, group, source) = ("a".to_owned(), "a".to_owned(), "test".to_owned());
         (
             RgbImage::from_bytes(size, bytes).unwrap(),
-            AnnotatedImage { name, size, objects: vec![horse], split: None, group, source, licence: None, described: Vec::new() },
+            AnnotatedImage {
+                name,
+                size,
+                objects: vec![horse],
+                split: None,
+                group,
+                source,
+                licence: None,
+                described: Vec::new(),
+            },
         )
     }
 
     #[test]
     fn crop_cuts_what_crosses_its_border_and_drops_what_is_gone() {
         let (image, annotation) = scene();
-        let (pixels, seen) = cropped(&image, &annotation, BoxXywh { x: 20.3, y: 5.0, width: 99.0, height: 30.0 }).unwrap();
+        let (pixels, seen) =
+            cropped(&image, &annotation, BoxXywh { x: 20.3, y: 5.0, width: 99.0, height: 30.0 })
+                .unwrap();
         assert_eq!([pixels.size().height(), pixels.size().width()], [30, 40]);
         assert_eq!(pixels.pixel(3, 7), image.pixel(8, 27));
         let horse = &seen.objects[0];
         assert_eq!(horse.bbox, BoxXywh { x: 0.0, y: 0.0, width: 36.0, height: 29.0 });
-        assert_eq!(horse.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["trunk"]);
-        assert_eq!((horse.keypoints.len(), horse.keypoints[0].part, horse.keypoints[0].point), (1, Some(0), PixelXy { x: 20.0, y: 7.0 }));
+        assert_eq!(
+            horse.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+            ["trunk"]
+        );
+        assert_eq!(
+            (horse.keypoints.len(), horse.keypoints[0].part, horse.keypoints[0].point),
+            (1, Some(0), PixelXy { x: 20.0, y: 7.0 })
+        );
     }
 
     #[test]
     fn crop_cuts_masks_pixel_for_pixel() {
         let (image, annotation) = scene();
-        let (_, seen) = cropped(&image, &annotation, BoxXywh { x: 13.0, y: 0.0, width: 40.0, height: 40.0 }).unwrap();
+        let (_, seen) =
+            cropped(&image, &annotation, BoxXywh { x: 13.0, y: 0.0, width: 40.0, height: 40.0 })
+                .unwrap();
         let ear = &seen.objects[0].parts[0];
         assert_eq!(ear.bbox, BoxXywh { x: 0.0, y: 4.0, width: 7.0, height: 8.0 });
         assert_eq!(ear.mask.as_ref().unwrap().area(), 56);
@@ -191,7 +251,10 @@ pub(super) mod tests {
     fn crop_beside_the_image_is_nothing() {
         let (image, annotation) = scene();
         for x in [60.0, -10.0, f64::NAN] {
-            assert!(cropped(&image, &annotation, BoxXywh { x, y: 0.0, width: 10.0, height: 10.0 }).is_none());
+            assert!(
+                cropped(&image, &annotation, BoxXywh { x, y: 0.0, width: 10.0, height: 10.0 })
+                    .is_none()
+            );
         }
     }
 
@@ -204,11 +267,16 @@ pub(super) mod tests {
             assert_eq!(seen.size, pixels.size());
             let (horse, small) = (&annotation.objects[0], &seen.objects[0]);
             for (a, b) in horse.keypoints.iter().zip(&small.keypoints) {
-                let (a, b) = (annotation.size.unit_from_pixel(a.point).unwrap(), seen.size.unit_from_pixel(b.point).unwrap());
+                let (a, b) = (
+                    annotation.size.unit_from_pixel(a.point).unwrap(),
+                    seen.size.unit_from_pixel(b.point).unwrap(),
+                );
                 assert!(a.distance(b) < 1e-9);
             }
             for (a, b) in horse.parts.iter().zip(&small.parts) {
-                let share = |part: &PartAnnotation, size: ImageHw| part.bbox.area() / size.n_pixels() as f64;
+                let share = |part: &PartAnnotation, size: ImageHw| {
+                    part.bbox.area() / size.n_pixels() as f64
+                };
                 assert!((share(a, annotation.size) - share(b, seen.size)).abs() < 0.004, "{a:?}");
             }
         }

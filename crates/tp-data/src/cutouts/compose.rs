@@ -12,7 +12,8 @@ use super::{
     words::leads_to,
 };
 use crate::{
-    AnnotatedImage, BoxXywh, DataError, DescribedPoint, Licence, Mask, ObjectAnnotation, PartAnnotation, PointText, TextKind,
+    AnnotatedImage, BoxXywh, DataError, DescribedPoint, Licence, Mask, ObjectAnnotation,
+    PartAnnotation, PointText, TextKind,
     augment::{mirrored_text, name_of_other_side, photometric},
 };
 
@@ -24,7 +25,8 @@ const MIN_PIXELS: usize = 64;
 const PLACE_ATTEMPTS: usize = 8;
 /// How much of the smaller of two boxes may lie in the other.
 const MAX_OVERLAP: f64 = 0.4;
-/// How much darker and brighter a thing may be than in its own picture: little, since its colours are named.
+/// How much darker and brighter a thing may be than in its own picture: little, since its colours
+/// are named.
 const GAIN: std::ops::RangeInclusive<f32> = 0.85..=1.1;
 /// The share of the background's shorter side that its section has at least.
 const MIN_SECTION: f64 = 0.55;
@@ -36,15 +38,22 @@ pub struct ComposeOptions {
     pub size: ImageHw,
     /// Relative frequency of pictures with 1, 2, 3 and 4 things.
     pub counts: [f64; 4],
-    /// The longer side of a thing as a share of the picture's shorter side, from the least to the most.
+    /// The longer side of a thing as a share of the picture's shorter side, from the least to the
+    /// most.
     pub sides: [f64; 2],
-    /// Names of things that are not used: those that the background shows, and those kept back for a test.
+    /// Names of things that are not used: those that the background shows, and those kept back for
+    /// a test.
     pub avoid: Vec<String>,
 }
 
 impl Default for ComposeOptions {
     fn default() -> Self {
-        Self { size: ImageHw::new(320, 320).expect("320 is not 0"), counts: [0.3, 0.35, 0.25, 0.1], sides: [0.25, 0.85], avoid: Vec::new() }
+        Self {
+            size: ImageHw::new(320, 320).expect("320 is not 0"),
+            counts: [0.3, 0.35, 0.25, 0.1],
+            sides: [0.25, 0.85],
+            avoid: Vec::new(),
+        }
     }
 }
 
@@ -58,16 +67,26 @@ struct Placed<'a> {
 impl CutOuts {
     /// Composes a picture on a random section of a photograph; the seed decides everything.
     ///
-    /// Objects stand front to back, with masks of their visible pixels. A part is what the object shows inside the part's box.
+    /// Objects stand front to back, with masks of their visible pixels. A part is what the object
+    /// shows inside the part's box.
     ///
     /// # Errors
     ///
     /// [`DataError::Read`] and [`DataError::Image`] for a cut-out whose picture cannot be used.
-    pub fn compose(&self, background: &RgbImage, options: &ComposeOptions, seed: Seed) -> Result<(RgbImage, AnnotatedImage), DataError> {
+    pub fn compose(
+        &self,
+        background: &RgbImage,
+        options: &ComposeOptions,
+        seed: Seed,
+    ) -> Result<(RgbImage, AnnotatedImage), DataError> {
         let stream = seed.split("cutouts");
         let rng = &mut stream.rng();
         let mut picture = section(background, options.size, rng);
-        let unwanted = |thing: &&CutOut| thing.names().any(|name| options.avoid.iter().any(|avoid| avoid.eq_ignore_ascii_case(name)));
+        let unwanted = |thing: &&CutOut| {
+            thing
+                .names()
+                .any(|name| options.avoid.iter().any(|avoid| avoid.eq_ignore_ascii_case(name)))
+        };
         let pool: Vec<&CutOut> = self.things.iter().filter(|thing| !unwanted(thing)).collect();
         let count = if pool.is_empty() { 0 } else { drawn(options.counts, rng) };
         let mut placed: Vec<Placed<'_>> = Vec::with_capacity(count);
@@ -95,14 +114,20 @@ fn drawn(weights: [f64; 4], rng: &mut impl Rng) -> usize {
 
 /// A random section of the background with the proportions of the picture, at its size.
 fn section(background: &RgbImage, size: ImageHw, rng: &mut impl Rng) -> RgbImage {
-    let [height, width] = [f64::from(background.size().height()), f64::from(background.size().width())];
+    let [height, width] =
+        [f64::from(background.size().height()), f64::from(background.size().width())];
     let [wanted_height, wanted_width] = [f64::from(size.height()), f64::from(size.width())];
-    let scale = (height / wanted_height).min(width / wanted_width) * rng.random_range(MIN_SECTION..=1.0);
+    let scale =
+        (height / wanted_height).min(width / wanted_width) * rng.random_range(MIN_SECTION..=1.0);
     let side = |wanted: f64, whole: f64| (wanted * scale).round().clamp(1.0, whole) as u32;
     let (cut_height, cut_width) = (side(wanted_height, height), side(wanted_width, width));
     let top = rng.random_range(0..=background.size().height() - cut_height);
     let left = rng.random_range(0..=background.size().width() - cut_width);
-    let buffer = image::RgbImage::from_raw(background.size().width(), background.size().height(), background.bytes().to_vec());
+    let buffer = image::RgbImage::from_raw(
+        background.size().width(),
+        background.size().height(),
+        background.bytes().to_vec(),
+    );
     let buffer = buffer.expect("an RgbImage has three bytes for every pixel");
     let cut = crop_imm(&buffer, left, top, cut_width, cut_height).to_image();
     let pixels = resize(&cut, size.width(), size.height(), FilterType::Triangle).into_raw();
@@ -123,18 +148,24 @@ fn place<'a>(
     let longest_side = ((share * f64::from(height.min(width))) as u32).max(1);
     let mirrored = rng.random();
     let mut layer = Layer::read(thing, longest_side, mirrored, rng.random_range(GAIN))?;
-    let bounds =
-        |layer: &Layer| BoxXywh { x: layer.left as f64, y: layer.top as f64, width: layer.width().into(), height: layer.height().into() };
+    let bounds = |layer: &Layer| BoxXywh {
+        x: layer.left as f64,
+        y: layer.top as f64,
+        width: layer.width().into(),
+        height: layer.height().into(),
+    };
     for _ in 0..PLACE_ATTEMPTS {
         let start = |extent: u32, whole: u32, rng: &mut dyn Rng| {
             let centre = RngExt::random_range(rng, 0.1..0.9) * f64::from(whole);
             (centre - f64::from(extent) / 2.0).round() as i64
         };
-        (layer.left, layer.top) = (start(layer.width(), width, rng), start(layer.height(), height, rng));
+        (layer.left, layer.top) =
+            (start(layer.width(), width, rng), start(layer.height(), height, rng));
         let here = bounds(&layer);
         let crowded = placed.iter().any(|other| {
             let there = bounds(&other.layer);
-            here.intersection(&there).is_some_and(|shared| shared.area() > MAX_OVERLAP * here.area().min(there.area()))
+            here.intersection(&there)
+                .is_some_and(|shared| shared.area() > MAX_OVERLAP * here.area().min(there.area()))
         });
         if !crowded {
             return Ok(Some(Placed { thing, layer, mirrored }));
@@ -149,7 +180,10 @@ fn annotated(name: String, size: ImageHw, placed: &[Placed<'_>]) -> AnnotatedIma
     let mut owner: Vec<Option<usize>> = vec![None; size.n_pixels()];
     let at = |(row, column): (usize, usize)| row * size.width() as usize + column;
     for (index, one) in placed.iter().enumerate() {
-        one.layer.inside(shape).filter_map(|(_, pixel)| pixel).for_each(|pixel| owner[at(pixel)] = Some(index));
+        one.layer
+            .inside(shape)
+            .filter_map(|(_, pixel)| pixel)
+            .for_each(|pixel| owner[at(pixel)] = Some(index));
     }
     let mut image = AnnotatedImage {
         group: name.clone(),
@@ -162,8 +196,14 @@ fn annotated(name: String, size: ImageHw, placed: &[Placed<'_>]) -> AnnotatedIma
         described: Vec::new(),
     };
     for (index, one) in placed.iter().enumerate().rev() {
-        // Things that are hidden almost wholly are drawn all the same, and a text must not fit them either.
-        let others: Vec<&CutOut> = placed.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other.thing).collect();
+        // Things that are hidden almost wholly are drawn all the same, and a text must not fit them
+        // either.
+        let others: Vec<&CutOut> = placed
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index)
+            .map(|(_, other)| other.thing)
+            .collect();
         let is_visible = |pixel| owner[at(pixel)] == Some(index);
         one.annotate(&mut image, &others, is_visible);
     }
@@ -171,19 +211,31 @@ fn annotated(name: String, size: ImageHw, placed: &[Placed<'_>]) -> AnnotatedIma
 }
 
 impl Placed<'_> {
-    fn annotate(&self, image: &mut AnnotatedImage, others: &[&CutOut], is_visible: impl Fn((usize, usize)) -> bool) {
-        let Some((mask, bbox)) = self.seen(image.size, &|_| true, &is_visible).filter(|(mask, _)| mask.area() >= MIN_PIXELS) else {
+    fn annotate(
+        &self,
+        image: &mut AnnotatedImage,
+        others: &[&CutOut],
+        is_visible: impl Fn((usize, usize)) -> bool,
+    ) {
+        let Some((mask, bbox)) = self
+            .seen(image.size, &|_| true, &is_visible)
+            .filter(|(mask, _)| mask.area() >= MIN_PIXELS)
+        else {
             return;
         };
-        let sided = |name: &String| if self.mirrored { name_of_other_side(name) } else { name.clone() };
+        let sided =
+            |name: &String| if self.mirrored { name_of_other_side(name) } else { name.clone() };
         let object = image.objects.len();
         let mut parts = Vec::new();
         for part in &self.thing.parts {
             let in_part = |share| self.in_box(part, share);
-            let Some((part_mask, part_box)) = self.seen(image.size, &in_part, &is_visible) else { continue };
+            let Some((part_mask, part_box)) = self.seen(image.size, &in_part, &is_visible) else {
+                continue;
+            };
             let point = self.point(part);
             let pixel = (point.y.round(), point.x.round());
-            if pixel.0 >= 0.0 && pixel.1 >= 0.0 && mask.contains(pixel.0 as usize, pixel.1 as usize) {
+            if pixel.0 >= 0.0 && pixel.1 >= 0.0 && mask.contains(pixel.0 as usize, pixel.1 as usize)
+            {
                 image.described.push(self.described(part, point, object, parts.len(), others));
             }
             parts.push(PartAnnotation {
@@ -208,7 +260,8 @@ impl Placed<'_> {
         });
     }
 
-    /// The visible pixels of what is chosen by its place in the cut-out, if enough of it can be seen.
+    /// The visible pixels of what is chosen by its place in the cut-out, if enough of it can be
+    /// seen.
     fn seen(
         &self,
         size: ImageHw,
@@ -217,7 +270,9 @@ impl Placed<'_> {
     ) -> Option<(Mask, BoxXywh)> {
         let mut mask = Mask::empty(size);
         let (mut all, mut visible) = (0_usize, 0_usize);
-        for (_, pixel) in self.layer.inside([size.height(), size.width()]).filter(|(share, _)| chosen(*share)) {
+        for (_, pixel) in
+            self.layer.inside([size.height(), size.width()]).filter(|(share, _)| chosen(*share))
+        {
             all += 1;
             if let Some((row, column)) = pixel.filter(|&pixel| is_visible(pixel)) {
                 mask.pixels_mut()[[row, column]] = true;
@@ -237,13 +292,27 @@ impl Placed<'_> {
     fn point(&self, part: &CutOutPart) -> PixelXy {
         let [x, y] = part.point;
         let x = if self.mirrored { 1.0 - x } else { x };
-        let along = |start: i64, share: f64, extent: u32| start as f64 + share * f64::from(extent) - 0.5;
-        PixelXy { x: along(self.layer.left, x, self.layer.width()), y: along(self.layer.top, y, self.layer.height()) }
+        let along =
+            |start: i64, share: f64, extent: u32| start as f64 + share * f64::from(extent) - 0.5;
+        PixelXy {
+            x: along(self.layer.left, x, self.layer.width()),
+            y: along(self.layer.top, y, self.layer.height()),
+        }
     }
 
-    fn described(&self, part: &CutOutPart, point: PixelXy, object: usize, index: usize, others: &[&CutOut]) -> DescribedPoint {
+    fn described(
+        &self,
+        part: &CutOutPart,
+        point: PixelXy,
+        object: usize,
+        index: usize,
+        others: &[&CutOut],
+    ) -> DescribedPoint {
         let said = part.human.as_deref().filter(|text| leads_to(text, self.thing, others));
-        let text = said.and_then(|text| if self.mirrored { mirrored_text(text) } else { Some(text.to_owned()) });
+        let text =
+            said.and_then(
+                |text| if self.mirrored { mirrored_text(text) } else { Some(text.to_owned()) },
+            );
         DescribedPoint {
             point,
             object,
@@ -251,7 +320,10 @@ impl Placed<'_> {
             colour: part.colour.clone(),
             material: part.material.clone(),
             look: None,
-            texts: text.map(|text| PointText { kind: TextKind::Spoken, text }).into_iter().collect(),
+            texts: text
+                .map(|text| PointText { kind: TextKind::Spoken, text })
+                .into_iter()
+                .collect(),
         }
     }
 }

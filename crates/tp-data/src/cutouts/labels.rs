@@ -7,7 +7,10 @@ use tp_core::{ImageHw, PixelXy};
 
 use crate::{
     BoxXywh, DataError, Entry, Refusal, Skipped, Strictness,
-    readers::{FoundImage, Gate, IMAGE, ImageFinder, checked_size, corners, files, for_each_line, names, text},
+    readers::{
+        FoundImage, Gate, IMAGE, ImageFinder, checked_size, corners, files, for_each_line, names,
+        text,
+    },
 };
 
 /// The most parts of one cut-out.
@@ -20,7 +23,8 @@ pub struct CutOuts {
     skipped: Skipped,
 }
 
-/// One cut-out. Its boxes and points are shares of its picture's sides, since pictures come in any size.
+/// One cut-out. Its boxes and points are shares of its picture's sides, since pictures come in any
+/// size.
 #[derive(Clone, Debug)]
 pub(super) struct CutOut {
     pub(super) path: PathBuf,
@@ -69,12 +73,14 @@ struct RawPart {
 }
 
 impl CutOuts {
-    /// Reads and checks a file of labels; the pictures, PNGs with transparency, lie in `pictures` under the names of the file.
+    /// Reads and checks a file of labels; the pictures, PNGs with transparency, lie in `pictures`
+    /// under the names of the file.
     ///
     /// # Errors
     ///
-    /// [`DataError::Read`], [`DataError::FileTooLong`] or [`DataError::JsonLine`] for the file; under [`Strictness::Strict`] also
-    /// [`DataError::Annotation`] for the first bad line, which otherwise is left out and counted.
+    /// [`DataError::Read`], [`DataError::FileTooLong`] or [`DataError::JsonLine`] for the file;
+    /// under [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad line, which
+    /// otherwise is left out and counted.
     pub fn open(labels: &Path, pictures: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let mut gate = Gate::new(labels.to_owned(), strictness);
         let mut lines: Vec<(u64, RawCutOut)> = Vec::new();
@@ -82,7 +88,8 @@ impl CutOuts {
             lines.push((line, raw));
             Ok(())
         })?;
-        let found = ImageFinder::below_folder(pictures).find_each(lines.iter().map(|(_, raw)| raw.file.as_str()));
+        let found = ImageFinder::below_folder(pictures)
+            .find_each(lines.iter().map(|(_, raw)| raw.file.as_str()));
         let mut things = Vec::new();
         for (line, raw) in lines {
             let picture = found.get(&raw.file).cloned().unwrap_or(Err(Refusal::MissingFile));
@@ -121,8 +128,17 @@ impl CutOut {
         if raw.parts.len() > MAX_PARTS {
             return Err(Refusal::BadText);
         }
-        let parts = raw.parts.into_iter().map(|part| CutOutPart::checked(part, size)).collect::<Result<_, _>>()?;
-        Ok(Self { path, name: text(&raw.object)?.ok_or(Refusal::BadText)?, also: names(&raw.object_also)?, parts })
+        let parts = raw
+            .parts
+            .into_iter()
+            .map(|part| CutOutPart::checked(part, size))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            path,
+            name: text(&raw.object)?.ok_or(Refusal::BadText)?,
+            also: names(&raw.object_also)?,
+            parts,
+        })
     }
 
     /// All its right names.
@@ -136,11 +152,18 @@ impl CutOutPart {
         let said = |field: Option<String>| field.as_deref().map_or(Ok(None), text);
         let [width, height] = [f64::from(size.width()), f64::from(size.height())];
         let bbox = corners(&raw.corners, size)?;
-        let point = size.unit_from_pixel(PixelXy { x: raw.point[0], y: raw.point[1] }).map_err(|_| Refusal::PointOutsideImage)?;
+        let point = size
+            .unit_from_pixel(PixelXy { x: raw.point[0], y: raw.point[1] })
+            .map_err(|_| Refusal::PointOutsideImage)?;
         Ok(Self {
             name: text(&raw.part)?.ok_or(Refusal::BadText)?,
             also: names(&raw.part_also)?,
-            bbox: BoxXywh { x: bbox.x / width, y: bbox.y / height, width: bbox.width / width, height: bbox.height / height },
+            bbox: BoxXywh {
+                x: bbox.x / width,
+                y: bbox.y / height,
+                width: bbox.width / width,
+                height: bbox.height / height,
+            },
             point: [point.x(), point.y()],
             colour: said(raw.colour)?,
             material: said(raw.material)?,
@@ -149,7 +172,8 @@ impl CutOutPart {
     }
 }
 
-/// The photographs of a folder and of those below it, in the order of their names: backgrounds to compose on.
+/// The photographs of a folder and of those below it, in the order of their names: backgrounds to
+/// compose on.
 ///
 /// # Errors
 ///

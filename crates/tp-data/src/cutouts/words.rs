@@ -2,7 +2,8 @@
 
 use super::labels::CutOut;
 
-/// Whether a text names the thing by a name that none of the others has; alone, a thing needs no name.
+/// Whether a text names the thing by a name that none of the others has; alone, a thing needs no
+/// name.
 pub(super) fn leads_to(text: &str, thing: &CutOut, others: &[&CutOut]) -> bool {
     if others.is_empty() {
         return true;
@@ -10,13 +11,23 @@ pub(super) fn leads_to(text: &str, thing: &CutOut, others: &[&CutOut]) -> bool {
     let text = padded(text);
     let mut said = thing.names().filter(|name| text.contains(&padded(name))).peekable();
     // "The bear's left ear" would lead to either of two bears, and "its left ear" to any animal.
-    said.peek().is_some() && said.all(|name| others.iter().all(|other| other.names().all(|known| !known.eq_ignore_ascii_case(name))))
+    said.peek().is_some()
+        && said.all(|name| {
+            others.iter().all(|other| other.names().all(|known| !known.eq_ignore_ascii_case(name)))
+        })
 }
 
 /// The words of a text in lower case, with a space around each; a possessive is the word itself.
 fn padded(text: &str) -> String {
     let lower = text.to_lowercase().replace("'s", " ").replace("’s", " ");
-    format!(" {} ", lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
+    format!(
+        " {} ",
+        lower
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    )
 }
 
 #[cfg(test)]
@@ -30,7 +41,9 @@ mod tests {
 
     #[test]
     fn texts_beside_other_things_must_name_their_own() {
-        let [parrot, hen, frog] = [&["parrot", "bird"][..], &["hen", "bird"], &["tree frog", "frog", "animal"]].map(thing);
+        let [parrot, hen, frog] =
+            [&["parrot", "bird"][..], &["hen", "bird"], &["tree frog", "frog", "animal"]]
+                .map(thing);
         assert!(leads_to("its beak", &parrot, &[]));
         assert!(!leads_to("its beak", &parrot, &[&frog]));
         assert!(leads_to("the bird's beak", &parrot, &[&frog]));

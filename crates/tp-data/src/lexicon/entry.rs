@@ -16,7 +16,8 @@ pub struct ObjectNoun {
     /// Words that can stand in its place: `mug`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
-    /// Words that are read as it but never written, because they say more or are rare: `coffee mug`.
+    /// Words that are read as it but never written, because they say more or are rare: `coffee
+    /// mug`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub understood: Vec<String>,
     /// The name of a more general entry: `container`.
@@ -45,7 +46,8 @@ pub struct PartNoun {
     /// Words that are read as it but never written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub understood: Vec<String>,
-    /// Names of objects, or of kinds of them, that have the part in this sense; none if any thing may.
+    /// Names of objects, or of kinds of them, that have the part in this sense; none if any thing
+    /// may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<String>,
     /// A place that any thing has, e.g. `middle`: it says where, but names no part.
@@ -67,7 +69,8 @@ pub(crate) trait Noun {
 
     /// Every word of the entry, the name first.
     fn words(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.name()).chain(self.also().iter().chain(self.understood()).map(String::as_str))
+        std::iter::once(self.name())
+            .chain(self.also().iter().chain(self.understood()).map(String::as_str))
     }
 
     /// Several of it, in one of its words.
@@ -117,7 +120,11 @@ macro_rules! noun {
             #[must_use]
             pub fn all_words(&self) -> Vec<String> {
                 let mut words: Vec<String> = Vec::new();
-                for word in self.words().map(str::to_owned).chain(self.words().map(|word| self.plural_of(word))) {
+                for word in self
+                    .words()
+                    .map(str::to_owned)
+                    .chain(self.words().map(|word| self.plural_of(word)))
+                {
                     if !words.contains(&word) {
                         words.push(word);
                     }

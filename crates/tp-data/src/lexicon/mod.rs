@@ -1,7 +1,9 @@
-//! The nouns of everyday things and their parts: which words name the same, what is a sort of what, how several are called,
-//! and which everyday word belongs to each class of the 1,000-way image classifiers.
+//! The nouns of everyday things and their parts: which words name the same, what is a sort of what,
+//! how several are called, and which everyday word belongs to each class of the 1,000-way image
+//! classifiers.
 //!
-//! The entries are data: `lexicon/objects.toml` and `lexicon/parts.toml`, which say how they are extended.
+//! The entries are data: `lexicon/objects.toml` and `lexicon/parts.toml`, which say how they are
+//! extended.
 
 mod entry;
 mod normal;
@@ -44,8 +46,9 @@ impl Lexicon {
     /// What ships with the crate.
     #[must_use]
     pub fn shipped() -> &'static Self {
-        static SHIPPED: LazyLock<Lexicon> =
-            LazyLock::new(|| Sources::shipped().and_then(Lexicon::new).expect("the files that ship are tested"));
+        static SHIPPED: LazyLock<Lexicon> = LazyLock::new(|| {
+            Sources::shipped().and_then(Lexicon::new).expect("the files that ship are tested")
+        });
         &SHIPPED
     }
 
@@ -72,26 +75,45 @@ impl Lexicon {
     }
 
     fn new(sources: Sources) -> Result<Self, DataError> {
-        validate::check_objects(&sources.objects).map_err(|(index, problem)| DataError::LexiconEntry {
-            path: sources.file_of_object(index),
-            entry: sources.objects[index].name.clone(),
-            problem,
+        validate::check_objects(&sources.objects).map_err(|(index, problem)| {
+            DataError::LexiconEntry {
+                path: sources.file_of_object(index),
+                entry: sources.objects[index].name.clone(),
+                problem,
+            }
         })?;
-        let names: HashMap<String, usize> =
-            sources.objects.iter().enumerate().map(|(index, object)| (normal_form(&object.name), index)).collect();
-        validate::check_parts(&sources.parts, |name| names.contains_key(&normal_form(name))).map_err(|(index, problem)| {
-            DataError::LexiconEntry { path: sources.file_of_part(index), entry: sources.parts[index].name.clone(), problem }
-        })?;
+        let names: HashMap<String, usize> = sources
+            .objects
+            .iter()
+            .enumerate()
+            .map(|(index, object)| (normal_form(&object.name), index))
+            .collect();
+        validate::check_parts(&sources.parts, |name| names.contains_key(&normal_form(name)))
+            .map_err(|(index, problem)| DataError::LexiconEntry {
+                path: sources.file_of_part(index),
+                entry: sources.parts[index].name.clone(),
+                problem,
+            })?;
 
         let Sources { objects, parts, .. } = sources;
-        let kinds = objects.iter().map(|object| object.kind.as_ref().and_then(|kind| names.get(&normal_form(kind)).copied())).collect();
+        let kinds = objects
+            .iter()
+            .map(|object| {
+                object.kind.as_ref().and_then(|kind| names.get(&normal_form(kind)).copied())
+            })
+            .collect();
         let mut classes = vec![None; N_CLASSES];
         for (index, object) in objects.iter().enumerate() {
             object.imagenet.iter().for_each(|&class| classes[class] = Some(index));
         }
         let objects_by_word = words_of_objects(&objects);
         let parts_by_word = words_of_parts(&parts);
-        let longest = objects_by_word.keys().chain(parts_by_word.keys()).map(|words| words.split(' ').count()).max().unwrap_or(0);
+        let longest = objects_by_word
+            .keys()
+            .chain(parts_by_word.keys())
+            .map(|words| words.split(' ').count())
+            .max()
+            .unwrap_or(0);
         Ok(Self { objects, parts, objects_by_word, parts_by_word, kinds, classes, longest })
     }
 
@@ -107,8 +129,9 @@ impl Lexicon {
         &self.parts
     }
 
-    /// The entry of a word or phrase for a thing: singular or plural, in any case, with hyphen or space. A phrase that is not
-    /// known as a whole is read by its last words: "big red mug" is a mug, "picture of a dog" a picture.
+    /// The entry of a word or phrase for a thing: singular or plural, in any case, with hyphen or
+    /// space. A phrase that is not known as a whole is read by its last words: "big red mug" is a
+    /// mug, "picture of a dog" a picture.
     #[must_use]
     pub fn object(&self, phrase: &str) -> Option<&ObjectNoun> {
         self.object_index(phrase).map(|index| &self.objects[index])
@@ -120,8 +143,8 @@ impl Lexicon {
         self.objects_by_word.contains_key(&normal_form(phrase))
     }
 
-    /// The entry of a word or phrase for a part. If the word has several senses, that of the object decides; without an
-    /// object, the sense that any thing may have, else the first.
+    /// The entry of a word or phrase for a part. If the word has several senses, that of the object
+    /// decides; without an object, the sense that any thing may have, else the first.
     #[must_use]
     pub fn part(&self, phrase: &str, of: Option<&str>) -> Option<&PartNoun> {
         let senses = self.part_senses(phrase)?;
@@ -129,16 +152,24 @@ impl Lexicon {
         let most_special = senses
             .iter()
             .filter_map(|&sense| {
-                let distance = self.parts[sense].of.iter().filter_map(|of| self.steps_up(owner?, self.object_index(of)?)).min()?;
+                let distance = self.parts[sense]
+                    .of
+                    .iter()
+                    .filter_map(|of| self.steps_up(owner?, self.object_index(of)?))
+                    .min()?;
                 Some((distance, sense))
             })
             .min();
         let of_any = || senses.iter().copied().find(|&sense| self.parts[sense].of.is_empty());
-        most_special.map(|(_, sense)| sense).or_else(of_any).or_else(|| senses.first().copied()).map(|sense| &self.parts[sense])
+        most_special
+            .map(|(_, sense)| sense)
+            .or_else(of_any)
+            .or_else(|| senses.first().copied())
+            .map(|sense| &self.parts[sense])
     }
 
-    /// Whether a thing that the first word names may be called by the second: itself, a synonym, or a more general word.
-    /// "Poodle" is a dog and an animal; "animal" is no dog.
+    /// Whether a thing that the first word names may be called by the second: itself, a synonym, or
+    /// a more general word. "Poodle" is a dog and an animal; "animal" is no dog.
     #[must_use]
     pub fn is_a(&self, word: &str, kind: &str) -> bool {
         match (self.object_index(word), self.object_index(kind)) {
@@ -153,7 +184,8 @@ impl Lexicon {
         if normal_form(a) == normal_form(b) {
             return true;
         }
-        let as_objects = self.object_index(a).is_some_and(|object| self.object_index(b) == Some(object));
+        let as_objects =
+            self.object_index(a).is_some_and(|object| self.object_index(b) == Some(object));
         as_objects || self.same_part(a, b)
     }
 
@@ -196,8 +228,10 @@ impl Lexicon {
 /// Looks up a phrase, then what stands before its "of", then ever fewer of its last words.
 fn by_last_words<T>(phrase: &str, look_up: impl Fn(&str) -> Option<T>) -> Option<T> {
     let words = normal_words(phrase);
-    let head = words.iter().position(|word| word == "of").filter(|&of| of > 0).unwrap_or(words.len());
-    look_up(&words.join(" ")).or_else(|| (0..head).find_map(|start| look_up(&words[start..head].join(" "))))
+    let head =
+        words.iter().position(|word| word == "of").filter(|&of| of > 0).unwrap_or(words.len());
+    look_up(&words.join(" "))
+        .or_else(|| (0..head).find_map(|start| look_up(&words[start..head].join(" "))))
 }
 
 /// Names and synonyms first; a plural gives way to them ("glasses" are no two glasses).

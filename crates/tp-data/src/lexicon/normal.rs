@@ -1,10 +1,15 @@
-//! The one form in which words are compared: lower case, "gray" for "grey", words apart by one space.
+//! The one form in which words are compared: lower case, "gray" for "grey", words apart by one
+//! space.
 
-/// The words of a text in that form. Letters and digits make words; everything else stands between them.
+/// The words of a text in that form. Letters and digits make words; everything else stands between
+/// them.
 #[must_use]
 pub(crate) fn normal_words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace("grey", "gray");
-    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The text in that form.

@@ -1,4 +1,5 @@
-//! The plural of an English noun, by rule; what the rules do not give stands in the lexicon's files.
+//! The plural of an English noun, by rule; what the rules do not give stands in the lexicon's
+//! files.
 
 /// Endings of whole words and of compounds ("bookshelf") whose plural is not regular.
 const IRREGULAR: [(&str, &str); 22] = [
@@ -43,14 +44,18 @@ pub(crate) fn plural(noun: &str) -> String {
         return noun.to_owned();
     }
     for (one, many) in IRREGULAR {
-        if last == one || (IN_COMPOUNDS.contains(&one) && last.ends_with(one) && !NO_MEN.contains(&last)) {
+        if last == one
+            || (IN_COMPOUNDS.contains(&one) && last.ends_with(one) && !NO_MEN.contains(&last))
+        {
             return format!("{}{many}", &noun[..noun.len() - one.len()]);
         }
     }
     let mut endings = last.chars().rev();
     match (endings.next(), endings.next()) {
         (Some('s' | 'x' | 'z'), _) | (Some('h'), Some('c' | 's')) => format!("{noun}es"),
-        (Some('y'), Some(before)) if !"aeiou".contains(before) => format!("{}ies", &noun[..noun.len() - 1]),
+        (Some('y'), Some(before)) if !"aeiou".contains(before) => {
+            format!("{}ies", &noun[..noun.len() - 1])
+        }
         _ => format!("{noun}s"),
     }
 }

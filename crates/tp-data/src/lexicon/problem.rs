@@ -17,7 +17,9 @@ pub enum LexiconProblem {
     #[error("`{word}` belongs to `{other}`, too; a word can belong to one entry only")]
     Ambiguous { word: String, other: String },
     /// One word that belongs to two parts of the same things.
-    #[error("`{word}` belongs to the part `{other}` of the same things, too; give the two different `of`")]
+    #[error(
+        "`{word}` belongs to the part `{other}` of the same things, too; give the two different `of`"
+    )]
     AmbiguousPart { word: String, other: String },
     /// One word twice in an entry.
     #[error("it says `{word}` twice")]

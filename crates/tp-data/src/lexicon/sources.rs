@@ -41,14 +41,19 @@ impl Sources {
 
     /// Adds a user's file.
     pub(super) fn read(&mut self, path: &Path) -> Result<(), DataError> {
-        let text = String::from_utf8(read_capped(path, MAX_BYTES)?)
-            .map_err(|_| DataError::LexiconFile { path: path.to_owned(), problem: "it is no text in UTF-8".to_owned() })?;
+        let text = String::from_utf8(read_capped(path, MAX_BYTES)?).map_err(|_| {
+            DataError::LexiconFile {
+                path: path.to_owned(),
+                problem: "it is no text in UTF-8".to_owned(),
+            }
+        })?;
         self.add(path, &text)
     }
 
     /// Adds a file's text.
     pub(super) fn add(&mut self, path: &Path, text: &str) -> Result<(), DataError> {
-        let file: LexiconFile = parse_toml(text).map_err(|problem| DataError::LexiconFile { path: path.to_owned(), problem })?;
+        let file: LexiconFile = parse_toml(text)
+            .map_err(|problem| DataError::LexiconFile { path: path.to_owned(), problem })?;
         self.object_files.extend(file.object.iter().map(|_| self.files.len()));
         self.part_files.extend(file.part.iter().map(|_| self.files.len()));
         self.objects.extend(file.object);

@@ -60,11 +60,19 @@ fn words_are_found_in_every_form() {
 #[test]
 fn kinds_lead_upwards_only() {
     let lexicon = lexicon(ANIMALS).unwrap();
-    assert!(lexicon.is_a("poodles", "animal") && lexicon.is_a("wine glass", "thing") && lexicon.is_a("hound", "dog"));
+    assert!(
+        lexicon.is_a("poodles", "animal")
+            && lexicon.is_a("wine glass", "thing")
+            && lexicon.is_a("hound", "dog")
+    );
     assert!(!lexicon.is_a("animal", "dog") && !lexicon.is_a("dog", "thing"));
     // Unknown words are themselves.
     assert!(lexicon.is_a("Zither", "zither") && !lexicon.is_a("zither", "animal"));
-    assert!(lexicon.same("hound", "poodle") && lexicon.same("grey thing", "gray thing") && !lexicon.same("dog", "animal"));
+    assert!(
+        lexicon.same("hound", "poodle")
+            && lexicon.same("grey thing", "gray thing")
+            && !lexicon.same("dog", "animal")
+    );
 }
 
 #[test]
@@ -75,47 +83,92 @@ fn the_object_decides_which_part_a_word_means() {
     assert!(also(Some("elephants")).is_empty());
     assert_eq!(also(Some("sheep")), ["torso"]);
     assert_eq!(also(None), ["torso"]);
-    assert!(lexicon.same("torso", "trunk") && lexicon.same("bole", "trunk") && !lexicon.same("bole", "torso"));
+    assert!(
+        lexicon.same("torso", "trunk")
+            && lexicon.same("bole", "trunk")
+            && !lexicon.same("bole", "torso")
+    );
     assert_eq!(lexicon.part("left leg", Some("dog")).unwrap().name, "leg");
 }
 
 #[test]
 fn the_longest_name_in_a_text_wins() {
     let lexicon = lexicon(ANIMALS).unwrap();
-    let names =
-        |text: &str| lexicon.objects_in(text).iter().map(|found| (found.noun.name.clone(), found.words.clone())).collect::<Vec<_>>();
-    assert_eq!(names("The wine-glass by the dogs."), [("wine glass".to_owned(), 1..3), ("dog".to_owned(), 5..6)]);
-    assert_eq!(names("an orange glass, an orange"), [("glass".to_owned(), 2..3), ("orange".to_owned(), 4..5)]);
-    assert!(lexicon.names_object("a poodle", &["animal"]) && !lexicon.names_object("an animal", &["dog"]));
-    assert!(lexicon.names_part("its torso", &["trunk"]) && !lexicon.names_part("the middle", &["centre"]));
+    let names = |text: &str| {
+        lexicon
+            .objects_in(text)
+            .iter()
+            .map(|found| (found.noun.name.clone(), found.words.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names("The wine-glass by the dogs."),
+        [("wine glass".to_owned(), 1..3), ("dog".to_owned(), 5..6)]
+    );
+    assert_eq!(
+        names("an orange glass, an orange"),
+        [("glass".to_owned(), 2..3), ("orange".to_owned(), 4..5)]
+    );
+    assert!(
+        lexicon.names_object("a poodle", &["animal"])
+            && !lexicon.names_object("an animal", &["dog"])
+    );
+    assert!(
+        lexicon.names_part("its torso", &["trunk"])
+            && !lexicon.names_part("the middle", &["centre"])
+    );
 }
 
 #[test]
 fn names_are_judged_by_whole_words() {
-    assert!(says("Two red cups.", &["cup"]) && says("a GREY box", &["gray"]) && says("his t-shirt", &["T shirt"]));
+    assert!(
+        says("Two red cups.", &["cup"])
+            && says("a GREY box", &["gray"])
+            && says("his t-shirt", &["T shirt"])
+    );
     assert!(says("the benches", &["bench"]) && says("the door handles", &["door handle"]));
-    assert!(!says("the teacup", &["cup"]) && !says("a car pet", &["carpet"]) && !says("", &["cup"]) && !says("cup", &[""]));
+    assert!(
+        !says("the teacup", &["cup"])
+            && !says("a car pet", &["carpet"])
+            && !says("", &["cup"])
+            && !says("cup", &[""])
+    );
 }
 
 #[test]
 fn every_fault_names_file_entry_and_reason() {
     for (text, message) in [
-        (r#"object = [{ name = "cup" }, { name = "Cup" }]"#, "mine.toml, entry `Cup`: the name is taken by another entry"),
+        (
+            r#"object = [{ name = "cup" }, { name = "Cup" }]"#,
+            "mine.toml, entry `Cup`: the name is taken by another entry",
+        ),
         (
             r#"object = [{ name = "cup", also = ["mug"] }, { name = "pot", understood = ["MUG"] }]"#,
             "entry `pot`: `MUG` belongs to `cup`, too",
         ),
         (r#"object = [{ name = "cup", also = ["cup"] }]"#, "entry `cup`: it says `cup` twice"),
-        (r#"object = [{ name = "cup", kind = "tableware" }]"#, "entry `cup`: its kind `tableware` is the name of no entry"),
+        (
+            r#"object = [{ name = "cup", kind = "tableware" }]"#,
+            "entry `cup`: its kind `tableware` is the name of no entry",
+        ),
         (
             r#"object = [{ name = "x", kind = "a" }, { name = "a", kind = "b" }, { name = "b", kind = "a" }]"#,
             "entry `a`: its kinds lead back to it: a → b → a",
         ),
         (r#"object = [{ name = "cup", kind = "cup" }]"#, "its kinds lead back to it: cup → cup"),
-        (r#"object = [{ name = "cup", imagenet = [1000] }]"#, "entry `cup`: there is no class 1000; accepted are 0 to 999"),
-        (r#"object = [{ name = "cup", imagenet = [7] }, { name = "mug", imagenet = [7] }]"#, "entry `mug`: class 7 belongs to `cup`, too"),
+        (
+            r#"object = [{ name = "cup", imagenet = [1000] }]"#,
+            "entry `cup`: there is no class 1000; accepted are 0 to 999",
+        ),
+        (
+            r#"object = [{ name = "cup", imagenet = [7] }, { name = "mug", imagenet = [7] }]"#,
+            "entry `mug`: class 7 belongs to `cup`, too",
+        ),
         (r#"object = [{ name = "-" }]"#, "a word of it is empty"),
-        (r#"part = [{ name = "lid", of = ["pot"] }]"#, "entry `lid`: `pot`, which it is a part of, is the name of no object"),
+        (
+            r#"part = [{ name = "lid", of = ["pot"] }]"#,
+            "entry `lid`: `pot`, which it is a part of, is the name of no object",
+        ),
         (
             r#"part = [{ name = "lid" }, { name = "cap", also = ["lid"] }]"#,
             "entry `cap`: `lid` belongs to the part `lid` of the same things, too",
@@ -161,10 +214,19 @@ fn what_ships_is_broad_and_maps_every_class() {
     ] {
         assert_eq!(lexicon.object_of_class(class).unwrap().name, name);
     }
-    assert!(lexicon.is_a("poodle", "animal") && lexicon.is_a("sedan", "vehicle") && lexicon.is_a("fridge", "appliance"));
-    for (a, b) in
-        [("tyre", "tire"), ("couch", "sofa"), ("mug", "cup"), ("bike", "bicycle"), ("trousers", "pants"), ("aubergine", "eggplant")]
-    {
+    assert!(
+        lexicon.is_a("poodle", "animal")
+            && lexicon.is_a("sedan", "vehicle")
+            && lexicon.is_a("fridge", "appliance")
+    );
+    for (a, b) in [
+        ("tyre", "tire"),
+        ("couch", "sofa"),
+        ("mug", "cup"),
+        ("bike", "bicycle"),
+        ("trousers", "pants"),
+        ("aubergine", "eggplant"),
+    ] {
         assert!(lexicon.same(a, b), "{a} {b}");
     }
 }

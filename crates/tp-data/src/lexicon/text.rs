@@ -20,8 +20,8 @@ pub struct FoundNoun<'a> {
 }
 
 impl Lexicon {
-    /// The things that a text names, from left to right, by the longest names that fit: "the wine glass" names no wine.
-    /// A colour before a noun is no fruit: "the orange mug".
+    /// The things that a text names, from left to right, by the longest names that fit: "the wine
+    /// glass" names no wine. A colour before a noun is no fruit: "the orange mug".
     #[must_use]
     pub fn objects_in(&self, text: &str) -> Vec<FoundNoun<'_>> {
         let words = normal_words(text);
@@ -37,7 +37,9 @@ impl Lexicon {
                 continue;
             };
             let colour_before = |before: &FoundNoun<'_>| {
-                before.words.end == start && before.words.len() == 1 && COLOURS.contains(&words[before.words.start].as_str())
+                before.words.end == start
+                    && before.words.len() == 1
+                    && COLOURS.contains(&words[before.words.start].as_str())
             };
             if found.last().is_some_and(colour_before) {
                 found.pop();
@@ -48,11 +50,15 @@ impl Lexicon {
         found
     }
 
-    /// Whether a text names a thing rightly that is called by one of these nouns: by one of them, by a synonym, or by a more
-    /// special word.
+    /// Whether a text names a thing rightly that is called by one of these nouns: by one of them,
+    /// by a synonym, or by a more special word.
     #[must_use]
     pub fn names_object(&self, text: &str, nouns: &[impl AsRef<str>]) -> bool {
-        says(text, nouns) || self.objects_in(text).iter().any(|found| nouns.iter().any(|noun| self.is_a(&found.noun.name, noun.as_ref())))
+        says(text, nouns)
+            || self
+                .objects_in(text)
+                .iter()
+                .any(|found| nouns.iter().any(|noun| self.is_a(&found.noun.name, noun.as_ref())))
     }
 
     /// Whether a text names a part that is called by one of these nouns; generic ones name nothing.
@@ -66,12 +72,15 @@ impl Lexicon {
     }
 }
 
-/// Whether one of these nouns stands in a text: whole words, one or several of it, "grey" as "gray".
+/// Whether one of these nouns stands in a text: whole words, one or several of it, "grey" as
+/// "gray".
 #[must_use]
 pub fn says(text: &str, nouns: &[impl AsRef<str>]) -> bool {
     let words = normal_words(text);
     let as_one = |word: &str, noun: &str| {
-        word == noun || word.strip_suffix('s').is_some_and(|one| one == noun) || word.strip_suffix("es").is_some_and(|one| one == noun)
+        word == noun
+            || word.strip_suffix('s').is_some_and(|one| one == noun)
+            || word.strip_suffix("es").is_some_and(|one| one == noun)
     };
     nouns.iter().any(|noun| {
         let noun = normal_form(noun.as_ref());
@@ -79,6 +88,8 @@ pub fn says(text: &str, nouns: &[impl AsRef<str>]) -> bool {
         let Some((last, before)) = noun.split_last().filter(|(last, _)| !last.is_empty()) else {
             return false;
         };
-        words.windows(noun.len()).any(|window| window[..before.len()] == *before && as_one(&window[before.len()], last))
+        words
+            .windows(noun.len())
+            .any(|window| window[..before.len()] == *before && as_one(&window[before.len()], last))
     })
 }

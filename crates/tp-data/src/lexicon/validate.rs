@@ -1,4 +1,5 @@
-//! Whether the entries fit together: every word has one owner, every kind exists, every class is in place.
+//! Whether the entries fit together: every word has one owner, every kind exists, every class is in
+//! place.
 
 use std::collections::HashMap;
 
@@ -46,13 +47,21 @@ fn check_words(noun: &impl Noun) -> Result<(), LexiconProblem> {
     Ok(())
 }
 
-fn check_kinds(objects: &[ObjectNoun], names: &HashMap<String, usize>, index: usize) -> Result<(), LexiconProblem> {
+fn check_kinds(
+    objects: &[ObjectNoun],
+    names: &HashMap<String, usize>,
+    index: usize,
+) -> Result<(), LexiconProblem> {
     let mut chain = vec![objects[index].name.clone()];
     let mut at = &objects[index];
     while let Some(kind) = &at.kind {
         let Some(&next) = names.get(&normal_form(kind)) else {
             // The entry whose kind is unknown is refused when its own turn comes.
-            return if chain.len() == 1 { Err(LexiconProblem::UnknownKind { kind: kind.clone() }) } else { Ok(()) };
+            return if chain.len() == 1 {
+                Err(LexiconProblem::UnknownKind { kind: kind.clone() })
+            } else {
+                Ok(())
+            };
         };
         at = &objects[next];
         let seen = chain.contains(&at.name);
@@ -72,9 +81,13 @@ fn check_classes(objects: &[ObjectNoun]) -> Result<(), Refusal> {
     let mut owners: [Option<usize>; N_CLASSES] = [None; N_CLASSES];
     for (index, object) in objects.iter().enumerate() {
         for &class in &object.imagenet {
-            let owner = owners.get_mut(class).ok_or((index, LexiconProblem::NoSuchClass { class }))?;
+            let owner =
+                owners.get_mut(class).ok_or((index, LexiconProblem::NoSuchClass { class }))?;
             if let Some(other) = owner.replace(index) {
-                return Err((index, LexiconProblem::ClassTwice { class, other: objects[other].name.clone() }));
+                return Err((
+                    index,
+                    LexiconProblem::ClassTwice { class, other: objects[other].name.clone() },
+                ));
             }
         }
     }
@@ -82,7 +95,10 @@ fn check_classes(objects: &[ObjectNoun]) -> Result<(), Refusal> {
 }
 
 /// Checks the parts against the names of objects.
-pub(super) fn check_parts(parts: &[PartNoun], is_object: impl Fn(&str) -> bool) -> Result<(), Refusal> {
+pub(super) fn check_parts(
+    parts: &[PartNoun],
+    is_object: impl Fn(&str) -> bool,
+) -> Result<(), Refusal> {
     let mut owners: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, part) in parts.iter().enumerate() {
         check_words(part).map_err(|problem| (index, problem))?;
@@ -91,9 +107,14 @@ pub(super) fn check_parts(parts: &[PartNoun], is_object: impl Fn(&str) -> bool) 
         }
         for word in part.words() {
             let others = owners.entry(normal_form(word)).or_default();
-            if let Some(&other) = others.iter().find(|&&other| same_owners(&parts[other].of, &part.of)) {
+            if let Some(&other) =
+                others.iter().find(|&&other| same_owners(&parts[other].of, &part.of))
+            {
                 let other = parts[other].name.clone();
-                return Err((index, LexiconProblem::AmbiguousPart { word: word.to_owned(), other }));
+                return Err((
+                    index,
+                    LexiconProblem::AmbiguousPart { word: word.to_owned(), other },
+                ));
             }
             others.push(index);
         }

@@ -1,11 +1,13 @@
-//! The full ADE20K (release 2021_17_01): for every image a JSON file with its objects and parts, and maps of their pixels.
+//! The full ADE20K (release 2021_17_01): for every image a JSON file with its objects and parts,
+//! and maps of their pixels.
 //!
-//! `images/ADE/{training,validation}/…/ADE_train_00000001.jpg`, beside it `.json`, `_seg.png` (objects), `_parts_1.png` (parts),
-//! `_parts_2.png` (parts of parts), … and a folder of the same name with one map for every instance. A map's red and green
-//! give the class, `red / 10 · 256 + green`, its blue tells instances apart within one map. An instance's own map says 255
-//! where it is seen and 128 where something hides it; where there is none, its area is found in the map of its level by
-//! class and place. Parts of parts count as parts of the object. The release of 2017 has text files instead of JSON and is
-//! not read.
+//! `images/ADE/{training,validation}/…/ADE_train_00000001.jpg`, beside it `.json`, `_seg.png`
+//! (objects), `_parts_1.png` (parts), `_parts_2.png` (parts of parts), … and a folder of the same
+//! name with one map for every instance. A map's red and green give the class, `red / 10 · 256 +
+//! green`, its blue tells instances apart within one map. An instance's own map says 255 where it
+//! is seen and 128 where something hides it; where there is none, its area is found in the map of
+//! its level by class and place. Parts of parts count as parts of the object. The release of 2017
+//! has text files instead of JSON and is not read.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -24,7 +26,8 @@ use super::{
     refusal::Gate,
 };
 use crate::{
-    AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split, capped_file::read_capped, image_size,
+    AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Overlap, PartAnnotation, Split,
+    capped_file::read_capped, image_size,
 };
 
 /// The largest JSON file of an image, in bytes.
@@ -60,15 +63,19 @@ impl Ade20kFull {
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for the first image without its
-    /// annotation, and the other way round.
+    /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for
+    /// the first image without its annotation, and the other way round.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let mut listing = Listing::default();
         listing.add(root, MAX_DEPTH)?;
         let Listing { mut images, annotated, orphans } = listing;
         if annotated == 0 {
             let expected = "ADE_*.jpg with .json and _seg.png beside them, as images/ADE/ of ADE20K_2021_17_01 has them";
-            return Err(DataError::Layout { root: root.to_owned(), format: DatasetFormat::Ade20kFull, expected });
+            return Err(DataError::Layout {
+                root: root.to_owned(),
+                format: DatasetFormat::Ade20kFull,
+                expected,
+            });
         }
         images.sort();
         images.iter().try_for_each(|(image, _)| named(root, image))?;
@@ -87,9 +94,15 @@ impl Ade20kFull {
             gate.pass_file::<()>(orphan, Err(Refusal::AnnotationWithoutImage))?;
         }
         let named = orphans.iter().map(|path| path.display().to_string());
-        let checks = vec![Check::new("annotations", root, n_images, missing), Check::new("images", root, annotated + orphans.len(), named)];
-        let folder =
-            DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::Ade20kFull, root.to_owned(), strictness) };
+        let checks = vec![
+            Check::new("annotations", root, n_images, missing),
+            Check::new("images", root, annotated + orphans.len(), named),
+        ];
+        let folder = DatasetFolder {
+            skipped: gate.skipped,
+            checks,
+            ..DatasetFolder::new(DatasetFormat::Ade20kFull, root.to_owned(), strictness)
+        };
         Ok(Self { folder, images: kept })
     }
 }
@@ -106,7 +119,8 @@ struct Listing {
 
 impl Listing {
     fn add(&mut self, folder: &Path, depth: usize) -> Result<(), DataError> {
-        let (folders, files): (Vec<_>, Vec<_>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
+        let (folders, files): (Vec<_>, Vec<_>) =
+            entries(folder)?.into_iter().partition(|path| path.is_dir());
         let names: HashSet<String> = files.iter().map(|path| file_name(path)).collect();
         for path in &files {
             let name = file_name(path);
@@ -122,7 +136,8 @@ impl Listing {
             }
         }
         for inner in folders {
-            // The maps of an image's instances lie in a folder of its name: a million files that need not be listed.
+            // The maps of an image's instances lie in a folder of its name: a million files that
+            // need not be listed.
             let of_image = names.contains(&format!("{}.json", file_name(&inner)));
             if depth > 0 && !of_image {
                 self.add(&inner, depth - 1)?;
@@ -144,16 +159,24 @@ fn split_of(name: &str) -> Option<Split> {
 /// The map of one level of objects or parts.
 fn level_map(image: &Path, level: usize) -> PathBuf {
     let stem = image.file_stem().unwrap_or_default().to_string_lossy();
-    image.with_file_name(if level == 0 { format!("{stem}_seg.png") } else { format!("{stem}_parts_{level}.png") })
+    image.with_file_name(if level == 0 {
+        format!("{stem}_seg.png")
+    } else {
+        format!("{stem}_parts_{level}.png")
+    })
 }
 
 /// The objects and parts of a JSON file.
 fn items(path: &Path) -> Result<Vec<Item>, Refusal> {
     let bytes = read_capped(path, MAX_JSON_BYTES).map_err(|error| Refusal::of_file(&error))?;
     // Some files were written in the code page of an old Windows; only names can differ.
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
     let file: Value = serde_json::from_str(&text).map_err(|_| Refusal::UnreadableAnnotation)?;
-    let list = file.get("annotation").and_then(|annotation| annotation.get("object")).ok_or(Refusal::UnreadableAnnotation)?;
+    let list = file
+        .get("annotation")
+        .and_then(|annotation| annotation.get("object"))
+        .ok_or(Refusal::UnreadableAnnotation)?;
     // A list of one is written without its brackets.
     let list = list.as_array().map_or(std::slice::from_ref(list), Vec::as_slice);
     list.iter().map(|raw| item(raw).ok_or(Refusal::UnreadableAnnotation)).collect()
@@ -167,7 +190,10 @@ fn item(raw: &Value) -> Option<Item> {
         // Synonyms follow the word that people use.
         name: name.split(',').next().unwrap_or(name).trim().to_owned(),
         class: raw.get("name_ndx").and_then(number).map_or(0, |class| class as usize),
-        level: parts.and_then(|parts| number(parts.get("part_level")?)).map_or(0, |level| level as usize).min(MAX_LEVEL),
+        level: parts
+            .and_then(|parts| number(parts.get("part_level")?))
+            .map_or(0, |level| level as usize)
+            .min(MAX_LEVEL),
         parent: parts.and_then(|parts| number(parts.get("ispartof")?)),
         instance_map: raw.get("instance_mask").and_then(Value::as_str).map(str::to_owned),
         outline_box: raw.get("polygon").and_then(outline_box),
@@ -179,7 +205,9 @@ fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Array(list) => list.first().and_then(number),
         Value::String(text) => text.parse().ok(),
-        _ => value.as_u64().or_else(|| value.as_f64().filter(|v| v.fract() == 0.0 && *v >= 0.0).map(|v| v as u64)),
+        _ => value
+            .as_u64()
+            .or_else(|| value.as_f64().filter(|v| v.fract() == 0.0 && *v >= 0.0).map(|v| v as u64)),
     }
 }
 
@@ -189,7 +217,8 @@ fn outline_box(polygon: &Value) -> Option<BoxXywh> {
         let values = polygon.get(axis)?;
         let values = values.as_array().map_or(std::slice::from_ref(values), Vec::as_slice);
         let numbers = values.iter().filter_map(Value::as_f64);
-        let (low, high) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = numbers
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         (low <= high).then_some((low, high - low + 1.0))
     };
     let ((x, width), (y, height)) = (range("x")?, range("y")?);
@@ -209,7 +238,12 @@ fn instance_mask(image: &Path, item: &Item, size: ImageHw) -> Option<Mask> {
 }
 
 /// The masks of those items of a level that have an area in its map.
-fn masks_of_level(path: &Path, items: &[Item], open: &[usize], size: ImageHw) -> Result<Vec<(usize, Mask)>, Refusal> {
+fn masks_of_level(
+    path: &Path,
+    items: &[Item],
+    open: &[usize],
+    size: ImageHw,
+) -> Result<Vec<(usize, Mask)>, Refusal> {
     let (stored, pixels) = read_triples(path)?;
     if stored != size {
         return Err(Refusal::WrongSize);
@@ -219,11 +253,13 @@ fn masks_of_level(path: &Path, items: &[Item], open: &[usize], size: ImageHw) ->
         (class > 0).then_some(class * 256 + usize::from(blue))
     };
     let boxes = area_boxes(&pixels, size, key);
-    // The best pairs of area and outline first; areas and items of other classes have nothing to do with each other.
+    // The best pairs of area and outline first; areas and items of other classes have nothing to do
+    // with each other.
     let mut pairs = Vec::new();
     for (&area, bbox) in &boxes {
         for &at in open.iter().filter(|&&at| items[at].class == area / 256) {
-            let overlap = items[at].outline_box.map_or(0.0, |outline| outline.iou(bbox, Overlap::Union));
+            let overlap =
+                items[at].outline_box.map_or(0.0, |outline| outline.iou(bbox, Overlap::Union));
             pairs.push((overlap, area, at));
         }
     }
@@ -239,12 +275,21 @@ fn masks_of_level(path: &Path, items: &[Item], open: &[usize], size: ImageHw) ->
     for (slot, &area) in owners.keys().enumerate() {
         slots[area] = slot as u32;
     }
-    let place = |at: usize| key(pixels[at]).map(|area| slots[area]).filter(|&slot| slot != u32::MAX).map(|slot| slot as usize);
+    let place = |at: usize| {
+        key(pixels[at])
+            .map(|area| slots[area])
+            .filter(|&slot| slot != u32::MAX)
+            .map(|slot| slot as usize)
+    };
     Ok(owners.values().copied().zip(masks(size, owners.len(), place)).collect())
 }
 
 /// The tight box of every area of a map.
-fn area_boxes(pixels: &[[u8; 3]], size: ImageHw, key: impl Fn([u8; 3]) -> Option<usize>) -> BTreeMap<usize, BoxXywh> {
+fn area_boxes(
+    pixels: &[[u8; 3]],
+    size: ImageHw,
+    key: impl Fn([u8; 3]) -> Option<usize>,
+) -> BTreeMap<usize, BoxXywh> {
     let width = size.width() as usize;
     let mut extents: HashMap<usize, [usize; 4]> = HashMap::new();
     let mut before = None;
@@ -252,11 +297,19 @@ fn area_boxes(pixels: &[[u8; 3]], size: ImageHw, key: impl Fn([u8; 3]) -> Option
         let (row, column) = (at / width, at % width);
         let area = key(pixel);
         // Within a run of one area only the ends matter.
-        let ends = area != before || column == 0 || column + 1 == width || pixels.get(at + 1).is_none_or(|&next| key(next) != area);
+        let ends = area != before
+            || column == 0
+            || column + 1 == width
+            || pixels.get(at + 1).is_none_or(|&next| key(next) != area);
         before = area;
         if let Some(area) = area.filter(|_| ends) {
             let extent = extents.entry(area).or_insert([row, row, column, column]);
-            *extent = [extent[0].min(row), extent[1].max(row), extent[2].min(column), extent[3].max(column)];
+            *extent = [
+                extent[0].min(row),
+                extent[1].max(row),
+                extent[2].min(column),
+                extent[3].max(column),
+            ];
         }
     }
     let bbox = |[top, bottom, left, right]: [usize; 4]| BoxXywh {
@@ -269,8 +322,13 @@ fn area_boxes(pixels: &[[u8; 3]], size: ImageHw, key: impl Fn([u8; 3]) -> Option
 }
 
 /// Objects with all parts that hang on them, however deep.
-fn objects(items: Vec<Item>, masks: Vec<Option<Mask>>, gate: &mut Gate) -> Result<Vec<ObjectAnnotation>, DataError> {
-    let parents: HashMap<u64, (usize, Option<u64>)> = items.iter().map(|item| (item.id, (item.level, item.parent))).collect();
+fn objects(
+    items: Vec<Item>,
+    masks: Vec<Option<Mask>>,
+    gate: &mut Gate,
+) -> Result<Vec<ObjectAnnotation>, DataError> {
+    let parents: HashMap<u64, (usize, Option<u64>)> =
+        items.iter().map(|item| (item.id, (item.level, item.parent))).collect();
     let (mut found, mut index_of, mut seen) = (Vec::new(), HashMap::new(), HashSet::new());
     let mut parts = Vec::new();
     for (item, mask) in items.into_iter().zip(masks) {
@@ -299,13 +357,22 @@ fn objects(items: Vec<Item>, masks: Vec<Option<Mask>>, gate: &mut Gate) -> Resul
         });
     }
     for (Item { id, name, parent, .. }, bbox, mask) in parts {
-        let object = root_of(parent, &parents).and_then(|root| index_of.get(&root)).ok_or(Refusal::UnknownParent);
+        let object = root_of(parent, &parents)
+            .and_then(|root| index_of.get(&root))
+            .ok_or(Refusal::UnknownParent);
         let placed = object.and_then(|&object| {
             let on_object = found[object].bbox.intersection(&bbox).is_some();
             if on_object { Ok(object) } else { Err(Refusal::PartOutsideObject) }
         });
         if let Some(object) = gate.pass(Entry::Part, id, placed)? {
-            found[object].parts.push(PartAnnotation { id, name, bbox, mask: Some(mask), derived: None, also: Vec::new() });
+            found[object].parts.push(PartAnnotation {
+                id,
+                name,
+                bbox,
+                mask: Some(mask),
+                derived: None,
+                also: Vec::new(),
+            });
         }
     }
     Ok(found)
@@ -335,21 +402,31 @@ impl FolderReader for Ade20kFull {
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let image = &self.images[index];
         let json = image.with_extension("json");
-        let Some(size) = gate.pass_image_as(image, image_size(&level_map(image, 0)).ok())? else { return Ok(None) };
+        let Some(size) = gate.pass_image_as(image, image_size(&level_map(image, 0)).ok())? else {
+            return Ok(None);
+        };
         let Some(items) = gate.pass_file(&json, items(&json))? else { return Ok(None) };
         let n_pixels = items.len().saturating_mul(size.n_pixels());
-        let fits = if n_pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };
+        let fits =
+            if n_pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) };
         if gate.pass_file(&json, fits)?.is_none() {
             return Ok(None);
         }
-        let mut masks: Vec<Option<Mask>> = items.iter().map(|item| instance_mask(image, item, size)).collect();
+        let mut masks: Vec<Option<Mask>> =
+            items.iter().map(|item| instance_mask(image, item, size)).collect();
         for level in 0..=items.iter().map(|item| item.level).max().unwrap_or(0) {
-            let open: Vec<usize> = (0..items.len()).filter(|&at| items[at].level == level && masks[at].is_none()).collect();
+            let open: Vec<usize> = (0..items.len())
+                .filter(|&at| items[at].level == level && masks[at].is_none())
+                .collect();
             let path = level_map(image, level);
             if open.is_empty() {
                 continue;
             }
-            let found = if path.is_file() { masks_of_level(&path, &items, &open, size) } else { Err(Refusal::MissingAnnotation) };
+            let found = if path.is_file() {
+                masks_of_level(&path, &items, &open, size)
+            } else {
+                Err(Refusal::MissingAnnotation)
+            };
             let Some(found) = gate.pass_file(&path, found)? else { return Ok(None) };
             for (at, mask) in found {
                 masks[at] = Some(mask);
@@ -372,16 +449,26 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_every_way_they_are_written() {
-        for (value, expected) in
-            [(json!(3), Some(3)), (json!("3"), Some(3)), (json!([3, 4]), Some(3)), (json!([]), None), (json!(3.5), None)]
-        {
+        for (value, expected) in [
+            (json!(3), Some(3)),
+            (json!("3"), Some(3)),
+            (json!([3, 4]), Some(3)),
+            (json!([]), None),
+            (json!(3.5), None),
+        ] {
             assert_eq!(number(&value), expected, "{value}");
         }
     }
 
     #[test]
     fn chain_of_parts_ends_at_an_object_or_nowhere() {
-        let parents = HashMap::from([(4, (0, None)), (56, (1, Some(4))), (57, (2, Some(56))), (8, (1, Some(9))), (9, (1, Some(8)))]);
+        let parents = HashMap::from([
+            (4, (0, None)),
+            (56, (1, Some(4))),
+            (57, (2, Some(56))),
+            (8, (1, Some(9))),
+            (9, (1, Some(8))),
+        ]);
         assert_eq!(root_of(Some(56), &parents), Some(4));
         assert_eq!(root_of(Some(4), &parents), Some(4));
         assert_eq!(root_of(Some(8), &parents), None);

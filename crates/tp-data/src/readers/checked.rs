@@ -1,4 +1,5 @@
-//! What every list of images is held to, whatever its form: sizes that can be decoded, sides that are known, boxes and words.
+//! What every list of images is held to, whatever its form: sizes that can be decoded, sides that
+//! are known, boxes and words.
 
 use tp_core::ImageHw;
 
@@ -9,7 +10,10 @@ use crate::{BoxXywh, DecodeOptions, Split};
 pub(crate) fn size(width: u32, height: u32) -> Result<ImageHw, Refusal> {
     let limits = DecodeOptions::default();
     let size = ImageHw::new(height, width).map_err(|_| Refusal::BadSize)?;
-    if width > limits.max_width || height > limits.max_height || size.n_pixels() as u64 > limits.max_pixels {
+    if width > limits.max_width
+        || height > limits.max_height
+        || size.n_pixels() as u64 > limits.max_pixels
+    {
         return Err(Refusal::BadSize);
     }
     Ok(size)

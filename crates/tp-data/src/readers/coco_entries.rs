@@ -1,5 +1,6 @@
-//! The entries of a COCO-style file, as they stand in JSON. A field that is not what it should be is noted in its entry and does not
-//! end the reading of the file; what makes an entry unusable is found later, when it is checked.
+//! The entries of a COCO-style file, as they stand in JSON. A field that is not what it should be
+//! is noted in its entry and does not end the reading of the file; what makes an entry unusable is
+//! found later, when it is checked.
 
 use std::path::Path;
 
@@ -67,7 +68,11 @@ field_names!(InfoField: Name, Licence, LicenceUrl, Attribution);
 impl Fields for RawInfo {
     type Name = InfoField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: InfoField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: InfoField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             InfoField::Name => self.name = text(map)?,
             InfoField::Licence => self.licence = text(map)?,
@@ -96,7 +101,11 @@ field_names!(LicenceField: Id, Name, Url);
 impl Fields for RawLicence {
     type Name = LicenceField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: LicenceField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: LicenceField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             LicenceField::Id => self.id = id(map)?,
             LicenceField::Name => self.name = text(map)?,
@@ -121,7 +130,15 @@ pub(super) struct RawImage {
 
 impl Default for RawImage {
     fn default() -> Self {
-        Self { id: NO_ID, file_name: String::new(), width: f64::NAN, height: f64::NAN, split: None, group: None, license: None }
+        Self {
+            id: NO_ID,
+            file_name: String::new(),
+            width: f64::NAN,
+            height: f64::NAN,
+            split: None,
+            group: None,
+            license: None,
+        }
     }
 }
 
@@ -130,7 +147,11 @@ field_names!(ImageField: Id, FileName, CocoUrl, Width, Height, Split, Group, Lic
 impl Fields for RawImage {
     type Name = ImageField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: ImageField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: ImageField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             ImageField::Id => self.id = id(map)?,
             ImageField::FileName => name_file(&mut self.file_name, text(map)?),
@@ -171,23 +192,37 @@ pub(super) enum SizeOf {
 }
 
 impl RawImage {
-    /// The size that is stated, or, if none is, that of the picture. Nothing, `null`, a text that is no number, negative numbers
-    /// and 0 by 0 state no size.
+    /// The size that is stated, or, if none is, that of the picture. Nothing, `null`, a text that
+    /// is no number, negative numbers and 0 by 0 state no size.
     pub(super) fn size(&self, picture: Option<&Path>) -> Result<SizeOf, Refusal> {
         let stated = |side: f64| (side >= 0.0).then_some(side);
-        let (height, width) =
-            if self.height == 0.0 && self.width == 0.0 { (None, None) } else { (stated(self.height), stated(self.width)) };
+        let (height, width) = if self.height == 0.0 && self.width == 0.0 {
+            (None, None)
+        } else {
+            (stated(self.height), stated(self.width))
+        };
         if let (Some(height), Some(width)) = (height, width) {
             return checked_size(height, width).map(SizeOf::File);
         }
-        let size = image_size(picture.ok_or(Refusal::BadSize)?).map_err(|_| Refusal::UnreadableImage)?;
-        let other = |stated: Option<f64>, found: u32| stated.is_some_and(|stated| stated != f64::from(found));
-        if other(height, size.height()) || other(width, size.width()) { Err(Refusal::WrongSize) } else { Ok(SizeOf::Picture(size)) }
+        let size =
+            image_size(picture.ok_or(Refusal::BadSize)?).map_err(|_| Refusal::UnreadableImage)?;
+        let other = |stated: Option<f64>, found: u32| {
+            stated.is_some_and(|stated| stated != f64::from(found))
+        };
+        if other(height, size.height()) || other(width, size.width()) {
+            Err(Refusal::WrongSize)
+        } else {
+            Ok(SizeOf::Picture(size))
+        }
     }
 }
 
 fn checked_size(height: f64, width: f64) -> Result<ImageHw, Refusal> {
-    let whole = |side: f64| (side.fract() == 0.0 && side <= f64::from(u32::MAX)).then_some(side as u32).ok_or(Refusal::BadSize);
+    let whole = |side: f64| {
+        (side.fract() == 0.0 && side <= f64::from(u32::MAX))
+            .then_some(side as u32)
+            .ok_or(Refusal::BadSize)
+    };
     checked::size(whole(width)?, whole(height)?)
 }
 
@@ -211,14 +246,19 @@ field_names!(CategoryField: Id, Name, Supercategory, Keypoints);
 impl Fields for RawCategory {
     type Name = CategoryField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: CategoryField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: CategoryField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             CategoryField::Id => self.id = id(map)?,
             CategoryField::Name => self.name = text(map)?.unwrap_or_default(),
             CategoryField::Supercategory => self.supercategory = text(map)?,
             CategoryField::Keypoints => {
                 let AnyList(names) = map.next_value::<AnyList<Scalar>>()?;
-                self.keypoints = names.into_iter().map(|name| name.text().unwrap_or_default()).collect();
+                self.keypoints =
+                    names.into_iter().map(|name| name.text().unwrap_or_default()).collect();
             }
             CategoryField::Other => pass_over(map)?,
         }
@@ -245,13 +285,18 @@ field_names!(PartCategoryField: Id, Name, KeypointIndices);
 impl Fields for RawPartCategory {
     type Name = PartCategoryField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: PartCategoryField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: PartCategoryField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             PartCategoryField::Id => self.id = id(map)?,
             PartCategoryField::Name => self.name = text(map)?.unwrap_or_default(),
             PartCategoryField::KeypointIndices => {
                 let AnyList(indices) = map.next_value::<AnyList<AnyNumber>>()?;
-                self.keypoint_indices = indices.into_iter().filter_map(|AnyNumber(index)| whole(index)).collect();
+                self.keypoint_indices =
+                    indices.into_iter().filter_map(|AnyNumber(index)| whole(index)).collect();
             }
             PartCategoryField::Other => pass_over(map)?,
         }
@@ -261,7 +306,8 @@ impl Fields for RawPartCategory {
 
 /// The number as an index, if it is a small whole one.
 fn whole(number: f64) -> Option<usize> {
-    (number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number)).then_some(number as usize)
+    (number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number))
+        .then_some(number as usize)
 }
 
 /// A box as it stands in the file.
@@ -343,7 +389,11 @@ field_names!(ObjectField: Id, ImageId, CategoryId, Bbox, Segmentation, Iscrowd, 
 impl Fields for RawObject {
     type Name = ObjectField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: ObjectField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: ObjectField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             ObjectField::Id => self.id = id(map)?,
             ObjectField::ImageId => self.image_id = id(map)?,
@@ -358,8 +408,11 @@ impl Fields for RawObject {
             ObjectField::ObjectId => self.links.object = id(map)?,
             ObjectField::PartCategoryId => {
                 let AnyList(numbers) = map.next_value::<AnyList<AnyNumber>>()?;
-                let parts = numbers.into_iter().map(|AnyNumber(part)| whole(part).and_then(|part| u16::try_from(part).ok()));
-                self.part_category_id = parts.collect::<Option<Box<[u16]>>>().filter(|parts| !parts.is_empty());
+                let parts = numbers
+                    .into_iter()
+                    .map(|AnyNumber(part)| whole(part).and_then(|part| u16::try_from(part).ok()));
+                self.part_category_id =
+                    parts.collect::<Option<Box<[u16]>>>().filter(|parts| !parts.is_empty());
             }
             ObjectField::Other => pass_over(map)?,
         }
@@ -399,7 +452,11 @@ field_names!(PartField: Id, ImageId, ParentId, CategoryId, Bbox, Segmentation, I
 impl Fields for RawPart {
     type Name = PartField;
 
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: PartField, map: &mut A) -> Result<(), A::Error> {
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: PartField,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         match name {
             PartField::Id => self.id = id(map)?,
             PartField::ImageId => self.image_id = id(map)?,

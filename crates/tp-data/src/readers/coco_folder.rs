@@ -1,7 +1,9 @@
-//! A folder with COCO files and their images: AP-10K, COCO keypoints, exports of annotation programs, our own sets.
+//! A folder with COCO files and their images: AP-10K, COCO keypoints, exports of annotation
+//! programs, our own sets.
 //!
-//! AP-10K: `annotations/ap10k-{train,val,test}-split1.json` and `data/`; families are in `supercategory`. Its keypoints and
-//! COCO's are whole numbers of pixels (detectron2 adds ½ to them), other programs write edges.
+//! AP-10K: `annotations/ap10k-{train,val,test}-split1.json` and `data/`; families are in
+//! `supercategory`. Its keypoints and COCO's are whole numbers of pixels (detectron2 adds ½ to
+//! them), other programs write edges.
 
 use std::{
     collections::HashSet,
@@ -11,7 +13,8 @@ use std::{
 use tp_core::is_lfs_pointer;
 
 use super::{
-    Check, CocoParts, Dataset, DatasetFormat, Interpreted, Labels, Loaded, ReadOptions, Skipped, coco_json,
+    Check, CocoParts, Dataset, DatasetFormat, Interpreted, Labels, Loaded, ReadOptions, Skipped,
+    coco_json,
     coco_parts::FileOptions,
     folder::{entries, file_name, root_where},
     image_finder::{ImageFinder, readings},
@@ -35,13 +38,21 @@ pub struct CocoFolder {
 }
 
 impl CocoFolder {
-    pub(super) fn open(format: DatasetFormat, root: &Path, options: ReadOptions) -> Result<Self, DataError> {
+    pub(super) fn open(
+        format: DatasetFormat,
+        root: &Path,
+        options: ReadOptions,
+    ) -> Result<Self, DataError> {
         let given = root;
-        let root = root_where(given, |root| annotation_files(format, root).is_ok_and(|files| !files.is_empty()));
+        let root = root_where(given, |root| {
+            annotation_files(format, root).is_ok_and(|files| !files.is_empty())
+        });
         let Some(root) = root.as_deref() else {
             let expected = match format {
                 DatasetFormat::Ap10k => "annotations/ap10k-{train,val,test}-split1.json and data/",
-                _ => "a COCO file (*.json with images, annotations and categories) in it, in annotations/ or beside its images",
+                _ => {
+                    "a COCO file (*.json with images, annotations and categories) in it, in annotations/ or beside its images"
+                }
             };
             return Err(DataError::Layout { root: given.to_owned(), format, expected });
         };
@@ -68,7 +79,11 @@ impl CocoFolder {
         files.iter().for_each(|file| skipped.add(file.skipped().clone()));
         let mut checks = vec![Check::new("annotation files", root, annotations.len(), [])];
         checks.extend(files.iter().flat_map(Dataset::checks));
-        let name = if format == DatasetFormat::CocoParts { files[0].name().to_owned() } else { format.name().to_owned() };
+        let name = if format == DatasetFormat::CocoParts {
+            files[0].name().to_owned()
+        } else {
+            format.name().to_owned()
+        };
         Ok(Self { name, root: root.to_owned(), files, skipped, checks })
     }
 }
@@ -114,7 +129,8 @@ impl Dataset for CocoFolder {
     fn labels(&self) -> Labels {
         let mut all = Labels::default();
         for labels in self.files.iter().map(Dataset::labels) {
-            for (all, names) in [(&mut all.objects, labels.objects), (&mut all.parts, labels.parts)] {
+            for (all, names) in [(&mut all.objects, labels.objects), (&mut all.parts, labels.parts)]
+            {
                 for name in names {
                     if !all.contains(&name) {
                         all.push(name);
@@ -136,7 +152,10 @@ fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, 
             found.push(path);
         }
     }
-    found.retain(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) && is_coco_file(path));
+    found.retain(|path| {
+        path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
+            && is_coco_file(path)
+    });
     let named = |word: &str| {
         let lower = |path: &PathBuf| file_name(path).to_lowercase();
         found.iter().filter(|path| lower(path).contains(word)).cloned().collect::<Vec<_>>()
@@ -155,8 +174,9 @@ fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, 
     Ok(found)
 }
 
-/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list. What Git left in the place of a
-/// file may have been one: it is taken for one here, so that its reader names it.
+/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list. What Git
+/// left in the place of a file may have been one: it is taken for one here, so that its reader
+/// names it.
 fn is_coco_file(path: &Path) -> bool {
     let head = coco_json::head(path, HEAD_BYTES);
     let text: String = head.chars().filter(|c| !c.is_whitespace()).collect();
@@ -164,17 +184,25 @@ fn is_coco_file(path: &Path) -> bool {
     lists.iter().any(|list| text.contains(list)) || is_lfs_pointer(head.as_bytes())
 }
 
-/// Looks for the images of a file in the folder, below the root, in which most of them lie; `images` if none is found.
+/// Looks for the images of a file in the folder, below the root, in which most of them lie;
+/// `images` if none is found.
 fn image_finder(root: &Path, annotations: &Path) -> Result<ImageFinder, DataError> {
     let names: Vec<String> = coco_json::image_names(annotations)?;
     // Evenly spread, so that a file of several sides is seen whole.
-    let sought: Vec<&String> = names.iter().step_by(names.len().div_ceil(N_SOUGHT).max(1)).collect();
+    let sought: Vec<&String> =
+        names.iter().step_by(names.len().div_ceil(N_SOUGHT).max(1)).collect();
     let mut folders = vec![PathBuf::new()];
-    let beside = annotations.parent().and_then(|folder| folder.strip_prefix(root).ok()).map(Path::to_owned);
+    let beside =
+        annotations.parent().and_then(|folder| folder.strip_prefix(root).ok()).map(Path::to_owned);
     folders.extend(beside);
     for first in entries(root)?.into_iter().filter(|path| path.is_dir()) {
         let below = entries(&first).unwrap_or_default().into_iter().filter(|path| path.is_dir());
-        folders.extend([first.clone()].into_iter().chain(below).filter_map(|path| path.strip_prefix(root).ok().map(Path::to_owned)));
+        folders.extend(
+            [first.clone()]
+                .into_iter()
+                .chain(below)
+                .filter_map(|path| path.strip_prefix(root).ok().map(Path::to_owned)),
+        );
     }
     let mut folders: Vec<String> = folders.iter().map(|folder| slashed(folder)).collect();
     let mut seen = HashSet::new();
@@ -194,14 +222,20 @@ fn image_finder(root: &Path, annotations: &Path) -> Result<ImageFinder, DataErro
         let of_folder = |folder: &str| folder.rsplit('/').find_map(side_named);
         if side.is_none() && of_folder(&best).is_some() {
             let n_best = as_written(&best);
-            let is_rival =
-                |folder: &&String| of_folder(folder).is_some_and(|found| Some(found) != of_folder(&best)) && as_written(folder) == n_best;
+            let is_rival = |folder: &&String| {
+                of_folder(folder).is_some_and(|found| Some(found) != of_folder(&best))
+                    && as_written(folder) == n_best
+            };
             finder.rivals = folders.iter().filter(is_rival).cloned().collect();
         }
         return Ok(finder);
     }
     let by_base_name = |folder: &str| {
-        let is_there = |name: &&&String| readings(name).iter().any(|reading| root.join(folder).join(reading.base_name()).is_file());
+        let is_there = |name: &&&String| {
+            readings(name)
+                .iter()
+                .any(|reading| root.join(folder).join(reading.base_name()).is_file())
+        };
         sought.iter().filter(is_there).count()
     };
     let images = || if root.join("images").is_dir() { "images".to_owned() } else { String::new() };
@@ -210,11 +244,17 @@ fn image_finder(root: &Path, annotations: &Path) -> Result<ImageFinder, DataErro
     Ok(finder)
 }
 
-/// The folder with the most hits, if there is any: of equal ones that of the file's side of the split, then the first.
-fn most_hits(folders: &[String], side: Option<Split>, hits: impl Fn(&str) -> usize) -> Option<String> {
+/// The folder with the most hits, if there is any: of equal ones that of the file's side of the
+/// split, then the first.
+fn most_hits(
+    folders: &[String],
+    side: Option<Split>,
+    hits: impl Fn(&str) -> usize,
+) -> Option<String> {
     let mut best: Option<((usize, bool), &String)> = None;
     for folder in folders {
-        let rank = (hits(folder), side.is_some() && folder.rsplit('/').find_map(side_named) == side);
+        let rank =
+            (hits(folder), side.is_some() && folder.rsplit('/').find_map(side_named) == side);
         if rank.0 > 0 && best.is_none_or(|(before, _)| rank > before) {
             best = Some((rank, folder));
         }
@@ -223,7 +263,10 @@ fn most_hits(folders: &[String], side: Option<Split>, hits: impl Fn(&str) -> usi
 }
 
 fn slashed(path: &Path) -> String {
-    path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
+    path.components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// The side of the split that a file's name, or its folder's, tells.

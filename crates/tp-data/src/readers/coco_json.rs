@@ -11,8 +11,8 @@ use tp_core::is_lfs_pointer;
 
 use super::{
     coco_entries::{
-        RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory, field_names, name_by_address, name_file,
-        pass_over, text,
+        RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory,
+        field_names, name_by_address, name_file, pass_over, text,
     },
     json_text::JsonText,
     json_values::{AnyList, AnyObject, Entries, Fields, NO_ID},
@@ -47,7 +47,9 @@ fn or_default<'de, D: Deserializer<'de>, T: Fields>(deserializer: D) -> Result<T
     AnyObject::deserialize(deserializer).map(|AnyObject(object)| object.unwrap_or_default())
 }
 
-fn objects_alone<'de, D: Deserializer<'de>, T: Fields>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn objects_alone<'de, D: Deserializer<'de>, T: Fields>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     AnyList::<AnyObject<T>>::deserialize(deserializer)
         .map(|AnyList(list)| list.into_iter().filter_map(|AnyObject(object)| object).collect())
 }
@@ -61,9 +63,11 @@ pub(super) fn read(path: &Path) -> Result<RawFile, DataError> {
     Ok(file)
 }
 
-/// Gives numbers that no other entry has to entries without one: nothing but a part names an annotation.
+/// Gives numbers that no other entry has to entries without one: nothing but a part names an
+/// annotation.
 fn number_those_without<T>(entries: &mut [T], id_of: impl Fn(&mut T) -> &mut u64) {
-    let largest = entries.iter_mut().map(|entry| *id_of(entry)).filter(|&id| id < MAX_COUNTED_ID).max();
+    let largest =
+        entries.iter_mut().map(|entry| *id_of(entry)).filter(|&id| id < MAX_COUNTED_ID).max();
     let mut next = largest.map_or(1, |largest| largest + 1);
     for entry in entries {
         let id = id_of(entry);
@@ -88,7 +92,10 @@ fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<(T, bool), DataEr
     }
     let reader = BufReader::with_capacity(1 << 16, JsonText::new(file));
     let mut json = serde_json::Deserializer::from_reader(reader);
-    let value = T::deserialize(&mut json).map_err(|source| DataError::Json { path: PathBuf::from(path), problem: source.to_string() })?;
+    let value = T::deserialize(&mut json).map_err(|source| DataError::Json {
+        path: PathBuf::from(path),
+        problem: source.to_string(),
+    })?;
     Ok((value, json.end().is_err()))
 }
 
@@ -104,7 +111,11 @@ pub(super) fn image_names(path: &Path) -> Result<Vec<String>, DataError> {
     impl Fields for Name {
         type Name = NameField;
 
-        fn read<'de, A: MapAccess<'de>>(&mut self, name: NameField, map: &mut A) -> Result<(), A::Error> {
+        fn read<'de, A: MapAccess<'de>>(
+            &mut self,
+            name: NameField,
+            map: &mut A,
+        ) -> Result<(), A::Error> {
             match name {
                 NameField::FileName => name_file(&mut self.0, text(map)?),
                 NameField::CocoUrl => name_by_address(&mut self.0, text(map)?),
@@ -121,6 +132,7 @@ pub(super) fn image_names(path: &Path) -> Result<Vec<String>, DataError> {
 pub(super) fn head(path: &Path, max_bytes: u64) -> String {
     let mut head = Vec::new();
     // A file that cannot be read has no beginning.
-    let _ = File::open(path).and_then(|file| JsonText::new(file.take(max_bytes)).read_to_end(&mut head));
+    let _ = File::open(path)
+        .and_then(|file| JsonText::new(file.take(max_bytes)).read_to_end(&mut head));
     String::from_utf8_lossy(&head).into_owned()
 }

@@ -1,5 +1,5 @@
-//! The images of a COCO file as they are kept between opening and loading: checked, in as little memory as is simple. Names stand
-//! once, in the categories; masks are polygons or runs.
+//! The images of a COCO file as they are kept between opening and loading: checked, in as little
+//! memory as is simple. Names stand once, in the categories; masks are polygons or runs.
 
 use std::sync::Arc;
 
@@ -68,15 +68,22 @@ impl ListedObject {
     /// The object with its names and masks.
     fn record(&self, size: ImageHw, frame: KeypointFrame) -> ObjectAnnotation {
         let mut keypoints = Vec::new();
-        for (slot, mut keypoint) in labelled_keypoints(&self.keypoints, &self.category.keypoints, size, frame) {
-            keypoint.part = self.parts.iter().position(|part| part.category.keypoint_indices.contains(&slot));
+        for (slot, mut keypoint) in
+            labelled_keypoints(&self.keypoints, &self.category.keypoints, size, frame)
+        {
+            keypoint.part =
+                self.parts.iter().position(|part| part.category.keypoint_indices.contains(&slot));
             keypoints.push(keypoint);
         }
         ObjectAnnotation {
             id: self.id,
             category: self.category.name.clone(),
             also: Vec::new(),
-            family: self.category.supercategory.clone().filter(|family| !family.is_empty() && family != "none"),
+            family: self
+                .category
+                .supercategory
+                .clone()
+                .filter(|family| !family.is_empty() && family != "none"),
             bbox: self.bbox,
             mask: self.segmentation.mask(size),
             parts: self.parts.iter().map(|part| part.record(size)).collect(),
@@ -87,7 +94,12 @@ impl ListedObject {
 
     /// How many masks it has, those of its parts included.
     pub(super) fn n_masks(&self) -> usize {
-        self.parts.iter().map(|part| &part.segmentation).chain([&self.segmentation]).filter(|outline| !outline.is_absent()).count()
+        self.parts
+            .iter()
+            .map(|part| &part.segmentation)
+            .chain([&self.segmentation])
+            .filter(|outline| !outline.is_absent())
+            .count()
     }
 }
 

@@ -1,9 +1,10 @@
-//! COCO-style files with parts: objects in `annotations` as COCO has them, parts in `part_annotations`, each with the
-//! `parent_id` of its object. A plain COCO file of instances or keypoints, without parts, is read too.
+//! COCO-style files with parts: objects in `annotations` as COCO has them, parts in
+//! `part_annotations`, each with the `parent_id` of its object. A plain COCO file of instances or
+//! keypoints, without parts, is read too.
 //!
-//! Coordinates in the file count from the outer edge of the first pixel, boxes and keypoints alike; keypoints are brought
-//! to the pixel frame, whose centres lie at integers, by subtracting ½. Files whose keypoints are numbers of pixels say so
-//! with [`KeypointFrame`].
+//! Coordinates in the file count from the outer edge of the first pixel, boxes and keypoints alike;
+//! keypoints are brought to the pixel frame, whose centres lie at integers, by subtracting ½. Files
+//! whose keypoints are numbers of pixels say so with [`KeypointFrame`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +17,10 @@ use tp_core::{ImageHw, RgbImage};
 use super::{
     Check, Dataset, ImageFiles, Interpreted, Labels, Loaded, Skipped, checked,
     coco_dialect::{NO_PARENT, with_parts_apart},
-    coco_entries::{RawBox, RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory, SizeOf},
+    coco_entries::{
+        RawBox, RawCategory, RawImage, RawInfo, RawLicence, RawObject, RawPart, RawPartCategory,
+        SizeOf,
+    },
     coco_json::{self, RawFile},
     coco_listed::{ListedImage, ListedObject, ListedPart},
     dataset::decode_as_annotated,
@@ -28,13 +32,14 @@ use super::{
 };
 use crate::{AnnotatedImage, BoxXywh, DataError, Licence, Split};
 
-/// The most mask pixels that one image may have, all its objects and parts together; a pixel takes a byte.
+/// The most mask pixels that one image may have, all its objects and parts together; a pixel takes
+/// a byte.
 pub(super) const MAX_MASK_PIXELS: usize = 4 << 30;
 /// How a box was made that is not written in the file.
 const FROM_OUTLINE: &str = "the box around the outline";
 
-/// An annotation file, checked, with its images. Names are put in and masks drawn when an image is loaded, so that memory stays
-/// small.
+/// An annotation file, checked, with its images. Names are put in and masks drawn when an image is
+/// loaded, so that memory stays small.
 #[derive(Clone, Debug)]
 pub struct CocoParts {
     name: String,
@@ -55,32 +60,67 @@ pub(super) struct FileOptions {
     pub(super) keypoints: KeypointFrame,
     /// The side of images that name none.
     pub(super) split: Option<Split>,
-    /// Where the images are looked for; directly in the folder that names start from, if nothing is said.
+    /// Where the images are looked for; directly in the folder that names start from, if nothing is
+    /// said.
     pub(super) finder: ImageFinder,
     /// The data set's name, if the file does not give it.
     pub(super) name: Option<String>,
 }
 
 impl CocoParts {
-    /// Reads and checks an annotation file; the images lie in `images_dir`, under the `file_name`s of the file.
+    /// Reads and checks an annotation file; the images lie in `images_dir`, under the `file_name`s
+    /// of the file.
     ///
     /// # Errors
     ///
-    /// [`DataError::Read`], [`DataError::FileTooLong`] or [`DataError::Json`] for the file as a whole. Under
-    /// [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad entry; otherwise such entries are left out
-    /// and counted in [`skipped`](Self::skipped), together with the parts of an object that is left out.
-    pub fn open(annotations: &Path, images_dir: &Path, strictness: Strictness) -> Result<Self, DataError> {
+    /// [`DataError::Read`], [`DataError::FileTooLong`] or [`DataError::Json`] for the file as a
+    /// whole. Under [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad entry;
+    /// otherwise such entries are left out and counted in [`skipped`](Self::skipped), together with
+    /// the parts of an object that is left out.
+    pub fn open(
+        annotations: &Path,
+        images_dir: &Path,
+        strictness: Strictness,
+    ) -> Result<Self, DataError> {
         let finder = ImageFinder::new(images_dir, String::new());
-        Self::open_as(annotations, images_dir, FileOptions { strictness, finder, ..FileOptions::default() })
+        Self::open_as(
+            annotations,
+            images_dir,
+            FileOptions { strictness, finder, ..FileOptions::default() },
+        )
     }
 
-    pub(super) fn open_as(annotations: &Path, images_dir: &Path, options: FileOptions) -> Result<Self, DataError> {
+    pub(super) fn open_as(
+        annotations: &Path,
+        images_dir: &Path,
+        options: FileOptions,
+    ) -> Result<Self, DataError> {
         let mut raw = coco_json::read(annotations)?;
-        let interpreted = Interpreted { parts_among_objects: with_parts_apart(&mut raw), ..Interpreted::default() };
-        let name = raw.info.name.clone().or_else(|| options.name.clone()).unwrap_or_else(|| stem(annotations));
+        let interpreted = Interpreted {
+            parts_among_objects: with_parts_apart(&mut raw),
+            ..Interpreted::default()
+        };
+        let name = raw
+            .info
+            .name
+            .clone()
+            .or_else(|| options.name.clone())
+            .unwrap_or_else(|| stem(annotations));
         let labels = Labels {
-            objects: raw.categories.list.iter().map(|category| category.name.clone()).filter(|name| !name.is_empty()).collect(),
-            parts: raw.part_categories.list.iter().map(|category| category.name.clone()).filter(|name| !name.is_empty()).collect(),
+            objects: raw
+                .categories
+                .list
+                .iter()
+                .map(|category| category.name.clone())
+                .filter(|name| !name.is_empty())
+                .collect(),
+            parts: raw
+                .part_categories
+                .list
+                .iter()
+                .map(|category| category.name.clone())
+                .filter(|name| !name.is_empty())
+                .collect(),
         };
         let n_images = raw.images.list.len() + raw.images.n_odd;
         let mut building = Building {
@@ -93,13 +133,26 @@ impl CocoParts {
             missing: Vec::new(),
             interpreted,
         };
-        building.gate.pass_file(annotations, if raw.goes_on { Err(Refusal::GoesOn) } else { Ok(()) })?;
+        building
+            .gate
+            .pass_file(annotations, if raw.goes_on { Err(Refusal::GoesOn) } else { Ok(()) })?;
         building.add_all(raw)?;
         let Building { gate, images, missing, options, interpreted, .. } = building;
-        let about = format!("image files of {}", annotations.file_name().unwrap_or_default().display());
-        let image_check = Check::new(about, &images_dir.join(&options.finder.prefix), n_images, missing);
+        let about =
+            format!("image files of {}", annotations.file_name().unwrap_or_default().display());
+        let image_check =
+            Check::new(about, &images_dir.join(&options.finder.prefix), n_images, missing);
         let (images_dir, keypoints) = (images_dir.to_owned(), options.keypoints);
-        Ok(Self { name, images_dir, keypoints, images, skipped: gate.skipped, interpreted, labels, image_check })
+        Ok(Self {
+            name,
+            images_dir,
+            keypoints,
+            images,
+            skipped: gate.skipped,
+            interpreted,
+            labels,
+            image_check,
+        })
     }
 
     /// The data set's name: `info.name`, or the name of the file.
@@ -122,7 +175,11 @@ impl CocoParts {
 
     /// Which images the data set puts on one side of its split.
     pub fn indices_of(&self, split: Split) -> impl Iterator<Item = usize> + '_ {
-        self.images.iter().enumerate().filter(move |(_, image)| image.split == Some(split)).map(|(index, _)| index)
+        self.images
+            .iter()
+            .enumerate()
+            .filter(move |(_, image)| image.split == Some(split))
+            .map(|(index, _)| index)
     }
 
     /// The record of one image, in file order, with its masks.
@@ -225,14 +282,20 @@ impl Building {
     fn add_all(&mut self, raw: RawFile) -> Result<(), DataError> {
         if self.options.keypoints == KeypointFrame::PixelsIfWhole {
             let whole = raw.annotations.list.iter().all(|object| object.keypoints.are_whole());
-            self.options.keypoints = if whole { KeypointFrame::Pixels } else { KeypointFrame::Edges };
+            self.options.keypoints =
+                if whole { KeypointFrame::Pixels } else { KeypointFrame::Edges };
         }
         let licences = licences(&raw.licenses, &raw.info);
-        let only_licence = file_licence(&raw.info).or_else(|| (licences.len() == 1).then(|| licences.values().next().cloned()).flatten());
+        let only_licence = file_licence(&raw.info)
+            .or_else(|| (licences.len() == 1).then(|| licences.values().next().cloned()).flatten());
         let categories = self.gate.entries(Entry::Category, raw.categories)?;
-        let categories = self.by_id(Entry::Category, categories, |category| (category.id, !category.name.is_empty()))?;
+        let categories = self.by_id(Entry::Category, categories, |category| {
+            (category.id, !category.name.is_empty())
+        })?;
         let part_categories = self.gate.entries(Entry::PartCategory, raw.part_categories)?;
-        let part_categories = self.by_id(Entry::PartCategory, part_categories, |category| (category.id, !category.name.is_empty()))?;
+        let part_categories = self.by_id(Entry::PartCategory, part_categories, |category| {
+            (category.id, !category.name.is_empty())
+        })?;
 
         let images = self.gate.entries(Entry::Image, raw.images)?;
         let names: Vec<&str> = images.iter().map(|image| image.file_name.as_str()).collect();
@@ -268,7 +331,11 @@ impl Building {
         let mut seen = HashSet::new();
         for part in self.gate.entries(Entry::Part, raw.part_annotations)? {
             let id = part.id;
-            let found = if seen.insert(id) { self.part(part, &part_categories) } else { Err(Refusal::DuplicateId) };
+            let found = if seen.insert(id) {
+                self.part(part, &part_categories)
+            } else {
+                Err(Refusal::DuplicateId)
+            };
             if let Some((image, object, part, faults)) = self.gate.pass(Entry::Part, id, found)? {
                 self.gate.leave_out(Entry::Part, id, faults)?;
                 self.images[image].objects[object].parts.push(part);
@@ -282,7 +349,12 @@ impl Building {
     }
 
     /// Categories by number.
-    fn by_id<T>(&mut self, entry: Entry, list: Vec<T>, about: impl Fn(&T) -> (u64, bool)) -> Result<HashMap<u64, Arc<T>>, DataError> {
+    fn by_id<T>(
+        &mut self,
+        entry: Entry,
+        list: Vec<T>,
+        about: impl Fn(&T) -> (u64, bool),
+    ) -> Result<HashMap<u64, Arc<T>>, DataError> {
         let mut by_id = HashMap::new();
         for (category, place) in list.into_iter().zip(1..) {
             let (id, has_name) = about(&category);
@@ -292,17 +364,25 @@ impl Building {
                 () if !has_name => Err(Refusal::NoName),
                 () => Ok(category),
             };
-            if let Some(category) = self.gate.pass(entry, if id == NO_ID { place } else { id }, found)? {
+            if let Some(category) =
+                self.gate.pass(entry, if id == NO_ID { place } else { id }, found)?
+            {
                 by_id.insert(id, Arc::new(category));
             }
         }
         Ok(by_id)
     }
 
-    fn image(&mut self, raw: RawImage, found: Result<FoundImage, Refusal>, licence: Option<Arc<Licence>>) -> Result<ListedImage, Refusal> {
+    fn image(
+        &mut self,
+        raw: RawImage,
+        found: Result<FoundImage, Refusal>,
+        licence: Option<Arc<Licence>>,
+    ) -> Result<ListedImage, Refusal> {
         let missing = found.as_ref().map_or(true, |image| !image.is_there);
         if missing {
-            let place = |image: &FoundImage| self.images_dir.join(&image.name).display().to_string();
+            let place =
+                |image: &FoundImage| self.images_dir.join(&image.name).display().to_string();
             self.missing.push(found.as_ref().map_or_else(|_| raw.file_name.clone(), place));
         }
         if raw.id == NO_ID {
@@ -325,7 +405,14 @@ impl Building {
         };
         let split = raw.split.as_deref().map(checked::split).transpose()?.or(self.options.split);
         self.interpreted.files_under_other_names += usize::from(found.renamed);
-        Ok(ListedImage { name: found.name, size, split, group: raw.group, licence, objects: Vec::new() })
+        Ok(ListedImage {
+            name: found.name,
+            size,
+            split,
+            group: raw.group,
+            licence,
+            objects: Vec::new(),
+        })
     }
 
     /// The object, after the index of its image, with what was wrong with the rest of it.
@@ -344,15 +431,26 @@ impl Building {
             return Err(Refusal::Crowd);
         }
         let (segmentation, mut faults) = Segmentation::read(raw.segmentation, size);
-        let (bbox, made) = box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.interpreted)?;
-        let (keypoints, of_keypoints) = raw.keypoints.usable(category.keypoints.len(), size, self.options.keypoints);
+        let (bbox, made) =
+            box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.interpreted)?;
+        let (keypoints, of_keypoints) =
+            raw.keypoints.usable(category.keypoints.len(), size, self.options.keypoints);
         faults.extend(of_keypoints);
         let (category, derived) = (category.clone(), raw.derived.or(made));
-        let object = ListedObject { id: raw.id, category, bbox, segmentation, keypoints, parts: Vec::new(), derived };
+        let object = ListedObject {
+            id: raw.id,
+            category,
+            bbox,
+            segmentation,
+            keypoints,
+            parts: Vec::new(),
+            derived,
+        };
         Ok((image, object, faults))
     }
 
-    /// The part, after the indices of its image and object, with what was wrong with the rest of it.
+    /// The part, after the indices of its image and object, with what was wrong with the rest of
+    /// it.
     fn part(
         &mut self,
         raw: RawPart,
@@ -362,7 +460,8 @@ impl Building {
         if raw.parent_id == NO_PARENT && self.interpreted.parts_among_objects > 0 {
             return Err(Refusal::PartWithoutObject);
         }
-        let parent = self.objects.get(&raw.parent_id).copied().flatten().filter(|parent| parent.0 == image);
+        let parent =
+            self.objects.get(&raw.parent_id).copied().flatten().filter(|parent| parent.0 == image);
         let (_, object) = parent.ok_or(Refusal::UnknownParent)?;
         let category = categories.get(&raw.category_id).ok_or(Refusal::UnknownCategory)?;
         if raw.iscrowd {
@@ -370,21 +469,30 @@ impl Building {
         }
         let size = self.images[image].size;
         let (segmentation, mut faults) = Segmentation::read(raw.segmentation, size);
-        let (bbox, made) = box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.interpreted)?;
+        let (bbox, made) =
+            box_or_outline(raw.bbox, &segmentation, size, &mut faults, &mut self.interpreted)?;
         if self.images[image].objects[object].bbox.intersection(&bbox).is_none() {
             return Err(Refusal::PartOutsideObject);
         }
-        let part = ListedPart { id: raw.id, category: category.clone(), bbox, segmentation, derived: raw.derived.or(made) };
+        let part = ListedPart {
+            id: raw.id,
+            category: category.clone(),
+            bbox,
+            segmentation,
+            derived: raw.derived.or(made),
+        };
         Ok((image, object, part, faults))
     }
 
     fn drop_images_with_too_many_masks(&mut self) -> Result<(), DataError> {
-        let id_of_image: HashMap<usize, u64> = self.index_of.iter().map(|(&id, &index)| (index, id)).collect();
+        let id_of_image: HashMap<usize, u64> =
+            self.index_of.iter().map(|(&id, &index)| (index, id)).collect();
         let mut kept = Vec::with_capacity(self.images.len());
         for (index, image) in std::mem::take(&mut self.images).into_iter().enumerate() {
             let n_masks = image.objects.iter().map(ListedObject::n_masks).sum::<usize>();
             let pixels = n_masks.saturating_mul(image.size.n_pixels());
-            let found = if pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(image) };
+            let found =
+                if pixels > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(image) };
             kept.extend(self.gate.pass(Entry::Image, id_of_image[&index], found)?);
         }
         self.images = kept;
@@ -397,7 +505,14 @@ fn licences(list: &[RawLicence], info: &RawInfo) -> HashMap<u64, Arc<Licence>> {
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let licence = |raw: &RawLicence| {
         let name = text(&raw.name).or_else(|| text(&raw.url))?;
-        Some((raw.id, Arc::new(Licence { name, url: raw.url.clone().unwrap_or_default(), attribution: info.attribution.clone() })))
+        Some((
+            raw.id,
+            Arc::new(Licence {
+                name,
+                url: raw.url.clone().unwrap_or_default(),
+                attribution: info.attribution.clone(),
+            }),
+        ))
     };
     list.iter().filter_map(licence).collect()
 }
@@ -405,11 +520,14 @@ fn licences(list: &[RawLicence], info: &RawInfo) -> HashMap<u64, Arc<Licence>> {
 /// The licence of the whole file, for images that name none of their own.
 fn file_licence(info: &RawInfo) -> Option<Arc<Licence>> {
     let url = info.licence_url.clone().unwrap_or_default();
-    info.licence.clone().map(|name| Arc::new(Licence { name, url, attribution: info.attribution.clone() }))
+    info.licence
+        .clone()
+        .map(|name| Arc::new(Licence { name, url, attribution: info.attribution.clone() }))
 }
 
-/// The box that is written, cut off at the border of the image. If none is written, or what is written is none, it is the box
-/// around the outline; the latter is a fault. How the box was made, if nobody drew it, comes with it.
+/// The box that is written, cut off at the border of the image. If none is written, or what is
+/// written is none, it is the box around the outline; the latter is a fault. How the box was made,
+/// if nobody drew it, comes with it.
 pub(super) fn box_or_outline(
     raw: RawBox,
     outline: &Segmentation,

@@ -2,9 +2,12 @@
 
 use super::label_map::LabelMap;
 
-/// For every pixel the number of its area, from 0 on in reading order, or `None` where `label` says none; and the label of
-/// every area. Pixels that touch at a corner belong together.
-pub(super) fn components(map: &LabelMap, is_label: impl Fn(u16) -> bool) -> (Vec<Option<u32>>, Vec<u16>) {
+/// For every pixel the number of its area, from 0 on in reading order, or `None` where `label` says
+/// none; and the label of every area. Pixels that touch at a corner belong together.
+pub(super) fn components(
+    map: &LabelMap,
+    is_label: impl Fn(u16) -> bool,
+) -> (Vec<Option<u32>>, Vec<u16>) {
     let (height, width) = (map.size.height() as usize, map.size.width() as usize);
     let mut area_of = vec![None; map.labels.len()];
     let mut labels = Vec::new();
@@ -42,7 +45,10 @@ mod tests {
 
     #[test]
     fn areas_touch_at_corners_and_keep_to_one_label() {
-        let map = LabelMap { size: ImageHw::new(3, 4).unwrap(), labels: vec![7, 9, 9, 7, 9, 7, 9, 9, 7, 9, 9, 5] };
+        let map = LabelMap {
+            size: ImageHw::new(3, 4).unwrap(),
+            labels: vec![7, 9, 9, 7, 9, 7, 9, 9, 7, 9, 9, 5],
+        };
         let (areas, labels) = components(&map, |label| label != 9);
         // The 7s of the left are one area through their corners; the 7 on the right is another.
         assert_eq!(labels, [7, 7, 5]);

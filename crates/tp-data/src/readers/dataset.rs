@@ -1,4 +1,5 @@
-//! What every reader gives: a data set on disk, one image after another, so that memory does not grow with its size.
+//! What every reader gives: a data set on disk, one image after another, so that memory does not
+//! grow with its size.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,8 @@ use tp_core::RgbImage;
 use super::{Check, Interpreted, Skipped, Strictness};
 use crate::{AnnotatedImage, DataError, decode_annotated};
 
-/// A data set on disk. Opening it looks at names and, where there is one file for all images, at that file; what belongs to
-/// one image is read when that image is loaded.
+/// A data set on disk. Opening it looks at names and, where there is one file for all images, at
+/// that file; what belongs to one image is read when that image is loaded.
 pub trait Dataset: Send + Sync {
     /// The data set's name.
     fn name(&self) -> &str;
@@ -25,8 +26,8 @@ pub trait Dataset: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Under [`Strictness::Strict`] the first thing that is wrong with it; otherwise only what keeps the file from being
-    /// read at all.
+    /// Under [`Strictness::Strict`] the first thing that is wrong with it; otherwise only what
+    /// keeps the file from being read at all.
     ///
     /// # Panics
     ///
@@ -50,7 +51,8 @@ pub trait Dataset: Send + Sync {
     /// The categories that the data set or its format lists, whether they occur or not.
     fn labels(&self) -> Labels;
 
-    /// Decodes the file of an image, on the grid of pixels that its annotation is on: see [`decode_annotated`].
+    /// Decodes the file of an image, on the grid of pixels that its annotation is on: see
+    /// [`decode_annotated`].
     ///
     /// # Errors
     ///
@@ -60,7 +62,10 @@ pub trait Dataset: Send + Sync {
     }
 }
 
-pub(super) fn decode_as_annotated(path: &Path, image: &AnnotatedImage) -> Result<RgbImage, DataError> {
+pub(super) fn decode_as_annotated(
+    path: &Path,
+    image: &AnnotatedImage,
+) -> Result<RgbImage, DataError> {
     decode_annotated(path, image.size).map(|(pixels, _)| pixels)
 }
 
@@ -91,13 +96,14 @@ pub struct ReadOptions {
     pub images: ImageFiles,
 }
 
-/// Whether the images that an annotation file lists must be there. A format that is a folder of files, image by image, needs
-/// them in any case.
+/// Whether the images that an annotation file lists must be there. A format that is a folder of
+/// files, image by image, needs them in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImageFiles {
     /// An image without a file is a bad entry.
     #[default]
     Needed,
-    /// Annotations are read whether their images are there or not, and [`Dataset::checks`] says which are missing.
+    /// Annotations are read whether their images are there or not, and [`Dataset::checks`] says
+    /// which are missing.
     NotNeeded,
 }

@@ -1,10 +1,11 @@
-//! Photographs with points that people have described: `labels.jsonl` has one point a line, `images/` the photographs, and
-//! `sources.jsonl`, if it is there, the licence of each.
+//! Photographs with points that people have described: `labels.jsonl` has one point a line,
+//! `images/` the photographs, and `sources.jsonl`, if it is there, the licence of each.
 //!
-//! A line has `file`, `width`, `height`, the point `x`, `y` in pixels (columns and rows from 0), `object` and `object_box`
-//! (`[x0, y0, x1, y1]`, edges in pixels), and, where they are known, `object_also`, `part` with `part_box` and `part_also`,
-//! `colour`, `material`, `look`, the texts `human`, `human2` and `structured`, `split`, `source`, `group` and `derived`. Lines that
-//! name the same thing in nearly the same box are about one object, which has the parts of all of them.
+//! A line has `file`, `width`, `height`, the point `x`, `y` in pixels (columns and rows from 0),
+//! `object` and `object_box` (`[x0, y0, x1, y1]`, edges in pixels), and, where they are known,
+//! `object_also`, `part` with `part_box` and `part_also`, `colour`, `material`, `look`, the texts
+//! `human`, `human2` and `structured`, `split`, `source`, `group` and `derived`. Lines that name
+//! the same thing in nearly the same box are about one object, which has the parts of all of them.
 
 use std::{
     collections::{HashMap, HashSet, hash_map},
@@ -16,10 +17,13 @@ use serde::Deserialize;
 use tp_core::PixelXy;
 
 use super::{
-    Check, Dataset, DatasetFormat, Entry, FoundImage, ImageFiles, ImageFinder, Interpreted, Labels, Loaded, ReadOptions, Refusal, Skipped,
-    checked, folder, json_lines, licence, refusal::Gate,
+    Check, Dataset, DatasetFormat, Entry, FoundImage, ImageFiles, ImageFinder, Interpreted, Labels,
+    Loaded, ReadOptions, Refusal, Skipped, checked, folder, json_lines, licence, refusal::Gate,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, DescribedPoint, Licence, ObjectAnnotation, PartAnnotation, PointText, TextKind};
+use crate::{
+    AnnotatedImage, BoxXywh, DataError, DescribedPoint, Licence, ObjectAnnotation, PartAnnotation,
+    PointText, TextKind,
+};
 
 /// The points, one a line.
 const LABELS: &str = "labels.jsonl";
@@ -27,7 +31,8 @@ const LABELS: &str = "labels.jsonl";
 const SOURCES: &str = "sources.jsonl";
 /// The folder of the photographs.
 const IMAGES: &str = "images";
-/// Boxes with a greater overlap, as the intersection over the union, are of one thing if their names say so.
+/// Boxes with a greater overlap, as the intersection over the union, are of one thing if their
+/// names say so.
 const SAME_BOX: f64 = 0.8;
 /// The most described points of one photograph.
 const MAX_POINTS: usize = 1000;
@@ -83,16 +88,22 @@ impl DescribedPoints {
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`] if there is no `labels.jsonl`; [`DataError::Read`], [`DataError::FileTooLong`] or
-    /// [`DataError::JsonLine`] for a file that cannot be read; under [`Strictness::Strict`](super::Strictness::Strict) also
-    /// [`DataError::Annotation`] for the first bad line, which otherwise is left out and counted.
+    /// [`DataError::Layout`] if there is no `labels.jsonl`; [`DataError::Read`],
+    /// [`DataError::FileTooLong`] or [`DataError::JsonLine`] for a file that cannot be read; under
+    /// [`Strictness::Strict`](super::Strictness::Strict) also [`DataError::Annotation`] for the
+    /// first bad line, which otherwise is left out and counted.
     pub fn open(root: &Path, options: ReadOptions) -> Result<Self, DataError> {
         let Some(found) = folder::root_where(root, |root| root.join(LABELS).is_file()) else {
             let expected = "labels.jsonl with one described point a line, and images/";
-            return Err(DataError::Layout { root: root.to_owned(), format: DatasetFormat::DescribedPoints, expected });
+            return Err(DataError::Layout {
+                root: root.to_owned(),
+                format: DatasetFormat::DescribedPoints,
+                expected,
+            });
         };
         let name = found.canonicalize().map(|path| folder::file_name(&path)).unwrap_or_default();
-        let name = if name.is_empty() { DatasetFormat::DescribedPoints.name().to_owned() } else { name };
+        let name =
+            if name.is_empty() { DatasetFormat::DescribedPoints.name().to_owned() } else { name };
         let licences = licences(&found, options)?;
         let labels = found.join(LABELS);
         let mut gate = Gate::new(labels.clone(), options.strictness);
@@ -101,7 +112,8 @@ impl DescribedPoints {
             lines.push((line, raw));
             Ok(())
         })?;
-        let photographs = ImageFinder::below_folder(&found.join(IMAGES)).find_each(lines.iter().map(|(_, raw)| raw.file.as_str()));
+        let photographs = ImageFinder::below_folder(&found.join(IMAGES))
+            .find_each(lines.iter().map(|(_, raw)| raw.file.as_str()));
         let mut reading = Reading {
             root: &found,
             images_needed: options.images,
@@ -120,7 +132,8 @@ impl DescribedPoints {
         let Reading { images, missing, index_of, interpreted, .. } = reading;
         let mut missing: Vec<String> = missing.into_iter().collect();
         missing.sort();
-        let n_listed = index_of.len() + if options.images == ImageFiles::Needed { missing.len() } else { 0 };
+        let n_listed =
+            index_of.len() + if options.images == ImageFiles::Needed { missing.len() } else { 0 };
         let checks = vec![
             Check::new("annotation files", &found, 1, []),
             Check::new("photographs of labels.jsonl", &found.join(IMAGES), n_listed, missing),
@@ -183,9 +196,15 @@ fn licences(root: &Path, options: ReadOptions) -> Result<HashMap<String, Arc<Lic
     json_lines::for_each_line(&path, &mut gate, |_, _, raw: RawSource| {
         if let Some(name) = raw.licence {
             let url = raw.licence_url.unwrap_or_else(|| licence::url_of(&name).to_owned());
-            let terms = of_terms.entry((name, url, raw.attribution)).or_insert_with_key(|(name, url, attribution)| {
-                Arc::new(Licence { name: name.clone(), url: url.clone(), attribution: attribution.clone() })
-            });
+            let terms = of_terms.entry((name, url, raw.attribution)).or_insert_with_key(
+                |(name, url, attribution)| {
+                    Arc::new(Licence {
+                        name: name.clone(),
+                        url: url.clone(),
+                        attribution: attribution.clone(),
+                    })
+                },
+            );
             licences.insert(raw.file, terms.clone());
         }
         Ok(())
@@ -225,7 +244,9 @@ impl Reading<'_> {
             hash_map::Entry::Occupied(known) => {
                 let known = *known.get();
                 let there = &self.images[known];
-                if (there.size, there.split, &there.group) != (image.size, image.split, &image.group) {
+                if (there.size, there.split, &there.group)
+                    != (image.size, image.split, &image.group)
+                {
                     return Err(Refusal::OtherImageFacts);
                 }
                 if there.described.len() >= MAX_POINTS {
@@ -244,11 +265,13 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The photograph of a line, without objects, and whether its file has another name than is written.
+    /// The photograph of a line, without objects, and whether its file has another name than is
+    /// written.
     fn image(&mut self, raw: &RawPoint) -> Result<(AnnotatedImage, bool), Refusal> {
         let found = self.photographs.get(&raw.file).cloned().unwrap_or(Err(Refusal::MissingFile));
         if !found.as_ref().is_ok_and(|found| found.is_there) {
-            let path = |found: &FoundImage| self.root.join(IMAGES).join(&found.name).display().to_string();
+            let path =
+                |found: &FoundImage| self.root.join(IMAGES).join(&found.name).display().to_string();
             self.missing.insert(found.as_ref().map_or_else(|_| raw.file.clone(), path));
         }
         let found = found?;
@@ -257,7 +280,8 @@ impl Reading<'_> {
         }
         let size = checked::size(raw.width, raw.height)?;
         let split = raw.split.as_deref().map(checked::split).transpose()?;
-        let licence = self.licences.get(&raw.file).or_else(|| self.licences.get(&found.name)).cloned();
+        let licence =
+            self.licences.get(&raw.file).or_else(|| self.licences.get(&found.name)).cloned();
         let name = format!("{IMAGES}/{}", found.name);
         let said = |field: &Option<String>| field.as_deref().map_or(Ok(None), checked::text);
         let image = AnnotatedImage {
@@ -295,24 +319,40 @@ impl Line {
             (Some(name), Some(corners)) => {
                 let bbox = checked::corners(&corners, image.size)?;
                 object.bbox.intersection(&bbox).ok_or(Refusal::PartOutsideObject)?;
-                Some(PartAnnotation { id: 0, name, also: checked::names(&raw.part_also)?, bbox, mask: None, derived })
+                Some(PartAnnotation {
+                    id: 0,
+                    name,
+                    also: checked::names(&raw.part_also)?,
+                    bbox,
+                    mask: None,
+                    derived,
+                })
             }
             (None, None) => None,
             _ => return Err(Refusal::HalfAPart),
         };
         let mut texts = Vec::new();
-        for (kind, field) in [(TextKind::Spoken, raw.human), (TextKind::Spoken, raw.human2), (TextKind::Structured, raw.structured)] {
+        for (kind, field) in [
+            (TextKind::Spoken, raw.human),
+            (TextKind::Spoken, raw.human2),
+            (TextKind::Structured, raw.structured),
+        ] {
             texts.extend(said(field)?.map(|text| PointText { kind, text }));
         }
         let (colour, material, look) = (said(raw.colour)?, said(raw.material)?, said(raw.look)?);
-        Ok(Self { object, part, point: DescribedPoint { point, object: 0, part: None, colour, material, look, texts } })
+        Ok(Self {
+            object,
+            part,
+            point: DescribedPoint { point, object: 0, part: None, colour, material, look, texts },
+        })
     }
 
     /// Puts the point into its photograph, with its object and part if they are not there yet.
     fn join(self, image: &mut AnnotatedImage) {
         let Self { mut object, part, mut point } = self;
         let same_object = |known: &ObjectAnnotation| {
-            is_same(known.bbox, object.bbox) && may_be_same((&known.category, &known.also), (&object.category, &object.also))
+            is_same(known.bbox, object.bbox)
+                && may_be_same((&known.category, &known.also), (&object.category, &object.also))
         };
         point.object = match image.objects.iter().position(same_object) {
             Some(known) => {
@@ -329,7 +369,8 @@ impl Line {
         point.part = part.map(|mut part| {
             let parts = &mut image.objects[point.object].parts;
             let same_part = |known: &PartAnnotation| {
-                is_same(known.bbox, part.bbox) && may_be_same((&known.name, &known.also), (&part.name, &part.also))
+                is_same(known.bbox, part.bbox)
+                    && may_be_same((&known.name, &known.also), (&part.name, &part.also))
             };
             if let Some(known) = parts.iter().position(same_part) {
                 let there = &mut parts[known];
@@ -350,16 +391,21 @@ fn is_same(a: BoxXywh, b: BoxXywh) -> bool {
     shared > SAME_BOX * (a.area() + b.area() - shared)
 }
 
-/// Whether two names, each with other right ones, can be of one thing: the one is the other, or another name for it.
+/// Whether two names, each with other right ones, can be of one thing: the one is the other, or
+/// another name for it.
 fn may_be_same((name, also): (&str, &[String]), (other, other_also): (&str, &[String])) -> bool {
     let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    is(name, other) || also.iter().any(|name| is(name, other)) || other_also.iter().any(|other| is(name, other))
+    is(name, other)
+        || also.iter().any(|name| is(name, other))
+        || other_also.iter().any(|other| is(name, other))
 }
 
 /// Adds names of a thing that it does not have yet.
 fn learn_names((name, also): (&str, &mut Vec<String>), other: String, other_also: Vec<String>) {
     for new in std::iter::once(other).chain(other_also) {
-        if !name.eq_ignore_ascii_case(&new) && !also.iter().any(|known| known.eq_ignore_ascii_case(&new)) {
+        if !name.eq_ignore_ascii_case(&new)
+            && !also.iter().any(|known| known.eq_ignore_ascii_case(&new))
+        {
             also.push(new);
         }
     }
@@ -419,28 +465,50 @@ mod tests {
         let lines = fs::read_to_string(folder.path().join(LABELS)).unwrap();
         let rest = lines.split_once('\n').unwrap().1;
         fs::write(folder.path().join(LABELS), format!("{first}\n\n{rest}")).unwrap();
-        fs::write(folder.path().join(SOURCES), r#"{"file": "a.png", "licence": "CC BY 4.0", "attribution": "A. Person"}"#).unwrap();
+        fs::write(
+            folder.path().join(SOURCES),
+            r#"{"file": "a.png", "licence": "CC BY 4.0", "attribution": "A. Person"}"#,
+        )
+        .unwrap();
 
         let set = open(&folder, Strictness::Strict).unwrap();
         assert_eq!((set.len(), set.skipped().is_empty()), (1, true));
         let image = set.load(0).unwrap().image.unwrap();
-        let names: Vec<_> = image.objects.iter().map(|object| (object.id, object.category.as_str(), object.also.join(" "))).collect();
-        assert_eq!(names, [(1, "mug", "cup Mug vessel".to_owned()), (2, "mug", "vessel".to_owned())]);
-        let parts: Vec<Vec<_>> = image.objects.iter().map(|object| object.parts.iter().map(|part| part.name.as_str()).collect()).collect();
+        let names: Vec<_> = image
+            .objects
+            .iter()
+            .map(|object| (object.id, object.category.as_str(), object.also.join(" ")))
+            .collect();
+        assert_eq!(
+            names,
+            [(1, "mug", "cup Mug vessel".to_owned()), (2, "mug", "vessel".to_owned())]
+        );
+        let parts: Vec<Vec<_>> = image
+            .objects
+            .iter()
+            .map(|object| object.parts.iter().map(|part| part.name.as_str()).collect())
+            .collect();
         assert_eq!(parts, [vec!["handle", "rim"], vec!["handle"]]);
-        let places: Vec<_> = image.described.iter().map(|point| (point.object, point.part)).collect();
+        let places: Vec<_> =
+            image.described.iter().map(|point| (point.object, point.part)).collect();
         assert_eq!(places, [(0, Some(0)), (0, Some(1)), (0, Some(0)), (1, Some(0))]);
         assert_eq!(image.objects[0].bbox, BoxXywh { x: 4.0, y: 4.0, width: 20.0, height: 20.0 });
 
         let point = &image.described[0];
         assert_eq!(point.point, PixelXy { x: 21.0, y: 14.0 });
-        assert_eq!(point.texts_of(TextKind::Spoken).collect::<Vec<_>>(), ["the mug's handle", "hold it here"]);
+        assert_eq!(
+            point.texts_of(TextKind::Spoken).collect::<Vec<_>>(),
+            ["the mug's handle", "hold it here"]
+        );
         assert_eq!(point.texts_of(TextKind::Structured).count(), 1);
         assert_eq!(
             (point.colour.as_deref(), point.material.as_deref(), point.look.as_deref()),
             (Some("white"), Some("ceramic"), Some("smooth curve"))
         );
-        assert_eq!((image.split, image.source.as_str(), image.name.as_str()), (Some(Split::Val), "shelf", "images/a.png"));
+        assert_eq!(
+            (image.split, image.source.as_str(), image.name.as_str()),
+            (Some(Split::Val), "shelf", "images/a.png")
+        );
         let licence = image.licence.as_ref().unwrap();
         assert_eq!(
             (licence.url.as_str(), licence.attribution.as_deref()),
@@ -454,7 +522,10 @@ mod tests {
         let row = json!({"file": "a.png", "width": SIZE[1], "height": SIZE[0], "x": 3.5, "y": 0, "object": "mug", "object_box": [0, 0, 9, 9], "human": " "});
         let image = open(&set(&[row]), Strictness::Strict).unwrap().load(0).unwrap().image.unwrap();
         let [point] = image.described.as_slice() else { panic!("{image:?}") };
-        assert_eq!((point.part, point.texts.len(), image.objects[0].parts.len(), image.licence), (None, 0, 0, None));
+        assert_eq!(
+            (point.part, point.texts.len(), image.objects[0].parts.len(), image.licence),
+            (None, 0, 0, None)
+        );
     }
 
     #[test]
@@ -464,17 +535,31 @@ mod tests {
             row["file"] = json!(file);
             row
         };
-        for file in ["a.png", "./a.png", "images\\a.png", "..\\pictures\\a.png", "/home/somebody/A.PNG"] {
+        for file in
+            ["a.png", "./a.png", "images\\a.png", "..\\pictures\\a.png", "/home/somebody/A.PNG"]
+        {
             let folder = set(&[of(file), of(file)]);
-            fs::write(folder.path().join(SOURCES), r#"{"file": "a.png", "licence": "MIT"}"#).unwrap();
+            fs::write(folder.path().join(SOURCES), r#"{"file": "a.png", "licence": "MIT"}"#)
+                .unwrap();
             let set = open(&folder, Strictness::Strict).unwrap();
             let [image] = set.images.as_slice() else { panic!("{file}: {:?}", set.images) };
-            assert_eq!((image.name.as_str(), image.described.len(), image.licence.is_some()), ("images/a.png", 2, true), "{file}");
-            assert_eq!(set.interpreted().files_under_other_names, usize::from(!["a.png", "./a.png"].contains(&file)), "{file}");
+            assert_eq!(
+                (image.name.as_str(), image.described.len(), image.licence.is_some()),
+                ("images/a.png", 2, true),
+                "{file}"
+            );
+            assert_eq!(
+                set.interpreted().files_under_other_names,
+                usize::from(!["a.png", "./a.png"].contains(&file)),
+                "{file}"
+            );
         }
         // Which of two other names is right cannot be known.
         let folder = set(&[of("/home/a/a.png"), of("/home/b/a.png")]);
-        assert_eq!(open(&folder, Strictness::Lenient).unwrap().skipped().n(Refusal::AmbiguousFileName), 2);
+        assert_eq!(
+            open(&folder, Strictness::Lenient).unwrap().skipped().n(Refusal::AmbiguousFileName),
+            2
+        );
     }
 
     #[test]
@@ -509,24 +594,41 @@ mod tests {
         ] {
             let folder = set(&[good(), bad, good()]);
             let error = open(&folder, Strictness::Strict).unwrap_err();
-            let DataError::Annotation { id: 2, refusal: found, .. } = &error else { panic!("{refusal}: {error}") };
+            let DataError::Annotation { id: 2, refusal: found, .. } = &error else {
+                panic!("{refusal}: {error}")
+            };
             assert_eq!(*found, refusal);
             assert!(error.to_string().contains("labels.jsonl: line 2: "), "{error}");
             let lenient = open(&folder, Strictness::Lenient).unwrap();
-            assert_eq!((lenient.images[0].described.len(), lenient.skipped().n(refusal)), (2, 1), "{refusal}");
+            assert_eq!(
+                (lenient.images[0].described.len(), lenient.skipped().n(refusal)),
+                (2, 1),
+                "{refusal}"
+            );
         }
     }
 
     #[test]
     fn line_that_is_no_record_is_named_or_counted() {
         let good = row("mug", [4, 4, 24, 24], "handle", [18, 8, 24, 20]).to_string();
-        for bad in [good[..good.len() / 2].to_owned(), "{}".to_owned(), "[1, 2]".to_owned(), "\u{0}".to_owned()] {
+        for bad in [
+            good[..good.len() / 2].to_owned(),
+            "{}".to_owned(),
+            "[1, 2]".to_owned(),
+            "\u{0}".to_owned(),
+        ] {
             let folder = set(&[]);
             fs::write(folder.path().join(LABELS), format!("{good}\n{bad}\n{good}\n")).unwrap();
             let message = open(&folder, Strictness::Strict).unwrap_err().to_string();
-            assert!(message.contains("labels.jsonl, line 2: ") && !message.contains("at line"), "{message}");
+            assert!(
+                message.contains("labels.jsonl, line 2: ") && !message.contains("at line"),
+                "{message}"
+            );
             let lenient = open(&folder, Strictness::Lenient).unwrap();
-            assert_eq!((lenient.images[0].described.len(), lenient.skipped().n(Refusal::UnreadableLine)), (2, 1));
+            assert_eq!(
+                (lenient.images[0].described.len(), lenient.skipped().n(Refusal::UnreadableLine)),
+                (2, 1)
+            );
         }
         let folder = set(&[]);
         fs::write(folder.path().join(LABELS), vec![b' '; 1 << 20]).unwrap();
@@ -538,6 +640,9 @@ mod tests {
     fn points_of_one_photograph_have_an_end() {
         let rows = vec![row("mug", [4, 4, 24, 24], "handle", [18, 8, 24, 20]); MAX_POINTS + 2];
         let set = open(&set(&rows), Strictness::Lenient).unwrap();
-        assert_eq!((set.images[0].described.len(), set.skipped().n(Refusal::TooManyPoints)), (MAX_POINTS, 2));
+        assert_eq!(
+            (set.images[0].described.len(), set.skipped().n(Refusal::TooManyPoints)),
+            (MAX_POINTS, 2)
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What lies in the folders of a data set, as people really have them: other spellings, one folder too many, litter of the
-//! operating system.
+//! What lies in the folders of a data set, as people really have them: other spellings, one folder
+//! too many, litter of the operating system.
 
 use std::{
     fs,
@@ -16,14 +16,16 @@ const MAX_DEPTH: usize = 8;
 /// A file of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundFile {
-    /// Its path relative to the folder, without its ending, in lower case and with `/`: what pairs image and annotation.
+    /// Its path relative to the folder, without its ending, in lower case and with `/`: what pairs
+    /// image and annotation.
     pub(crate) key: String,
     pub(crate) path: PathBuf,
 }
 
 /// All files with one of these endings, subfolders included, in the order of their keys.
 ///
-/// Files that the operating system leaves behind (`._a.jpg`, `Thumbs.db`) and empty files are passed over.
+/// Files that the operating system leaves behind (`._a.jpg`, `Thumbs.db`) and empty files are
+/// passed over.
 pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, DataError> {
     let mut found = Vec::new();
     collect(folder, "", endings, MAX_DEPTH, &mut found)?;
@@ -35,10 +37,20 @@ pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, D
 /// Refuses a file that a record, in which names are text, could not lead back to.
 pub(super) fn named(root: &Path, path: &Path) -> Result<(), DataError> {
     let name = path.strip_prefix(root).unwrap_or(path);
-    if name.to_str().is_none() { Err(DataError::FileName { path: path.to_owned() }) } else { Ok(()) }
+    if name.to_str().is_none() {
+        Err(DataError::FileName { path: path.to_owned() })
+    } else {
+        Ok(())
+    }
 }
 
-fn collect(folder: &Path, before: &str, endings: &[&str], depth: usize, found: &mut Vec<FoundFile>) -> Result<(), DataError> {
+fn collect(
+    folder: &Path,
+    before: &str,
+    endings: &[&str],
+    depth: usize,
+    found: &mut Vec<FoundFile>,
+) -> Result<(), DataError> {
     for path in entries(folder)? {
         let name = file_name(&path).to_lowercase();
         if path.is_dir() {
@@ -77,15 +89,21 @@ pub(super) fn file_name(path: &Path) -> String {
 
 /// The subfolder of that name, whatever its capitals, hyphens and underscores.
 pub(super) fn subfolder(folder: &Path, name: &str) -> Option<PathBuf> {
-    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let plain = |name: &str| {
+        name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
+    };
     let direct = folder.join(name);
     if direct.is_dir() {
         return Some(direct);
     }
-    entries(folder).ok()?.into_iter().find(|path| path.is_dir() && plain(&file_name(path)) == plain(name))
+    entries(folder)
+        .ok()?
+        .into_iter()
+        .find(|path| path.is_dir() && plain(&file_name(path)) == plain(name))
 }
 
-/// The folder in which a data set begins: the given one, or one of those up to three levels below it.
+/// The folder in which a data set begins: the given one, or one of those up to three levels below
+/// it.
 pub(super) fn root_where(given: &Path, is_root: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let mut level = vec![given.to_owned()];
     for _ in 0..4 {
@@ -122,7 +140,8 @@ mod tests {
         ] {
             write(name, text);
         }
-        let keys: Vec<_> = files(folder.path(), &IMAGE).unwrap().into_iter().map(|file| file.key).collect();
+        let keys: Vec<_> =
+            files(folder.path(), &IMAGE).unwrap().into_iter().map(|file| file.key).collect();
         assert_eq!(keys, ["a", "b/n01_2"]);
         assert!(subfolder(folder.path(), "B").is_some() && subfolder(folder.path(), "x").is_none());
     }
@@ -141,7 +160,10 @@ mod tests {
         assert_eq!(files(&root, &IMAGE).unwrap().len(), 1);
         fs::write(root.join("images").join(OsStr::from_bytes(b"b\xe9.png")), "x").unwrap();
         let message = files(&root, &IMAGE).unwrap_err().to_string();
-        assert!(message.contains("its name is not UTF-8") && message.contains("rename it"), "{message}");
+        assert!(
+            message.contains("its name is not UTF-8") && message.contains("rename it"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -149,7 +171,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("Pascal-Part-116/PascalPart116/images");
         fs::create_dir_all(&inner).unwrap();
-        let found = root_where(folder.path(), |folder| subfolder(folder, "images").is_some()).unwrap();
+        let found =
+            root_where(folder.path(), |folder| subfolder(folder, "images").is_some()).unwrap();
         assert_eq!(found, inner.parent().unwrap());
         assert_eq!(root_where(folder.path(), |folder| subfolder(folder, "masks").is_some()), None);
     }

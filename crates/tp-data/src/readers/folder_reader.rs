@@ -1,11 +1,14 @@
-//! What the readers of photographs in folders have in common, said once: such a reader tells how one image is read, and is a
-//! [`Dataset`] by that.
+//! What the readers of photographs in folders have in common, said once: such a reader tells how
+//! one image is read, and is a [`Dataset`] by that.
 
 use std::path::{Path, PathBuf};
 
 use tp_core::ImageHw;
 
-use super::{Check, Dataset, DatasetFormat, Interpreted, Labels, Loaded, Skipped, Strictness, licence, refusal::Gate};
+use super::{
+    Check, Dataset, DatasetFormat, Interpreted, Labels, Loaded, Skipped, Strictness, licence,
+    refusal::Gate,
+};
 use crate::{AnnotatedImage, DataError, ObjectAnnotation, Split};
 
 /// The folder of a data set, and what was noticed when it was opened.
@@ -22,7 +25,14 @@ pub(super) struct DatasetFolder {
 impl DatasetFolder {
     /// A folder in which nothing was looked at yet.
     pub(super) fn new(format: DatasetFormat, root: PathBuf, strictness: Strictness) -> Self {
-        Self { format, root, strictness, skipped: Skipped::default(), interpreted: Interpreted::default(), checks: Vec::new() }
+        Self {
+            format,
+            root,
+            strictness,
+            skipped: Skipped::default(),
+            interpreted: Interpreted::default(),
+            checks: Vec::new(),
+        }
     }
 
     /// A gate for the files of the folder.
@@ -36,7 +46,13 @@ impl DatasetFolder {
     }
 
     /// The record of an image, which is a group of its own.
-    pub(super) fn image(&self, name: String, size: ImageHw, split: Option<Split>, objects: Vec<ObjectAnnotation>) -> AnnotatedImage {
+    pub(super) fn image(
+        &self,
+        name: String,
+        size: ImageHw,
+        split: Option<Split>,
+        objects: Vec<ObjectAnnotation>,
+    ) -> AnnotatedImage {
         AnnotatedImage {
             group: name.clone(),
             name,
@@ -58,7 +74,8 @@ pub(super) trait FolderReader: Send + Sync {
     /// How many images were found in it.
     fn n_images(&self) -> usize;
 
-    /// Reads the annotation of one image; the gate says what becomes of bad entries. `None` if the image is left out.
+    /// Reads the annotation of one image; the gate says what becomes of bad entries. `None` if the
+    /// image is left out.
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError>;
 
     /// As [`Dataset::labels`]; none where the format has no list.

@@ -4,7 +4,10 @@ use std::{fmt, path::Path, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-use super::{Ade20kFull, Ade20kPart234, CocoFolder, Dataset, DescribedPoints, PartImageNet, PascalPart116, PascalPartMat, ReadOptions};
+use super::{
+    Ade20kFull, Ade20kPart234, CocoFolder, Dataset, DescribedPoints, PartImageNet, PascalPart116,
+    PascalPartMat, ReadOptions,
+};
 use crate::DataError;
 
 /// A form in which data sets are published.
@@ -63,23 +66,27 @@ impl DatasetFormat {
         Self::NAMES[self as usize]
     }
 
-    /// Opens the data set in a folder. The folder may be the one that the data set's own description calls its root, or one or
-    /// two above it.
+    /// Opens the data set in a folder. The folder may be the one that the data set's own
+    /// description calls its root, or one or two above it.
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`] if the folder is not laid out as the format is; [`DataError::Read`] and its like for files that
-    /// cannot be read; under [`Strictness::Strict`](super::Strictness::Strict) the first bad entry or file.
+    /// [`DataError::Layout`] if the folder is not laid out as the format is; [`DataError::Read`]
+    /// and its like for files that cannot be read; under
+    /// [`Strictness::Strict`](super::Strictness::Strict) the first bad entry or file.
     pub fn open(self, root: &Path, options: ReadOptions) -> Result<Box<dyn Dataset>, DataError> {
         if !root.is_dir() {
-            let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such folder");
+            let missing =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such folder");
             return Err(DataError::Read { path: root.to_owned(), source: missing });
         }
         Ok(match self {
             Self::PascalPart116 => Box::new(PascalPart116::open(root, options.strictness)?),
             Self::Ade20kPart234 => Box::new(Ade20kPart234::open(root, options.strictness)?),
             Self::PartImageNet => PartImageNet::open(root, options)?,
-            Self::Ap10k | Self::CocoKeypoints | Self::CocoParts => Box::new(CocoFolder::open(self, root, options)?),
+            Self::Ap10k | Self::CocoKeypoints | Self::CocoParts => {
+                Box::new(CocoFolder::open(self, root, options)?)
+            }
             Self::PascalPartMat => Box::new(PascalPartMat::open(root, options.strictness)?),
             Self::Ade20kFull => Box::new(Ade20kFull::open(root, options.strictness)?),
             Self::DescribedPoints => Box::new(DescribedPoints::open(root, options)?),
@@ -118,6 +125,9 @@ mod tests {
             assert_eq!((name.parse::<DatasetFormat>().unwrap(), format.name()), (format, name));
         }
         let message = "coco".parse::<DatasetFormat>().unwrap_err().to_string();
-        assert!(message.contains("`coco`") && message.contains("pascal-part-116, ade20k-part-234"), "{message}");
+        assert!(
+            message.contains("`coco`") && message.contains("pascal-part-116, ade20k-part-234"),
+            "{message}"
+        );
     }
 }

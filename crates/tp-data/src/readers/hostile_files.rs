@@ -1,4 +1,5 @@
-//! Every reader meets damaged files: none may panic, hang, or take memory for what a file only promises.
+//! Every reader meets damaged files: none may panic, hang, or take memory for what a file only
+//! promises.
 
 use std::{fs, path::Path};
 
@@ -17,13 +18,20 @@ const CASES_PER_FOLDER: u64 = 2_500;
 
 #[test]
 fn damaged_files_never_panic() {
-    let formats: Vec<_> =
-        DatasetFormat::ALL.into_iter().map(|format| (format, false)).chain([(DatasetFormat::PartImageNet, true)]).collect();
-    let n_read: u64 = formats.par_iter().map(|&(format, as_coco)| n_read_in_spite(format, as_coco)).sum();
+    let formats: Vec<_> = DatasetFormat::ALL
+        .into_iter()
+        .map(|format| (format, false))
+        .chain([(DatasetFormat::PartImageNet, true)])
+        .collect();
+    let n_read: u64 =
+        formats.par_iter().map(|&(format, as_coco)| n_read_in_spite(format, as_coco)).sum();
     let n_cases = CASES_PER_FOLDER * formats.len() as u64;
     assert!(n_cases >= 20_000, "{n_cases}");
     // Damage that nobody can read around would test the parsers of JSON and PNG alone.
-    assert!(n_read > n_cases / 4 && n_read < n_cases * 2, "{n_read} of {n_cases} cases, each read twice");
+    assert!(
+        n_read > n_cases / 4 && n_read < n_cases * 2,
+        "{n_read} of {n_cases} cases, each read twice"
+    );
 }
 
 /// How often a damaged data set could be read all the same.
@@ -34,7 +42,8 @@ fn n_read_in_spite(format: DatasetFormat, as_coco: bool) -> u64 {
     } else {
         write(format, folder.path())
     }
-    let files: Vec<_> = all_files(folder.path()).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    let files: Vec<_> =
+        all_files(folder.path()).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
     let mut n_read = 0;
     for case in 0..CASES_PER_FOLDER {
         let mut rng = Seed(case).split(format.name()).rng();
@@ -42,7 +51,9 @@ fn n_read_in_spite(format: DatasetFormat, as_coco: bool) -> u64 {
         damage(path, original, &mut rng);
         for strictness in [Strictness::Strict, Strictness::Lenient] {
             let images = if rng.random() { ImageFiles::Needed } else { ImageFiles::NotNeeded };
-            let read = format.open(folder.path(), ReadOptions { strictness, images }).and_then(|set| DatasetSummary::of(set.as_ref()));
+            let read = format
+                .open(folder.path(), ReadOptions { strictness, images })
+                .and_then(|set| DatasetSummary::of(set.as_ref()));
             n_read += u64::from(read.is_ok());
         }
         fs::write(path, original).unwrap();
@@ -54,7 +65,9 @@ fn n_read_in_spite(format: DatasetFormat, as_coco: bool) -> u64 {
 fn damage(path: &Path, original: &[u8], rng: &mut impl Rng) {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
-        "json" | "jsonl" if rng.random_range(0..4) > 0 => fs::write(path, other_numbers(original, rng)).unwrap(),
+        "json" | "jsonl" if rng.random_range(0..4) > 0 => {
+            fs::write(path, other_numbers(original, rng)).unwrap()
+        }
         "png" if rng.random_range(0..4) > 0 => other_map(path, rng),
         _ => fs::write(path, other_bytes(original, rng)).unwrap(),
     }
@@ -107,7 +120,8 @@ fn other_numbers(original: &[u8], rng: &mut impl Rng) -> String {
     ];
     let text = String::from_utf8(original.to_vec()).unwrap();
     let is_value = |(at, _): &(usize, &str)| text[..*at].ends_with([' ', '\n']);
-    let values: Vec<(usize, &str)> = text.match_indices(|c: char| c.is_ascii_digit()).filter(is_value).collect();
+    let values: Vec<(usize, &str)> =
+        text.match_indices(|c: char| c.is_ascii_digit()).filter(is_value).collect();
     let (start, _) = values[rng.random_range(0..values.len())];
     let end = start + text[start..].find([',', '\n']).unwrap_or(0);
     format!("{}{}{}", &text[..start], STRANGE[rng.random_range(0..STRANGE.len())], &text[end..])
@@ -115,14 +129,18 @@ fn other_numbers(original: &[u8], rng: &mut impl Rng) -> String {
 
 /// A map of another size, depth or content.
 fn other_map(path: &Path, rng: &mut impl Rng) {
-    let (color, bits) =
-        [(ColorType::Grayscale, BitDepth::Eight), (ColorType::Grayscale, BitDepth::Sixteen), (ColorType::Rgb, BitDepth::Eight)]
-            [rng.random_range(0..3)];
+    let (color, bits) = [
+        (ColorType::Grayscale, BitDepth::Eight),
+        (ColorType::Grayscale, BitDepth::Sixteen),
+        (ColorType::Rgb, BitDepth::Eight),
+    ][rng.random_range(0..3)];
     let same_size = rng.random_range(0..4) > 0;
-    let (width, height) = if same_size { (8, 6) } else { (rng.random_range(1..12), rng.random_range(1..12)) };
+    let (width, height) =
+        if same_size { (8, 6) } else { (rng.random_range(1..12), rng.random_range(1..12)) };
     let per_pixel = if color == ColorType::Rgb { 3 } else { bits as usize / 8 };
     let most = [3, 40, 120, 255][rng.random_range(0..4)];
-    let bytes: Vec<u8> = (0..width as usize * height * per_pixel).map(|_| rng.random_range(0..=most)).collect();
+    let bytes: Vec<u8> =
+        (0..width as usize * height * per_pixel).map(|_| rng.random_range(0..=most)).collect();
     png_file(path, width, color, bits, &bytes);
 }
 
@@ -139,11 +157,13 @@ fn promises_of_size_cost_nothing() {
         write(format, folder.path());
         let path = folder.path().join(file);
         let mut bytes = fs::read(&path).unwrap();
-        // Width and height of the PNG header; its checksum no longer fits, which the decoder must survive as well.
+        // Width and height of the PNG header; its checksum no longer fits, which the decoder must
+        // survive as well.
         bytes[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x40, 0]);
         fs::write(&path, bytes).unwrap();
         let options = ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::Needed };
-        let found = DatasetSummary::of(format.open(folder.path(), options).unwrap().as_ref()).unwrap();
+        let found =
+            DatasetSummary::of(format.open(folder.path(), options).unwrap().as_ref()).unwrap();
         assert_eq!(found.images, 0, "{format} {file}");
     }
 }

@@ -1,10 +1,12 @@
-//! Where the picture of a listed image lies: file names as programs write them, compared with what is on the disk.
+//! Where the picture of a listed image lies: file names as programs write them, compared with what
+//! is on the disk.
 //!
-//! A name is tried as it stands first. Then backslashes are separators, drives, hosts and `./` are left out, `%20` is a space and
-//! what follows a `?` belongs to an address. If no such file is there, the folder is looked through for a file of that name,
-//! whatever its capitals and however its accents are composed, in folders as like those of the name as there are. A folder of the
-//! name that is there keeps its files: a picture that is missing in it is not looked for elsewhere. Nothing outside the root is
-//! ever looked at.
+//! A name is tried as it stands first. Then backslashes are separators, drives, hosts and `./` are
+//! left out, `%20` is a space and what follows a `?` belongs to an address. If no such file is
+//! there, the folder is looked through for a file of that name, whatever its capitals and however
+//! its accents are composed, in folders as like those of the name as there are. A folder of the
+//! name that is there keeps its files: a picture that is missing in it is not looked for elsewhere.
+//! Nothing outside the root is ever looked at.
 
 use std::{
     cell::OnceCell,
@@ -23,8 +25,10 @@ use crate::{Split, inner_path::is_inner_path};
 
 /// Folders are looked into this deep at most: a link may lead round in circles.
 const MAX_DEPTH: usize = 8;
-/// Folders that hold pictures are often called so; others hold masks or thumbnails of the same names.
-const IMAGE_FOLDERS: [&str; 8] = ["images", "image", "imgs", "img", "data", "jpegimages", "photos", "pictures"];
+/// Folders that hold pictures are often called so; others hold masks or thumbnails of the same
+/// names.
+const IMAGE_FOLDERS: [&str; 8] =
+    ["images", "image", "imgs", "img", "data", "jpegimages", "photos", "pictures"];
 
 /// Where the pictures of one annotation file are looked for.
 #[derive(Debug, Default)]
@@ -58,7 +62,8 @@ pub(crate) struct FoundImage {
 pub(super) struct Reading {
     /// Folders and file, none of them `..`.
     parts: Vec<String>,
-    /// Whether the name says that the file lies outside the folder: the folders in it are those of another machine.
+    /// Whether the name says that the file lies outside the folder: the folders in it are those of
+    /// another machine.
     foreign: bool,
 }
 
@@ -91,17 +96,28 @@ impl ImageFinder {
         Self { everywhere: true, ..Self::new(root, String::new()) }
     }
 
-    /// [`find_all`](Self::find_all) of names that may stand in a list more than once, by their name.
-    pub(crate) fn find_each<'a>(&self, names: impl Iterator<Item = &'a str>) -> HashMap<String, Result<FoundImage, Refusal>> {
+    /// [`find_all`](Self::find_all) of names that may stand in a list more than once, by their
+    /// name.
+    pub(crate) fn find_each<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> HashMap<String, Result<FoundImage, Refusal>> {
         let names: Vec<&str> = names.collect::<HashSet<_>>().into_iter().collect();
         names.iter().map(|&name| name.to_owned()).zip(self.find_all(&names)).collect()
     }
 
-    /// Where the pictures of all names are. A file that fits several names belongs to the one that names it as it stands.
+    /// Where the pictures of all names are. A file that fits several names belongs to the one that
+    /// names it as it stands.
     pub(super) fn find_all(&self, names: &[&str]) -> Vec<Result<FoundImage, Refusal>> {
-        let mut found: Vec<Option<FoundImage>> = names.iter().map(|name| self.direct(name)).collect();
-        let taken: HashSet<String> = found.iter().flatten().map(|image| image.name.clone()).collect();
-        let in_rivals = |name: &str| self.rivals.iter().any(|rival| Self::new(&self.root, rival.clone()).direct(name).is_some());
+        let mut found: Vec<Option<FoundImage>> =
+            names.iter().map(|name| self.direct(name)).collect();
+        let taken: HashSet<String> =
+            found.iter().flatten().map(|image| image.name.clone()).collect();
+        let in_rivals = |name: &str| {
+            self.rivals
+                .iter()
+                .any(|rival| Self::new(&self.root, rival.clone()).direct(name).is_some())
+        };
         let mut others: Vec<(usize, Result<FoundImage, Refusal>)> = Vec::new();
         let mut claims: HashMap<String, HashSet<&str>> = HashMap::new();
         for (index, name) in names.iter().enumerate().filter(|(index, _)| found[*index].is_none()) {
@@ -117,10 +133,16 @@ impl ImageFinder {
             Some(_) if in_rivals(name) => Err(Refusal::AmbiguousFileName),
             image => image.ok_or(Refusal::MissingFile),
         };
-        let mut results: Vec<Result<FoundImage, Refusal>> = found.iter_mut().zip(names).map(direct).collect();
+        let mut results: Vec<Result<FoundImage, Refusal>> =
+            found.iter_mut().zip(names).map(direct).collect();
         for (index, elsewhere) in others {
-            let claimed = |image: &FoundImage| taken.contains(&image.name) || claims.get(&image.name).is_some_and(|names| names.len() > 1);
-            results[index] = elsewhere.and_then(|image| if claimed(&image) { Err(Refusal::AmbiguousFileName) } else { Ok(image) });
+            let claimed = |image: &FoundImage| {
+                taken.contains(&image.name)
+                    || claims.get(&image.name).is_some_and(|names| names.len() > 1)
+            };
+            results[index] = elsewhere.and_then(|image| {
+                if claimed(&image) { Err(Refusal::AmbiguousFileName) } else { Ok(image) }
+            });
         }
         results
     }
@@ -129,7 +151,11 @@ impl ImageFinder {
     pub(super) fn direct(&self, name: &str) -> Option<FoundImage> {
         readings(name).into_iter().enumerate().find_map(|(at, reading)| {
             let path = self.below(&reading.parts.join("/"));
-            self.root.join(&path).is_file().then_some(FoundImage { name: path, is_there: true, renamed: at > 0 })
+            self.root.join(&path).is_file().then_some(FoundImage {
+                name: path,
+                is_there: true,
+                renamed: at > 0,
+            })
         })
     }
 
@@ -149,7 +175,11 @@ impl ImageFinder {
         Ok(FoundImage { name: self.below(&first.parts.join("/")), is_there: false, renamed: false })
     }
 
-    fn like<'a>(&self, reading: &Reading, index: &'a Index) -> Result<Option<&'a [String]>, Refusal> {
+    fn like<'a>(
+        &self,
+        reading: &Reading,
+        index: &'a Index,
+    ) -> Result<Option<&'a [String]>, Refusal> {
         let wanted: Vec<String> = reading.parts.iter().map(|part| comparable(part)).collect();
         let Some((name, folders)) = wanted.split_last() else { return Ok(None) };
         let prefix: Vec<&str> = self.prefix.split('/').filter(|part| !part.is_empty()).collect();
@@ -162,13 +192,24 @@ impl ImageFinder {
             if is_bare && inside != prefix {
                 continue;
             }
-            let n_common = folders.iter().rev().zip(inside.iter().rev()).take_while(|(a, b)| **a == comparable(b)).count();
+            let n_common = folders
+                .iter()
+                .rev()
+                .zip(inside.iter().rev())
+                .take_while(|(a, b)| **a == comparable(b))
+                .count();
             let unmatched = &folders[..folders.len() - n_common];
             if unmatched.last().is_some_and(|folder| index.folders.contains(folder)) {
                 continue;
             }
             let side = unmatched.iter().rev().find_map(|folder| side_named(folder)).or(self.side);
-            if side.is_some_and(|side| inside.iter().rev().find_map(|folder| side_named(folder)).is_some_and(|found| found != side)) {
+            if side.is_some_and(|side| {
+                inside
+                    .iter()
+                    .rev()
+                    .find_map(|folder| side_named(folder))
+                    .is_some_and(|found| found != side)
+            }) {
                 continue;
             }
             if best.1.is_empty() || n_common > best.0 {
@@ -179,9 +220,14 @@ impl ImageFinder {
             }
         }
         let mut found = best.1;
-        // Two files whose names differ in their capitals alone are told apart by them; masks lie beside images.
+        // Two files whose names differ in their capitals alone are told apart by them; masks lie
+        // beside images.
         let exact = |path: &&[String]| path.last() == reading.parts.last();
-        let in_images = |path: &&[String]| path[..path.len() - 1].iter().any(|folder| IMAGE_FOLDERS.contains(&comparable(folder).as_str()));
+        let in_images = |path: &&[String]| {
+            path[..path.len() - 1]
+                .iter()
+                .any(|folder| IMAGE_FOLDERS.contains(&comparable(folder).as_str()))
+        };
         keep_some(&mut found, exact);
         keep_some(&mut found, in_images);
         match found[..] {
@@ -207,7 +253,11 @@ impl Index {
     /// Of all pictures below the root, or of those in one folder.
     fn of(root: &Path, prefix: &str, everywhere: bool) -> Self {
         let mut index = Self::default();
-        let start: Vec<String> = prefix.split('/').filter(|part| !part.is_empty() && !everywhere).map(str::to_owned).collect();
+        let start: Vec<String> = prefix
+            .split('/')
+            .filter(|part| !part.is_empty() && !everywhere)
+            .map(str::to_owned)
+            .collect();
         index.add(&root.join(start.join("/")), &start, if everywhere { MAX_DEPTH } else { 0 });
         index
     }
@@ -222,7 +272,10 @@ impl Index {
                 if depth > 0 {
                     self.add(&path, &inside, depth - 1);
                 }
-            } else if path.extension().is_some_and(|ending| IMAGE.iter().any(|known| ending.eq_ignore_ascii_case(known))) {
+            } else if path
+                .extension()
+                .is_some_and(|ending| IMAGE.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+            {
                 self.by_name.entry(comparable(name)).or_default().push(self.paths.len());
                 self.paths.push(inside);
             }
@@ -240,14 +293,20 @@ pub(super) fn readings(name: &str) -> Vec<Reading> {
     let mut found = Vec::new();
     if is_inner_path(name) {
         found.push(Reading {
-            parts: name.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect(),
+            parts: name
+                .split('/')
+                .filter(|part| !matches!(*part, "" | "."))
+                .map(str::to_owned)
+                .collect(),
             foreign: false,
         });
     }
     let name = name.trim();
     let address = name.split_once('?').map(|(path, _)| path);
     // Label Studio serves local files as `/data/local-files/?d=images/a.png`.
-    let parameter = name.split_once('?').and_then(|(_, query)| query.split('&').find_map(|field| field.strip_prefix("d=")));
+    let parameter = name
+        .split_once('?')
+        .and_then(|(_, query)| query.split('&').find_map(|field| field.strip_prefix("d=")));
     for text in [Some(name), address, parameter].into_iter().flatten() {
         for text in [Some(text.to_owned()), decoded(text)].into_iter().flatten() {
             found.extend(reading(&text).filter(|reading| !found.contains(reading)));
@@ -280,7 +339,8 @@ fn reading(text: &str) -> Option<Reading> {
         }
     }
     // What ends with a separator is a folder.
-    (!parts.is_empty() && !text.ends_with('/') && !text.ends_with("..")).then_some(Reading { parts, foreign })
+    (!parts.is_empty() && !text.ends_with('/') && !text.ends_with(".."))
+        .then_some(Reading { parts, foreign })
 }
 
 /// The text with its `%XX` decoded, if it has any and is a text then.
@@ -288,8 +348,11 @@ fn decoded(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).filter(|digits| bytes[at] == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
-        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .filter(|digits| bytes[at] == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         out.push(byte.unwrap_or(bytes[at]));
         at += if byte.is_some() { 3 } else { 1 };
     }
@@ -298,7 +361,10 @@ fn decoded(text: &str) -> Option<String> {
 
 /// The bare names that a file name can mean, in small letters.
 pub(super) fn base_names(name: &str) -> Vec<String> {
-    readings(name).into_iter().filter_map(|reading| reading.parts.last().map(|base| comparable(base))).collect()
+    readings(name)
+        .into_iter()
+        .filter_map(|reading| reading.parts.last().map(|base| comparable(base)))
+        .collect()
 }
 
 /// How a bare name of the disk is compared with [`base_names`].
@@ -328,13 +394,21 @@ mod tests {
     fn found(root: &Path, prefix: &str, names: &[&str]) -> Vec<Result<String, Refusal>> {
         let mut finder = ImageFinder::new(root, prefix.to_owned());
         finder.everywhere = true;
-        let name = |image: FoundImage| if image.is_there { Ok(image.name) } else { Err(Refusal::MissingFile) };
+        let name = |image: FoundImage| {
+            if image.is_there { Ok(image.name) } else { Err(Refusal::MissingFile) }
+        };
         finder.find_all(names).into_iter().map(|found| found.and_then(name)).collect()
     }
 
     #[test]
     fn names_of_other_machines_lead_to_the_file() {
-        let root = folder(&["images/a.png", "images/my dog.png", "images/cafe\u{301}.png", "images/B.JPG", "images/50%.png"]);
+        let root = folder(&[
+            "images/a.png",
+            "images/my dog.png",
+            "images/cafe\u{301}.png",
+            "images/B.JPG",
+            "images/50%.png",
+        ]);
         for (name, file) in [
             ("a.png", "images/a.png"),
             ("images\\a.png", "images/a.png"),
@@ -381,7 +455,11 @@ mod tests {
         ];
         for prefix in ["", "images"] {
             for name in names {
-                assert_eq!(found(&above.path().join("root"), prefix, &[name]), [Err(Refusal::BadFileName)], "{name}");
+                assert_eq!(
+                    found(&above.path().join("root"), prefix, &[name]),
+                    [Err(Refusal::BadFileName)],
+                    "{name}"
+                );
             }
         }
     }
@@ -390,7 +468,10 @@ mod tests {
     fn folders_of_the_name_that_are_there_keep_their_files() {
         let root = folder(&["train/1.png", "val/1.png", "val/2.png"]);
         // The picture of the other side is another one.
-        assert_eq!(found(root.path(), "", &["train/2.png", "val/2.png"]), [Err(Refusal::MissingFile), Ok("val/2.png".to_owned())]);
+        assert_eq!(
+            found(root.path(), "", &["train/2.png", "val/2.png"]),
+            [Err(Refusal::MissingFile), Ok("val/2.png".to_owned())]
+        );
         assert_eq!(found(root.path(), "", &["/data/train/2.png"]), [Err(Refusal::BadFileName)]);
         assert_eq!(found(root.path(), "", &["/data/training/2.png"]), [Err(Refusal::BadFileName)]);
         assert_eq!(found(root.path(), "", &["/data/set/val/1.png"]), [Ok("val/1.png".to_owned())]);
@@ -401,10 +482,19 @@ mod tests {
     fn what_fits_twice_is_refused() {
         let root = folder(&["x/1.png", "y/1.png", "x/2.png"]);
         let twice = Err(Refusal::AmbiguousFileName);
-        assert_eq!(found(root.path(), "", &["/home/1.png", "/home/2.png"]), [twice.clone(), Ok("x/2.png".to_owned())]);
+        assert_eq!(
+            found(root.path(), "", &["/home/1.png", "/home/2.png"]),
+            [twice.clone(), Ok("x/2.png".to_owned())]
+        );
         // Two names, one file.
-        assert_eq!(found(root.path(), "", &["/home/a/2.png", "/home/b/2.png"]), [twice.clone(), twice.clone()]);
-        assert_eq!(found(root.path(), "", &["/home/a/2.png", "x/2.png"]), [twice, Ok("x/2.png".to_owned())]);
+        assert_eq!(
+            found(root.path(), "", &["/home/a/2.png", "/home/b/2.png"]),
+            [twice.clone(), twice.clone()]
+        );
+        assert_eq!(
+            found(root.path(), "", &["/home/a/2.png", "x/2.png"]),
+            [twice, Ok("x/2.png".to_owned())]
+        );
         // Masks have the names of their images.
         let root = folder(&["images/1.png", "masks/1.png"]);
         assert_eq!(found(root.path(), "", &["/home/1.png"]), [Ok("images/1.png".to_owned())]);

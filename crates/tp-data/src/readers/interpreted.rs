@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// How often something was read in another way than it is written. All of it is allowed; it is counted so that nobody has to guess.
+/// How often something was read in another way than it is written. All of it is allowed; it is
+/// counted so that nobody has to guess.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Interpreted {
@@ -29,7 +30,10 @@ impl Interpreted {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let lines = [
-            (self.parts_among_objects, "annotations that stand among the objects were taken for parts"),
+            (
+                self.parts_among_objects,
+                "annotations that stand among the objects were taken for parts",
+            ),
             (self.files_under_other_names, "images were found under another name than is written"),
             (self.sizes_from_pictures, "images had no size, it was taken from the picture"),
             (self.boxes_from_outlines, "boxes were missing and were put around the outline"),

@@ -1,4 +1,5 @@
-//! Files with one JSON object a line, read line by line: a bad line does not cost the others, and none can fill the memory.
+//! Files with one JSON object a line, read line by line: a bad line does not cost the others, and
+//! none can fill the memory.
 
 use std::{
     fs::File,
@@ -21,8 +22,9 @@ const MAX_LINE_BYTES: u64 = 1 << 18;
 ///
 /// # Errors
 ///
-/// [`DataError::Read`], [`DataError::FileTooLong`] and [`DataError::LfsPointer`] for the file, [`DataError::JsonLine`] for a line that is too long and, under
-/// [`Strictness::Strict`], for one that does not parse; otherwise the gate counts it.
+/// [`DataError::Read`], [`DataError::FileTooLong`] and [`DataError::LfsPointer`] for the file,
+/// [`DataError::JsonLine`] for a line that is too long and, under [`Strictness::Strict`], for one
+/// that does not parse; otherwise the gate counts it.
 pub(crate) fn for_each_line<Row: DeserializeOwned>(
     path: &Path,
     gate: &mut Gate,
@@ -42,7 +44,11 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
     for line in 1.. {
         bytes.clear();
         // One byte more than allowed, so that a line of exactly the longest length still passes.
-        let read = lines.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut bytes).map_err(unreadable)?;
+        let read = lines
+            .by_ref()
+            .take(MAX_LINE_BYTES + 1)
+            .read_until(b'\n', &mut bytes)
+            .map_err(unreadable)?;
         if read == 0 {
             break;
         }
@@ -55,7 +61,9 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
         }
         match serde_json::from_slice(&bytes) {
             Ok(row) => with(gate, line, row)?,
-            Err(_) if gate.strictness() == Strictness::Lenient => drop(gate.pass::<()>(Entry::Line, line, Err(Refusal::UnreadableLine))?),
+            Err(_) if gate.strictness() == Strictness::Lenient => {
+                drop(gate.pass::<()>(Entry::Line, line, Err(Refusal::UnreadableLine))?)
+            }
             Err(error) => {
                 // The parser saw a single line: its own line number would only confuse.
                 let text = error.to_string();

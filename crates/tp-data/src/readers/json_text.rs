@@ -1,8 +1,9 @@
 //! JSON as programs really write it, turned into JSON as it is defined, while it streams.
 //!
-//! Read besides the standard: UTF-8 with a byte order mark (PowerShell, Excel), UTF-16, `NaN` and `Infinity` (Python), exponents
-//! beyond a float's, bytes in texts that are no UTF-8, halves of surrogate pairs, control characters in texts, and backslashes that
-//! escape nothing, as in a Windows path that was written without care. What is no number becomes `null`.
+//! Read besides the standard: UTF-8 with a byte order mark (PowerShell, Excel), UTF-16, `NaN` and
+//! `Infinity` (Python), exponents beyond a float's, bytes in texts that are no UTF-8, halves of
+//! surrogate pairs, control characters in texts, and backslashes that escape nothing, as in a
+//! Windows path that was written without care. What is no number becomes `null`.
 
 use std::io::{self, Read};
 
@@ -129,7 +130,8 @@ impl<R: Read> JsonText<R> {
             self.output.push(b'"');
             return 1;
         }
-        let in_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+        let in_token =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
         let end = rest.iter().take(MAX_TOKEN_BYTES).position(|byte| !in_token(byte));
         let end = match end {
             Some(end) => end,
@@ -145,10 +147,16 @@ impl<R: Read> JsonText<R> {
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
         let plain = rest.iter().position(ends).unwrap_or(rest.len());
         if plain > 0 {
-            let used = if plain == rest.len() && !self.at_end { plain - cut_off(&rest[..plain]) } else { plain };
+            let used = if plain == rest.len() && !self.at_end {
+                plain - cut_off(&rest[..plain])
+            } else {
+                plain
+            };
             match std::str::from_utf8(&rest[..used]) {
                 Ok(_) => self.output.extend_from_slice(&rest[..used]),
-                Err(_) => self.output.extend_from_slice(String::from_utf8_lossy(&rest[..used]).as_bytes()),
+                Err(_) => {
+                    self.output.extend_from_slice(String::from_utf8_lossy(&rest[..used]).as_bytes())
+                }
             }
             return used;
         }
@@ -208,21 +216,32 @@ impl<R: Read> Read for JsonText<R> {
 /// A word or a number as the standard has it.
 fn standard_token(token: &[u8]) -> Vec<u8> {
     match token.strip_prefix(b"-").unwrap_or(token) {
-        b"NaN" | b"nan" | b"NAN" | b"Infinity" | b"infinity" | b"inf" | b"Inf" | b"None" | b"undefined" => b"null".to_vec(),
+        b"NaN" | b"nan" | b"NAN" | b"Infinity" | b"infinity" | b"inf" | b"Inf" | b"None"
+        | b"undefined" => b"null".to_vec(),
         b"True" => b"true".to_vec(),
         b"False" => b"false".to_vec(),
         _ => small_exponent(token),
     }
 }
 
-/// The number with an exponent that does not overflow. Its digits before the exponent may have passed already.
+/// The number with an exponent that does not overflow. Its digits before the exponent may have
+/// passed already.
 fn small_exponent(token: &[u8]) -> Vec<u8> {
-    let Some(mark) = token.iter().position(|byte| matches!(byte, b'e' | b'E')) else { return token.to_vec() };
+    let Some(mark) = token.iter().position(|byte| matches!(byte, b'e' | b'E')) else {
+        return token.to_vec();
+    };
     let digits = token[mark + 1..].strip_prefix(b"+").unwrap_or(&token[mark + 1..]);
-    let is_number =
-        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) && token[..mark].iter().all(|byte| !byte.is_ascii_alphabetic());
-    let exponent = digits.iter().fold(0_u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit.wrapping_sub(b'0'))));
-    if is_number && exponent > MAX_EXPONENT { [&token[..mark], format!("e{MAX_EXPONENT}").as_bytes()].concat() } else { token.to_vec() }
+    let is_number = !digits.is_empty()
+        && digits.iter().all(u8::is_ascii_digit)
+        && token[..mark].iter().all(|byte| !byte.is_ascii_alphabetic());
+    let exponent = digits.iter().fold(0_u32, |sum, digit| {
+        sum.saturating_mul(10).saturating_add(u32::from(digit.wrapping_sub(b'0')))
+    });
+    if is_number && exponent > MAX_EXPONENT {
+        [&token[..mark], format!("e{MAX_EXPONENT}").as_bytes()].concat()
+    } else {
+        token.to_vec()
+    }
 }
 
 /// The number of an escape `\uXXXX` at the beginning.
@@ -282,7 +301,10 @@ mod tests {
 
     #[test]
     fn what_python_writes_for_no_number_is_null() {
-        assert_eq!(read(b"[NaN, Infinity, -Infinity, nan, None, True]"), json!([null, null, null, null, null, true]));
+        assert_eq!(
+            read(b"[NaN, Infinity, -Infinity, nan, None, True]"),
+            json!([null, null, null, null, null, true])
+        );
         assert_eq!(read(b"[1e999, -2E+400, 1e-999, 12e2]"), json!([1e280, -2e280, 0.0, 1200.0]));
     }
 
@@ -306,6 +328,9 @@ mod tests {
         assert_eq!(read(b"[\"caf\xE9.png\"]"), json!(["caf\u{fffd}.png"]));
         assert_eq!(read(br#"["\udce9.png", "\ud800x"]"#), json!(["\u{fffd}.png", "\u{fffd}x"]));
         assert_eq!(read(b"[\"a\nb\"]"), json!(["a b"]));
-        assert_eq!(read(br#"["C:\Users\me\a.png", "\users"]"#), json!(["C:\\Users\\me\\a.png", "\\users"]));
+        assert_eq!(
+            read(br#"["C:\Users\me\a.png", "\users"]"#),
+            json!(["C:\\Users\\me\\a.png", "\\users"])
+        );
     }
 }

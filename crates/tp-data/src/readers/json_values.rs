@@ -1,6 +1,6 @@
-//! Single values and lists in annotation files, whatever kind of JSON a program writes them as: `7`, `7.0` and `"7"` are one
-//! number, `false`, `null`, `0` and `"0"` are all "no". What cannot be used is forgotten at once, so that a file takes no more
-//! memory than its usual form.
+//! Single values and lists in annotation files, whatever kind of JSON a program writes them as:
+//! `7`, `7.0` and `"7"` are one number, `false`, `null`, `0` and `"0"` are all "no". What cannot be
+//! used is forgotten at once, so that a file takes no more memory than its usual form.
 
 use std::{fmt, marker::PhantomData};
 
@@ -32,15 +32,25 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// The number of an entry. Texts that are no numbers have numbers of their own, equal for equal texts.
+    /// The number of an entry. Texts that are no numbers have numbers of their own, equal for equal
+    /// texts.
     pub(super) fn id(self) -> u64 {
-        let whole = |number: f64| (number.fract() == 0.0 && (0.0..FIRST_OF_TEXTS as f64).contains(&number)).then_some(number as u64);
+        let whole = |number: f64| {
+            (number.fract() == 0.0 && (0.0..FIRST_OF_TEXTS as f64).contains(&number))
+                .then_some(number as u64)
+        };
         match self {
             Self::Whole(id) => id,
-            Self::Number(number) if number.is_finite() => whole(number).unwrap_or_else(|| number_of_text(&number.to_string())),
+            Self::Number(number) if number.is_finite() => {
+                whole(number).unwrap_or_else(|| number_of_text(&number.to_string()))
+            }
             Self::Text(text) => match text.trim() {
                 "" => NO_ID,
-                text => text.parse().ok().or_else(|| whole(text.parse().ok()?)).unwrap_or_else(|| number_of_text(text)),
+                text => text
+                    .parse()
+                    .ok()
+                    .or_else(|| whole(text.parse().ok()?))
+                    .unwrap_or_else(|| number_of_text(text)),
             },
             _ => NO_ID,
         }
@@ -81,7 +91,9 @@ impl Scalar {
 
 fn number_of_text(text: &str) -> u64 {
     // FNV-1a, folded to 52 bits.
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     FIRST_OF_TEXTS | ((hash ^ (hash >> 52)) & (FIRST_OF_TEXTS - 1))
 }
 
@@ -149,7 +161,8 @@ pub(super) fn forget_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Er
     Ok(())
 }
 
-/// Every kind of value that is not the one that is expected, where it must not end the reading of the whole file.
+/// Every kind of value that is not the one that is expected, where it must not end the reading of
+/// the whole file.
 macro_rules! other_values {
     ($other:expr) => {
         other_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str; $other);
@@ -216,14 +229,18 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
     }
 }
 
-/// An object of JSON whose fields are read one by one; fields that are not needed are passed over, and of a field that is
-/// written twice the last counts, as in Python.
+/// An object of JSON whose fields are read one by one; fields that are not needed are passed over,
+/// and of a field that is written twice the last counts, as in Python.
 pub(super) trait Fields: Default {
     /// The names of the fields, those that are not needed as one.
     type Name: DeserializeOwned;
 
     /// Reads the value of a field.
-    fn read<'de, A: MapAccess<'de>>(&mut self, name: Self::Name, map: &mut A) -> Result<(), A::Error>;
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: Self::Name,
+        map: &mut A,
+    ) -> Result<(), A::Error>;
 }
 
 /// An object, or its default in the place of everything else.
@@ -334,7 +351,10 @@ mod tests {
         assert_eq!(scalar("18446744073709551614").id(), u64::MAX - 1);
         // Texts, fractions and negative numbers are numbers of their own, exact as floats.
         let others = ["\"a3f\"", "\"a3g\"", "-1", "7.5"].map(|json| scalar(json).id());
-        assert!(others.iter().all(|&id| (FIRST_OF_TEXTS..FIRST_OF_TEXTS * 2).contains(&id)), "{others:?}");
+        assert!(
+            others.iter().all(|&id| (FIRST_OF_TEXTS..FIRST_OF_TEXTS * 2).contains(&id)),
+            "{others:?}"
+        );
         assert_eq!(others.iter().collect::<std::collections::HashSet<_>>().len(), 4);
         assert_eq!(scalar("\"-1\"").id(), others[2]);
     }

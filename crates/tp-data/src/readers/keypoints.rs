@@ -1,5 +1,5 @@
-//! The keypoints of an object in a COCO file: three numbers x, y and v for every name of the category. A keypoint that cannot be
-//! used costs that keypoint alone.
+//! The keypoints of an object in a COCO file: three numbers x, y and v for every name of the
+//! category. A keypoint that cannot be used costs that keypoint alone.
 
 use std::fmt;
 
@@ -42,20 +42,32 @@ impl RawKeypoints {
     pub(super) fn are_whole(&self) -> bool {
         let whole = |number: &f64| !number.is_finite() || number.fract() == 0.0;
         match self {
-            Self::Flat(numbers) => numbers.to_vec().chunks(3).all(|xyv| xyv.iter().take(2).all(whole)),
+            Self::Flat(numbers) => {
+                numbers.to_vec().chunks(3).all(|xyv| xyv.iter().take(2).all(whole))
+            }
             Self::Other => true,
         }
     }
 
-    /// x, y and v of every keypoint, those that cannot be used as if they were not labelled; none if no keypoint is labelled.
-    /// What was wrong comes with it.
-    pub(super) fn usable(self, n_names: usize, size: ImageHw, frame: KeypointFrame) -> (Numbers, Vec<Refusal>) {
-        let Self::Flat(numbers) = self else { return (Numbers::default(), vec![Refusal::BadKeypoints]) };
+    /// x, y and v of every keypoint, those that cannot be used as if they were not labelled; none
+    /// if no keypoint is labelled. What was wrong comes with it.
+    pub(super) fn usable(
+        self,
+        n_names: usize,
+        size: ImageHw,
+        frame: KeypointFrame,
+    ) -> (Numbers, Vec<Refusal>) {
+        let Self::Flat(numbers) = self else {
+            return (Numbers::default(), vec![Refusal::BadKeypoints]);
+        };
         let mut values = numbers.to_vec();
         if values.len() != n_names * 3 {
             // Nothing is lost where nothing is labelled.
             let labelled = values.chunks(3).any(|xyv| xyv.get(2) != Some(&0.0));
-            return (Numbers::default(), if labelled { vec![Refusal::BadKeypoints] } else { Vec::new() });
+            return (
+                Numbers::default(),
+                if labelled { vec![Refusal::BadKeypoints] } else { Vec::new() },
+            );
         }
         let (mut n_labelled, mut faults) = (0, Vec::new());
         for xyv in values.chunks_exact_mut(3) {
@@ -83,17 +95,27 @@ impl Default for RawKeypoints {
 }
 
 /// The labelled ones among usable keypoints, each with its slot in the category's list of names.
-pub(super) fn labelled_keypoints(usable: &Numbers, names: &[String], size: ImageHw, frame: KeypointFrame) -> Vec<(usize, Keypoint)> {
+pub(super) fn labelled_keypoints(
+    usable: &Numbers,
+    names: &[String],
+    size: ImageHw,
+    frame: KeypointFrame,
+) -> Vec<(usize, Keypoint)> {
     let values = usable.to_vec();
-    let found = names.iter().zip(values.chunks_exact(3)).enumerate().filter_map(|(slot, (name, xyv))| {
-        let (point, visibility) = labelled(xyv, size, frame).ok().flatten()?;
-        Some((slot, Keypoint { name: name.clone(), point, visibility, part: None }))
-    });
+    let found =
+        names.iter().zip(values.chunks_exact(3)).enumerate().filter_map(|(slot, (name, xyv))| {
+            let (point, visibility) = labelled(xyv, size, frame).ok().flatten()?;
+            Some((slot, Keypoint { name: name.clone(), point, visibility, part: None }))
+        });
     found.collect()
 }
 
 /// Where a keypoint is, if it is labelled.
-fn labelled(xyv: &[f64], size: ImageHw, frame: KeypointFrame) -> Result<Option<(PixelXy, Visibility)>, Refusal> {
+fn labelled(
+    xyv: &[f64],
+    size: ImageHw,
+    frame: KeypointFrame,
+) -> Result<Option<(PixelXy, Visibility)>, Refusal> {
     let &[x, y, v] = xyv else { return Err(Refusal::BadKeypoints) };
     let visibility = match v {
         0.0 => return Ok(None),
@@ -146,7 +168,8 @@ impl<'de> Visitor<'de> for KeypointsVisitor {
                 }
                 NumberOrList::List(point) => by_point.extend(match point[..] {
                     [x, y, v] => [x, y, v],
-                    // Without a third number nothing says that it is hidden; the corner of the image stands for "not labelled".
+                    // Without a third number nothing says that it is hidden; the corner of the
+                    // image stands for "not labelled".
                     [x, y] => [x, y, if x == 0.0 && y == 0.0 { 0.0 } else { 2.0 }],
                     _ => [f64::NAN; 3],
                 }),
@@ -176,7 +199,11 @@ mod tests {
     #[test]
     fn points_may_be_written_flat_or_one_by_one() {
         let expected = (vec![10.0, 10.0, 2.0, 30.0, 20.0, 1.0], vec![]);
-        for json in ["[10, 10, 2, 30, 20, 1]", "[[10, 10, 2], [30, 20, 1]]", "[\"10\", 10.0, 2.0, 30, 20, 1]"] {
+        for json in [
+            "[10, 10, 2, 30, 20, 1]",
+            "[[10, 10, 2], [30, 20, 1]]",
+            "[\"10\", 10.0, 2.0, 30, 20, 1]",
+        ] {
             assert_eq!(usable(json), expected, "{json}");
         }
         assert_eq!(usable("[[10, 10], [0, 0]]"), (vec![10.0, 10.0, 2.0, 0.0, 0.0, 0.0], vec![]));
@@ -202,7 +229,14 @@ mod tests {
 
     #[test]
     fn keypoints_that_fit_no_names_are_none() {
-        for json in ["[10, 10, 2]", "[10, 10, 30, 20]", "\"10 10 2\"", "{\"nose\": [10, 10, 2]}", "[10, [30, 20, 2]]", "true"] {
+        for json in [
+            "[10, 10, 2]",
+            "[10, 10, 30, 20]",
+            "\"10 10 2\"",
+            "{\"nose\": [10, 10, 2]}",
+            "[10, [30, 20, 2]]",
+            "true",
+        ] {
             assert_eq!(usable(json), (vec![], vec![Refusal::BadKeypoints]), "{json}");
         }
     }

@@ -1,4 +1,5 @@
-//! PNG files whose pixels are numbers, not colours: read as they are stored, palettes as indices, 16 bits as 16 bits.
+//! PNG files whose pixels are numbers, not colours: read as they are stored, palettes as indices,
+//! 16 bits as 16 bits.
 
 use std::{
     io::Cursor,
@@ -37,14 +38,21 @@ pub(super) fn read_labels(path: &Path, depth: Depth) -> Result<LabelMap, Refusal
     match (depth, bits) {
         (Depth::Sixteen, BitDepth::Sixteen) if color == ColorType::Grayscale => {
             for row in bytes.chunks_exact(line) {
-                labels.extend(row.as_chunks::<2>().0[..width].iter().map(|&pair| u16::from_be_bytes(pair)));
+                labels.extend(
+                    row.as_chunks::<2>().0[..width].iter().map(|&pair| u16::from_be_bytes(pair)),
+                );
             }
         }
-        (Depth::Eight, BitDepth::One | BitDepth::Two | BitDepth::Four | BitDepth::Eight) if indexed => {
+        (Depth::Eight, BitDepth::One | BitDepth::Two | BitDepth::Four | BitDepth::Eight)
+            if indexed =>
+        {
             let n_bits = bits as usize;
             let (per_byte, mask) = (8 / n_bits, u16::MAX >> (16 - n_bits));
             for row in bytes.chunks_exact(line) {
-                let label = |column: usize| u16::from(row[column / per_byte]) >> (8 - n_bits - column % per_byte * n_bits) & mask;
+                let label = |column: usize| {
+                    u16::from(row[column / per_byte]) >> (8 - n_bits - column % per_byte * n_bits)
+                        & mask
+                };
                 labels.extend((0..width).map(label));
             }
         }
@@ -76,24 +84,38 @@ fn stored(path: &Path) -> Result<Stored, Refusal> {
     let limits = DecodeOptions::default();
     let file = read_capped(path, limits.max_bytes).map_err(|error| Refusal::of_file(&error))?;
     // The decoder is third-party code that meets hostile bytes.
-    catch_unwind(AssertUnwindSafe(|| decoded(&file, &limits))).ok().flatten().ok_or(Refusal::UnreadableAnnotation)
+    catch_unwind(AssertUnwindSafe(|| decoded(&file, &limits)))
+        .ok()
+        .flatten()
+        .ok_or(Refusal::UnreadableAnnotation)
 }
 
 fn decoded(file: &[u8], limits: &DecodeOptions) -> Option<Stored> {
-    let mut decoder = Decoder::new_with_limits(Cursor::new(file), Limits { bytes: limits.max_alloc as usize });
+    let mut decoder =
+        Decoder::new_with_limits(Cursor::new(file), Limits { bytes: limits.max_alloc as usize });
     decoder.set_transformations(Transformations::IDENTITY);
     let mut reader = decoder.read_info().ok()?;
     let (width, height) = (reader.info().width, reader.info().height);
     let size = ImageHw::new(height, width).ok()?;
-    if width > limits.max_width || height > limits.max_height || size.n_pixels() as u64 > limits.max_pixels {
+    if width > limits.max_width
+        || height > limits.max_height
+        || size.n_pixels() as u64 > limits.max_pixels
+    {
         return None;
     }
     let mut bytes = vec![0; reader.output_buffer_size().filter(|&n| n as u64 <= limits.max_alloc)?];
     let frame = reader.next_frame(&mut bytes).ok()?;
-    Some(Stored { size, color: frame.color_type, bits: frame.bit_depth, line: frame.line_size, bytes })
+    Some(Stored {
+        size,
+        color: frame.color_type,
+        bits: frame.bit_depth,
+        line: frame.line_size,
+        bytes,
+    })
 }
 
-/// Masks drawn in one pass over the pixels: `place` says for every pixel, row by row, into which of `n` masks it belongs.
+/// Masks drawn in one pass over the pixels: `place` says for every pixel, row by row, into which of
+/// `n` masks it belongs.
 pub(super) fn masks(size: ImageHw, n: usize, place: impl Fn(usize) -> Option<usize>) -> Vec<Mask> {
     let mut masks = vec![Mask::empty(size); n];
     let width = size.width() as usize;
@@ -109,7 +131,12 @@ pub(super) fn masks(size: ImageHw, n: usize, place: impl Fn(usize) -> Option<usi
 mod tests {
     use super::*;
 
-    fn stored_png(color: ColorType, bits: BitDepth, width: u32, bytes: &[u8]) -> tempfile::NamedTempFile {
+    fn stored_png(
+        color: ColorType,
+        bits: BitDepth,
+        width: u32,
+        bytes: &[u8],
+    ) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut encoder = png::Encoder::new(file.reopen().unwrap(), width, 1);
         encoder.set_color(color);
@@ -124,14 +151,24 @@ mod tests {
     #[test]
     fn numbers_are_read_as_stored() {
         for (color, bits, bytes, depth, expected) in [
-            (ColorType::Grayscale, BitDepth::Sixteen, vec![0, 233, 255, 255, 1, 0], Depth::Sixteen, vec![233, 65535, 256]),
+            (
+                ColorType::Grayscale,
+                BitDepth::Sixteen,
+                vec![0, 233, 255, 255, 1, 0],
+                Depth::Sixteen,
+                vec![233, 65535, 256],
+            ),
             (ColorType::Grayscale, BitDepth::Eight, vec![0, 255, 7], Depth::Eight, vec![0, 255, 7]),
             // A palette's colours are of no interest.
             (ColorType::Indexed, BitDepth::Eight, vec![0, 158, 40], Depth::Eight, vec![0, 158, 40]),
             (ColorType::Indexed, BitDepth::Four, vec![0x1f, 0x30], Depth::Eight, vec![1, 15, 3]),
         ] {
             let file = stored_png(color, bits, 3, &bytes);
-            assert_eq!(read_labels(file.path(), depth).unwrap().labels, expected, "{color:?} {bits:?}");
+            assert_eq!(
+                read_labels(file.path(), depth).unwrap().labels,
+                expected,
+                "{color:?} {bits:?}"
+            );
         }
     }
 

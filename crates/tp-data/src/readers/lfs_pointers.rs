@@ -1,4 +1,5 @@
-//! Data sets out of a Git repository whose large files were not fetched: that is what is said, of every format.
+//! Data sets out of a Git repository whose large files were not fetched: that is what is said, of
+//! every format.
 
 use std::fs;
 
@@ -7,11 +8,15 @@ use super::{
     small_sets::{all_files, write, write_part_imagenet_coco},
 };
 
-const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 12345\n";
+const POINTER: &str =
+    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 12345\n";
 
 #[test]
 fn pointers_are_named_in_every_format() {
-    let kinds = DatasetFormat::ALL.into_iter().map(|format| (format, false)).chain([(DatasetFormat::PartImageNet, true)]);
+    let kinds = DatasetFormat::ALL
+        .into_iter()
+        .map(|format| (format, false))
+        .chain([(DatasetFormat::PartImageNet, true)]);
     for (format, as_coco) in kinds {
         let folder = tempfile::tempdir().unwrap();
         if as_coco {
@@ -33,12 +38,18 @@ fn pointers_are_named_in_every_format() {
             })
         };
         let mut n_named = 0;
-        let files: Vec<_> = all_files(folder.path()).into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
+        let files: Vec<_> = all_files(folder.path())
+            .into_iter()
+            .map(|path| (fs::read(&path).unwrap(), path))
+            .collect();
         for (original, path) in &files {
             fs::write(path, POINTER).unwrap();
             if let Err(error) = read(Strictness::Strict) {
                 let message = error.to_string();
-                assert!(message.contains("is a Git LFS pointer, not the file: run `git lfs pull`"), "{format}: {message}");
+                assert!(
+                    message.contains("is a Git LFS pointer, not the file: run `git lfs pull`"),
+                    "{format}: {message}"
+                );
                 n_named += 1;
             }
             fs::write(path, original).unwrap();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::DatasetFormat;
 use crate::Licence;
 
-/// Where the text of a well-known licence stands, by the name that data sets give it; empty for others.
+/// Where the text of a well-known licence stands, by the name that data sets give it; empty for
+/// others.
 pub(super) fn url_of(name: &str) -> &'static str {
     match name {
         "CC BY 4.0" => "https://creativecommons.org/licenses/by/4.0/",
@@ -21,13 +22,18 @@ pub(super) fn url_of(name: &str) -> &'static str {
 pub(super) fn of(format: DatasetFormat) -> Arc<Licence> {
     use DatasetFormat::{Ade20kFull, Ade20kPart234, PartImageNet, PascalPart116, PascalPartMat};
     let (name, url) = match format {
-        PascalPart116 | PascalPartMat => {
-            ("none stated; photographs from Flickr, for research under its terms", "http://host.robots.ox.ac.uk/pascal/VOC/")
-        }
-        Ade20kPart234 | Ade20kFull => {
-            ("ADE20K terms of use: non-commercial research and education", "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/")
-        }
-        PartImageNet => ("ImageNet terms of access: non-commercial research and education", "https://image-net.org/download.php"),
+        PascalPart116 | PascalPartMat => (
+            "none stated; photographs from Flickr, for research under its terms",
+            "http://host.robots.ox.ac.uk/pascal/VOC/",
+        ),
+        Ade20kPart234 | Ade20kFull => (
+            "ADE20K terms of use: non-commercial research and education",
+            "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
+        ),
+        PartImageNet => (
+            "ImageNet terms of access: non-commercial research and education",
+            "https://image-net.org/download.php",
+        ),
         _ => ("not stated", ""),
     };
     Arc::new(Licence { name: name.to_owned(), url: url.to_owned(), attribution: None })

@@ -1,4 +1,5 @@
-//! What of a data set is on the disk: asked before a run, so that none stops halfway for want of a file.
+//! What of a data set is on the disk: asked before a run, so that none stops halfway for want of a
+//! file.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +8,9 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use super::{DatasetFormat, ImageFiles, ReadOptions, Refusal, Strictness, folder::FoundFile, refusal::Gate};
+use super::{
+    DatasetFormat, ImageFiles, ReadOptions, Refusal, Strictness, folder::FoundFile, refusal::Gate,
+};
 use crate::DataError;
 
 /// How many of the missing files are named.
@@ -38,7 +41,12 @@ fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error
 
 impl Check {
     /// A check of files that were looked for one by one.
-    pub(super) fn new(name: impl Into<String>, place: &Path, expected: usize, missing: impl IntoIterator<Item = String>) -> Self {
+    pub(super) fn new(
+        name: impl Into<String>,
+        place: &Path,
+        expected: usize,
+        missing: impl IntoIterator<Item = String>,
+    ) -> Self {
         let mut n_missing = 0;
         let mut named = Vec::new();
         for missing in missing {
@@ -58,7 +66,8 @@ impl Check {
     }
 }
 
-/// What is there of a data set, what is missing, and where it is expected; nothing that belongs to a single image is read.
+/// What is there of a data set, what is missing, and where it is expected; nothing that belongs to
+/// a single image is read.
 ///
 /// A folder that does not hold the data set at all gives one check that failed.
 ///
@@ -66,11 +75,14 @@ impl Check {
 ///
 /// [`DataError`] for files that cannot be read, or a file for all images that cannot be understood.
 pub fn manifest(format: DatasetFormat, root: &Path) -> Result<Vec<Check>, DataError> {
-    match format.open(root, ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::NotNeeded }) {
+    match format
+        .open(root, ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::NotNeeded })
+    {
         Ok(dataset) => Ok(dataset.checks()),
-        Err(DataError::Layout { root, expected, .. }) => {
-            Ok(vec![Check { found: 0, ..Check::new(format!("{format} data set"), &root, 1, [expected.to_owned()]) }])
-        }
+        Err(DataError::Layout { root, expected, .. }) => Ok(vec![Check {
+            found: 0,
+            ..Check::new(format!("{format} data set"), &root, 1, [expected.to_owned()])
+        }]),
         Err(error) => Err(error),
     }
 }
@@ -90,35 +102,67 @@ pub(super) struct Side {
     pub(super) files: Vec<FoundFile>,
 }
 
-/// Pairs every image with its annotation files; what has no other half goes through the gate, and into the checks.
-pub(super) fn paired(images: Side, sides: Vec<Side>, gate: &mut Gate, checks: &mut Vec<Check>) -> Result<Vec<Pair>, DataError> {
+/// Pairs every image with its annotation files; what has no other half goes through the gate, and
+/// into the checks.
+pub(super) fn paired(
+    images: Side,
+    sides: Vec<Side>,
+    gate: &mut Gate,
+    checks: &mut Vec<Check>,
+) -> Result<Vec<Pair>, DataError> {
     let images_by_key = by_key(images.files, gate)?;
-    let mut by_key: Vec<(String, PathBuf, BTreeMap<String, FoundFile>)> =
-        sides.into_iter().map(|side| Ok((side.name, side.place, by_key(side.files, gate)?))).collect::<Result<_, DataError>>()?;
+    let mut by_key: Vec<(String, PathBuf, BTreeMap<String, FoundFile>)> = sides
+        .into_iter()
+        .map(|side| Ok((side.name, side.place, by_key(side.files, gate)?)))
+        .collect::<Result<_, DataError>>()?;
     for (name, place, files) in &by_key {
-        let missing = images_by_key.iter().filter(|(key, _)| !files.contains_key(*key)).map(|(_, image)| image.path.display().to_string());
+        let missing = images_by_key
+            .iter()
+            .filter(|(key, _)| !files.contains_key(*key))
+            .map(|(_, image)| image.path.display().to_string());
         checks.push(Check::new(name.clone(), place, images_by_key.len(), missing));
     }
     let orphans: Vec<PathBuf> = by_key
         .iter()
-        .flat_map(|(_, _, files)| files.iter().filter(|(key, _)| !images_by_key.contains_key(*key)).map(|(_, file)| file.path.clone()))
+        .flat_map(|(_, _, files)| {
+            files
+                .iter()
+                .filter(|(key, _)| !images_by_key.contains_key(*key))
+                .map(|(_, file)| file.path.clone())
+        })
         .collect();
-    let (n_annotated, n_orphans) = (images_by_key.len() + orphans.len(), orphans.iter().map(|path| path.display().to_string()));
+    let (n_annotated, n_orphans) = (
+        images_by_key.len() + orphans.len(),
+        orphans.iter().map(|path| path.display().to_string()),
+    );
     checks.push(Check::new(images.name, &images.place, n_annotated, n_orphans));
     for orphan in &orphans {
         gate.pass_file::<()>(orphan, Err(Refusal::AnnotationWithoutImage))?;
     }
     let mut pairs = Vec::new();
     for (key, image) in images_by_key {
-        let annotations: Option<Vec<PathBuf>> = by_key.iter_mut().map(|(_, _, files)| files.remove(&key).map(|file| file.path)).collect();
+        let annotations: Option<Vec<PathBuf>> = by_key
+            .iter_mut()
+            .map(|(_, _, files)| files.remove(&key).map(|file| file.path))
+            .collect();
         let path = image.path.clone();
-        pairs.extend(gate.pass_file(&path, annotations.map(|annotations| Pair { image, annotations }).ok_or(Refusal::MissingAnnotation))?);
+        pairs.extend(
+            gate.pass_file(
+                &path,
+                annotations
+                    .map(|annotations| Pair { image, annotations })
+                    .ok_or(Refusal::MissingAnnotation),
+            )?,
+        );
     }
     Ok(pairs)
 }
 
 /// Files by key; of several with one key the first stays.
-fn by_key(files: Vec<FoundFile>, gate: &mut Gate) -> Result<BTreeMap<String, FoundFile>, DataError> {
+fn by_key(
+    files: Vec<FoundFile>,
+    gate: &mut Gate,
+) -> Result<BTreeMap<String, FoundFile>, DataError> {
     let mut found = BTreeMap::new();
     for file in files {
         if found.contains_key(&file.key) {

@@ -1,7 +1,9 @@
-//! MATLAB files of level 5, as far as annotations need them: numbers, text, structures and cells, compressed or not.
+//! MATLAB files of level 5, as far as annotations need them: numbers, text, structures and cells,
+//! compressed or not.
 //!
-//! Source: MathWorks, "MAT-File Format", level 5. A file is 128 bytes of header and elements, each a tag of type and length
-//! and its data; a matrix is an element of elements. Lengths are checked against the data and a budget before anything is allocated.
+//! Source: MathWorks, "MAT-File Format", level 5. A file is 128 bytes of header and elements, each
+//! a tag of type and length and its data; a matrix is an element of elements. Lengths are checked
+//! against the data and a budget before anything is allocated.
 
 use std::io::{self, Read};
 
@@ -16,7 +18,8 @@ const MAX_ELEMENTS: usize = 100_000;
 const MAX_FIELDS: usize = 1000;
 /// Bytes of a field's name; MATLAB allows 63.
 const MAX_NAME_BYTES: usize = 256;
-/// What a value within a value takes of the budget beside its data: as much memory as it needs, however little of the file.
+/// What a value within a value takes of the budget beside its data: as much memory as it needs,
+/// however little of the file.
 const BYTES_PER_VALUE: u64 = 256;
 
 const INT8: u32 = 1;
@@ -64,7 +67,8 @@ pub(super) fn field<'a>(element: &'a [(String, Value)], name: &str) -> Option<&'
     element.iter().find(|(field, _)| field == name).map(|(_, value)| value)
 }
 
-/// The variable of that name; `None` if the file is no MATLAB file, is damaged, has no such variable or would unpack to too much.
+/// The variable of that name; `None` if the file is no MATLAB file, is damaged, has no such
+/// variable or would unpack to too much.
 pub(super) fn read_variable(file: &[u8], name: &str) -> Option<Value> {
     let (header, mut rest) = file.split_at_checked(128)?;
     // Little-endian, as every machine of today writes it.
@@ -130,7 +134,9 @@ impl<R: Read> Source<R> {
         if first >> 16 != 0 {
             // A small element: up to four bytes in the tag itself.
             let n = (first >> 16) as usize;
-            return tag.get(4..4 + n).map_or_else(damaged, |data| Ok((first & 0xffff, data.to_vec())));
+            return tag
+                .get(4..4 + n)
+                .map_or_else(damaged, |data| Ok((first & 0xffff, data.to_vec())));
         }
         let n = u64::from(word(&tag[4..]));
         let data = self.bytes(n)?;
@@ -161,9 +167,12 @@ impl<R: Read> Source<R> {
         let (_, name) = self.element()?;
         let name = String::from_utf8_lossy(&name).into_owned();
         let Some(&class) = flags.first() else { return damaged() };
-        let dimensions: Vec<usize> = dimensions.as_chunks::<4>().0.iter().map(|bytes| word(bytes) as usize).collect();
+        let dimensions: Vec<usize> =
+            dimensions.as_chunks::<4>().0.iter().map(|bytes| word(bytes) as usize).collect();
         let n_elements = dimensions.iter().try_fold(1_usize, |n, &side| n.checked_mul(side));
-        let Some(n_elements) = n_elements.filter(|_| dimensions.len() >= 2) else { return damaged() };
+        let Some(n_elements) = n_elements.filter(|_| dimensions.len() >= 2) else {
+            return damaged();
+        };
         let value = match class {
             1 => Value::Cells(self.cells(n_elements, depth)?),
             2 => Value::Structures(self.structures(n_elements, depth)?),
@@ -186,12 +195,20 @@ impl<R: Read> Source<R> {
         (0..n_elements).map(|_| self.inner(depth)).collect()
     }
 
-    fn structures(&mut self, n_elements: usize, depth: usize) -> io::Result<Vec<Vec<(String, Value)>>> {
+    fn structures(
+        &mut self,
+        n_elements: usize,
+        depth: usize,
+    ) -> io::Result<Vec<Vec<(String, Value)>>> {
         let (INT32, length) = self.element()? else { return damaged() };
         let (INT8, names) = self.element()? else { return damaged() };
         let length = (word(length.get(..4).unwrap_or_default()) as usize).max(1);
         let n_fields = names.len().div_ceil(length);
-        if n_elements > MAX_ELEMENTS || n_fields > MAX_FIELDS || length > MAX_NAME_BYTES || (n_fields == 0 && n_elements > 1) {
+        if n_elements > MAX_ELEMENTS
+            || n_fields > MAX_FIELDS
+            || length > MAX_NAME_BYTES
+            || (n_fields == 0 && n_elements > 1)
+        {
             return damaged();
         }
         let names: Vec<String> = names.chunks(length).map(until_zero).collect();
@@ -219,7 +236,8 @@ impl<R: Read> Source<R> {
     fn text(&mut self) -> io::Result<String> {
         let (kind, data) = self.element()?;
         Ok(if kind == UINT16 || kind == UTF16 {
-            let units: Vec<u16> = data.as_chunks::<2>().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect();
+            let units: Vec<u16> =
+                data.as_chunks::<2>().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect();
             String::from_utf16_lossy(&units)
         } else {
             String::from_utf8_lossy(&data).into_owned()
@@ -240,7 +258,12 @@ impl<R: Read> Source<R> {
             return damaged();
         }
         let height = dimensions[0];
-        Ok(Value::Numbers { height, width: n_elements.checked_div(height).unwrap_or(0), bytes, bytes_per_number })
+        Ok(Value::Numbers {
+            height,
+            width: n_elements.checked_div(height).unwrap_or(0),
+            bytes,
+            bytes_per_number,
+        })
     }
 }
 
@@ -283,11 +306,17 @@ pub(super) mod writer {
     }
 
     /// Structures in a row: the values of each, field by field.
-    pub(in crate::readers) fn structures(name: &str, fields: &[&str], elements: &[Vec<Vec<u8>>]) -> Vec<u8> {
+    pub(in crate::readers) fn structures(
+        name: &str,
+        fields: &[&str],
+        elements: &[Vec<Vec<u8>>],
+    ) -> Vec<u8> {
         // A small element with the length of a name.
         let mut rest = ((4_u32 << 16) | INT32).to_le_bytes().to_vec();
         rest.extend(16_u32.to_le_bytes());
-        let names = fields.iter().flat_map(|field| (0..16).map(|at| field.as_bytes().get(at).copied().unwrap_or(0)));
+        let names = fields
+            .iter()
+            .flat_map(|field| (0..16).map(|at| field.as_bytes().get(at).copied().unwrap_or(0)));
         rest.extend(element(INT8, &names.collect::<Vec<_>>()));
         rest.extend(elements.iter().flatten().flatten());
         matrix(2, if elements.is_empty() { 0 } else { 1 }, elements.len() as u32, name, &rest)
@@ -297,7 +326,8 @@ pub(super) mod writer {
         let mut file = vec![b' '; 124];
         file.extend([0, 1, b'I', b'M']);
         if compressed {
-            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder =
+                flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(variable).unwrap();
             let data = encoder.finish().unwrap();
             file.extend(COMPRESSED.to_le_bytes());
@@ -316,12 +346,20 @@ mod tests {
 
     #[test]
     fn structures_text_and_numbers_are_read_compressed_or_not() {
-        let variable =
-            writer::structures("anno", &["word", "mask"], &[vec![writer::text("head"), writer::bytes(2, 3, &[0, 1, 2, 3, 4, 5])]]);
+        let variable = writer::structures(
+            "anno",
+            &["word", "mask"],
+            &[vec![writer::text("head"), writer::bytes(2, 3, &[0, 1, 2, 3, 4, 5])]],
+        );
         for compressed in [false, true] {
             let found = read_variable(&writer::file(&variable, compressed), "anno").unwrap();
             assert_eq!(found.field("word").and_then(Value::text), Some("head"));
-            let expected = Value::Numbers { height: 2, width: 3, bytes: vec![0, 1, 2, 3, 4, 5], bytes_per_number: 1 };
+            let expected = Value::Numbers {
+                height: 2,
+                width: 3,
+                bytes: vec![0, 1, 2, 3, 4, 5],
+                bytes_per_number: 1,
+            };
             assert_eq!(found.field("mask"), Some(&expected));
             assert_eq!(read_variable(&writer::file(&variable, compressed), "other"), None);
         }
@@ -329,7 +367,10 @@ mod tests {
 
     #[test]
     fn lies_about_length_are_found_out() {
-        let mut file = writer::file(&writer::structures("anno", &["mask"], &[vec![writer::bytes(1, 1, &[7])]]), false);
+        let mut file = writer::file(
+            &writer::structures("anno", &["mask"], &[vec![writer::bytes(1, 1, &[7])]]),
+            false,
+        );
         assert!(read_variable(&file, "anno").is_some());
         // The outer matrix says that it is longer than the file.
         file[132..136].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -341,17 +382,28 @@ mod tests {
     fn values_without_data_and_their_names_are_paid_for() {
         let empty = vec![writer::element(MATRIX, b"")];
         let variable = writer::structures("anno", &["mask"], &vec![empty; 100]);
-        let read = |budget| Source { reader: &variable[..], budget, position: 0 }.tagged_variable().map(|(_, value)| value);
+        let read = |budget| {
+            Source { reader: &variable[..], budget, position: 0 }
+                .tagged_variable()
+                .map(|(_, value)| value)
+        };
         let n_data = variable.len() as u64;
-        let Value::Structures(elements) = read(n_data + 100 * BYTES_PER_VALUE).unwrap() else { panic!() };
+        let Value::Structures(elements) = read(n_data + 100 * BYTES_PER_VALUE).unwrap() else {
+            panic!()
+        };
         assert_eq!(elements.len(), 100);
         assert!(read(n_data + 99 * BYTES_PER_VALUE).is_err());
         // Every element has a copy of the names: none may be as long as the file.
         let mut variable = writer::structures("anno", &["mask"], &[]);
         let length = variable.windows(4).rposition(|bytes| bytes == 16_u32.to_le_bytes()).unwrap();
-        let length = variable[..length].windows(4).rposition(|bytes| bytes == 16_u32.to_le_bytes()).unwrap();
-        let read = |variable: &[u8]| Source { reader: variable, budget: 1 << 20, position: 0 }.tagged_variable().is_ok();
-        for (n, is_read) in [(16, true), (MAX_NAME_BYTES as u32, true), (MAX_NAME_BYTES as u32 + 1, false)] {
+        let length =
+            variable[..length].windows(4).rposition(|bytes| bytes == 16_u32.to_le_bytes()).unwrap();
+        let read = |variable: &[u8]| {
+            Source { reader: variable, budget: 1 << 20, position: 0 }.tagged_variable().is_ok()
+        };
+        for (n, is_read) in
+            [(16, true), (MAX_NAME_BYTES as u32, true), (MAX_NAME_BYTES as u32 + 1, false)]
+        {
             variable[length..length + 4].copy_from_slice(&n.to_le_bytes());
             assert_eq!(read(&variable), is_read, "{n}");
         }

@@ -1,7 +1,9 @@
-//! The long lists of numbers in annotation files, in as little memory as keeps every one to the last bit.
+//! The long lists of numbers in annotation files, in as little memory as keeps every one to the
+//! last bit.
 //!
-//! Coordinates are written with two decimals at most: as whole hundredths they take four bytes instead of eight. A hundredth
-//! divided by 100 is the float nearest to the decimal, which is the one that was parsed.
+//! Coordinates are written with two decimals at most: as whole hundredths they take four bytes
+//! instead of eight. A hundredth divided by 100 is the float nearest to the decimal, which is the
+//! one that was parsed.
 
 use std::fmt;
 
@@ -25,7 +27,9 @@ impl Numbers {
     /// The numbers, as they were.
     pub(super) fn to_vec(&self) -> Vec<f64> {
         match self {
-            Self::Hundredths(hundredths) => hundredths.iter().map(|&n| f64::from(n) / 100.0).collect(),
+            Self::Hundredths(hundredths) => {
+                hundredths.iter().map(|&n| f64::from(n) / 100.0).collect()
+            }
             Self::Floats(floats) => floats.to_vec(),
         }
     }
@@ -110,7 +114,8 @@ impl<'de> Visitor<'de> for NumberOrListVisitor {
     }
 }
 
-/// One element of a list in a list: a number, or a point as a list of two, whose second number stands apart.
+/// One element of a list in a list: a number, or a point as a list of two, whose second number
+/// stands apart.
 struct NumberOrPair(f64, Option<f64>);
 
 impl<'de> Deserialize<'de> for NumberOrPair {
@@ -176,12 +181,15 @@ mod tests {
 
     fn comes_back(numbers: &[f64]) -> bool {
         let back = Numbers::from(numbers.to_vec()).to_vec();
-        back.len() == numbers.len() && back.iter().zip(numbers).all(|(a, b)| a.to_bits() == b.to_bits())
+        back.len() == numbers.len()
+            && back.iter().zip(numbers).all(|(a, b)| a.to_bits() == b.to_bits())
     }
 
     #[test]
     fn decimals_of_files_are_hundredths() {
-        let numbers = Numbers::from(serde_json::from_str::<Vec<f64>>("[0.07, 0.29, 239.97, 640, 1e3, -3.5]").unwrap());
+        let numbers = Numbers::from(
+            serde_json::from_str::<Vec<f64>>("[0.07, 0.29, 239.97, 640, 1e3, -3.5]").unwrap(),
+        );
         assert_eq!(numbers, Numbers::Hundredths([7, 29, 23997, 64000, 100_000, -350].into()));
         assert_eq!(numbers.to_vec(), [0.07, 0.29, 239.97, 640.0, 1000.0, -3.5]);
     }
@@ -189,7 +197,11 @@ mod tests {
     #[test]
     fn what_is_no_hundredth_stays_as_it_is() {
         for odd in [f64::NAN, f64::INFINITY, -0.0, 0.125, 1e300, 21_474_836.48, 0.1 + 0.2] {
-            assert!(matches!(Numbers::from(vec![1.0, odd]), Numbers::Floats(_)) && comes_back(&[1.0, odd]), "{odd}");
+            assert!(
+                matches!(Numbers::from(vec![1.0, odd]), Numbers::Floats(_))
+                    && comes_back(&[1.0, odd]),
+                "{odd}"
+            );
         }
     }
 

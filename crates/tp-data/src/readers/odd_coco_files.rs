@@ -1,5 +1,5 @@
-//! COCO files as exporters really write them: each differs from a good one in one place. What can be read is read, in strict mode,
-//! too; what cannot costs its entry, or less, and never the file.
+//! COCO files as exporters really write them: each differs from a good one in one place. What can
+//! be read is read, in strict mode, too; what cannot costs its entry, or less, and never the file.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tp_core::{ImageHw, RgbImage};
 
-use super::{DatasetFormat, DatasetSummary, ImageFiles, Interpreted, ReadOptions, Refusal, Strictness};
+use super::{
+    DatasetFormat, DatasetSummary, ImageFiles, Interpreted, ReadOptions, Refusal, Strictness,
+};
 use crate::{AnnotatedImage, BoxXywh, DataError, Mask, write_png};
 
 /// A dog with two keypoints in an image of 64 by 48.
@@ -47,14 +49,22 @@ fn with_bytes(old: &str, new: &str) -> String {
 
 fn stored(bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write_png(&folder.path().join("a.png"), &RgbImage::filled(ImageHw::new(48, 64).unwrap(), [9, 8, 7])).unwrap();
+    write_png(
+        &folder.path().join("a.png"),
+        &RgbImage::filled(ImageHw::new(48, 64).unwrap(), [9, 8, 7]),
+    )
+    .unwrap();
     fs::write(folder.path().join("annotations.json"), bytes).unwrap();
     folder
 }
 
 /// The record of the first image, and the counts.
-fn read(root: &Path, strictness: Strictness) -> Result<(Option<AnnotatedImage>, DatasetSummary), DataError> {
-    let set = DatasetFormat::CocoKeypoints.open(root, ReadOptions { strictness, images: ImageFiles::Needed })?;
+fn read(
+    root: &Path,
+    strictness: Strictness,
+) -> Result<(Option<AnnotatedImage>, DatasetSummary), DataError> {
+    let set = DatasetFormat::CocoKeypoints
+        .open(root, ReadOptions { strictness, images: ImageFiles::Needed })?;
     let summary = DatasetSummary::of(set.as_ref())?;
     let image = if set.is_empty() { None } else { set.load(0)?.image };
     Ok((image, summary))
@@ -65,14 +75,24 @@ type SeenObject = (BoxXywh, Option<usize>, usize);
 
 /// Box, pixels of the mask and number of keypoints of every object.
 fn objects(image: &AnnotatedImage) -> Vec<SeenObject> {
-    image.objects.iter().map(|object| (object.bbox, object.mask.as_ref().map(Mask::area), object.keypoints.len())).collect()
+    image
+        .objects
+        .iter()
+        .map(|object| (object.bbox, object.mask.as_ref().map(Mask::area), object.keypoints.len()))
+        .collect()
 }
 
 const DOG_BOX: BoxXywh = BoxXywh { x: 8.0, y: 8.0, width: 32.0, height: 24.0 };
 
 #[test]
 fn other_spellings_of_the_same_are_read_in_strict_mode() {
-    let ids = |id: Value| changed(&[("/images/0/id", id.clone()), ("/annotations/0/image_id", id.clone()), ("/annotations/0/id", id)]);
+    let ids = |id: Value| {
+        changed(&[
+            ("/images/0/id", id.clone()),
+            ("/annotations/0/image_id", id.clone()),
+            ("/annotations/0/id", id),
+        ])
+    };
     let spellings = [
         good().to_string(),
         changed(&[("/annotations/0/iscrowd", json!(false))]),
@@ -85,7 +105,10 @@ fn other_spellings_of_the_same_are_read_in_strict_mode() {
         ids(json!(7.0)),
         ids(json!("5f8d04b3ab35b62b20e4d3c9")),
         ids(json!(-1)),
-        changed(&[("/annotations/0/image_id", json!("1")), ("/annotations/0/category_id", json!("1"))]),
+        changed(&[
+            ("/annotations/0/image_id", json!("1")),
+            ("/annotations/0/category_id", json!("1")),
+        ]),
         changed(&[("/annotations/0/image_id", json!(1.0)), ("/categories/0/id", json!("1"))]),
         changed(&[("/annotations/0/id", Value::Null)]),
         without("/annotations/0/id"),
@@ -100,14 +123,36 @@ fn other_spellings_of_the_same_are_read_in_strict_mode() {
         changed(&[("/info", json!([]))]),
         changed(&[("/info", json!(""))]),
         changed(&[("/info", Value::Null), ("/licenses", Value::Null)]),
-        changed(&[("/info", json!({"name": null, "licence": 4, "year": "2024"})), ("/licenses", json!("none"))]),
-        changed(&[("/licenses", json!([{"id": 1, "name": null, "url": null}, null, "MIT", {}])), ("/images/0/license", json!(1))]),
+        changed(&[
+            ("/info", json!({"name": null, "licence": 4, "year": "2024"})),
+            ("/licenses", json!("none")),
+        ]),
+        changed(&[
+            ("/licenses", json!([{"id": 1, "name": null, "url": null}, null, "MIT", {}])),
+            ("/images/0/license", json!(1)),
+        ]),
         changed(&[("/licenses", json!({})), ("/images/0/license", json!("?"))]),
-        changed(&[("/annotations/0/parent_id", Value::Null), ("/annotations/0/object_id", Value::Null)]),
-        changed(&[("/annotations/0/attributes", json!({"occluded": false, "track_id": 3})), ("/annotations/0/object_id", json!(4))]),
-        changed(&[("/annotations/0/area", Value::Null), ("/annotations/0/num_keypoints", json!("2"))]),
-        changed(&[("/categories/0/supercategory", Value::Null), ("/categories/0/skeleton", json!("none"))]),
-        changed(&[("/images/0/split", Value::Null), ("/images/0/group", Value::Null), ("/images/0/date_captured", json!(0))]),
+        changed(&[
+            ("/annotations/0/parent_id", Value::Null),
+            ("/annotations/0/object_id", Value::Null),
+        ]),
+        changed(&[
+            ("/annotations/0/attributes", json!({"occluded": false, "track_id": 3})),
+            ("/annotations/0/object_id", json!(4)),
+        ]),
+        changed(&[
+            ("/annotations/0/area", Value::Null),
+            ("/annotations/0/num_keypoints", json!("2")),
+        ]),
+        changed(&[
+            ("/categories/0/supercategory", Value::Null),
+            ("/categories/0/skeleton", json!("none")),
+        ]),
+        changed(&[
+            ("/images/0/split", Value::Null),
+            ("/images/0/group", Value::Null),
+            ("/images/0/date_captured", json!(0)),
+        ]),
         changed(&[("/part_annotations", Value::Null), ("/part_categories", Value::Null)]),
         with_bytes("\"area\":768", "\"area\":NaN,\"score\":-Infinity,\"weight\":1e999"),
         with_bytes("\"area\":768", "\"area\":768,\"iscrowd\":1,\"iscrowd\":0"),
@@ -117,11 +162,16 @@ fn other_spellings_of_the_same_are_read_in_strict_mode() {
     ];
     for text in spellings {
         let folder = stored(text.as_bytes());
-        let (image, summary) = read(folder.path(), Strictness::Strict).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let (image, summary) = read(folder.path(), Strictness::Strict)
+            .unwrap_or_else(|error| panic!("{error}: {text}"));
         let image = image.unwrap_or_else(|| panic!("{text}"));
         // The polygon covers columns 8 to 39 and rows 8 to 31.
         assert_eq!(objects(&image), [(DOG_BOX, Some(768), 2)], "{text}");
-        assert!(summary.skipped.is_empty() && summary.interpreted == Interpreted::default(), "{:?} {text}", summary.skipped);
+        assert!(
+            summary.skipped.is_empty() && summary.interpreted == Interpreted::default(),
+            "{:?} {text}",
+            summary.skipped
+        );
         assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
     }
     let little: Vec<u8> = good().to_string().encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -143,7 +193,8 @@ fn runs_may_be_floats() {
 
 #[test]
 fn size_is_taken_from_the_picture_if_none_is_written() {
-    let size = |value: Value| changed(&[("/images/0/width", value.clone()), ("/images/0/height", value)]);
+    let size =
+        |value: Value| changed(&[("/images/0/width", value.clone()), ("/images/0/height", value)]);
     let texts = [
         size(Value::Null),
         size(json!(-1)),
@@ -157,17 +208,24 @@ fn size_is_taken_from_the_picture_if_none_is_written() {
     ];
     for text in texts {
         let folder = stored(text.as_bytes());
-        let (image, summary) = read(folder.path(), Strictness::Strict).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let (image, summary) = read(folder.path(), Strictness::Strict)
+            .unwrap_or_else(|error| panic!("{error}: {text}"));
         let image = image.unwrap();
         assert_eq!((image.size, image.objects.len()), (ImageHw::new(48, 64).unwrap(), 1), "{text}");
         assert_eq!(summary.interpreted.sizes_from_pictures, 1);
         // Without the picture there is no size.
         fs::remove_file(folder.path().join("a.png")).unwrap();
-        let options = ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::NotNeeded };
-        let summary = DatasetSummary::of(DatasetFormat::CocoKeypoints.open(folder.path(), options).unwrap().as_ref()).unwrap();
+        let options =
+            ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::NotNeeded };
+        let summary = DatasetSummary::of(
+            DatasetFormat::CocoKeypoints.open(folder.path(), options).unwrap().as_ref(),
+        )
+        .unwrap();
         assert_eq!((summary.images, summary.skipped.n(Refusal::BadSize)), (0, 1), "{text}");
     }
-    let folder = stored(changed(&[("/images/0/width", Value::Null), ("/images/0/height", json!(40))]).as_bytes());
+    let folder = stored(
+        changed(&[("/images/0/width", Value::Null), ("/images/0/height", json!(40))]).as_bytes(),
+    );
     let (_, summary) = read(folder.path(), Strictness::Lenient).unwrap();
     assert_eq!(summary.skipped.n(Refusal::WrongSize), 1);
     fs::write(folder.path().join("a.png"), "no picture").unwrap();
@@ -177,19 +235,25 @@ fn size_is_taken_from_the_picture_if_none_is_written() {
 
 #[test]
 fn box_that_is_not_written_is_the_one_around_the_outline() {
-    for text in
-        [changed(&[("/annotations/0/bbox", Value::Null)]), changed(&[("/annotations/0/bbox", json!([]))]), without("/annotations/0/bbox")]
-    {
+    for text in [
+        changed(&[("/annotations/0/bbox", Value::Null)]),
+        changed(&[("/annotations/0/bbox", json!([]))]),
+        without("/annotations/0/bbox"),
+    ] {
         let folder = stored(text.as_bytes());
         let (image, summary) = read(folder.path(), Strictness::Strict).unwrap();
         let image = image.unwrap();
         assert_eq!(objects(&image), [(DOG_BOX, Some(768), 2)], "{text}");
         assert_eq!(image.objects[0].derived.as_deref(), Some("the box around the outline"));
-        assert_eq!((summary.interpreted.boxes_from_outlines, summary.skipped.is_empty()), (1, true));
+        assert_eq!(
+            (summary.interpreted.boxes_from_outlines, summary.skipped.is_empty()),
+            (1, true)
+        );
     }
 }
 
-/// What the second of two dogs costs, whose annotation differs in some fields: the first is read in any case.
+/// What the second of two dogs costs, whose annotation differs in some fields: the first is read in
+/// any case.
 fn second_dog(changes: &[(&str, Value)]) -> (Result<(), Refusal>, Vec<SeenObject>, DatasetSummary) {
     let mut file = good();
     let mut second = file["annotations"][0].clone();
@@ -233,7 +297,11 @@ fn what_cannot_be_read_costs_its_entry() {
         let (image, summary) = read(folder.path(), Strictness::Lenient).unwrap();
         assert_eq!(objects(&image.unwrap()), [(DOG_BOX, Some(768), 2)], "{field} {value}");
         assert_eq!(summary.skipped.n(refusal), 1, "{field} {value}: {}", summary.skipped);
-        assert_eq!(read(folder.path(), Strictness::Strict).is_err(), refusal != Refusal::Crowd, "{field} {value}");
+        assert_eq!(
+            read(folder.path(), Strictness::Strict).is_err(),
+            refusal != Refusal::Crowd,
+            "{field} {value}"
+        );
     }
 }
 
@@ -250,21 +318,61 @@ fn a_part_of_an_annotation_that_cannot_be_used_costs_that_part() {
         ("segmentation", stray(json!([])), Err(Refusal::BadPolygon), whole),
         ("segmentation", stray(json!({"x": 1})), Err(Refusal::BadPolygon), whole),
         // COCO allows polygons that draw nothing.
-        ("segmentation", stray(json!([70, 8, 80, 8, 80, 20])), Ok(Refusal::PolygonOutsideImage), whole),
-        ("segmentation", stray(json!([-9, -9, -1, -9, -1, -1])), Ok(Refusal::PolygonOutsideImage), whole),
+        (
+            "segmentation",
+            stray(json!([70, 8, 80, 8, 80, 20])),
+            Ok(Refusal::PolygonOutsideImage),
+            whole,
+        ),
+        (
+            "segmentation",
+            stray(json!([-9, -9, -1, -9, -1, -1])),
+            Ok(Refusal::PolygonOutsideImage),
+            whole,
+        ),
         ("segmentation", json!([[]]), Err(Refusal::BadPolygon), none),
         ("segmentation", json!([[8, 8, 40, 8], [1, 2]]), Err(Refusal::BadPolygon), none),
         ("segmentation", json!([[70, 8, 80, 8, 80, 20]]), Err(Refusal::EmptyMask), none),
-        ("segmentation", json!({"size": [64, 48], "counts": [3000, 72]}), Err(Refusal::BadRle), none),
+        (
+            "segmentation",
+            json!({"size": [64, 48], "counts": [3000, 72]}),
+            Err(Refusal::BadRle),
+            none,
+        ),
         ("segmentation", json!({"size": null, "counts": "abc"}), Err(Refusal::BadRle), none),
-        ("segmentation", json!({"size": [48, 64], "counts": [3000.5, 71.5]}), Err(Refusal::BadRle), none),
+        (
+            "segmentation",
+            json!({"size": [48, 64], "counts": [3000.5, 71.5]}),
+            Err(Refusal::BadRle),
+            none,
+        ),
         ("segmentation", json!({"size": [48, 64], "counts": {}}), Err(Refusal::BadPolygon), none),
         ("segmentation", json!("[[8, 8, 40, 8, 40, 32]]"), Err(Refusal::BadPolygon), none),
         ("segmentation", json!(true), Err(Refusal::BadPolygon), none),
-        ("keypoints", json!([64, 10, 2, 30, 20, 2]), Err(Refusal::KeypointOutsideImage), (DOG_BOX, Some(768), 1)),
-        ("keypoints", json!([10, 48, 1, 30, 20, 2]), Err(Refusal::KeypointOutsideImage), (DOG_BOX, Some(768), 1)),
-        ("keypoints", json!([10, 10, 2, 30, 20, 7]), Err(Refusal::BadKeypoints), (DOG_BOX, Some(768), 1)),
-        ("keypoints", json!([10, 10, 2, null, 20, 2]), Err(Refusal::BadKeypoints), (DOG_BOX, Some(768), 1)),
+        (
+            "keypoints",
+            json!([64, 10, 2, 30, 20, 2]),
+            Err(Refusal::KeypointOutsideImage),
+            (DOG_BOX, Some(768), 1),
+        ),
+        (
+            "keypoints",
+            json!([10, 48, 1, 30, 20, 2]),
+            Err(Refusal::KeypointOutsideImage),
+            (DOG_BOX, Some(768), 1),
+        ),
+        (
+            "keypoints",
+            json!([10, 10, 2, 30, 20, 7]),
+            Err(Refusal::BadKeypoints),
+            (DOG_BOX, Some(768), 1),
+        ),
+        (
+            "keypoints",
+            json!([10, 10, 2, null, 20, 2]),
+            Err(Refusal::BadKeypoints),
+            (DOG_BOX, Some(768), 1),
+        ),
         ("keypoints", json!([10, 10, 2]), Err(Refusal::BadKeypoints), (DOG_BOX, Some(768), 0)),
         ("keypoints", json!("none"), Err(Refusal::BadKeypoints), (DOG_BOX, Some(768), 0)),
         ("bbox", json!([8, 8, 32]), Err(Refusal::BadBox), whole),
@@ -285,18 +393,33 @@ fn a_part_of_an_annotation_that_cannot_be_used_costs_that_part() {
     // Keypoints that are not labelled, or are none at all, cost nothing.
     for none in [Value::Null, json!([]), json!([0, 0, 0]), json!([0, 0, 0, 0, 0, 0])] {
         let (strict, objects, summary) = second_dog(&[("keypoints", none)]);
-        assert_eq!((strict, objects, summary.skipped.is_empty()), (Ok(()), vec![(DOG_BOX, Some(768), 0)], true));
+        assert_eq!(
+            (strict, objects, summary.skipped.is_empty()),
+            (Ok(()), vec![(DOG_BOX, Some(768), 0)], true)
+        );
     }
     // Without a box, an outline and keypoints there is nothing.
-    let (strict, objects, summary) = second_dog(&[("bbox", Value::Null), ("segmentation", json!([[1, 2]]))]);
-    assert_eq!((strict, objects.len(), summary.skipped.n(Refusal::BadPolygon)), (Err(Refusal::BadPolygon), 0, 1));
-    let (strict, objects, summary) = second_dog(&[("bbox", Value::Null), ("segmentation", Value::Null)]);
-    assert_eq!((strict, objects.len(), summary.skipped.n(Refusal::BadBox)), (Err(Refusal::BadBox), 0, 1));
+    let (strict, objects, summary) =
+        second_dog(&[("bbox", Value::Null), ("segmentation", json!([[1, 2]]))]);
+    assert_eq!(
+        (strict, objects.len(), summary.skipped.n(Refusal::BadPolygon)),
+        (Err(Refusal::BadPolygon), 0, 1)
+    );
+    let (strict, objects, summary) =
+        second_dog(&[("bbox", Value::Null), ("segmentation", Value::Null)]);
+    assert_eq!(
+        (strict, objects.len(), summary.skipped.n(Refusal::BadBox)),
+        (Err(Refusal::BadBox), 0, 1)
+    );
 }
 
 #[test]
 fn entries_that_are_none_are_counted() {
-    for (list, refusal) in [("images", Refusal::NoEntry), ("categories", Refusal::NoEntry), ("annotations", Refusal::NoEntry)] {
+    for (list, refusal) in [
+        ("images", Refusal::NoEntry),
+        ("categories", Refusal::NoEntry),
+        ("annotations", Refusal::NoEntry),
+    ] {
         for value in [Value::Null, json!(7), json!("x"), json!([1, 2]), json!(false)] {
             let mut file = good();
             file[list].as_array_mut().unwrap().push(value);
@@ -310,7 +433,11 @@ fn entries_that_are_none_are_counted() {
     }
     for (list, entry, refusal) in [
         ("images", json!({"file_name": "a.png", "width": 64, "height": 48}), Refusal::NoId),
-        ("images", json!({"id": 2, "file_name": null, "width": 64, "height": 48}), Refusal::BadFileName),
+        (
+            "images",
+            json!({"id": 2, "file_name": null, "width": 64, "height": 48}),
+            Refusal::BadFileName,
+        ),
         ("images", json!({"id": 2}), Refusal::BadFileName),
         ("categories", json!({"name": "cat"}), Refusal::NoId),
         ("categories", json!({"id": 2, "name": null}), Refusal::NoName),
@@ -330,18 +457,30 @@ fn entries_that_are_none_are_counted() {
 
 #[test]
 fn lists_that_are_not_there_are_empty_and_that_is_said() {
-    for text in [changed(&[("/annotations", Value::Null)]), without("/annotations"), changed(&[("/annotations", json!([]))])] {
+    for text in [
+        changed(&[("/annotations", Value::Null)]),
+        without("/annotations"),
+        changed(&[("/annotations", json!([]))]),
+    ] {
         let folder = stored(text.as_bytes());
         let (image, summary) = read(folder.path(), Strictness::Strict).unwrap();
         assert_eq!((image.unwrap().objects.len(), summary.images), (0, 1));
         assert_eq!(summary.warnings, ["there is no usable object; nothing is listed"]);
     }
     // Without names of keypoints there are no keypoints, and the object stays.
-    for text in [changed(&[("/categories/0/keypoints", Value::Null)]), without("/categories/0/keypoints")] {
+    for text in
+        [changed(&[("/categories/0/keypoints", Value::Null)]), without("/categories/0/keypoints")]
+    {
         let folder = stored(text.as_bytes());
-        assert!(matches!(read(folder.path(), Strictness::Strict), Err(DataError::Annotation { refusal: Refusal::BadKeypoints, .. })));
+        assert!(matches!(
+            read(folder.path(), Strictness::Strict),
+            Err(DataError::Annotation { refusal: Refusal::BadKeypoints, .. })
+        ));
         let (image, summary) = read(folder.path(), Strictness::Lenient).unwrap();
-        assert_eq!((objects(&image.unwrap()), summary.skipped.n(Refusal::BadKeypoints)), (vec![(DOG_BOX, Some(768), 0)], 1));
+        assert_eq!(
+            (objects(&image.unwrap()), summary.skipped.n(Refusal::BadKeypoints)),
+            (vec![(DOG_BOX, Some(768), 0)], 1)
+        );
     }
 }
 
@@ -350,7 +489,10 @@ fn what_follows_the_end_is_named() {
     for tail in ["}", " [1]", "garbage", "\0\0", "\u{1a}"] {
         let folder = stored(format!("{}{tail}", good()).as_bytes());
         let error = read(folder.path(), Strictness::Strict).map(|_| ()).unwrap_err();
-        assert!(matches!(error, DataError::AnnotationFile { refusal: Refusal::GoesOn, .. }), "{tail:?}: {error}");
+        assert!(
+            matches!(error, DataError::AnnotationFile { refusal: Refusal::GoesOn, .. }),
+            "{tail:?}: {error}"
+        );
         let (image, summary) = read(folder.path(), Strictness::Lenient).unwrap();
         assert_eq!((objects(&image.unwrap()).len(), summary.skipped.n(Refusal::GoesOn)), (1, 1));
     }
@@ -361,7 +503,10 @@ fn file_that_breaks_off_is_an_error_with_its_line() {
     let text = good().to_string();
     let folder = stored(&text.as_bytes()[..text.len() - 40]);
     let message = read(folder.path(), Strictness::Lenient).map(|_| ()).unwrap_err().to_string();
-    assert!(message.contains("annotations.json: EOF while parsing") && message.contains("line 1"), "{message}");
+    assert!(
+        message.contains("annotations.json: EOF while parsing") && message.contains("line 1"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -383,10 +528,15 @@ fn names_of_other_machines_are_found_and_counted() {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::rename(folder.path().join("a.png"), &path).unwrap();
             }
-            let (image, summary) = read(folder.path(), Strictness::Strict).unwrap_or_else(|error| panic!("{error}: {name} {inside}"));
+            let (image, summary) = read(folder.path(), Strictness::Strict)
+                .unwrap_or_else(|error| panic!("{error}: {name} {inside}"));
             assert_eq!(image.unwrap().name, inside, "{name}");
             let direct = name == "images\\a.png" && inside == "images/a.png";
-            assert_eq!(summary.interpreted.files_under_other_names, if direct { 1 } else { n_renamed }, "{name}");
+            assert_eq!(
+                summary.interpreted.files_under_other_names,
+                if direct { 1 } else { n_renamed },
+                "{name}"
+            );
         }
     }
     // LVIS has addresses alone.
@@ -397,7 +547,10 @@ fn names_of_other_machines_are_found_and_counted() {
     let folder = stored(changed(&[("/images/0/file_name", json!("b.png"))]).as_bytes());
     let (_, summary) = read(folder.path(), Strictness::Lenient).unwrap();
     assert_eq!(summary.warnings.len(), 2);
-    assert!(summary.warnings[0].contains("none of 1 was found in") && summary.warnings[1].contains("there is no usable image"));
+    assert!(
+        summary.warnings[0].contains("none of 1 was found in")
+            && summary.warnings[1].contains("there is no usable image")
+    );
 }
 
 #[test]
@@ -412,13 +565,20 @@ fn same_names_on_two_sides_are_not_mixed_up() {
         fs::write(folder.path().join(format!("{side}.json")), good().to_string()).unwrap();
     }
     let set = DatasetFormat::CocoParts.open(folder.path(), ReadOptions::default()).unwrap();
-    let names: Vec<String> = (0..2).map(|index| set.load(index).unwrap().image.unwrap().name).collect();
+    let names: Vec<String> =
+        (0..2).map(|index| set.load(index).unwrap().image.unwrap().name).collect();
     assert_eq!(names, ["images/train/a.png", "images/val/a.png"]);
     // A file that names no side could mean either.
     fs::remove_file(folder.path().join("train.json")).unwrap();
     fs::rename(folder.path().join("val.json"), folder.path().join("all.json")).unwrap();
-    let error = DatasetFormat::CocoParts.open(folder.path(), ReadOptions::default()).map(|_| ()).unwrap_err();
-    assert!(matches!(error, DataError::Annotation { refusal: Refusal::AmbiguousFileName, .. }), "{error}");
+    let error = DatasetFormat::CocoParts
+        .open(folder.path(), ReadOptions::default())
+        .map(|_| ())
+        .unwrap_err();
+    assert!(
+        matches!(error, DataError::Annotation { refusal: Refusal::AmbiguousFileName, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -437,7 +597,16 @@ fn names_and_numbers_are_not_taken_for_parts() {
     let folder = stored(file.to_string().as_bytes());
     let (image, summary) = read(folder.path(), Strictness::Lenient).unwrap();
     let image = image.unwrap();
-    assert_eq!(image.objects.iter().map(|object| object.category.as_str()).collect::<Vec<_>>(), ["person", "women's bag", "time: noon"]);
-    assert_eq!(image.objects[0].parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["hand"]);
-    assert_eq!((summary.interpreted.parts_among_objects, summary.skipped.n(Refusal::PartWithoutObject)), (2, 1));
+    assert_eq!(
+        image.objects.iter().map(|object| object.category.as_str()).collect::<Vec<_>>(),
+        ["person", "women's bag", "time: noon"]
+    );
+    assert_eq!(
+        image.objects[0].parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+        ["hand"]
+    );
+    assert_eq!(
+        (summary.interpreted.parts_among_objects, summary.skipped.n(Refusal::PartWithoutObject)),
+        (2, 1)
+    );
 }

@@ -1,7 +1,8 @@
 //! PartImageNet as COCO files: one annotation for every piece of a part, none for the object.
 //!
-//! `{train,val,test}.json` in the folder, in `annotations/` or in `annotations/{train,val,test}/`; images in folders by side,
-//! by class, or in one. The object is the union of its parts; pieces of one part are one part.
+//! `{train,val,test}.json` in the folder, in `annotations/` or in `annotations/{train,val,test}/`;
+//! images in folders by side, by class, or in one. The object is the union of its parts; pieces of
+//! one part are one part.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -54,11 +55,19 @@ impl PartImageNetCoco {
             expected: "images/{train,val,test}/ with annotations/{train,val,test}/*.png, or with {train,val,test}.json",
         };
         let root = root_where(root, |root| side_files(root).next().is_some()).ok_or_else(layout)?;
-        let folder = DatasetFolder::new(DatasetFormat::PartImageNet, root.clone(), options.strictness);
-        let mut set = Self { folder, images: Vec::new(), synsets: Synsets::near(&root)?, parts: part_names() };
+        let folder =
+            DatasetFolder::new(DatasetFormat::PartImageNet, root.clone(), options.strictness);
+        let mut set = Self {
+            folder,
+            images: Vec::new(),
+            synsets: Synsets::near(&root)?,
+            parts: part_names(),
+        };
         // Images are found by their bare names, whatever folders a copy has them in.
-        let by_name: HashMap<String, PathBuf> =
-            files(&root, &IMAGE)?.into_iter().map(|file| (base_name_on_disk(&file.path), file.path)).collect();
+        let by_name: HashMap<String, PathBuf> = files(&root, &IMAGE)?
+            .into_iter()
+            .map(|file| (base_name_on_disk(&file.path), file.path))
+            .collect();
         for (split, json) in side_files(&root) {
             let raw = coco_json::read(&json)?;
             set.add(raw, split, &json, &by_name, options)?;
@@ -77,8 +86,10 @@ impl PartImageNetCoco {
         let mut gate = Gate::new(json.to_owned(), options.strictness);
         gate.pass_file(json, if raw.goes_on { Err(Refusal::GoesOn) } else { Ok(()) })?;
         let categories = gate.entries(Entry::Category, raw.categories)?;
-        let part_of: HashMap<u64, u16> =
-            categories.iter().filter_map(|category| Some((category.id, self.part_named(&category.name)?))).collect();
+        let part_of: HashMap<u64, u16> = categories
+            .iter()
+            .filter_map(|category| Some((category.id, self.part_named(&category.name)?)))
+            .collect();
         let mut by_id = BTreeMap::new();
         let images = gate.entries(Entry::Image, raw.images)?;
         let (n_listed, mut missing) = (images.len(), Vec::new());
@@ -92,22 +103,36 @@ impl PartImageNetCoco {
                 () if image.id == NO_ID => Err(Refusal::NoId),
                 () if by_id.contains_key(&image.id) => Err(Refusal::DuplicateId),
                 () if bases.is_empty() => Err(Refusal::BadFileName),
-                () if path.is_none() && options.images == ImageFiles::Needed => Err(Refusal::MissingFile),
+                () if path.is_none() && options.images == ImageFiles::Needed => {
+                    Err(Refusal::MissingFile)
+                }
                 () => image.size(path.map(PathBuf::as_path)),
             };
-            if let Some(found) = gate.pass(Entry::Image, if image.id == NO_ID { place } else { image.id }, found)? {
+            if let Some(found) =
+                gate.pass(Entry::Image, if image.id == NO_ID { place } else { image.id }, found)?
+            {
                 let (size, from_picture) = match found {
                     SizeOf::File(size) => (size, false),
                     SizeOf::Picture(size) => (size, true),
                 };
                 self.folder.interpreted.sizes_from_pictures += usize::from(from_picture);
                 by_id.insert(image.id, self.images.len());
-                let base = || readings(&image.file_name).last().map(|reading| reading.base_name().to_owned()).unwrap_or_default();
+                let base = || {
+                    readings(&image.file_name)
+                        .last()
+                        .map(|reading| reading.base_name().to_owned())
+                        .unwrap_or_default()
+                };
                 let name = path.map_or_else(base, |path| self.folder.name_of(path));
                 self.images.push(Listed { name, size, split, pieces: BTreeMap::new() });
             }
         }
-        self.folder.checks.push(Check::new(format!("image files of {}", file_name(json)), &self.folder.root, n_listed, missing));
+        self.folder.checks.push(Check::new(
+            format!("image files of {}", file_name(json)),
+            &self.folder.root,
+            n_listed,
+            missing,
+        ));
         let mut seen = HashSet::new();
         for piece in gate.entries(Entry::Part, raw.annotations)? {
             let id = piece.id;
@@ -118,14 +143,33 @@ impl PartImageNetCoco {
                 }
                 let &image = by_id.get(&piece.image_id).ok_or(Refusal::UnknownImage)?;
                 let size = self.images[image].size;
-                // Where a rewritten list names classes instead of kinds, the numbers are still those of the parts.
-                let by_number = || u16::try_from(piece.category_id).ok().filter(|&id| usize::from(id) < self.parts.len());
-                let part = part_of.get(&piece.category_id).copied().or_else(by_number).ok_or(Refusal::UnknownCategory)?;
+                // Where a rewritten list names classes instead of kinds, the numbers are still
+                // those of the parts.
+                let by_number = || {
+                    u16::try_from(piece.category_id)
+                        .ok()
+                        .filter(|&id| usize::from(id) < self.parts.len())
+                };
+                let part = part_of
+                    .get(&piece.category_id)
+                    .copied()
+                    .or_else(by_number)
+                    .ok_or(Refusal::UnknownCategory)?;
                 let (outline, of_outline) = Segmentation::read(piece.segmentation, size);
                 faults = of_outline;
-                box_or_outline(piece.bbox, &outline, size, &mut faults, &mut self.folder.interpreted)?;
+                box_or_outline(
+                    piece.bbox,
+                    &outline,
+                    size,
+                    &mut faults,
+                    &mut self.folder.interpreted,
+                )?;
                 // The box is not used: without an outline there is nothing.
-                if outline.is_absent() { Err(faults.first().copied().unwrap_or(Refusal::EmptyMask)) } else { Ok((image, part, outline)) }
+                if outline.is_absent() {
+                    Err(faults.first().copied().unwrap_or(Refusal::EmptyMask))
+                } else {
+                    Ok((image, part, outline))
+                }
             })();
             if let Some((image, part, outline)) = gate.pass(Entry::Part, id, found)? {
                 gate.leave_out(Entry::Part, id, faults)?;
@@ -139,7 +183,9 @@ impl PartImageNetCoco {
             let n_masks = listed.pieces.len() + 1;
             let found = match () {
                 () if n_kinds > 1 => Err(Refusal::MixedParts),
-                () if n_masks.saturating_mul(listed.size.n_pixels()) > MAX_MASK_PIXELS => Err(Refusal::TooManyMaskPixels),
+                () if n_masks.saturating_mul(listed.size.n_pixels()) > MAX_MASK_PIXELS => {
+                    Err(Refusal::TooManyMaskPixels)
+                }
                 () => Ok(()),
             };
             if gate.pass(Entry::Image, id, found)?.is_none() {
@@ -162,7 +208,11 @@ impl PartImageNetCoco {
 fn side_files(root: &Path) -> impl Iterator<Item = (Split, PathBuf)> {
     SPLITS.into_iter().filter_map(|(split, side)| {
         let json = format!("{side}.json");
-        let places = [root.join(&json), root.join("annotations").join(&json), root.join("annotations").join(side).join(&json)];
+        let places = [
+            root.join(&json),
+            root.join("annotations").join(&json),
+            root.join("annotations").join(side).join(&json),
+        ];
         places.into_iter().find(|path| path.is_file()).map(|path| (split, path))
     })
 }
@@ -189,7 +239,10 @@ impl FolderReader for PartImageNetCoco {
             parts.push(part_record(u64::from(part), self.parts[usize::from(part)].1, mask));
         }
         let kind = pieces.keys().next().map(|&part| self.parts[usize::from(part)].0);
-        let objects = object(index as u64, kind, self.synsets.name_of(name), whole, parts, FROM_PARTS).into_iter().collect();
+        let objects =
+            object(index as u64, kind, self.synsets.name_of(name), whole, parts, FROM_PARTS)
+                .into_iter()
+                .collect();
         Ok(Some(AnnotatedImage {
             name: name.clone(),
             size: *size,
@@ -203,6 +256,9 @@ impl FolderReader for PartImageNetCoco {
     }
 
     fn listed_labels(&self) -> Labels {
-        Labels { objects: Vec::new(), parts: self.parts.iter().map(|(_, part)| (*part).to_owned()).collect() }
+        Labels {
+            objects: Vec::new(),
+            parts: self.parts.iter().map(|(_, part)| (*part).to_owned()).collect(),
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The label lists of PascalPart116 and ADE20KPart234, in the order of the numbers (OV-PARTS).
 
-/// Objects by number, and for every object that has parts their names; part numbers run on through the list.
+/// Objects by number, and for every object that has parts their names; part numbers run on through
+/// the list.
 pub(super) struct PartLabels {
     objects: &'static [&'static str],
     parts: &'static [(u16, &'static [&'static str])],
 }
 
-/// PascalPart116: the twenty objects of PASCAL VOC and 116 parts. Boats, chairs, tables and sofas have none.
+/// PascalPart116: the twenty objects of PASCAL VOC and 116 parts. Boats, chairs, tables and sofas
+/// have none.
 pub(super) const PASCAL_PART_116: PartLabels = PartLabels {
     objects: &[
         "aeroplane",
@@ -35,14 +37,60 @@ pub(super) const PASCAL_PART_116: PartLabels = PartLabels {
         (1, &["wheel", "saddle", "handlebar", "chainwheel", "headlight"]),
         (2, &["wing", "tail", "head", "eye", "beak", "torso", "neck", "leg", "foot"]),
         (4, &["body", "cap"]),
-        (5, &["wheel", "headlight", "front", "side", "back", "roof", "mirror", "license plate", "door", "window"]),
-        (6, &["wheel", "headlight", "front", "side", "back", "roof", "mirror", "license plate", "door", "window"]),
+        (
+            5,
+            &[
+                "wheel",
+                "headlight",
+                "front",
+                "side",
+                "back",
+                "roof",
+                "mirror",
+                "license plate",
+                "door",
+                "window",
+            ],
+        ),
+        (
+            6,
+            &[
+                "wheel",
+                "headlight",
+                "front",
+                "side",
+                "back",
+                "roof",
+                "mirror",
+                "license plate",
+                "door",
+                "window",
+            ],
+        ),
         (7, &["tail", "head", "eye", "torso", "neck", "leg", "nose", "paw", "ear"]),
         (9, &["tail", "head", "eye", "torso", "neck", "leg", "ear", "muzzle", "horn"]),
         (11, &["tail", "head", "eye", "torso", "neck", "leg", "nose", "paw", "ear", "muzzle"]),
         (12, &["tail", "head", "eye", "torso", "neck", "leg", "ear", "muzzle", "hoof"]),
         (13, &["wheel", "saddle", "handlebar", "headlight"]),
-        (14, &["head", "eye", "torso", "neck", "leg", "foot", "nose", "ear", "eyebrow", "mouth", "hair", "lower arm", "upper arm", "hand"]),
+        (
+            14,
+            &[
+                "head",
+                "eye",
+                "torso",
+                "neck",
+                "leg",
+                "foot",
+                "nose",
+                "ear",
+                "eyebrow",
+                "mouth",
+                "hair",
+                "lower arm",
+                "upper arm",
+                "hand",
+            ],
+        ),
         (15, &["pot", "plant"]),
         (16, &["tail", "head", "eye", "torso", "neck", "leg", "ear", "muzzle", "horn"]),
         (18, &["headlight", "head", "front", "side", "back", "roof", "coach"]),
@@ -105,7 +153,20 @@ pub(super) const ADE20K_PART_234: PartLabels = PartLabels {
         (38, &["bowl", "cistern", "lid"]),
         (6, &["door", "drawer", "front", "shelf", "side", "skirt", "top"]),
         (32, &["bowl", "faucet", "pedestal", "tap", "top"]),
-        (21, &["arm", "base", "canopy", "column", "cord", "highlight", "light source", "shade", "tube"]),
+        (
+            21,
+            &[
+                "arm",
+                "base",
+                "canopy",
+                "column",
+                "cord",
+                "highlight",
+                "light source",
+                "shade",
+                "tube",
+            ],
+        ),
         (30, &["arm", "backplate", "highlight", "light source", "shade"]),
         (8, &["apron", "arm", "back", "base", "leg", "seat", "seat cushion", "skirt", "stretcher"]),
         (10, &["apron", "door", "drawer", "front", "leg"]),
@@ -123,8 +184,35 @@ pub(super) const ADE20K_PART_234: PartLabels = PartLabels {
         (13, &["computer case", "keyboard", "monitor", "mouse"]),
         (15, &["apron", "door", "drawer", "leg", "shelf", "top"]),
         (42, &["door", "drawer", "front", "leg", "mirror", "top"]),
-        (7, &["bumper", "door", "headlight", "hood", "license plate", "logo", "mirror", "wheel", "window", "wiper"]),
-        (5, &["bumper", "door", "headlight", "license plate", "logo", "mirror", "wheel", "window", "wiper"]),
+        (
+            7,
+            &[
+                "bumper",
+                "door",
+                "headlight",
+                "hood",
+                "license plate",
+                "logo",
+                "mirror",
+                "wheel",
+                "window",
+                "wiper",
+            ],
+        ),
+        (
+            5,
+            &[
+                "bumper",
+                "door",
+                "headlight",
+                "license plate",
+                "logo",
+                "mirror",
+                "wheel",
+                "window",
+                "wiper",
+            ],
+        ),
         (26, &["button panel", "door", "drawer", "top"]),
         (14, &["burner", "button panel", "door", "drawer", "oven", "stove"]),
         (23, &["button panel", "door", "front", "side", "top", "window"]),
@@ -135,9 +223,37 @@ pub(super) const ADE20K_PART_234: PartLabels = PartLabels {
         (37, &["base", "buttons", "frame", "keys", "screen", "speaker"]),
         (19, &["base", "bowl", "opening", "stem"]),
         (28, &["bed", "leg", "pocket"]),
-        (41, &["bumper", "door", "headlight", "license plate", "logo", "mirror", "taillight", "wheel", "window", "wiper"]),
-        (0, &["door", "fuselage", "landing gear", "propeller", "stabilizer", "turbine engine", "wing"]),
-        (40, &["bumper", "door", "headlight", "license plate", "logo", "mirror", "wheel", "window"]),
+        (
+            41,
+            &[
+                "bumper",
+                "door",
+                "headlight",
+                "license plate",
+                "logo",
+                "mirror",
+                "taillight",
+                "wheel",
+                "window",
+                "wiper",
+            ],
+        ),
+        (
+            0,
+            &[
+                "door",
+                "fuselage",
+                "landing gear",
+                "propeller",
+                "stabilizer",
+                "turbine engine",
+                "wing",
+            ],
+        ),
+        (
+            40,
+            &["bumper", "door", "headlight", "license plate", "logo", "mirror", "wheel", "window"],
+        ),
         (24, &["license plate", "mirror", "seat", "wheel"]),
         (43, &["button panel", "door", "front", "side"]),
         (3, &["arm", "back", "leg", "seat"]),
@@ -159,7 +275,10 @@ impl PartLabels {
 
     /// For every part number its object's number and its name.
     pub(super) fn parts(&self) -> Vec<(u16, &'static str)> {
-        self.parts.iter().flat_map(|&(object, parts)| parts.iter().map(move |&part| (object, part))).collect()
+        self.parts
+            .iter()
+            .flat_map(|&(object, parts)| parts.iter().map(move |&part| (object, part)))
+            .collect()
     }
 
     /// The names as a data set lists them.
@@ -179,10 +298,15 @@ mod tests {
 
     #[test]
     fn lists_have_the_published_lengths() {
-        for (labels, n_objects, n_parts, n_words) in [(PASCAL_PART_116, 20, 116, 42), (ADE20K_PART_234, 44, 234, 85)] {
+        for (labels, n_objects, n_parts, n_words) in
+            [(PASCAL_PART_116, 20, 116, 42), (ADE20K_PART_234, 44, 234, 85)]
+        {
             let parts = labels.parts();
             let words: BTreeSet<_> = parts.iter().map(|(_, part)| part).collect();
-            assert_eq!((labels.objects.len(), parts.len(), words.len()), (n_objects, n_parts, n_words));
+            assert_eq!(
+                (labels.objects.len(), parts.len(), words.len()),
+                (n_objects, n_parts, n_words)
+            );
             assert!(parts.iter().all(|&(object, _)| labels.object(object).is_some()));
         }
         assert!(ADE20K_PART_234.objects.is_sorted());

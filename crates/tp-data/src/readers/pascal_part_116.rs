@@ -1,7 +1,8 @@
 //! PascalPart116 (OV-PARTS): one label map of objects and one of parts for every image.
 //!
-//! `images/{train,val}/*.jpg`, `annotations_detectron2_obj/{train,val}/*.png`, `annotations_detectron2_part/{train,val}/*.png`;
-//! 8 bits, 255 = nothing. The maps know classes, not instances: the connected areas of an object's label stand for them.
+//! `images/{train,val}/*.jpg`, `annotations_detectron2_obj/{train,val}/*.png`,
+//! `annotations_detectron2_part/{train,val}/*.png`; 8 bits, 255 = nothing. The maps know classes,
+//! not instances: the connected areas of an object's label stand for them.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -22,7 +23,8 @@ use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, S
 
 /// Neither object nor part.
 const NOTHING: u16 = 255;
-const INSTANCE: &str = "a connected area of the object map; touching objects of one category are one";
+const INSTANCE: &str =
+    "a connected area of the object map; touching objects of one category are one";
 
 /// The data set on disk.
 #[derive(Debug)]
@@ -38,11 +40,13 @@ impl PascalPart116 {
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for the first image without its
-    /// maps, and the other way round.
+    /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for
+    /// the first image without its maps, and the other way round.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
-        let folders =
-            |root: &Path| ["images", "annotations_detectron2_part", "annotations_detectron2_obj"].map(|name| subfolder(root, name));
+        let folders = |root: &Path| {
+            ["images", "annotations_detectron2_part", "annotations_detectron2_obj"]
+                .map(|name| subfolder(root, name))
+        };
         let found = root_where(root, |root| folders(root).iter().all(Option::is_some));
         let layout = || DataError::Layout {
             root: root.to_owned(),
@@ -50,25 +54,43 @@ impl PascalPart116 {
             expected: "images/, annotations_detectron2_obj/ and annotations_detectron2_part/, each with train/ and val/",
         };
         let root = found.ok_or_else(layout)?;
-        let [Some(images), Some(parts), Some(objects)] = folders(&root) else { return Err(layout()) };
+        let [Some(images), Some(parts), Some(objects)] = folders(&root) else {
+            return Err(layout());
+        };
         let mut gate = Gate::new(root.clone(), strictness);
         let (mut pairs, mut checks) = (Vec::new(), Vec::new());
         for (split, folder) in [(Split::Train, "train"), (Split::Val, "val")] {
             let side = |kind: &str, parent: &Path, endings: &[&str]| {
                 let place = subfolder(parent, folder);
-                let files = place.as_deref().map_or(Ok(Vec::new()), |place| files(place, endings))?;
-                Ok::<_, DataError>(Side { name: format!("{kind} of {folder}"), place: place.unwrap_or_else(|| parent.join(folder)), files })
+                let files =
+                    place.as_deref().map_or(Ok(Vec::new()), |place| files(place, endings))?;
+                Ok::<_, DataError>(Side {
+                    name: format!("{kind} of {folder}"),
+                    place: place.unwrap_or_else(|| parent.join(folder)),
+                    files,
+                })
             };
-            let maps = vec![side("object maps", &objects, &["png"])?, side("part maps", &parts, &["png"])?];
+            let maps = vec![
+                side("object maps", &objects, &["png"])?,
+                side("part maps", &parts, &["png"])?,
+            ];
             let found = paired(side("images", &images, &IMAGE)?, maps, &mut gate, &mut checks)?;
             pairs.extend(found.into_iter().map(|pair| (split, pair)));
         }
-        let folder = DatasetFolder { skipped: gate.skipped, checks, ..DatasetFolder::new(DatasetFormat::PascalPart116, root, strictness) };
+        let folder = DatasetFolder {
+            skipped: gate.skipped,
+            checks,
+            ..DatasetFolder::new(DatasetFormat::PascalPart116, root, strictness)
+        };
         Ok(Self { folder, pairs, parts: PASCAL_PART_116.parts() })
     }
 
     /// The objects with their parts, and the numbers of parts that lie on no object of theirs.
-    fn objects(&self, objects: &LabelMap, parts: &LabelMap) -> Result<(Vec<ObjectAnnotation>, Vec<u16>), Refusal> {
+    fn objects(
+        &self,
+        objects: &LabelMap,
+        parts: &LabelMap,
+    ) -> Result<(Vec<ObjectAnnotation>, Vec<u16>), Refusal> {
         let size = objects.size;
         let (areas, labels) = components(objects, |label| label != NOTHING);
         // A part's pixel belongs to the area under it, if that is of the part's object.
@@ -92,15 +114,19 @@ impl PascalPart116 {
         for (index, slot) in found.values_mut().enumerate() {
             *slot = index;
         }
-        let mut of_parts = masks(size, found.len(), |at| owner(at).map(|key| found[&key])).into_iter();
+        let mut of_parts =
+            masks(size, found.len(), |at| owner(at).map(|key| found[&key])).into_iter();
         let of_objects = masks(size, labels.len(), |at| areas[at].map(|area| area as usize));
-        let strays = (0..self.parts.len() as u16).filter(|&part| seen[usize::from(part)] && !found.keys().any(|&(_, on)| on == part));
+        let strays = (0..self.parts.len() as u16)
+            .filter(|&part| seen[usize::from(part)] && !found.keys().any(|&(_, on)| on == part));
         let strays = strays.collect();
         let mut records = Vec::new();
         for (area, (&label, mask)) in labels.iter().zip(of_objects).enumerate() {
             let own = found.keys().filter(|(on, _)| *on == area).zip(of_parts.by_ref());
             let name = |part: u16| self.parts[usize::from(part)].1;
-            let parts = own.map(|(&(_, part), mask)| part_record(u64::from(part), name(part), mask)).collect();
+            let parts = own
+                .map(|(&(_, part), mask)| part_record(u64::from(part), name(part), mask))
+                .collect();
             records.push(ObjectAnnotation {
                 id: area as u64,
                 category: PASCAL_PART_116.object(label).unwrap_or_default().to_owned(),
@@ -130,8 +156,13 @@ pub(super) fn part_record(id: u64, name: &str, mask: Mask) -> PartAnnotation {
 }
 
 /// A map that is as large as its image.
-pub(super) fn labels_of_size(path: &Path, depth: Depth, size: ImageHw) -> Result<LabelMap, Refusal> {
-    read_labels(path, depth).and_then(|map| if map.size == size { Ok(map) } else { Err(Refusal::WrongSize) })
+pub(super) fn labels_of_size(
+    path: &Path,
+    depth: Depth,
+    size: ImageHw,
+) -> Result<LabelMap, Refusal> {
+    read_labels(path, depth)
+        .and_then(|map| if map.size == size { Ok(map) } else { Err(Refusal::WrongSize) })
 }
 
 impl FolderReader for PascalPart116 {
@@ -145,13 +176,27 @@ impl FolderReader for PascalPart116 {
 
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError> {
         let (split, Pair { image, annotations }) = &self.pairs[index];
-        let Some(size) = gate.pass_image_as(&image.path, image_size(&annotations[0]).ok())? else { return Ok(None) };
+        let Some(size) = gate.pass_image_as(&image.path, image_size(&annotations[0]).ok())? else {
+            return Ok(None);
+        };
         let (object_path, part_path) = (&annotations[0], &annotations[1]);
-        let Some(objects) = gate.pass_file(object_path, labels_of_size(object_path, Depth::Eight, size))? else { return Ok(None) };
-        let Some(parts) = gate.pass_file(part_path, labels_of_size(part_path, Depth::Eight, size))? else { return Ok(None) };
+        let Some(objects) =
+            gate.pass_file(object_path, labels_of_size(object_path, Depth::Eight, size))?
+        else {
+            return Ok(None);
+        };
+        let Some(parts) =
+            gate.pass_file(part_path, labels_of_size(part_path, Depth::Eight, size))?
+        else {
+            return Ok(None);
+        };
         let n_objects = 20;
-        let unknown = |map: &LabelMap, n: usize| map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= n);
-        for (path, map, n) in [(object_path, &objects, n_objects), (part_path, &parts, self.parts.len())] {
+        let unknown = |map: &LabelMap, n: usize| {
+            map.labels.iter().any(|&label| label != NOTHING && usize::from(label) >= n)
+        };
+        for (path, map, n) in
+            [(object_path, &objects, n_objects), (part_path, &parts, self.parts.len())]
+        {
             let found = if unknown(map, n) { Err(Refusal::UnknownLabel) } else { Ok(()) };
             if gate.pass_file(path, found)?.is_none() {
                 return Ok(None);

@@ -1,8 +1,9 @@
-//! The original Pascal-Part (Chen and others, "Detect what you can", 2014): one MATLAB file for every image, with a mask for
-//! every object and every part.
+//! The original Pascal-Part (Chen and others, "Detect what you can", 2014): one MATLAB file for
+//! every image, with a mask for every object and every part.
 //!
-//! `Annotations_Part/2008_000003.mat`; photographs in `JPEGImages/` of PASCAL VOC 2010, sides of the split in its
-//! `ImageSets/Main/{train,val}.txt`. Images that nobody annotated are no part of the set.
+//! `Annotations_Part/2008_000003.mat`; photographs in `JPEGImages/` of PASCAL VOC 2010, sides of
+//! the split in its `ImageSets/Main/{train,val}.txt`. Images that nobody annotated are no part of
+//! the set.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +21,10 @@ use super::{
     mat_file::{Value, field, read_variable},
     refusal::Gate,
 };
-use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, capped_file::read_capped};
+use crate::{
+    AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, PartAnnotation, Split,
+    capped_file::read_capped,
+};
 
 /// The largest file that is read, in bytes; the published ones have some ten thousand.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -44,44 +48,59 @@ impl PascalPartMat {
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for the first file without its
-    /// image.
+    /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for
+    /// the first file without its image.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
-        let holds_mat =
-            |folder: &Path| entries(folder).is_ok_and(|paths| paths.iter().any(|path| file_name(path).to_lowercase().ends_with(".mat")));
+        let holds_mat = |folder: &Path| {
+            entries(folder).is_ok_and(|paths| {
+                paths.iter().any(|path| file_name(path).to_lowercase().ends_with(".mat"))
+            })
+        };
         let layout = || DataError::Layout {
             root: root.to_owned(),
             format: DatasetFormat::PascalPartMat,
             expected: "Annotations_Part/*.mat and the JPEGImages/ of PASCAL VOC 2010",
         };
-        let annotations = root_where(root, |folder| file_name(folder).starts_with("Annotations") && holds_mat(folder))
-            .or_else(|| root_where(root, holds_mat))
-            .ok_or_else(layout)?;
+        let annotations = root_where(root, |folder| {
+            file_name(folder).starts_with("Annotations") && holds_mat(folder)
+        })
+        .or_else(|| root_where(root, holds_mat))
+        .ok_or_else(layout)?;
         let photographs = root_where(root, |folder| subfolder(folder, "JPEGImages").is_some());
         let voc = photographs.clone().unwrap_or_else(|| root.to_owned());
         let images = subfolder(&voc, "JPEGImages").unwrap_or_else(|| annotations.clone());
         let sides = sides(&voc)?;
         let mut gate = Gate::new(root.to_owned(), strictness);
-        let mut by_key: BTreeMap<String, PathBuf> = files(&images, &IMAGE)?.into_iter().map(|file| (file.key, file.path)).collect();
+        let mut by_key: BTreeMap<String, PathBuf> =
+            files(&images, &IMAGE)?.into_iter().map(|file| (file.key, file.path)).collect();
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         let mats = files(&annotations, &["mat"])?;
         let n_mats = mats.len();
         for mat in mats {
             let image = by_key.remove(&mat.key).ok_or(Refusal::AnnotationWithoutImage);
             if image.is_err() {
-                missing.push(images.join(format!("{}.jpg", mat.path.file_stem().unwrap_or_default().display())).display().to_string());
+                missing.push(
+                    images
+                        .join(format!("{}.jpg", mat.path.file_stem().unwrap_or_default().display()))
+                        .display()
+                        .to_string(),
+                );
             }
             if let Some(image) = gate.pass_file(&mat.path, image)? {
                 found.push(Annotated { split: sides.get(&mat.key).copied(), mat: mat.path, image });
             }
         }
-        // In a folder of its own, an image without annotation was forgotten; VOC has many more than were annotated.
+        // In a folder of its own, an image without annotation was forgotten; VOC has many more than
+        // were annotated.
         if images == annotations {
             for image in by_key.values() {
                 gate.pass_file::<()>(image, Err(Refusal::MissingAnnotation))?;
             }
         }
-        let checks = vec![Check::new("MATLAB files", &annotations, n_mats, []), Check::new("photographs", &images, n_mats, missing)];
+        let checks = vec![
+            Check::new("MATLAB files", &annotations, n_mats, []),
+            Check::new("photographs", &images, n_mats, missing),
+        ];
         let folder = DatasetFolder {
             skipped: gate.skipped,
             checks,
@@ -98,7 +117,11 @@ fn sides(voc: &Path) -> Result<HashMap<String, Split>, DataError> {
         let list = voc.join("ImageSets/Main").join(name);
         if list.is_file() {
             let text = String::from_utf8_lossy(&read_capped(&list, 1 << 24)?).to_lowercase();
-            sides.extend(text.lines().filter_map(|line| line.split_whitespace().next()).map(|key| (key.to_owned(), split)));
+            sides.extend(
+                text.lines()
+                    .filter_map(|line| line.split_whitespace().next())
+                    .map(|key| (key.to_owned(), split)),
+            );
         }
     }
     Ok(sides)
@@ -110,7 +133,11 @@ fn checked_count(objects: &[Vec<(String, Value)>], size: ImageHw) -> Result<(), 
         Some(Value::Structures(parts)) => parts.len() + 1,
         _ => 1,
     });
-    if n_parts.sum::<usize>().saturating_mul(size.n_pixels()) > MAX_MASK_PIXELS { Err(Refusal::TooManyMaskPixels) } else { Ok(()) }
+    if n_parts.sum::<usize>().saturating_mul(size.n_pixels()) > MAX_MASK_PIXELS {
+        Err(Refusal::TooManyMaskPixels)
+    } else {
+        Ok(())
+    }
 }
 
 fn object(id: usize, raw: &[(String, Value)], size: ImageHw) -> Result<ObjectAnnotation, Refusal> {
@@ -130,18 +157,32 @@ fn object(id: usize, raw: &[(String, Value)], size: ImageHw) -> Result<ObjectAnn
     })
 }
 
-fn part(id: usize, raw: &[(String, Value)], size: ImageHw, of_object: &Mask) -> Result<PartAnnotation, Refusal> {
+fn part(
+    id: usize,
+    raw: &[(String, Value)],
+    size: ImageHw,
+    of_object: &Mask,
+) -> Result<PartAnnotation, Refusal> {
     let code = field(raw, "part_name").and_then(Value::text).ok_or(Refusal::UnknownCategory)?;
     let (mask, bbox) = mask(field(raw, "mask"), size)?;
     if !mask.pixels().iter().zip(of_object.pixels()).any(|(&part, &object)| part && object) {
         return Err(Refusal::PartOutsideObject);
     }
-    Ok(PartAnnotation { id: id as u64, name: part_name(code), bbox, mask: Some(mask), derived: None, also: Vec::new() })
+    Ok(PartAnnotation {
+        id: id as u64,
+        name: part_name(code),
+        bbox,
+        mask: Some(mask),
+        derived: None,
+        also: Vec::new(),
+    })
 }
 
 /// The mask of an object or a part, with its box.
 fn mask(value: Option<&Value>, size: ImageHw) -> Result<(Mask, BoxXywh), Refusal> {
-    let Some(Value::Numbers { height, width, bytes, bytes_per_number }) = value else { return Err(Refusal::EmptyMask) };
+    let Some(Value::Numbers { height, width, bytes, bytes_per_number }) = value else {
+        return Err(Refusal::EmptyMask);
+    };
     if bytes.is_empty() {
         return Err(Refusal::EmptyMask);
     }
@@ -157,10 +198,13 @@ fn mask(value: Option<&Value>, size: ImageHw) -> Result<(Mask, BoxXywh), Refusal
     Ok((mask, bbox))
 }
 
-/// The words of a part's code: `lfuleg` is the left front upper leg; `wheel_3` is one of several wheels.
+/// The words of a part's code: `lfuleg` is the left front upper leg; `wheel_3` is one of several
+/// wheels.
 fn part_name(code: &str) -> String {
-    let plain =
-        code.rsplit_once('_').filter(|(_, n)| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit())).map_or(code, |(code, _)| code);
+    let plain = code
+        .rsplit_once('_')
+        .filter(|(_, n)| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(code, |(code, _)| code);
     const WHOLE: [(&str, &str); 12] = [
         ("fwheel", "front wheel"),
         ("bwheel", "back wheel"),
@@ -180,7 +224,9 @@ fn part_name(code: &str) -> String {
     }
     // A train's head and coaches have sides of their own.
     for (letter, of) in [('h', "head"), ('c', "coach")] {
-        let side = plain.strip_prefix(letter).and_then(|side| WHOLE.iter().find(|(code, _)| *code == side));
+        let side = plain
+            .strip_prefix(letter)
+            .and_then(|side| WHOLE.iter().find(|(code, _)| *code == side));
         if let Some((_, words)) = side.filter(|(code, _)| code.ends_with("side")) {
             return format!("{of} {words}");
         }
@@ -203,20 +249,27 @@ fn sided_name(code: &str) -> Option<String> {
         ("pa", "paw"),
         ("ho", "hoof"),
     ];
-    const PLACES: [[(&str, &str); 2]; 3] =
-        [[("l", "left"), ("r", "right")], [("f", "front"), ("b", "back")], [("u", "upper"), ("l", "lower")]];
+    const PLACES: [[(&str, &str); 2]; 3] = [
+        [("l", "left"), ("r", "right")],
+        [("f", "front"), ("b", "back")],
+        [("u", "upper"), ("l", "lower")],
+    ];
     // Whether front or back, and upper or lower, are named decides how the letters are read.
-    [[true, false, false], [true, true, false], [true, false, true], [true, true, true]].into_iter().find_map(|named| {
-        let (mut rest, mut words) = (code, Vec::new());
-        for (choices, _) in PLACES.iter().zip(named).filter(|(_, named)| *named) {
-            let (after, word) = choices.iter().find_map(|(letter, word)| Some((rest.strip_prefix(letter)?, *word)))?;
-            rest = after;
-            words.push(word);
-        }
-        let (_, last) = WORDS.iter().find(|(code, _)| *code == rest)?;
-        words.push(last);
-        Some(words.join(" "))
-    })
+    [[true, false, false], [true, true, false], [true, false, true], [true, true, true]]
+        .into_iter()
+        .find_map(|named| {
+            let (mut rest, mut words) = (code, Vec::new());
+            for (choices, _) in PLACES.iter().zip(named).filter(|(_, named)| *named) {
+                let (after, word) = choices
+                    .iter()
+                    .find_map(|(letter, word)| Some((rest.strip_prefix(letter)?, *word)))?;
+                rest = after;
+                words.push(word);
+            }
+            let (_, last) = WORDS.iter().find(|(code, _)| *code == rest)?;
+            words.push(last);
+            Some(words.join(" "))
+        })
 }
 
 impl FolderReader for PascalPartMat {
@@ -232,10 +285,13 @@ impl FolderReader for PascalPartMat {
         let Annotated { mat, image, split } = &self.files[index];
         let Some(size) = gate.pass_image(image)? else { return Ok(None) };
         let bytes = match read_capped(mat, MAX_FILE_BYTES) {
-            Err(error @ (DataError::FileTooLong { .. } | DataError::LfsPointer { .. })) => Err(Refusal::of_file(&error)),
+            Err(error @ (DataError::FileTooLong { .. } | DataError::LfsPointer { .. })) => {
+                Err(Refusal::of_file(&error))
+            }
             other => Ok(other?),
         };
-        let objects = bytes.and_then(|bytes| read_variable(&bytes, "anno").ok_or(Refusal::UnreadableAnnotation));
+        let objects = bytes
+            .and_then(|bytes| read_variable(&bytes, "anno").ok_or(Refusal::UnreadableAnnotation));
         let Some(anno) = gate.pass_file(mat, objects)? else { return Ok(None) };
         let of_file = match anno.field("objects") {
             Some(Value::Structures(objects)) => checked_count(objects, size).map(|()| &objects[..]),
@@ -248,13 +304,17 @@ impl FolderReader for PascalPartMat {
         let mut entries = Gate::new(mat.clone(), self.folder.strictness);
         let mut objects = Vec::new();
         for (id, raw) in raw_objects.iter().enumerate() {
-            let Some(mut object) = entries.pass(Entry::Object, id as u64, object(id, raw, size))? else { continue };
+            let Some(mut object) = entries.pass(Entry::Object, id as u64, object(id, raw, size))?
+            else {
+                continue;
+            };
             let parts = match field(raw, "parts") {
                 Some(Value::Structures(parts)) => &parts[..],
                 _ => &[],
             };
             for (number, raw) in parts.iter().enumerate() {
-                let found = part(number, raw, size, object.mask.as_ref().expect("every object has a mask"));
+                let found =
+                    part(number, raw, size, object.mask.as_ref().expect("every object has a mask"));
                 object.parts.extend(entries.pass(Entry::Part, number as u64, found)?);
             }
             objects.push(object);
@@ -306,31 +366,60 @@ mod tests {
     fn folder(objects: &[Vec<Vec<u8>>]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let objects = writer::structures("", &["class", "mask", "parts"], objects);
-        let anno = writer::structures("anno", &["imname", "objects"], &[vec![writer::text("2008_000003"), objects]]);
+        let anno = writer::structures(
+            "anno",
+            &["imname", "objects"],
+            &[vec![writer::text("2008_000003"), objects]],
+        );
         for inner in ["trainval/Annotations_Part", "VOC2010/JPEGImages", "VOC2010/ImageSets/Main"] {
             std::fs::create_dir_all(folder.path().join(inner)).unwrap();
         }
-        std::fs::write(folder.path().join("trainval/Annotations_Part/2008_000003.mat"), writer::file(&anno, true)).unwrap();
-        std::fs::write(folder.path().join("VOC2010/ImageSets/Main/val.txt"), "2008_000003 -1\n").unwrap();
+        std::fs::write(
+            folder.path().join("trainval/Annotations_Part/2008_000003.mat"),
+            writer::file(&anno, true),
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("VOC2010/ImageSets/Main/val.txt"), "2008_000003 -1\n")
+            .unwrap();
         let image = tp_core::RgbImage::filled(ImageHw::new(2, 3).unwrap(), [1; 3]);
-        crate::write_png(&folder.path().join("VOC2010/JPEGImages/2008_000003.png"), &image).unwrap();
+        crate::write_png(&folder.path().join("VOC2010/JPEGImages/2008_000003.png"), &image)
+            .unwrap();
         folder
     }
 
     fn dog(mask: &[u8], parts: &[(&str, &[u8])]) -> Vec<Vec<u8>> {
-        let parts: Vec<_> = parts.iter().map(|(name, mask)| vec![writer::text(name), writer::bytes(2, 3, mask)]).collect();
-        vec![writer::text("dog"), writer::bytes(2, 3, mask), writer::structures("", &["part_name", "mask"], &parts)]
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(name, mask)| vec![writer::text(name), writer::bytes(2, 3, mask)])
+            .collect();
+        vec![
+            writer::text("dog"),
+            writer::bytes(2, 3, mask),
+            writer::structures("", &["part_name", "mask"], &parts),
+        ]
     }
 
     #[test]
     fn objects_and_parts_are_read_column_by_column() {
-        let folder = folder(&[dog(&[1, 0, 1, 1, 0, 0], &[("lear", &[1, 0, 0, 0, 0, 0])]), dog(&[0, 0, 0, 0, 0, 1], &[])]);
+        let folder = folder(&[
+            dog(&[1, 0, 1, 1, 0, 0], &[("lear", &[1, 0, 0, 0, 0, 0])]),
+            dog(&[0, 0, 0, 0, 0, 1], &[]),
+        ]);
         let set = PascalPartMat::open(folder.path(), Strictness::Strict).unwrap();
         let image = set.load(0).unwrap().image.unwrap();
-        assert_eq!((image.name.as_str(), image.split), ("VOC2010/JPEGImages/2008_000003.png", Some(Split::Val)));
+        assert_eq!(
+            (image.name.as_str(), image.split),
+            ("VOC2010/JPEGImages/2008_000003.png", Some(Split::Val))
+        );
         let [first, second] = image.objects.as_slice() else { panic!("{image:?}") };
-        assert_eq!((first.category.as_str(), first.bbox), ("dog", BoxXywh { x: 0.0, y: 0.0, width: 2.0, height: 2.0 }));
-        assert!(first.mask.as_ref().unwrap().contains(1, 1) && !first.mask.as_ref().unwrap().contains(1, 0));
+        assert_eq!(
+            (first.category.as_str(), first.bbox),
+            ("dog", BoxXywh { x: 0.0, y: 0.0, width: 2.0, height: 2.0 })
+        );
+        assert!(
+            first.mask.as_ref().unwrap().contains(1, 1)
+                && !first.mask.as_ref().unwrap().contains(1, 0)
+        );
         assert_eq!((first.parts[0].name.as_str(), first.parts[0].bbox.area()), ("left ear", 1.0));
         assert_eq!((second.parts.len(), second.bbox.x), (0, 2.0));
         assert_eq!(set.decode(&image).unwrap().size(), image.size);
@@ -341,13 +430,23 @@ mod tests {
         for (objects, refusal) in [
             (vec![dog(&[0; 6], &[])], Refusal::EmptyMask),
             (vec![dog(&[1, 0, 0, 0, 0, 0], &[("tail", &[0; 6])])], Refusal::EmptyMask),
-            (vec![dog(&[1, 0, 0, 0, 0, 0], &[("tail", &[0, 0, 0, 0, 0, 1])])], Refusal::PartOutsideObject),
+            (
+                vec![dog(&[1, 0, 0, 0, 0, 0], &[("tail", &[0, 0, 0, 0, 0, 1])])],
+                Refusal::PartOutsideObject,
+            ),
         ] {
             let folder = folder(&objects);
-            let error = PascalPartMat::open(folder.path(), Strictness::Strict).unwrap().load(0).unwrap_err();
-            assert!(matches!(error, DataError::Annotation { refusal: found, .. } if found == refusal), "{error}");
+            let error = PascalPartMat::open(folder.path(), Strictness::Strict)
+                .unwrap()
+                .load(0)
+                .unwrap_err();
+            assert!(
+                matches!(error, DataError::Annotation { refusal: found, .. } if found == refusal),
+                "{error}"
+            );
             assert!(error.to_string().contains("2008_000003.mat"), "{error}");
-            let loaded = PascalPartMat::open(folder.path(), Strictness::Lenient).unwrap().load(0).unwrap();
+            let loaded =
+                PascalPartMat::open(folder.path(), Strictness::Lenient).unwrap().load(0).unwrap();
             assert_eq!((loaded.skipped.n(refusal), loaded.image.is_some()), (1, true));
         }
     }

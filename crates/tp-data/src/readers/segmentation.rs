@@ -60,7 +60,8 @@ pub(super) enum Segmentation {
 }
 
 impl Segmentation {
-    /// What can be drawn of a segmentation, and what is wrong with the rest: a malformed polygon costs that polygon alone.
+    /// What can be drawn of a segmentation, and what is wrong with the rest: a malformed polygon
+    /// costs that polygon alone.
     pub(super) fn read(raw: RawSegmentation, size: ImageHw) -> (Self, Vec<Refusal>) {
         let runs = match raw {
             RawSegmentation::Absent => return (Self::Absent, Vec::new()),
@@ -90,14 +91,16 @@ impl Segmentation {
         }
     }
 
-    /// The box around it, within the image: of polygons around their corners, of runs around their pixels.
+    /// The box around it, within the image: of polygons around their corners, of runs around their
+    /// pixels.
     pub(super) fn bounding_box(&self, size: ImageHw) -> Option<BoxXywh> {
         match self {
             Self::Absent => None,
             Self::Polygons(polygons) => {
                 let all = corners(polygons).concat();
                 let [left, top, right, bottom] = extent(&all);
-                BoxXywh { x: left, y: top, width: right - left, height: bottom - top }.intersection(&BoxXywh::of_image(size))
+                BoxXywh { x: left, y: top, width: right - left, height: bottom - top }
+                    .intersection(&BoxXywh::of_image(size))
             }
             Self::Runs(runs) => runs.to_mask().bounding_box(),
         }
@@ -125,8 +128,9 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
     let polygons = corners(&packed);
     let (width, height) = (f64::from(size.width()), f64::from(size.height()));
     let reach = width.max(height);
-    // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an attack, and so is what goes to and
-    // fro in it. An outline that follows every pixel goes through each of them twice.
+    // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an
+    // attack, and so is what goes to and fro in it. An outline that follows every pixel goes
+    // through each of them twice.
     let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
     let most = (4.0 * width * height).min(MAX_OUTLINE).max(100.0 * (width + height));
     let mut drawn = 0.0;
@@ -145,7 +149,9 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
     };
     let found: Vec<Option<Refusal>> = polygons.iter().map(fault_of).collect();
     let mut faults: Vec<Refusal> = found.iter().flatten().copied().collect();
-    let drawable = || polygons.iter().zip(&found).filter(|(_, fault)| fault.is_none()).map(|(polygon, _)| polygon);
+    let drawable = || {
+        polygons.iter().zip(&found).filter(|(_, fault)| fault.is_none()).map(|(polygon, _)| polygon)
+    };
     if drawable().all(|polygon| polygon_area(polygon, size) == 0) {
         // Of polygons that all lie outside it is enough to say that there is no pixel.
         faults.retain(|&fault| fault != Refusal::PolygonOutsideImage);
@@ -157,7 +163,12 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
     if faults.is_empty() {
         return (Segmentation::Polygons(packed), faults);
     }
-    let kept: Vec<Numbers> = packed.into_iter().zip(found).filter(|(_, fault)| fault.is_none()).map(|(polygon, _)| polygon).collect();
+    let kept: Vec<Numbers> = packed
+        .into_iter()
+        .zip(found)
+        .filter(|(_, fault)| fault.is_none())
+        .map(|(polygon, _)| polygon)
+        .collect();
     (Segmentation::Polygons(kept.into()), faults)
 }
 
@@ -199,14 +210,25 @@ impl<'de> Visitor<'de> for SegmentationVisitor {
             polygons = vec![polygons.concat()];
         }
         let polygons: Box<[Numbers]> = polygons.into_iter().map(Numbers::from).collect();
-        Ok(if polygons.is_empty() { RawSegmentation::Absent } else { RawSegmentation::Polygons(polygons) })
+        Ok(if polygons.is_empty() {
+            RawSegmentation::Absent
+        } else {
+            RawSegmentation::Polygons(polygons)
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSegmentation, A::Error> {
         let (mut size, mut counts) = (Vec::new(), RawCounts::Other);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "size" => size = map.next_value::<AnyList<AnyNumber>>()?.0.into_iter().map(|AnyNumber(number)| number).collect(),
+                "size" => {
+                    size = map
+                        .next_value::<AnyList<AnyNumber>>()?
+                        .0
+                        .into_iter()
+                        .map(|AnyNumber(number)| number)
+                        .collect()
+                }
                 "counts" => counts = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -260,7 +282,8 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Segmentation, Refusal> {
-        let (outline, faults) = Segmentation::read(serde_json::from_str(json).unwrap(), ImageHw::new(4, 6).unwrap());
+        let (outline, faults) =
+            Segmentation::read(serde_json::from_str(json).unwrap(), ImageHw::new(4, 6).unwrap());
         faults.first().map_or(Ok(outline), |&fault| Err(fault))
     }
 
@@ -278,20 +301,34 @@ mod tests {
         ];
         for json in six {
             let mask = read(json).unwrap().mask(ImageHw::new(4, 6).unwrap()).unwrap();
-            assert_eq!((mask.area(), mask.contains(1, 2), mask.contains(2, 4)), (6, true, true), "{json}");
+            assert_eq!(
+                (mask.area(), mask.contains(1, 2), mask.contains(2, 4)),
+                (6, true, true),
+                "{json}"
+            );
         }
     }
 
     #[test]
     fn outline_that_goes_to_and_fro_is_not_drawn() {
-        // To the right border of four by six pixels and back: twelve pixels each time, of which a thousand are accepted.
-        let zigzag = |times: usize| format!("[{}, [2, 1, 5, 1, 5, 3, 2, 3]]", serde_json::json!([0, 0, 6, 4].repeat(times)));
+        // To the right border of four by six pixels and back: twelve pixels each time, of which a
+        // thousand are accepted.
+        let zigzag = |times: usize| {
+            format!("[{}, [2, 1, 5, 1, 5, 3, 2, 3]]", serde_json::json!([0, 0, 6, 4].repeat(times)))
+        };
         assert!(read(&zigzag(80)).is_ok());
         assert_eq!(read(&zigzag(84)), Err(Refusal::OutlineTooLong));
         // What stands before it is kept.
-        let raw = serde_json::from_str(&format!("[[2, 1, 5, 1, 5, 3, 2, 3], {}]", serde_json::json!([0, 0, 6, 4].repeat(84)))).unwrap();
+        let raw = serde_json::from_str(&format!(
+            "[[2, 1, 5, 1, 5, 3, 2, 3], {}]",
+            serde_json::json!([0, 0, 6, 4].repeat(84))
+        ))
+        .unwrap();
         let (kept, faults) = Segmentation::read(raw, ImageHw::new(4, 6).unwrap());
-        assert_eq!((kept.mask(ImageHw::new(4, 6).unwrap()).unwrap().area(), faults), (6, vec![Refusal::OutlineTooLong]));
+        assert_eq!(
+            (kept.mask(ImageHw::new(4, 6).unwrap()).unwrap().area(), faults),
+            (6, vec![Refusal::OutlineTooLong])
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Every format in small, for tests: one picture of two objects with two parts each, written as that format writes it.
+//! Every format in small, for tests: one picture of two objects with two parts each, written as
+//! that format writes it.
 
 use std::{
     fs,
@@ -9,7 +10,9 @@ use png::{BitDepth, ColorType};
 use serde_json::{Value, json};
 use tp_core::{ImageHw, RgbImage};
 
-use super::{DatasetFormat, mat_file::writer, part_labels::ADE20K_PART_234, part_labels::PASCAL_PART_116};
+use super::{
+    DatasetFormat, mat_file::writer, part_labels::ADE20K_PART_234, part_labels::PASCAL_PART_116,
+};
 use crate::write_png;
 
 pub(super) const WIDTH: usize = 8;
@@ -23,10 +26,16 @@ pub(super) type Drawn = (&'static str, Rectangle, [(&'static str, Rectangle); 2]
 
 /// What the picture shows, in words that the format has.
 pub(super) fn picture(format: DatasetFormat) -> Vec<Drawn> {
-    let left = |name, parts: [&'static str; 2]| (name, [1, 1, 3, 4], [(parts[0], [1, 1, 3, 2]), (parts[1], [3, 4, 1, 1])]);
-    let right = |name, parts: [&'static str; 2]| (name, [5, 0, 3, 6], [(parts[0], [5, 0, 3, 2]), (parts[1], [6, 2, 2, 3])]);
+    let left = |name, parts: [&'static str; 2]| {
+        (name, [1, 1, 3, 4], [(parts[0], [1, 1, 3, 2]), (parts[1], [3, 4, 1, 1])])
+    };
+    let right = |name, parts: [&'static str; 2]| {
+        (name, [5, 0, 3, 6], [(parts[0], [5, 0, 3, 2]), (parts[1], [6, 2, 2, 3])])
+    };
     match format {
-        DatasetFormat::Ade20kPart234 => vec![left("car", ["door", "wheel"]), right("person", ["head", "torso"])],
+        DatasetFormat::Ade20kPart234 => {
+            vec![left("car", ["door", "wheel"]), right("person", ["head", "torso"])]
+        }
         // One object an image.
         DatasetFormat::PartImageNet => vec![right("tiger", ["head", "body"])],
         _ => vec![left("dog", ["head", "tail"]), right("person", ["head", "torso"])],
@@ -42,11 +51,17 @@ pub(super) fn write(format: DatasetFormat, root: &Path) {
         DatasetFormat::PartImageNet => part_imagenet_maps(root, &objects),
         DatasetFormat::Ap10k => {
             image(&root.join("data/000000000001.jpg"));
-            json_file(&root.join("annotations/ap10k-train-split1.json"), &coco(&objects, "000000000001.jpg"));
+            json_file(
+                &root.join("annotations/ap10k-train-split1.json"),
+                &coco(&objects, "000000000001.jpg"),
+            );
         }
         DatasetFormat::CocoKeypoints => {
             image(&root.join("val2017/000000000001.jpg"));
-            json_file(&root.join("annotations/person_keypoints_val2017.json"), &coco(&objects, "000000000001.jpg"));
+            json_file(
+                &root.join("annotations/person_keypoints_val2017.json"),
+                &coco(&objects, "000000000001.jpg"),
+            );
         }
         DatasetFormat::CocoParts => {
             image(&root.join("images/a.png"));
@@ -64,9 +79,13 @@ pub(super) fn write_part_imagenet_coco(root: &Path) {
     image(&root.join("images/train/n02129604/n02129604_7.JPEG"));
     fs::write(root.join("LOC_synset_mapping.txt"), "n02129604 tiger, Panthera tigris\n").unwrap();
     let names = ["Quadruped Head", "Quadruped Body"];
-    let pieces: Vec<Value> = (0..2).map(|at| annotation(at as u64 + 1, at as u64, objects[0].2[at].1)).collect();
-    let categories: Vec<Value> =
-        names.iter().enumerate().map(|(id, name)| json!({"id": id, "name": name, "supercategory": "Quadruped"})).collect();
+    let pieces: Vec<Value> =
+        (0..2).map(|at| annotation(at as u64 + 1, at as u64, objects[0].2[at].1)).collect();
+    let categories: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(id, name)| json!({"id": id, "name": name, "supercategory": "Quadruped"}))
+        .collect();
     json_file(
         &root.join("annotations/train/train.json"),
         &json!({"images": [listed("n02129604_7.JPEG")], "categories": categories, "annotations": pieces}),
@@ -78,13 +97,23 @@ fn inside([x, y, width, height]: Rectangle, at: usize) -> bool {
 }
 
 fn map(background: u16, areas: &[(Rectangle, u16)]) -> Vec<u16> {
-    let label = |at| areas.iter().rev().find(|(area, _)| inside(*area, at)).map_or(background, |(_, label)| *label);
+    let label = |at| {
+        areas
+            .iter()
+            .rev()
+            .find(|(area, _)| inside(*area, at))
+            .map_or(background, |(_, label)| *label)
+    };
     (0..WIDTH * HEIGHT).map(label).collect()
 }
 
 pub(super) fn image(path: &Path) {
     make_folder(path);
-    write_png(path, &RgbImage::filled(ImageHw::new(HEIGHT as u32, WIDTH as u32).unwrap(), [90, 120, 60])).unwrap();
+    write_png(
+        path,
+        &RgbImage::filled(ImageHw::new(HEIGHT as u32, WIDTH as u32).unwrap(), [90, 120, 60]),
+    )
+    .unwrap();
 }
 
 fn make_folder(path: &Path) {
@@ -117,10 +146,17 @@ fn pascal_part_116(root: &Path, objects: &[Drawn]) {
     let labels = PASCAL_PART_116;
     let number = |name: &str| labels.object_id(name).unwrap();
     let all = labels.parts();
-    let part_number = |object: &str, part: &str| all.iter().position(|known| *known == (number(object), part)).unwrap() as u16;
-    let of_objects: Vec<_> = objects.iter().map(|(name, place, _)| (*place, number(name))).collect();
-    let of_parts: Vec<_> =
-        objects.iter().flat_map(|(name, _, parts)| parts.iter().map(|(part, place)| (*place, part_number(name, part)))).collect();
+    let part_number = |object: &str, part: &str| {
+        all.iter().position(|known| *known == (number(object), part)).unwrap() as u16
+    };
+    let of_objects: Vec<_> =
+        objects.iter().map(|(name, place, _)| (*place, number(name))).collect();
+    let of_parts: Vec<_> = objects
+        .iter()
+        .flat_map(|(name, _, parts)| {
+            parts.iter().map(|(part, place)| (*place, part_number(name, part)))
+        })
+        .collect();
     map_8(&root.join("annotations_detectron2_obj/val/2008_000003.png"), &map(255, &of_objects));
     map_8(&root.join("annotations_detectron2_part/val/2008_000003.png"), &map(255, &of_parts));
 }
@@ -130,14 +166,23 @@ fn ade20k_part_234(root: &Path, objects: &[Drawn]) {
     let labels = ADE20K_PART_234;
     let number = |name: &str| labels.object_id(name).unwrap();
     let all = labels.parts();
-    let part_number = |object: &str, part: &str| all.iter().position(|known| *known == (number(object), part)).unwrap() as u16;
-    let of_parts: Vec<_> =
-        objects.iter().flat_map(|(name, _, parts)| parts.iter().map(|(part, place)| (*place, part_number(name, part)))).collect();
+    let part_number = |object: &str, part: &str| {
+        all.iter().position(|known| *known == (number(object), part)).unwrap() as u16
+    };
+    let of_parts: Vec<_> = objects
+        .iter()
+        .flat_map(|(name, _, parts)| {
+            parts.iter().map(|(part, place)| (*place, part_number(name, part)))
+        })
+        .collect();
     let bytes: Vec<u8> = map(65535, &of_parts).into_iter().flat_map(u16::to_be_bytes).collect();
     let path = root.join("annotations_detectron2_part/validation/ADE_val_00000001.png");
     png_file(&path, WIDTH as u32, ColorType::Grayscale, BitDepth::Sixteen, &bytes);
-    let instances: Vec<Value> =
-        objects.iter().zip(1..).map(|((name, place, _), id)| annotation(id, u64::from(number(name)), *place)).collect();
+    let instances: Vec<Value> = objects
+        .iter()
+        .zip(1..)
+        .map(|((name, place, _), id)| annotation(id, u64::from(number(name)), *place))
+        .collect();
     json_file(
         &root.join("ade20k_instance_val.json"),
         &json!({"images": [listed("ADE_val_00000001.jpg")], "categories": [], "annotations": instances}),
@@ -148,9 +193,15 @@ fn part_imagenet_maps(root: &Path, objects: &[Drawn]) {
     let (_, place, parts) = objects[0];
     image(&root.join("images/train/n02129604_7.JPEG"));
     fs::write(root.join("LOC_synset_mapping.txt"), "n02129604 tiger, Panthera tigris\n").unwrap();
-    map_8(&root.join("annotations/train/n02129604_7.png"), &map(40, &[(parts[0].1, 0), (parts[1].1, 1)]));
+    map_8(
+        &root.join("annotations/train/n02129604_7.png"),
+        &map(40, &[(parts[0].1, 0), (parts[1].1, 1)]),
+    );
     map_8(&root.join("annotations/train_whole/n02129604_7.png"), &map(158, &[(place, 33)]));
-    json_file(&root.join("annotations/train/n02129604_7.json"), &json!({"imgHeight": HEIGHT, "imgWidth": WIDTH}));
+    json_file(
+        &root.join("annotations/train/n02129604_7.json"),
+        &json!({"imgHeight": HEIGHT, "imgWidth": WIDTH}),
+    );
 }
 
 fn listed(file_name: &str) -> Value {
@@ -198,31 +249,47 @@ fn coco_parts(objects: &[Drawn]) -> Value {
     }
     // One object as runs, down the columns.
     let runs = crate::Rle::of_mask(&mask(objects[1].1));
-    file["annotations"][1]["segmentation"] = json!({"size": [HEIGHT, WIDTH], "counts": runs.to_packed()});
+    file["annotations"][1]["segmentation"] =
+        json!({"size": [HEIGHT, WIDTH], "counts": runs.to_packed()});
     file["part_categories"] = json!(categories);
     file["part_annotations"] = json!(parts);
     file
 }
 
 fn mask(place: Rectangle) -> crate::Mask {
-    crate::Mask::new(ndarray::Array2::from_shape_fn((HEIGHT, WIDTH), |(row, column)| inside(place, row * WIDTH + column)))
+    crate::Mask::new(ndarray::Array2::from_shape_fn((HEIGHT, WIDTH), |(row, column)| {
+        inside(place, row * WIDTH + column)
+    }))
 }
 
 fn pascal_part_mat(root: &Path, objects: &[Drawn]) {
     image(&root.join("JPEGImages/2008_000003.jpg"));
     let column_major = |place: Rectangle| -> Vec<u8> {
-        (0..WIDTH * HEIGHT).map(|at| u8::from(inside(place, at % HEIGHT * WIDTH + at / HEIGHT))).collect()
+        (0..WIDTH * HEIGHT)
+            .map(|at| u8::from(inside(place, at % HEIGHT * WIDTH + at / HEIGHT)))
+            .collect()
     };
     let stored = |place| writer::bytes(HEIGHT as u32, WIDTH as u32, &column_major(place));
     let of_objects: Vec<Vec<Vec<u8>>> = objects
         .iter()
         .map(|(name, place, parts)| {
-            let parts: Vec<_> = parts.iter().map(|(part, place)| vec![writer::text(part), stored(*place)]).collect();
-            vec![writer::text(name), stored(*place), writer::structures("", &["part_name", "mask"], &parts)]
+            let parts: Vec<_> = parts
+                .iter()
+                .map(|(part, place)| vec![writer::text(part), stored(*place)])
+                .collect();
+            vec![
+                writer::text(name),
+                stored(*place),
+                writer::structures("", &["part_name", "mask"], &parts),
+            ]
         })
         .collect();
     let of_objects = writer::structures("", &["class", "mask", "parts"], &of_objects);
-    let anno = writer::structures("anno", &["imname", "objects"], &[vec![writer::text("2008_000003"), of_objects]]);
+    let anno = writer::structures(
+        "anno",
+        &["imname", "objects"],
+        &[vec![writer::text("2008_000003"), of_objects]],
+    );
     let path = root.join("Annotations_Part/2008_000003.mat");
     make_folder(&path);
     // Not compressed, so that a test can damage what is inside.
@@ -246,7 +313,15 @@ fn ade20k_full(root: &Path, objects: &[Drawn]) {
     }
     let triples = |areas: &[(Rectangle, u16)]| -> Vec<u8> {
         let colour = |id: u16| {
-            if id == 99 { [0, 0, 0] } else { [(class(usize::from(id)) / 256 * 10) as u8, (class(usize::from(id)) % 256) as u8, 50] }
+            if id == 99 {
+                [0, 0, 0]
+            } else {
+                [
+                    (class(usize::from(id)) / 256 * 10) as u8,
+                    (class(usize::from(id)) % 256) as u8,
+                    50,
+                ]
+            }
         };
         map(99, areas).into_iter().flat_map(colour).collect()
     };
@@ -254,7 +329,10 @@ fn ade20k_full(root: &Path, objects: &[Drawn]) {
         let path = folder.join(format!("ADE_train_00000001_{end}.png"));
         png_file(&path, WIDTH as u32, ColorType::Rgb, BitDepth::Eight, &triples(areas));
     }
-    json_file(&folder.join("ADE_train_00000001.json"), &json!({"annotation": {"imsize": [HEIGHT, WIDTH, 3], "object": items}}));
+    json_file(
+        &folder.join("ADE_train_00000001.json"),
+        &json!({"annotation": {"imsize": [HEIGHT, WIDTH, 3], "object": items}}),
+    );
 }
 
 /// One point in the middle of every part.
@@ -268,7 +346,8 @@ fn described_points(root: &Path, objects: &[Drawn]) {
                 "object": object, "object_box": corners(*place), "part": part, "part_box": corners([*x, *y, *width, *height]),
                 "human": format!("the {object}'s {part}")
             });
-            // A space before every value, as tests that put other numbers in need it, but one line a row.
+            // A space before every value, as tests that put other numbers in need it, but one line
+            // a row.
             format!("{}\n", serde_json::to_string_pretty(&row).unwrap().replace('\n', " "))
         })
     });
@@ -277,7 +356,14 @@ fn described_points(root: &Path, objects: &[Drawn]) {
     fs::write(root.join("sources.jsonl"), source.to_string()).unwrap();
 }
 
-fn item(id: usize, name: &str, class: usize, parent: Value, level: usize, [x, y, width, height]: Rectangle) -> Value {
+fn item(
+    id: usize,
+    name: &str,
+    class: usize,
+    parent: Value,
+    level: usize,
+    [x, y, width, height]: Rectangle,
+) -> Value {
     json!({
         "id": id, "name": format!("{name}, synonym"), "name_ndx": class, "attributes": "walking", "occluded": [],
         "parts": {"hasparts": [], "ispartof": parent, "part_level": level},

@@ -28,7 +28,8 @@ pub struct DatasetSummary {
     pub visible_keypoints: usize,
     /// Categories that the data set lists; where it has no list, those that occur.
     pub categories: usize,
-    /// The same of parts; a word that several kinds of object have counts once for each if it is listed so.
+    /// The same of parts; a word that several kinds of object have counts once for each if it is
+    /// listed so.
     pub part_categories: usize,
     /// How many objects each category has.
     pub objects_by_category: BTreeMap<String, usize>,
@@ -56,8 +57,12 @@ impl DatasetSummary {
     ///
     /// [`DataError`] as [`Dataset::load`]: of the first image that gives one.
     pub fn of(dataset: &dyn Dataset) -> Result<Self, DataError> {
-        let mut summary =
-            Self { skipped: dataset.skipped().clone(), interpreted: dataset.interpreted(), checks: dataset.checks(), ..Self::default() };
+        let mut summary = Self {
+            skipped: dataset.skipped().clone(),
+            interpreted: dataset.interpreted(),
+            checks: dataset.checks(),
+            ..Self::default()
+        };
         let indices: Vec<usize> = (0..dataset.len()).collect();
         for chunk in indices.chunks(CHUNK) {
             let counted = |&index: &usize| {
@@ -72,10 +77,13 @@ impl DatasetSummary {
             }
         }
         let labels = dataset.labels();
-        let listed = |labels: Vec<String>, occurring: usize| if labels.is_empty() { occurring } else { labels.len() };
+        let listed = |labels: Vec<String>, occurring: usize| {
+            if labels.is_empty() { occurring } else { labels.len() }
+        };
         summary.categories = listed(labels.objects, summary.objects_by_category.len());
         summary.part_categories = listed(labels.parts, summary.parts_by_category.len());
-        let places = summary.skipped.iter().map(|(reason, _, first)| (name_of(&reason), first.to_owned()));
+        let places =
+            summary.skipped.iter().map(|(reason, _, first)| (name_of(&reason), first.to_owned()));
         summary.skipped_first = places.collect();
         summary.warnings = summary.what_is_empty();
         Ok(summary)
@@ -85,10 +93,23 @@ impl DatasetSummary {
     fn what_is_empty(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for check in self.checks.iter().filter(|check| check.expected > 0 && check.found == 0) {
-            let first = check.missing.first().map(|missing| format!("; the first that is missing: {missing}")).unwrap_or_default();
-            warnings.push(format!("{}: none of {} was found in {}{first}", check.name, check.expected, check.place.display()));
+            let first = check
+                .missing
+                .first()
+                .map(|missing| format!("; the first that is missing: {missing}"))
+                .unwrap_or_default();
+            warnings.push(format!(
+                "{}: none of {} was found in {}{first}",
+                check.name,
+                check.expected,
+                check.place.display()
+            ));
         }
-        let why = if self.skipped.is_empty() { "nothing is listed".to_owned() } else { format!("left out: {}", self.skipped) };
+        let why = if self.skipped.is_empty() {
+            "nothing is listed".to_owned()
+        } else {
+            format!("left out: {}", self.skipped)
+        };
         if self.images == 0 {
             warnings.push(format!("there is no usable image; {why}"));
         } else if self.objects == 0 {
@@ -102,7 +123,11 @@ impl DatasetSummary {
         for object in &image.objects {
             one.parts += object.parts.len();
             one.keypoints += object.keypoints.len();
-            one.visible_keypoints += object.keypoints.iter().filter(|keypoint| keypoint.visibility == Visibility::Visible).count();
+            one.visible_keypoints += object
+                .keypoints
+                .iter()
+                .filter(|keypoint| keypoint.visibility == Visibility::Visible)
+                .count();
             *one.objects_by_category.entry(object.category.clone()).or_default() += 1;
             if let Some(family) = &object.family {
                 *one.objects_by_family.entry(family.clone()).or_default() += 1;
@@ -141,5 +166,8 @@ fn counts_alone<S: serde::Serializer>(skipped: &Skipped, serializer: S) -> Resul
 
 /// A refusal as it is written in JSON.
 fn name_of(reason: &impl Serialize) -> String {
-    serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(reason)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::{
     Dataset, DatasetFormat, DatasetSummary, ImageFiles, ReadOptions, Refusal, Strictness, manifest,
-    small_sets::{self, HEIGHT, Rectangle, WIDTH, all_files, image, json_file, picture, png_file, write},
+    small_sets::{
+        self, HEIGHT, Rectangle, WIDTH, all_files, image, json_file, picture, png_file, write,
+    },
 };
 use crate::{BoxXywh, DataError, Mask, Visibility};
 
@@ -18,12 +20,20 @@ fn set(format: DatasetFormat) -> TempDir {
     folder
 }
 
-fn open(format: DatasetFormat, root: &Path, strictness: Strictness) -> Result<Box<dyn Dataset>, DataError> {
+fn open(
+    format: DatasetFormat,
+    root: &Path,
+    strictness: Strictness,
+) -> Result<Box<dyn Dataset>, DataError> {
     format.open(root, ReadOptions { strictness, images: ImageFiles::Needed })
 }
 
 /// Everything that a folder gives under one strictness.
-fn summary(format: DatasetFormat, root: &Path, strictness: Strictness) -> Result<DatasetSummary, DataError> {
+fn summary(
+    format: DatasetFormat,
+    root: &Path,
+    strictness: Strictness,
+) -> Result<DatasetSummary, DataError> {
     DatasetSummary::of(open(format, root, strictness)?.as_ref())
 }
 
@@ -32,7 +42,8 @@ fn refused(format: DatasetFormat, root: &Path, refusal: Refusal, file: &str) -> 
     let error = summary(format, root, Strictness::Strict).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains(file), "{format}: {error} does not name {file}");
     match &error {
-        DataError::AnnotationFile { refusal: found, .. } | DataError::Annotation { refusal: found, .. } => {
+        DataError::AnnotationFile { refusal: found, .. }
+        | DataError::Annotation { refusal: found, .. } => {
             assert_eq!(*found, refusal, "{error}")
         }
         DataError::Image { .. } => assert_eq!(refusal, Refusal::UnreadableImage, "{error}"),
@@ -64,15 +75,31 @@ fn one_picture_is_the_same_in_every_format() {
         let expected = picture(format);
         assert_eq!(image.objects.len(), expected.len(), "{format}");
         for (name, place, parts) in expected {
-            let object = image.objects.iter().find(|object| object.category == name).unwrap_or_else(|| panic!("{format}: no {name}"));
+            let object = image
+                .objects
+                .iter()
+                .find(|object| object.category == name)
+                .unwrap_or_else(|| panic!("{format}: no {name}"));
             assert_eq!(object.bbox, as_box(place), "{format} {name}");
             let area = place[2] * place[3];
-            assert_eq!(object.mask.as_ref().map(Mask::area), has_masks.then_some(area), "{format} {name}");
+            assert_eq!(
+                object.mask.as_ref().map(Mask::area),
+                has_masks.then_some(area),
+                "{format} {name}"
+            );
             assert_eq!(object.parts.len(), if has_parts { 2 } else { 0 }, "{format} {name}");
             for (part_name, place) in parts.iter().filter(|_| has_parts) {
-                let part = object.parts.iter().find(|part| part.name == *part_name).unwrap_or_else(|| panic!("{format}: no {part_name}"));
+                let part = object
+                    .parts
+                    .iter()
+                    .find(|part| part.name == *part_name)
+                    .unwrap_or_else(|| panic!("{format}: no {part_name}"));
                 let found = (part.bbox, part.mask.as_ref().map(Mask::area));
-                assert_eq!(found, (as_box(*place), has_masks.then_some(place[2] * place[3])), "{format} {part_name}");
+                assert_eq!(
+                    found,
+                    (as_box(*place), has_masks.then_some(place[2] * place[3])),
+                    "{format} {part_name}"
+                );
             }
         }
     }
@@ -88,32 +115,55 @@ fn first_release_of_part_imagenet_gives_the_union_of_its_parts() {
     assert_eq!((tiger.category.as_str(), tiger.family.as_deref()), ("tiger", Some("quadruped")));
     // The head has 6 pixels and the body as many.
     assert_eq!(tiger.mask.as_ref().map(Mask::area), Some(12));
-    assert_eq!(tiger.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["head", "body"]);
+    assert_eq!(
+        tiger.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+        ["head", "body"]
+    );
     assert_eq!(dataset.decode(&image).unwrap().size(), image.size);
 }
 
 #[test]
 fn keypoints_of_ap10k_are_pixels() {
     let folder = set(DatasetFormat::Ap10k);
-    let image = open(DatasetFormat::Ap10k, folder.path(), Strictness::Strict).unwrap().load(0).unwrap().image.unwrap();
+    let image = open(DatasetFormat::Ap10k, folder.path(), Strictness::Strict)
+        .unwrap()
+        .load(0)
+        .unwrap()
+        .image
+        .unwrap();
     let dog = &image.objects[0];
     assert_eq!((dog.family.as_deref(), dog.keypoints.len()), (Some("Canidae"), 1));
-    assert_eq!((dog.keypoints[0].point.x, dog.keypoints[0].point.y, dog.keypoints[0].visibility), (1.0, 1.0, Visibility::Visible));
-    // Coordinates that are no whole numbers count edges: the same place lies half a pixel further left and up.
+    assert_eq!(
+        (dog.keypoints[0].point.x, dog.keypoints[0].point.y, dog.keypoints[0].visibility),
+        (1.0, 1.0, Visibility::Visible)
+    );
+    // Coordinates that are no whole numbers count edges: the same place lies half a pixel further
+    // left and up.
     let folder = set(DatasetFormat::CocoKeypoints);
     let path = folder.path().join("annotations/person_keypoints_val2017.json");
     let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     file["annotations"][0]["keypoints"][0] = json!(1.5);
     json_file(&path, &file);
-    let image = open(DatasetFormat::CocoKeypoints, folder.path(), Strictness::Strict).unwrap().load(0).unwrap().image.unwrap();
-    assert_eq!((image.objects[0].keypoints[0].point.x, image.objects[0].keypoints[0].point.y), (1.0, 0.5));
+    let image = open(DatasetFormat::CocoKeypoints, folder.path(), Strictness::Strict)
+        .unwrap()
+        .load(0)
+        .unwrap()
+        .image
+        .unwrap();
+    assert_eq!(
+        (image.objects[0].keypoints[0].point.x, image.objects[0].keypoints[0].point.y),
+        (1.0, 0.5)
+    );
 }
 
 #[test]
 fn root_may_be_a_folder_above_and_litter_does_not_matter() {
     for (format, litter) in [
         (DatasetFormat::PascalPart116, "images/val/._2008_000003.jpg"),
-        (DatasetFormat::Ade20kPart234, "annotations_detectron2_part/validation/._ADE_val_00000001.png"),
+        (
+            DatasetFormat::Ade20kPart234,
+            "annotations_detectron2_part/validation/._ADE_val_00000001.png",
+        ),
         (DatasetFormat::PartImageNet, "images/train/.DS_Store"),
         (DatasetFormat::PascalPartMat, "Annotations_Part/._2008_000003.mat"),
         (DatasetFormat::Ade20kFull, "images/ADE/training/urban/street/._ADE_train_00000001.jpg"),
@@ -124,7 +174,8 @@ fn root_may_be_a_folder_above_and_litter_does_not_matter() {
         fs::create_dir_all(&root).unwrap();
         write(format, &root);
         fs::write(root.join(litter), "litter").unwrap();
-        let found = summary(format, above.path(), Strictness::Strict).unwrap_or_else(|error| panic!("{format}: {error}"));
+        let found = summary(format, above.path(), Strictness::Strict)
+            .unwrap_or_else(|error| panic!("{format}: {error}"));
         assert_eq!((found.images, found.objects), (1, picture(format).len()), "{format}");
     }
 }
@@ -132,14 +183,26 @@ fn root_may_be_a_folder_above_and_litter_does_not_matter() {
 #[test]
 fn image_without_annotation_and_annotation_without_image_are_named() {
     for (format, image_file, annotation) in [
-        (DatasetFormat::PascalPart116, "images/val/2008_000003.jpg", "annotations_detectron2_part/val/2008_000003.png"),
-        (DatasetFormat::PascalPart116, "images/val/2008_000003.jpg", "annotations_detectron2_obj/val/2008_000003.png"),
+        (
+            DatasetFormat::PascalPart116,
+            "images/val/2008_000003.jpg",
+            "annotations_detectron2_part/val/2008_000003.png",
+        ),
+        (
+            DatasetFormat::PascalPart116,
+            "images/val/2008_000003.jpg",
+            "annotations_detectron2_obj/val/2008_000003.png",
+        ),
         (
             DatasetFormat::Ade20kPart234,
             "images/validation/ADE_val_00000001.jpg",
             "annotations_detectron2_part/validation/ADE_val_00000001.png",
         ),
-        (DatasetFormat::PartImageNet, "images/train/n02129604_7.JPEG", "annotations/train/n02129604_7.png"),
+        (
+            DatasetFormat::PartImageNet,
+            "images/train/n02129604_7.JPEG",
+            "annotations/train/n02129604_7.png",
+        ),
         (
             DatasetFormat::Ade20kFull,
             "images/ADE/training/urban/street/ADE_train_00000001.jpg",
@@ -150,15 +213,30 @@ fn image_without_annotation_and_annotation_without_image_are_named() {
         let folder = set(format);
         // A second pair keeps the data set one.
         for file in [image_file, annotation] {
-            fs::copy(folder.path().join(file), folder.path().join(file.replace(&name(file), "other"))).unwrap();
+            fs::copy(
+                folder.path().join(file),
+                folder.path().join(file.replace(&name(file), "other")),
+            )
+            .unwrap();
         }
         if format == DatasetFormat::Ade20kFull {
             let seg = "images/ADE/training/urban/street/ADE_train_00000001_seg.png";
-            fs::copy(folder.path().join(seg), folder.path().join(seg.replace(&name(image_file), "other"))).unwrap();
+            fs::copy(
+                folder.path().join(seg),
+                folder.path().join(seg.replace(&name(image_file), "other")),
+            )
+            .unwrap();
         }
         if format == DatasetFormat::PascalPart116 {
-            let map = annotation.replace("_part/", "_x/").replace("_obj/", "_part/").replace("_x/", "_obj/");
-            fs::copy(folder.path().join(&map), folder.path().join(map.replace(&name(&map), "other"))).unwrap();
+            let map = annotation
+                .replace("_part/", "_x/")
+                .replace("_obj/", "_part/")
+                .replace("_x/", "_obj/");
+            fs::copy(
+                folder.path().join(&map),
+                folder.path().join(map.replace(&name(&map), "other")),
+            )
+            .unwrap();
         }
         fs::remove_file(folder.path().join(annotation)).unwrap();
         refused(format, folder.path(), Refusal::MissingAnnotation, &name(image_file));
@@ -181,7 +259,8 @@ fn image_without_annotation_and_annotation_without_image_are_named() {
         refused(format, folder.path(), Refusal::AnnotationWithoutImage, &name(image_file));
         let checks = manifest(format, folder.path()).unwrap();
         assert!(
-            checks.iter().any(|check| !check.ok && check.missing.iter().any(|missing| missing.contains(&name(image_file)))),
+            checks.iter().any(|check| !check.ok
+                && check.missing.iter().any(|missing| missing.contains(&name(image_file)))),
             "{checks:?}"
         );
     }
@@ -189,20 +268,27 @@ fn image_without_annotation_and_annotation_without_image_are_named() {
 
 #[test]
 fn listed_image_that_is_not_there_is_a_bad_entry_or_only_a_check() {
-    for (format, file) in [(DatasetFormat::Ap10k, "data/000000000001.jpg"), (DatasetFormat::CocoParts, "images/a.png")] {
+    for (format, file) in [
+        (DatasetFormat::Ap10k, "data/000000000001.jpg"),
+        (DatasetFormat::CocoParts, "images/a.png"),
+    ] {
         let folder = set(format);
         fs::remove_file(folder.path().join(file)).unwrap();
         let error = summary(format, folder.path(), Strictness::Strict).map(|_| ()).unwrap_err();
-        assert!(matches!(error, DataError::Annotation { refusal: Refusal::MissingFile, .. }), "{error}");
-        let dataset = format.open(folder.path(), ReadOptions { images: ImageFiles::NotNeeded, ..Default::default() }).unwrap();
+        assert!(
+            matches!(error, DataError::Annotation { refusal: Refusal::MissingFile, .. }),
+            "{error}"
+        );
+        let dataset = format
+            .open(
+                folder.path(),
+                ReadOptions { images: ImageFiles::NotNeeded, ..Default::default() },
+            )
+            .unwrap();
         let found = DatasetSummary::of(dataset.as_ref()).unwrap();
         assert_eq!((found.images, found.objects), (1, 2));
-        assert!(
-            found
-                .checks
-                .iter()
-                .any(|check| !check.ok && check.missing[0].ends_with(Path::new(file).file_name().unwrap().to_str().unwrap()))
-        );
+        assert!(found.checks.iter().any(|check| !check.ok
+            && check.missing[0].ends_with(Path::new(file).file_name().unwrap().to_str().unwrap())));
     }
 }
 
@@ -210,10 +296,22 @@ fn listed_image_that_is_not_there_is_a_bad_entry_or_only_a_check() {
 fn maps_of_another_depth_or_size_are_refused() {
     let wide = [255; 2 * WIDTH * HEIGHT];
     for (format, map, other_depth) in [
-        (DatasetFormat::PascalPart116, "annotations_detectron2_part/val/2008_000003.png", BitDepth::Sixteen),
-        (DatasetFormat::Ade20kPart234, "annotations_detectron2_part/validation/ADE_val_00000001.png", BitDepth::Eight),
+        (
+            DatasetFormat::PascalPart116,
+            "annotations_detectron2_part/val/2008_000003.png",
+            BitDepth::Sixteen,
+        ),
+        (
+            DatasetFormat::Ade20kPart234,
+            "annotations_detectron2_part/validation/ADE_val_00000001.png",
+            BitDepth::Eight,
+        ),
         (DatasetFormat::PartImageNet, "annotations/train/n02129604_7.png", BitDepth::Sixteen),
-        (DatasetFormat::Ade20kFull, "images/ADE/training/urban/street/ADE_train_00000001_seg.png", BitDepth::Sixteen),
+        (
+            DatasetFormat::Ade20kFull,
+            "images/ADE/training/urban/street/ADE_train_00000001_seg.png",
+            BitDepth::Sixteen,
+        ),
     ] {
         let folder = set(format);
         let path = folder.path().join(map);
@@ -236,7 +334,9 @@ fn maps_of_another_depth_or_size_are_refused() {
 #[test]
 fn unknown_labels_and_strays_are_refused() {
     let blank = |label: u8| vec![label; WIDTH * HEIGHT];
-    let grey = |path: &Path, bytes: &[u8]| png_file(path, WIDTH as u32, ColorType::Grayscale, BitDepth::Eight, bytes);
+    let grey = |path: &Path, bytes: &[u8]| {
+        png_file(path, WIDTH as u32, ColorType::Grayscale, BitDepth::Eight, bytes)
+    };
     let format = DatasetFormat::PascalPart116;
     let map = "annotations_detectron2_part/val/2008_000003.png";
     let folder = set(format);
@@ -284,7 +384,11 @@ fn image_that_is_none_is_refused() {
 fn two_images_of_one_name_are_refused() {
     let folder = set(DatasetFormat::PascalPart116);
     image(&folder.path().join("images/val/2008_000003.PNG"));
-    assert_eq!(refused(DatasetFormat::PascalPart116, folder.path(), Refusal::DuplicateFile, "2008_000003").objects, 2);
+    assert_eq!(
+        refused(DatasetFormat::PascalPart116, folder.path(), Refusal::DuplicateFile, "2008_000003")
+            .objects,
+        2
+    );
 }
 
 #[test]
@@ -295,7 +399,11 @@ fn bad_instances_of_ade20k_part_234_are_named() {
         ("/annotations/1/category_id", json!(44), Refusal::UnknownCategory),
         ("/annotations/1/bbox", json!([1, 2]), Refusal::BadBox),
         ("/annotations/1/segmentation", json!([]), Refusal::EmptyMask),
-        ("/annotations/1/segmentation", json!({"size": [6, 8], "counts": [48]}), Refusal::EmptyMask),
+        (
+            "/annotations/1/segmentation",
+            json!({"size": [6, 8], "counts": [48]}),
+            Refusal::EmptyMask,
+        ),
         ("/annotations/1/segmentation", json!({"size": [6, 8], "counts": "!"}), Refusal::BadRle),
     ] {
         let folder = set(DatasetFormat::Ade20kPart234);
@@ -342,7 +450,10 @@ fn visible_pixels_come_from_an_instances_own_map() {
     );
     let found = summary(DatasetFormat::Ade20kFull, folder.path(), Strictness::Lenient).unwrap();
     // The person's parts no longer lie on it.
-    assert_eq!((found.objects, found.parts, found.skipped.n(Refusal::PartOutsideObject)), (2, 2, 2));
+    assert_eq!(
+        (found.objects, found.parts, found.skipped.n(Refusal::PartOutsideObject)),
+        (2, 2, 2)
+    );
 }
 
 #[test]
@@ -353,7 +464,9 @@ fn folder_of_another_kind_says_what_is_expected() {
         assert!(matches!(error, DataError::Layout { .. }), "{error}");
         assert!(error.to_string().contains(&format!("no {format} data set: expected ")), "{error}");
         assert!(manifest(format, folder.path()).unwrap().iter().any(|check| !check.ok));
-        let missing = open(format, &folder.path().join("nowhere"), Strictness::Strict).map(|_| ()).unwrap_err();
+        let missing = open(format, &folder.path().join("nowhere"), Strictness::Strict)
+            .map(|_| ())
+            .unwrap_err();
         assert!(matches!(missing, DataError::Read { .. }), "{missing}");
     }
 }

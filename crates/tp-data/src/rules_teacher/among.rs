@@ -1,5 +1,5 @@
-//! How one of several things of a name is told from the others by where it is and how large: left or right, first or last in
-//! a row, in which row, largest or smallest.
+//! How one of several things of a name is told from the others by where it is and how large: left
+//! or right, first or last in a row, in which row, largest or smallest.
 
 use crate::BoxXywh;
 
@@ -25,7 +25,8 @@ pub(super) enum Standing {
     From(Direction, usize),
     /// The middle one of a row of three or five.
     Middle,
-    /// In a row of its own kind, so many rows from the top or bottom, and so far from the left or right in it.
+    /// In a row of its own kind, so many rows from the top or bottom, and so far from the left or
+    /// right in it.
     InRow(Direction, usize, (Direction, usize)),
     /// Clearly larger than all others.
     Largest,
@@ -39,7 +40,8 @@ const MOST_COUNTED: usize = 5;
 /// By how much the area of the largest must exceed the next.
 const CLEARLY_LARGER: f64 = 1.6;
 
-/// Everything that tells the box `at` from the others. Centres decide; those that are nearly level have no order.
+/// Everything that tells the box `at` from the others. Centres decide; those that are nearly level
+/// have no order.
 pub(super) fn standings(boxes: &[BoxXywh], at: usize) -> Vec<Standing> {
     let Some(this) = boxes.get(at) else {
         return Vec::new();
@@ -47,11 +49,19 @@ pub(super) fn standings(boxes: &[BoxXywh], at: usize) -> Vec<Standing> {
     if boxes.len() == 1 {
         return vec![Standing::Only];
     }
-    let others: Vec<&BoxXywh> = boxes.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, other)| other).collect();
+    let others: Vec<&BoxXywh> = boxes
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != at)
+        .map(|(_, other)| other)
+        .collect();
     let mut standings = Vec::new();
     let is_outermost = |direction| others.iter().all(|other| is_further(direction, this, other));
     let outermost: Vec<Direction> =
-        [Direction::Left, Direction::Right, Direction::Top, Direction::Bottom].into_iter().filter(|&way| is_outermost(way)).collect();
+        [Direction::Left, Direction::Right, Direction::Top, Direction::Bottom]
+            .into_iter()
+            .filter(|&way| is_outermost(way))
+            .collect();
     standings.extend(outermost.iter().map(|&direction| Standing::Outermost(direction)));
     for vertical in [Direction::Top, Direction::Bottom] {
         for horizontal in [Direction::Left, Direction::Right] {
@@ -74,7 +84,8 @@ pub(super) fn standings(boxes: &[BoxXywh], at: usize) -> Vec<Standing> {
     standings
 }
 
-/// Whether `a` lies clearly further in a direction than `b`: by a third of the larger extent, and two pixels.
+/// Whether `a` lies clearly further in a direction than `b`: by a third of the larger extent, and
+/// two pixels.
 fn is_further(direction: Direction, a: &BoxXywh, b: &BoxXywh) -> bool {
     let (from, to) = (a.center(), b.center());
     let (distance, extent) = match direction {
@@ -101,7 +112,9 @@ fn in_line(this: &BoxXywh, others: &[&BoxXywh]) -> Vec<Standing> {
         standings.push(Standing::From(Direction::Right, n_right));
     }
     // "The middle one" is said of a line, not of a heap.
-    let level = others.iter().all(|other| (other.center().y - this.center().y).abs() < (other.center().x - this.center().x).abs());
+    let level = others.iter().all(|other| {
+        (other.center().y - this.center().y).abs() < (other.center().x - this.center().x).abs()
+    });
     if n_left == n_right && n_left <= 2 && level {
         standings.push(Standing::Middle);
     }
@@ -122,26 +135,40 @@ fn in_rows(boxes: &[BoxXywh], this: &BoxXywh) -> Option<Standing> {
     let mut rows: Vec<Vec<&BoxXywh>> = Vec::new();
     for bbox in by_height {
         match rows.last_mut() {
-            Some(row) if row.last().is_some_and(|last| bbox.center().y - last.center().y < 0.6 * usual) => row.push(bbox),
+            Some(row)
+                if row
+                    .last()
+                    .is_some_and(|last| bbox.center().y - last.center().y < 0.6 * usual) =>
+            {
+                row.push(bbox)
+            }
             _ => rows.push(vec![bbox]),
         }
     }
-    let is_row = |row: &Vec<&BoxXywh>| row.iter().all(|bbox| bbox.center().y - row[0].center().y < 0.6 * usual);
+    let is_row = |row: &Vec<&BoxXywh>| {
+        row.iter().all(|bbox| bbox.center().y - row[0].center().y < 0.6 * usual)
+    };
     if rows.len() < 2 || rows.iter().any(|row| row.len() == 1) || !rows.iter().all(is_row) {
         return None;
     }
     let index = rows.iter().position(|row| row.iter().any(|bbox| std::ptr::eq(*bbox, this)))?;
-    let (from, rank) = if index <= rows.len() / 2 { (Direction::Top, index) } else { (Direction::Bottom, rows.len() - 1 - index) };
+    let (from, rank) = if index <= rows.len() / 2 {
+        (Direction::Top, index)
+    } else {
+        (Direction::Bottom, rows.len() - 1 - index)
+    };
     if rank > 2 {
         return None;
     }
-    let others: Vec<&BoxXywh> = rows[index].iter().copied().filter(|bbox| !std::ptr::eq(*bbox, this)).collect();
+    let others: Vec<&BoxXywh> =
+        rows[index].iter().copied().filter(|bbox| !std::ptr::eq(*bbox, this)).collect();
     let n_left = others.iter().filter(|other| is_further(Direction::Left, other, this)).count();
     let n_right = others.iter().filter(|other| is_further(Direction::Right, other, this)).count();
     if n_left + n_right < others.len() {
         return None;
     }
-    let column = if n_left <= n_right { (Direction::Left, n_left) } else { (Direction::Right, n_right) };
+    let column =
+        if n_left <= n_right { (Direction::Left, n_left) } else { (Direction::Right, n_right) };
     (column.1 <= MOST_COUNTED).then_some(Standing::InRow(from, rank, column))
 }
 
@@ -154,7 +181,10 @@ mod tests {
 
     /// Boxes of 10 by 10 pixels around these centres.
     fn boxes(centres: &[(f64, f64)]) -> Vec<BoxXywh> {
-        centres.iter().map(|&(x, y)| BoxXywh { x: x - 5.0, y: y - 5.0, width: 10.0, height: 10.0 }).collect()
+        centres
+            .iter()
+            .map(|&(x, y)| BoxXywh { x: x - 5.0, y: y - 5.0, width: 10.0, height: 10.0 })
+            .collect()
     }
 
     #[test]
@@ -174,7 +204,10 @@ mod tests {
     #[test]
     fn a_line_of_three_has_a_middle() {
         let three = boxes(&[(70.0, 20.0), (10.0, 20.0), (40.0, 21.0)]);
-        assert_eq!(standings(&three, 2), [Standing::From(Left, 1), Standing::From(Right, 1), Standing::Middle]);
+        assert_eq!(
+            standings(&three, 2),
+            [Standing::From(Left, 1), Standing::From(Right, 1), Standing::Middle]
+        );
         assert_eq!(standings(&three, 1), [Standing::Outermost(Left)]);
     }
 
@@ -190,7 +223,14 @@ mod tests {
 
     #[test]
     fn windows_stand_in_rows() {
-        let windows = boxes(&[(10.0, 10.0), (30.0, 11.0), (50.0, 10.0), (10.0, 40.0), (30.0, 40.0), (50.0, 41.0)]);
+        let windows = boxes(&[
+            (10.0, 10.0),
+            (30.0, 11.0),
+            (50.0, 10.0),
+            (10.0, 40.0),
+            (30.0, 40.0),
+            (50.0, 41.0),
+        ]);
         assert_eq!(standings(&windows, 1), [Standing::InRow(Top, 0, (Left, 1))]);
         assert_eq!(standings(&windows, 5), [Standing::InRow(Top, 1, (Right, 0))]);
     }
@@ -200,7 +240,10 @@ mod tests {
         let mut two = boxes(&[(10.0, 20.0), (40.0, 20.0)]);
         two[1] = BoxXywh { x: 30.0, y: 10.0, width: 13.0, height: 13.0 };
         // 169 to 100 is more than 1.6.
-        assert!(standings(&two, 1).contains(&Standing::Largest) && standings(&two, 0).contains(&Standing::Smallest));
+        assert!(
+            standings(&two, 1).contains(&Standing::Largest)
+                && standings(&two, 0).contains(&Standing::Smallest)
+        );
         two[1].width = 12.0;
         assert!(!standings(&two, 1).contains(&Standing::Largest));
     }

@@ -1,4 +1,5 @@
-//! The paper's four layers as sentences: object in the image, part in the object, point in the part, and its look.
+//! The paper's four layers as sentences: object in the image, part in the object, point in the
+//! part, and its look.
 
 use rand::{Rng, RngExt};
 use tp_core::{PointRecord, Style};
@@ -21,15 +22,27 @@ impl Words {
     pub(super) fn coarse_to_fine(&self, record: &PointRecord, rng: &mut impl Rng) -> String {
         let verb = pick(rng, &["is", "can be seen", "appears"]);
         let object = match self.object_ordinal {
-            Some(ordinal) => format!("the {ordinal} {} {} from the left {verb} {}", self.size, self.category, self.object_place),
-            None => format!("{} {} {verb} {}", with_article(self.size), self.category, self.object_place),
+            Some(ordinal) => format!(
+                "the {ordinal} {} {} from the left {verb} {}",
+                self.size, self.category, self.object_place
+            ),
+            None => format!(
+                "{} {} {verb} {}",
+                with_article(self.size),
+                self.category,
+                self.object_place
+            ),
         };
         let look = look(record, rng);
         match (&self.part, self.part_place) {
             (Some(part), Some(place)) => {
                 let part_named = ranked(part, self.part_ordinal);
-                let on = pick(rng, &["the point is on", "the marked point is on", "the point sits on"]);
-                let lies = pick(rng, &["it lies in the", "it is in the", "within it, the point is in the"]);
+                let on =
+                    pick(rng, &["the point is on", "the marked point is on", "the point sits on"]);
+                let lies = pick(
+                    rng,
+                    &["it lies in the", "it is in the", "within it, the point is in the"],
+                );
                 format!(
                     "{object}. {} its {part_named}, in the {place} of the {}; {lies} {} of the {part}, where it is {look}.",
                     capitalised(on),
@@ -37,13 +50,19 @@ impl Words {
                     self.point_place
                 )
             }
-            _ => format!("{object}. The point is in the {} of the {}, where it is {look}.", self.point_place, self.category),
+            _ => format!(
+                "{object}. The point is in the {} of the {}, where it is {look}.",
+                self.point_place, self.category
+            ),
         }
     }
 
     pub(super) fn terse(&self, record: &PointRecord, rng: &mut impl Rng) -> String {
         let object = match self.object_ordinal {
-            Some(ordinal) => format!("{ordinal} {} {} from the left {}", self.size, self.category, self.object_place),
+            Some(ordinal) => format!(
+                "{ordinal} {} {} from the left {}",
+                self.size, self.category, self.object_place
+            ),
             None => format!("{} {} {}", self.size, self.category, self.object_place),
         };
         let look = match rng.random_range(0..4) {
@@ -65,7 +84,10 @@ impl Words {
 
     pub(super) fn colloquial(&self, record: &PointRecord, rng: &mut impl Rng) -> String {
         let object = match self.object_ordinal {
-            Some(ordinal) => format!("the {ordinal} {} {} from the left, {}", self.size, self.category, self.object_place),
+            Some(ordinal) => format!(
+                "the {ordinal} {} {} from the left, {}",
+                self.size, self.category, self.object_place
+            ),
             None => format!("the {} {} {}", self.size, self.category, self.object_place),
         };
         let start = pick(rng, &["see", "look at", "find"]);
@@ -78,7 +100,10 @@ impl Words {
                 record.colour,
                 self.point_place
             ),
-            _ => format!("{start} {object}: the {} {bit} in the {} of the {}.", record.colour, self.point_place, self.category),
+            _ => format!(
+                "{start} {object}: the {} {bit} in the {} of the {}.",
+                record.colour, self.point_place, self.category
+            ),
         }
     }
 
@@ -103,7 +128,11 @@ fn look(record: &PointRecord, rng: &mut impl Rng) -> String {
 }
 
 /// Which one from the left, if there are several; none if it is the only one.
-pub(super) fn ordinal(rivals: &[f64], x: f64, style: Style) -> Result<Option<&'static str>, Rejected> {
+pub(super) fn ordinal(
+    rivals: &[f64],
+    x: f64,
+    style: Style,
+) -> Result<Option<&'static str>, Rejected> {
     const ORDINALS: [&str; 4] = ["first", "second", "third", "fourth"];
     if rivals.len() <= 1 {
         return Ok(None);

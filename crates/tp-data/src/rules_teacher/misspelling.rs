@@ -24,13 +24,14 @@ const SPARED: [&str; 16] = [
     "without",
 ];
 
-/// The text with one slip in one of its longer words; the same text if no word is long enough. The first letter stays, and the
-/// result is none of the words that `is_word` knows.
+/// The text with one slip in one of its longer words; the same text if no word is long enough. The
+/// first letter stays, and the result is none of the words that `is_word` knows.
 pub(super) fn misspelled(text: &str, is_word: impl Fn(&str) -> bool, rng: &mut impl Rng) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let letters = |word: &str| word.chars().all(|letter| letter.is_ascii_lowercase());
-    let long: Vec<usize> =
-        (0..words.len()).filter(|&at| words[at].len() >= 5 && letters(words[at]) && !SPARED.contains(&words[at])).collect();
+    let long: Vec<usize> = (0..words.len())
+        .filter(|&at| words[at].len() >= 5 && letters(words[at]) && !SPARED.contains(&words[at]))
+        .collect();
     if long.is_empty() {
         return text.to_owned();
     }
@@ -70,12 +71,19 @@ mod tests {
         let mut changed = 0;
         for seed in 0..200 {
             let slipped = misspelled(text, |_| false, &mut Seed(seed).rng());
-            let pairs: Vec<(&str, &str)> = text.split(' ').zip(slipped.split(' ')).filter(|(before, after)| before != after).collect();
+            let pairs: Vec<(&str, &str)> = text
+                .split(' ')
+                .zip(slipped.split(' '))
+                .filter(|(before, after)| before != after)
+                .collect();
             assert!(pairs.len() <= 1, "{slipped}");
             for (before, after) in pairs {
                 changed += 1;
                 assert!(["handle", "bottle"].contains(&before), "{slipped}");
-                assert!(after.len().abs_diff(before.len()) <= 1 && after.starts_with(&before[..1]), "{slipped}");
+                assert!(
+                    after.len().abs_diff(before.len()) <= 1 && after.starts_with(&before[..1]),
+                    "{slipped}"
+                );
             }
         }
         assert!(changed > 150, "{changed}");

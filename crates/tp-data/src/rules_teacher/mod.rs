@@ -1,4 +1,5 @@
-//! Writes descriptions from annotation and pixels alone: the paper's four layers in four styles, and as people speak.
+//! Writes descriptions from annotation and pixels alone: the paper's four layers in four styles,
+//! and as people speak.
 
 mod among;
 mod layers;
@@ -33,7 +34,8 @@ impl RulesTeacher {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] if the target does not fit the annotation, or its words would fit something else, too.
+    /// [`Rejected`] if the target does not fit the annotation, or its words would fit something
+    /// else, too.
     pub fn triplet(
         &self,
         image: &RgbImage,
@@ -42,7 +44,8 @@ impl RulesTeacher {
         style: Style,
         seed: Seed,
     ) -> Result<Triplet, Rejected> {
-        let point = annotation.size.unit_from_pixel(target.point).map_err(|_| Rejected::OutsideImage)?;
+        let point =
+            annotation.size.unit_from_pixel(target.point).map_err(|_| Rejected::OutsideImage)?;
         let record = self.record(image, annotation, target)?;
         let description = match style {
             Style::Spoken => Self::spoken(Some(image), annotation, target, &record, seed)?,
@@ -65,13 +68,27 @@ impl RulesTeacher {
     /// # Errors
     ///
     /// [`Rejected::NoSuchTarget`] if the target does not fit the annotation.
-    pub fn record(&self, image: &RgbImage, annotation: &AnnotatedImage, target: &PointTarget) -> Result<PointRecord, Rejected> {
+    pub fn record(
+        &self,
+        image: &RgbImage,
+        annotation: &AnnotatedImage,
+        target: &PointTarget,
+    ) -> Result<PointRecord, Rejected> {
         let object = annotation.objects.get(target.object).ok_or(Rejected::NoSuchTarget)?;
-        let part = target.part.map(|part| object.parts.get(part).ok_or(Rejected::NoSuchTarget)).transpose()?;
-        let (mask, bbox) = part.map_or((object.mask.as_ref(), object.bbox), |part| (part.mask.as_ref(), part.bbox));
-        let look = appearance(image, target.point, |row, column| mask.is_none_or(|mask| mask.contains(row, column)));
+        let part = target
+            .part
+            .map(|part| object.parts.get(part).ok_or(Rejected::NoSuchTarget))
+            .transpose()?;
+        let (mask, bbox) = part
+            .map_or((object.mask.as_ref(), object.bbox), |part| (part.mask.as_ref(), part.bbox));
+        let look = appearance(image, target.point, |row, column| {
+            mask.is_none_or(|mask| mask.contains(row, column))
+        });
         let (x, y) = bbox.place_of(target.point);
-        let keypoint = target.keypoint.map(|keypoint| object.keypoints.get(keypoint).ok_or(Rejected::NoSuchTarget)).transpose()?;
+        let keypoint = target
+            .keypoint
+            .map(|keypoint| object.keypoints.get(keypoint).ok_or(Rejected::NoSuchTarget))
+            .transpose()?;
         Ok(PointRecord {
             category: object.category.clone(),
             family: object.family.clone(),
@@ -99,7 +116,11 @@ impl RulesTeacher {
             .take(MOST)
             .map(|object| {
                 let size = with_article(size_word(object_size(object, annotation)));
-                format!("{size} {} {}", spaced(&object.category), in_image(object_cell(object, annotation)))
+                format!(
+                    "{size} {} {}",
+                    spaced(&object.category),
+                    in_image(object_cell(object, annotation))
+                )
             })
             .collect();
         match named.split_last() {
@@ -109,11 +130,13 @@ impl RulesTeacher {
         }
     }
 
-    /// The words of one point's facts. Without the pixels, [`Style::Spoken`] names no colour of a whole thing.
+    /// The words of one point's facts. Without the pixels, [`Style::Spoken`] names no colour of a
+    /// whole thing.
     ///
     /// # Errors
     ///
-    /// [`Rejected::Ambiguous`] if something else in the image fits the same words and no ordinal can tell it apart.
+    /// [`Rejected::Ambiguous`] if something else in the image fits the same words and no ordinal
+    /// can tell it apart.
     pub fn write(
         &self,
         annotation: &AnnotatedImage,
@@ -131,9 +154,11 @@ impl RulesTeacher {
             let same = |other: &&ObjectAnnotation| {
                 other.category == object.category
                     && (style == Style::Template
-                        || (object_cell(other, annotation) == record.object_cell && object_size(other, annotation) == record.object_size))
+                        || (object_cell(other, annotation) == record.object_cell
+                            && object_size(other, annotation) == record.object_size))
             };
-            let rivals: Vec<f64> = annotation.objects.iter().filter(same).map(|other| other.bbox.center().x).collect();
+            let rivals: Vec<f64> =
+                annotation.objects.iter().filter(same).map(|other| other.bbox.center().x).collect();
             ordinal(&rivals, object.bbox.center().x, style)?
         };
         let part_ordinal = match target.part.and_then(|part| object.parts.get(part)) {
@@ -144,7 +169,9 @@ impl RulesTeacher {
                     .iter()
                     .filter(|other| {
                         other.name == part.name
-                            && (style == Style::Template || Some(part_cell(object, other.mask.as_ref(), other.bbox)) == record.part_cell)
+                            && (style == Style::Template
+                                || Some(part_cell(object, other.mask.as_ref(), other.bbox))
+                                    == record.part_cell)
                     })
                     .map(|other| other.bbox.center().x)
                     .collect();
@@ -177,7 +204,8 @@ impl RulesTeacher {
         record: &PointRecord,
         seed: Seed,
     ) -> Result<String, Rejected> {
-        Spoken { lexicon: Lexicon::shipped(), image, annotation, target, record }.say(&mut seed.rng())
+        Spoken { lexicon: Lexicon::shipped(), image, annotation, target, record }
+            .say(&mut seed.rng())
     }
 }
 
@@ -214,7 +242,10 @@ fn capitalised(text: &str) -> String {
 
 fn object_cell(object: &ObjectAnnotation, annotation: &AnnotatedImage) -> Cell {
     let PixelXy { x, y } = object.bbox.center();
-    Cell::of((x + 0.5) / f64::from(annotation.size.width()), (y + 0.5) / f64::from(annotation.size.height()))
+    Cell::of(
+        (x + 0.5) / f64::from(annotation.size.width()),
+        (y + 0.5) / f64::from(annotation.size.height()),
+    )
 }
 
 fn object_size(object: &ObjectAnnotation, annotation: &AnnotatedImage) -> ObjectSize {

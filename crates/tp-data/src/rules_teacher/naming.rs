@@ -1,4 +1,5 @@
-//! Which nouns a person could use for a thing or a part, and what else in the picture each of them fits.
+//! Which nouns a person could use for a thing or a part, and what else in the picture each of them
+//! fits.
 
 use rand::{Rng, RngExt};
 
@@ -39,14 +40,17 @@ pub(super) struct Naming<'a> {
 }
 
 impl Naming<'_> {
-    /// Nouns for an object, the one that is tried first in front: mostly what a person would say first, now and then a synonym,
-    /// seldom the more general word.
+    /// Nouns for an object, the one that is tried first in front: mostly what a person would say
+    /// first, now and then a synonym, seldom the more general word.
     pub(super) fn of_object(&self, category: &str, rng: &mut impl Rng) -> Vec<Name> {
         let own = normal_form(category);
         let Some(noun) = self.lexicon.object(category) else {
             return vec![unknown(&own)];
         };
-        let mut names: Vec<Name> = std::iter::once(&noun.name).chain(&noun.also).map(|word| known(noun, word, noun.generic)).collect();
+        let mut names: Vec<Name> = std::iter::once(&noun.name)
+            .chain(&noun.also)
+            .map(|word| known(noun, word, noun.generic))
+            .collect();
         if !self.lexicon.is_known_object(category) {
             // "Zebra crossing sign" is read as a sign, but says more.
             names.insert(0, unknown(&own));
@@ -73,7 +77,9 @@ impl Naming<'_> {
         let mut names = vec![Name { generic: noun.generic, ..known(noun, &own, noun.generic) }];
         // "Lower left door" is read as a door, but says more.
         if noun.words().any(|word| normal_form(word) == normal_form(&own)) {
-            let others = std::iter::once(&noun.name).chain(&noun.also).filter(|word| normal_form(word) != normal_form(&own));
+            let others = std::iter::once(&noun.name)
+                .chain(&noun.also)
+                .filter(|word| normal_form(word) != normal_form(&own));
             names.extend(others.map(|word| known(noun, word, noun.generic)));
         }
         if names.len() > 1 && rng.random_range(0..10) < 3 {
@@ -86,13 +92,19 @@ impl Naming<'_> {
     /// Everything in the picture that a noun for an object fits, parts of that name included.
     pub(super) fn fitting_objects(&self, name: &Name, meant: usize) -> Fitting {
         let objects = &self.annotation.objects;
-        let fits =
-            |object: &ObjectAnnotation| self.lexicon.is_a(&object.category, &name.one) || self.lexicon.is_a(&name.one, &object.category);
-        let found: Vec<usize> = (0..objects.len()).filter(|&index| index == meant || fits(&objects[index])).collect();
+        let fits = |object: &ObjectAnnotation| {
+            self.lexicon.is_a(&object.category, &name.one)
+                || self.lexicon.is_a(&name.one, &object.category)
+        };
+        let found: Vec<usize> =
+            (0..objects.len()).filter(|&index| index == meant || fits(&objects[index])).collect();
         let mut boxes: Vec<BoxXywh> = found.iter().map(|&index| objects[index].bbox).collect();
         let n_objects = boxes.len();
         let word = normal_form(&name.one);
-        let parts = objects.iter().flat_map(|object| &object.parts).filter(|part| ends_with(&normal_form(&part.name), &word));
+        let parts = objects
+            .iter()
+            .flat_map(|object| &object.parts)
+            .filter(|part| ends_with(&normal_form(&part.name), &word));
         boxes.extend(parts.map(|part| part.bbox));
         Fitting {
             at: found.iter().position(|&index| index == meant).unwrap_or(0),
@@ -104,7 +116,9 @@ impl Naming<'_> {
 
     /// Which of an object's parts a noun fits.
     pub(super) fn fitting_parts(&self, name: &Name, object: &ObjectAnnotation) -> Vec<usize> {
-        (0..object.parts.len()).filter(|&index| self.fits_part(name, &object.parts[index].name, &object.category)).collect()
+        (0..object.parts.len())
+            .filter(|&index| self.fits_part(name, &object.parts[index].name, &object.category))
+            .collect()
     }
 
     /// Whether a noun for a part could also be said of a part that the data set calls so.
@@ -113,22 +127,39 @@ impl Naming<'_> {
         if ends_with(&called, &said) {
             return true;
         }
-        let (Some(one), Some(other)) = (self.lexicon.part(&said, Some(category)), self.lexicon.part(&called, Some(category))) else {
+        let (Some(one), Some(other)) =
+            (self.lexicon.part(&said, Some(category)), self.lexicon.part(&called, Some(category)))
+        else {
             return false;
         };
-        let is_plain = |word: &str| std::iter::once(&one.name).chain(&one.also).any(|plain| normal_form(plain) == word);
+        let is_plain = |word: &str| {
+            std::iter::once(&one.name).chain(&one.also).any(|plain| normal_form(plain) == word)
+        };
         one == other && (is_plain(&said) || is_plain(&called))
     }
 
     /// Whether left and right of the thing are its own, which may not be the viewer's.
     pub(super) fn has_own_sides(&self, category: &str) -> bool {
-        ["animal", "person", "vehicle", "clothes", "garment", "furniture"].iter().any(|kind| self.lexicon.is_a(category, kind))
+        ["animal", "person", "vehicle", "clothes", "garment", "furniture"]
+            .iter()
+            .any(|kind| self.lexicon.is_a(category, kind))
     }
 
     /// Whether it is ground or background rather than a thing.
     pub(super) fn is_scenery(&self, category: &str) -> bool {
-        const SCENERY: [&str; 11] =
-            ["structure", "building", "vegetation", "road", "ground", "grass", "sky", "sea", "mountain", "field", "tree"];
+        const SCENERY: [&str; 11] = [
+            "structure",
+            "building",
+            "vegetation",
+            "road",
+            "ground",
+            "grass",
+            "sky",
+            "sea",
+            "mountain",
+            "field",
+            "tree",
+        ];
         SCENERY.iter().any(|kind| self.lexicon.is_a(category, kind))
     }
 
@@ -144,9 +175,19 @@ fn ends_with(called: &str, said: &str) -> bool {
 
 fn known(noun: &impl Noun, word: &str, generic: bool) -> Name {
     let several = noun.plural_of(word);
-    Name { plural_only: noun.is_invariant() && word.ends_with('s'), one: word.to_owned(), several, generic }
+    Name {
+        plural_only: noun.is_invariant() && word.ends_with('s'),
+        one: word.to_owned(),
+        several,
+        generic,
+    }
 }
 
 fn unknown(word: &str) -> Name {
-    Name { one: word.to_owned(), several: crate::lexicon::plural(word), plural_only: false, generic: false }
+    Name {
+        one: word.to_owned(),
+        several: crate::lexicon::plural(word),
+        plural_only: false,
+        generic: false,
+    }
 }

@@ -31,10 +31,12 @@ const COMMANDS: [&str; 18] = [
 const HANDLES: [&str; 7] = ["handle", "knob", "pull", "strap", "neck", "lever", "shaft"];
 
 /// Where animals are petted.
-const PETTED: [&str; 9] = ["head", "neck", "back", "belly", "ear", "chin", "flank", "rump", "shoulder"];
+const PETTED: [&str; 9] =
+    ["head", "neck", "back", "belly", "ear", "chin", "flank", "rump", "shoulder"];
 
 /// Things that are held.
-const GRASPABLE: [&str; 8] = ["tool", "kitchenware", "container", "utensil", "bag", "toy", "sports gear", "umbrella"];
+const GRASPABLE: [&str; 8] =
+    ["tool", "kitchenware", "container", "utensil", "bag", "toy", "sports gear", "umbrella"];
 
 /// The whole sentence, without capital and full stop; and whether it is a question.
 pub(super) fn opened(meant: &Meant, lexicon: &Lexicon, rng: &mut impl Rng) -> (String, bool) {
@@ -72,12 +74,21 @@ fn command(meant: &Meant, lexicon: &Lexicon, rng: &mut impl Rng) -> String {
                     let verb = pick(rng, &["grab", "take", "hold", "lift", "pick up"]);
                     return format!("{verb} {owner} by {by} {part}");
                 }
-                if ["door", "drawer", "cabinet", "window", "gate", "box", "refrigerator", "oven"].iter().any(object_is) {
+                if ["door", "drawer", "cabinet", "window", "gate", "box", "refrigerator", "oven"]
+                    .iter()
+                    .any(object_is)
+                {
                     return format!("{} {owner} by {by} {part}", pick(rng, &["open", "pull"]));
                 }
             }
-            if lexicon.is_a(&meant.category, "mammal") && PETTED.iter().any(|petted| part_is(petted)) && rng.random_range(0..2) == 0 {
-                return format!("{} {owner} on {by} {part}", pick(rng, &["pet", "stroke", "scratch"]));
+            if lexicon.is_a(&meant.category, "mammal")
+                && PETTED.iter().any(|petted| part_is(petted))
+                && rng.random_range(0..2) == 0
+            {
+                return format!(
+                    "{} {owner} on {by} {part}",
+                    pick(rng, &["pet", "stroke", "scratch"])
+                );
             }
         }
         let noun = meant.noun.as_str();
@@ -87,8 +98,14 @@ fn command(meant: &Meant, lexicon: &Lexicon, rng: &mut impl Rng) -> String {
         if meant.is_part && ["knob", "dial"].contains(&noun) {
             return format!("turn {}", meant.words);
         }
-        if !meant.is_part && ["food", "container", "tool", "utensil", "flower", "toy"].iter().any(object_is) {
-            return format!("{} {}", pick(rng, &["take", "pass me", "pick up", "give me", "grab"]), meant.words);
+        if !meant.is_part
+            && ["food", "container", "tool", "utensil", "flower", "toy"].iter().any(object_is)
+        {
+            return format!(
+                "{} {}",
+                pick(rng, &["take", "pass me", "pick up", "give me", "grab"]),
+                meant.words
+            );
         }
     }
     format!("{} {}", pick(rng, &COMMANDS), meant.words)

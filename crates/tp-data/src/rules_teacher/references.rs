@@ -25,7 +25,13 @@ impl Reference {
     }
 
     pub(super) fn around(before: &str, name: &Name, after: &str) -> Self {
-        Self { before: before.to_owned(), noun: name.one.clone(), after: after.to_owned(), partitive: false, plural_only: name.plural_only }
+        Self {
+            before: before.to_owned(),
+            noun: name.one.clone(),
+            after: after.to_owned(),
+            partitive: false,
+            plural_only: name.plural_only,
+        }
     }
 
     fn of_several(which: &str, count: &str, name: &Name) -> Self {
@@ -44,7 +50,12 @@ impl Reference {
 
     /// The words, apart by single spaces.
     pub(super) fn words(&self) -> String {
-        [&self.before, &self.noun, &self.after].into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+        [&self.before, &self.noun, &self.after]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// "left mug's", if one can say it so.
@@ -57,29 +68,46 @@ impl Reference {
     }
 }
 
-/// The usual ways to say a standing. With `own_sides`, "left" stands behind the noun: a horse's left ear may be on the right.
-pub(super) fn of_standing(standing: Standing, n: usize, name: &Name, countable: bool, own_sides: bool, rng: &mut impl Rng) -> Reference {
+/// The usual ways to say a standing. With `own_sides`, "left" stands behind the noun: a horse's
+/// left ear may be on the right.
+pub(super) fn of_standing(
+    standing: Standing,
+    n: usize,
+    name: &Name,
+    countable: bool,
+    own_sides: bool,
+    rng: &mut impl Rng,
+) -> Reference {
     const COUNTS: [&str; 5] = ["two", "three", "four", "five", "six"];
-    let count = COUNTS.get(n.wrapping_sub(2)).copied().filter(|_| countable && rng.random_range(0..5) == 0);
+    let count =
+        COUNTS.get(n.wrapping_sub(2)).copied().filter(|_| countable && rng.random_range(0..5) == 0);
     let before = |words: &str| Reference::around(words, name, "");
     let after = |words: &str| Reference::around("", name, words);
     match standing {
         Standing::Only => Reference::bare(name),
         Standing::Outermost(direction) => match (count, n) {
-            (Some(count), 2) => Reference::of_several(&format!("{} one", side(direction)), count, name),
+            (Some(count), 2) => {
+                Reference::of_several(&format!("{} one", side(direction)), count, name)
+            }
             (Some(count), _) => Reference::of_several(extreme(direction), count, name),
             (None, 2) => match direction {
                 Direction::Left | Direction::Right if own_sides || rng.random_range(0..2) == 0 => {
                     after(&format!("on the {}", side(direction)))
                 }
-                Direction::Left | Direction::Right if rng.random_range(0..5) == 0 => before(&format!("{}-hand", side(direction))),
+                Direction::Left | Direction::Right if rng.random_range(0..5) == 0 => {
+                    before(&format!("{}-hand", side(direction)))
+                }
                 Direction::Left | Direction::Right => before(side(direction)),
                 Direction::Top => before(pick(rng, &["upper", "top", "higher"])),
                 Direction::Bottom => before(pick(rng, &["lower", "bottom"])),
             },
             (None, _) => match (direction, rng.random_range(0..3)) {
-                (Direction::Left | Direction::Right, 0) => after(&format!("on the far {}", side(direction))),
-                (Direction::Left | Direction::Right, 1) => Reference::around("first", name, &format!("from the {}", side(direction))),
+                (Direction::Left | Direction::Right, 0) => {
+                    after(&format!("on the far {}", side(direction)))
+                }
+                (Direction::Left | Direction::Right, 1) => {
+                    Reference::around("first", name, &format!("from the {}", side(direction)))
+                }
                 (Direction::Top, 0) => before("top"),
                 (Direction::Bottom, 0) => before("bottom"),
                 _ => before(extreme(direction)),
@@ -89,11 +117,21 @@ pub(super) fn of_standing(standing: Standing, n: usize, name: &Name, countable: 
             let corner = if rng.random_range(0..2) == 0 {
                 format!("{} {}", side(vertical), side(horizontal))
             } else {
-                format!("{} {}", if vertical == Direction::Top { "top" } else { "bottom" }, side(horizontal))
+                format!(
+                    "{} {}",
+                    if vertical == Direction::Top { "top" } else { "bottom" },
+                    side(horizontal)
+                )
             };
-            if own_sides || rng.random_range(0..3) == 0 { after(&format!("at the {corner}")) } else { before(&corner) }
+            if own_sides || rng.random_range(0..3) == 0 {
+                after(&format!("at the {corner}"))
+            } else {
+                before(&corner)
+            }
         }
-        Standing::From(direction, rank) => Reference::around(ordinal_word(rank), name, &format!("from the {}", side(direction))),
+        Standing::From(direction, rank) => {
+            Reference::around(ordinal_word(rank), name, &format!("from the {}", side(direction)))
+        }
         Standing::Middle => match count {
             Some(count) => Reference::of_several("middle one", count, name),
             None if rng.random_range(0..2) == 0 => before("middle"),
@@ -103,24 +141,40 @@ pub(super) fn of_standing(standing: Standing, n: usize, name: &Name, countable: 
             let row = match (vertical, rank) {
                 (Direction::Top, 0) => "in the top row".to_owned(),
                 (_, 0) => "in the bottom row".to_owned(),
-                (Direction::Top, rank) if rng.random_range(0..2) == 0 => format!("in the {} row", ordinal_word(rank)),
+                (Direction::Top, rank) if rng.random_range(0..2) == 0 => {
+                    format!("in the {} row", ordinal_word(rank))
+                }
                 (Direction::Top, rank) => format!("in the {} row from the top", ordinal_word(rank)),
                 (_, rank) => format!("in the {} row from the bottom", ordinal_word(rank)),
             };
             match column {
-                (direction, 0) if rng.random_range(0..2) == 0 => Reference::around(extreme(direction), name, &row),
-                (direction, rank) => Reference::around(ordinal_word(rank), name, &format!("from the {} {row}", side(direction))),
+                (direction, 0) if rng.random_range(0..2) == 0 => {
+                    Reference::around(extreme(direction), name, &row)
+                }
+                (direction, rank) => Reference::around(
+                    ordinal_word(rank),
+                    name,
+                    &format!("from the {} {row}", side(direction)),
+                ),
             }
         }
         Standing::Largest | Standing::Smallest => {
             let large = standing == Standing::Largest;
             match (count, n) {
-                (Some(count), 2) => Reference::of_several(if large { "bigger" } else { "smaller" }, count, name),
-                (Some(count), _) => Reference::of_several(if large { "biggest" } else { "smallest" }, count, name),
-                (None, 2) => {
-                    before(if large { pick(rng, &["bigger", "larger", "big"]) } else { pick(rng, &["smaller", "small", "little"]) })
+                (Some(count), 2) => {
+                    Reference::of_several(if large { "bigger" } else { "smaller" }, count, name)
                 }
-                (None, _) => before(if large { pick(rng, &["biggest", "largest"]) } else { "smallest" }),
+                (Some(count), _) => {
+                    Reference::of_several(if large { "biggest" } else { "smallest" }, count, name)
+                }
+                (None, 2) => before(if large {
+                    pick(rng, &["bigger", "larger", "big"])
+                } else {
+                    pick(rng, &["smaller", "small", "little"])
+                }),
+                (None, _) => {
+                    before(if large { pick(rng, &["biggest", "largest"]) } else { "smallest" })
+                }
             }
         }
     }
@@ -172,11 +226,28 @@ mod tests {
     use super::*;
 
     fn name(one: &str, several: &str) -> Name {
-        Name { one: one.to_owned(), several: several.to_owned(), plural_only: false, generic: false }
+        Name {
+            one: one.to_owned(),
+            several: several.to_owned(),
+            plural_only: false,
+            generic: false,
+        }
     }
 
     fn all(standing: Standing, n: usize, own_sides: bool) -> BTreeSet<String> {
-        (0..400).map(|seed| of_standing(standing, n, &name("knife", "knives"), true, own_sides, &mut Seed(seed).rng()).words()).collect()
+        (0..400)
+            .map(|seed| {
+                of_standing(
+                    standing,
+                    n,
+                    &name("knife", "knives"),
+                    true,
+                    own_sides,
+                    &mut Seed(seed).rng(),
+                )
+                .words()
+            })
+            .collect()
     }
 
     fn set(words: &[&str]) -> BTreeSet<String> {
@@ -186,7 +257,15 @@ mod tests {
     #[test]
     fn of_two_there_is_a_left_one() {
         let left = Standing::Outermost(Direction::Left);
-        assert_eq!(all(left, 2, false), set(&["left knife", "left-hand knife", "knife on the left", "left one of the two knives"]));
+        assert_eq!(
+            all(left, 2, false),
+            set(&[
+                "left knife",
+                "left-hand knife",
+                "knife on the left",
+                "left one of the two knives"
+            ])
+        );
         assert_eq!(all(left, 2, true), set(&["knife on the left", "left one of the two knives"]));
     }
 
@@ -194,21 +273,38 @@ mod tests {
     fn of_more_there_is_a_leftmost_and_a_middle() {
         assert_eq!(
             all(Standing::Outermost(Direction::Left), 3, false),
-            set(&["leftmost knife", "knife on the far left", "first knife from the left", "leftmost of the three knives"])
+            set(&[
+                "leftmost knife",
+                "knife on the far left",
+                "first knife from the left",
+                "leftmost of the three knives"
+            ])
         );
-        assert_eq!(all(Standing::Middle, 3, false), set(&["middle knife", "knife in the middle", "middle one of the three knives"]));
-        assert_eq!(all(Standing::From(Direction::Right, 1), 9, false), set(&["second knife from the right"]));
+        assert_eq!(
+            all(Standing::Middle, 3, false),
+            set(&["middle knife", "knife in the middle", "middle one of the three knives"])
+        );
+        assert_eq!(
+            all(Standing::From(Direction::Right, 1), 9, false),
+            set(&["second knife from the right"])
+        );
     }
 
     #[test]
     fn rows_are_counted_from_the_nearer_end() {
         assert_eq!(
             all(Standing::InRow(Direction::Bottom, 0, (Direction::Right, 0)), 9, false),
-            set(&["rightmost knife in the bottom row", "first knife from the right in the bottom row"])
+            set(&[
+                "rightmost knife in the bottom row",
+                "first knife from the right in the bottom row"
+            ])
         );
         assert_eq!(
             all(Standing::InRow(Direction::Top, 1, (Direction::Left, 2)), 9, false),
-            set(&["third knife from the left in the second row", "third knife from the left in the second row from the top"])
+            set(&[
+                "third knife from the left in the second row",
+                "third knife from the left in the second row from the top"
+            ])
         );
     }
 

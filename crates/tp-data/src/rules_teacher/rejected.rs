@@ -5,7 +5,19 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 /// Why a point has no description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejected {
@@ -42,7 +54,8 @@ impl fmt::Display for RejectedCounts {
         if self.0.is_empty() {
             return f.write_str("none");
         }
-        let counts: Vec<String> = self.0.iter().map(|(reason, n)| format!("{n} because {reason}")).collect();
+        let counts: Vec<String> =
+            self.0.iter().map(|(reason, n)| format!("{n} because {reason}")).collect();
         f.write_str(&counts.join(", "))
     }
 }

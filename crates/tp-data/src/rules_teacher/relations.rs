@@ -1,5 +1,6 @@
-//! How two things of a picture lie to each other, in the words that people use for it. A relation is said only where it is
-//! beyond doubt, and it counts as true of another thing as soon as someone could think so.
+//! How two things of a picture lie to each other, in the words that people use for it. A relation
+//! is said only where it is beyond doubt, and it counts as true of another thing as soon as someone
+//! could think so.
 
 use crate::{BoxXywh, ObjectAnnotation};
 
@@ -16,7 +17,15 @@ pub(super) enum Relation {
 }
 
 impl Relation {
-    pub(super) const ALL: [Self; 7] = [Self::LeftOf, Self::RightOf, Self::Above, Self::Below, Self::NextTo, Self::InFrontOf, Self::Behind];
+    pub(super) const ALL: [Self; 7] = [
+        Self::LeftOf,
+        Self::RightOf,
+        Self::Above,
+        Self::Below,
+        Self::NextTo,
+        Self::InFrontOf,
+        Self::Behind,
+    ];
 
     /// In words, before the other thing's name.
     pub(super) fn words(self) -> &'static [&'static str] {
@@ -31,7 +40,8 @@ impl Relation {
         }
     }
 
-    /// Whether it is said of things that stand on the ground far behind others, too: a car is not below the house behind it.
+    /// Whether it is said of things that stand on the ground far behind others, too: a car is not
+    /// below the house behind it.
     pub(super) fn is_sideways(self) -> bool {
         matches!(self, Self::LeftOf | Self::RightOf | Self::NextTo)
     }
@@ -41,17 +51,25 @@ impl Relation {
         let (this, other) = (&a.bbox, &b.bbox);
         match self {
             Self::LeftOf => {
-                gap_x(this, other) > -0.15 * this.width.min(other.width) && is_left(this, other) && shared_y(this, other) >= 0.3
+                gap_x(this, other) > -0.15 * this.width.min(other.width)
+                    && is_left(this, other)
+                    && shared_y(this, other) >= 0.3
             }
             Self::RightOf => Self::LeftOf.holds(b, a),
             Self::Above => {
-                gap_y(this, other) > -0.15 * this.height.min(other.height) && is_above(this, other) && shared_x(this, other) >= 0.3
+                gap_y(this, other) > -0.15 * this.height.min(other.height)
+                    && is_above(this, other)
+                    && shared_x(this, other) >= 0.3
             }
             Self::Below => Self::Above.holds(b, a),
             Self::NextTo => {
                 let gap = gap_x(this, other);
-                let comparable = this.area().max(other.area()) <= 8.0 * this.area().min(other.area());
-                comparable && shared_y(this, other) >= 0.5 && gap > -0.15 * this.width.min(other.width) && gap < reach(this, other)
+                let comparable =
+                    this.area().max(other.area()) <= 8.0 * this.area().min(other.area());
+                comparable
+                    && shared_y(this, other) >= 0.5
+                    && gap > -0.15 * this.width.min(other.width)
+                    && gap < reach(this, other)
             }
             Self::InFrontOf => is_in_front(a, b),
             Self::Behind => is_in_front(b, a),
@@ -74,11 +92,16 @@ impl Relation {
 
 /// Whether `a` stands beyond doubt between two others: in one line with them, one on each side.
 pub(super) fn is_between(a: &ObjectAnnotation, b: &ObjectAnnotation, c: &ObjectAnnotation) -> bool {
-    (Relation::RightOf.holds(a, b) && Relation::LeftOf.holds(a, c)) || (Relation::RightOf.holds(a, c) && Relation::LeftOf.holds(a, b))
+    (Relation::RightOf.holds(a, b) && Relation::LeftOf.holds(a, c))
+        || (Relation::RightOf.holds(a, c) && Relation::LeftOf.holds(a, b))
 }
 
 /// Whether someone could say that `a` is between the others.
-pub(super) fn may_be_between(a: &ObjectAnnotation, b: &ObjectAnnotation, c: &ObjectAnnotation) -> bool {
+pub(super) fn may_be_between(
+    a: &ObjectAnnotation,
+    b: &ObjectAnnotation,
+    c: &ObjectAnnotation,
+) -> bool {
     let [at, one, two] = [a, b, c].map(|object| object.bbox.center().x);
     (one.min(two)..=one.max(two)).contains(&at)
 }
@@ -114,15 +137,17 @@ fn shared_x(a: &BoxXywh, b: &BoxXywh) -> f64 {
     (-gap_x(a, b)).max(0.0).min(a.width).min(b.width) / a.width.min(b.width)
 }
 
-/// Whether one thing hides another: where their boxes overlap, its pixels are seen and the other's are not; and it reaches
-/// further down, so that it does not just lie on it.
+/// Whether one thing hides another: where their boxes overlap, its pixels are seen and the other's
+/// are not; and it reaches further down, so that it does not just lie on it.
 fn is_in_front(a: &ObjectAnnotation, b: &ObjectAnnotation) -> bool {
     let (Some(front), Some(back)) = (&a.mask, &b.mask) else {
         return false;
     };
     let (x, y) = (a.bbox.x.max(b.bbox.x), a.bbox.y.max(b.bbox.y));
-    let (right, bottom) =
-        ((a.bbox.x + a.bbox.width).min(b.bbox.x + b.bbox.width), (a.bbox.y + a.bbox.height).min(b.bbox.y + b.bbox.height));
+    let (right, bottom) = (
+        (a.bbox.x + a.bbox.width).min(b.bbox.x + b.bbox.width),
+        (a.bbox.y + a.bbox.height).min(b.bbox.y + b.bbox.height),
+    );
     if right <= x || bottom <= y || a.bbox.y + a.bbox.height <= b.bbox.y + b.bbox.height {
         return false;
     }
@@ -164,7 +189,11 @@ mod tests {
 
     #[test]
     fn left_of_needs_a_shared_height() {
-        let (cup, level, high) = (thing(0.0, 50.0, 20.0, 20.0), thing(60.0, 52.0, 20.0, 20.0), thing(60.0, 0.0, 20.0, 20.0));
+        let (cup, level, high) = (
+            thing(0.0, 50.0, 20.0, 20.0),
+            thing(60.0, 52.0, 20.0, 20.0),
+            thing(60.0, 0.0, 20.0, 20.0),
+        );
         assert!(Relation::LeftOf.holds(&cup, &level) && Relation::RightOf.holds(&level, &cup));
         assert!(!Relation::LeftOf.holds(&cup, &high) && Relation::LeftOf.may_hold(&cup, &high));
         assert!(!Relation::LeftOf.holds(&level, &cup) && !Relation::Above.holds(&cup, &level));
@@ -172,7 +201,11 @@ mod tests {
 
     #[test]
     fn above_needs_a_shared_side() {
-        let (lamp, table, chair) = (thing(10.0, 0.0, 20.0, 30.0), thing(0.0, 30.0, 60.0, 40.0), thing(90.0, 40.0, 20.0, 40.0));
+        let (lamp, table, chair) = (
+            thing(10.0, 0.0, 20.0, 30.0),
+            thing(0.0, 30.0, 60.0, 40.0),
+            thing(90.0, 40.0, 20.0, 40.0),
+        );
         assert!(Relation::Above.holds(&lamp, &table) && Relation::Below.holds(&table, &lamp));
         assert!(!Relation::Above.holds(&lamp, &chair) && Relation::Above.may_hold(&lamp, &chair));
     }
@@ -184,7 +217,10 @@ mod tests {
         assert!(Relation::NextTo.holds(&cup, &thing(29.0, 50.0, 20.0, 20.0)));
         assert!(!Relation::NextTo.holds(&cup, &thing(31.0, 50.0, 20.0, 20.0)));
         assert!(Relation::NextTo.may_hold(&cup, &thing(31.0, 50.0, 20.0, 20.0)));
-        assert!(!Relation::NextTo.holds(&cup, &thing(22.0, 0.0, 80.0, 80.0)), "a wall is no neighbour of a cup");
+        assert!(
+            !Relation::NextTo.holds(&cup, &thing(22.0, 0.0, 80.0, 80.0)),
+            "a wall is no neighbour of a cup"
+        );
     }
 
     #[test]
@@ -203,7 +239,8 @@ mod tests {
         let seen = |of: BoxXywh, hidden: Option<BoxXywh>| {
             Mask::new(Array2::from_shape_fn((50, 50), |(row, column)| {
                 let holds = |bbox: BoxXywh| {
-                    (bbox.y..bbox.y + bbox.height).contains(&(row as f64)) && (bbox.x..bbox.x + bbox.width).contains(&(column as f64))
+                    (bbox.y..bbox.y + bbox.height).contains(&(row as f64))
+                        && (bbox.x..bbox.x + bbox.width).contains(&(column as f64))
                 };
                 holds(of) && !hidden.is_some_and(holds)
             }))
@@ -211,6 +248,8 @@ mod tests {
         cup.mask = Some(seen(cup.bbox, None));
         crate_.mask = Some(seen(crate_.bbox, Some(cup.bbox)));
         assert!(Relation::InFrontOf.holds(&cup, &crate_) && Relation::Behind.holds(&crate_, &cup));
-        assert!(!Relation::InFrontOf.holds(&crate_, &cup) && !Relation::Behind.holds(&cup, &crate_));
+        assert!(
+            !Relation::InFrontOf.holds(&crate_, &cup) && !Relation::Behind.holds(&cup, &crate_)
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Texts as people say them: short, relational, commanding, asking; with synonyms, with colours, with or without positions.
+//! Texts as people say them: short, relational, commanding, asking; with synonyms, with colours,
+//! with or without positions.
 //!
-//! A text is made of a noun phrase that singles out the object among all that its noun fits, one that does so for the part, and
-//! sometimes the place in it. What nothing singles out is not described.
+//! A text is made of a noun phrase that singles out the object among all that its noun fits, one
+//! that does so for the part, and sometimes the place in it. What nothing singles out is not
+//! described.
 
 use rand::{Rng, RngExt};
 use tp_core::{Cell, PointRecord, RgbImage, Third};
@@ -17,7 +19,10 @@ use super::{
     references::{Reference, of_mass, of_standing},
     relations::{Relation, is_between, may_be_between},
 };
-use crate::{AnnotatedImage, BoxXywh, Lexicon, Mask, ObjectAnnotation, PointTarget, appearance::main_colour, lexicon::normal_form};
+use crate::{
+    AnnotatedImage, BoxXywh, Lexicon, Mask, ObjectAnnotation, PointTarget, appearance::main_colour,
+    lexicon::normal_form,
+};
 
 /// How often a text has a slip of the fingers.
 const MISSPELLED: f64 = 0.04;
@@ -73,11 +78,22 @@ impl Spoken<'_> {
     ///
     /// [`Rejected::Ambiguous`] if nothing that people say singles the point out.
     pub(super) fn say(&self, rng: &mut impl Rng) -> Result<String, Rejected> {
-        let object = self.annotation.objects.get(self.target.object).ok_or(Rejected::NoSuchTarget)?;
-        let meant = self.plans(object, rng).into_iter().find_map(|plan| self.meant(plan, object, rng)).ok_or(Rejected::Ambiguous)?;
+        let object =
+            self.annotation.objects.get(self.target.object).ok_or(Rejected::NoSuchTarget)?;
+        let meant = self
+            .plans(object, rng)
+            .into_iter()
+            .find_map(|plan| self.meant(plan, object, rng))
+            .ok_or(Rejected::Ambiguous)?;
         let (sentence, asks) = opened(&meant, self.lexicon, rng);
         let sentence = if rng.random::<f64>() < MISSPELLED {
-            misspelled(&sentence, |word| self.lexicon.object(word).is_some() || self.lexicon.part(word, None).is_some(), rng)
+            misspelled(
+                &sentence,
+                |word| {
+                    self.lexicon.object(word).is_some() || self.lexicon.part(word, None).is_some()
+                },
+                rng,
+            )
         } else {
             sentence
         };
@@ -118,12 +134,22 @@ impl Spoken<'_> {
     }
 
     /// "the mug next to the box", "the lower left of the mug".
-    fn whole_object(&self, plan: Plan, object: &ObjectAnnotation, rng: &mut impl Rng) -> Option<Meant> {
+    fn whole_object(
+        &self,
+        plan: Plan,
+        object: &ObjectAnnotation,
+        rng: &mut impl Rng,
+    ) -> Option<Meant> {
         let reference = self.object_reference(object, rng)?;
         let mut words = format!("the {}", reference.words());
         let is_place = plan == Plan::PlaceInObject;
         if is_place {
-            words = placed(&words, self.cell_in(&object.bbox), self.naming().has_own_sides(&object.category), rng);
+            words = placed(
+                &words,
+                self.cell_in(&object.bbox),
+                self.naming().has_own_sides(&object.category),
+                rng,
+            );
         }
         Some(Meant {
             words,
@@ -142,33 +168,44 @@ impl Spoken<'_> {
         let naming = self.naming();
         let (word, is_keypoint) = self.part_word(object)?;
         let names = naming.of_part(&word, &object.category, rng);
-        let (name, reference) = names.into_iter().filter(|name| !name.generic).find_map(|name| {
-            // An object of that name would be meant first.
-            if self.annotation.objects.iter().any(|other| self.lexicon.is_a(&other.category, &name.one)) {
-                return None;
-            }
-            let mut boxes = Vec::new();
-            let mut at = None;
-            for (index, other) in self.annotation.objects.iter().enumerate() {
+        let (name, reference) =
+            names.into_iter().filter(|name| !name.generic).find_map(|name| {
+                // An object of that name would be meant first.
+                if self
+                    .annotation
+                    .objects
+                    .iter()
+                    .any(|other| self.lexicon.is_a(&other.category, &name.one))
+                {
+                    return None;
+                }
+                let mut boxes = Vec::new();
+                let mut at = None;
+                for (index, other) in self.annotation.objects.iter().enumerate() {
+                    if is_keypoint {
+                        let is_other = index != self.target.object;
+                        if is_other
+                            && other.keypoints.iter().any(|keypoint| {
+                                naming.fits_part(&name, &keypoint.name, &other.category)
+                            })
+                        {
+                            return None;
+                        }
+                    }
+                    for part in naming.fitting_parts(&name, other) {
+                        if (index, Some(part)) == (self.target.object, self.target.part) {
+                            at = Some(boxes.len());
+                        }
+                        boxes.push(other.parts[part].bbox);
+                    }
+                }
                 if is_keypoint {
-                    let is_other = index != self.target.object;
-                    if is_other && other.keypoints.iter().any(|keypoint| naming.fits_part(&name, &keypoint.name, &other.category)) {
-                        return None;
-                    }
+                    return boxes.is_empty().then(|| (name.clone(), Reference::bare(&name)));
                 }
-                for part in naming.fitting_parts(&name, other) {
-                    if (index, Some(part)) == (self.target.object, self.target.part) {
-                        at = Some(boxes.len());
-                    }
-                    boxes.push(other.parts[part].bbox);
-                }
-            }
-            if is_keypoint {
-                return boxes.is_empty().then(|| (name.clone(), Reference::bare(&name)));
-            }
-            let reference = self.standing_reference(&name, &boxes, at?, &word, &object.category, rng)?;
-            Some((name, reference))
-        })?;
+                let reference =
+                    self.standing_reference(&name, &boxes, at?, &word, &object.category, rng)?;
+                Some((name, reference))
+            })?;
         Some(self.part_meant(object, &name, &reference, None, rng))
     }
 
@@ -179,7 +216,14 @@ impl Spoken<'_> {
         Some(self.part_meant(object, &name, &part, Some(&owner), rng))
     }
 
-    fn part_meant(&self, object: &ObjectAnnotation, name: &Name, part: &Reference, owner: Option<&Reference>, rng: &mut impl Rng) -> Meant {
+    fn part_meant(
+        &self,
+        object: &ObjectAnnotation,
+        name: &Name,
+        part: &Reference,
+        owner: Option<&Reference>,
+        rng: &mut impl Rng,
+    ) -> Meant {
         let naming = self.naming();
         let own_sides = naming.has_own_sides(&object.category);
         let (_, bbox) = self.extent(object);
@@ -198,12 +242,18 @@ impl Spoken<'_> {
         let is_patch = !is_place && rng.random_range(0..100) < 7;
         let mut words = match owner {
             None => format!("the {}", part.words()),
-            Some(owner) => joined(part, owner, self.is_alive(&object.category), !is_place && !is_patch, rng),
+            Some(owner) => {
+                joined(part, owner, self.is_alive(&object.category), !is_place && !is_patch, rng)
+            }
         };
         if is_place {
             words = placed(&words, self.record.point_cell, own_sides, rng);
         } else if is_patch {
-            words = format!("the {} {} of {words}", self.record.colour, pick(rng, &["bit", "part", "area"]));
+            words = format!(
+                "the {} {} of {words}",
+                self.record.colour,
+                pick(rng, &["bit", "part", "area"])
+            );
         }
         Meant {
             words,
@@ -225,30 +275,44 @@ impl Spoken<'_> {
     /// The noun phrase that means this object alone.
     fn object_reference(&self, object: &ObjectAnnotation, rng: &mut impl Rng) -> Option<Reference> {
         let naming = self.naming();
-        naming.of_object(&object.category, rng).into_iter().filter(|name| !name.generic).find_map(|name| {
-            let fitting = naming.fitting_objects(&name, self.target.object);
-            let all = standings(&fitting.boxes, fitting.at);
-            let is_only = all == [Standing::Only];
-            let mut ways: Vec<Reference> = Vec::new();
-            let relation = if fitting.objects_only { self.related(&name, &fitting.rivals, rng) } else { None };
-            let colour = self.colour_of(object, &fitting.rivals, &name, fitting.objects_only);
-            let n = fitting.boxes.len();
-            let countable = naming.is_countable(&name);
-            if n > 1 && !countable && !name.plural_only {
-                ways.extend(all.iter().filter_map(|&standing| of_mass(standing, &name)));
-            } else if !all.is_empty() {
-                let plain = of_standing(all[rng.random_range(0..all.len())], n, &name, countable, false, rng);
-                ways.extend([plain.clone(), plain]);
-            }
-            // Nobody says of the only thing that it is in the middle.
-            let is_central = self.record.object_cell == Cell { row: Third::Middle, column: Third::Middle };
-            if is_only && (!is_central || rng.random_range(0..8) == 0) {
-                ways.extend(self.where_it_is(&name, rng));
-            }
-            ways.extend(relation);
-            ways.extend(colour);
-            (!ways.is_empty()).then(|| ways.swap_remove(rng.random_range(0..ways.len())))
-        })
+        naming.of_object(&object.category, rng).into_iter().filter(|name| !name.generic).find_map(
+            |name| {
+                let fitting = naming.fitting_objects(&name, self.target.object);
+                let all = standings(&fitting.boxes, fitting.at);
+                let is_only = all == [Standing::Only];
+                let mut ways: Vec<Reference> = Vec::new();
+                let relation = if fitting.objects_only {
+                    self.related(&name, &fitting.rivals, rng)
+                } else {
+                    None
+                };
+                let colour = self.colour_of(object, &fitting.rivals, &name, fitting.objects_only);
+                let n = fitting.boxes.len();
+                let countable = naming.is_countable(&name);
+                if n > 1 && !countable && !name.plural_only {
+                    ways.extend(all.iter().filter_map(|&standing| of_mass(standing, &name)));
+                } else if !all.is_empty() {
+                    let plain = of_standing(
+                        all[rng.random_range(0..all.len())],
+                        n,
+                        &name,
+                        countable,
+                        false,
+                        rng,
+                    );
+                    ways.extend([plain.clone(), plain]);
+                }
+                // Nobody says of the only thing that it is in the middle.
+                let is_central =
+                    self.record.object_cell == Cell { row: Third::Middle, column: Third::Middle };
+                if is_only && (!is_central || rng.random_range(0..8) == 0) {
+                    ways.extend(self.where_it_is(&name, rng));
+                }
+                ways.extend(relation);
+                ways.extend(colour);
+                (!ways.is_empty()).then(|| ways.swap_remove(rng.random_range(0..ways.len())))
+            },
+        )
     }
 
     /// "cup next to the box", if that is true of no other cup.
@@ -259,7 +323,10 @@ impl Spoken<'_> {
         let anchors: Vec<(usize, Name)> = (0..objects.len())
             .filter(|&index| index != self.target.object && !rivals.contains(&index))
             .filter_map(|index| {
-                let anchor = naming.of_object(&objects[index].category, rng).into_iter().find(|anchor| !anchor.generic)?;
+                let anchor = naming
+                    .of_object(&objects[index].category, rng)
+                    .into_iter()
+                    .find(|anchor| !anchor.generic)?;
                 let fitting = naming.fitting_objects(&anchor, index);
                 (fitting.boxes.len() == 1).then_some((index, anchor))
             })
@@ -268,7 +335,8 @@ impl Spoken<'_> {
         for (index, anchor) in &anchors {
             let other = &objects[*index];
             for relation in Relation::ALL {
-                let is_upright = [this, other].iter().all(|object| !naming.is_scenery(&object.category));
+                let is_upright =
+                    [this, other].iter().all(|object| !naming.is_scenery(&object.category));
                 if (is_upright || relation.is_sideways())
                     && relation.holds(this, other)
                     && rivals.iter().all(|&rival| !relation.may_hold(&objects[rival], other))
@@ -280,12 +348,16 @@ impl Spoken<'_> {
         for (at, (one, first)) in anchors.iter().enumerate() {
             for (two, second) in &anchors[at + 1..] {
                 let [b, c] = [&objects[*one], &objects[*two]];
-                if first.one != second.one && is_between(this, b, c) && rivals.iter().all(|&rival| !may_be_between(&objects[rival], b, c)) {
+                if first.one != second.one
+                    && is_between(this, b, c)
+                    && rivals.iter().all(|&rival| !may_be_between(&objects[rival], b, c))
+                {
                     ways.push(format!("between the {} and the {}", first.one, second.one));
                 }
             }
         }
-        (!ways.is_empty()).then(|| Reference::around("", name, &ways[rng.random_range(0..ways.len())]))
+        (!ways.is_empty())
+            .then(|| Reference::around("", name, &ways[rng.random_range(0..ways.len())]))
     }
 
     /// "dog on the left", of the only dog.
@@ -298,28 +370,46 @@ impl Spoken<'_> {
             (Third::Low, Third::Middle) => "at the top",
             (Third::High, Third::Middle) => "at the bottom",
             (Third::Low, Third::Low) => pick(rng, &["at the top left", "in the upper left corner"]),
-            (Third::Low, Third::High) => pick(rng, &["at the top right", "in the upper right corner"]),
-            (Third::High, Third::Low) => pick(rng, &["at the bottom left", "in the lower left corner"]),
-            (Third::High, Third::High) => pick(rng, &["at the bottom right", "in the lower right corner"]),
+            (Third::Low, Third::High) => {
+                pick(rng, &["at the top right", "in the upper right corner"])
+            }
+            (Third::High, Third::Low) => {
+                pick(rng, &["at the bottom left", "in the lower left corner"])
+            }
+            (Third::High, Third::High) => {
+                pick(rng, &["at the bottom right", "in the lower right corner"])
+            }
         };
         Some(Reference::around("", name, place))
     }
 
     /// "red mug", if it is red all over and every other one is of another colour.
-    fn colour_of(&self, object: &ObjectAnnotation, rivals: &[usize], name: &Name, objects_only: bool) -> Option<Reference> {
+    fn colour_of(
+        &self,
+        object: &ObjectAnnotation,
+        rivals: &[usize],
+        name: &Name,
+        objects_only: bool,
+    ) -> Option<Reference> {
         let image = self.image?;
-        let colour_of = |object: &ObjectAnnotation| main_colour(image, &object.bbox, object.mask.as_ref());
+        let colour_of =
+            |object: &ObjectAnnotation| main_colour(image, &object.bbox, object.mask.as_ref());
         let colour = colour_of(object)?;
         let plain = |colour: &str| colour.rsplit(' ').next().map(str::to_owned);
         let differs = |&rival: &usize| {
             let other = colour_of(&self.annotation.objects[rival]);
             other.is_some_and(|other| plain(other) != plain(colour))
         };
-        (objects_only && normal_form(&name.one) != colour && rivals.iter().all(differs)).then(|| Reference::around(colour, name, ""))
+        (objects_only && normal_form(&name.one) != colour && rivals.iter().all(differs))
+            .then(|| Reference::around(colour, name, ""))
     }
 
     /// The noun phrase that means this part among the object's.
-    fn part_reference(&self, object: &ObjectAnnotation, rng: &mut impl Rng) -> Option<(Name, Reference)> {
+    fn part_reference(
+        &self,
+        object: &ObjectAnnotation,
+        rng: &mut impl Rng,
+    ) -> Option<(Name, Reference)> {
         let naming = self.naming();
         let (word, is_keypoint) = self.part_word(object)?;
         naming.of_part(&word, &object.category, rng).into_iter().find_map(|name| {
@@ -329,7 +419,8 @@ impl Spoken<'_> {
             let fitting = naming.fitting_parts(&name, object);
             let boxes: Vec<BoxXywh> = fitting.iter().map(|&part| object.parts[part].bbox).collect();
             let at = fitting.iter().position(|&part| Some(part) == self.target.part)?;
-            let reference = self.standing_reference(&name, &boxes, at, &word, &object.category, rng)?;
+            let reference =
+                self.standing_reference(&name, &boxes, at, &word, &object.category, rng)?;
             Some((name, reference))
         })
     }
@@ -344,7 +435,9 @@ impl Spoken<'_> {
         category: &str,
         rng: &mut impl Rng,
     ) -> Option<Reference> {
-        let has_side = normal_form(word).split(' ').any(|word| matches!(word, "left" | "right" | "upper" | "lower" | "top" | "bottom"));
+        let has_side = normal_form(word)
+            .split(' ')
+            .any(|word| matches!(word, "left" | "right" | "upper" | "lower" | "top" | "bottom"));
         // How much of a leg is seen says little of how large it is.
         let has_size = !self.is_alive(category);
         let all: Vec<Standing> = standings(boxes, at)
@@ -357,12 +450,21 @@ impl Spoken<'_> {
             .collect();
         let standing = (!all.is_empty()).then(|| all[rng.random_range(0..all.len())])?;
         let naming = self.naming();
-        let reference = of_standing(standing, boxes.len(), name, naming.is_countable(name), naming.has_own_sides(category), rng);
+        let reference = of_standing(
+            standing,
+            boxes.len(),
+            name,
+            naming.is_countable(name),
+            naming.has_own_sides(category),
+            rng,
+        );
         let object = &self.annotation.objects[self.target.object];
         if standing == Standing::Only && rng.random_range(0..4) == 0 {
             let (mask, bbox) = self.extent(object);
             let colour = self.image.and_then(|image| main_colour(image, &bbox, mask));
-            if let Some(colour) = colour.filter(|&colour| !name.generic && normal_form(&name.one) != colour) {
+            if let Some(colour) =
+                colour.filter(|&colour| !name.generic && normal_form(&name.one) != colour)
+            {
                 return Some(Reference::around(colour, name, ""));
             }
         }
@@ -371,13 +473,19 @@ impl Spoken<'_> {
 
     /// What the part is called, and whether that is the name of the very point.
     fn part_word(&self, object: &ObjectAnnotation) -> Option<(String, bool)> {
-        if let Some(keypoint) = self.target.keypoint.and_then(|keypoint| object.keypoints.get(keypoint)) {
-            let is_alone = object.keypoints.iter().filter(|other| other.name == keypoint.name).count() == 1;
+        if let Some(keypoint) =
+            self.target.keypoint.and_then(|keypoint| object.keypoints.get(keypoint))
+        {
+            let is_alone =
+                object.keypoints.iter().filter(|other| other.name == keypoint.name).count() == 1;
             if is_alone {
                 return Some((keypoint_name(&keypoint.name), true));
             }
         }
-        self.target.part.and_then(|part| object.parts.get(part)).map(|part| (keypoint_name(&part.name), false))
+        self.target
+            .part
+            .and_then(|part| object.parts.get(part))
+            .map(|part| (keypoint_name(&part.name), false))
     }
 
     /// Pixels and box of the part, or of the object.
@@ -400,13 +508,25 @@ impl Spoken<'_> {
     }
 }
 
-/// "the mug's handle", "the handle of the mug on the left", "the mug handle"; or, if nothing is put before it, "the mug, its handle".
-fn joined(part: &Reference, owner: &Reference, is_alive: bool, is_whole: bool, rng: &mut impl Rng) -> String {
+/// "the mug's handle", "the handle of the mug on the left", "the mug handle"; or, if nothing is put
+/// before it, "the mug, its handle".
+fn joined(
+    part: &Reference,
+    owner: &Reference,
+    is_alive: bool,
+    is_whole: bool,
+    rng: &mut impl Rng,
+) -> String {
     let (part_words, owner_words) = (part.words(), owner.words());
     let of = if is_alive || rng.random_range(0..3) > 0 { "of" } else { "on" };
-    match (owner.possessive().filter(|_| part.after.is_empty() && !part.partitive), rng.random_range(0..20)) {
+    match (
+        owner.possessive().filter(|_| part.after.is_empty() && !part.partitive),
+        rng.random_range(0..20),
+    ) {
         (Some(possessive), 0..9) => format!("the {possessive} {part_words}"),
-        (Some(_), 9..11) if owner.is_bare() && part.is_bare() && !is_alive && !owner.plural_only => {
+        (Some(_), 9..11)
+            if owner.is_bare() && part.is_bare() && !is_alive && !owner.plural_only =>
+        {
             format!("the {owner_words} {part_words}")
         }
         (_, 11) if !part.partitive && is_whole => {
@@ -414,12 +534,15 @@ fn joined(part: &Reference, owner: &Reference, is_alive: bool, is_whole: bool, r
             format!("the {owner_words}, {its} {part_words}")
         }
         // "The second window from the left on the house": "of" would be heard with "left".
-        _ if !part.after.is_empty() => format!("the {part_words} {} the {owner_words}", if is_alive { "of" } else { "on" }),
+        _ if !part.after.is_empty() => {
+            format!("the {part_words} {} the {owner_words}", if is_alive { "of" } else { "on" })
+        }
         _ => format!("the {part_words} {of} the {owner_words}"),
     }
 }
 
-/// Where in a thing: "the lower left of the mug". What has sides of its own has an end in the picture's left.
+/// Where in a thing: "the lower left of the mug". What has sides of its own has an end in the
+/// picture's left.
 fn placed(words: &str, cell: Cell, own_sides: bool, rng: &mut impl Rng) -> String {
     let place = match (cell.row, cell.column) {
         (Third::Low, Third::Low) => pick(rng, &["upper left", "top left", "top left part"]),
@@ -432,7 +555,9 @@ fn placed(words: &str, cell: Cell, own_sides: bool, rng: &mut impl Rng) -> Strin
         (Third::Middle, Third::High) => pick(rng, &["right side", "right part", "right-hand side"]),
         (Third::High, Third::Low) => pick(rng, &["lower left", "bottom left", "bottom left part"]),
         (Third::High, Third::Middle) => pick(rng, &["bottom", "lower part", "bottom part"]),
-        (Third::High, Third::High) => pick(rng, &["lower right", "bottom right", "bottom right part"]),
+        (Third::High, Third::High) => {
+            pick(rng, &["lower right", "bottom right", "bottom right part"])
+        }
     };
     format!("the {place} of {words}")
 }

@@ -27,7 +27,9 @@ fn shelf() -> (RgbImage, AnnotatedImage) {
     let mut objects = vec![thing(1, "mug", 20.0), thing(2, "mug", 90.0), thing(3, "box", 150.0)];
     for (object, colour) in objects.iter().zip([[210, 30, 30], [30, 60, 200], [120, 75, 40]]) {
         let left = object.bbox.x as usize;
-        (60..100).for_each(|row| (left..left + 40).for_each(|column| image.set_pixel(row, column, colour)));
+        (60..100).for_each(|row| {
+            (left..left + 40).for_each(|column| image.set_pixel(row, column, colour))
+        });
     }
     let part = |id, name: &str, x, y| PartAnnotation {
         id,
@@ -37,7 +39,11 @@ fn shelf() -> (RgbImage, AnnotatedImage) {
         mask: None,
         derived: None,
     };
-    objects[0].parts = vec![part(1, "handle", 20.0, 70.0), part(2, "stripe", 30.0, 60.0), part(3, "stripe", 48.0, 60.0)];
+    objects[0].parts = vec![
+        part(1, "handle", 20.0, 70.0),
+        part(2, "stripe", 30.0, 60.0),
+        part(3, "stripe", 48.0, 60.0),
+    ];
     let annotation = AnnotatedImage {
         name: "shelf.png".to_owned(),
         size,
@@ -52,13 +58,26 @@ fn shelf() -> (RgbImage, AnnotatedImage) {
 }
 
 fn target(object: usize, part: Option<usize>, x: f64, y: f64) -> PointTarget {
-    PointTarget { point: PixelXy { x, y }, object, part, keypoint: None, kind: PointKind::Annotated }
+    PointTarget {
+        point: PixelXy { x, y },
+        object,
+        part,
+        keypoint: None,
+        kind: PointKind::Annotated,
+    }
 }
 
 /// What is said of a target under many seeds, in lower case.
-fn said(image: &RgbImage, annotation: &AnnotatedImage, target: &PointTarget, n: u64) -> Vec<String> {
+fn said(
+    image: &RgbImage,
+    annotation: &AnnotatedImage,
+    target: &PointTarget,
+    n: u64,
+) -> Vec<String> {
     (0..n)
-        .filter_map(|seed| RulesTeacher.triplet(image, annotation, target, Style::Spoken, Seed(7).nth(seed)).ok())
+        .filter_map(|seed| {
+            RulesTeacher.triplet(image, annotation, target, Style::Spoken, Seed(7).nth(seed)).ok()
+        })
         .map(|triplet| triplet.description)
         .collect()
 }
@@ -73,7 +92,8 @@ fn what_is_said_of_the_left_mug_fits_no_other() {
     let texts = said(&image, &annotation, &target(0, None, 40.0, 80.0), 400);
     assert_eq!(texts.len(), 400);
     for text in &texts {
-        // Of all that can be said of it, only its side and its colour are not true of the other mug: both are left of the box.
+        // Of all that can be said of it, only its side and its colour are not true of the other
+        // mug: both are left of the box.
         assert!(has(text, &["left", "lfet", "red", "lef"]), "{text}");
         assert!(!has(text, &["right", "blue", "next to", "beside", "brown"]), "{text}");
     }
@@ -84,13 +104,18 @@ fn what_is_said_of_the_box_is_true() {
     let (image, annotation) = shelf();
     let texts = said(&image, &annotation, &target(2, None, 170.0, 80.0), 400);
     for text in &texts {
-        assert!(!has(text, &["left", "above", "under", "between", "in front", "blue", "red"]), "{text}");
+        assert!(
+            !has(text, &["left", "above", "under", "between", "in front", "blue", "red"]),
+            "{text}"
+        );
     }
-    // The only box needs no more words, but may have more: its side of the picture and its colour. It has no relation to "the
-    // mug", of which there are two.
+    // The only box needs no more words, but may have more: its side of the picture and its colour.
+    // It has no relation to "the mug", of which there are two.
     let all: BTreeSet<&str> = texts.iter().map(String::as_str).collect();
     assert!(
-        all.contains("the box") && texts.iter().any(|text| has(text, &["brown"])) && texts.iter().any(|text| has(text, &["on the right"]))
+        all.contains("the box")
+            && texts.iter().any(|text| has(text, &["brown"]))
+            && texts.iter().any(|text| has(text, &["on the right"]))
     );
     assert!(texts.iter().all(|text| !has(text, &["mug", "cup"])), "{all:?}");
 }
@@ -115,8 +140,11 @@ fn parts_are_spoken_of_in_all_the_ways_of_people() {
         assert!(texts.iter().any(|text| has(text, &[words])), "{way}");
     }
     assert!(texts.iter().all(|text| !has(text, &["right", "blue"])));
-    let share = |holds: &dyn Fn(&&String) -> bool| texts.iter().filter(holds).count() as f64 / texts.len() as f64;
-    let questions = share(&|text| text.ends_with('?') || has(text, &["can you", "where is", "do you"]));
+    let share = |holds: &dyn Fn(&&String) -> bool| {
+        texts.iter().filter(holds).count() as f64 / texts.len() as f64
+    };
+    let questions =
+        share(&|text| text.ends_with('?') || has(text, &["can you", "where is", "do you"]));
     assert!((0.02..0.09).contains(&questions), "{questions}");
 }
 
@@ -134,7 +162,10 @@ fn a_few_texts_have_a_slip_in_one_word() {
         .filter_map(|(word, n)| (n >= 10).then_some(word))
         .collect();
     let texts = said(&image, &annotation, &target(0, Some(0), 24.0, 80.0), 1200);
-    let slipped = texts.iter().filter(|text| crate::lexicon::normal_words(text).iter().any(|word| !known.contains(word))).count();
+    let slipped = texts
+        .iter()
+        .filter(|text| crate::lexicon::normal_words(text).iter().any(|word| !known.contains(word)))
+        .count();
     let share = slipped as f64 / texts.len() as f64;
     assert!((0.01..0.08).contains(&share), "{share}");
 }
@@ -155,7 +186,13 @@ fn what_nothing_tells_apart_is_not_described() {
     annotation.objects.truncate(2);
     annotation.objects[0].parts.clear();
     annotation.objects[1].bbox = annotation.objects[0].bbox;
-    let twins = RulesTeacher.triplet(&image, &annotation, &target(0, None, 40.0, 80.0), Style::Spoken, Seed(0));
+    let twins = RulesTeacher.triplet(
+        &image,
+        &annotation,
+        &target(0, None, 40.0, 80.0),
+        Style::Spoken,
+        Seed(0),
+    );
     assert_eq!(twins, Err(Rejected::Ambiguous));
 }
 
@@ -174,7 +211,11 @@ fn a_keypoint_is_spoken_of_as_the_place_that_it_is() {
     assert!(named.len() > 200);
     // A third of the handle's box is no part of a corner.
     for text in named {
-        assert!(!has(text, &["middle of", "center of", "part of the left corner", "top of", "end of"]) || has(text, &["red"]), "{text}");
+        assert!(
+            !has(text, &["middle of", "center of", "part of the left corner", "top of", "end of"])
+                || has(text, &["red"]),
+            "{text}"
+        );
     }
 }
 
@@ -190,7 +231,10 @@ fn a_car_is_not_below_the_house_behind_it() {
     };
     annotation.objects[1].category = "car".to_owned();
     let texts = said(&image, &annotation, &target(1, None, 110.0, 80.0), 300);
-    assert!(texts.len() == 300 && texts.iter().all(|text| !has(text, &["below", "under", "facade", "house"])));
+    assert!(
+        texts.len() == 300
+            && texts.iter().all(|text| !has(text, &["below", "under", "facade", "house"]))
+    );
 }
 
 #[test]
@@ -215,6 +259,14 @@ fn data_sets_words_become_everyday_words() {
     assert!(texts.iter().any(|text| has(text, &["cow's left hindleg"])));
     // Without the pixels no whole thing has a colour, and the same seed says the same.
     let record = RulesTeacher.record(&image, &annotation, &target(0, Some(0), 24.0, 80.0)).unwrap();
-    let write = || RulesTeacher.write(&annotation, &target(0, Some(0), 24.0, 80.0), &record, Style::Spoken, Seed(3));
+    let write = || {
+        RulesTeacher.write(
+            &annotation,
+            &target(0, Some(0), 24.0, 80.0),
+            &record,
+            Style::Spoken,
+            Seed(3),
+        )
+    };
     assert_eq!(write(), write());
 }

@@ -17,7 +17,9 @@ pub(super) fn blurred(plane: &Plane, sigma: f64) -> Plane {
     // One band per thread: every band filters a few rows of its neighbours again.
     let rows = plane.height.div_ceil(rayon::current_num_threads()).max(MIN_ROWS);
     let bands = result.values.par_chunks_mut(rows * plane.width).enumerate();
-    bands.for_each(|(index, band)| pulp::Arch::new().dispatch(Band { plane, kernel: &kernel, top: index * rows, out: band }));
+    bands.for_each(|(index, band)| {
+        pulp::Arch::new().dispatch(Band { plane, kernel: &kernel, top: index * rows, out: band })
+    });
     result
 }
 
@@ -30,8 +32,8 @@ fn half_kernel(sigma: f64) -> Vec<f32> {
     half.into_iter().map(|weight| (weight / sum) as f32).collect()
 }
 
-/// Rows of the result, from `top` on: plain loops, compiled for the vector units that are there. Nothing is fused, so the values
-/// are the same everywhere.
+/// Rows of the result, from `top` on: plain loops, compiled for the vector units that are there.
+/// Nothing is fused, so the values are the same everywhere.
 struct Band<'a> {
     plane: &'a Plane,
     kernel: &'a [f32],
@@ -48,7 +50,8 @@ impl WithSimd for Band<'_> {
     }
 }
 
-/// The rows of the result from `top` on: filtered along the rows into a ring, then down the columns.
+/// The rows of the result from `top` on: filtered along the rows into a ring, then down the
+/// columns.
 #[inline(always)]
 fn blur_band(plane: &Plane, kernel: &[f32], top: usize, band: &mut [f32]) {
     let (width, reach) = (plane.width, kernel.len() - 1);
@@ -65,7 +68,9 @@ fn blur_band(plane: &Plane, kernel: &[f32], top: usize, band: &mut [f32]) {
             symmetric_sum(slot, kernel, |offset| &padded[offset..][..width]);
             n_filtered += 1;
         }
-        symmetric_sum(out, kernel, |offset| &ring[(row - top + offset) % n_ring * width..][..width]);
+        symmetric_sum(out, kernel, |offset| {
+            &ring[(row - top + offset) % n_ring * width..][..width]
+        });
     }
 }
 
@@ -74,7 +79,8 @@ fn blur_band(plane: &Plane, kernel: &[f32], top: usize, band: &mut [f32]) {
 fn symmetric_sum<'a>(out: &mut [f32], kernel: &[f32], line: impl Fn(usize) -> &'a [f32]) {
     let reach = kernel.len() - 1;
     let middle = line(reach);
-    let pairs: Vec<(&[f32], &[f32], f32)> = (1..=reach).map(|i| (line(reach - i), line(reach + i), kernel[i])).collect();
+    let pairs: Vec<(&[f32], &[f32], f32)> =
+        (1..=reach).map(|i| (line(reach - i), line(reach + i), kernel[i])).collect();
     let (blocks, rest) = out.as_chunks_mut::<LANES>();
     let n_blocks = blocks.len();
     for (block, out) in blocks.iter_mut().enumerate() {
@@ -139,7 +145,10 @@ mod tests {
 
     #[test]
     fn border_is_mirrored_without_doubling_the_last_pixel() {
-        assert_eq!((-4..7).map(|index| mirrored(index, 3)).collect::<Vec<_>>(), [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
+        assert_eq!(
+            (-4..7).map(|index| mirrored(index, 3)).collect::<Vec<_>>(),
+            [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]
+        );
         assert_eq!(mirrored(-7, 1), 0);
     }
 

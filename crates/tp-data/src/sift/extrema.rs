@@ -1,4 +1,5 @@
-//! Where the difference of neighbouring scales is larger or smaller than all around it, to a fraction of a pixel.
+//! Where the difference of neighbouring scales is larger or smaller than all around it, to a
+//! fraction of a pixel.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -15,7 +16,11 @@ const SCALE: f32 = 1.0 / 255.0;
 const ROWS_PER_TASK: usize = 32;
 
 /// The keypoints of an octave, in pixels of the doubled image.
-pub(super) fn keypoints_of_octave(octave: &Octave, index: usize, options: &SiftOptions) -> Vec<SiftKeypoint> {
+pub(super) fn keypoints_of_octave(
+    octave: &Octave,
+    index: usize,
+    options: &SiftOptions,
+) -> Vec<SiftKeypoint> {
     let (height, width) = (octave.layers[0].height, octave.layers[0].width);
     if height <= 2 * BORDER || width <= 2 * BORDER {
         return Vec::new();
@@ -24,22 +29,38 @@ pub(super) fn keypoints_of_octave(octave: &Octave, index: usize, options: &SiftO
     let search = |&top: &usize| {
         let mut found = Vec::new();
         let mut orientations = Orientations::default();
-        for_each_extremum(octave, top..(top + ROWS_PER_TASK).min(height - BORDER), options, |[layer, row, column]| {
-            if let Some(refined) = refined(octave, [layer, row, column], options) {
-                let keypoint = refined.keypoint(index, options);
-                let plane = &octave.layers[refined.layer];
-                for &angle in orientations.at(plane, refined.row, refined.column, keypoint.size * 0.5 / (1_u32 << index) as f32) {
-                    found.push(SiftKeypoint { angle, ..keypoint });
+        for_each_extremum(
+            octave,
+            top..(top + ROWS_PER_TASK).min(height - BORDER),
+            options,
+            |[layer, row, column]| {
+                if let Some(refined) = refined(octave, [layer, row, column], options) {
+                    let keypoint = refined.keypoint(index, options);
+                    let plane = &octave.layers[refined.layer];
+                    for &angle in orientations.at(
+                        plane,
+                        refined.row,
+                        refined.column,
+                        keypoint.size * 0.5 / (1_u32 << index) as f32,
+                    ) {
+                        found.push(SiftKeypoint { angle, ..keypoint });
+                    }
                 }
-            }
-        });
+            },
+        );
         found
     };
     tops.par_iter().map(search).collect::<Vec<_>>().concat()
 }
 
-/// Calls back with layer, row and column of every pixel that no neighbour in place and scale exceeds.
-fn for_each_extremum(octave: &Octave, rows: std::ops::Range<usize>, options: &SiftOptions, mut visit: impl FnMut([usize; 3])) {
+/// Calls back with layer, row and column of every pixel that no neighbour in place and scale
+/// exceeds.
+fn for_each_extremum(
+    octave: &Octave,
+    rows: std::ops::Range<usize>,
+    options: &SiftOptions,
+    mut visit: impl FnMut([usize; 3]),
+) {
     let width = octave.layers[0].width;
     // Half the contrast that a keypoint needs in the end, in whole steps of brightness.
     let threshold = (0.5 * options.contrast / options.octave_layers as f32 / SCALE).floor();
@@ -49,7 +70,11 @@ fn for_each_extremum(octave: &Octave, rows: std::ops::Range<usize>, options: &Si
     let fill = |differences: &mut [Vec<f32>], row: usize| {
         for (layer, lines) in differences.iter_mut().enumerate() {
             let line = &mut lines[row % 3 * width..][..width];
-            for ((out, &next), &this) in line.iter_mut().zip(octave.layers[layer + 1].row(row)).zip(octave.layers[layer].row(row)) {
+            for ((out, &next), &this) in line
+                .iter_mut()
+                .zip(octave.layers[layer + 1].row(row))
+                .zip(octave.layers[layer].row(row))
+            {
                 *out = next - this;
             }
         }
@@ -62,14 +87,20 @@ fn for_each_extremum(octave: &Octave, rows: std::ops::Range<usize>, options: &Si
         let line = |layer: usize, row: usize| &differences[layer][row % 3 * width..][..width];
         for layer in 1..n_differences - 1 {
             let center = line(layer, row);
-            let beside = [line(layer, row - 1), line(layer, row + 1), line(layer - 1, row), line(layer + 1, row)];
+            let beside = [
+                line(layer, row - 1),
+                line(layer, row + 1),
+                line(layer - 1, row),
+                line(layer + 1, row),
+            ];
             pulp::Arch::new().dispatch(Peaks { center, beside, threshold, marks: &mut marks });
             for (block, marks) in marks.chunks(16).enumerate() {
                 if marks.iter().fold(0, |any, mark| any | mark) == 0 {
                     continue;
                 }
                 for (column, _) in (block * 16..).zip(marks).filter(|&(_, &mark)| mark != 0) {
-                    let neighbours = [layer - 1, layer, layer + 1].map(|layer| [row - 1, row, row + 1].map(|row| line(layer, row)));
+                    let neighbours = [layer - 1, layer, layer + 1]
+                        .map(|layer| [row - 1, row, row + 1].map(|row| line(layer, row)));
                     if is_extremum(center[column], &neighbours, column) {
                         visit([layer, row, column]);
                     }
@@ -96,19 +127,28 @@ impl WithSimd for Peaks<'_> {
     }
 }
 
-/// Marks the pixels that none of the six nearest neighbours exceeds: few are left for the full comparison.
+/// Marks the pixels that none of the six nearest neighbours exceeds: few are left for the full
+/// comparison.
 #[inline(always)]
 fn mark_peaks(center: &[f32], beside: [&[f32]; 4], threshold: f32, marks: &mut [u32]) {
     let n = center.len() - 2 * BORDER;
     marks.fill(0);
-    let (here, left, right) = (&center[BORDER..][..n], &center[BORDER - 1..][..n], &center[BORDER + 1..][..n]);
+    let (here, left, right) =
+        (&center[BORDER..][..n], &center[BORDER - 1..][..n], &center[BORDER + 1..][..n]);
     let [above, below, finer, coarser] = beside.map(|line| &line[BORDER..][..n]);
     let marks = &mut marks[BORDER..][..n];
     for at in 0..n {
         let v = here[at];
-        let higher = max(max(max(left[at], right[at]), max(above[at], below[at])), max(finer[at], coarser[at]));
-        let lower = min(min(min(left[at], right[at]), min(above[at], below[at])), min(finer[at], coarser[at]));
-        marks[at] = u32::from((v > threshold) & (v >= higher)) | u32::from((v < -threshold) & (v <= lower));
+        let higher = max(
+            max(max(left[at], right[at]), max(above[at], below[at])),
+            max(finer[at], coarser[at]),
+        );
+        let lower = min(
+            min(min(left[at], right[at]), min(above[at], below[at])),
+            min(finer[at], coarser[at]),
+        );
+        marks[at] =
+            u32::from((v > threshold) & (v >= higher)) | u32::from((v < -threshold) & (v <= lower));
     }
 }
 
@@ -154,9 +194,13 @@ impl Refined {
     }
 }
 
-/// The peak of a parabola through the neighbours; moves to the next pixel while the peak is nearer to that one. `None` if
-/// it leaves the octave, has too little contrast, or lies on an edge.
-fn refined(octave: &Octave, [mut layer, mut row, mut column]: [usize; 3], options: &SiftOptions) -> Option<Refined> {
+/// The peak of a parabola through the neighbours; moves to the next pixel while the peak is nearer
+/// to that one. `None` if it leaves the octave, has too little contrast, or lies on an edge.
+fn refined(
+    octave: &Octave,
+    [mut layer, mut row, mut column]: [usize; 3],
+    options: &SiftOptions,
+) -> Option<Refined> {
     let (height, width) = (octave.layers[0].height, octave.layers[0].width);
     for _ in 0..MAX_STEPS {
         let Derivatives { gradient, hessian } = Derivatives::at(octave, layer, row, column);
@@ -168,7 +212,8 @@ fn refined(octave: &Octave, [mut layer, mut row, mut column]: [usize; 3], option
             let [[dxx, dxy, _], [_, dyy, _], _] = hessian;
             let (trace, determinant) = (dxx + dyy, dxx * dyy - dxy * dxy);
             let edge = options.edge;
-            let on_edge = determinant <= 0.0 || trace * trace * edge >= (edge + 1.0) * (edge + 1.0) * determinant;
+            let on_edge = determinant <= 0.0
+                || trace * trace * edge >= (edge + 1.0) * (edge + 1.0) * determinant;
             let weak = contrast * (options.octave_layers as f32) < options.contrast;
             return (!weak && !on_edge).then_some(Refined { layer, row, column, offset, contrast });
         }
@@ -193,7 +238,9 @@ struct Derivatives {
 impl Derivatives {
     fn at(octave: &Octave, layer: usize, row: usize, column: usize) -> Self {
         // Offsets are 0, 1, 2 for one before, here, one after.
-        let d = |l: usize, r: usize, c: usize| octave.difference(layer + l - 1, row + r - 1, column + c - 1);
+        let d = |l: usize, r: usize, c: usize| {
+            octave.difference(layer + l - 1, row + r - 1, column + c - 1)
+        };
         let twice = d(1, 1, 1) * 2.0;
         let first = |after: f32, before: f32| (after - before) * (SCALE * 0.5);
         let second = |after: f32, before: f32| (after + before - twice) * SCALE;
@@ -205,7 +252,11 @@ impl Derivatives {
         let dxs = mixed(d(2, 1, 2), d(2, 1, 0), d(0, 1, 2), d(0, 1, 0));
         let dys = mixed(d(2, 2, 1), d(2, 0, 1), d(0, 2, 1), d(0, 0, 1));
         Self {
-            gradient: [first(d(1, 1, 2), d(1, 1, 0)), first(d(1, 2, 1), d(1, 0, 1)), first(d(2, 1, 1), d(0, 1, 1))],
+            gradient: [
+                first(d(1, 1, 2), d(1, 1, 0)),
+                first(d(1, 2, 1), d(1, 0, 1)),
+                first(d(2, 1, 1), d(0, 1, 1)),
+            ],
             hessian: [[dxx, dxy, dxs], [dxy, dyy, dys], [dxs, dys, dss]],
         }
     }
@@ -216,7 +267,8 @@ fn solved(matrix: [[f32; 3]; 3], right: [f32; 3]) -> [f32; 3] {
     let m = matrix.map(|row| row.map(f64::from));
     let b = right.map(f64::from);
     let determinant = |m: [[f64; 3]; 3]| {
-        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
             + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
     };
     let whole = determinant(m);
@@ -239,7 +291,10 @@ mod tests {
     #[test]
     fn three_equations_are_solved() {
         // 2x + y = 4, x + 3y + z = 10, y + 4z = 14 has the solution 1, 2, 3.
-        assert_eq!(solved([[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]], [4.0, 10.0, 14.0]), [1.0, 2.0, 3.0]);
+        assert_eq!(
+            solved([[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]], [4.0, 10.0, 14.0]),
+            [1.0, 2.0, 3.0]
+        );
         assert_eq!(solved([[1.0; 3]; 3], [1.0, 2.0, 3.0]), [0.0; 3]);
     }
 
@@ -247,6 +302,10 @@ mod tests {
     fn extremum_may_equal_its_neighbours() {
         let flat = [1.0; 3];
         let lines = [[&flat[..]; 3]; 3];
-        assert!(is_extremum(1.0, &lines, 1) && !is_extremum(0.5, &lines, 1) && is_extremum(-1.0, &lines, 1));
+        assert!(
+            is_extremum(1.0, &lines, 1)
+                && !is_extremum(0.5, &lines, 1)
+                && is_extremum(-1.0, &lines, 1)
+        );
     }
 }

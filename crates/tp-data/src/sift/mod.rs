@@ -1,7 +1,8 @@
 //! SIFT keypoints, as OpenCV's detector finds them: without descriptors, which nothing here needs.
 //!
-//! Source: D. Lowe, "Distinctive image features from scale-invariant keypoints" (2004); rules and constants of OpenCV's
-//! `sift.dispatch.cpp` and `sift.simd.hpp`, in its single-precision path. See `docs/decisions/0005-sift.md`.
+//! Source: D. Lowe, "Distinctive image features from scale-invariant keypoints" (2004); rules and
+//! constants of OpenCV's `sift.dispatch.cpp` and `sift.simd.hpp`, in its single-precision path. See
+//! `docs/decisions/0005-sift.md`.
 
 mod blur;
 mod extrema;
@@ -25,7 +26,8 @@ pub struct SiftOptions {
     pub octave_layers: usize,
     /// A weaker response than this, divided by `octave_layers`, is noise.
     pub contrast: f32,
-    /// Keypoints on edges are left out: the larger curvature may be this many times the smaller one.
+    /// Keypoints on edges are left out: the larger curvature may be this many times the smaller
+    /// one.
     pub edge: f32,
     /// Blur of the first scale, in pixels of the doubled image.
     pub sigma: f32,
@@ -53,7 +55,8 @@ impl Default for SiftOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Upscale {
-    /// As an image is resized, which moves every keypoint by a quarter of a pixel: OpenCV's default.
+    /// As an image is resized, which moves every keypoint by a quarter of a pixel: OpenCV's
+    /// default.
     #[default]
     HalfPixel,
     /// Pixel `x` becomes pixel `2x`: no shift (`enable_precise_upscale`).
@@ -102,14 +105,18 @@ impl SiftKeypoint {
 
 /// All keypoints of an image, strongest first; equal responses by row, column and octave.
 ///
-/// The result does not depend on the number of threads. To find the keypoints of a part, search the whole image once and
-/// keep those [inside](SiftKeypoint::is_in) the part: cutting the part out would make keypoints of its outline.
+/// The result does not depend on the number of threads. To find the keypoints of a part, search the
+/// whole image once and keep those [inside](SiftKeypoint::is_in) the part: cutting the part out
+/// would make keypoints of its outline.
 ///
 /// # Errors
 ///
-/// [`DataError::SiftOptions`] for options that describe no detector, [`DataError::TooManyPixels`] for an image of more
-/// than `max_pixels`.
-pub fn sift_keypoints(grey: &GreyImage, options: &SiftOptions) -> Result<Vec<SiftKeypoint>, DataError> {
+/// [`DataError::SiftOptions`] for options that describe no detector, [`DataError::TooManyPixels`]
+/// for an image of more than `max_pixels`.
+pub fn sift_keypoints(
+    grey: &GreyImage,
+    options: &SiftOptions,
+) -> Result<Vec<SiftKeypoint>, DataError> {
     options.check()?;
     if grey.size().n_pixels() > options.max_pixels {
         return Err(DataError::TooManyPixels { size: grey.size(), max: options.max_pixels });
@@ -128,7 +135,8 @@ pub fn sift_keypoints(grey: &GreyImage, options: &SiftOptions) -> Result<Vec<Sif
     keep_strongest(&mut keypoints, options.n_features);
     // The search ran on the doubled image.
     for keypoint in &mut keypoints {
-        (keypoint.x, keypoint.y, keypoint.size) = (keypoint.x * 0.5, keypoint.y * 0.5, keypoint.size * 0.5);
+        (keypoint.x, keypoint.y, keypoint.size) =
+            (keypoint.x * 0.5, keypoint.y * 0.5, keypoint.size * 0.5);
         keypoint.octave -= 1;
     }
     Ok(keypoints)
@@ -142,7 +150,10 @@ impl SiftOptions {
         } else if !(0.0..=1.0).contains(&self.contrast) {
             format!("contrast must be in [0, 1], got {}", self.contrast)
         } else if !positive(self.edge) || !positive(self.sigma) || self.sigma > 16.0 {
-            format!("edge must be positive and sigma in (0, 16], got {} and {}", self.edge, self.sigma)
+            format!(
+                "edge must be positive and sigma in (0, 16], got {} and {}",
+                self.edge, self.sigma
+            )
         } else {
             return Ok(());
         };
@@ -150,11 +161,19 @@ impl SiftOptions {
     }
 }
 
-/// Leaves one of those that agree in place, size and angle, as OpenCV does: the strongest, of the highest octave.
+/// Leaves one of those that agree in place, size and angle, as OpenCV does: the strongest, of the
+/// highest octave.
 fn without_duplicates(keypoints: &mut Vec<SiftKeypoint>) {
     keypoints.sort_unstable_by(|a, b| {
-        let place = a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)).then(b.size.total_cmp(&a.size)).then(a.angle.total_cmp(&b.angle));
-        place.then(b.response.total_cmp(&a.response)).then(b.octave.cmp(&a.octave)).then(b.layer.cmp(&a.layer))
+        let place =
+            a.x.total_cmp(&b.x)
+                .then(a.y.total_cmp(&b.y))
+                .then(b.size.total_cmp(&a.size))
+                .then(a.angle.total_cmp(&b.angle));
+        place
+            .then(b.response.total_cmp(&a.response))
+            .then(b.octave.cmp(&a.octave))
+            .then(b.layer.cmp(&a.layer))
     });
     keypoints.dedup_by(|a, b| a.x == b.x && a.y == b.y && a.size == b.size && a.angle == b.angle);
 }
@@ -199,7 +218,10 @@ mod tests {
             for k in 0..60_u32 {
                 let (x, y) = (f64::from(97 * k % 320), f64::from((53 * k + 17) % 240));
                 let (sigma, amplitude) = (f64::from(3 + 7 * k % 15), f64::from(60 + 29 * k % 120));
-                let blob = amplitude * (-((column as f64 - x).powi(2) + (row as f64 - y).powi(2)) / (2.0 * sigma * sigma)).exp();
+                let blob = amplitude
+                    * (-((column as f64 - x).powi(2) + (row as f64 - y).powi(2))
+                        / (2.0 * sigma * sigma))
+                        .exp();
                 value += if k % 2 == 1 { blob } else { -blob };
             }
             value.round_ties_even().clamp(0.0, 255.0) as u8
@@ -212,28 +234,43 @@ mod tests {
         let mut found = sift_keypoints(&blobs(), &SiftOptions::default()).unwrap();
         assert_eq!(found.len(), 45);
         found.sort_by(|a, b| a.x.total_cmp(&b.x));
-        let expected =
-            [[11.2118, 136.2323, 7.0682, 0.051654], [22.8051, 117.2715, 23.1786, 0.037838], [24.32, 187.4069, 21.2991, 0.072002]];
+        let expected = [
+            [11.2118, 136.2323, 7.0682, 0.051654],
+            [22.8051, 117.2715, 23.1786, 0.037838],
+            [24.32, 187.4069, 21.2991, 0.072002],
+        ];
         for (found, [x, y, size, response]) in found.iter().zip(expected) {
             assert!((found.x - x).abs() < 0.01 && (found.y - y).abs() < 0.01, "{found:?}");
-            assert!((found.size - size).abs() < 0.01 && (found.response - response).abs() < 1e-5, "{found:?}");
+            assert!(
+                (found.size - size).abs() < 0.01 && (found.response - response).abs() < 1e-5,
+                "{found:?}"
+            );
         }
     }
 
     #[test]
     fn precise_upscale_removes_the_quarter_of_a_pixel() {
         // OpenCV with `enable_precise_upscale`: 52 keypoints, the first at (10.984, 135.995).
-        let mut found = sift_keypoints(&blobs(), &SiftOptions { upscale: Upscale::Precise, ..Default::default() }).unwrap();
+        let mut found = sift_keypoints(
+            &blobs(),
+            &SiftOptions { upscale: Upscale::Precise, ..Default::default() },
+        )
+        .unwrap();
         found.sort_by(|a, b| a.x.total_cmp(&b.x));
         assert_eq!(found.len(), 52);
-        assert!((found[0].x - 10.984).abs() < 0.01 && (found[0].y - 135.995).abs() < 0.01, "{:?}", found[0]);
+        assert!(
+            (found[0].x - 10.984).abs() < 0.01 && (found[0].y - 135.995).abs() < 0.01,
+            "{:?}",
+            found[0]
+        );
     }
 
     #[test]
     fn strongest_come_first_and_ties_of_the_last_stay() {
         let all = sift_keypoints(&blobs(), &SiftOptions::default()).unwrap();
         assert!(all.is_sorted_by(|a, b| strongest_first(a, b) != Ordering::Greater));
-        let few = sift_keypoints(&blobs(), &SiftOptions { n_features: 10, ..Default::default() }).unwrap();
+        let few = sift_keypoints(&blobs(), &SiftOptions { n_features: 10, ..Default::default() })
+            .unwrap();
         assert!(few.len() >= 10);
         assert_eq!(few, all[..few.len()]);
         assert!(all[few.len()].response < all[9].response);
@@ -268,9 +305,15 @@ mod tests {
             SiftOptions { sigma: f32::INFINITY, ..Default::default() },
         ];
         for options in bad {
-            assert!(matches!(sift_keypoints(&image, &options), Err(DataError::SiftOptions { .. })), "{options:?}");
+            assert!(
+                matches!(sift_keypoints(&image, &options), Err(DataError::SiftOptions { .. })),
+                "{options:?}"
+            );
         }
         let small = SiftOptions { max_pixels: 63, ..Default::default() };
-        assert!(matches!(sift_keypoints(&image, &small), Err(DataError::TooManyPixels { max: 63, .. })));
+        assert!(matches!(
+            sift_keypoints(&image, &small),
+            Err(DataError::TooManyPixels { max: 63, .. })
+        ));
     }
 }

@@ -26,11 +26,17 @@ impl Orientations {
         let threshold = histogram.iter().copied().fold(0.0, f32::max) * PEAK_SHARE;
         self.angles.clear();
         for bin in 0..N_BINS {
-            let (before, here, after) = (histogram[(bin + N_BINS - 1) % N_BINS], histogram[bin], histogram[(bin + 1) % N_BINS]);
+            let (before, here, after) = (
+                histogram[(bin + N_BINS - 1) % N_BINS],
+                histogram[bin],
+                histogram[(bin + 1) % N_BINS],
+            );
             if here > before && here > after && here >= threshold {
                 let peak = bin as f32 + 0.5 * (before - after) / (before - 2.0 * here + after);
                 let peak = if peak < 0.0 { peak + N_BINS as f32 } else { peak };
-                let angle = 360.0 - 360.0 / N_BINS as f32 * if peak >= N_BINS as f32 { peak - N_BINS as f32 } else { peak };
+                let angle = 360.0
+                    - 360.0 / N_BINS as f32
+                        * if peak >= N_BINS as f32 { peak - N_BINS as f32 } else { peak };
                 self.angles.push(if (angle - 360.0).abs() < f32::EPSILON { 0.0 } else { angle });
             }
         }
@@ -45,14 +51,18 @@ impl Orientations {
         self.window.extend((0..=radius).map(|offset| ((offset * offset) as f32 * falloff).exp()));
         let mut histogram = [0.0; N_BINS];
         // A pixel at the border has no neighbour to be compared with.
-        let columns = column.saturating_sub(radius).max(1)..(column + radius + 1).min(plane.width - 1);
+        let columns =
+            column.saturating_sub(radius).max(1)..(column + radius + 1).min(plane.width - 1);
         for y in row.saturating_sub(radius).max(1)..(row + radius + 1).min(plane.height - 1) {
             self.measure_row(plane, y, columns.clone());
             let row_weight = self.window[y.abs_diff(row)];
-            for (x, ((dx, dy), degrees)) in columns.clone().zip(self.dx.iter().zip(&self.dy).zip(&self.degrees)) {
+            for (x, ((dx, dy), degrees)) in
+                columns.clone().zip(self.dx.iter().zip(&self.dy).zip(&self.degrees))
+            {
                 let magnitude = (dx * dx + dy * dy).sqrt();
                 let bin = (degrees * (N_BINS as f32 / 360.0) + 0.5) as usize;
-                histogram[if bin >= N_BINS { bin - N_BINS } else { bin }] += row_weight * self.window[x.abs_diff(column)] * magnitude;
+                histogram[if bin >= N_BINS { bin - N_BINS } else { bin }] +=
+                    row_weight * self.window[x.abs_diff(column)] * magnitude;
             }
         }
         histogram
@@ -61,7 +71,8 @@ impl Orientations {
     fn measure_row(&mut self, plane: &Plane, y: usize, columns: std::ops::Range<usize>) {
         let n = columns.len();
         let around = |row: usize, shift: usize| &plane.row(row)[columns.start + shift - 1..][..n];
-        let (left, right, above, below) = (around(y, 0), around(y, 2), around(y - 1, 1), around(y + 1, 1));
+        let (left, right, above, below) =
+            (around(y, 0), around(y, 2), around(y - 1, 1), around(y + 1, 1));
         for buffer in [&mut self.dx, &mut self.dy, &mut self.degrees] {
             buffer.resize(n, 0.0);
         }
@@ -74,14 +85,16 @@ impl Orientations {
     }
 }
 
-/// `atan2(dy, dx)` in degrees from 0 to 360, by the polynomial that OpenCV uses; off by 0.3° at most.
+/// `atan2(dy, dx)` in degrees from 0 to 360, by the polynomial that OpenCV uses; off by 0.3° at
+/// most.
 fn direction(dx: f32, dy: f32) -> f32 {
     const DEGREES: f32 = 180.0 / std::f32::consts::PI;
     let (ax, ay) = (dx.abs(), dy.abs());
     let (small, large) = if ax >= ay { (ay, ax) } else { (ax, ay) };
     let ratio = small / (large + f64::EPSILON as f32);
     let square = ratio * ratio;
-    let odd = ((-0.044_326_555 * square + 0.155_578_65) * square - 0.325_808_4) * square + 0.999_787_87;
+    let odd =
+        ((-0.044_326_555 * square + 0.155_578_65) * square - 0.325_808_4) * square + 0.999_787_87;
     let acute = odd * ratio * DEGREES;
     let angle = if ax >= ay { acute } else { 90.0 - acute };
     let angle = if dx < 0.0 { 180.0 - angle } else { angle };

@@ -1,4 +1,5 @@
-//! The pyramid of ever more blurred images that keypoints are searched in: octaves of halving size, layers within.
+//! The pyramid of ever more blurred images that keypoints are searched in: octaves of halving size,
+//! layers within.
 
 use super::{SiftOptions, Upscale, blur::blurred};
 use crate::GreyImage;
@@ -27,7 +28,8 @@ impl Plane {
     }
 }
 
-/// The images of one size: `octave_layers + 3` of them, each blurred `2^(1 / octave_layers)` times as much as the one before.
+/// The images of one size: `octave_layers + 3` of them, each blurred `2^(1 / octave_layers)` times
+/// as much as the one before.
 pub(super) struct Octave {
     pub(super) layers: Vec<Plane>,
 }
@@ -49,7 +51,8 @@ impl Octave {
         self.layers[layer + 1].at(row, column) - self.layers[layer].at(row, column)
     }
 
-    /// The first layer of the next octave: every second pixel of the layer that is blurred twice as much as the first.
+    /// The first layer of the next octave: every second pixel of the layer that is blurred twice as
+    /// much as the first.
     pub(super) fn next_base(mut self, options: &SiftOptions) -> Option<Plane> {
         let plane = self.layers.swap_remove(options.octave_layers);
         let (height, width) = (plane.height / 2, plane.width / 2);
@@ -74,13 +77,17 @@ pub(super) fn upsampled_base(grey: &GreyImage, options: &SiftOptions) -> Plane {
 fn doubled(grey: &GreyImage, upscale: Upscale) -> Plane {
     let (height, width) = (grey.size().height() as usize, grey.size().width() as usize);
     let mut widened = Plane::zeros(height, 2 * width);
-    for (row, out) in grey.bytes().chunks_exact(width).zip(widened.values.chunks_exact_mut(2 * width)) {
+    for (row, out) in
+        grey.bytes().chunks_exact(width).zip(widened.values.chunks_exact_mut(2 * width))
+    {
         widen(row, upscale, out);
     }
     let mut plane = Plane::zeros(2 * height, 2 * width);
     for (row, out) in plane.values.chunks_exact_mut(2 * width).enumerate() {
         let (first, second, share) = neighbours(row, height, upscale);
-        for ((out, &upper), &lower) in out.iter_mut().zip(widened.row(first)).zip(widened.row(second)) {
+        for ((out, &upper), &lower) in
+            out.iter_mut().zip(widened.row(first)).zip(widened.row(second))
+        {
             *out = upper * (1.0 - share) + lower * share;
         }
     }

@@ -8,7 +8,8 @@ use crate::flex_buffer::{all_f32, floats, map_pieces, piece_of, tensor_of};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{mul_add, normal_distribution, sigmoid};
 
-/// Elements per task: 64 KiB, small enough for the second-level cache and large enough to pay for a task.
+/// Elements per task: 64 KiB, small enough for the second-level cache and large enough to pay for a
+/// task.
 const PIECE: usize = 16 * 1024;
 
 impl ActivationOps for Flex {
@@ -53,7 +54,11 @@ impl ActivationOps for Flex {
         map_pieces(a, PIECE, |i, a| dispatch(SiluGate { a, b: piece_of(b, i, PIECE) }))
     }
 
-    fn fused_silu_gate_backward(a: FlexTensor, b: FlexTensor, dy: FlexTensor) -> (FlexTensor, FlexTensor) {
+    fn fused_silu_gate_backward(
+        a: FlexTensor,
+        b: FlexTensor,
+        dy: FlexTensor,
+    ) -> (FlexTensor, FlexTensor) {
         if !all_f32(&[&a, &b, &dy]) || a.shape() != b.shape() {
             return reference::silu_gate_backward::<Self>(a, b, dy);
         }

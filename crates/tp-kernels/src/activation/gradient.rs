@@ -15,8 +15,15 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
         struct Gelu;
         impl<B: ActivationOps> Backward<B, 1> for Gelu {
             type State = FloatTensor<B>;
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::fused_gelu_backward(ops.state, dy));
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+                    B::fused_gelu_backward(ops.state, dy)
+                });
             }
         }
 
@@ -33,8 +40,15 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
         struct Silu;
         impl<B: ActivationOps> Backward<B, 1> for Silu {
             type State = FloatTensor<B>;
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::fused_silu_backward(ops.state, dy));
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+                    B::fused_silu_backward(ops.state, dy)
+                });
             }
         }
 
@@ -51,7 +65,12 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
         struct SiluGate;
         impl<B: ActivationOps> Backward<B, 2> for SiluGate {
             type State = (FloatTensor<B>, FloatTensor<B>);
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let ((a, b), [node_a, node_b]) = (ops.state, ops.parents);
                 let (da, db) = B::fused_silu_gate_backward(a, b, grads.consume::<B>(&ops.node));
                 for (node, grad) in [(node_a, da), (node_b, db)] {
@@ -75,8 +94,15 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
         struct Relu6;
         impl<B: ActivationOps> Backward<B, 1> for Relu6 {
             type State = FloatTensor<B>;
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::fused_relu6_backward(ops.state, dy));
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+                    B::fused_relu6_backward(ops.state, dy)
+                });
             }
         }
 

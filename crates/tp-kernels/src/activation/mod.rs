@@ -1,8 +1,9 @@
-//! GELU, SiLU, the gated SiLU of a language model's feed-forward layer, and the ReLU6 of small convolutional networks.
+//! GELU, SiLU, the gated SiLU of a language model's feed-forward layer, and the ReLU6 of small
+//! convolutional networks.
 //!
-//! Sources: Hendrycks and Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415); Elfwing et al., "Sigmoid-Weighted
-//! Linear Units" (arXiv 1702.03118); Shazeer, "GLU Variants Improve Transformer" (arXiv 2002.05202); Sandler et al.,
-//! "MobileNetV2" (arXiv 1801.04381).
+//! Sources: Hendrycks and Gimpel, "Gaussian Error Linear Units" (arXiv 1606.08415); Elfwing et al.,
+//! "Sigmoid-Weighted Linear Units" (arXiv 1702.03118); Shazeer, "GLU Variants Improve Transformer"
+//! (arXiv 2002.05202); Sandler et al., "MobileNetV2" (arXiv 1801.04381).
 
 pub(crate) mod fast;
 mod gradient;
@@ -11,7 +12,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Activations as backend operators. Each default body is the meaning; a backend overrides what it can do faster.
+/// Activations as backend operators. Each default body is the meaning; a backend overrides what it
+/// can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ActivationOps: Backend {
     /// See [`gelu`](crate::gelu).

@@ -40,7 +40,11 @@ pub(super) fn silu_gate<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> Flo
     B::float_mul(silu::<B>(a), b)
 }
 
-pub(super) fn silu_gate_backward<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>, dy: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
+pub(super) fn silu_gate_backward<B: Backend>(
+    a: FloatTensor<B>,
+    b: FloatTensor<B>,
+    dy: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
     let da = B::float_mul(B::float_mul(dy.clone(), b), silu_slope::<B>(a.clone()));
     (da, B::float_mul(dy, silu::<B>(a)))
 }

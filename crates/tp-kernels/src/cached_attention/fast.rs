@@ -1,4 +1,5 @@
-//! Attention over a cache on the CPU: a task owns one key head of one row, and reads that head's entries in order.
+//! Attention over a cache on the CPU: a task owns one key head of one row, and reads that head's
+//! entries in order.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -39,13 +40,15 @@ impl<'a> Call<'a> {
 
     /// One query of one token.
     fn query(&self, row: usize, token: usize, head: usize) -> &'a [f32] {
-        &self.queries[(row * self.tokens + token) * self.width() + head * self.d_head..][..self.d_head]
+        &self.queries[(row * self.tokens + token) * self.width() + head * self.d_head..]
+            [..self.d_head]
     }
 
     /// The prefix of one key head of a row's group: keys or values, `[length, d_head]`.
     fn seen(&self, all: &'a [f32], row: usize, kv_head: usize) -> &'a [f32] {
         let group = self.rows[row].group;
-        &all[(group * self.kv_heads + kv_head) * self.prefix * self.d_head..][..self.lengths[group] * self.d_head]
+        &all[(group * self.kv_heads + kv_head) * self.prefix * self.d_head..]
+            [..self.lengths[group] * self.d_head]
     }
 
     /// The first `n` own entries of one key head of a row: keys or values, `[n, d_head]`.
@@ -66,7 +69,11 @@ struct HeadOfRow<'a> {
 impl Kernel for HeadOfRow<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        if self.call.tokens >= MANY_TOKENS { self.all_tokens::<FMA>() } else { self.token_by_token::<FMA>() }
+        if self.call.tokens >= MANY_TOKENS {
+            self.all_tokens::<FMA>()
+        } else {
+            self.token_by_token::<FMA>()
+        }
     }
 }
 
@@ -79,13 +86,18 @@ impl HeadOfRow<'_> {
             let (token, query) = (at / call.queries_per_key, at % call.queries_per_key);
             let query = call.query(row, token, kv_head * call.queries_per_key + query);
             let n = call.rows[row].past + token + 1;
-            let (seen_keys, own_keys) = (call.seen(call.prefix_keys, row, kv_head), call.own(call.keys, row, kv_head, n));
-            let (seen_values, own_values) = (call.seen(call.prefix_values, row, kv_head), call.own(call.values, row, kv_head, n));
+            let (seen_keys, own_keys) =
+                (call.seen(call.prefix_keys, row, kv_head), call.own(call.keys, row, kv_head, n));
+            let (seen_values, own_values) = (
+                call.seen(call.prefix_values, row, kv_head),
+                call.own(call.values, row, kv_head, n),
+            );
             let length = seen_keys.len() / d_head;
             weights.clear();
             weights.resize(length + n, 0.0);
-            // Two plain loops: a closure that an iterator adapter calls is not compiled for the caller's instruction set, and
-            // every fused multiply-add in it becomes a call into the math library.
+            // Two plain loops: a closure that an iterator adapter calls is not compiled for the
+            // caller's instruction set, and every fused multiply-add in it becomes a call into the
+            // math library.
             let (of_seen, of_own) = weights.split_at_mut(length);
             for (keys, weights) in [(seen_keys, of_seen), (own_keys, of_own)] {
                 for (key, weight) in keys.chunks_exact(d_head).zip(weights) {
@@ -116,10 +128,22 @@ impl HeadOfRow<'_> {
             let queries = matrix(&call.queries[start..], [tokens, d_head], call.width());
             weights.clear();
             weights.resize(tokens * n_keys, 0.0);
-            let (seen, own) =
-                (entries(call.seen(call.prefix_keys, row, kv_head), length), entries(call.own(call.keys, row, kv_head, n), n));
-            multiply(matrix_mut(weights, [tokens, length], n_keys), queries, seen.transpose(), false);
-            multiply(matrix_mut(&mut weights[length..], [tokens, n], n_keys), queries, own.transpose(), false);
+            let (seen, own) = (
+                entries(call.seen(call.prefix_keys, row, kv_head), length),
+                entries(call.own(call.keys, row, kv_head, n), n),
+            );
+            multiply(
+                matrix_mut(weights, [tokens, length], n_keys),
+                queries,
+                seen.transpose(),
+                false,
+            );
+            multiply(
+                matrix_mut(&mut weights[length..], [tokens, n], n_keys),
+                queries,
+                own.transpose(),
+                false,
+            );
             for (token, weights) in weights.chunks_exact_mut(n_keys).enumerate() {
                 let (open, closed) = weights.split_at_mut(length + past + token + 1);
                 let highest = maximum(open);
@@ -127,11 +151,19 @@ impl HeadOfRow<'_> {
                 open.iter_mut().for_each(|weight| *weight /= total);
                 closed.fill(0.0);
             }
-            let (seen, own) =
-                (entries(call.seen(call.prefix_values, row, kv_head), length), entries(call.own(call.values, row, kv_head, n), n));
+            let (seen, own) = (
+                entries(call.seen(call.prefix_values, row, kv_head), length),
+                entries(call.own(call.values, row, kv_head, n), n),
+            );
             let stride = queries_per_key * d_head;
-            let mut answers =
-                |weights, values, add| multiply(matrix_mut(&mut out[query * d_head..], [tokens, d_head], stride), weights, values, add);
+            let mut answers = |weights, values, add| {
+                multiply(
+                    matrix_mut(&mut out[query * d_head..], [tokens, d_head], stride),
+                    weights,
+                    values,
+                    add,
+                )
+            };
             answers(matrix(&weights[length..], [tokens, n], n_keys), own, false);
             answers(matrix(weights, [tokens, length], n_keys), seen, true);
         }
@@ -150,10 +182,20 @@ impl CachedAttentionOps for Flex {
         heads: AttentionHeads,
     ) -> FlexTensor {
         if !all_f32(&[&queries, &prefix_keys, &prefix_values, &keys, &values]) {
-            return reference::cached_attention::<Self>(queries, prefix_keys, prefix_values, keys, values, &lengths, &rows, heads);
+            return reference::cached_attention::<Self>(
+                queries,
+                prefix_keys,
+                prefix_values,
+                keys,
+                values,
+                &lengths,
+                &rows,
+                heads,
+            );
         }
         let (shape, prefix, store) = (queries.shape(), prefix_keys.shape()[1], keys.shape());
-        let tensors = [queries, prefix_keys, prefix_values, keys, values].map(|tensor| tensor.to_contiguous());
+        let tensors = [queries, prefix_keys, prefix_values, keys, values]
+            .map(|tensor| tensor.to_contiguous());
         let [queries, prefix_keys, prefix_values, keys, values] = tensors.each_ref().map(floats);
         let AttentionHeads { kv_heads, queries_per_key } = heads;
         let call = Call {
@@ -173,14 +215,28 @@ impl CachedAttentionOps for Flex {
         };
         let of_head = call.tokens * queries_per_key * call.d_head;
         let mut heads_of_rows = vec![0.0; rows.len() * kv_heads * of_head];
-        heads_of_rows.par_chunks_mut(of_head.max(1)).enumerate().for_each_init(Vec::new, |weights, (at, out)| {
-            dispatch(HeadOfRow { call, row: at / kv_heads, kv_head: at % kv_heads, out, weights });
-        });
+        heads_of_rows.par_chunks_mut(of_head.max(1)).enumerate().for_each_init(
+            Vec::new,
+            |weights, (at, out)| {
+                dispatch(HeadOfRow {
+                    call,
+                    row: at / kv_heads,
+                    kv_head: at % kv_heads,
+                    out,
+                    weights,
+                });
+            },
+        );
         if call.tokens == 1 {
             return tensor_of(heads_of_rows, shape); // the heads already lie side by side
         }
         let maps: Vec<&[f32]> = heads_of_rows.chunks_exact(of_head).collect();
-        let out = crate::flex_buffer::interleaved(&maps, |map| map, kv_heads, queries_per_key * call.d_head);
+        let out = crate::flex_buffer::interleaved(
+            &maps,
+            |map| map,
+            kv_heads,
+            queries_per_key * call.d_head,
+        );
         tensor_of(out, shape)
     }
 }

@@ -1,14 +1,16 @@
-//! Attention of new tokens over a shared prefix and over what each row has read so far: the step of decoding.
+//! Attention of new tokens over a shared prefix and over what each row has read so far: the step of
+//! decoding.
 //!
-//! Keys and values of earlier tokens stay where they were written, in a store with room for more; nothing of it is copied,
-//! cut or repeated, so a step costs what it reads. No gradients: writing is done with frozen weights.
+//! Keys and values of earlier tokens stay where they were written, in a store with room for more;
+//! nothing of it is copied, cut or repeated, so a step costs what it reads. No gradients: writing
+//! is done with frozen weights.
 
 mod fast;
 mod reference;
 
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension,
-    tensor::FloatTensor,
+    Autodiff, AutodiffBackend, Backend, Dispatch,
+    autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension, tensor::FloatTensor,
 };
 use burn::tensor::Tensor;
 
@@ -23,12 +25,13 @@ pub struct CachedRow {
     pub past: usize,
 }
 
-/// Attention over a cache as a backend operator. Each default body is the meaning; a backend overrides what it can do
-/// faster.
+/// Attention over a cache as a backend operator. Each default body is the meaning; a backend
+/// overrides what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CachedAttentionOps: Backend {
     /// See [`cached_attention`](crate::cached_attention).
-    // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look at.
+    // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look
+    // at.
     #[allow(clippy::too_many_arguments, reason = "the operator's inputs")]
     fn fused_cached_attention(
         queries: FloatTensor<Self>,
@@ -40,7 +43,16 @@ pub trait CachedAttentionOps: Backend {
         rows: Vec<CachedRow>,
         heads: AttentionHeads,
     ) -> FloatTensor<Self> {
-        reference::cached_attention::<Self>(queries, prefix_keys, prefix_values, keys, values, &lengths, &rows, heads)
+        reference::cached_attention::<Self>(
+            queries,
+            prefix_keys,
+            prefix_values,
+            keys,
+            values,
+            &lengths,
+            &rows,
+            heads,
+        )
     }
 }
 
@@ -57,14 +69,24 @@ impl<B: CachedAttentionOps, C: CheckpointStrategy> CachedAttentionOps for Autodi
         heads: AttentionHeads,
     ) -> FloatTensor<Self> {
         let [queries, prefix_keys, prefix_values, keys, values] =
-            [queries, prefix_keys, prefix_values, keys, values].map(|tensor| tensor.into_primitive());
-        let y = B::fused_cached_attention(queries, prefix_keys, prefix_values, keys, values, lengths, rows, heads);
+            [queries, prefix_keys, prefix_values, keys, values]
+                .map(|tensor| tensor.into_primitive());
+        let y = B::fused_cached_attention(
+            queries,
+            prefix_keys,
+            prefix_values,
+            keys,
+            values,
+            lengths,
+            rows,
+            heads,
+        );
         <Self as AutodiffBackend>::from_inner(y)
     }
 }
 
-/// `softmax(q · [prefix keys, keys]ᵀ) · [prefix values, values]`, where token `t` of row `r` sees the true part of its
-/// group's prefix and the first `past + t + 1` entries of its row's store.
+/// `softmax(q · [prefix keys, keys]ᵀ) · [prefix values, values]`, where token `t` of row `r` sees
+/// the true part of its group's prefix and the first `past + t + 1` entries of its row's store.
 ///
 /// Queries and keys are already turned to their places, queries also divided by `√d_head`.
 ///
@@ -75,7 +97,8 @@ impl<B: CachedAttentionOps, C: CheckpointStrategy> CachedAttentionOps for Autodi
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together, a group does not exist, or the store has no room for the new tokens.
+/// If the shapes do not fit together, a group does not exist, or the store has no room for the new
+/// tokens.
 pub fn cached_attention(
     queries: Tensor<3>,
     heads: AttentionHeads,
@@ -87,25 +110,44 @@ pub fn cached_attention(
     let AttentionHeads { kv_heads, queries_per_key } = heads;
     let [n_rows, tokens, width] = queries.dims();
     let [_, _, room, d_head] = keys.dims();
-    assert_eq!(width, kv_heads * queries_per_key * d_head, "cached_attention: width of the queries");
+    assert_eq!(
+        width,
+        kv_heads * queries_per_key * d_head,
+        "cached_attention: width of the queries"
+    );
     assert_eq!(keys.dims(), [n_rows, kv_heads, room, d_head], "cached_attention: keys");
     assert_eq!(values.dims(), keys.dims(), "cached_attention: values");
     assert_eq!(rows.len(), n_rows, "cached_attention: rows");
-    assert!(rows.iter().all(|row| row.past + tokens <= room), "cached_attention: {tokens} tokens in {rows:?} with room for {room}");
+    assert!(
+        rows.iter().all(|row| row.past + tokens <= room),
+        "cached_attention: {tokens} tokens in {rows:?} with room for {room}"
+    );
     let (prefix_keys, prefix_values, lengths) = match prefix {
         Some(AttentionPrefix { keys, values, lengths }) => (keys, values, lengths.to_vec()),
         None => {
             // An operator has no optional inputs: one key that nobody sees.
-            let unseen = Tensor::<3>::zeros([kv_heads, 1, d_head], (&queries.device(), queries.dtype()));
+            let unseen =
+                Tensor::<3>::zeros([kv_heads, 1, d_head], (&queries.device(), queries.dtype()));
             (unseen.clone(), unseen, vec![0])
         }
     };
     let (groups, n_prefix) = (lengths.len(), prefix_keys.dims()[1]);
-    assert!(rows.iter().all(|row| row.group < groups), "cached_attention: {rows:?} of {groups} groups");
-    assert_eq!(prefix_keys.dims(), [groups * kv_heads, n_prefix, d_head], "cached_attention: keys of the prefix");
+    assert!(
+        rows.iter().all(|row| row.group < groups),
+        "cached_attention: {rows:?} of {groups} groups"
+    );
+    assert_eq!(
+        prefix_keys.dims(),
+        [groups * kv_heads, n_prefix, d_head],
+        "cached_attention: keys of the prefix"
+    );
     assert_eq!(prefix_values.dims(), prefix_keys.dims(), "cached_attention: values of the prefix");
-    assert!(lengths.iter().all(|&length| length <= n_prefix), "cached_attention: lengths {lengths:?} of {n_prefix} keys");
-    let [queries, prefix_keys, prefix_values] = [queries, prefix_keys, prefix_values].map(Tensor::into_dispatch);
+    assert!(
+        lengths.iter().all(|&length| length <= n_prefix),
+        "cached_attention: lengths {lengths:?} of {n_prefix} keys"
+    );
+    let [queries, prefix_keys, prefix_values] =
+        [queries, prefix_keys, prefix_values].map(Tensor::into_dispatch);
     let [keys, values] = [keys, values].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::fused_cached_attention(
         queries,

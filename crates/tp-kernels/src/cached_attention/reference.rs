@@ -6,8 +6,8 @@ use burn::tensor::{Slice, TensorData};
 use super::CachedRow;
 use crate::AttentionHeads;
 
-/// Closes a key: `exp` of it is 0, and it stays finite. (In half precision it is −∞, which is right too, because a token
-/// always sees itself.)
+/// Closes a key: `exp` of it is 0, and it stays finite. (In half precision it is −∞, which is right
+/// too, because a token always sees itself.)
 const CLOSED: f32 = -1e9;
 
 fn slice<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -> FloatTensor<B> {
@@ -31,14 +31,19 @@ pub(super) fn cached_attention<B: Backend>(
     let (shape, prefix, d_head) = (queries.shape(), prefix_keys.shape()[1], keys.shape()[3]);
     let (batch, tokens, groups) = (shape[0], shape[1], lengths.len());
     let own = rows.iter().map(|row| row.past + tokens).max().unwrap_or(0);
-    let queries = B::float_reshape(queries, [batch, tokens, kv_heads, queries_per_key, d_head].into());
+    let queries =
+        B::float_reshape(queries, [batch, tokens, kv_heads, queries_per_key, d_head].into());
     let queries = B::float_permute(queries, &[0, 2, 3, 1, 4]); // [batch, kv_heads, queries_per_key, tokens, d_head]
-    let queries = B::float_reshape(queries, [batch, kv_heads, queries_per_key * tokens, d_head].into());
+    let queries =
+        B::float_reshape(queries, [batch, kv_heads, queries_per_key * tokens, d_head].into());
 
     // A copy of its group's prefix for each row, then the row's own entries.
     let int_dtype = get_device_settings::<B>(&queries.device()).int_dtype;
     let group: Vec<i64> = rows.iter().map(|row| row.group as i64).collect();
-    let group = B::int_from_data(TensorData::new(group, [batch]).convert_dtype(int_dtype.into()), &queries.device());
+    let group = B::int_from_data(
+        TensorData::new(group, [batch]).convert_dtype(int_dtype.into()),
+        &queries.device(),
+    );
     let of_rows = |shared: FloatTensor<B>, own_store: FloatTensor<B>| {
         let shared = B::float_reshape(shared, [groups, kv_heads * prefix * d_head].into());
         let shared = B::float_select(shared, 0, group.clone());
@@ -47,7 +52,8 @@ pub(super) fn cached_attention<B: Backend>(
     };
     let (keys, values) = (of_rows(prefix_keys, keys), of_rows(prefix_values, values));
     let scores = B::float_matmul(queries, B::float_swap_dims(keys, 2, 3));
-    let scores = B::float_reshape(scores, [batch, kv_heads * queries_per_key, tokens, prefix + own].into());
+    let scores =
+        B::float_reshape(scores, [batch, kv_heads * queries_per_key, tokens, prefix + own].into());
     let mut bias = Vec::with_capacity(batch * tokens * (prefix + own));
     for &CachedRow { group, past } in rows {
         let length = lengths[group];
@@ -56,11 +62,15 @@ pub(super) fn cached_attention<B: Backend>(
             bias.extend((0..own).map(|key| if key <= past + token { 0.0 } else { CLOSED }));
         }
     }
-    let bias = B::float_from_data(TensorData::new(bias, [batch, 1, tokens, prefix + own]), &scores.device());
+    let bias = B::float_from_data(
+        TensorData::new(bias, [batch, 1, tokens, prefix + own]),
+        &scores.device(),
+    );
     let scores = B::float_add(scores.clone(), B::float_cast(bias, scores.dtype().into()));
     let e = B::float_exp(B::float_sub(scores.clone(), B::float_max_dim(scores, 3)));
     let weights = B::float_div(e.clone(), B::float_sum_dim(e, 3));
-    let weights = B::float_reshape(weights, [batch, kv_heads, queries_per_key * tokens, prefix + own].into());
+    let weights =
+        B::float_reshape(weights, [batch, kv_heads, queries_per_key * tokens, prefix + own].into());
     let y = B::float_matmul(weights, values);
     let y = B::float_reshape(y, [batch, kv_heads, queries_per_key, tokens, d_head].into());
     B::float_reshape(B::float_permute(y, &[0, 3, 1, 2, 4]), shape)

@@ -1,4 +1,5 @@
-//! Causal attention on the CPU: a task owns a block of queries, and its scores never leave the cache.
+//! Causal attention on the CPU: a task owns a block of queries, and its scores never leave the
+//! cache.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use faer::MatRef;
@@ -10,7 +11,8 @@ use crate::matrix::{matrix, matrix_mut, multiply};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, exp_in_place, maximum, mul_add};
 
-/// Tokens of one block of queries: its scores fit into the second-level cache, and later keys are skipped block by block.
+/// Tokens of one block of queries: its scores fit into the second-level cache, and later keys are
+/// skipped block by block.
 const BLOCK: usize = 64;
 
 /// The inputs of one call, as slices.
@@ -33,9 +35,15 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Runs `body` on the inputs of a call.
-    fn with<R>(tensors: [FlexTensor; 5], lengths: &[usize], heads: AttentionHeads, body: impl FnOnce(Call<'_>) -> R) -> R {
+    fn with<R>(
+        tensors: [FlexTensor; 5],
+        lengths: &[usize],
+        heads: AttentionHeads,
+        body: impl FnOnce(Call<'_>) -> R,
+    ) -> R {
         let tensors = tensors.map(|tensor| tensor.to_contiguous());
-        let (shape, prefix, angles) = (tensors[0].shape(), tensors[1].shape()[1], tensors[3].shape());
+        let (shape, prefix, angles) =
+            (tensors[0].shape(), tensors[1].shape()[1], tensors[3].shape());
         let [qkv, prefix_keys, prefix_values, cos, sin] = tensors.each_ref().map(floats);
         let AttentionHeads { kv_heads, queries_per_key } = heads;
         let (batch, tokens, d_head, angle_groups) = (shape[0], shape[1], 2 * angles[2], angles[0]);
@@ -73,9 +81,11 @@ impl<'a> Call<'a> {
         1.0 / (self.d_head as f32).sqrt()
     }
 
-    /// One slot of one key head in a row's projections: queries first, then the key, then the value.
+    /// One slot of one key head in a row's projections: queries first, then the key, then the
+    /// value.
     fn slot(&self, row: usize, head: usize, slot: usize) -> &'a [f32] {
-        &self.qkv[row * self.tokens * self.width() + (head * (self.queries_per_key + 2) + slot) * self.d_head..]
+        &self.qkv[row * self.tokens * self.width()
+            + (head * (self.queries_per_key + 2) + slot) * self.d_head..]
     }
 
     /// The prefix of one key head of a row's group: keys or values, `[length, d_head]`.
@@ -94,7 +104,15 @@ impl<'a> Call<'a> {
 
     /// One slot of the tokens `from..to`, turned and scaled, `[to - from, d_head]`.
     #[inline(always)]
-    fn turned<const FMA: bool>(&self, row: usize, head: usize, slot: usize, [from, to]: [usize; 2], scale: f32, out: &mut Vec<f32>) {
+    fn turned<const FMA: bool>(
+        &self,
+        row: usize,
+        head: usize,
+        slot: usize,
+        [from, to]: [usize; 2],
+        scale: f32,
+        out: &mut Vec<f32>,
+    ) {
         let (d_head, half, width) = (self.d_head, self.d_head / 2, self.width());
         let [cos, sin] = self.angles(row);
         let source = self.slot(row, head, slot);
@@ -112,7 +130,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Softmax of the scores of the queries `from..to` of one head: over the prefix and over own keys up to each token.
+    /// Softmax of the scores of the queries `from..to` of one head: over the prefix and over own
+    /// keys up to each token.
     #[inline(always)]
     fn weigh<const FMA: bool>(
         &self,
@@ -129,7 +148,12 @@ impl<'a> Call<'a> {
         weights.clear();
         weights.resize(n * n_keys, 0.0);
         let queries = matrix(queries, [n, d_head], d_head);
-        multiply(matrix_mut(weights, [n, length], n_keys), queries, self.seen(self.prefix_keys, row, head).transpose(), false);
+        multiply(
+            matrix_mut(weights, [n, length], n_keys),
+            queries,
+            self.seen(self.prefix_keys, row, head).transpose(),
+            false,
+        );
         let own = matrix(keys, [to, d_head], d_head).transpose();
         multiply(matrix_mut(&mut weights[length..], [n, to], n_keys), queries, own, false);
         for (token, weights) in (from..to).zip(weights.chunks_exact_mut(n_keys)) {
@@ -166,7 +190,8 @@ impl Kernel for Forward<'_> {
     fn run<const FMA: bool>(self) {
         let Self { call, row, range: [from, to], out, scratch } = self;
         let Scratch { queries, keys, weights, .. } = scratch;
-        let (d_head, slots, length) = (call.d_head, call.queries_per_key, call.lengths[call.group(row)]);
+        let (d_head, slots, length) =
+            (call.d_head, call.queries_per_key, call.lengths[call.group(row)]);
         for head in 0..call.kv_heads {
             call.turned::<FMA>(row, head, slots, [0, to], 1.0, keys);
             let values = matrix(call.slot(row, head, slots + 1), [to, d_head], call.width());
@@ -180,7 +205,11 @@ impl Kernel for Forward<'_> {
                     multiply(out, weights, values, add);
                 };
                 answers(matrix(&weights[length..], [n, to], n_keys), values, false);
-                answers(matrix(weights, [n, length], n_keys), call.seen(call.prefix_values, row, head), true);
+                answers(
+                    matrix(weights, [n, length], n_keys),
+                    call.seen(call.prefix_values, row, head),
+                    true,
+                );
             }
         }
     }
@@ -209,7 +238,8 @@ impl Kernel for BackwardPass<'_> {
     fn run<const FMA: bool>(self) {
         let Self { call, dy, row, head, scratch, out } = self;
         let Scratch { queries, keys, weights, dscores, dturned } = scratch;
-        let (tokens, d_head, slots, length) = (call.tokens, call.d_head, call.queries_per_key, call.lengths[call.group(row)]);
+        let (tokens, d_head, slots, length) =
+            (call.tokens, call.d_head, call.queries_per_key, call.lengths[call.group(row)]);
         let out_width = (slots + 2) * d_head;
         let seen = [call.prefix_keys, call.prefix_values].map(|all| call.seen(all, row, head));
         let values = call.slot(row, head, slots + 1);
@@ -221,20 +251,38 @@ impl Kernel for BackwardPass<'_> {
                 let (n, n_keys) = (to - from, length + to);
                 call.turned::<FMA>(row, head, query, [from, to], call.scale(), queries);
                 call.weigh::<FMA>(row, head, [from, to], queries, keys, weights);
-                let dy = &dy[(row * tokens + from) * call.out_width() + (head * slots + query) * d_head..];
+                let dy = &dy
+                    [(row * tokens + from) * call.out_width() + (head * slots + query) * d_head..];
                 let dy = matrix(dy, [n, d_head], call.out_width());
 
                 let [seen_weights, own_weights] = parts(weights, n, length, to);
                 let own_values = matrix(values, [to, d_head], call.width());
                 let own_keys = matrix(keys, [to, d_head], d_head);
-                multiply(matrix_mut(&mut out.slots[(slots + 1) * d_head..], [to, d_head], out_width), own_weights.transpose(), dy, true);
-                multiply(matrix_mut(&mut out.prefix_values, [length, d_head], d_head), seen_weights.transpose(), dy, true);
+                multiply(
+                    matrix_mut(&mut out.slots[(slots + 1) * d_head..], [to, d_head], out_width),
+                    own_weights.transpose(),
+                    dy,
+                    true,
+                );
+                multiply(
+                    matrix_mut(&mut out.prefix_values, [length, d_head], d_head),
+                    seen_weights.transpose(),
+                    dy,
+                    true,
+                );
 
                 dscores.clear();
                 dscores.resize(n * n_keys, 0.0);
                 multiply(matrix_mut(dscores, [n, length], n_keys), dy, seen[1].transpose(), false);
-                multiply(matrix_mut(&mut dscores[length..], [n, to], n_keys), dy, own_values.transpose(), false);
-                for (dscores, weights) in dscores.chunks_exact_mut(n_keys).zip(weights.chunks_exact(n_keys)) {
+                multiply(
+                    matrix_mut(&mut dscores[length..], [n, to], n_keys),
+                    dy,
+                    own_values.transpose(),
+                    false,
+                );
+                for (dscores, weights) in
+                    dscores.chunks_exact_mut(n_keys).zip(weights.chunks_exact(n_keys))
+                {
                     let shared = dot::<FMA>(weights, dscores);
                     for (dscore, weight) in dscores.iter_mut().zip(weights) {
                         *dscore = weight * (*dscore - shared);
@@ -243,13 +291,31 @@ impl Kernel for BackwardPass<'_> {
 
                 let [dseen, down] = parts(dscores, n, length, to);
                 let turned_queries = matrix(queries, [n, d_head], d_head);
-                multiply(matrix_mut(&mut out.prefix_keys, [length, d_head], d_head), dseen.transpose(), turned_queries, true);
-                multiply(matrix_mut(&mut dkeys, [to, d_head], d_head), down.transpose(), turned_queries, true);
+                multiply(
+                    matrix_mut(&mut out.prefix_keys, [length, d_head], d_head),
+                    dseen.transpose(),
+                    turned_queries,
+                    true,
+                );
+                multiply(
+                    matrix_mut(&mut dkeys, [to, d_head], d_head),
+                    down.transpose(),
+                    turned_queries,
+                    true,
+                );
                 dturned.clear();
                 dturned.resize(n * d_head, 0.0);
                 multiply(matrix_mut(dturned, [n, d_head], d_head), down, own_keys, false);
                 multiply(matrix_mut(dturned, [n, d_head], d_head), dseen, seen[0], true);
-                turn_back::<FMA>(&call, row, dturned, call.scale(), from, &mut out.slots[query * d_head..], out_width);
+                turn_back::<FMA>(
+                    &call,
+                    row,
+                    dturned,
+                    call.scale(),
+                    from,
+                    &mut out.slots[query * d_head..],
+                    out_width,
+                );
             }
         }
         turn_back::<FMA>(&call, row, &dkeys, 1.0, 0, &mut out.slots[slots * d_head..], out_width);
@@ -263,7 +329,15 @@ fn parts(weights: &[f32], n: usize, length: usize, to: usize) -> [MatRef<'_, f32
 
 /// Gradients of turned vectors → of the vectors, written to the tokens from `from` on.
 #[inline(always)]
-fn turn_back<const FMA: bool>(call: &Call<'_>, row: usize, dturned: &[f32], scale: f32, from: usize, out: &mut [f32], stride: usize) {
+fn turn_back<const FMA: bool>(
+    call: &Call<'_>,
+    row: usize,
+    dturned: &[f32],
+    scale: f32,
+    from: usize,
+    out: &mut [f32],
+    stride: usize,
+) {
     let (d_head, half) = (call.d_head, call.d_head / 2);
     let [cos, sin] = call.angles(row);
     for (at, dturned) in dturned.chunks_exact(d_head).enumerate() {
@@ -289,16 +363,27 @@ impl CausalAttentionOps for Flex {
         heads: AttentionHeads,
     ) -> FlexTensor {
         if !all_f32(&[&qkv, &prefix_keys, &prefix_values, &cos, &sin]) {
-            return reference::causal_attention::<Self>(qkv, prefix_keys, prefix_values, cos, sin, &lengths, heads);
+            return reference::causal_attention::<Self>(
+                qkv,
+                prefix_keys,
+                prefix_values,
+                cos,
+                sin,
+                &lengths,
+                heads,
+            );
         }
         Call::with([qkv, prefix_keys, prefix_values, cos, sin], &lengths, heads, |call| {
             let (tokens, width) = (call.tokens, call.out_width());
             let mut out = vec![0.0; call.batch * tokens * width];
             out.par_chunks_mut((tokens * width).max(1)).enumerate().for_each(|(row, out)| {
-                out.par_chunks_mut(BLOCK * width).enumerate().for_each_init(Scratch::default, |scratch, (block, out)| {
-                    let range = [block * BLOCK, tokens.min((block + 1) * BLOCK)];
-                    dispatch(Forward { call, row, range, out, scratch });
-                });
+                out.par_chunks_mut(BLOCK * width).enumerate().for_each_init(
+                    Scratch::default,
+                    |scratch, (block, out)| {
+                        let range = [block * BLOCK, tokens.min((block + 1) * BLOCK)];
+                        dispatch(Forward { call, row, range, out, scratch });
+                    },
+                );
             });
             tensor_of(out, [call.batch, tokens, width])
         })
@@ -315,7 +400,16 @@ impl CausalAttentionOps for Flex {
         dy: FlexTensor,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         if !all_f32(&[&qkv, &prefix_keys, &prefix_values, &cos, &sin, &dy]) {
-            return reference::causal_attention_backward::<Self>(qkv, prefix_keys, prefix_values, cos, sin, &lengths, heads, dy);
+            return reference::causal_attention_backward::<Self>(
+                qkv,
+                prefix_keys,
+                prefix_values,
+                cos,
+                sin,
+                &lengths,
+                heads,
+                dy,
+            );
         }
         let shapes = [qkv.shape(), prefix_keys.shape(), prefix_values.shape()];
         let dy = dy.to_contiguous();
@@ -333,20 +427,29 @@ impl CausalAttentionOps for Flex {
                 dispatch(BackwardPass { call, dy, row, head, scratch, out: &mut out });
                 out
             };
-            let gradients: Vec<RowGradient> = (0..batch * kv_heads).into_par_iter().map_init(Scratch::default, per_head).collect();
+            let gradients: Vec<RowGradient> = (0..batch * kv_heads)
+                .into_par_iter()
+                .map_init(Scratch::default, per_head)
+                .collect();
 
             let slots_width = (queries_per_key + 2) * d_head;
             let dqkv = interleaved(&gradients, |gradient| &gradient.slots, kv_heads, slots_width);
             let dprefix_keys = sum_over_rows(&call, &gradients, |gradient| &gradient.prefix_keys);
-            let dprefix_values = sum_over_rows(&call, &gradients, |gradient| &gradient.prefix_values);
+            let dprefix_values =
+                sum_over_rows(&call, &gradients, |gradient| &gradient.prefix_values);
             let [qkv, keys, values] = shapes;
             (tensor_of(dqkv, qkv), tensor_of(dprefix_keys, keys), tensor_of(dprefix_values, values))
         })
     }
 }
 
-/// Adds up what the rows of each group give, in the order of the rows: `[groups · kv_heads, prefix, d_head]`.
-fn sum_over_rows(call: &Call<'_>, gradients: &[RowGradient], part: impl Fn(&RowGradient) -> &[f32] + Sync) -> Vec<f32> {
+/// Adds up what the rows of each group give, in the order of the rows: `[groups · kv_heads, prefix,
+/// d_head]`.
+fn sum_over_rows(
+    call: &Call<'_>,
+    gradients: &[RowGradient],
+    part: impl Fn(&RowGradient) -> &[f32] + Sync,
+) -> Vec<f32> {
     let rows = call.batch / call.lengths.len();
     let mut sums = vec![0.0; call.lengths.len() * call.kv_heads * call.prefix * call.d_head];
     sums.par_chunks_mut((call.prefix * call.d_head).max(1)).enumerate().for_each(|(map, sums)| {

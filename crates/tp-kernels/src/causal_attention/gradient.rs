@@ -1,4 +1,5 @@
-//! Causal attention as a node of the autodiff graph: the inputs are kept, the scores are made again.
+//! Causal attention as a node of the autodiff graph: the inputs are kept, the scores are made
+//! again.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -31,10 +32,17 @@ impl<B: CausalAttentionOps, C: CheckpointStrategy> CausalAttentionOps for Autodi
         struct CausalAttention;
         impl<B: CausalAttentionOps> Backward<B, 3> for CausalAttention {
             type State = Inputs<FloatTensor<B>>;
-            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 3>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let Inputs { tensors: [qkv, keys, values, cos, sin], lengths, heads } = ops.state;
                 let dy = grads.consume::<B>(&ops.node);
-                let (dqkv, dkeys, dvalues) = B::fused_causal_attention_backward(qkv, keys, values, cos, sin, lengths, heads, dy);
+                let (dqkv, dkeys, dvalues) = B::fused_causal_attention_backward(
+                    qkv, keys, values, cos, sin, lengths, heads, dy,
+                );
                 for (node, grad) in ops.parents.into_iter().zip([dqkv, dkeys, dvalues]) {
                     if let Some(node) = node {
                         grads.register::<B>(node.id, grad);
@@ -44,7 +52,8 @@ impl<B: CausalAttentionOps, C: CheckpointStrategy> CausalAttentionOps for Autodi
         }
 
         let nodes = [qkv.node(), prefix_keys.node(), prefix_values.node()];
-        let tensors = [qkv, prefix_keys, prefix_values, cos, sin].map(|tensor| tensor.into_primitive());
+        let tensors =
+            [qkv, prefix_keys, prefix_values, cos, sin].map(|tensor| tensor.into_primitive());
         let [qkv, keys, values, cos, sin] = tensors.clone();
         let y = B::fused_causal_attention(qkv, keys, values, cos, sin, lengths.clone(), heads);
         match CausalAttention.prepare::<C>(nodes).compute_bound().stateful() {

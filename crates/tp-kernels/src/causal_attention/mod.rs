@@ -1,11 +1,12 @@
-//! Causal self-attention of rows of tokens that share prefixes, rotary positions and grouped queries included.
+//! Causal self-attention of rows of tokens that share prefixes, rotary positions and grouped
+//! queries included.
 //!
-//! Many texts about one image share the image's tokens. Here their keys and values are given once for each group of rows;
-//! what a row adds comes as its projections lie in memory, so that nothing is permuted, copied or padded, and no score
-//! leaves the task that made it.
+//! Many texts about one image share the image's tokens. Here their keys and values are given once
+//! for each group of rows; what a row adds comes as its projections lie in memory, so that nothing
+//! is permuted, copied or padded, and no score leaves the task that made it.
 //!
-//! Sources: grouped queries, Ainslie et al. (arXiv 2305.13245); rotary positions, Su et al. (arXiv 2104.09864), in the
-//! half-split form of Llama and InternLM2.
+//! Sources: grouped queries, Ainslie et al. (arXiv 2305.13245); rotary positions, Su et al. (arXiv
+//! 2104.09864), in the half-split form of Llama and InternLM2.
 
 mod fast;
 mod gradient;
@@ -23,7 +24,8 @@ pub struct AttentionHeads {
     pub queries_per_key: usize,
 }
 
-/// Causal attention as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
+/// Causal attention as a backend operator. Each default body is the meaning; a backend overrides
+/// what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CausalAttentionOps: Backend {
     /// See [`causal_attention`](crate::causal_attention).
@@ -36,11 +38,21 @@ pub trait CausalAttentionOps: Backend {
         lengths: Vec<usize>,
         heads: AttentionHeads,
     ) -> FloatTensor<Self> {
-        reference::causal_attention::<Self>(qkv, prefix_keys, prefix_values, cos, sin, &lengths, heads)
+        reference::causal_attention::<Self>(
+            qkv,
+            prefix_keys,
+            prefix_values,
+            cos,
+            sin,
+            &lengths,
+            heads,
+        )
     }
 
-    /// Gradients of [`causal_attention`](crate::causal_attention) with respect to `qkv`, `prefix_keys` and `prefix_values`.
-    // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look at.
+    /// Gradients of [`causal_attention`](crate::causal_attention) with respect to `qkv`,
+    /// `prefix_keys` and `prefix_values`.
+    // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look
+    // at.
     #[allow(clippy::too_many_arguments, reason = "the operator's inputs")]
     fn fused_causal_attention_backward(
         qkv: FloatTensor<Self>,
@@ -52,7 +64,16 @@ pub trait CausalAttentionOps: Backend {
         heads: AttentionHeads,
         dy: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        reference::causal_attention_backward::<Self>(qkv, prefix_keys, prefix_values, cos, sin, &lengths, heads, dy)
+        reference::causal_attention_backward::<Self>(
+            qkv,
+            prefix_keys,
+            prefix_values,
+            cos,
+            sin,
+            &lengths,
+            heads,
+            dy,
+        )
     }
 }
 
@@ -76,25 +97,34 @@ pub struct RotaryAngles {
     pub sin: Tensor<3>,
 }
 
-/// `softmax(turn(q) · [prefix keys, turn(k)]ᵀ / √d_head) · [prefix values, v]`, where a token sees the true part of its
-/// group's prefix, the tokens of its own row before it, and itself.
+/// `softmax(turn(q) · [prefix keys, turn(k)]ᵀ / √d_head) · [prefix values, v]`, where a token sees
+/// the true part of its group's prefix, the tokens of its own row before it, and itself.
 ///
 /// `turn` pairs component `j` with `j + d_head / 2`: `(a, b) → (a cos - b sin, b cos + a sin)`.
 ///
 /// # Shapes
 ///
-/// - `qkv`: `[groups · rows, tokens, kv_heads · (queries_per_key + 2) · d_head]`: for each key head its queries, then its
-///   key, then its value
+/// - `qkv`: `[groups · rows, tokens, kv_heads · (queries_per_key + 2) · d_head]`: for each key head
+///   its queries, then its key, then its value
 /// - output: `[groups · rows, tokens, kv_heads · queries_per_key · d_head]`
 ///
 /// # Panics
 ///
 /// If the shapes do not fit together.
-pub fn causal_attention(qkv: Tensor<3>, heads: AttentionHeads, prefix: Option<AttentionPrefix<'_>>, angles: RotaryAngles) -> Tensor<3> {
+pub fn causal_attention(
+    qkv: Tensor<3>,
+    heads: AttentionHeads,
+    prefix: Option<AttentionPrefix<'_>>,
+    angles: RotaryAngles,
+) -> Tensor<3> {
     let AttentionHeads { kv_heads, queries_per_key } = heads;
     let [batch, tokens, width] = qkv.dims();
     let d_head = 2 * angles.cos.dims()[2];
-    assert_eq!(width, kv_heads * (queries_per_key + 2) * d_head, "causal_attention: width of the projections");
+    assert_eq!(
+        width,
+        kv_heads * (queries_per_key + 2) * d_head,
+        "causal_attention: width of the projections"
+    );
     assert_eq!(angles.cos.dims(), angles.sin.dims(), "causal_attention: cosines and sines");
     let (keys, values, lengths) = match prefix {
         Some(AttentionPrefix { keys, values, lengths }) => (keys, values, lengths.to_vec()),
@@ -106,15 +136,31 @@ pub fn causal_attention(qkv: Tensor<3>, heads: AttentionHeads, prefix: Option<At
     };
     let groups = lengths.len();
     let prefix = keys.dims()[1];
-    assert!(groups > 0 && batch.is_multiple_of(groups), "causal_attention: {batch} rows in {groups} groups");
-    assert_eq!(keys.dims(), [groups * kv_heads, prefix, d_head], "causal_attention: keys of the prefix");
+    assert!(
+        groups > 0 && batch.is_multiple_of(groups),
+        "causal_attention: {batch} rows in {groups} groups"
+    );
+    assert_eq!(
+        keys.dims(),
+        [groups * kv_heads, prefix, d_head],
+        "causal_attention: keys of the prefix"
+    );
     assert_eq!(values.dims(), keys.dims(), "causal_attention: values of the prefix");
-    assert!(lengths.iter().all(|&length| length <= prefix), "causal_attention: lengths {lengths:?} of {prefix} keys");
+    assert!(
+        lengths.iter().all(|&length| length <= prefix),
+        "causal_attention: lengths {lengths:?} of {prefix} keys"
+    );
     let angle_groups = angles.cos.dims()[0];
-    assert!(angle_groups == 1 || angle_groups == groups, "causal_attention: angles of {angle_groups} of {groups} groups");
+    assert!(
+        angle_groups == 1 || angle_groups == groups,
+        "causal_attention: angles of {angle_groups} of {groups} groups"
+    );
     assert_eq!(angles.cos.dims()[1], tokens, "causal_attention: angles of every token");
-    let [qkv, keys, values, cos, sin] = [qkv, keys, values, angles.cos, angles.sin].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::fused_causal_attention(qkv, keys, values, cos, sin, lengths, heads))
+    let [qkv, keys, values, cos, sin] =
+        [qkv, keys, values, angles.cos, angles.sin].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_causal_attention(
+        qkv, keys, values, cos, sin, lengths, heads,
+    ))
 }
 
 #[cfg(test)]

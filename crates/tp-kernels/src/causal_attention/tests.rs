@@ -18,8 +18,14 @@ struct Case {
 /// Angles of places that differ from group to group.
 fn angles(case: Case, like: &Tensor<1>) -> RotaryAngles {
     let half = case.d_head / 2;
-    let angle = |group: usize, token: usize, j: usize| ((3 * group + token) as f64 * 0.7_f64.powi(j as i32)).sin() * 2.0;
-    let all = || (0..case.angle_groups).flat_map(move |g| (0..case.tokens).flat_map(move |t| (0..half).map(move |j| angle(g, t, j))));
+    let angle = |group: usize, token: usize, j: usize| {
+        ((3 * group + token) as f64 * 0.7_f64.powi(j as i32)).sin() * 2.0
+    };
+    let all = || {
+        (0..case.angle_groups).flat_map(move |g| {
+            (0..case.tokens).flat_map(move |t| (0..half).map(move |j| angle(g, t, j)))
+        })
+    };
     let tensor = |f: fn(f64) -> f64| {
         let data = TensorData::new(all().map(f).collect(), [case.angle_groups, case.tokens, half]);
         Tensor::<3>::from_data(data, (&like.device(), like.dtype()))
@@ -29,7 +35,8 @@ fn angles(case: Case, like: &Tensor<1>) -> RotaryAngles {
 
 fn inputs(case: Case) -> [Tensor<1>; 3] {
     let batch = case.lengths.len() * case.rows;
-    let qkv = batch * case.tokens * case.heads.kv_heads * (case.heads.queries_per_key + 2) * case.d_head;
+    let qkv =
+        batch * case.tokens * case.heads.kv_heads * (case.heads.queries_per_key + 2) * case.d_head;
     let prefix = case.lengths.len() * case.heads.kv_heads * case.prefix * case.d_head;
     [qkv, prefix, prefix].map(|n| random_tensor(n as u64, [n], 1.5))
 }
@@ -37,8 +44,13 @@ fn inputs(case: Case) -> [Tensor<1>; 3] {
 fn shaped(case: Case, x: &[Tensor<1>]) -> (Tensor<3>, AttentionPrefix<'static>, RotaryAngles) {
     let AttentionHeads { kv_heads, queries_per_key } = case.heads;
     let groups = case.lengths.len();
-    let qkv = x[0].clone().reshape([groups * case.rows, case.tokens, kv_heads * (queries_per_key + 2) * case.d_head]);
-    let [keys, values] = [1, 2].map(|i: usize| x[i].clone().reshape([groups * kv_heads, case.prefix, case.d_head]));
+    let qkv = x[0].clone().reshape([
+        groups * case.rows,
+        case.tokens,
+        kv_heads * (queries_per_key + 2) * case.d_head,
+    ]);
+    let [keys, values] =
+        [1, 2].map(|i: usize| x[i].clone().reshape([groups * kv_heads, case.prefix, case.d_head]));
     (qkv, AttentionPrefix { keys, values, lengths: case.lengths }, angles(case, &x[0]))
 }
 
@@ -57,10 +69,17 @@ fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
         let group = row / case.rows;
         let length = case.lengths[group];
         let at = if case.angle_groups == 1 { 0 } else { group };
-        let [cos, sin] = [&angles.cos, &angles.sin].map(|a| a.clone().narrow(0, at, 1).reshape([tokens, half]));
+        let [cos, sin] =
+            [&angles.cos, &angles.sin].map(|a| a.clone().narrow(0, at, 1).reshape([tokens, half]));
         let turn = |x: Tensor<2>| {
             let (a, b) = (x.clone().narrow(1, 0, half), x.narrow(1, half, half));
-            Tensor::cat(vec![a.clone() * cos.clone() - b.clone() * sin.clone(), b * cos.clone() + a * sin.clone()], 1)
+            Tensor::cat(
+                vec![
+                    a.clone() * cos.clone() - b.clone() * sin.clone(),
+                    b * cos.clone() + a * sin.clone(),
+                ],
+                1,
+            )
         };
         let mut heads = Vec::new();
         for head in 0..kv_heads {
@@ -68,19 +87,33 @@ fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
                 let start = (head * (queries_per_key + 2) + slot) * d;
                 qkv.clone().narrow(0, row, 1).narrow(2, start, d).reshape([tokens, d])
             };
-            let shared = |x: &Tensor<3>| x.clone().narrow(0, group * kv_heads + head, 1).reshape([case.prefix, d]);
+            let shared = |x: &Tensor<3>| {
+                x.clone().narrow(0, group * kv_heads + head, 1).reshape([case.prefix, d])
+            };
             let join = |x: &Tensor<3>, own: Tensor<2>| {
-                if length == 0 { own } else { Tensor::cat(vec![shared(x).narrow(0, 0, length), own], 0) }
+                if length == 0 {
+                    own
+                } else {
+                    Tensor::cat(vec![shared(x).narrow(0, 0, length), own], 0)
+                }
             };
             let keys = join(&prefix.keys, turn(slot(queries_per_key)));
             let values = join(&prefix.values, slot(queries_per_key + 1));
             for query in 0..queries_per_key {
                 // Burn's division by a number has a gradient in single precision.
-                let scores = turn(slot(query)).matmul(keys.clone().transpose()) * (1.0 / (d as f64).sqrt());
-                let token = Tensor::<1, Int>::arange(0..tokens as i64, &scores.device()).reshape([tokens, 1]);
-                let key = Tensor::<1, Int>::arange(0..(length + tokens) as i64, &scores.device()).reshape([1, length + tokens]);
-                let late = key.sub_scalar(length as i64).expand([tokens, length + tokens]).greater(token.expand([tokens, length + tokens]));
-                heads.push(activation::softmax(scores.mask_fill(late, -1e9), 1).matmul(values.clone()));
+                let scores =
+                    turn(slot(query)).matmul(keys.clone().transpose()) * (1.0 / (d as f64).sqrt());
+                let token = Tensor::<1, Int>::arange(0..tokens as i64, &scores.device())
+                    .reshape([tokens, 1]);
+                let key = Tensor::<1, Int>::arange(0..(length + tokens) as i64, &scores.device())
+                    .reshape([1, length + tokens]);
+                let late = key
+                    .sub_scalar(length as i64)
+                    .expand([tokens, length + tokens])
+                    .greater(token.expand([tokens, length + tokens]));
+                heads.push(
+                    activation::softmax(scores.mask_fill(late, -1e9), 1).matmul(values.clone()),
+                );
             }
         }
         rows.push(Tensor::cat(heads, 1));
@@ -130,11 +163,20 @@ fn equals_rows_and_heads_one_by_one() {
         if case.lengths == [0] {
             let [prefix_keys, prefix_values] = [1, 2].map(|i| inputs[i].clone());
             let with_prefix = |x: &[Tensor<1>]| {
-                let fixed = [&prefix_keys, &prefix_values]
-                    .map(|p| Tensor::<1>::from_data(TensorData::new(p.clone(), [p.len()]), (&x[0].device(), x[0].dtype())));
+                let fixed = [&prefix_keys, &prefix_values].map(|p| {
+                    Tensor::<1>::from_data(
+                        TensorData::new(p.clone(), [p.len()]),
+                        (&x[0].device(), x[0].dtype()),
+                    )
+                });
                 [x[0].clone(), fixed[0].clone(), fixed[1].clone()]
             };
-            check(&|x| ours(case, &with_prefix(x)), &|x| composed(case, &with_prefix(x)), &inputs[..1], tolerance);
+            check(
+                &|x| ours(case, &with_prefix(x)),
+                &|x| composed(case, &with_prefix(x)),
+                &inputs[..1],
+                tolerance,
+            );
         } else {
             check(&|x| ours(case, x), &|x| composed(case, x), &inputs, tolerance);
         }
@@ -154,7 +196,8 @@ fn several_blocks_of_queries_equal_the_composition() {
     };
     for device in devices().into_iter().map(Device::autodiff) {
         let run = |operator: fn(Case, &[Tensor<1>]) -> Tensor<1>| {
-            let leaves = inputs(case).map(|x| Tensor::<1>::from_data(x.into_data(), &device).require_grad());
+            let leaves =
+                inputs(case).map(|x| Tensor::<1>::from_data(x.into_data(), &device).require_grad());
             let y = operator(case, &leaves);
             let grads = y.clone().square().sum().backward();
             (elements(y), leaves.map(|leaf| elements(leaf.grad(&grads).unwrap())))

@@ -1,8 +1,9 @@
 //! The convolution on the CPU, as matrix products that copy no neighbourhood.
 //!
-//! A task writes a band of rows with its border of zeros into a buffer `[row][column][channel]`. There the three neighbours of a
-//! pixel in one row are `3 · channels` numbers on end, and those of the next pixel begin `channels` numbers later: a matrix whose
-//! rows overlap. One product for each row of the filter makes the band; where its rows wrap around, two columns of it mean nothing.
+//! A task writes a band of rows with its border of zeros into a buffer `[row][column][channel]`.
+//! There the three neighbours of a pixel in one row are `3 · channels` numbers on end, and those of
+//! the next pixel begin `channels` numbers later: a matrix whose rows overlap. One product for each
+//! row of the filter makes the band; where its rows wrap around, two columns of it mean nothing.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use faer::MatRef;
@@ -37,9 +38,16 @@ impl Geometry {
         rows * self.columns() - 2
     }
 
-    /// Rows `first..first + rows` of an image of `channels` channels, where the border of zeros is row -1, into a buffer with
-    /// `left` zeros before and `2 - left` behind each.
-    fn padded(&self, image: &[f32], channels: usize, first: isize, rows: usize, left: usize) -> Vec<f32> {
+    /// Rows `first..first + rows` of an image of `channels` channels, where the border of zeros is
+    /// row -1, into a buffer with `left` zeros before and `2 - left` behind each.
+    fn padded(
+        &self,
+        image: &[f32],
+        channels: usize,
+        first: isize,
+        rows: usize,
+        left: usize,
+    ) -> Vec<f32> {
         let mut buffer = vec![0.0; rows * self.columns() * channels];
         for (at, line) in buffer.chunks_exact_mut(self.columns() * channels).enumerate() {
             let row = first + at as isize;
@@ -53,7 +61,11 @@ impl Geometry {
 
     /// For every pixel of a buffer its three neighbours in row `u`, `[pixel, 3 · from]`.
     fn neighbours<'a>(&self, buffer: &'a [f32], u: usize, rows: usize) -> MatRef<'a, f32> {
-        matrix(&buffer[u * self.columns() * self.from..], [self.pixels(rows), 3 * self.from], self.from)
+        matrix(
+            &buffer[u * self.columns() * self.from..],
+            [self.pixels(rows), 3 * self.from],
+            self.from,
+        )
     }
 }
 
@@ -82,25 +94,41 @@ impl Conv3x3Ops for Flex {
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (x, weight) = (floats(&x), packed(floats(&weight), size));
         let mut out = vec![0.0; shape[0] * size.height * size.width * to];
-        let images = out.chunks_mut(size.height * size.width * to).zip(x.chunks_exact(size.height * size.width * size.from));
-        let bands: Vec<_> =
-            images.flat_map(|(out, image)| out.chunks_mut(BAND * size.width * to).enumerate().map(move |band| (image, band))).collect();
+        let images = out
+            .chunks_mut(size.height * size.width * to)
+            .zip(x.chunks_exact(size.height * size.width * size.from));
+        let bands: Vec<_> = images
+            .flat_map(|(out, image)| {
+                out.chunks_mut(BAND * size.width * to).enumerate().map(move |band| (image, band))
+            })
+            .collect();
         bands.into_par_iter().for_each(|(image, (band, out))| {
             let rows = out.len() / (size.width * to);
             let buffer = size.padded(image, size.from, (band * BAND) as isize - 1, rows + 2, 1);
             let mut wide = vec![0.0; rows * size.columns() * to];
             for (u, weight) in weight.chunks_exact(3 * size.from * to).enumerate() {
                 let made = matrix_mut(&mut wide, [size.pixels(rows), to], to);
-                multiply(made, size.neighbours(&buffer, u, rows), matrix(weight, [3 * size.from, to], to), u > 0);
+                multiply(
+                    made,
+                    size.neighbours(&buffer, u, rows),
+                    matrix(weight, [3 * size.from, to], to),
+                    u > 0,
+                );
             }
-            for (out, wide) in out.chunks_exact_mut(size.width * to).zip(wide.chunks_exact(size.columns() * to)) {
+            for (out, wide) in
+                out.chunks_exact_mut(size.width * to).zip(wide.chunks_exact(size.columns() * to))
+            {
                 out.copy_from_slice(&wide[..out.len()]);
             }
         });
         tensor_of(out, [shape[0], size.height, size.width, to])
     }
 
-    fn fused_conv3x3_weight_backward(x: FlexTensor, weight: FlexTensor, dy: FlexTensor) -> FlexTensor {
+    fn fused_conv3x3_weight_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        dy: FlexTensor,
+    ) -> FlexTensor {
         let (shape, to) = (x.shape(), weight.shape()[0]);
         if !all_f32(&[&x, &weight, &dy]) || shape.num_elements() * to == 0 {
             return reference::conv3x3_weight_backward::<Self>(x, weight, dy);
@@ -112,13 +140,26 @@ impl Conv3x3Ops for Flex {
         // A row of the filter each, band by band; added up in that order.
         let of_task = |task: usize| {
             let (u, band, image) = (task % 3, task / 3 % bands, task / 3 / bands);
-            let of_image = |all: &'_ [f32], channels: usize| image * size.height * size.width * channels..all.len();
+            let of_image = |all: &'_ [f32], channels: usize| {
+                image * size.height * size.width * channels..all.len()
+            };
             let (first, rows) = (band * TALL_BAND, TALL_BAND.min(size.height - band * TALL_BAND));
-            let buffer = size.padded(&x[of_image(x, size.from)], size.from, (first + u) as isize - 1, rows, 1);
+            let buffer = size.padded(
+                &x[of_image(x, size.from)],
+                size.from,
+                (first + u) as isize - 1,
+                rows,
+                1,
+            );
             let wide = size.padded(&dy[of_image(dy, to)], to, first as isize, rows, 0);
             let mut sum = vec![0.0; 3 * size.from * to];
             let made = matrix_mut(&mut sum, [3 * size.from, to], to);
-            multiply(made, size.neighbours(&buffer, 0, rows).transpose(), matrix(&wide, [size.pixels(rows), to], to), false);
+            multiply(
+                made,
+                size.neighbours(&buffer, 0, rows).transpose(),
+                matrix(&wide, [size.pixels(rows), to], to),
+                false,
+            );
             sum
         };
         let parts: Vec<Vec<f32>> = (0..shape[0] * bands * 3).into_par_iter().map(of_task).collect();

@@ -1,6 +1,7 @@
 //! A 3 × 3 convolution of channels-last maps; stride 1, zeros outside.
 //!
-//! Burn's is channels-first: around it two permutations of the map, within it a copy of every neighbourhood.
+//! Burn's is channels-first: around it two permutations of the map, within it a copy of every
+//! neighbourhood.
 
 mod fast;
 mod gradient;
@@ -9,7 +10,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// The convolution as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
+/// The convolution as a backend operator. Each default body is the meaning; a backend overrides
+/// what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait Conv3x3Ops: Backend {
     /// See [`conv3x3`](crate::conv3x3).
@@ -18,7 +20,11 @@ pub trait Conv3x3Ops: Backend {
     }
 
     /// Gradient of [`conv3x3`](crate::conv3x3) with respect to `weight`.
-    fn fused_conv3x3_weight_backward(x: FloatTensor<Self>, weight: FloatTensor<Self>, dy: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn fused_conv3x3_weight_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         reference::conv3x3_weight_backward::<Self>(x, weight, dy)
     }
 }

@@ -15,6 +15,10 @@ pub(super) fn conv3x3<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> 
     B::float_permute(B::conv2d(channels_first::<B>(x), weight, None, options()), &[0, 2, 3, 1])
 }
 
-pub(super) fn conv3x3_weight_backward<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, dy: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn conv3x3_weight_backward<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    dy: FloatTensor<B>,
+) -> FloatTensor<B> {
     B::conv2d_weight_backward(channels_first::<B>(x), weight, channels_first::<B>(dy), options())
 }

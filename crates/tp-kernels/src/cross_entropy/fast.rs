@@ -17,7 +17,9 @@ fn columns(targets: &FlexTensor, width: usize) -> Option<Vec<usize>> {
     let targets = targets.to_contiguous();
     let column = |target: i64| {
         let column = usize::try_from(target).ok().filter(|&c| c < width);
-        column.unwrap_or_else(|| panic!("token_cross_entropy: target {target} is not in a vocabulary of {width}"))
+        column.unwrap_or_else(|| {
+            panic!("token_cross_entropy: target {target} is not in a vocabulary of {width}")
+        })
     };
     match targets.dtype() {
         DType::I32 => Some(targets.as_slice::<i32>()?.iter().map(|&t| column(t.into())).collect()),
@@ -41,11 +43,20 @@ impl CrossEntropyOps for Flex {
             let rows = piece_of(logits, i, at_once * width);
             dispatch(LogSumExp { rows, out });
         });
-        let losses = columns.iter().enumerate().map(|(row, &column)| log_sum_exp[row] - logits[row * width + column]).collect();
+        let losses = columns
+            .iter()
+            .enumerate()
+            .map(|(row, &column)| log_sum_exp[row] - logits[row * width + column])
+            .collect();
         (tensor_of(losses, [rows]), tensor_of(log_sum_exp, [rows]))
     }
 
-    fn fused_cross_entropy_backward(logits: FlexTensor, targets: FlexTensor, log_sum_exp: FlexTensor, dy: FlexTensor) -> FlexTensor {
+    fn fused_cross_entropy_backward(
+        logits: FlexTensor,
+        targets: FlexTensor,
+        log_sum_exp: FlexTensor,
+        dy: FlexTensor,
+    ) -> FlexTensor {
         let width = logits.shape()[1];
         let columns = columns(&targets, width).filter(|_| all_f32(&[&logits, &log_sum_exp, &dy]));
         let Some(columns) = columns else {
@@ -90,7 +101,8 @@ impl Kernel for LogitGradient<'_> {
     fn run<const FMA: bool>(self) {
         let width = self.rows.len() / self.dy.len();
         let rows = self.rows.chunks_exact_mut(width).zip(self.columns);
-        for ((row, &column), (&log_sum_exp, &dy)) in rows.zip(self.log_sum_exp.iter().zip(self.dy)) {
+        for ((row, &column), (&log_sum_exp, &dy)) in rows.zip(self.log_sum_exp.iter().zip(self.dy))
+        {
             exp_in_place::<FMA>(row, log_sum_exp);
             row.iter_mut().for_each(|x| *x *= dy);
             row[column] -= dy;

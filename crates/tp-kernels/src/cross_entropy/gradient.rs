@@ -14,14 +14,24 @@ use super::CrossEntropyOps;
 
 impl<B: CrossEntropyOps, C: CheckpointStrategy> CrossEntropyOps for Autodiff<B, C> {
     /// The second output is a constant of the graph.
-    fn fused_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    fn fused_cross_entropy(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         #[derive(Debug)]
         struct CrossEntropy;
         impl<B: CrossEntropyOps> Backward<B, 1> for CrossEntropy {
             type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let (logits, targets, log_sum_exp) = ops.state;
-                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::fused_cross_entropy_backward(logits, targets, log_sum_exp, dy));
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+                    B::fused_cross_entropy_backward(logits, targets, log_sum_exp, dy)
+                });
             }
         }
 

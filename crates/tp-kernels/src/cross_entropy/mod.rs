@@ -10,16 +10,21 @@ use burn::backend::{
 };
 use burn::tensor::{Int, Tensor};
 
-/// Cross-entropy as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
+/// Cross-entropy as a backend operator. Each default body is the meaning; a backend overrides what
+/// it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CrossEntropyOps: Backend {
-    /// See [`token_cross_entropy`](crate::token_cross_entropy). Returns the losses and, for the gradient, the
-    /// logarithm of `Σ e^logit` of every row; both `[rows]`.
-    fn fused_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    /// See [`token_cross_entropy`](crate::token_cross_entropy). Returns the losses and, for the
+    /// gradient, the logarithm of `Σ e^logit` of every row; both `[rows]`.
+    fn fused_cross_entropy(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         reference::cross_entropy::<Self>(logits, targets)
     }
 
-    /// Gradient with respect to `logits`, from the logits and the second output of the forward pass.
+    /// Gradient with respect to `logits`, from the logits and the second output of the forward
+    /// pass.
     fn fused_cross_entropy_backward(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
@@ -32,7 +37,8 @@ pub trait CrossEntropyOps: Backend {
 
 /// `-ln softmax(logits)[target]` for every row.
 ///
-/// The gradient, `softmax(logits) - one_hot(target)`, is made from the logits: no table of probabilities is kept.
+/// The gradient, `softmax(logits) - one_hot(target)`, is made from the logits: no table of
+/// probabilities is kept.
 ///
 /// # Shapes
 ///
@@ -44,8 +50,13 @@ pub trait CrossEntropyOps: Backend {
 ///
 /// If the numbers of rows differ, or a target is not in the vocabulary.
 pub fn token_cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    assert_eq!(logits.dims()[0], targets.dims()[0], "token_cross_entropy needs one target per row of logits");
-    let (losses, _) = Dispatch::fused_cross_entropy(logits.into_dispatch(), targets.into_dispatch());
+    assert_eq!(
+        logits.dims()[0],
+        targets.dims()[0],
+        "token_cross_entropy needs one target per row of logits"
+    );
+    let (losses, _) =
+        Dispatch::fused_cross_entropy(logits.into_dispatch(), targets.into_dispatch());
     Tensor::from_dispatch(losses)
 }
 

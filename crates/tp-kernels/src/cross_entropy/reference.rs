@@ -11,7 +11,10 @@ fn column<B: Backend>(targets: IntTensor<B>) -> IntTensor<B> {
     B::int_reshape(targets, [rows, 1].into())
 }
 
-pub(super) fn cross_entropy<B: Backend>(logits: FloatTensor<B>, targets: IntTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
+pub(super) fn cross_entropy<B: Backend>(
+    logits: FloatTensor<B>,
+    targets: IntTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
     let rows = logits.shape()[0];
     let chosen = B::float_gather(1, logits.clone(), column::<B>(targets));
     let greatest = B::float_max_dim(logits.clone(), 1);

@@ -22,7 +22,8 @@ fn equals_log_softmax_and_gather() {
 #[test]
 fn many_rows_of_a_view() {
     for device in devices().into_iter().map(Device::autodiff) {
-        let logits = Tensor::<2>::from_data(random_tensor(2, [1003, 90], 4.0).into_data(), &device).require_grad();
+        let logits = Tensor::<2>::from_data(random_tensor(2, [1003, 90], 4.0).into_data(), &device)
+            .require_grad();
         let targets = Tensor::<1, Int>::arange(0..90, &device);
         let [fast, slow] = [token_cross_entropy, composed].map(|operator| {
             let y = operator(logits.clone().swap_dims(0, 1), targets.clone());
@@ -36,7 +37,9 @@ fn many_rows_of_a_view() {
 fn huge_logits_stay_finite() {
     for device in devices() {
         let logits = Tensor::<2>::from_data([[1e4f32, -1e9, 0.0]], &device);
-        let loss = |target: i32| elements(token_cross_entropy(logits.clone(), Tensor::from_data([target], &device)))[0];
+        let loss = |target: i32| {
+            elements(token_cross_entropy(logits.clone(), Tensor::from_data([target], &device)))[0]
+        };
         assert_eq!((loss(0), loss(2)), (0.0, 1e4), "{device:?}");
     }
 }

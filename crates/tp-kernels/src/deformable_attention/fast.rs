@@ -1,7 +1,8 @@
 //! Deformable attention on the CPU.
 //!
-//! Forward, a task owns a block of queries. Backward, a task owns one head of one image: it alone adds to the gradient of
-//! that head's values, in the order of the queries, so that no sum depends on the threads.
+//! Forward, a task owns a block of queries. Backward, a task owns one head of one image: it alone
+//! adds to the gradient of that head's values, in the order of the queries, so that no sum depends
+//! on the threads.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -43,7 +44,15 @@ impl Geometry {
             level
         };
         let levels = spatial_shapes.iter().map(level).collect();
-        Self { batch: v[0], cells: v[1], queries: l[1], heads: v[2], points: l[4], d_head: v[3], levels }
+        Self {
+            batch: v[0],
+            cells: v[1],
+            queries: l[1],
+            heads: v[2],
+            points: l[4],
+            d_head: v[3],
+            levels,
+        }
     }
 
     /// Weights per query and head.
@@ -73,10 +82,18 @@ impl Corners {
         let (x, y) = (x - column, y - row);
         let (column, row) = (column as isize, row as isize);
         let cell = |row: isize, column: isize| {
-            let inside = row >= 0 && column >= 0 && row < level.height as isize && column < level.width as isize;
+            let inside = row >= 0
+                && column >= 0
+                && row < level.height as isize
+                && column < level.width as isize;
             inside.then(|| level.start + row as usize * level.width + column as usize)
         };
-        let cells = [cell(row, column), cell(row, column + 1), cell(row + 1, column), cell(row + 1, column + 1)];
+        let cells = [
+            cell(row, column),
+            cell(row, column + 1),
+            cell(row + 1, column),
+            cell(row + 1, column + 1),
+        ];
         Some(Self { cells, x, y })
     }
 
@@ -95,15 +112,28 @@ impl DeformableAttentionOps for Flex {
         weights: FlexTensor,
     ) -> FlexTensor {
         if !all_f32(&[&value, &locations, &weights]) {
-            return reference::deformable_attention::<Self>(value, spatial_shapes, locations, weights);
+            return reference::deformable_attention::<Self>(
+                value,
+                spatial_shapes,
+                locations,
+                weights,
+            );
         }
         let size = Geometry::new(&value, &spatial_shapes, &locations);
-        let (value, locations, weights) = (value.to_contiguous(), locations.to_contiguous(), weights.to_contiguous());
+        let (value, locations, weights) =
+            (value.to_contiguous(), locations.to_contiguous(), weights.to_contiguous());
         let (value, locations, weights) = (floats(&value), floats(&locations), floats(&weights));
         let width = size.heads * size.d_head;
         let mut out = vec![0.0; size.batch * size.queries * width];
         out.par_chunks_mut((QUERIES * width).max(1)).enumerate().for_each(|(i, out)| {
-            dispatch(Sample { value, locations, weights, first_query: i * QUERIES, out, size: &size });
+            dispatch(Sample {
+                value,
+                locations,
+                weights,
+                first_query: i * QUERIES,
+                out,
+                size: &size,
+            });
         });
         tensor_of(out, [size.batch, size.queries, width])
     }
@@ -116,7 +146,13 @@ impl DeformableAttentionOps for Flex {
         dy: FlexTensor,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         if !all_f32(&[&value, &locations, &weights, &dy]) {
-            return reference::deformable_attention_backward::<Self>(value, spatial_shapes, locations, weights, dy);
+            return reference::deformable_attention_backward::<Self>(
+                value,
+                spatial_shapes,
+                locations,
+                weights,
+                dy,
+            );
         }
         let size = Geometry::new(&value, &spatial_shapes, &locations);
         let shapes = [value.shape(), locations.shape(), weights.shape()];
@@ -130,10 +166,20 @@ impl DeformableAttentionOps for Flex {
                 weights: vec![0.0; size.queries * size.samples()],
             };
             let (image, head) = (map / size.heads, map % size.heads);
-            dispatch(SampleBackward { value, locations, weights, dy, image, head, out: &mut gradient, size: &size });
+            dispatch(SampleBackward {
+                value,
+                locations,
+                weights,
+                dy,
+                image,
+                head,
+                out: &mut gradient,
+                size: &size,
+            });
             gradient
         };
-        let gradients: Vec<HeadGradient> = (0..size.batch * size.heads).into_par_iter().map(per_head).collect();
+        let gradients: Vec<HeadGradient> =
+            (0..size.batch * size.heads).into_par_iter().map(per_head).collect();
 
         let dvalue = interleaved(&gradients, |g| &g.value, size.heads, size.d_head);
         let dlocations = interleaved(&gradients, |g| &g.locations, size.heads, size.samples() * 2);
@@ -170,8 +216,11 @@ impl Kernel for Sample<'_> {
             let value = &self.value[query / size.queries * size.cells * heads * d_head..];
             let first = (query * heads + head) * samples;
             for (level_index, &level) in size.levels.iter().enumerate() {
-                for sample in first + level_index * size.points..first + (level_index + 1) * size.points {
-                    let Some(corners) = Corners::around(level, &self.locations[2 * sample..][..2]) else {
+                for sample in
+                    first + level_index * size.points..first + (level_index + 1) * size.points
+                {
+                    let Some(corners) = Corners::around(level, &self.locations[2 * sample..][..2])
+                    else {
                         continue;
                     };
                     for (cell, share) in corners.cells.iter().zip(corners.shares()) {
@@ -209,24 +258,38 @@ impl Kernel for SampleBackward<'_> {
             for (level_index, &level) in size.levels.iter().enumerate() {
                 for sample in level_index * size.points..(level_index + 1) * size.points {
                     let source = row * samples + sample;
-                    let Some(corners) = Corners::around(level, &self.locations[2 * source..][..2]) else {
+                    let Some(corners) = Corners::around(level, &self.locations[2 * source..][..2])
+                    else {
                         continue;
                     };
                     let weight = self.weights[source];
                     let shares = corners.shares();
                     // How much the output would gain along `dy` if a corner counted fully.
                     let mut slopes = [0.0; 4];
-                    for ((cell, share), slope) in corners.cells.iter().zip(shares).zip(&mut slopes) {
+                    for ((cell, share), slope) in corners.cells.iter().zip(shares).zip(&mut slopes)
+                    {
                         if let Some(cell) = cell {
-                            *slope = short_dot::<FMA>(dy, &value[(cell * heads + head) * d_head..][..d_head]);
-                            add_scaled::<FMA>(&mut out.value[cell * d_head..][..d_head], weight * share, dy);
+                            *slope = short_dot::<FMA>(
+                                dy,
+                                &value[(cell * heads + head) * d_head..][..d_head],
+                            );
+                            add_scaled::<FMA>(
+                                &mut out.value[cell * d_head..][..d_head],
+                                weight * share,
+                                dy,
+                            );
                         }
                     }
                     let target = query * samples + sample;
-                    out.weights[target] = slopes.iter().zip(shares).fold(0.0, |sum, (&s, share)| mul_add::<FMA>(s, share, sum));
+                    out.weights[target] = slopes
+                        .iter()
+                        .zip(shares)
+                        .fold(0.0, |sum, (&s, share)| mul_add::<FMA>(s, share, sum));
                     let [upper_left, upper_right, lower_left, lower_right] = slopes;
-                    let along_x = (1.0 - corners.y) * (upper_right - upper_left) + corners.y * (lower_right - lower_left);
-                    let along_y = (1.0 - corners.x) * (lower_left - upper_left) + corners.x * (lower_right - upper_right);
+                    let along_x = (1.0 - corners.y) * (upper_right - upper_left)
+                        + corners.y * (lower_right - lower_left);
+                    let along_y = (1.0 - corners.x) * (lower_left - upper_left)
+                        + corners.x * (lower_right - upper_right);
                     out.locations[2 * target] = weight * level.width as f32 * along_x;
                     out.locations[2 * target + 1] = weight * level.height as f32 * along_y;
                 }

@@ -1,9 +1,11 @@
 //! The depthwise convolution on the CPU.
 //!
-//! A task owns a band of output rows. For eight channels at a time it copies the rows that the band needs into a small
-//! buffer `[row][column][lane]` with the zero border written out, so that the inner loops have no bounds: forward, eight
-//! neighbouring pixels are accumulated in eight registers; for the weights, one row of the filter. The gradient of the input is
-//! the same loop over the gradient of the output, the filter turned, with zeros between the pixels where the stride left some out.
+//! A task owns a band of output rows. For eight channels at a time it copies the rows that the band
+//! needs into a small buffer `[row][column][lane]` with the zero border written out, so that the
+//! inner loops have no bounds: forward, eight neighbouring pixels are accumulated in eight
+//! registers; for the weights, one row of the filter. The gradient of the input is the same loop
+//! over the gradient of the output, the filter turned, with zeros between the pixels where the
+//! stride left some out.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -76,7 +78,8 @@ impl Geometry {
         self.channels.div_ceil(LANES)
     }
 
-    /// Rows that a convolution makes in one task. No sum is split, so it need not be the same for every map.
+    /// Rows that a convolution makes in one task. No sum is split, so it need not be the same for
+    /// every map.
     fn band(&self) -> usize {
         self.to[0].div_ceil(TASKS).clamp(1, BAND)
     }
@@ -91,19 +94,34 @@ impl Geometry {
         (row * self.stride) as isize - self.before[0] as isize
     }
 
-    /// Copies eight channels of the rows from `first` on into `buffer`, with zeros outside of the image and before each row; a
-    /// row of the buffer has `stride` entries.
-    fn gather(&self, image: &[f32], first: isize, group: usize, stride: usize, buffer: &mut [Lanes]) {
+    /// Copies eight channels of the rows from `first` on into `buffer`, with zeros outside of the
+    /// image and before each row; a row of the buffer has `stride` entries.
+    fn gather(
+        &self,
+        image: &[f32],
+        first: isize,
+        group: usize,
+        stride: usize,
+        buffer: &mut [Lanes],
+    ) {
         let ([height, width], channel) = (self.from, group * LANES);
         let lanes = LANES.min(self.channels - channel);
         for (i, line) in buffer.chunks_exact_mut(stride).enumerate() {
             line.fill([0.0; LANES]);
             let y = first + i as isize;
-            if y < 0 || !(y as usize).is_multiple_of(self.spread) || y as usize / self.spread >= height {
+            if y < 0
+                || !(y as usize).is_multiple_of(self.spread)
+                || y as usize / self.spread >= height
+            {
                 continue;
             }
-            let row = &image[y as usize / self.spread * width * self.channels..][..width * self.channels];
-            for (to, from) in line[self.before[1]..].iter_mut().step_by(self.spread).zip(row.chunks_exact(self.channels)) {
+            let row =
+                &image[y as usize / self.spread * width * self.channels..][..width * self.channels];
+            for (to, from) in line[self.before[1]..]
+                .iter_mut()
+                .step_by(self.spread)
+                .zip(row.chunks_exact(self.channels))
+            {
                 if lanes == LANES {
                     to.copy_from_slice(&from[channel..channel + LANES]);
                 } else {
@@ -114,7 +132,8 @@ impl Geometry {
     }
 }
 
-/// `[channels, 1, k, k]` as `[group][k · k][lane]`; turned by 180 degrees for the gradient of the input.
+/// `[channels, 1, k, k]` as `[group][k · k][lane]`; turned by 180 degrees for the gradient of the
+/// input.
 fn pack_weight(weight: &[f32], size: Geometry, turned: bool) -> Vec<Lanes> {
     let taps = size.k * size.k;
     let mut packed = vec![[0.0; LANES]; size.groups() * taps];
@@ -140,11 +159,18 @@ fn correlate(x: &FlexTensor, weight: &[Lanes], finish: Finish, size: Geometry) -
     let (x, [read, made]) = (floats(&x), size.images());
     let mut out = vec![0.0; batch * made];
     let mut bias = vec![[0.0; LANES]; size.groups()];
-    finish.bias.unwrap_or_default().iter().enumerate().for_each(|(c, &b)| bias[c / LANES][c % LANES] = b);
+    finish
+        .bias
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+        .for_each(|(c, &b)| bias[c / LANES][c % LANES] = b);
     let band = size.band();
     let bands = out.chunks_mut(made.max(1)).enumerate().flat_map(|(image, out)| {
         let x = &x[image * read..][..read];
-        out.chunks_mut(band * size.row()).enumerate().map(move |(index, out)| (x, index * band, out))
+        out.chunks_mut(band * size.row())
+            .enumerate()
+            .map(move |(index, out)| (x, index * band, out))
     });
     bands.collect::<Vec<_>>().into_par_iter().for_each(|(x, first_row, out)| {
         dispatch(Correlate { x, first_row, out, weight, bias: &bias, relu6: finish.relu6, size });
@@ -152,21 +178,37 @@ fn correlate(x: &FlexTensor, weight: &[Lanes], finish: Finish, size: Geometry) -
     tensor_of(out, [batch, size.to[0], size.to[1], size.channels])
 }
 
-fn convolve(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, size: Geometry, relu6: bool) -> FlexTensor {
+fn convolve(
+    x: FlexTensor,
+    weight: FlexTensor,
+    bias: FlexTensor,
+    size: Geometry,
+    relu6: bool,
+) -> FlexTensor {
     let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
     let packed = pack_weight(floats(&weight), size, false);
     correlate(&x, &packed, Finish { bias: Some(floats(&bias)), relu6 }, size)
 }
 
 impl DepthwiseConvOps for Flex {
-    fn fused_depthwise_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, stride: usize) -> FlexTensor {
+    fn fused_depthwise_conv2d(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        stride: usize,
+    ) -> FlexTensor {
         match Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &bias])) {
             Some(size) => convolve(x, weight, bias, size, false),
             None => reference::depthwise_conv2d::<Self>(x, weight, bias, stride),
         }
     }
 
-    fn fused_depthwise_conv2d_relu6(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, stride: usize) -> FlexTensor {
+    fn fused_depthwise_conv2d_relu6(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        stride: usize,
+    ) -> FlexTensor {
         use crate::ActivationOps;
         match Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &bias])) {
             Some(size) => convolve(x, weight, bias, size, true),
@@ -174,7 +216,12 @@ impl DepthwiseConvOps for Flex {
         }
     }
 
-    fn fused_depthwise_conv2d_x_backward(x: FlexTensor, weight: FlexTensor, dy: FlexTensor, stride: usize) -> FlexTensor {
+    fn fused_depthwise_conv2d_x_backward(
+        x: FlexTensor,
+        weight: FlexTensor,
+        dy: FlexTensor,
+        stride: usize,
+    ) -> FlexTensor {
         let size = Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &dy]));
         let Some(size) = size else {
             return reference::depthwise_conv2d_x_backward::<Self>(x, weight, dy, stride);
@@ -201,11 +248,13 @@ impl DepthwiseConvOps for Flex {
         let sums = size.k * size.k + 1;
         let bands = size.to[0].div_ceil(BAND);
         let mut partial = vec![[0.0; LANES]; batch * bands * size.groups() * sums];
-        partial.par_chunks_mut((size.groups() * sums).max(1)).enumerate().for_each(|(task, sums)| {
-            let (image, first_row) = (task / bands, task % bands * BAND);
-            let (x, dy) = (&x[image * read..][..read], &dy[image * made..][..made]);
-            dispatch(WeightGradient { x, dy, first_row, sums, size });
-        });
+        partial.par_chunks_mut((size.groups() * sums).max(1)).enumerate().for_each(
+            |(task, sums)| {
+                let (image, first_row) = (task / bands, task % bands * BAND);
+                let (x, dy) = (&x[image * read..][..read], &dy[image * made..][..made]);
+                dispatch(WeightGradient { x, dy, first_row, sums, size });
+            },
+        );
 
         let mut total = vec![[0.0; LANES]; size.groups() * sums];
         for task in partial.chunks_exact((size.groups() * sums).max(1)) {
@@ -214,7 +263,8 @@ impl DepthwiseConvOps for Flex {
             }
         }
         let of = |channel: usize, sum: usize| total[channel / LANES * sums + sum][channel % LANES];
-        let dweight = (0..size.channels).flat_map(|c| (0..sums - 1).map(move |tap| of(c, tap))).collect();
+        let dweight =
+            (0..size.channels).flat_map(|c| (0..sums - 1).map(move |tap| of(c, tap))).collect();
         let dbias = (0..size.channels).map(|c| of(c, sums - 1)).collect();
         (tensor_of(dweight, weight.shape()), tensor_of(dbias, [size.channels]))
     }
@@ -277,7 +327,8 @@ impl Correlate<'_> {
                 for (tile, out) in out.chunks_mut(TILE * channels).enumerate() {
                     let mut sums = [*bias; TILE];
                     for u in 0..K {
-                        let line = &buffer[(row * S + u) * stride + tile * TILE * S..][..(TILE - 1) * S + K];
+                        let line = &buffer[(row * S + u) * stride + tile * TILE * S..]
+                            [..(TILE - 1) * S + K];
                         for v in 0..K {
                             let w = &weight[u * K + v];
                             for pixel in 0..TILE {

@@ -21,17 +21,29 @@ impl<B: DepthwiseConvOps, C: CheckpointStrategy> DepthwiseConvOps for Autodiff<B
         struct DepthwiseConv;
         impl<B: DepthwiseConvOps> Backward<B, 3> for DepthwiseConv {
             type State = (FloatTensor<B>, FloatTensor<B>, usize);
-            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let ((x, weight, stride), [node_x, node_weight, node_bias]) = (ops.state, ops.parents);
+            fn backward(
+                self,
+                ops: Ops<Self::State, 3>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                let ((x, weight, stride), [node_x, node_weight, node_bias]) =
+                    (ops.state, ops.parents);
                 let dy = grads.consume::<B>(&ops.node);
                 if let Some(node) = node_x {
-                    let dx = B::fused_depthwise_conv2d_x_backward(x.clone(), weight.clone(), dy.clone(), stride);
+                    let dx = B::fused_depthwise_conv2d_x_backward(
+                        x.clone(),
+                        weight.clone(),
+                        dy.clone(),
+                        stride,
+                    );
                     grads.register::<B>(node.id, dx);
                 }
                 if node_weight.is_none() && node_bias.is_none() {
                     return;
                 }
-                let (dweight, dbias) = B::fused_depthwise_conv2d_weight_backward(x, weight, dy, stride);
+                let (dweight, dbias) =
+                    B::fused_depthwise_conv2d_weight_backward(x, weight, dy, stride);
                 for (node, grad) in [(node_weight, dweight), (node_bias, dbias)] {
                     if let Some(node) = node {
                         grads.register::<B>(node.id, grad);
@@ -41,9 +53,13 @@ impl<B: DepthwiseConvOps, C: CheckpointStrategy> DepthwiseConvOps for Autodiff<B
         }
 
         let nodes = [x.node(), weight.node(), bias.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (x, weight, bias) =
+            (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
         match DepthwiseConv.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish((x.clone(), weight.clone(), stride), B::fused_depthwise_conv2d(x, weight, bias, stride)),
+            OpsKind::Tracked(op) => op.finish(
+                (x.clone(), weight.clone(), stride),
+                B::fused_depthwise_conv2d(x, weight, bias, stride),
+            ),
             OpsKind::UnTracked(op) => op.finish(B::fused_depthwise_conv2d(x, weight, bias, stride)),
         }
     }
@@ -58,7 +74,8 @@ impl<B: DepthwiseConvOps, C: CheckpointStrategy> DepthwiseConvOps for Autodiff<B
             return Self::fused_relu6(Self::fused_depthwise_conv2d(x, weight, bias, stride));
         }
         // Nothing learns here: the inner backend's own way, and no node that anybody asks for.
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (x, weight, bias) =
+            (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
         Self::from_inner(B::fused_depthwise_conv2d_relu6(x, weight, bias, stride))
     }
 }

@@ -1,8 +1,8 @@
 //! Depthwise convolution of channels-last maps: every channel has a small filter of its own.
 //!
-//! Sources: the 7 × 7 layer of Liu et al., "A ConvNet for the 2020s" (arXiv 2201.03545); the strided 3 × 3 and 5 × 5 layers of
-//! Tan and Le, "EfficientNet" (arXiv 1905.11946). Channels-last, because the layers around it are norms and matrix products over
-//! channels.
+//! Sources: the 7 × 7 layer of Liu et al., "A ConvNet for the 2020s" (arXiv 2201.03545); the
+//! strided 3 × 3 and 5 × 5 layers of Tan and Le, "EfficientNet" (arXiv 1905.11946). Channels-last,
+//! because the layers around it are norms and matrix products over channels.
 
 mod fast;
 mod gradient;
@@ -13,7 +13,8 @@ use burn::tensor::Tensor;
 
 use crate::ActivationOps;
 
-/// Depthwise convolution as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
+/// Depthwise convolution as a backend operator. Each default body is the meaning; a backend
+/// overrides what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait DepthwiseConvOps: Backend + ActivationOps {
     /// See [`depthwise_conv2d_same`](crate::depthwise_conv2d_same).
@@ -46,7 +47,8 @@ pub trait DepthwiseConvOps: Backend + ActivationOps {
         reference::depthwise_conv2d_x_backward::<Self>(x, weight, dy, stride)
     }
 
-    /// Gradients of [`depthwise_conv2d_same`](crate::depthwise_conv2d_same) with respect to `weight` and `bias`.
+    /// Gradients of [`depthwise_conv2d_same`](crate::depthwise_conv2d_same) with respect to
+    /// `weight` and `bias`.
     fn fused_depthwise_conv2d_weight_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -57,9 +59,11 @@ pub trait DepthwiseConvOps: Backend + ActivationOps {
     }
 }
 
-/// Correlates every channel with its own filter; stride 1, zeros outside, output as large as the input.
+/// Correlates every channel with its own filter; stride 1, zeros outside, output as large as the
+/// input.
 ///
-/// `y[b, i, j, c] = bias[c] + Σ_uv weight[c, 0, u, v] · x[b, i + u - r, j + v - r, c]`, `r = (k - 1) / 2`
+/// `y[b, i, j, c] = bias[c] + Σ_uv weight[c, 0, u, v] · x[b, i + u - r, j + v - r, c]`, `r = (k -
+/// 1) / 2`
 ///
 /// # Shapes
 ///
@@ -74,10 +78,12 @@ pub fn depthwise_conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Ten
     depthwise_conv2d_same(x, weight, bias, 1)
 }
 
-/// Correlates every channel with its own filter, in steps of `stride`, with zeros outside as TensorFlow's SAME padding puts them.
+/// Correlates every channel with its own filter, in steps of `stride`, with zeros outside as
+/// TensorFlow's SAME padding puts them.
 ///
-/// `y[b, i, j, c] = bias[c] + Σ_uv weight[c, 0, u, v] · x[b, s i + u - p_h, s j + v - p_w, c]`, where `p` is half of the zeros that
-/// a side takes, `(⌈n / s⌉ - 1) s + k - n`, rounded down: what is left over stands below and on the right.
+/// `y[b, i, j, c] = bias[c] + Σ_uv weight[c, 0, u, v] · x[b, s i + u - p_h, s j + v - p_w, c]`,
+/// where `p` is half of the zeros that a side takes, `(⌈n / s⌉ - 1) s + k - n`, rounded down: what
+/// is left over stands below and on the right.
 ///
 /// # Shapes
 ///
@@ -89,7 +95,12 @@ pub fn depthwise_conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Ten
 /// # Panics
 ///
 /// If `weight` or `bias` has another shape, or `stride` is 0.
-pub fn depthwise_conv2d_same(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
+pub fn depthwise_conv2d_same(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: usize,
+) -> Tensor<4> {
     check_shapes(&x, &weight, &bias, stride);
     let [x, weight] = [x, weight].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::fused_depthwise_conv2d(x, weight, bias.into_dispatch(), stride))
@@ -100,10 +111,20 @@ pub fn depthwise_conv2d_same(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, s
 /// # Panics
 ///
 /// As [`depthwise_conv2d_same`].
-pub fn depthwise_conv2d_relu6(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
+pub fn depthwise_conv2d_relu6(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: usize,
+) -> Tensor<4> {
     check_shapes(&x, &weight, &bias, stride);
     let [x, weight] = [x, weight].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::fused_depthwise_conv2d_relu6(x, weight, bias.into_dispatch(), stride))
+    Tensor::from_dispatch(Dispatch::fused_depthwise_conv2d_relu6(
+        x,
+        weight,
+        bias.into_dispatch(),
+        stride,
+    ))
 }
 
 fn check_shapes(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, stride: usize) {

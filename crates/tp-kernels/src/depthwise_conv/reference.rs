@@ -1,4 +1,5 @@
-//! What the depthwise convolution means: the grouped convolution that every backend has, between two permutations.
+//! What the depthwise convolution means: the grouped convolution that every backend has, between
+//! two permutations.
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{
@@ -9,13 +10,22 @@ use burn::tensor::{
 use crate::same_padding::SamePadding;
 
 /// The padding of both sides of a map `[batch, height, width, channels]`.
-fn padding<B: Backend>(x: &FloatTensor<B>, weight: &FloatTensor<B>, stride: usize) -> [SamePadding; 2] {
+fn padding<B: Backend>(
+    x: &FloatTensor<B>,
+    weight: &FloatTensor<B>,
+    stride: usize,
+) -> [SamePadding; 2] {
     let shape = x.shape();
     SamePadding::of_map([shape[1], shape[2]], weight.shape()[2], stride)
 }
 
-/// Zeros that stand on both ends of a side; what stands behind alone is written out by [`prepared`].
-fn options<B: Backend>(weight: &FloatTensor<B>, stride: usize, padding: [SamePadding; 2]) -> ConvOptions<2> {
+/// Zeros that stand on both ends of a side; what stands behind alone is written out by
+/// [`prepared`].
+fn options<B: Backend>(
+    weight: &FloatTensor<B>,
+    stride: usize,
+    padding: [SamePadding; 2],
+) -> ConvOptions<2> {
     ConvOptions::new([stride; 2], padding.map(|side| side.before), [1, 1], weight.shape()[0])
 }
 
@@ -56,7 +66,8 @@ pub(super) fn depthwise_conv2d_x_backward<B: Backend>(
 ) -> FloatTensor<B> {
     let padding = padding::<B>(&x, &weight, stride);
     let options = options::<B>(&weight, stride, padding);
-    let dx = B::conv2d_x_backward(prepared::<B>(x, padding), weight, channels_first::<B>(dy), options);
+    let dx =
+        B::conv2d_x_backward(prepared::<B>(x, padding), weight, channels_first::<B>(dy), options);
     let [height, width] = padding.map(|side| Slice::from(0..side.input));
     channels_last::<B>(B::float_slice(dx, &[Slice::full(), Slice::full(), height, width]))
 }
@@ -72,5 +83,13 @@ pub(super) fn depthwise_conv2d_weight_backward<B: Backend>(
     let shape = dy.shape();
     let rows = B::float_reshape(dy.clone(), [shape[0] * shape[1] * shape[2], shape[3]].into());
     let dbias = B::float_reshape(B::float_sum_dim(rows, 0), [shape[3]].into());
-    (B::conv2d_weight_backward(prepared::<B>(x, padding), weight, channels_first::<B>(dy), options), dbias)
+    (
+        B::conv2d_weight_backward(
+            prepared::<B>(x, padding),
+            weight,
+            channels_first::<B>(dy),
+            options,
+        ),
+        dbias,
+    )
 }

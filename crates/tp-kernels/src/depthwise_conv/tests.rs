@@ -11,7 +11,8 @@ use crate::testing::{Tolerance, assert_close, check, devices, elements, random, 
 fn composed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
     let ([_, height, width, channels], [_, _, k, _]) = (x.dims(), weight.dims());
     let zeros = |side: usize| ((side.div_ceil(stride) - 1) * stride + k).saturating_sub(side);
-    let [rows, columns] = [height, width].map(|side| (zeros(side) / 2, zeros(side) - zeros(side) / 2));
+    let [rows, columns] =
+        [height, width].map(|side| (zeros(side) / 2, zeros(side) - zeros(side) / 2));
     let options = ConvOptions::new([stride; 2], [0, 0], [1, 1], channels);
     let x = x.permute([0, 3, 1, 2]).pad([rows, columns], PadMode::Constant(0.0));
     module::conv2d(x, weight, Some(bias), options).permute([0, 2, 3, 1])
@@ -24,8 +25,17 @@ fn check_size(shape @ [_, _, _, channels]: [usize; 4], k: usize, stride: usize) 
             operator(x[0].clone().reshape(shape), weight, x[2].clone(), stride).reshape([-1])
         }
     };
-    let inputs = [random(1, shape.iter().product(), 1.0), random(2, channels * k * k, 1.0), random(3, channels, 1.0)];
-    check(&run(depthwise_conv2d_same), &run(composed), &inputs, Tolerance { output: 2e-6, gradient: 1e-5 });
+    let inputs = [
+        random(1, shape.iter().product(), 1.0),
+        random(2, channels * k * k, 1.0),
+        random(3, channels, 1.0),
+    ];
+    check(
+        &run(depthwise_conv2d_same),
+        &run(composed),
+        &inputs,
+        Tolerance { output: 2e-6, gradient: 1e-5 },
+    );
 }
 
 #[test]
@@ -47,9 +57,15 @@ fn stride_is_that_of_same_padding() {
 
 #[test]
 fn an_even_side_has_its_odd_zero_behind() {
-    // A filter of ones over 1, 2, 4, 8: the first sum begins at the first number, and the last one ends in the zero.
+    // A filter of ones over 1, 2, 4, 8: the first sum begins at the first number, and the last one
+    // ends in the zero.
     let x = Tensor::<4>::from_data([[[[1.0], [2.0], [4.0], [8.0]]]], &Device::flex());
-    let y = depthwise_conv2d_same(x, Tensor::ones([1, 1, 3, 3], &Device::flex()), Tensor::zeros([1], &Device::flex()), 2);
+    let y = depthwise_conv2d_same(
+        x,
+        Tensor::ones([1, 1, 3, 3], &Device::flex()),
+        Tensor::zeros([1], &Device::flex()),
+        2,
+    );
     assert_eq!(elements(y), [7.0, 12.0]);
 }
 
@@ -57,9 +73,20 @@ fn an_even_side_has_its_odd_zero_behind() {
 fn relu6_behind_it_is_relu6_behind_it() {
     for device in devices().into_iter().flat_map(|device| [device.clone(), device.autodiff()]) {
         for (k, stride) in [(3, 1), (5, 2), (9, 1)] {
-            let leaf = |seed, shape: [usize; 4]| Tensor::<4>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device);
-            let (x, weight, bias) = (leaf(8, [1, 9, 10, 12]), leaf(9, [12, 1, k, k]), leaf(10, [1, 1, 1, 12]).reshape([12]));
-            let expected = crate::relu6(depthwise_conv2d_same(x.clone(), weight.clone(), bias.clone(), stride));
+            let leaf = |seed, shape: [usize; 4]| {
+                Tensor::<4>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device)
+            };
+            let (x, weight, bias) = (
+                leaf(8, [1, 9, 10, 12]),
+                leaf(9, [12, 1, k, k]),
+                leaf(10, [1, 1, 1, 12]).reshape([12]),
+            );
+            let expected = crate::relu6(depthwise_conv2d_same(
+                x.clone(),
+                weight.clone(),
+                bias.clone(),
+                stride,
+            ));
             let learned = depthwise_conv2d_relu6(x.clone(), weight.clone(), bias.clone(), stride);
             assert_close("relu6", &elements(learned), &elements(expected.clone()), 1e-6);
             assert!(elements(expected).iter().filter(|&&y| y == 6.0).count() > 10);
@@ -70,7 +97,9 @@ fn relu6_behind_it_is_relu6_behind_it() {
 #[test]
 fn gradient_passes_the_relu6_behind_it() {
     for device in devices().into_iter().map(Device::autodiff) {
-        let weight = Tensor::<4>::from_data(random_tensor(9, [12, 1, 3, 3], 3.0).into_data(), &device).require_grad();
+        let weight =
+            Tensor::<4>::from_data(random_tensor(9, [12, 1, 3, 3], 3.0).into_data(), &device)
+                .require_grad();
         let (x, bias) = (random_tensor(8, [1, 9, 10, 12], 3.0), Tensor::zeros([12], &device));
         let x = Tensor::<4>::from_data(x.into_data(), &device);
         let of = |y: Tensor<4>| elements(weight.grad(&y.square().sum().backward()).unwrap());
@@ -91,16 +120,26 @@ fn bands_tiles_and_channel_groups_meet() {
             ([1, 70, 19, 8], 5, 2),
             ([1, 6, 33, 4], 7, 2),
         ] {
-            let leaf = |seed, shape| Tensor::<4>::from_data(random_tensor(seed, shape, 1.0).into_data(), &device).require_grad();
+            let leaf = |seed, shape| {
+                Tensor::<4>::from_data(random_tensor(seed, shape, 1.0).into_data(), &device)
+                    .require_grad()
+            };
             // Permuted inputs and a sliced filter: nothing here is contiguous.
             let x = leaf(4, [shape[0], channels, shape[1], shape[2]]);
             let weight = leaf(5, [channels, 2, k, k]);
             let bias = leaf(6, [1, 1, 1, channels]);
             let [fast, slow] = [depthwise_conv2d_same, composed].map(|operator| {
-                let y = operator(x.clone().permute([0, 2, 3, 1]), weight.clone().narrow(1, 1, 1), bias.clone().reshape([channels]), stride);
-                let weights = Tensor::from_data(random_tensor(7, y.dims(), 1.0).into_data(), &device);
+                let y = operator(
+                    x.clone().permute([0, 2, 3, 1]),
+                    weight.clone().narrow(1, 1, 1),
+                    bias.clone().reshape([channels]),
+                    stride,
+                );
+                let weights =
+                    Tensor::from_data(random_tensor(7, y.dims(), 1.0).into_data(), &device);
                 let grads = (y.clone() * weights).sum().backward();
-                [Some(y.inner()), x.grad(&grads), weight.grad(&grads), bias.grad(&grads)].map(|t| elements(t.unwrap()))
+                [Some(y.inner()), x.grad(&grads), weight.grad(&grads), bias.grad(&grads)]
+                    .map(|t| elements(t.unwrap()))
             });
             for (i, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
                 assert_close(&format!("{shape:?}, {k}, {stride}, tensor {i}"), fast, slow, 2e-5);

@@ -1,4 +1,5 @@
-//! Patches on the CPU: a task for every row of them. Their gradient is the reference, for no network learns its image.
+//! Patches on the CPU: a task for every row of them. Their gradient is the reference, for no
+//! network learns its image.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -25,7 +26,11 @@ impl ImagePatchesOps for Flex {
             for (plane, image) in image.chunks_exact(height * width).enumerate() {
                 for u in 0..side {
                     // What lies outside of the image stays zero.
-                    let Some(y) = (row * stride + u).checked_sub(rows.before).filter(|&y| y < height) else { continue };
+                    let Some(y) =
+                        (row * stride + u).checked_sub(rows.before).filter(|&y| y < height)
+                    else {
+                        continue;
+                    };
                     let line = &image[y * width..][..width];
                     let at = (plane * side + u) * side;
                     for (column, out) in out.chunks_exact_mut(patch).enumerate() {
@@ -36,7 +41,9 @@ impl ImagePatchesOps for Flex {
                             continue;
                         }
                         for (v, out) in out.iter_mut().enumerate() {
-                            if let Some(&x) = (first + v).checked_sub(columns.before).and_then(|x| line.get(x)) {
+                            if let Some(&x) =
+                                (first + v).checked_sub(columns.before).and_then(|x| line.get(x))
+                            {
                                 *out = x;
                             }
                         }

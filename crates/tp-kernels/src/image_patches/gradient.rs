@@ -15,16 +15,25 @@ impl<B: ImagePatchesOps, C: CheckpointStrategy> ImagePatchesOps for Autodiff<B, 
         struct Patches;
         impl<B: ImagePatchesOps> Backward<B, 1> for Patches {
             type State = (FloatTensor<B>, usize, usize);
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let (images, side, stride) = ops.state;
-                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::image_patches_backward(images, dy, side, stride));
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+                    B::image_patches_backward(images, dy, side, stride)
+                });
             }
         }
 
         let node = images.node();
         let images = images.into_primitive();
         match Patches.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish((images.clone(), side, stride), B::image_patches(images, side, stride)),
+            OpsKind::Tracked(op) => {
+                op.finish((images.clone(), side, stride), B::image_patches(images, side, stride))
+            }
             OpsKind::UnTracked(op) => op.finish(B::image_patches(images, side, stride)),
         }
     }

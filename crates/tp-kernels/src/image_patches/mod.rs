@@ -1,6 +1,7 @@
 //! The overlapping patches of an image, so that the first convolution of a network is one product.
 //!
-//! Burn's `unfold4d` is a convolution with filters of a single one each, for every number of a patch.
+//! Burn's `unfold4d` is a convolution with filters of a single one each, for every number of a
+//! patch.
 
 mod fast;
 mod gradient;
@@ -9,7 +10,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Patches as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
+/// Patches as a backend operator. Each default body is the meaning; a backend overrides what it can
+/// do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ImagePatchesOps: Backend {
     /// See [`image_patches`](crate::image_patches).
@@ -18,13 +20,19 @@ pub trait ImagePatchesOps: Backend {
     }
 
     /// Gradient of [`image_patches`](crate::image_patches) with respect to the images.
-    fn image_patches_backward(images: FloatTensor<Self>, dy: FloatTensor<Self>, side: usize, stride: usize) -> FloatTensor<Self> {
+    fn image_patches_backward(
+        images: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        side: usize,
+        stride: usize,
+    ) -> FloatTensor<Self> {
         reference::image_patches_backward::<Self>(images, dy, side, stride)
     }
 }
 
-/// The squares of `side` pixels in steps of `stride`, with zeros outside as TensorFlow's SAME padding puts them (see
-/// [`depthwise_conv2d_same`](crate::depthwise_conv2d_same)). The numbers of a patch lie as those of a convolution's filter.
+/// The squares of `side` pixels in steps of `stride`, with zeros outside as TensorFlow's SAME
+/// padding puts them (see [`depthwise_conv2d_same`](crate::depthwise_conv2d_same)). The numbers of
+/// a patch lie as those of a convolution's filter.
 ///
 /// `y[b, i, j, (c · side + u) · side + v] = images[b, c, s i + u - p_h, s j + v - p_w]`
 ///

@@ -32,14 +32,31 @@ fn options(stride: usize) -> ConvOptions<2> {
     ConvOptions::new([stride; 2], [0, 0], [1, 1], 1)
 }
 
-pub(super) fn image_patches<B: Backend>(images: FloatTensor<B>, side: usize, stride: usize) -> FloatTensor<B> {
+pub(super) fn image_patches<B: Backend>(
+    images: FloatTensor<B>,
+    side: usize,
+    stride: usize,
+) -> FloatTensor<B> {
     let (padding, picking) = (padding::<B>(&images, side, stride), picking::<B>(&images, side));
-    B::float_permute(B::conv2d(padded::<B>(images, padding), picking, None, options(stride)), &[0, 2, 3, 1])
+    B::float_permute(
+        B::conv2d(padded::<B>(images, padding), picking, None, options(stride)),
+        &[0, 2, 3, 1],
+    )
 }
 
-pub(super) fn image_patches_backward<B: Backend>(images: FloatTensor<B>, dy: FloatTensor<B>, side: usize, stride: usize) -> FloatTensor<B> {
+pub(super) fn image_patches_backward<B: Backend>(
+    images: FloatTensor<B>,
+    dy: FloatTensor<B>,
+    side: usize,
+    stride: usize,
+) -> FloatTensor<B> {
     let (padding, picking) = (padding::<B>(&images, side, stride), picking::<B>(&images, side));
-    let dx = B::conv2d_x_backward(padded::<B>(images, padding), picking, B::float_permute(dy, &[0, 3, 1, 2]), options(stride));
+    let dx = B::conv2d_x_backward(
+        padded::<B>(images, padding),
+        picking,
+        B::float_permute(dy, &[0, 3, 1, 2]),
+        options(stride),
+    );
     let [rows, columns] = padding.map(|side| Slice::from(side.before..side.before + side.input));
     B::float_slice(dx, &[Slice::full(), Slice::full(), rows, columns])
 }

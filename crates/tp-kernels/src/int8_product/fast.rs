@@ -1,4 +1,5 @@
-//! The product with bytes on the CPU: few rows are multiplied while the bytes are read, many with a tile that is unpacked.
+//! The product with bytes on the CPU: few rows are multiplied while the bytes are read, many with a
+//! tile that is unpacked.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use burn::tensor::DType;
@@ -34,7 +35,8 @@ impl Int8ProductOps for Flex {
             }
             y
         };
-        let parts: Vec<Vec<f32>> = steps.par_chunks(outputs * width).zip(scales.par_chunks(outputs)).map(part).collect();
+        let parts: Vec<Vec<f32>> =
+            steps.par_chunks(outputs * width).zip(scales.par_chunks(outputs)).map(part).collect();
         let mut y = vec![0.0; rows * out];
         y.par_chunks_mut(out).enumerate().for_each(|(row, y)| {
             let column = parts.iter().flat_map(|part| part.chunks_exact(rows));
@@ -57,7 +59,9 @@ impl Kernel for FewRows<'_> {
     fn run<const FMA: bool>(self) {
         let Self { x, steps, scales, width, y } = self;
         let rows = x.len() / width;
-        for ((steps, scale), y) in steps.chunks_exact(width).zip(scales).zip(y.chunks_exact_mut(rows)) {
+        for ((steps, scale), y) in
+            steps.chunks_exact(width).zip(scales).zip(y.chunks_exact_mut(rows))
+        {
             for (x, y) in x.chunks_exact(width).zip(y) {
                 *y = scale * dot_with_steps::<FMA>(x, steps);
             }
@@ -87,9 +91,19 @@ fn dot_with_steps<const FMA: bool>(x: &[f32], steps: &[i8]) -> f32 {
 fn many_rows(x: &[f32], steps: &[i8], scales: &[f32], width: usize, y: &mut [f32]) {
     let (rows, outputs) = (x.len() / width, scales.len());
     let mut unpacked = vec![0.0; steps.len()];
-    for ((unpacked, steps), scale) in unpacked.chunks_exact_mut(width).zip(steps.chunks_exact(width)).zip(scales) {
-        unpacked.iter_mut().zip(steps).for_each(|(unpacked, &step)| *unpacked = scale * f32::from(step));
+    for ((unpacked, steps), scale) in
+        unpacked.chunks_exact_mut(width).zip(steps.chunks_exact(width)).zip(scales)
+    {
+        unpacked
+            .iter_mut()
+            .zip(steps)
+            .for_each(|(unpacked, &step)| *unpacked = scale * f32::from(step));
     }
     let out = matrix_mut(y, [outputs, rows], rows);
-    multiply(out, matrix(&unpacked, [outputs, width], width), matrix(x, [rows, width], width).transpose(), false);
+    multiply(
+        out,
+        matrix(&unpacked, [outputs, width], width),
+        matrix(x, [rows, width], width).transpose(),
+        false,
+    );
 }

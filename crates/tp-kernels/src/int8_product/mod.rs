@@ -1,7 +1,8 @@
-//! Products with matrices of eight-bit numbers: a quarter of the memory, and of the time that is spent reading it.
+//! Products with matrices of eight-bit numbers: a quarter of the memory, and of the time that is
+//! spent reading it.
 //!
-//! Every output has a scale of its own, and numbers are rounded to 127 steps of it on either side; inputs and sums stay in
-//! single precision. (Weight-only quantisation, symmetric, per channel.)
+//! Every output has a scale of its own, and numbers are rounded to 127 steps of it on either side;
+//! inputs and sums stay in single precision. (Weight-only quantisation, symmetric, per channel.)
 
 mod fast;
 mod reference;
@@ -17,20 +18,32 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 /// The largest step: -128 would have no counterpart.
 const STEPS: f32 = 127.0;
 
-/// The product with a matrix of bytes as a backend operator. The default body is the meaning; a backend overrides what it
-/// can do faster.
+/// The product with a matrix of bytes as a backend operator. The default body is the meaning; a
+/// backend overrides what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait Int8ProductOps: Backend {
     /// `x · (scales · steps)ᵀ`, `[rows, in]`, `[out, in]` and `[out]` → `[rows, out]`.
-    fn fused_int8_product(x: FloatTensor<Self>, steps: IntTensor<Self>, scales: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn fused_int8_product(
+        x: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         reference::int8_product::<Self>(x, steps, scales)
     }
 }
 
 /// Computed beside the graph: the result is a constant.
 impl<B: Int8ProductOps, C: CheckpointStrategy> Int8ProductOps for Autodiff<B, C> {
-    fn fused_int8_product(x: FloatTensor<Self>, steps: IntTensor<Self>, scales: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(B::fused_int8_product(x.into_primitive(), steps, scales.into_primitive()))
+    fn fused_int8_product(
+        x: FloatTensor<Self>,
+        steps: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::fused_int8_product(
+            x.into_primitive(),
+            steps,
+            scales.into_primitive(),
+        ))
     }
 }
 
@@ -44,7 +57,8 @@ pub struct Int8Matrix {
 impl Int8Matrix {
     /// The nearest matrix of bytes to `weight`, `[in, out]`.
     ///
-    /// A number is off by at most half a step, a step being the largest number of its column divided by 127.
+    /// A number is off by at most half a step, a step being the largest number of its column
+    /// divided by 127.
     #[must_use]
     pub fn nearest(weight: &Tensor<2>) -> Self {
         let device = weight.device();
@@ -67,7 +81,8 @@ impl Int8Matrix {
     /// What the bytes stand for, `[in, out]`.
     #[must_use]
     pub fn to_weight(&self) -> Tensor<2> {
-        (self.steps.clone().float().cast(DType::F32) * self.scales.clone().unsqueeze_dim::<2>(1)).transpose()
+        (self.steps.clone().float().cast(DType::F32) * self.scales.clone().unsqueeze_dim::<2>(1))
+            .transpose()
     }
 
     /// Number of outputs.
@@ -99,8 +114,10 @@ pub fn int8_product<const D: usize>(x: Tensor<D>, matrix: &Int8Matrix) -> Tensor
     assert_eq!(shape[D - 1], width, "int8_product: width of the input");
     let folded: Tensor<2> = x.reshape([shape[..D - 1].iter().product::<usize>(), width]);
     shape[D - 1] = out;
-    let (steps, scales) = (matrix.steps.clone().into_dispatch(), matrix.scales.clone().into_dispatch());
-    Tensor::<2>::from_dispatch(Dispatch::fused_int8_product(folded.into_dispatch(), steps, scales)).reshape(shape)
+    let (steps, scales) =
+        (matrix.steps.clone().into_dispatch(), matrix.scales.clone().into_dispatch());
+    Tensor::<2>::from_dispatch(Dispatch::fused_int8_product(folded.into_dispatch(), steps, scales))
+        .reshape(shape)
 }
 
 /// A tensor without its history.

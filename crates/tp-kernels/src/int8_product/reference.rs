@@ -5,7 +5,11 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 
-pub(super) fn int8_product<B: Backend>(x: FloatTensor<B>, steps: IntTensor<B>, scales: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn int8_product<B: Backend>(
+    x: FloatTensor<B>,
+    steps: IntTensor<B>,
+    scales: FloatTensor<B>,
+) -> FloatTensor<B> {
     let dtype = x.dtype().into();
     let weight = B::float_swap_dims(B::int_into_float(steps, dtype), 0, 1); // [in, out]
     let out = scales.shape()[0];

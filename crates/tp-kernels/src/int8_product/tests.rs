@@ -16,7 +16,9 @@ fn nearest_matrix_is_off_by_half_a_step() {
 #[test]
 fn product_is_that_of_the_matrix_it_stands_for() {
     let sizes = [(1, 1000, 300), (5, 33, 3), (17, 64, 130), (40, 7, 1)];
-    for (device, (rows, width, out)) in devices().iter().flat_map(|device| sizes.map(|size| (device, size))) {
+    for (device, (rows, width, out)) in
+        devices().iter().flat_map(|device| sizes.map(|size| (device, size)))
+    {
         let matrix = Int8Matrix::nearest(&random_on(device, 2, [width, out], 1.0));
         let x = random_on::<2>(device, 3, [rows, width], 1.0);
         let expected = elements(x.clone().matmul(matrix.to_weight()));

@@ -1,7 +1,8 @@
 //! The block on the CPU, slab by slab.
 //!
-//! A slab is as many output rows as the wide map under them fits into the cache. Its rows are widened first, then filtered and
-//! narrowed; each of the two steps is shared by all threads. No sum is split, so the result is the same for any number of them.
+//! A slab is as many output rows as the wide map under them fits into the cache. Its rows are
+//! widened first, then filtered and narrowed; each of the two steps is shared by all threads. No
+//! sum is split, so the result is the same for any number of them.
 
 use std::cell::RefCell;
 
@@ -22,7 +23,8 @@ const TASKS: usize = 8;
 const PIXELS: usize = 24;
 
 thread_local! {
-    /// What the last block of this thread needed: fresh pages would cost more than the sums in them.
+    /// What the last block of this thread needed: fresh pages would cost more than the sums in
+    /// them.
     static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
 
@@ -60,7 +62,8 @@ impl Geometry {
     /// The input rows under some output rows.
     fn under(&self, first: usize, rows: usize) -> std::ops::Range<usize> {
         let end = (first + rows - 1) * self.stride + self.k;
-        (first * self.stride).saturating_sub(self.rows.before)..end.saturating_sub(self.rows.before).min(self.rows.input)
+        (first * self.stride).saturating_sub(self.rows.before)
+            ..end.saturating_sub(self.rows.before).min(self.rows.input)
     }
 }
 
@@ -75,11 +78,29 @@ impl InvertedBottleneckOps for Flex {
         project_bias: FlexTensor,
         form: BottleneckForm,
     ) -> FlexTensor {
-        let tensors = [&x, &expand_weight, &expand_bias, &depthwise_weight, &depthwise_bias, &project_weight, &project_bias];
+        let tensors = [
+            &x,
+            &expand_weight,
+            &expand_bias,
+            &depthwise_weight,
+            &depthwise_bias,
+            &project_weight,
+            &project_bias,
+        ];
         let k = depthwise_weight.shape()[2];
         let has_loop = matches!(k, 3 | 5) && matches!(form.stride, 1 | 2);
-        if !has_loop || !all_f32(&tensors) || tensors.iter().any(|tensor| tensor.shape().num_elements() == 0) {
-            let weights = reference::Weights { expand_weight, expand_bias, depthwise_weight, depthwise_bias, project_weight, project_bias };
+        if !has_loop
+            || !all_f32(&tensors)
+            || tensors.iter().any(|tensor| tensor.shape().num_elements() == 0)
+        {
+            let weights = reference::Weights {
+                expand_weight,
+                expand_bias,
+                depthwise_weight,
+                depthwise_bias,
+                project_weight,
+                project_bias,
+            };
             return reference::inverted_bottleneck::<Self>(x, weights, form);
         }
         let shape = x.shape();
@@ -88,19 +109,42 @@ impl InvertedBottleneckOps for Flex {
         let (from, to, inside) = (shape[3], project_bias.shape()[0], inner.next_multiple_of(LANES));
         let size = Geometry { rows, columns, from, inside, to, k, stride: form.stride };
 
-        let [x, expand_weight, expand_bias, depthwise_weight, depthwise_bias, project_weight, project_bias] =
-            tensors.map(|tensor| tensor.to_contiguous());
+        let [
+            x,
+            expand_weight,
+            expand_bias,
+            depthwise_weight,
+            depthwise_bias,
+            project_weight,
+            project_bias,
+        ] = tensors.map(|tensor| tensor.to_contiguous());
         // Taken, not borrowed: while this thread waits for others it may begin another block.
         let mut workspace = WORKSPACE.take();
         workspace.expand.pack_transposed(floats(&expand_weight), floats(&expand_bias), from, from);
-        workspace.project.pack_transposed(floats(&project_weight), floats(&project_bias), inner, inside);
-        let filters = Filters { taps: packed_filters(floats(&depthwise_weight), k * k), bias: in_lanes(floats(&depthwise_bias)) };
+        workspace.project.pack_transposed(
+            floats(&project_weight),
+            floats(&project_bias),
+            inner,
+            inside,
+        );
+        let filters = Filters {
+            taps: packed_filters(floats(&depthwise_weight), k * k),
+            bias: in_lanes(floats(&depthwise_bias)),
+        };
 
         let mut out = vec![0.0; shape[0] * rows.output * columns.output * to];
         let images = floats(&x).chunks_exact(rows.input * columns.input * from);
         for (image, out) in images.zip(out.chunks_exact_mut(rows.output * columns.output * to)) {
             for (index, out) in out.chunks_mut(size.slab() * columns.output * to).enumerate() {
-                make_slab(image, index * size.slab(), out, &filters, form.adds_input, size, &mut workspace);
+                make_slab(
+                    image,
+                    index * size.slab(),
+                    out,
+                    &filters,
+                    form.adds_input,
+                    size,
+                    &mut workspace,
+                );
             }
         }
         WORKSPACE.replace(workspace);
@@ -127,7 +171,15 @@ fn packed_filters(weight: &[f32], taps: usize) -> Vec<Lanes> {
 }
 
 /// The output rows from `first` on.
-fn make_slab(image: &[f32], first: usize, out: &mut [f32], filters: &Filters, adds_input: bool, size: Geometry, workspace: &mut Workspace) {
+fn make_slab(
+    image: &[f32],
+    first: usize,
+    out: &mut [f32],
+    filters: &Filters,
+    adds_input: bool,
+    size: Geometry,
+    workspace: &mut Workspace,
+) {
     let Geometry { columns, from, inside, to, .. } = size;
     let rows = out.len() / (columns.output * to);
     let under = size.under(first, rows);
@@ -144,15 +196,25 @@ fn make_slab(image: &[f32], first: usize, out: &mut [f32], filters: &Filters, ad
     });
 
     let (expanded, task) = (&*expanded, rows.div_ceil(TASKS).max(PIXELS.div_ceil(columns.output)));
-    let filtered = filtered[..rows * columns.output * inside].par_chunks_mut(task * columns.output * inside);
-    out.par_chunks_mut(task * columns.output * to).zip(filtered).enumerate().for_each(|(index, (out, filtered))| {
-        let task_first = first + index * task;
-        for (row, filtered) in filtered.chunks_exact_mut(columns.output * inside).enumerate() {
-            dispatch_wide(FilteredRow { expanded, first_row: under.start, row: task_first + row, filters, size, out: filtered });
-        }
-        let add = adds_input.then(|| &image[task_first * columns.input * from..][..out.len()]);
-        RowsTimes { x: filtered, matrix: project, add, relu6: false, y: out, y_row: to }.run();
-    });
+    let filtered =
+        filtered[..rows * columns.output * inside].par_chunks_mut(task * columns.output * inside);
+    out.par_chunks_mut(task * columns.output * to).zip(filtered).enumerate().for_each(
+        |(index, (out, filtered))| {
+            let task_first = first + index * task;
+            for (row, filtered) in filtered.chunks_exact_mut(columns.output * inside).enumerate() {
+                dispatch_wide(FilteredRow {
+                    expanded,
+                    first_row: under.start,
+                    row: task_first + row,
+                    filters,
+                    size,
+                    out: filtered,
+                });
+            }
+            let add = adds_input.then(|| &image[task_first * columns.input * from..][..out.len()]);
+            RowsTimes { x: filtered, matrix: project, add, relu6: false, y: out, y_row: to }.run();
+        },
+    );
 }
 
 /// One row of the filtered map.
@@ -184,7 +246,8 @@ impl FilteredRow<'_> {
         let columns = self.size.columns;
         // Columns whose filters lie inside of the map.
         let begin = columns.before.div_ceil(S).min(columns.output);
-        let end = ((columns.input + columns.before).saturating_sub(K) / S + 1).clamp(begin, columns.output);
+        let end = ((columns.input + columns.before).saturating_sub(K) / S + 1)
+            .clamp(begin, columns.output);
         let inner = if columns.input < K { begin..begin } else { begin..end };
         for block in 0..self.filters.bias.len() {
             for column in (0..inner.start).chain(inner.end..columns.output) {
@@ -201,24 +264,31 @@ impl FilteredRow<'_> {
         }
     }
 
-    /// The rows of the filter that lie inside of the map, and the row of `expanded` that the first of them reads.
+    /// The rows of the filter that lie inside of the map, and the row of `expanded` that the first
+    /// of them reads.
     #[inline(always)]
     fn rows<const K: usize, const S: usize>(&self) -> (std::ops::Range<usize>, usize) {
         let rows = self.size.rows;
-        let (above, top) = (rows.before.saturating_sub(self.row * S), (self.row * S).saturating_sub(rows.before));
+        let (above, top) =
+            (rows.before.saturating_sub(self.row * S), (self.row * S).saturating_sub(rows.before));
         (above..K.min(rows.input + rows.before - self.row * S), top - self.first_row)
     }
 
     /// `T` pixels whose filters lie inside of the map's columns; returns `T`.
     #[inline(always)]
-    fn tile<V: Vector, const K: usize, const S: usize, const T: usize>(&mut self, block: usize, column: usize) -> usize {
+    fn tile<V: Vector, const K: usize, const S: usize, const T: usize>(
+        &mut self,
+        block: usize,
+        column: usize,
+    ) -> usize {
         let (blocks, columns) = (self.size.inside / LANES, self.size.columns);
         let (filter_rows, top) = self.rows::<K, S>();
         let taps = &self.filters.taps[block * K * K..][..K * K];
         let cells = self.expanded.as_chunks::<LANES>().0;
         let mut sums = [V::load(&self.filters.bias[block]); T];
         for (index, u) in filter_rows.enumerate() {
-            let start = ((top + index) * columns.input + column * S - columns.before) * blocks + block;
+            let start =
+                ((top + index) * columns.input + column * S - columns.before) * blocks + block;
             let row = &cells[start..=start + ((T - 1) * S + K - 1) * blocks];
             for v in 0..K {
                 let w = V::load(&taps[u * K + v]);
@@ -236,14 +306,22 @@ impl FilteredRow<'_> {
 
     /// A pixel whose filter reaches over the map's border.
     #[inline(always)]
-    fn border_pixel<V: Vector, const K: usize, const S: usize>(&mut self, block: usize, column: usize) {
+    fn border_pixel<V: Vector, const K: usize, const S: usize>(
+        &mut self,
+        block: usize,
+        column: usize,
+    ) {
         let (blocks, columns) = (self.size.inside / LANES, self.size.columns);
         let (filter_rows, top) = self.rows::<K, S>();
         let cells = self.expanded.as_chunks::<LANES>().0;
         let mut sum = V::load(&self.filters.bias[block]);
         for (index, u) in filter_rows.enumerate() {
             for v in 0..K {
-                let Some(x) = (column * S + v).checked_sub(columns.before).filter(|&x| x < columns.input) else { continue };
+                let Some(x) =
+                    (column * S + v).checked_sub(columns.before).filter(|&x| x < columns.input)
+                else {
+                    continue;
+                };
                 let pixel = V::load(&cells[((top + index) * columns.input + x) * blocks + block]);
                 sum = sum.plus_product(pixel, V::load(&self.filters.taps[(block * K + u) * K + v]));
             }

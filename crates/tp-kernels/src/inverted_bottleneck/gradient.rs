@@ -1,5 +1,5 @@
-//! The block on a differentiable device: where something learns, its layers are nodes of the graph; where nothing does, it is the
-//! inner backend's.
+//! The block on a differentiable device: where something learns, its layers are nodes of the graph;
+//! where nothing does, it is the inner backend's.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::{Autodiff, AutodiffBackend, tensor::FloatTensor};
@@ -17,9 +17,24 @@ impl<B: InvertedBottleneckOps, C: CheckpointStrategy> InvertedBottleneckOps for 
         project_bias: FloatTensor<Self>,
         form: BottleneckForm,
     ) -> FloatTensor<Self> {
-        let tensors = [&x, &expand_weight, &expand_bias, &depthwise_weight, &depthwise_bias, &project_weight, &project_bias];
+        let tensors = [
+            &x,
+            &expand_weight,
+            &expand_bias,
+            &depthwise_weight,
+            &depthwise_bias,
+            &project_weight,
+            &project_bias,
+        ];
         if tensors.iter().any(|tensor| tensor.is_tracked()) {
-            let weights = reference::Weights { expand_weight, expand_bias, depthwise_weight, depthwise_bias, project_weight, project_bias };
+            let weights = reference::Weights {
+                expand_weight,
+                expand_bias,
+                depthwise_weight,
+                depthwise_bias,
+                project_weight,
+                project_bias,
+            };
             return reference::inverted_bottleneck::<Self>(x, weights, form);
         }
         Self::from_inner(B::fused_inverted_bottleneck(

@@ -1,6 +1,7 @@
 //! The block of small convolutional networks: widened, filtered channel by channel, narrowed again.
 //!
-//! Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv 1801.04381).
+//! Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv
+//! 1801.04381).
 
 mod fast;
 mod gradient;
@@ -11,7 +12,8 @@ use burn::tensor::Tensor;
 
 use crate::{DepthwiseConvOps, ProductOps};
 
-/// The block as a backend operator. The default body is the meaning; a backend overrides what it can do faster.
+/// The block as a backend operator. The default body is the meaning; a backend overrides what it
+/// can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait InvertedBottleneckOps: Backend + DepthwiseConvOps + ProductOps {
     /// See [`inverted_bottleneck`](crate::inverted_bottleneck).
@@ -26,7 +28,14 @@ pub trait InvertedBottleneckOps: Backend + DepthwiseConvOps + ProductOps {
         project_bias: FloatTensor<Self>,
         form: BottleneckForm,
     ) -> FloatTensor<Self> {
-        let weights = reference::Weights { expand_weight, expand_bias, depthwise_weight, depthwise_bias, project_weight, project_bias };
+        let weights = reference::Weights {
+            expand_weight,
+            expand_bias,
+            depthwise_weight,
+            depthwise_bias,
+            project_weight,
+            project_bias,
+        };
         reference::inverted_bottleneck::<Self>(x, weights, form)
     }
 }
@@ -57,8 +66,8 @@ pub struct BottleneckWeights {
     pub project_bias: Tensor<1>,
 }
 
-/// `project(relu6(depthwise(relu6(expand(x)))))`, and `x` besides if the form says so. The filters have the zeros of
-/// [`depthwise_conv2d_same`](crate::depthwise_conv2d_same).
+/// `project(relu6(depthwise(relu6(expand(x)))))`, and `x` besides if the form says so. The filters
+/// have the zeros of [`depthwise_conv2d_same`](crate::depthwise_conv2d_same).
 ///
 /// Where nothing learns, the wide maps are never in memory as a whole.
 ///
@@ -70,17 +79,38 @@ pub struct BottleneckWeights {
 /// # Panics
 ///
 /// If shapes do not fit together, or `x` is to be added to an output of another shape.
-pub fn inverted_bottleneck(x: Tensor<4>, weights: BottleneckWeights, form: BottleneckForm) -> Tensor<4> {
-    let BottleneckWeights { expand_weight, expand_bias, depthwise_weight, depthwise_bias, project_weight, project_bias } = weights;
+pub fn inverted_bottleneck(
+    x: Tensor<4>,
+    weights: BottleneckWeights,
+    form: BottleneckForm,
+) -> Tensor<4> {
+    let BottleneckWeights {
+        expand_weight,
+        expand_bias,
+        depthwise_weight,
+        depthwise_bias,
+        project_weight,
+        project_bias,
+    } = weights;
     let (from, [inside, _], [to, _]) = (x.dims()[3], expand_weight.dims(), project_weight.dims());
     let k = depthwise_weight.dims()[2];
-    assert!(form.stride > 0 && k % 2 == 1, "inverted_bottleneck needs a stride of at least 1 and filters of odd size");
+    assert!(
+        form.stride > 0 && k % 2 == 1,
+        "inverted_bottleneck needs a stride of at least 1 and filters of odd size"
+    );
     assert_eq!(expand_weight.dims(), [inside, from], "inverted_bottleneck: shape of the expansion");
-    assert_eq!(depthwise_weight.dims(), [inside, 1, k, k], "inverted_bottleneck: shape of the filters");
+    assert_eq!(
+        depthwise_weight.dims(),
+        [inside, 1, k, k],
+        "inverted_bottleneck: shape of the filters"
+    );
     assert_eq!(project_weight.dims(), [to, inside], "inverted_bottleneck: shape of the projection");
     let biases = [expand_bias.dims(), depthwise_bias.dims(), project_bias.dims()];
     assert_eq!(biases, [[inside], [inside], [to]], "inverted_bottleneck: shapes of the biases");
-    assert!(!form.adds_input || (form.stride == 1 && from == to), "inverted_bottleneck: what is added must have the output's shape");
+    assert!(
+        !form.adds_input || (form.stride == 1 && from == to),
+        "inverted_bottleneck: what is added must have the output's shape"
+    );
     Tensor::from_dispatch(Dispatch::fused_inverted_bottleneck(
         x.into_dispatch(),
         expand_weight.into_dispatch(),

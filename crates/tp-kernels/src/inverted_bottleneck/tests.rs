@@ -12,7 +12,9 @@ struct Block {
 
 impl Block {
     fn random(shape: [usize; 4], inside: usize, to: usize, k: usize, device: &Device) -> Self {
-        let on = |seed, shape: [usize; 4]| Tensor::<4>::from_data(random_tensor(seed, shape, 1.5).into_data(), device);
+        let on = |seed, shape: [usize; 4]| {
+            Tensor::<4>::from_data(random_tensor(seed, shape, 1.5).into_data(), device)
+        };
         let matrix = |seed, rows, columns| on(seed, [1, 1, rows, columns]).reshape([rows, columns]);
         let vector = |seed, n| on(seed, [1, 1, 1, n]).reshape([n]);
         let weights = BottleneckWeights {
@@ -29,14 +31,24 @@ impl Block {
     /// The three layers apart.
     fn composed(&self, form: BottleneckForm) -> Tensor<4> {
         let weights = self.weights.clone();
-        let wide = relu6(affine(self.x.clone(), weights.expand_weight.transpose(), Some(weights.expand_bias)));
-        let filtered = relu6(depthwise_conv2d_same(wide, weights.depthwise_weight, weights.depthwise_bias, form.stride));
+        let wide = relu6(affine(
+            self.x.clone(),
+            weights.expand_weight.transpose(),
+            Some(weights.expand_bias),
+        ));
+        let filtered = relu6(depthwise_conv2d_same(
+            wide,
+            weights.depthwise_weight,
+            weights.depthwise_bias,
+            form.stride,
+        ));
         let y = affine(filtered, weights.project_weight.transpose(), Some(weights.project_bias));
         if form.adds_input { y + self.x.clone() } else { y }
     }
 }
 
-/// Sizes that leave a rest in every blocking: `[batch, height, width, from]`, inside, to, side, stride.
+/// Sizes that leave a rest in every blocking: `[batch, height, width, from]`, inside, to, side,
+/// stride.
 const SIZES: [([usize; 4], usize, usize, usize, usize); 8] = [
     ([2, 9, 10, 4], 24, 4, 3, 1),
     ([1, 13, 21, 16], 96, 24, 3, 2),
@@ -59,7 +71,12 @@ fn block_is_its_three_layers() {
                 let made = inverted_bottleneck(block.x.clone(), block.weights.clone(), form);
                 let expected = block.composed(form);
                 assert_eq!(made.dims(), expected.dims());
-                assert_close(&format!("{shape:?}, {k}, {form:?}"), &elements(made), &elements(expected), 2e-5);
+                assert_close(
+                    &format!("{shape:?}, {k}, {form:?}"),
+                    &elements(made),
+                    &elements(expected),
+                    2e-5,
+                );
             }
         }
     }
@@ -73,7 +90,11 @@ fn slabs_meet() {
         let form = BottleneckForm { stride, adds_input: stride == 1 };
         let made = elements(inverted_bottleneck(block.x.clone(), block.weights.clone(), form));
         assert_close("slabs", &made, &elements(block.composed(form)), 1e-3);
-        assert_eq!(made, elements(inverted_bottleneck(block.x.clone(), block.weights.clone(), form)), "two runs must be equal");
+        assert_eq!(
+            made,
+            elements(inverted_bottleneck(block.x.clone(), block.weights.clone(), form)),
+            "two runs must be equal"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
-//! Products on the CPU. The time of a product of few rows is that of reading the matrix, so every task reads a stretch of it
-//! in order, once, and all rows are multiplied while the stretch is in the cache. Other products are `faer`'s.
+//! Products on the CPU. The time of a product of few rows is that of reading the matrix, so every
+//! task reads a stretch of it in order, once, and all rows are multiplied while the stretch is in
+//! the cache. Other products are `faer`'s.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor, ops::FloatTensorOps};
 use faer::MatRef;
@@ -20,9 +21,11 @@ const FEW_ROWS: usize = 3;
 const TOGETHER: usize = 8;
 /// Columns whose results stay in the first-level cache meanwhile.
 const TILE: usize = 512;
-/// Rows of the matrix a task, at least: what it adds to the sum should be little beside what it reads.
+/// Rows of the matrix a task, at least: what it adds to the sum should be little beside what it
+/// reads.
 const ROWS: usize = 64;
-/// Elements of the matrix a task, about: 1 MiB. It depends on shapes alone, and so does the order of every sum.
+/// Elements of the matrix a task, about: 1 MiB. It depends on shapes alone, and so does the order
+/// of every sum.
 const STRETCH: usize = 256 * 1024;
 
 /// Numbers of a rectified product that a task makes at once, about: 256 KiB.
@@ -84,7 +87,8 @@ fn product(a: FlexTensor, b: FlexTensor, behind: Behind) -> FlexTensor {
             by_columns(floats(&x), floats(&b.transpose(0, 1)), size)
         };
         if let Some(bias) = behind.bias() {
-            y.chunks_exact_mut(columns).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
+            y.chunks_exact_mut(columns)
+                .for_each(|y| y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
         }
         if let Behind::Relu6OfBias(_) = behind {
             dispatch(Relu6 { x: &mut y });
@@ -101,20 +105,29 @@ fn product(a: FlexTensor, b: FlexTensor, behind: Behind) -> FlexTensor {
         Some(bias) => bias.repeat(rows),
         None => vec![0.0; rows * columns],
     };
-    multiply_in_tasks(matrix_mut(&mut y, [rows, columns], columns), view(&a), view(&b), behind.bias().is_some());
+    multiply_in_tasks(
+        matrix_mut(&mut y, [rows, columns], columns),
+        view(&a),
+        view(&b),
+        behind.bias().is_some(),
+    );
     if let Behind::Relu6OfBias(_) = behind {
         dispatch(Relu6 { x: &mut y });
     }
     tensor_of(y, [rows, columns])
 }
 
-/// `relu6(a · b + bias)`, where `b` lies column by column: both are seen to while the sums are in registers.
+/// `relu6(a · b + bias)`, where `b` lies column by column: both are seen to while the sums are in
+/// registers.
 fn rectified(a: &[f32], columns: &[f32], bias: &[f32], inner: usize) -> Vec<f32> {
     let rows = a.len() / inner;
     let mut packed = Packed::default();
     packed.pack_transposed(columns, bias, inner, inner);
     let mut y = vec![0.0; rows * bias.len()];
-    let piece = rows.div_ceil(PIECES).clamp(FEW_ROWS, (BLOCK / bias.len()).max(FEW_ROWS)).next_multiple_of(8);
+    let piece = rows
+        .div_ceil(PIECES)
+        .clamp(FEW_ROWS, (BLOCK / bias.len()).max(FEW_ROWS))
+        .next_multiple_of(8);
     y.par_chunks_mut(piece * bias.len()).zip(a.par_chunks(piece * inner)).for_each(|(y, x)| {
         RowsTimes { x, matrix: &packed, add: None, relu6: true, y, y_row: bias.len() }.run();
     });
@@ -136,7 +149,8 @@ fn view(x: &FlexTensor) -> MatRef<'_, f32> {
     matrix(&x.storage()[from..to], [columns, rows], rows).transpose()
 }
 
-/// The matrix lies row by row: a task takes some rows, and the tasks' results are added up in order.
+/// The matrix lies row by row: a task takes some rows, and the tasks' results are added up in
+/// order.
 fn by_rows(x: &[f32], weight: &[f32], [rows, width, out]: [usize; 3]) -> Vec<f32> {
     let stretch = (STRETCH / out).next_multiple_of(TOGETHER).max(ROWS);
     let part = |(index, weight): (usize, &[f32])| {
@@ -174,9 +188,15 @@ impl Kernel for ByRows<'_> {
                 for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(out)) {
                     let (x, y) = (&x[at..at + n], &mut y[from..to]);
                     if let Ok(x) = <&[f32; TOGETHER]>::try_from(x) {
-                        add_rows::<FMA, TOGETHER>(y, x, std::array::from_fn(|row| &weight[row * out + from..row * out + to]));
+                        add_rows::<FMA, TOGETHER>(
+                            y,
+                            x,
+                            std::array::from_fn(|row| &weight[row * out + from..row * out + to]),
+                        );
                     } else {
-                        x.iter().enumerate().for_each(|(row, &x)| add_rows::<FMA, 1>(y, &[x], [&weight[row * out + from..row * out + to]]));
+                        x.iter().enumerate().for_each(|(row, &x)| {
+                            add_rows::<FMA, 1>(y, &[x], [&weight[row * out + from..row * out + to]])
+                        });
                     }
                 }
             }

@@ -18,7 +18,11 @@ struct Factors<B: Backend> {
 }
 
 impl<B: ProductOps> Factors<B> {
-    fn kept([left_has, right_has]: [bool; 2], left: &FloatTensor<B>, right: &FloatTensor<B>) -> Self {
+    fn kept(
+        [left_has, right_has]: [bool; 2],
+        left: &FloatTensor<B>,
+        right: &FloatTensor<B>,
+    ) -> Self {
         Self { left: right_has.then(|| left.clone()), right: left_has.then(|| right.clone()) }
     }
 
@@ -39,7 +43,12 @@ impl<B: ProductOps, C: CheckpointStrategy> ProductOps for Autodiff<B, C> {
         struct Product;
         impl<B: ProductOps> Backward<B, 2> for Product {
             type State = Factors<B>;
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let ([of_a, of_b], factors) = (ops.parents, ops.state);
                 let dy = grads.consume::<B>(&ops.node);
                 if let Some(node) = of_a {
@@ -54,22 +63,36 @@ impl<B: ProductOps, C: CheckpointStrategy> ProductOps for Autodiff<B, C> {
         let (nodes, tracked) = ([a.node(), b.node()], [a.is_tracked(), b.is_tracked()]);
         let (a, b) = (a.into_primitive(), b.into_primitive());
         match Product.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish(Factors::kept(tracked, &a, &b), B::matrix_product(a, b)),
+            OpsKind::Tracked(op) => {
+                op.finish(Factors::kept(tracked, &a, &b), B::matrix_product(a, b))
+            }
             OpsKind::UnTracked(op) => op.finish(B::matrix_product(a, b)),
         }
     }
 
-    fn affine_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn affine_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Affine;
         impl<B: ProductOps> Backward<B, 3> for Affine {
             type State = Factors<B>;
-            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 3>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let ([of_x, of_weight, of_bias], factors) = (ops.parents, ops.state);
                 let dy = grads.consume::<B>(&ops.node);
                 if let Some(node) = of_bias {
                     let out = dy.shape()[1];
-                    grads.register::<B>(node.id, B::float_reshape(B::float_sum_dim(dy.clone(), 0), [out].into()));
+                    grads.register::<B>(
+                        node.id,
+                        B::float_reshape(B::float_sum_dim(dy.clone(), 0), [out].into()),
+                    );
                 }
                 if let Some(node) = of_x {
                     grads.register::<B>(node.id, factors.of_left(dy.clone()));
@@ -80,19 +103,31 @@ impl<B: ProductOps, C: CheckpointStrategy> ProductOps for Autodiff<B, C> {
             }
         }
 
-        let (nodes, tracked) = ([x.node(), weight.node(), bias.node()], [x.is_tracked(), weight.is_tracked()]);
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (nodes, tracked) =
+            ([x.node(), weight.node(), bias.node()], [x.is_tracked(), weight.is_tracked()]);
+        let (x, weight, bias) =
+            (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
         match Affine.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish(Factors::kept(tracked, &x, &weight), B::affine_product(x, weight, bias)),
+            OpsKind::Tracked(op) => {
+                op.finish(Factors::kept(tracked, &x, &weight), B::affine_product(x, weight, bias))
+            }
             OpsKind::UnTracked(op) => op.finish(B::affine_product(x, weight, bias)),
         }
     }
 
-    fn affine_relu6_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn affine_relu6_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         if x.is_tracked() || weight.is_tracked() || bias.is_tracked() {
             return Self::fused_relu6(Self::affine_product(x, weight, bias));
         }
         // Nothing learns here: the inner backend's own way, and no node that anybody asks for.
-        Self::from_inner(B::affine_relu6_product(x.into_primitive(), weight.into_primitive(), bias.into_primitive()))
+        Self::from_inner(B::affine_relu6_product(
+            x.into_primitive(),
+            weight.into_primitive(),
+            bias.into_primitive(),
+        ))
     }
 }

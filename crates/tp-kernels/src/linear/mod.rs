@@ -1,9 +1,10 @@
 //! The affine map of a layer.
 //!
-//! Three things are ours. All leading dimensions are folded into one: Burn multiplies a batch of matrices one by one as soon
-//! as each has a few dozen rows, and its backward pass then takes twice as long. The product is `faer`'s, which is faster than
-//! what Burn's CPU backend multiplies with, most with 8 to 64 rows. And one to three rows go through a product that reads the
-//! weights once, in order, on all threads (`docs/kernels.md`).
+//! Three things are ours. All leading dimensions are folded into one: Burn multiplies a batch of
+//! matrices one by one as soon as each has a few dozen rows, and its backward pass then takes twice
+//! as long. The product is `faer`'s, which is faster than what Burn's CPU backend multiplies with,
+//! most with 8 to 64 rows. And one to three rows go through a product that reads the weights once,
+//! in order, on all threads (`docs/kernels.md`).
 
 mod fast;
 mod gradient;
@@ -14,7 +15,8 @@ use burn::tensor::Tensor;
 
 use crate::ActivationOps;
 
-/// Products of matrices as backend operators. The default body is the meaning; a backend overrides what it can do faster.
+/// Products of matrices as backend operators. The default body is the meaning; a backend overrides
+/// what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProductOps: Backend + ActivationOps {
     /// `a · b`, `[rows, inner]` and `[inner, columns]` → `[rows, columns]`.
@@ -23,13 +25,21 @@ pub trait ProductOps: Backend + ActivationOps {
     }
 
     /// `x · weight + bias`, `[rows, in]`, `[in, out]` and `[out]` → `[rows, out]`.
-    fn affine_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn affine_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         let out = bias.shape()[0];
         Self::float_add(Self::float_matmul(x, weight), Self::float_reshape(bias, [1, out].into()))
     }
 
     /// `relu6(x · weight + bias)`, of the same shapes.
-    fn affine_relu6_product(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn affine_relu6_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         Self::fused_relu6(Self::affine_product(x, weight, bias))
     }
 }
@@ -60,7 +70,11 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 /// # Panics
 ///
 /// If the shapes do not fit together.
-pub fn affine<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+pub fn affine<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
     over_rows(x, weight, |x, weight| match bias {
         Some(bias) => Dispatch::affine_product(x, weight, bias.into_dispatch()),
         None => Dispatch::matrix_product(x, weight),
@@ -73,7 +87,9 @@ pub fn affine<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
 ///
 /// If the shapes do not fit together.
 pub fn affine_relu6<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
-    over_rows(x, weight, |x, weight| Dispatch::affine_relu6_product(x, weight, bias.into_dispatch()))
+    over_rows(x, weight, |x, weight| {
+        Dispatch::affine_relu6_product(x, weight, bias.into_dispatch())
+    })
 }
 
 /// A product with all leading dimensions of `x` folded into one.
@@ -88,7 +104,8 @@ fn over_rows<const D: usize>(
     let [width, out] = weight.dims();
     assert_eq!(folded.dims()[1], width, "affine: width of the input");
     shape[D - 1] = out;
-    Tensor::<2>::from_dispatch(product(folded.into_dispatch(), weight.into_dispatch())).reshape(shape)
+    Tensor::<2>::from_dispatch(product(folded.into_dispatch(), weight.into_dispatch()))
+        .reshape(shape)
 }
 
 #[cfg(test)]
@@ -103,7 +120,9 @@ mod tests {
     fn folding_changes_neither_values_nor_gradients() {
         for device in devices().into_iter().map(Device::autodiff) {
             let layer = LinearConfig::new(5, 3).init(&device);
-            let x = Tensor::<4>::from_data(random_tensor(1, [2, 3, 40, 5], 1.0).into_data(), &device).require_grad();
+            let x =
+                Tensor::<4>::from_data(random_tensor(1, [2, 3, 40, 5], 1.0).into_data(), &device)
+                    .require_grad();
             let run = |y: Tensor<4>| {
                 let grads = y.clone().square().sum().backward();
                 let bias = layer.bias.as_ref().unwrap().val();
@@ -115,7 +134,9 @@ mod tests {
                 )
             };
             let (ours, burns) = (run(linear(&layer, x.clone())), run(layer.forward(x.clone())));
-            for (ours, burns) in [(ours.0, burns.0), (ours.1, burns.1), (ours.2, burns.2), (ours.3, burns.3)] {
+            for (ours, burns) in
+                [(ours.0, burns.0), (ours.1, burns.1), (ours.2, burns.2), (ours.3, burns.3)]
+            {
                 assert_close("folded", &ours, &burns, 1e-5);
             }
         }
@@ -125,14 +146,21 @@ mod tests {
     fn few_rows_are_multiplied_as_many_are() {
         // Sizes that leave a rest in every blocking, the weights row by row and column by column.
         let sizes = [(1, 1000, 70), (3, 37, 530), (16, 264, 129), (8, 9, 1)];
-        for (device, (rows, width, out)) in devices().iter().flat_map(|device| sizes.map(|size| (device, size))) {
+        for (device, (rows, width, out)) in
+            devices().iter().flat_map(|device| sizes.map(|size| (device, size)))
+        {
             let x = random_on::<2>(device, 1, [rows, width], 1.0);
             let by_rows = random_on::<2>(device, 2, [width, out], 1.0);
             let by_columns = random_on::<2>(device, 3, [out, width], 1.0).transpose();
             let cut = random_on::<2>(device, 4, [width, out + 3], 1.0).narrow(1, 2, out);
             for weight in [by_rows, by_columns, cut] {
                 let expected = elements(x.clone().matmul(weight.clone()));
-                assert_close("few rows", &elements(affine(x.clone(), weight, None)), &expected, 1e-5);
+                assert_close(
+                    "few rows",
+                    &elements(affine(x.clone(), weight, None)),
+                    &expected,
+                    1e-5,
+                );
             }
         }
     }
@@ -146,11 +174,18 @@ mod tests {
     #[test]
     fn relu6_behind_a_product_is_relu6_behind_it() {
         // One row, few, and enough for several tasks.
-        for (device, rows) in devices().into_iter().flat_map(|device| [1, 40, 3000].map(|rows| (device.clone(), rows))) {
+        for (device, rows) in devices()
+            .into_iter()
+            .flat_map(|device| [1, 40, 3000].map(|rows| (device.clone(), rows)))
+        {
             for device in [device.clone(), device.autodiff()] {
-                let leaf = |seed, shape: [usize; 2]| Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device);
-                let (x, weight, bias) = (leaf(5, [rows, 9]), leaf(6, [9, 130]), leaf(7, [1, 130]).reshape([130]));
-                let expected = elements(crate::relu6(affine(x.clone(), weight.clone(), Some(bias.clone()))));
+                let leaf = |seed, shape: [usize; 2]| {
+                    Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device)
+                };
+                let (x, weight, bias) =
+                    (leaf(5, [rows, 9]), leaf(6, [9, 130]), leaf(7, [1, 130]).reshape([130]));
+                let expected =
+                    elements(crate::relu6(affine(x.clone(), weight.clone(), Some(bias.clone()))));
                 assert!(expected.contains(&6.0) && expected.contains(&0.0));
                 assert_close("relu6", &elements(affine_relu6(x, weight, bias)), &expected, 1e-5);
             }
@@ -160,11 +195,20 @@ mod tests {
     #[test]
     fn gradient_passes_the_relu6_behind_a_product() {
         for device in devices().into_iter().map(Device::autodiff) {
-            let leaf = |seed, shape: [usize; 2]| Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device);
-            let (x, weight, bias) = (leaf(5, [40, 9]), leaf(6, [9, 30]).require_grad(), leaf(7, [1, 30]).reshape([30]));
+            let leaf = |seed, shape: [usize; 2]| {
+                Tensor::<2>::from_data(random_tensor(seed, shape, 3.0).into_data(), &device)
+            };
+            let (x, weight, bias) =
+                (leaf(5, [40, 9]), leaf(6, [9, 30]).require_grad(), leaf(7, [1, 30]).reshape([30]));
             let of = |y: Tensor<2>| elements(weight.grad(&y.square().sum().backward()).unwrap());
-            let apart = of((x.clone().matmul(weight.clone()) + bias.clone().unsqueeze()).clamp(0.0, 6.0));
-            assert_close("gradient", &of(affine_relu6(x.clone(), weight.clone(), bias.clone())), &apart, 1e-5);
+            let apart =
+                of((x.clone().matmul(weight.clone()) + bias.clone().unsqueeze()).clamp(0.0, 6.0));
+            assert_close(
+                "gradient",
+                &of(affine_relu6(x.clone(), weight.clone(), bias.clone())),
+                &apart,
+                1e-5,
+            );
         }
     }
 }

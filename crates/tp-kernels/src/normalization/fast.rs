@@ -1,4 +1,5 @@
-//! The normalisations on the CPU: a few passes over a row while it is in the first-level cache, a task per block of rows.
+//! The normalisations on the CPU: a few passes over a row while it is in the first-level cache, a
+//! task per block of rows.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 
@@ -10,7 +11,8 @@ use crate::vector_math::{centered_dot, dot, exp_in_place, maximum, mul_add, sum,
 /// Elements per task, about: 64 KiB.
 const PIECE: usize = 16 * 1024;
 
-/// Width of a row and elements per task: whole rows. It depends on the shape alone, and so does every sum over rows.
+/// Width of a row and elements per task: whole rows. It depends on the shape alone, and so does
+/// every sum over rows.
 fn row_and_piece(x: &FlexTensor) -> (usize, usize) {
     let shape = x.shape();
     let width = shape[shape.num_dims() - 1].max(1);
@@ -33,20 +35,34 @@ impl NormalizationOps for Flex {
         let (width, piece) = row_and_piece(&y);
         let y = y.to_contiguous();
         let y = floats(&y);
-        map_pieces(dy, piece, |i, dy| dispatch(SoftmaxBackward { y: piece_of(y, i, piece), dy, width }))
+        map_pieces(dy, piece, |i, dy| {
+            dispatch(SoftmaxBackward { y: piece_of(y, i, piece), dy, width })
+        })
     }
 
-    fn fused_layer_norm(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, eps: f64) -> FlexTensor {
+    fn fused_layer_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        eps: f64,
+    ) -> FlexTensor {
         if !all_f32(&[&x, &gamma, &beta]) {
             return reference::layer_norm::<Self>(x, gamma, beta, eps);
         }
         let (_, piece) = row_and_piece(&x);
         let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
         let (gamma, beta) = (floats(&gamma), floats(&beta));
-        map_pieces(x, piece, |_, rows| dispatch(Normalize::<true> { rows, gamma, beta, eps: eps as f32 }))
+        map_pieces(x, piece, |_, rows| {
+            dispatch(Normalize::<true> { rows, gamma, beta, eps: eps as f32 })
+        })
     }
 
-    fn fused_layer_norm_backward(x: FlexTensor, gamma: FlexTensor, dy: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor, FlexTensor) {
+    fn fused_layer_norm_backward(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        dy: FlexTensor,
+        eps: f64,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
         if !all_f32(&[&x, &gamma, &dy]) {
             return reference::layer_norm_backward::<Self>(x, gamma, dy, eps);
         }
@@ -61,10 +77,17 @@ impl NormalizationOps for Flex {
         let gamma = gamma.to_contiguous();
         let gamma = floats(&gamma);
         let beta = vec![0.0; gamma.len()];
-        map_pieces(x, piece, |_, rows| dispatch(Normalize::<false> { rows, gamma, beta: &beta, eps: eps as f32 }))
+        map_pieces(x, piece, |_, rows| {
+            dispatch(Normalize::<false> { rows, gamma, beta: &beta, eps: eps as f32 })
+        })
     }
 
-    fn fused_rms_norm_backward(x: FlexTensor, gamma: FlexTensor, dy: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {
+    fn fused_rms_norm_backward(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        dy: FlexTensor,
+        eps: f64,
+    ) -> (FlexTensor, FlexTensor) {
         if !all_f32(&[&x, &gamma, &dy]) {
             return reference::rms_norm_backward::<Self>(x, gamma, dy, eps);
         }
@@ -163,7 +186,8 @@ impl<const CENTER: bool> Kernel for Normalize<'_, CENTER> {
 
 /// Replaces `dy` by `dx` and adds to `dgamma` and `dbeta`.
 ///
-/// With `n = (x - mean) r` and `d = dy γ`: `dx = r (d - mean(d) - n mean(d n))`; without `CENTER` the middle term is absent.
+/// With `n = (x - mean) r` and `d = dy γ`: `dx = r (d - mean(d) - n mean(d n))`; without `CENTER`
+/// the middle term is absent.
 struct NormalizeBackward<'a, const CENTER: bool> {
     x: &'a [f32],
     gamma: &'a [f32],

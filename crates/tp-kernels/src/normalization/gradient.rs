@@ -15,8 +15,15 @@ impl<B: NormalizationOps, C: CheckpointStrategy> NormalizationOps for Autodiff<B
         struct Softmax;
         impl<B: NormalizationOps> Backward<B, 1> for Softmax {
             type State = FloatTensor<B>;
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                unary::<B, _>(ops.parents, ops.node, grads, |dy| B::fused_softmax_backward(ops.state, dy));
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                unary::<B, _>(ops.parents, ops.node, grads, |dy| {
+                    B::fused_softmax_backward(ops.state, dy)
+                });
             }
         }
 
@@ -28,14 +35,25 @@ impl<B: NormalizationOps, C: CheckpointStrategy> NormalizationOps for Autodiff<B
         }
     }
 
-    fn fused_layer_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct LayerNorm;
         impl<B: NormalizationOps> Backward<B, 3> for LayerNorm {
             type State = (FloatTensor<B>, FloatTensor<B>, f64);
-            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 3>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let ((x, gamma, eps), nodes) = (ops.state, ops.parents);
-                let (dx, dgamma, dbeta) = B::fused_layer_norm_backward(x, gamma, grads.consume::<B>(&ops.node), eps);
+                let (dx, dgamma, dbeta) =
+                    B::fused_layer_norm_backward(x, gamma, grads.consume::<B>(&ops.node), eps);
                 for (node, grad) in nodes.into_iter().zip([dx, dgamma, dbeta]) {
                     if let Some(node) = node {
                         grads.register::<B>(node.id, grad);
@@ -47,19 +65,31 @@ impl<B: NormalizationOps, C: CheckpointStrategy> NormalizationOps for Autodiff<B
         let nodes = [x.node(), gamma.node(), beta.node()];
         let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
         match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish((x.clone(), gamma.clone(), eps), B::fused_layer_norm(x, gamma, beta, eps)),
+            OpsKind::Tracked(op) => {
+                op.finish((x.clone(), gamma.clone(), eps), B::fused_layer_norm(x, gamma, beta, eps))
+            }
             OpsKind::UnTracked(op) => op.finish(B::fused_layer_norm(x, gamma, beta, eps)),
         }
     }
 
-    fn fused_rms_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+    fn fused_rms_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct RmsNorm;
         impl<B: NormalizationOps> Backward<B, 2> for RmsNorm {
             type State = (FloatTensor<B>, FloatTensor<B>, f64);
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let ((x, gamma, eps), nodes) = (ops.state, ops.parents);
-                let (dx, dgamma) = B::fused_rms_norm_backward(x, gamma, grads.consume::<B>(&ops.node), eps);
+                let (dx, dgamma) =
+                    B::fused_rms_norm_backward(x, gamma, grads.consume::<B>(&ops.node), eps);
                 for (node, grad) in nodes.into_iter().zip([dx, dgamma]) {
                     if let Some(node) = node {
                         grads.register::<B>(node.id, grad);
@@ -71,7 +101,9 @@ impl<B: NormalizationOps, C: CheckpointStrategy> NormalizationOps for Autodiff<B
         let nodes = [x.node(), gamma.node()];
         let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
         match RmsNorm.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish((x.clone(), gamma.clone(), eps), B::fused_rms_norm(x, gamma, eps)),
+            OpsKind::Tracked(op) => {
+                op.finish((x.clone(), gamma.clone(), eps), B::fused_rms_norm(x, gamma, eps))
+            }
             OpsKind::UnTracked(op) => op.finish(B::fused_rms_norm(x, gamma, eps)),
         }
     }

@@ -1,7 +1,7 @@
 //! Softmax, layer norm and RMS norm along the last dimension.
 //!
-//! Sources: Ba, Kiros and Hinton, "Layer Normalization" (arXiv 1607.06450); Zhang and Sennrich, "Root Mean Square Layer
-//! Normalization" (arXiv 1910.07467).
+//! Sources: Ba, Kiros and Hinton, "Layer Normalization" (arXiv 1607.06450); Zhang and Sennrich,
+//! "Root Mean Square Layer Normalization" (arXiv 1910.07467).
 
 mod fast;
 mod gradient;
@@ -10,7 +10,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Normalisations as backend operators. Each default body is the meaning; a backend overrides what it can do faster.
+/// Normalisations as backend operators. Each default body is the meaning; a backend overrides what
+/// it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait NormalizationOps: Backend {
     /// See [`softmax`](crate::softmax).
@@ -24,7 +25,12 @@ pub trait NormalizationOps: Backend {
     }
 
     /// See [`layer_norm`](crate::layer_norm).
-    fn fused_layer_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
         reference::layer_norm::<Self>(x, gamma, beta, eps)
     }
 
@@ -39,7 +45,11 @@ pub trait NormalizationOps: Backend {
     }
 
     /// See [`rms_norm`](crate::rms_norm).
-    fn fused_rms_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+    fn fused_rms_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
         reference::rms_norm::<Self>(x, gamma, eps)
     }
 
@@ -65,7 +75,8 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_softmax(x.into_dispatch()))
 }
 
-/// `(x - mean) / √(variance + eps) · gamma + beta` along the last dimension, with the biased variance.
+/// `(x - mean) / √(variance + eps) · gamma + beta` along the last dimension, with the biased
+/// variance.
 ///
 /// # Shapes
 ///
@@ -75,9 +86,18 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # Panics
 ///
 /// If `gamma` or `beta` does not have the width of `x`.
-pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, eps: f64) -> Tensor<D> {
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f64,
+) -> Tensor<D> {
     let width = x.dims()[D - 1];
-    assert_eq!([gamma.dims(), beta.dims()], [[width], [width]], "layer_norm needs gamma and beta as wide as x");
+    assert_eq!(
+        [gamma.dims(), beta.dims()],
+        [[width], [width]],
+        "layer_norm needs gamma and beta as wide as x"
+    );
     let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::fused_layer_norm(x.into_dispatch(), gamma, beta, eps))
 }

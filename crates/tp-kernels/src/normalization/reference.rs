@@ -43,13 +43,21 @@ pub(super) fn softmax<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 /// `y (dy - Σ y dy)`
-pub(super) fn softmax_backward<B: Backend>(y: FloatTensor<B>, dy: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn softmax_backward<B: Backend>(
+    y: FloatTensor<B>,
+    dy: FloatTensor<B>,
+) -> FloatTensor<B> {
     let last = last::<B>(&y);
     let shared = B::float_sum_dim(B::float_mul(y.clone(), dy.clone()), last);
     B::float_mul(y, B::float_sub(dy, shared))
 }
 
-pub(super) fn layer_norm<B: Backend>(x: FloatTensor<B>, gamma: FloatTensor<B>, beta: FloatTensor<B>, eps: f64) -> FloatTensor<B> {
+pub(super) fn layer_norm<B: Backend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    eps: f64,
+) -> FloatTensor<B> {
     let beta = row::<B>(beta, &x);
     B::float_add(rms_norm::<B>(centered::<B>(x), gamma, eps), beta)
 }
@@ -66,13 +74,18 @@ pub(super) fn layer_norm_backward<B: Backend>(
     (centered::<B>(dcentered), dgamma, dbeta)
 }
 
-pub(super) fn rms_norm<B: Backend>(x: FloatTensor<B>, gamma: FloatTensor<B>, eps: f64) -> FloatTensor<B> {
+pub(super) fn rms_norm<B: Backend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    eps: f64,
+) -> FloatTensor<B> {
     let gamma = row::<B>(gamma, &x);
     let scale = inverse_root_mean_square::<B>(x.clone(), eps);
     B::float_mul(B::float_mul(x, scale), gamma)
 }
 
-/// With `r` the inverse root mean square, `n = x r` and `d = dy γ`: `dx = r (d - n mean(d n))`, `dγ = Σ dy n`.
+/// With `r` the inverse root mean square, `n = x r` and `d = dy γ`: `dx = r (d - n mean(d n))`, `dγ
+/// = Σ dy n`.
 pub(super) fn rms_norm_backward<B: Backend>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,

@@ -6,7 +6,12 @@ use crate::testing::{Tolerance, assert_close, check, devices, elements, random, 
 
 const TOLERANCE: Tolerance = Tolerance { output: 2e-6, gradient: 1e-5 };
 
-fn composed_layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, eps: f64) -> Tensor<D> {
+fn composed_layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f64,
+) -> Tensor<D> {
     let centered = x.clone() - x.mean_dim(D - 1);
     let variance = centered.clone().square().mean_dim(D - 1);
     centered / (variance + eps).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
@@ -33,7 +38,8 @@ fn softmax_is_burns_and_its_gradient_is_the_slope() {
 #[test]
 fn softmax_of_closed_cells_is_exactly_zero() {
     for device in devices() {
-        let x = Tensor::<2>::from_data([[0.0f32, -1e9, 1.0], [f32::NEG_INFINITY, 1e4, 1e4]], &device);
+        let x =
+            Tensor::<2>::from_data([[0.0f32, -1e9, 1.0], [f32::NEG_INFINITY, 1e4, 1e4]], &device);
         let y = elements(softmax(x));
         assert_eq!((y[1], y[3], y[4], y[5]), (0.0, 0.0, 0.5, 0.5), "{device:?}");
     }
@@ -43,8 +49,13 @@ fn softmax_of_closed_cells_is_exactly_zero() {
 fn layer_norm_is_its_formula() {
     let shape = [2, 4, 37];
     check(
-        &|x| layer_norm(x[0].clone().reshape(shape), x[1].clone(), x[2].clone(), 1e-6).reshape([-1]),
-        &|x| composed_layer_norm(x[0].clone().reshape(shape), x[1].clone(), x[2].clone(), 1e-6).reshape([-1]),
+        &|x| {
+            layer_norm(x[0].clone().reshape(shape), x[1].clone(), x[2].clone(), 1e-6).reshape([-1])
+        },
+        &|x| {
+            composed_layer_norm(x[0].clone().reshape(shape), x[1].clone(), x[2].clone(), 1e-6)
+                .reshape([-1])
+        },
         &[random(2, 296, 2.0), random(3, 37, 1.0), random(4, 37, 1.0)],
         TOLERANCE,
     );
@@ -69,8 +80,12 @@ fn views_and_shared_buffers_are_left_alone() {
     let view = x.clone().swap_dims(0, 1);
     let copy = Tensor::<3>::from_data(view.clone().into_data(), &Device::flex());
     assert_eq!(elements(softmax(view.clone())), elements(softmax(copy.clone())));
-    assert_eq!(elements(rms_norm(view.clone(), gamma.clone(), 1e-5)), elements(rms_norm(copy.clone(), gamma.clone(), 1e-5)));
-    let [of_view, of_copy] = [view, copy].map(|x| elements(layer_norm(x, gamma.clone(), gamma.clone(), 1e-5)));
+    assert_eq!(
+        elements(rms_norm(view.clone(), gamma.clone(), 1e-5)),
+        elements(rms_norm(copy.clone(), gamma.clone(), 1e-5))
+    );
+    let [of_view, of_copy] =
+        [view, copy].map(|x| elements(layer_norm(x, gamma.clone(), gamma.clone(), 1e-5)));
     assert_eq!(of_view, of_copy);
     assert_eq!(elements(x), before);
 }
@@ -78,16 +93,22 @@ fn views_and_shared_buffers_are_left_alone() {
 #[test]
 fn gradients_of_several_pieces() {
     for device in devices().into_iter().map(Device::autodiff) {
-        let leaf = |seed, shape| Tensor::<2>::from_data(random_tensor(seed, shape, 2.0).into_data(), &device).require_grad();
+        let leaf = |seed, shape| {
+            Tensor::<2>::from_data(random_tensor(seed, shape, 2.0).into_data(), &device)
+                .require_grad()
+        };
         let (x, gamma) = (leaf(9, [257, 130]), leaf(10, [1, 130]));
-        let weights = Tensor::<2>::from_data(random_tensor(11, [257, 130], 1.0).into_data(), &device);
+        let weights =
+            Tensor::<2>::from_data(random_tensor(11, [257, 130], 1.0).into_data(), &device);
         let gradients = |y: Tensor<2>| {
             let grads = (y * weights.clone()).sum().backward();
             [x.grad(&grads), gamma.grad(&grads)].map(|g| elements(g.unwrap()))
         };
         let row = || gamma.clone().reshape([130]);
-        let fast = gradients(softmax(rms_norm(layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5)));
-        let slow = composed_rms_norm(composed_layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5);
+        let fast =
+            gradients(softmax(rms_norm(layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5)));
+        let slow =
+            composed_rms_norm(composed_layer_norm(x.clone(), row(), row(), 1e-5), row(), 1e-5);
         let slow = gradients(activation::softmax(slow, 1));
         assert_close("dx", &fast[0], &slow[0], 1e-5);
         assert_close("dgamma", &fast[1], &slow[1], 1e-4);

@@ -12,7 +12,9 @@ use burn::backend::{
 
 use super::ProjectedCrossEntropyOps;
 
-impl<B: ProjectedCrossEntropyOps, C: CheckpointStrategy> ProjectedCrossEntropyOps for Autodiff<B, C> {
+impl<B: ProjectedCrossEntropyOps, C: CheckpointStrategy> ProjectedCrossEntropyOps
+    for Autodiff<B, C>
+{
     /// The second output is a constant of the graph.
     fn fused_projected_cross_entropy(
         hidden: FloatTensor<Self>,
@@ -23,11 +25,19 @@ impl<B: ProjectedCrossEntropyOps, C: CheckpointStrategy> ProjectedCrossEntropyOp
         struct ProjectedCrossEntropy;
         impl<B: ProjectedCrossEntropyOps> Backward<B, 2> for ProjectedCrossEntropy {
             type State = (FloatTensor<B>, FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let ((hidden, weight, targets, log_sums), [of_hidden, of_weight]) = (ops.state, ops.parents);
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
+                let ((hidden, weight, targets, log_sums), [of_hidden, of_weight]) =
+                    (ops.state, ops.parents);
                 let dy = grads.consume::<B>(&ops.node);
                 let frozen = of_weight.is_none();
-                let (dhidden, dweight) = B::fused_projected_cross_entropy_backward(hidden, weight, targets, log_sums, dy, frozen);
+                let (dhidden, dweight) = B::fused_projected_cross_entropy_backward(
+                    hidden, weight, targets, log_sums, dy, frozen,
+                );
                 if let Some(node) = of_hidden {
                     grads.register::<B>(node.id, dhidden);
                 }
@@ -39,7 +49,8 @@ impl<B: ProjectedCrossEntropyOps, C: CheckpointStrategy> ProjectedCrossEntropyOp
 
         let nodes = [hidden.node(), weight.node()];
         let (hidden, weight) = (hidden.into_primitive(), weight.into_primitive());
-        let (losses, log_sums) = B::fused_projected_cross_entropy(hidden.clone(), weight.clone(), targets.clone());
+        let (losses, log_sums) =
+            B::fused_projected_cross_entropy(hidden.clone(), weight.clone(), targets.clone());
         let losses = match ProjectedCrossEntropy.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(op) => op.finish((hidden, weight, targets, log_sums.clone()), losses),
             OpsKind::UnTracked(op) => op.finish(losses),

@@ -1,7 +1,8 @@
 //! Cross-entropy from hidden states: the logits of all rows never exist at once.
 //!
-//! A vocabulary of a hundred thousand tokens makes logits, their gradient and whatever softmax keeps the largest tensors of a
-//! training step. Here a block of rows is projected, judged and forgotten; the backward pass projects it again.
+//! A vocabulary of a hundred thousand tokens makes logits, their gradient and whatever softmax
+//! keeps the largest tensors of a training step. Here a block of rows is projected, judged and
+//! forgotten; the backward pass projects it again.
 
 mod gradient;
 
@@ -21,8 +22,8 @@ const LOGITS: usize = 8 << 20;
 /// [`token_cross_entropy`](crate::token_cross_entropy).
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
-    /// See [`projected_cross_entropy`](crate::projected_cross_entropy). Returns the losses and, for the gradient, the
-    /// logarithm of `Σ e^logit` of every row; both `[rows]`.
+    /// See [`projected_cross_entropy`](crate::projected_cross_entropy). Returns the losses and, for
+    /// the gradient, the logarithm of `Σ e^logit` of every row; both `[rows]`.
     fn fused_projected_cross_entropy(
         hidden: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -31,7 +32,10 @@ pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
         let (mut losses, mut log_sums) = (Vec::new(), Vec::new());
         for block in blocks(&hidden, &weight) {
             let logits = Self::matrix_product(rows::<Self>(hidden.clone(), block), weight.clone());
-            let (loss, log_sum) = Self::fused_cross_entropy(logits, Self::int_slice(targets.clone(), &[Slice::from(block[0]..block[1])]));
+            let (loss, log_sum) = Self::fused_cross_entropy(
+                logits,
+                Self::int_slice(targets.clone(), &[Slice::from(block[0]..block[1])]),
+            );
             losses.push(loss);
             log_sums.push(log_sum);
         }
@@ -50,11 +54,14 @@ pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
         let across = Self::float_swap_dims(weight.clone(), 0, 1);
         let (mut dhidden, mut dweight) = (Vec::new(), None);
         for block in blocks(&hidden, &weight) {
-            let cut = |x: &FloatTensor<Self>| Self::float_slice(x.clone(), &[Slice::from(block[0]..block[1])]);
+            let cut = |x: &FloatTensor<Self>| {
+                Self::float_slice(x.clone(), &[Slice::from(block[0]..block[1])])
+            };
             let states = rows::<Self>(hidden.clone(), block);
             let logits = Self::matrix_product(states.clone(), weight.clone());
             let targets = Self::int_slice(targets.clone(), &[Slice::from(block[0]..block[1])]);
-            let dlogits = Self::fused_cross_entropy_backward(logits, targets, cut(&log_sums), cut(&dy));
+            let dlogits =
+                Self::fused_cross_entropy_backward(logits, targets, cut(&log_sums), cut(&dy));
             dhidden.push(Self::matrix_product(dlogits.clone(), across.clone()));
             if !frozen {
                 let part = Self::matrix_product(Self::float_swap_dims(states, 0, 1), dlogits);
@@ -94,12 +101,21 @@ fn rows<B: Backend>(x: FloatTensor<B>, [from, to]: [usize; 2]) -> FloatTensor<B>
 /// # Panics
 ///
 /// If the shapes do not fit together, there is no row, or a target is not in the vocabulary.
-pub fn projected_cross_entropy(hidden: Tensor<2>, weight: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+pub fn projected_cross_entropy(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: Tensor<1, Int>,
+) -> Tensor<1> {
     assert_eq!(hidden.dims()[1], weight.dims()[0], "projected_cross_entropy: width of the states");
-    assert_eq!(hidden.dims()[0], targets.dims()[0], "projected_cross_entropy needs one target per row");
+    assert_eq!(
+        hidden.dims()[0],
+        targets.dims()[0],
+        "projected_cross_entropy needs one target per row"
+    );
     assert!(hidden.dims()[0] > 0, "projected_cross_entropy needs a row");
     let (hidden, weight) = (hidden.into_dispatch(), weight.into_dispatch());
-    let (losses, _) = Dispatch::fused_projected_cross_entropy(hidden, weight, targets.into_dispatch());
+    let (losses, _) =
+        Dispatch::fused_projected_cross_entropy(hidden, weight, targets.into_dispatch());
     Tensor::from_dispatch(losses)
 }
 
@@ -115,9 +131,18 @@ mod tests {
     fn equals_logits_and_their_cross_entropy() {
         let [rows, width, vocabulary] = [7, 3, 5];
         let targets = |like: &Tensor<1>| {
-            Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64, 4, 2, 2, 1, 3, 0], [rows]), (&like.device(), DType::I64))
+            Tensor::<1, Int>::from_data(
+                TensorData::new(vec![0_i64, 4, 2, 2, 1, 3, 0], [rows]),
+                (&like.device(), DType::I64),
+            )
         };
-        let shaped = |x: &[Tensor<1>]| (x[0].clone().reshape([rows, width]), x[1].clone().reshape([width, vocabulary]), targets(&x[0]));
+        let shaped = |x: &[Tensor<1>]| {
+            (
+                x[0].clone().reshape([rows, width]),
+                x[1].clone().reshape([width, vocabulary]),
+                targets(&x[0]),
+            )
+        };
         let ours = |x: &[Tensor<1>]| {
             let (hidden, weight, targets) = shaped(x);
             projected_cross_entropy(hidden, weight, targets)
@@ -139,7 +164,9 @@ mod tests {
             let targets = Tensor::<1, Int>::zeros([5], &device);
             let losses = projected_cross_entropy(hidden.clone(), weight.clone(), targets);
             let expected = ((LOGITS / 2) as f32).ln();
-            assert!(losses.clone().into_data().iter::<f32>().all(|loss| (loss - expected).abs() < 1e-3));
+            assert!(
+                losses.clone().into_data().iter::<f32>().all(|loss| (loss - expected).abs() < 1e-3)
+            );
             let gradients = losses.sum().backward();
             assert!(hidden.grad(&gradients).is_some() && weight.grad(&gradients).is_none());
         }

@@ -1,4 +1,5 @@
-//! Windowed attention as a node of the autodiff graph: the inputs are kept, the weights are made again.
+//! Windowed attention as a node of the autodiff graph: the inputs are kept, the weights are made
+//! again.
 
 use std::sync::Arc;
 
@@ -23,10 +24,16 @@ impl<B: WindowedAttentionOps, C: CheckpointStrategy> WindowedAttentionOps for Au
         struct WindowedAttention;
         impl<B: WindowedAttentionOps> Backward<B, 3> for WindowedAttention {
             type State = ([FloatTensor<B>; 3], Arc<Windows>, usize);
-            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(
+                self,
+                ops: Ops<Self::State, 3>,
+                grads: &mut Gradients,
+                _: &mut Checkpointer,
+            ) {
                 let ([queries, keys, values], windows, heads) = ops.state;
                 let dy = grads.consume::<B>(&ops.node);
-                let (dqueries, dkeys, dvalues) = B::fused_windowed_attention_backward(queries, keys, values, windows, heads, dy);
+                let (dqueries, dkeys, dvalues) =
+                    B::fused_windowed_attention_backward(queries, keys, values, windows, heads, dy);
                 for (node, grad) in ops.parents.into_iter().zip([dqueries, dkeys, dvalues]) {
                     if let Some(node) = node {
                         grads.register::<B>(node.id, grad);

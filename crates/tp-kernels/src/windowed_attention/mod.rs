@@ -1,7 +1,8 @@
 //! Cross-attention of queries that may read a few cells each, listed beforehand.
 //!
-//! A fixed mask around a point opens a handful of an image's cells. Reading only those costs what the window holds,
-//! however large the image is; the result is that of dense attention under the same mask.
+//! A fixed mask around a point opens a handful of an image's cells. Reading only those costs what
+//! the window holds, however large the image is; the result is that of dense attention under the
+//! same mask.
 //!
 //! Source of the task: Talking Points (arXiv 2510.14583), Gaussian attention mask.
 
@@ -17,7 +18,8 @@ use burn::tensor::Tensor;
 
 pub use windows::Windows;
 
-/// Windowed attention as a backend operator. Each default body is the meaning; a backend overrides what it can do faster.
+/// Windowed attention as a backend operator. Each default body is the meaning; a backend overrides
+/// what it can do faster.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait WindowedAttentionOps: Backend {
     /// See [`windowed_attention`](crate::windowed_attention).
@@ -31,7 +33,8 @@ pub trait WindowedAttentionOps: Backend {
         reference::windowed_attention::<Self>(queries, keys, values, &windows, heads)
     }
 
-    /// Gradients of [`windowed_attention`](crate::windowed_attention) with respect to `queries`, `keys` and `values`.
+    /// Gradients of [`windowed_attention`](crate::windowed_attention) with respect to `queries`,
+    /// `keys` and `values`.
     fn fused_windowed_attention_backward(
         queries: FloatTensor<Self>,
         keys: FloatTensor<Self>,
@@ -44,7 +47,8 @@ pub trait WindowedAttentionOps: Backend {
     }
 }
 
-/// `softmax(q · kᵀ / √d_head + bias) · v` over the cells of each query's window, for every head apart.
+/// `softmax(q · kᵀ / √d_head + bias) · v` over the cells of each query's window, for every head
+/// apart.
 ///
 /// # Shapes
 ///
@@ -56,16 +60,35 @@ pub trait WindowedAttentionOps: Backend {
 /// # Panics
 ///
 /// If the shapes do not fit together, or a window holds a cell that does not exist.
-pub fn windowed_attention(queries: Tensor<3>, keys: Tensor<3>, values: Tensor<3>, windows: &Arc<Windows>, heads: usize) -> Tensor<3> {
+pub fn windowed_attention(
+    queries: Tensor<3>,
+    keys: Tensor<3>,
+    values: Tensor<3>,
+    windows: &Arc<Windows>,
+    heads: usize,
+) -> Tensor<3> {
     let [batch, n_queries, width] = queries.dims();
     let cells = keys.dims()[1];
-    assert!(heads > 0 && width.is_multiple_of(heads), "windowed_attention: {width} numbers in {heads} heads");
+    assert!(
+        heads > 0 && width.is_multiple_of(heads),
+        "windowed_attention: {width} numbers in {heads} heads"
+    );
     assert_eq!(keys.dims(), [batch, cells, width], "windowed_attention: keys");
     assert_eq!(values.dims(), [batch, cells, width], "windowed_attention: values");
     assert_eq!(windows.len(), batch * n_queries, "windowed_attention: a window for every query");
-    assert!(windows.n_cells() <= cells, "windowed_attention: a window reaches cell {} of {cells}", windows.n_cells());
+    assert!(
+        windows.n_cells() <= cells,
+        "windowed_attention: a window reaches cell {} of {cells}",
+        windows.n_cells()
+    );
     let [queries, keys, values] = [queries, keys, values].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::fused_windowed_attention(queries, keys, values, windows.clone(), heads))
+    Tensor::from_dispatch(Dispatch::fused_windowed_attention(
+        queries,
+        keys,
+        values,
+        windows.clone(),
+        heads,
+    ))
 }
 
 #[cfg(test)]

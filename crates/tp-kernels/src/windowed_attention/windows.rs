@@ -64,9 +64,13 @@ impl Windows {
         self.cells.len()
     }
 
-    /// Cuts what belongs to the cells of all windows, `per_cell` elements each, into the parts of the windows.
+    /// Cuts what belongs to the cells of all windows, `per_cell` elements each, into the parts of
+    /// the windows.
     pub(super) fn split<'a, T>(&self, mut all: &'a mut [T], per_cell: usize) -> Vec<&'a mut [T]> {
-        let part = |index| all.split_off_mut(..self.range(index).len() * per_cell).expect("an element for every cell");
+        let part = |index| {
+            all.split_off_mut(..self.range(index).len() * per_cell)
+                .expect("an element for every cell")
+        };
         (0..self.len()).map(part).collect()
     }
 

@@ -15,8 +15,9 @@ use burn::{
 use rand::RngExt;
 use tp_core::{LocalizePoint, Located, Seed, UnitXy};
 use tp_rl::{
-    Completion, GrpoConfig, GrpoParts, Judge, LossOptions, PointSource, PointsOfImage, Policy, Reinforced, Reward, RlError, SampleOptions,
-    StyleMonitor, ToScore, Weights, Written, fingerprint, reinforce,
+    Completion, GrpoConfig, GrpoParts, Judge, LossOptions, PointSource, PointsOfImage, Policy,
+    Reinforced, Reward, RlError, SampleOptions, StyleMonitor, ToScore, Weights, Written,
+    fingerprint, reinforce,
 };
 use tp_train::{Schedule, TrainConfig};
 
@@ -24,7 +25,8 @@ pub(crate) const ROWS: usize = 4;
 /// Token 0 ends a completion; token k is the word `wk`.
 pub(crate) const VOCAB: usize = 9;
 
-/// One row of logits for every quarter of the image: tokens are drawn from it one by one, without memory.
+/// One row of logits for every quarter of the image: tokens are drawn from it one by one, without
+/// memory.
 #[derive(Module, Debug)]
 pub(crate) struct Table {
     pub(crate) logits: Param<Tensor<2>>,
@@ -32,13 +34,16 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new() -> Self {
-        let values: Vec<f32> = (0..ROWS * VOCAB).map(|at| ((at * 7919) % 13) as f32 * 0.05).collect();
-        let logits = Tensor::from_data(TensorData::new(values, [ROWS, VOCAB]), &Device::flex().autodiff());
+        let values: Vec<f32> =
+            (0..ROWS * VOCAB).map(|at| ((at * 7919) % 13) as f32 * 0.05).collect();
+        let logits =
+            Tensor::from_data(TensorData::new(values, [ROWS, VOCAB]), &Device::flex().autodiff());
         Self { logits: Param::from_tensor(logits) }
     }
 
     fn rows(&self) -> Vec<Vec<f64>> {
-        let log_probs = log_softmax(self.logits.val().inner(), 1).into_data().iter::<f64>().collect::<Vec<_>>();
+        let log_probs =
+            log_softmax(self.logits.val().inner(), 1).into_data().iter::<f64>().collect::<Vec<_>>();
         log_probs.chunks(VOCAB).map(<[f64]>::to_vec).collect()
     }
 }
@@ -89,8 +94,17 @@ impl Policy for TablePolicy {
     type Image = ();
     type Error = Infallible;
 
-    fn sample(&self, weights: &Table, images: &[PointsOfImage<()>], options: &SampleOptions) -> Result<Written, Infallible> {
-        let weights = if self.fault == Fault::StaleSampler { self.first.get_or_init(|| weights.clone()) } else { weights };
+    fn sample(
+        &self,
+        weights: &Table,
+        images: &[PointsOfImage<()>],
+        options: &SampleOptions,
+    ) -> Result<Written, Infallible> {
+        let weights = if self.fault == Fault::StaleSampler {
+            self.first.get_or_init(|| weights.clone())
+        } else {
+            weights
+        };
         let rows = weights.rows();
         let mut completions = Vec::new();
         for point in images.iter().flat_map(|image| &image.points) {
@@ -108,7 +122,12 @@ impl Policy for TablePolicy {
                     completion.log_probs.push(log_probs[token] as f32);
                     completion.finished = token == 0;
                 }
-                let words: Vec<String> = completion.tokens.iter().filter(|&&token| token > 0).map(|token| format!("w{token}")).collect();
+                let words: Vec<String> = completion
+                    .tokens
+                    .iter()
+                    .filter(|&&token| token > 0)
+                    .map(|token| format!("w{token}"))
+                    .collect();
                 completion.text = words.join(" ");
                 completions.push(completion);
             }
@@ -132,7 +151,9 @@ impl Policy for TablePolicy {
         for sequence in sequences {
             let row = row_of(images[sequence.image].points[sequence.point]) as i64;
             rows.extend(sequence.tokens.iter().map(|_| row));
-            ids.extend(sequence.tokens.iter().map(|&token| i64::from((token + 3 * shift) % VOCAB as u32)));
+            ids.extend(
+                sequence.tokens.iter().map(|&token| i64::from((token + 3 * shift) % VOCAB as u32)),
+            );
         }
         if self.fault == Fault::LongMask {
             rows.push(0);
@@ -146,7 +167,8 @@ impl Policy for TablePolicy {
         Ok(match self.fault {
             Fault::Detached => log_probs.detach(),
             Fault::NotANumber if learning => {
-                let nan: Vec<f32> = (0..n).map(|at| if at + 1 == n { f32::NAN } else { 0.0 }).collect();
+                let nan: Vec<f32> =
+                    (0..n).map(|at| if at + 1 == n { f32::NAN } else { 0.0 }).collect();
                 log_probs + Tensor::from_data(TensorData::new(nan, [n]), &device)
             }
             _ => log_probs,
@@ -173,7 +195,12 @@ impl LocalizePoint for FirstWord {
     fn locate(&self, (): &(), texts: &[&str]) -> Result<Vec<Option<Located>>, Infallible> {
         self.read.set(self.read.get() + texts.len());
         let place = |text: &&str| text.split(' ').next()?[1..].parse::<f64>().ok();
-        let located = |text| place(text).map(|k| Located { point: UnitXy::nearest((k - 0.5) / 8.0, 0.5), confidence: Some(0.5) });
+        let located = |text| {
+            place(text).map(|k| Located {
+                point: UnitXy::nearest((k - 0.5) / 8.0, 0.5),
+                confidence: Some(0.5),
+            })
+        };
         Ok(texts.iter().map(located).collect())
     }
 }
@@ -201,7 +228,11 @@ impl PointSource for Points {
 
     fn image(&self, index: usize) -> Result<PointsOfImage<()>, Infallible> {
         let point = |k: usize| UnitXy::nearest((k as f64 + 0.5) / ROWS as f64, 0.5);
-        Ok(PointsOfImage { name: format!("image {index}"), image: (), points: vec![point(index % ROWS), point((index + 1) % ROWS)] })
+        Ok(PointsOfImage {
+            name: format!("image {index}"),
+            image: (),
+            points: vec![point(index % ROWS), point((index + 1) % ROWS)],
+        })
     }
 }
 
@@ -213,15 +244,31 @@ pub(crate) fn config(steps: u64, learning_rate: f64) -> GrpoConfig {
         micro_batch: 16,
         max_new_tokens: 6,
         loss: LossOptions { beta: 0.01, ..Default::default() },
-        training: TrainConfig { weight_decay: 0.0, checkpoint_every: 5, beta_2: 0.999, ..TrainConfig::new("table", schedule, Seed(5)) },
+        training: TrainConfig {
+            weight_decay: 0.0,
+            checkpoint_every: 5,
+            beta_2: 0.999,
+            ..TrainConfig::new("table", schedule, Seed(5))
+        },
         ..GrpoConfig::paper(steps, Seed(5))
     }
 }
 
 /// A whole run into a folder.
-pub(crate) fn run(config: &GrpoConfig, folder: &Path, resume: bool, stop: &AtomicBool) -> Result<Reinforced<Table>, RlError> {
+pub(crate) fn run(
+    config: &GrpoConfig,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+) -> Result<Reinforced<Table>, RlError> {
     let (policy, judge, source) = (TablePolicy::new(Fault::None), FirstWord::default(), Points(5));
     let (reward, style) = (Reward::paper(), StyleMonitor::default());
-    let parts = GrpoParts { policy: &policy, judge: &judge, source: &source, reward: &reward, style: &style };
+    let parts = GrpoParts {
+        policy: &policy,
+        judge: &judge,
+        source: &source,
+        reward: &reward,
+        style: &style,
+    };
     reinforce(parts, config, Table::new(), folder, resume, stop)
 }

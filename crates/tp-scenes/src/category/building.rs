@@ -19,7 +19,15 @@ pub(super) fn house(figure: &mut Figure, draw: &mut Draw) {
     if draw.chance(0.5) {
         figure.polygon(&[v(-half - 0.12, 0.03), v(0.0, ridge), v(half + 0.12, 0.03)], Role::Second);
     } else {
-        figure.polygon(&[v(-half - 0.1, 0.03), v(-half * 0.62, ridge), v(half * 0.62, ridge), v(half + 0.1, 0.03)], Role::Second);
+        figure.polygon(
+            &[
+                v(-half - 0.1, 0.03),
+                v(-half * 0.62, ridge),
+                v(half * 0.62, ridge),
+                v(half + 0.1, 0.03),
+            ],
+            Role::Second,
+        );
     }
     let door = draw.pick(&[-0.5, 0.0, 0.5]) * half;
     figure.part("door");
@@ -45,14 +53,23 @@ pub(super) fn tower(figure: &mut Figure, draw: &mut Draw) {
     figure.part("flag");
     let mast = top - draw.range(0.5, 0.6);
     figure.limb(v(0.0, top), v(0.0, mast), [0.02; 2], Role::Dark);
-    figure.polygon(&[v(0.0, mast), v(draw.range(0.28, 0.36), mast + 0.09), v(0.0, mast + 0.19)], Role::Accent);
+    figure.polygon(
+        &[v(0.0, mast), v(draw.range(0.28, 0.36), mast + 0.09), v(0.0, mast + 0.19)],
+        Role::Accent,
+    );
     let roofed = draw.chance(0.45);
     if roofed {
         figure.part("roof");
-        figure.polygon(&[v(-half - 0.12, top - 0.1), v(0.0, top - 0.48), v(half + 0.12, top - 0.1)], Role::Second);
+        figure.polygon(
+            &[v(-half - 0.12, top - 0.1), v(0.0, top - 0.48), v(half + 0.12, top - 0.1)],
+            Role::Second,
+        );
     }
     figure.part("wall");
-    figure.polygon(&[v(-half, top), v(half, top), v(half * 1.2, 0.75), v(-half * 1.2, 0.75)], Role::Main);
+    figure.polygon(
+        &[v(-half, top), v(half, top), v(half * 1.2, 0.75), v(-half * 1.2, 0.75)],
+        Role::Main,
+    );
     figure.part("battlement");
     figure.tone(0.86);
     figure.rect(v(-half - 0.07, top - 0.05), v(half + 0.07, top + 0.1), Role::Main);

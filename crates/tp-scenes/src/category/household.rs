@@ -107,17 +107,35 @@ pub(super) fn mug(figure: &mut Figure, draw: &mut Draw) {
     let foot = draw.range(0.28, 0.38);
     figure.part("handle");
     let middle = draw.range(-0.08, 0.06);
-    figure.ring(v(0.4, middle), v(draw.range(0.22, 0.28), height * draw.range(0.5, 0.65)), 0.66, Role::Second);
+    figure.ring(
+        v(0.4, middle),
+        v(draw.range(0.22, 0.28), height * draw.range(0.5, 0.65)),
+        0.66,
+        Role::Second,
+    );
     figure.part("body");
     figure.curve(
-        &[v(-0.4, -height), v(0.4, -height), v(0.4, 0.0), v(foot, height), v(0.0, height + 0.05), v(-foot, height), v(-0.4, 0.0)],
+        &[
+            v(-0.4, -height),
+            v(0.4, -height),
+            v(0.4, 0.0),
+            v(foot, height),
+            v(0.0, height + 0.05),
+            v(-foot, height),
+            v(-0.4, 0.0),
+        ],
         Role::Main,
     );
     figure.part("band");
     let y = draw.range(-0.1, 0.12);
     figure.rect(v(-0.4, y), v(0.4, y + 0.14), Role::Accent);
     figure.part("base");
-    figure.limb(v(-foot + 0.03, height + 0.03), v(foot - 0.03, height + 0.03), [0.04; 2], Role::Second);
+    figure.limb(
+        v(-foot + 0.03, height + 0.03),
+        v(foot - 0.03, height + 0.03),
+        [0.04; 2],
+        Role::Second,
+    );
     figure.part("rim");
     figure.ellipse(v(0.0, -height), v(0.42, 0.11), 0.0, Role::Second);
     figure.ellipse(v(0.0, -height + 0.01), v(0.35, 0.075), 0.0, Role::Detail);
@@ -169,7 +187,13 @@ pub(super) fn teapot(figure: &mut Figure, draw: &mut Draw) {
     figure.ellipse(v(0.0, 0.0), v(0.5, height), 0.0, Role::Main);
     figure.part("lid");
     figure.curve(
-        &[v(-0.28, -height * 0.8), v(-0.16, -height - 0.06), v(0.16, -height - 0.06), v(0.28, -height * 0.8), v(0.0, -height * 0.72)],
+        &[
+            v(-0.28, -height * 0.8),
+            v(-0.16, -height - 0.06),
+            v(0.16, -height - 0.06),
+            v(0.28, -height * 0.8),
+            v(0.0, -height * 0.72),
+        ],
         Role::Accent,
     );
     figure.part("knob");
@@ -190,8 +214,12 @@ pub(super) fn potted_plant(figure: &mut Figure, draw: &mut Draw) {
         let length = draw.range(0.32, 0.48);
         figure.part("leaf");
         figure.tone(draw.range(0.8, 1.1));
-        let (end, half) = (at + Vec2::polar(degrees, length), Vec2::polar(degrees + 90.0, length * 0.24));
-        figure.curve(&[at, at.toward(end, 0.45) + half, end, at.toward(end, 0.45) - half], Role::Accent);
+        let (end, half) =
+            (at + Vec2::polar(degrees, length), Vec2::polar(degrees + 90.0, length * 0.24));
+        figure.curve(
+            &[at, at.toward(end, 0.45) + half, end, at.toward(end, 0.45) - half],
+            Role::Accent,
+        );
     }
     figure.tone(1.0);
     if draw.chance(0.75) {
@@ -229,7 +257,11 @@ pub(super) fn cactus(figure: &mut Figure, draw: &mut Draw) {
     figure.tone(1.0);
     figure.part("flower");
     for i in 0..5 {
-        figure.disc(v(0.0, top - r) + Vec2::polar(18.0 + 72.0 * i as f32, 0.07), 0.06, Role::Detail);
+        figure.disc(
+            v(0.0, top - r) + Vec2::polar(18.0 + 72.0 * i as f32, 0.07),
+            0.06,
+            Role::Detail,
+        );
     }
     figure.part("pot");
     figure.polygon(&[v(-0.3, 0.2), v(0.3, 0.2), v(0.2, 0.62), v(-0.2, 0.62)], Role::Main);

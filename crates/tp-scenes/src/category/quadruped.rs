@@ -1,4 +1,5 @@
-//! Four-legged animals from one plan, so that families share part names: proportions make the species.
+//! Four-legged animals from one plan, so that families share part names: proportions make the
+//! species.
 
 use crate::{
     draw::Draw,
@@ -6,7 +7,8 @@ use crate::{
     geometry::{Vec2, v},
 };
 
-/// Proportions, in trunk lengths. The trunk reaches from -0.5 (rump) to 0.5 (breast), its middle is at height 0.
+/// Proportions, in trunk lengths. The trunk reaches from -0.5 (rump) to 0.5 (breast), its middle is
+/// at height 0.
 pub(super) struct Quadruped {
     /// Depth of the trunk at the breast and at the hips.
     pub(super) trunk: [f32; 2],
@@ -125,12 +127,21 @@ impl Quadruped {
         if self.wool {
             for i in 0..14 {
                 let at = Vec2::polar(i as f32 * 360.0 / 14.0, 1.0);
-                figure.disc(v(at.x * 0.45 - 0.01, at.y * breast * 0.42), draw.range(0.11, 0.14), Role::Main);
+                figure.disc(
+                    v(at.x * 0.45 - 0.01, at.y * breast * 0.42),
+                    draw.range(0.11, 0.14),
+                    Role::Main,
+                );
             }
         }
         if self.hump > 0.1 {
             // The shaggy fore part of a bison.
-            figure.ellipse(v(0.28, -hump * 0.35), v(0.27, breast * 0.5 + hump * 0.4), 0.0, Role::Accent);
+            figure.ellipse(
+                v(0.28, -hump * 0.35),
+                v(0.27, breast * 0.5 + hump * 0.4),
+                0.0,
+                Role::Accent,
+            );
         }
     }
 
@@ -161,7 +172,12 @@ impl Quadruped {
     fn lower_leg(&self, figure: &mut Figure, from: Vec2, foot: Vec2, radii: [f32; 2]) {
         let role = if self.stockings { Role::Second } else { Role::Main };
         figure.limb(from, foot, radii, role);
-        figure.limb(foot, foot + v(radii[1] * 0.9, radii[1] * 0.1), [radii[1] * 1.05; 2], Role::Dark);
+        figure.limb(
+            foot,
+            foot + v(radii[1] * 0.9, radii[1] * 0.1),
+            [radii[1] * 1.05; 2],
+            Role::Dark,
+        );
     }
 
     fn tail(&self, figure: &mut Figure, draw: &mut Draw, [breast, hips]: [f32; 2]) {
@@ -172,12 +188,22 @@ impl Quadruped {
             Tail::Tasselled(length) => {
                 let tip = root + Vec2::polar(-106.0 - swing, length);
                 figure.limb(root, tip, [0.035, 0.026], Role::Main);
-                figure.limb(tip, tip + Vec2::polar(-95.0 - swing, length * 0.24), [0.04, 0.055], Role::Accent);
+                figure.limb(
+                    tip,
+                    tip + Vec2::polar(-95.0 - swing, length * 0.24),
+                    [0.04, 0.055],
+                    Role::Accent,
+                );
             }
             Tail::Hair(length) => {
                 let bend = root + Vec2::polar(-130.0 - swing, length * 0.4);
                 figure.limb(root, bend, [0.045, 0.075], Role::Accent);
-                figure.limb(bend, bend + Vec2::polar(-95.0 - swing * 0.7, length * 0.6), [0.075, 0.04], Role::Accent);
+                figure.limb(
+                    bend,
+                    bend + Vec2::polar(-95.0 - swing * 0.7, length * 0.6),
+                    [0.075, 0.04],
+                    Role::Accent,
+                );
             }
             Tail::Bushy(length, tip) => {
                 let lift = if draw.chance(0.3) { draw.range(15.0, 60.0) } else { 0.0 };
@@ -186,34 +212,64 @@ impl Quadruped {
                 figure.limb(root, middle, [0.05, length * 0.17], Role::Main);
                 figure.limb(middle, end, [length * 0.17, length * 0.1], Role::Main);
                 if tip {
-                    figure.limb(middle.toward(end, 0.75), end + (end - middle) * 0.35, [length * 0.12, 0.02], Role::Second);
+                    figure.limb(
+                        middle.toward(end, 0.75),
+                        end + (end - middle) * 0.35,
+                        [length * 0.12, 0.02],
+                        Role::Second,
+                    );
                 }
             }
             Tail::Curled(length) => {
                 let middle = root + Vec2::polar(150.0 - swing, length * 0.5);
                 figure.limb(root, middle, [0.05, 0.042], Role::Main);
-                figure.limb(middle, middle + Vec2::polar(100.0 - swing * 1.5, length * 0.5), [0.042, 0.028], Role::Main);
+                figure.limb(
+                    middle,
+                    middle + Vec2::polar(100.0 - swing * 1.5, length * 0.5),
+                    [0.042, 0.028],
+                    Role::Main,
+                );
             }
-            Tail::Stub(length) => figure.limb(root, root + Vec2::polar(-130.0 + swing * 2.0, length), [0.06, 0.04], Role::Main),
+            Tail::Stub(length) => figure.limb(
+                root,
+                root + Vec2::polar(-130.0 + swing * 2.0, length),
+                [0.06, 0.04],
+                Role::Main,
+            ),
         }
     }
 
-    fn neck_and_head(&self, figure: &mut Figure, draw: &mut Draw, [breast, _]: [f32; 2], raised: f32, body: PartSlot) {
+    fn neck_and_head(
+        &self,
+        figure: &mut Figure,
+        draw: &mut Draw,
+        [breast, _]: [f32; 2],
+        raised: f32,
+        body: PartSlot,
+    ) {
         let [low, high] = self.neck_degrees;
         let neck_degrees = low + (high - low) * raised;
-        let head_degrees = neck_degrees - self.nod * (0.4 + 0.6 * raised.min(1.0)) + draw.range(-8.0, 8.0);
+        let head_degrees =
+            neck_degrees - self.nod * (0.4 + 0.6 * raised.min(1.0)) + draw.range(-8.0, 8.0);
         let root = v(0.38, -breast * 0.16 - self.hump * 0.3);
         let poll = root + Vec2::polar(neck_degrees, draw.vary(self.neck, 0.08));
         let up = head_degrees + 90.0;
         let face = poll + Vec2::polar(head_degrees, self.skull);
-        let crown = poll + Vec2::polar(up, self.skull_radius * 0.75) + Vec2::polar(head_degrees, self.skull * 0.1);
+        let crown = poll
+            + Vec2::polar(up, self.skull_radius * 0.75)
+            + Vec2::polar(head_degrees, self.skull * 0.1);
 
         if self.neck_part {
             figure.part("neck");
         } else {
             figure.resume(body);
         }
-        figure.limb(root, poll, self.neck_radii, if self.hump > 0.1 { Role::Accent } else { Role::Main });
+        figure.limb(
+            root,
+            poll,
+            self.neck_radii,
+            if self.hump > 0.1 { Role::Accent } else { Role::Main },
+        );
         self.mane(figure, root, poll, neck_degrees, crown);
 
         figure.tone(0.76);
@@ -223,8 +279,15 @@ impl Quadruped {
         figure.tone(1.0);
 
         let head = figure.part("head");
-        figure.limb(poll, face, [self.skull_radius, self.skull_radius * 0.88], if self.hump > 0.1 { Role::Accent } else { Role::Main });
-        let eye = poll + Vec2::polar(head_degrees, self.skull * 0.72) + Vec2::polar(up, self.skull_radius * 0.36);
+        figure.limb(
+            poll,
+            face,
+            [self.skull_radius, self.skull_radius * 0.88],
+            if self.hump > 0.1 { Role::Accent } else { Role::Main },
+        );
+        let eye = poll
+            + Vec2::polar(head_degrees, self.skull * 0.72)
+            + Vec2::polar(up, self.skull_radius * 0.36);
         if self.muzzle_part {
             figure.part("muzzle");
         }
@@ -239,7 +302,11 @@ impl Quadruped {
                 Role::Accent,
             );
         }
-        figure.disc(nose + Vec2::polar(head_degrees + 30.0, self.muzzle_radii[1] * 0.6), self.muzzle_radii[1] * 0.45, Role::Dark);
+        figure.disc(
+            nose + Vec2::polar(head_degrees + 30.0, self.muzzle_radii[1] * 0.6),
+            self.muzzle_radii[1] * 0.45,
+            Role::Dark,
+        );
         figure.resume(head);
         figure.disc(eye, self.skull_radius * 0.17, Role::Dark);
 
@@ -248,17 +315,32 @@ impl Quadruped {
     }
 
     fn mane(&self, figure: &mut Figure, root: Vec2, poll: Vec2, neck_degrees: f32, crown: Vec2) {
-        let back = |share: f32| Vec2::polar(neck_degrees + 90.0, self.neck_radii[0] + (self.neck_radii[1] - self.neck_radii[0]) * share);
+        let back = |share: f32| {
+            Vec2::polar(
+                neck_degrees + 90.0,
+                self.neck_radii[0] + (self.neck_radii[1] - self.neck_radii[0]) * share,
+            )
+        };
         match self.mane {
             Mane::None => {}
             Mane::Falling => {
                 figure.part("mane");
-                figure.limb(root.toward(poll, 0.1) + back(0.1) * 0.75, poll + back(1.0) * 0.7, [0.075, 0.06], Role::Accent);
+                figure.limb(
+                    root.toward(poll, 0.1) + back(0.1) * 0.75,
+                    poll + back(1.0) * 0.7,
+                    [0.075, 0.06],
+                    Role::Accent,
+                );
                 figure.limb(poll + back(1.0) * 0.8, crown, [0.055, 0.04], Role::Accent);
             }
             Mane::Upright => {
                 figure.part("mane");
-                figure.limb(root.toward(poll, 0.1) + back(0.1) * 0.98, poll + back(1.0) * 1.05, [0.04, 0.05], Role::Accent);
+                figure.limb(
+                    root.toward(poll, 0.1) + back(0.1) * 0.98,
+                    poll + back(1.0) * 1.05,
+                    [0.04, 0.05],
+                    Role::Accent,
+                );
                 figure.limb(poll + back(1.0) * 1.05, crown, [0.045, 0.03], Role::Accent);
             }
         }
@@ -284,7 +366,12 @@ impl Quadruped {
             }
             Ear::Floppy(length) => {
                 let bend = at + Vec2::polar(up + 75.0, length * 0.2);
-                figure.limb(bend, bend + Vec2::polar(up + 165.0, length), [length * 0.22, length * 0.33], Role::Accent);
+                figure.limb(
+                    bend,
+                    bend + Vec2::polar(up + 165.0, length),
+                    [length * 0.22, length * 0.33],
+                    Role::Accent,
+                );
             }
             Ear::Sideways(length) => {
                 let middle = at + Vec2::polar(up + 62.0, length * 0.5);
@@ -303,12 +390,22 @@ impl Quadruped {
             Horn::Curved(length) => {
                 let bend = at + Vec2::polar(up + 18.0, length * 0.55);
                 figure.limb(at, bend, [0.04, 0.032], Role::Detail);
-                figure.limb(bend, bend + Vec2::polar(up - 38.0, length * 0.55), [0.032, 0.012], Role::Detail);
+                figure.limb(
+                    bend,
+                    bend + Vec2::polar(up - 38.0, length * 0.55),
+                    [0.032, 0.012],
+                    Role::Detail,
+                );
             }
             Horn::Swept(length) => {
                 let bend = at + Vec2::polar(up + 12.0, length * 0.5);
                 figure.limb(at, bend, [0.04, 0.032], Role::Detail);
-                figure.limb(bend, bend + Vec2::polar(up + 50.0, length * 0.6), [0.032, 0.012], Role::Detail);
+                figure.limb(
+                    bend,
+                    bend + Vec2::polar(up + 50.0, length * 0.6),
+                    [0.032, 0.012],
+                    Role::Detail,
+                );
             }
             Horn::Coiled(size) => {
                 let center = at + Vec2::polar(up + 95.0, size * 0.25);

@@ -38,7 +38,15 @@ pub(super) fn car(figure: &mut Figure, draw: &mut Draw) {
         ([middle + 0.03, front - 0.13], [middle + 0.03, roof_front - 0.04]),
     ] {
         figure.part("window");
-        figure.polygon(&[v(bottom[0], sill), v(top[0], roof + 0.07), v(top[1], roof + 0.07), v(bottom[1], sill)], Role::Light);
+        figure.polygon(
+            &[
+                v(bottom[0], sill),
+                v(top[0], roof + 0.07),
+                v(top[1], roof + 0.07),
+                v(bottom[1], sill),
+            ],
+            Role::Light,
+        );
     }
     figure.part("body");
     figure.curve(
@@ -58,7 +66,15 @@ pub(super) fn car(figure: &mut Figure, draw: &mut Draw) {
     );
     figure.part("door");
     figure.tone(0.86);
-    figure.polygon(&[v(middle + 0.01, -0.11), v(front - 0.1, -0.11), v(front - 0.16, 0.19), v(middle + 0.01, 0.19)], Role::Main);
+    figure.polygon(
+        &[
+            v(middle + 0.01, -0.11),
+            v(front - 0.1, -0.11),
+            v(front - 0.16, 0.19),
+            v(middle + 0.01, 0.19),
+        ],
+        Role::Main,
+    );
     figure.tone(1.0);
     figure.rect(v(middle + 0.04, -0.05), v(middle + 0.13, -0.02), Role::Dark);
     figure.part("bumper");
@@ -73,7 +89,17 @@ pub(super) fn car(figure: &mut Figure, draw: &mut Draw) {
 pub(super) fn bus(figure: &mut Figure, draw: &mut Draw) {
     let roof = draw.range(-0.62, -0.46);
     figure.part("body");
-    figure.polygon(&[v(-1.0, 0.3), v(-1.0, roof + 0.08), v(-0.95, roof), v(0.93, roof), v(1.0, roof + 0.12), v(1.02, 0.3)], Role::Main);
+    figure.polygon(
+        &[
+            v(-1.0, 0.3),
+            v(-1.0, roof + 0.08),
+            v(-0.95, roof),
+            v(0.93, roof),
+            v(1.0, roof + 0.12),
+            v(1.02, 0.3),
+        ],
+        Role::Main,
+    );
     figure.part("stripe");
     let stripe = draw.range(-0.02, 0.06);
     figure.rect(v(-1.0, stripe), v(1.01, stripe + 0.09), Role::Accent);
@@ -91,7 +117,10 @@ pub(super) fn bus(figure: &mut Figure, draw: &mut Draw) {
     figure.tone(1.0);
     figure.rect(v(0.6, top + 0.05), v(0.76, 0.02), Role::Light);
     figure.part("windshield");
-    figure.polygon(&[v(0.86, top - 0.02), v(0.97, top), v(1.01, bottom + 0.06), v(0.86, bottom + 0.06)], Role::Light);
+    figure.polygon(
+        &[v(0.86, top - 0.02), v(0.97, top), v(1.01, bottom + 0.06), v(0.86, bottom + 0.06)],
+        Role::Light,
+    );
     figure.part("headlight");
     figure.ellipse(v(0.95, 0.18), v(0.05, 0.05), 0.0, Role::Detail);
     let radius = draw.range(0.15, 0.18);
@@ -115,11 +144,26 @@ pub(super) fn truck(figure: &mut Figure, draw: &mut Draw) {
     figure.part("cab");
     let nose = draw.range(0.0, 0.16);
     figure.polygon(
-        &[v(0.48, 0.26), v(0.48, cab_roof), v(0.76, cab_roof), v(0.9 - nose * 0.5, -0.1), v(0.98, -0.04 + nose * 0.3), v(1.0, 0.26)],
+        &[
+            v(0.48, 0.26),
+            v(0.48, cab_roof),
+            v(0.76, cab_roof),
+            v(0.9 - nose * 0.5, -0.1),
+            v(0.98, -0.04 + nose * 0.3),
+            v(1.0, 0.26),
+        ],
         Role::Main,
     );
     figure.part("window");
-    figure.polygon(&[v(0.56, cab_roof + 0.07), v(0.74, cab_roof + 0.07), v(0.86 - nose * 0.5, -0.1), v(0.56, -0.1)], Role::Light);
+    figure.polygon(
+        &[
+            v(0.56, cab_roof + 0.07),
+            v(0.74, cab_roof + 0.07),
+            v(0.86 - nose * 0.5, -0.1),
+            v(0.56, -0.1),
+        ],
+        Role::Light,
+    );
     figure.part("headlight");
     figure.ellipse(v(0.95, 0.1), v(0.055, 0.055), 0.0, Role::Detail);
     let radius = draw.range(0.15, 0.19);

@@ -57,7 +57,16 @@ pub(super) fn duck(figure: &mut Figure, draw: &mut Draw) {
     leg(figure, v(-0.08, 0.22), 0.3, draw.range(-15.0, 25.0));
     let body = figure.part("body");
     figure.curve(
-        &[v(-0.55, -0.1), v(-0.2, -0.22), v(0.15, -0.24), v(0.42, -0.12), v(0.46, 0.06), v(0.28, 0.24), v(-0.1, 0.27), v(-0.42, 0.14)],
+        &[
+            v(-0.55, -0.1),
+            v(-0.2, -0.22),
+            v(0.15, -0.24),
+            v(0.42, -0.12),
+            v(0.46, 0.06),
+            v(0.28, 0.24),
+            v(-0.1, 0.27),
+            v(-0.42, 0.14),
+        ],
         Role::Main,
     );
     let raised = draw.chance(0.25);
@@ -84,7 +93,18 @@ pub(super) fn flamingo(figure: &mut Figure, draw: &mut Draw) {
     figure.tone(1.0);
     leg(figure, v(-0.06, 0.13), 0.8, draw.range(-8.0, 4.0));
     figure.part("body");
-    figure.curve(&[v(-0.34, 0.04), v(-0.18, -0.14), v(0.1, -0.17), v(0.28, -0.06), v(0.24, 0.1), v(0.02, 0.18), v(-0.2, 0.15)], Role::Main);
+    figure.curve(
+        &[
+            v(-0.34, 0.04),
+            v(-0.18, -0.14),
+            v(0.1, -0.17),
+            v(0.28, -0.06),
+            v(0.24, 0.1),
+            v(0.02, 0.18),
+            v(-0.2, 0.15),
+        ],
+        Role::Main,
+    );
     wing(figure, v(0.1, -0.04), 0.42, 0.2, draw.chance(0.2));
     figure.part("neck");
     let lean = draw.range(-0.05, 0.08);
@@ -110,7 +130,13 @@ pub(super) fn parrot(figure: &mut Figure, draw: &mut Draw) {
     let lean = draw.range(-0.08, 0.12);
     figure.part("tail");
     figure.curve(
-        &[v(-0.1, 0.25), v(-0.3 - lean, 0.62), v(-0.36 - lean, draw.range(0.85, 1.05)), v(-0.2 - lean, 0.8), v(0.06, 0.32)],
+        &[
+            v(-0.1, 0.25),
+            v(-0.3 - lean, 0.62),
+            v(-0.36 - lean, draw.range(0.85, 1.05)),
+            v(-0.2 - lean, 0.8),
+            v(0.06, 0.32),
+        ],
         Role::Accent,
     );
     for x in [0.0, 0.1] {
@@ -131,20 +157,50 @@ pub(super) fn parrot(figure: &mut Figure, draw: &mut Draw) {
     );
     figure.part("wing");
     if draw.chance(0.3) {
-        figure.curve(&[v(-0.06, -0.18), v(-0.4, -0.5), v(-0.78, -0.52), v(-0.6, -0.2), v(-0.3, 0.06), v(-0.08, 0.08)], Role::Second);
+        figure.curve(
+            &[
+                v(-0.06, -0.18),
+                v(-0.4, -0.5),
+                v(-0.78, -0.52),
+                v(-0.6, -0.2),
+                v(-0.3, 0.06),
+                v(-0.08, 0.08),
+            ],
+            Role::Second,
+        );
     } else {
-        figure.curve(&[v(-0.04, -0.18), v(0.06, 0.02), v(-0.04, 0.3), v(-0.24, 0.58), v(-0.24, 0.2), v(-0.2, -0.08)], Role::Second);
+        figure.curve(
+            &[
+                v(-0.04, -0.18),
+                v(0.06, 0.02),
+                v(-0.04, 0.3),
+                v(-0.24, 0.58),
+                v(-0.24, 0.2),
+                v(-0.2, -0.08),
+            ],
+            Role::Second,
+        );
     }
     let head = v(0.06 + lean, -0.42);
     figure.part("beak");
     figure.curve(
-        &[head + v(0.1, -0.12), head + v(0.26, -0.06), head + v(0.28, 0.1), head + v(0.2, 0.16), head + v(0.18, 0.05), head + v(0.1, 0.06)],
+        &[
+            head + v(0.1, -0.12),
+            head + v(0.26, -0.06),
+            head + v(0.28, 0.1),
+            head + v(0.2, 0.16),
+            head + v(0.18, 0.05),
+            head + v(0.1, 0.06),
+        ],
         Role::Detail,
     );
     figure.part("head");
     figure.disc(head, 0.19, Role::Main);
     if draw.chance(0.4) {
-        figure.polygon(&[head + v(-0.02, -0.16), head + v(-0.2, -0.36), head + v(-0.17, -0.06)], Role::Accent);
+        figure.polygon(
+            &[head + v(-0.02, -0.16), head + v(-0.2, -0.36), head + v(-0.17, -0.06)],
+            Role::Accent,
+        );
     }
     figure.ellipse(head + v(0.09, -0.02), v(0.075, 0.06), 0.0, Role::Light);
     figure.disc(head + v(0.09, -0.03), 0.028, Role::Dark);
@@ -155,13 +211,31 @@ pub(super) fn goldfish(figure: &mut Figure, draw: &mut Draw) {
     let bend = draw.range(-0.1, 0.1);
     figure.part("tail");
     figure.curve(
-        &[v(-0.4, 0.0), v(-0.66, -0.26 + bend), v(-0.9, -0.32 + bend), v(-0.76, bend * 1.5), v(-0.88, 0.32 + bend), v(-0.64, 0.24 + bend)],
+        &[
+            v(-0.4, 0.0),
+            v(-0.66, -0.26 + bend),
+            v(-0.9, -0.32 + bend),
+            v(-0.76, bend * 1.5),
+            v(-0.88, 0.32 + bend),
+            v(-0.64, 0.24 + bend),
+        ],
         Role::Accent,
     );
     figure.part("dorsal fin");
-    figure.curve(&[v(0.2, -depth * 0.8), v(-0.02, -depth - 0.2), v(-0.3, -depth - 0.12), v(-0.26, -depth * 0.5)], Role::Accent);
+    figure.curve(
+        &[
+            v(0.2, -depth * 0.8),
+            v(-0.02, -depth - 0.2),
+            v(-0.3, -depth - 0.12),
+            v(-0.26, -depth * 0.5),
+        ],
+        Role::Accent,
+    );
     figure.part("belly fin");
-    figure.polygon(&[v(0.02, depth * 0.8), v(-0.2, depth + 0.2), v(-0.26, depth * 0.7)], Role::Accent);
+    figure.polygon(
+        &[v(0.02, depth * 0.8), v(-0.2, depth + 0.2), v(-0.26, depth * 0.7)],
+        Role::Accent,
+    );
     body_and_head(figure, depth, 0.14, 0.5);
     figure.part("side fin");
     figure.ellipse(v(0.08, depth * 0.3), v(0.15, 0.07), draw.range(15.0, 50.0), Role::Second);
@@ -171,15 +245,38 @@ pub(super) fn shark(figure: &mut Figure, draw: &mut Draw) {
     let depth = draw.range(0.14, 0.18);
     let bend = draw.range(-0.06, 0.06);
     figure.part("tail");
-    figure.polygon(&[v(-0.5, -0.05), v(-0.92, -0.38 + bend), v(-0.78, -0.02 + bend), v(-0.88, 0.22 + bend), v(-0.56, 0.06)], Role::Main);
+    figure.polygon(
+        &[
+            v(-0.5, -0.05),
+            v(-0.92, -0.38 + bend),
+            v(-0.78, -0.02 + bend),
+            v(-0.88, 0.22 + bend),
+            v(-0.56, 0.06),
+        ],
+        Role::Main,
+    );
     figure.part("dorsal fin");
-    figure.curve(&[v(0.1, -depth * 0.8), v(-0.12, -depth - 0.22), v(-0.16, -depth - 0.1), v(-0.14, -depth * 0.7)], Role::Main);
+    figure.curve(
+        &[
+            v(0.1, -depth * 0.8),
+            v(-0.12, -depth - 0.22),
+            v(-0.16, -depth - 0.1),
+            v(-0.14, -depth * 0.7),
+        ],
+        Role::Main,
+    );
     figure.part("belly fin");
-    figure.polygon(&[v(-0.28, depth * 0.5), v(-0.44, depth + 0.1), v(-0.42, depth * 0.4)], Role::Main);
+    figure.polygon(
+        &[v(-0.28, depth * 0.5), v(-0.44, depth + 0.1), v(-0.42, depth * 0.4)],
+        Role::Main,
+    );
     body_and_head(figure, depth, 0.2, 0.7);
     figure.part("side fin");
     figure.tone(0.85);
-    figure.polygon(&[v(0.24, depth * 0.35), v(-0.04, depth + 0.22), v(0.06, depth * 0.4)], Role::Main);
+    figure.polygon(
+        &[v(0.24, depth * 0.35), v(-0.04, depth + 0.22), v(0.06, depth * 0.4)],
+        Role::Main,
+    );
     figure.tone(1.0);
 }
 
@@ -193,11 +290,18 @@ fn body_and_head(figure: &mut Figure, depth: f32, gill: f32, nose: f32) {
     };
     let outline = |from: f32| -> Vec<Vec2> {
         let at = |i: usize| from + (nose - from) * i as f32 / 8.0;
-        (0..9).map(|i| v(at(i), -half(at(i)))).chain((0..8).rev().map(|i| v(at(i), half(at(i))))).collect()
+        (0..9)
+            .map(|i| v(at(i), -half(at(i))))
+            .chain((0..8).rev().map(|i| v(at(i), half(at(i)))))
+            .collect()
     };
     figure.part("body");
     figure.polygon(&outline(rear), Role::Main);
-    let lower: Vec<Vec2> = outline(rear).into_iter().skip(9).chain([v(rear, 0.3 * depth), v(nose * 0.6, depth * 0.35)]).collect();
+    let lower: Vec<Vec2> = outline(rear)
+        .into_iter()
+        .skip(9)
+        .chain([v(rear, 0.3 * depth), v(nose * 0.6, depth * 0.35)])
+        .collect();
     figure.polygon(&lower, Role::Second);
     figure.part("head");
     figure.tone(0.9);
