@@ -279,7 +279,7 @@ impl State {
                     });
                 }
                 Some(LineHead { key, failed: Some(failure), .. }) => {
-                    drop(self.failed.insert(key.short(), failure.kind))
+                    let _ = self.failed.insert(key.short(), failure.kind);
                 }
                 Some(_) => damaged += 1,
             }

@@ -180,7 +180,7 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
     for (index, image) in images.iter().enumerate() {
         match first_of.entry(image.sha256) {
             std::collections::hash_map::Entry::Occupied(first) => {
-                drop(pairs.insert((*first.get(), index), true))
+                let _ = pairs.insert((*first.get(), index), true);
             }
             std::collections::hash_map::Entry::Vacant(place) => drop(place.insert(index)),
         }

@@ -34,25 +34,32 @@ mod testing;
 mod vector_math;
 mod windowed_attention;
 
-pub use activation::{ActivationOps, gelu, relu6, silu, silu_gate};
-pub use cached_attention::{CachedAttentionOps, CachedRow, cached_attention};
-pub use causal_attention::{
-    AttentionHeads, AttentionPrefix, CausalAttentionOps, RotaryAngles, causal_attention,
-};
-pub use conv3x3::{Conv3x3Ops, conv3x3};
-pub use cross_entropy::{CrossEntropyOps, token_cross_entropy};
+pub use activation::{gelu, relu6, silu, silu_gate};
+pub use cached_attention::{CachedRow, cached_attention};
+pub use causal_attention::{AttentionHeads, AttentionPrefix, RotaryAngles, causal_attention};
+pub use conv3x3::conv3x3;
+pub use cross_entropy::token_cross_entropy;
 #[cfg(feature = "cuda")]
 pub use cuda_driver::{CudaRefusal, cuda_cards};
-pub use deformable_attention::{DeformableAttentionOps, deformable_attention};
-pub use depthwise_conv::{
-    DepthwiseConvOps, depthwise_conv2d, depthwise_conv2d_relu6, depthwise_conv2d_same,
-};
-pub use image_patches::{ImagePatchesOps, image_patches};
-pub use int8_product::{Int8Matrix, Int8ProductOps, int8_product};
-pub use inverted_bottleneck::{
-    BottleneckForm, BottleneckWeights, InvertedBottleneckOps, inverted_bottleneck,
-};
-pub use linear::{ProductOps, affine, affine_relu6, linear};
-pub use normalization::{NormalizationOps, layer_norm, rms_norm, softmax};
-pub use projected_cross_entropy::{ProjectedCrossEntropyOps, projected_cross_entropy};
-pub use windowed_attention::{WindowedAttentionOps, Windows, windowed_attention};
+pub use deformable_attention::deformable_attention;
+pub use depthwise_conv::{depthwise_conv2d, depthwise_conv2d_relu6, depthwise_conv2d_same};
+pub use image_patches::image_patches;
+pub use int8_product::{Int8Matrix, int8_product};
+pub use inverted_bottleneck::{BottleneckForm, BottleneckWeights, inverted_bottleneck};
+pub use linear::{affine, affine_relu6, linear};
+pub use normalization::{layer_norm, rms_norm, softmax};
+pub use projected_cross_entropy::projected_cross_entropy;
+pub use windowed_attention::{Windows, windowed_attention};
+
+/// The backend traits behind the functions, for whoever adds a backend.
+pub mod ops {
+    pub use crate::{
+        activation::ActivationOps, cached_attention::CachedAttentionOps,
+        causal_attention::CausalAttentionOps, conv3x3::Conv3x3Ops, cross_entropy::CrossEntropyOps,
+        deformable_attention::DeformableAttentionOps, depthwise_conv::DepthwiseConvOps,
+        image_patches::ImagePatchesOps, int8_product::Int8ProductOps,
+        inverted_bottleneck::InvertedBottleneckOps, linear::ProductOps,
+        normalization::NormalizationOps, projected_cross_entropy::ProjectedCrossEntropyOps,
+        windowed_attention::WindowedAttentionOps,
+    };
+}

@@ -96,7 +96,10 @@ impl<'a> Conversation<'a> {
                 Said::Text(text) => text,
                 Said::Refused(said) => return Err(TeacherError::Refused { said }),
                 Said::CutOff => {
-                    return Err(TeacherError::CutOff { role: *role, max_tokens: config.max_tokens });
+                    return Err(TeacherError::CutOff {
+                        role: *role,
+                        max_tokens: config.max_tokens,
+                    });
                 }
                 Said::Nothing => return Err(TeacherError::Empty),
             };

@@ -62,7 +62,7 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
         match serde_json::from_slice(&bytes) {
             Ok(row) => with(gate, line, row)?,
             Err(_) if gate.strictness() == Strictness::Lenient => {
-                drop(gate.pass::<()>(Entry::Line, line, Err(Refusal::UnreadableLine))?)
+                let _ = gate.pass::<()>(Entry::Line, line, Err(Refusal::UnreadableLine))?;
             }
             Err(error) => {
                 // The parser saw a single line: its own line number would only confuse.

@@ -209,7 +209,7 @@ impl DepthwiseConvOps for Flex {
         bias: FlexTensor,
         stride: usize,
     ) -> FlexTensor {
-        use crate::ActivationOps;
+        use crate::ops::ActivationOps;
         match Geometry::new(&x, &weight, stride).filter(|_| all_f32(&[&x, &weight, &bias])) {
             Some(size) => convolve(x, weight, bias, size, true),
             None => Self::fused_relu6(reference::depthwise_conv2d::<Self>(x, weight, bias, stride)),

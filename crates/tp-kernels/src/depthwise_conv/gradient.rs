@@ -8,7 +8,7 @@ use burn::backend::autodiff::{
 use burn::backend::{Autodiff, AutodiffBackend, tensor::FloatTensor};
 
 use super::DepthwiseConvOps;
-use crate::ActivationOps;
+use crate::ops::ActivationOps;
 
 impl<B: DepthwiseConvOps, C: CheckpointStrategy> DepthwiseConvOps for Autodiff<B, C> {
     fn fused_depthwise_conv2d(

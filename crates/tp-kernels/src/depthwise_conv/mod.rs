@@ -11,7 +11,7 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-use crate::ActivationOps;
+use crate::ops::ActivationOps;
 
 /// Depthwise convolution as a backend operator. Each default body is the meaning; a backend
 /// overrides what it can do faster.

@@ -10,7 +10,7 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-use crate::{DepthwiseConvOps, ProductOps};
+use crate::ops::{DepthwiseConvOps, ProductOps};
 
 /// The block as a backend operator. The default body is the meaning; a backend overrides what it
 /// can do faster.

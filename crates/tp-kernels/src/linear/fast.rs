@@ -7,10 +7,10 @@ use faer::MatRef;
 use rayon::prelude::*;
 
 use super::ProductOps;
-use crate::ActivationOps;
 use crate::activation::fast::Relu6;
 use crate::flex_buffer::{all_f32, floats, tensor_of};
 use crate::matrix::{matrix, matrix_mut, multiply_in_tasks};
+use crate::ops::ActivationOps;
 use crate::packed_rows::{Packed, RowsTimes};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{dot, mul_add};

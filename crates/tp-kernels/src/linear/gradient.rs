@@ -8,7 +8,7 @@ use burn::backend::autodiff::{
 use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata, tensor::FloatTensor};
 
 use super::ProductOps;
-use crate::ActivationOps;
+use crate::ops::ActivationOps;
 
 /// Two factors, each kept if the other one has a gradient.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension, tensor
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use crate::ActivationOps;
+use crate::ops::ActivationOps;
 
 /// Products of matrices as backend operators. The default body is the meaning; a backend overrides
 /// what it can do faster.

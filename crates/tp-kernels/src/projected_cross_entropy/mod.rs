@@ -13,7 +13,7 @@ use burn::backend::{
 };
 use burn::tensor::{Int, Slice, Tensor};
 
-use crate::{CrossEntropyOps, ProductOps};
+use crate::ops::{CrossEntropyOps, ProductOps};
 
 /// Logits that exist at once, about: 32 MiB.
 const LOGITS: usize = 8 << 20;
