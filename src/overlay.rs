@@ -103,7 +103,7 @@ impl Overlay {
     /// Never: the font is part of the program.
     #[must_use]
     pub fn finish(self) -> RgbImage {
-        let font = FontRef::try_from_slice(tp_train::FONT)
+        let font = FontRef::try_from_slice(tp_train::plot::FONT)
             .expect("the font that ships with the program is sound");
         let size = self.canvas.size();
         let room = size.width().saturating_sub(2 * MARGIN_PX) as f32;

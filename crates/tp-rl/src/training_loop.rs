@@ -1,15 +1,16 @@
 //! The whole run: steps, files, checkpoints, resumption.
 
 use std::{
+    ops::Range,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
 use tp_train::{
-    Checkpoints, Outcome, Progress, RunFolder, StepLines, TrainError, adamw, clock, load_model,
-    load_optimizer, plot_curve, rounded, with_numbered_parameters,
+    AfterStep, Outcome, Run, StepLines, TrainConfig, TrainError, adamw, clock, plot::plot_curve,
+    rounded,
 };
 
 use crate::{
@@ -70,7 +71,7 @@ struct Timing {
 pub fn reinforce<P, J, S>(
     parts: GrpoParts<'_, P, J, S>,
     config: &GrpoConfig,
-    mut weights: P::Weights,
+    weights: P::Weights,
     folder: &Path,
     resume: bool,
     stop: &AtomicBool,
@@ -81,65 +82,48 @@ where
     S: PointSource<Image = P::Image>,
 {
     config.validate()?;
-    let _alone = RunFolder::open(folder)?;
-    let checkpoints = Checkpoints::open(folder, config.training.keep.max(1))?;
-    if !resume && !checkpoints.is_empty()? {
-        return Err(TrainError::Occupied { folder: folder.to_owned() }.into());
-    }
-    let steps = config.training.schedule.steps;
-    let mut progress = Progress::default();
-    weights = with_numbered_parameters(weights);
-    let last = checkpoints.last()?;
-    if let Some(path) = &last {
-        (weights, progress) = load_model(path, weights, steps, |saved| config.difference(saved))?;
-    }
-    progress.settings = config.to_text();
-    let optimizer = adamw(&weights, &config.training);
-    let optimizer = match &last {
-        Some(path) => load_optimizer(path, optimizer)?,
-        None => optimizer,
-    };
-    let mut trainer = Trainer::new(parts, config.clone(), weights)?.at(progress.step, optimizer);
-    let mut step_lines = StepLines::open(&folder.join("steps.jsonl"), progress.step)?;
-    let mut sample_lines = StepLines::open(&folder.join("samples.jsonl"), progress.step)?;
-    let mut timing_lines = StepLines::open(&folder.join("timings.jsonl"), progress.step)?;
+    let training = TrainConfig { keep: config.training.keep.max(1), ..config.training.clone() };
+    let (mut run, weights) =
+        Run::open(folder, &training, resume, weights, config.to_text(), |saved| {
+            config.difference(saved)
+        })?;
+    let optimizer = run.resumed(adamw(&weights, &training))?;
+    let mut trainer = Trainer::new(parts, config.clone(), weights)?.at(run.step(), optimizer);
+    let mut step_lines = StepLines::open(&folder.join("steps.jsonl"), run.step())?;
+    let mut sample_lines = StepLines::open(&folder.join("samples.jsonl"), run.step())?;
+    let mut timing_lines = StepLines::open(&folder.join("timings.jsonl"), run.step())?;
 
-    let first = progress.step;
+    let Range { start: first, end: steps } = run.remaining();
     let (mut reports, mut n_samples, mut outcome) = (Vec::new(), 0, Outcome::Finished);
     let (began, mut said) = (Instant::now(), Instant::now());
-    for step in first..steps {
+    for _ in first..steps {
         let StepOutcome { report, samples, rollout_time, update_time } = trainer.step()?;
-        progress.step = step + 1;
+        run.advance();
         n_samples += samples.len();
         sample_lines.push(&samples)?;
         let seconds = (rollout_time + update_time).as_secs_f64().max(1e-9);
         timing_lines.push(&[Timing {
-            step: progress.step,
+            step: run.step(),
             rollout_seconds: rounded(rollout_time.as_secs_f64()),
             update_seconds: rounded(update_time.as_secs_f64()),
             samples_per_second: rounded(samples.len() as f64 / seconds),
         }])?;
         step_lines.push(&[&report])?;
-        if said.elapsed() >= EVERY || progress.step == steps {
+        if said.elapsed() >= EVERY || run.step() == steps {
             said = Instant::now();
-            let left = began.elapsed().as_secs_f64() / (progress.step - first) as f64
-                * (steps - progress.step) as f64;
+            let left = began.elapsed().as_secs_f64() / (run.step() - first) as f64
+                * (steps - run.step()) as f64;
             let StepReport { reward, distance, kl, mean_tokens, frac_zero_std, .. } = report;
             tracing::info!(
                 "{}: step {}/{steps}, reward {reward:.4}, distance {distance:.3}, kl {kl:.4}, {mean_tokens:.1} tokens, {:.0} % idle groups, {} left",
                 config.training.name,
-                progress.step,
+                run.step(),
                 100.0 * frac_zero_std,
                 clock(left),
             );
         }
         reports.push(report);
-        let (stopping, every) = (stop.load(Ordering::SeqCst), config.training.checkpoint_every);
-        if progress.step == steps || stopping || (every > 0 && progress.step.is_multiple_of(every))
-        {
-            checkpoints.save(trainer.weights(), trainer.optimizer(), &progress)?;
-        }
-        if stopping && progress.step < steps {
+        if run.end_step(trainer.weights(), trainer.optimizer(), stop)? == AfterStep::Stop {
             outcome = Outcome::Stopped;
             break;
         }
@@ -149,7 +133,7 @@ where
     Ok(Reinforced {
         weights: trainer.weights().clone(),
         outcome,
-        steps: progress.step,
+        steps: run.step(),
         reports,
         samples_per_second,
     })

@@ -39,7 +39,7 @@ pub struct Progress {
 
 /// The checkpoints of one run.
 #[derive(Clone, Debug)]
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     folder: PathBuf,
     keep: usize,
 }
@@ -51,7 +51,7 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError`] if the folder cannot be made, read or cleared.
-    pub fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
+    pub(crate) fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
         let checkpoints = Self { folder: folder.join("checkpoints"), keep };
         fs::create_dir_all(&checkpoints.folder).map_err(failed(&checkpoints.folder))?;
         let (best, old_best) =
@@ -72,7 +72,7 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError::Read`] if the folder cannot be read.
-    pub fn is_empty(&self) -> Result<bool, TrainError> {
+    pub(crate) fn is_empty(&self) -> Result<bool, TrainError> {
         Ok(self.steps()?.is_empty() && !self.folder.join(BEST).exists())
     }
 
@@ -81,7 +81,7 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError::Write`] if it cannot be written; the earlier ones are still there.
-    pub fn save<M: Module>(
+    pub(crate) fn save<M: Module>(
         &self,
         model: &M,
         optimizer: &ModuleOptimizer,
@@ -109,7 +109,7 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError::Read`] if the folder cannot be read.
-    pub fn last(&self) -> Result<Option<PathBuf>, TrainError> {
+    pub(crate) fn last(&self) -> Result<Option<PathBuf>, TrainError> {
         Ok(self.steps()?.pop().map(|(_, name)| self.folder.join(name)))
     }
 
@@ -205,7 +205,7 @@ fn save_in_order(state: OptimizerRecord, path: &Path) -> Result<(), RecordError>
 ///
 /// [`TrainError::OtherRun`] if `difference`, told the settings of the run, finds one;
 /// [`TrainError::Checkpoint`] if a file is not whole, or more than `steps` steps are done.
-pub fn load_model<M: Module>(
+pub(crate) fn load_model<M: Module>(
     path: &Path,
     model: M,
     steps: u64,
@@ -235,7 +235,7 @@ pub fn load_model<M: Module>(
 /// # Errors
 ///
 /// [`TrainError::Checkpoint`] if the file is not whole.
-pub fn load_optimizer(
+pub(crate) fn load_optimizer(
     path: &Path,
     optimizer: ModuleOptimizer,
 ) -> Result<ModuleOptimizer, TrainError> {

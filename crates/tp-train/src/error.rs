@@ -16,11 +16,6 @@ pub enum TrainError {
     /// A group of parameters without parameters.
     #[error("no parameter has `{path}` in its path; paths look like {}", examples.join(", "))]
     Group { path: String, examples: Vec<String> },
-    /// The weights of a mixture decide nothing.
-    #[error(
-        "the weights of a mixture have to be numbers from 0, one of them above 0, got {weights:?}"
-    )]
-    Weights { weights: Vec<f64> },
     /// A file of the run cannot be read.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },

@@ -14,7 +14,7 @@ use burn::{
 /// A checkpoint names the moments of its optimizer by these ids. To be called before the optimizer
 /// and its groups are made, and before a checkpoint is loaded, which brings the ids of its own run.
 #[must_use]
-pub fn with_numbered_parameters<M: Module>(model: M) -> M {
+pub(crate) fn with_numbered_parameters<M: Module>(model: M) -> M {
     model.map(&mut Numbering::default())
 }
 

@@ -9,7 +9,7 @@ use crate::TrainError;
 /// Held as long as a run writes to its folder; the system frees it when the process ends, however
 /// it ends.
 #[derive(Debug)]
-pub struct RunFolder {
+pub(crate) struct RunFolder {
     _lock: FileLock,
 }
 
@@ -20,7 +20,7 @@ impl RunFolder {
     ///
     /// [`TrainError::InUse`] if another process holds it, [`TrainError::Write`] if it cannot be
     /// made.
-    pub fn open(folder: &Path) -> Result<Self, TrainError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(folder)
             .map_err(|source| TrainError::Write { path: folder.to_owned(), source })?;
         let path = folder.join(".lock");

@@ -1,10 +1,11 @@
 //! The whole loop on one screen.
 
 use std::{
+    ops::Range,
     panic::resume_unwind,
     path::Path,
     sync::{
-        atomic::{AtomicBool, Ordering},
+        atomic::AtomicBool,
         mpsc::{Receiver, sync_channel},
     },
     time::Instant,
@@ -17,13 +18,11 @@ use burn::{
 
 use crate::{
     Evaluation, Progress, StepLoss, StepRecord, Task, TrainConfig, TrainError,
-    checkpoint::{Checkpoints, load_model, load_optimizer},
     gradient_norm::{clipped, gradient_norm},
     optimizer::{LearningRates, adamw},
-    parameter_numbers::with_numbered_parameters,
-    plot_losses,
+    plot::plot_losses,
     report_line::ReportLine,
-    run_folder::RunFolder,
+    run::{AfterStep, Run},
     run_log::RunLog,
 };
 
@@ -66,7 +65,7 @@ pub struct Trained<M> {
 ///
 /// If the task panics.
 pub fn train<M, T>(
-    mut model: M,
+    model: M,
     task: &T,
     config: &TrainConfig,
     folder: &Path,
@@ -78,27 +77,14 @@ where
     T: Task<M>,
 {
     config.validate()?;
-    let _alone = RunFolder::open(folder)?;
-    let checkpoints = Checkpoints::open(folder, config.keep)?;
-    if !resume && !checkpoints.is_empty()? {
-        return Err(TrainError::Occupied { folder: folder.to_owned() });
-    }
-    let mut progress = Progress::default();
-    model = with_numbered_parameters(model);
-    let last = checkpoints.last()?;
-    if let Some(path) = &last {
-        (model, progress) =
-            load_model(path, model, config.schedule.steps, |saved| config.difference(saved))?;
-    }
-    progress.settings = config.to_text();
+    let (mut run, model) = Run::open(folder, config, resume, model, config.to_text(), |saved| {
+        config.difference(saved)
+    })?;
     let rates = LearningRates::of(&model, &config.groups)?;
     let mut model = rates.freeze(model);
-    let mut optimizer = adamw(&model, config);
-    if let Some(path) = &last {
-        optimizer = load_optimizer(path, optimizer)?;
-    }
-    let mut log = RunLog::open(&folder.join("log.jsonl"), progress.step)?;
-    let (first, steps) = (progress.step, config.schedule.steps);
+    let mut optimizer = run.resumed(adamw(&model, config))?;
+    let mut log = RunLog::open(&folder.join("log.jsonl"), run.step())?;
+    let Range { start: first, end: steps } = run.remaining();
     let mut line = ReportLine::new(&config.name, first, steps);
     let began = Instant::now();
 
@@ -141,39 +127,28 @@ where
             model = optimizer.step(rates.at(record.learning_rate), model, gradients);
             record.samples_per_second =
                 samples.len() as f64 / step_began.elapsed().as_secs_f64().max(1e-9);
-            progress.step = step + 1;
+            run.advance();
 
-            let last = progress.step == steps;
-            let due = |every: u64| last || (every > 0 && progress.step.is_multiple_of(every));
-            if due(config.evaluate_every) {
+            if run.is_due(config.evaluate_every) {
                 record.evaluation = task.evaluate(&model).map(Evaluation::rounded);
             }
-            let score = record
-                .evaluation
-                .as_ref()
-                .map(|evaluation| evaluation.score)
-                .filter(|score| !score.is_nan());
-            if let Some(score) =
-                score.filter(|&score| progress.best_score.is_none_or(|best| score > best))
-            {
-                progress.best_score = Some(score);
-                checkpoints.save_best(&model, &optimizer, &progress)?;
+            if let Some(evaluation) = &record.evaluation {
+                run.save_if_best(evaluation.score, &model, &optimizer)?;
             }
             record.seconds = began.elapsed().as_secs_f64();
             line.say(&record);
             log.push(record)?;
-            let stopping = stop.load(Ordering::SeqCst);
-            if due(config.checkpoint_every) || stopping {
-                checkpoints.save(&model, &optimizer, &progress)?;
+            let after = run.end_step(&model, &optimizer, stop)?;
+            if after != AfterStep::GoOn {
                 plot_losses(&folder.join("loss.png"), &config.name, log.records())?;
             }
-            if stopping && !last {
+            if after == AfterStep::Stop {
                 return Ok((model, Outcome::Stopped));
             }
         }
         Ok((model, Outcome::Finished))
     })?;
-    Ok(Trained { model, outcome, progress, records: log.into_records() })
+    Ok(Trained { model, outcome, progress: run.into_progress(), records: log.into_records() })
 }
 
 /// Which way is down from where the model stands.

@@ -14,8 +14,7 @@ use burn::{
 use rand::RngExt;
 use tp_core::Seed;
 use tp_train::{
-    Evaluation, LrGroup, Mixture, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError,
-    Trained, train,
+    Evaluation, LrGroup, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError, Trained, train,
 };
 
 /// Learns y = x₀ + 2 x₁.
@@ -353,42 +352,6 @@ fn slow_group_takes_its_share_of_the_first_step() {
     for (moved, expected) in moved.into_iter().zip([0.025, 0.025, 0.0025]) {
         assert!((moved - expected).abs() < 1e-4 * expected, "{moved}");
     }
-}
-
-#[test]
-fn sources_of_a_mixture_take_turns_and_their_readings_are_their_own_means() {
-    struct Named(Sum, &'static str);
-    impl Task<Linear> for Named {
-        type Batch = Vec<f32>;
-        fn batch(&self, seed: Seed) -> Vec<f32> {
-            self.0.batch(seed)
-        }
-        fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
-            StepLoss { readings: vec![(self.1, 1.0)], ..self.0.loss(model, batch) }
-        }
-    }
-    let device = Device::flex().autodiff();
-    let (scenes, photographs) =
-        (Named(Sum::new(&device, 8), "scenes"), Named(Sum::new(&device, 4), "photographs"));
-    let mixture = Mixture::<&dyn Task<Linear, Batch = Vec<f32>>>::new(vec![
-        (0.5, &scenes),
-        (0.5, &photographs),
-    ])
-    .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { accumulate: 4, ..config(20) };
-    let trained =
-        train(model(&device), &mixture, &config, folder.path(), false, &AtomicBool::new(false))
-            .unwrap();
-    let readings: Vec<_> = trained.records.iter().flat_map(|record| &record.readings).collect();
-    assert!(
-        readings.iter().any(|(name, _)| name == "scenes")
-            && readings.iter().any(|(name, _)| name == "photographs")
-    );
-    assert!(
-        readings.iter().all(|&&(_, value)| value == 1.0),
-        "a mean over micro-batches of the other source as well"
-    );
 }
 
 #[test]

@@ -8,7 +8,10 @@ use plotters::{
 };
 use tp_core::write_atomically;
 
-use crate::{FONT, StepRecord, TrainError};
+use crate::{StepRecord, TrainError};
+
+/// The font that pictures of this workspace are labelled with: Go Regular, ASCII alone.
+pub const FONT: &[u8] = include_bytes!("../assets/Go-Regular.ttf");
 
 const SIZE: (u32, u32) = (900, 520);
 
