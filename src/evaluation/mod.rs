@@ -12,9 +12,7 @@ mod rows;
 mod spoken;
 mod words_only;
 
-pub use certainty::{
-    Certainty, certainty, fitted_least_probabilities, fitted_nowhere_limit, fitted_temperatures,
-};
+pub use certainty::{Asked, Certainty, Fitted};
 pub use eval_set::{EvalImage, EvalPoint, EvalSet};
 pub use names::{NameAccuracy, name_accuracy};
 pub(crate) use rows::located_words;

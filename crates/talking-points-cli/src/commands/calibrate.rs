@@ -9,12 +9,9 @@ use std::{error::Error, path::PathBuf};
 
 use serde::Serialize;
 use talking_points::{
-    ModelDir, Models, NetworkConfig,
+    ModelDir,
     data::{DescribedPoints, ReadOptions, Split, TextKind},
-    evaluation::{
-        Certainty, EvalSet, certainty, fitted_least_probabilities, fitted_nowhere_limit,
-        fitted_temperatures,
-    },
+    evaluation::{Asked, Certainty, EvalSet, Fitted},
     save_config,
 };
 
@@ -56,32 +53,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let points = DescribedPoints::open(&args.set, ReadOptions::default())?;
     let set = EvalSet::described(&points, Some(Split::Val), TextKind::Spoken)?;
     tracing::info!("{} points of {}", set.n_points(), set.name);
-    let before = certainty(&models, &set)?;
-    let [heatmap, object, part] = fitted_temperatures(&models, &set)?;
-    let mut config = models.config.clone();
-    config.localizer.temperature = heatmap;
-    if let Some(namer) = &mut config.namer {
-        (namer.object_temperature, namer.part_temperature) = (object, part);
-    }
-    let tempered = |config: &NetworkConfig, models: Models| {
-        Models::new(models.network, config.clone(), models.tokenizer, models.nouns, models.run)
-    };
-    let fitted = tempered(&config, models);
-    config.localizer.nowhere_limit = fitted_nowhere_limit(&fitted, &set)?;
-    let [least_object, least_part] = fitted_least_probabilities(&fitted, &set)?;
-    if let Some(namer) = &mut config.namer {
-        (namer.least_object, namer.least_part) = (least_object, least_part);
-    }
-    let fitted = tempered(&config, fitted);
-    let after = certainty(&fitted, &set)?;
+    let asked = Asked::ask(&models, &set)?;
+    let was = Fitted::of(&models.config);
+    let fitted = asked.fit(&was);
+    let (before, after) = (asked.certainty(&was), asked.certainty(&fitted));
     if !args.dry_run {
+        let mut config = models.config.clone();
+        fitted.put_into(&mut config);
         save_config(&args.model, &config)?;
     }
-    let of_namer = |temperature: f32| config.namer.is_some().then_some(temperature);
+    let Fitted { heatmap_temperature, nowhere_limit, name_temperatures, least_names } = fitted;
+    let ([object, part], [least_object, least_part]) = (name_temperatures, least_names);
+    let of_namer = |number: f32| models.config.namer.is_some().then_some(number);
     let calibrated = Calibrated {
         before,
-        heatmap_temperature: heatmap,
-        nowhere_limit: config.localizer.nowhere_limit,
+        heatmap_temperature,
+        nowhere_limit,
         object_temperature: of_namer(object),
         part_temperature: of_namer(part),
         least_object: of_namer(least_object),
@@ -96,8 +83,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             format!("{what}: {} → {}", said(of(&before)), said(of(&after)))
         };
         [
-            format!("temperatures: heat-map {heatmap}, objects {object}, parts {part}"),
-            format!("\"nowhere\" from a probability of {:.3}", config.localizer.nowhere_limit),
+            format!("temperatures: heat-map {heatmap_temperature}, objects {object}, parts {part}"),
+            format!("\"nowhere\" from a probability of {:.3}", nowhere_limit),
             format!("names from a probability of {least_object:.3} for objects, {least_part:.3} for parts"),
             line("calibration error of points", &|certainty| certainty.point_calibration_error),
             line("objects named right, %", &|certainty| certainty.object_named),
