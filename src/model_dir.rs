@@ -457,6 +457,12 @@ fn check_localizer(localizer: &LocalizerConfig) -> Result<(), String> {
             localizer.temperature
         ));
     }
+    if localizer
+        .confidence
+        .is_some_and(|logistic| logistic.iter().any(|number| !number.is_finite()))
+    {
+        return Err("the localizer's confidence is not two numbers".to_owned());
+    }
     if localizer.closer_look.is_some_and(|share| !(LEAST_CLOSER_LOOK..=1.0).contains(&share)) {
         return Err(format!("closer_look is a share from {LEAST_CLOSER_LOOK} to 1, or absent"));
     }

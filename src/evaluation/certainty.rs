@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tp_core::Letterbox;
-use tp_localizer::{Decoding, Heatmap};
+use tp_localizer::{Decoding, Heatmap, calibrated, fitted_confidence};
 use tp_metrics::{auroc, expected_calibration_error};
 use tp_vision::{NameProbabilities, Namer};
 
@@ -60,7 +60,7 @@ pub struct Asked<'a> {
 #[derive(Debug)]
 struct AskedImage {
     letterbox: Letterbox,
-    /// Heat-maps at a temperature of 1, of the texts about the image's own points.
+    /// Heat-maps of the texts about the image's own points.
     own: Vec<Heatmap>,
     /// The same of texts about another image; none in a set of one image.
     other: Vec<Heatmap>,
@@ -71,8 +71,8 @@ struct AskedImage {
 /// Numbers that decide how certain a model says it is, and when it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
-    /// Divides the logarithms of the heat-map.
-    pub heatmap_temperature: f32,
+    /// Slope and offset that turn the mass near an answer into its confidence.
+    pub confidence: [f32; 2],
     /// A text is refused from this probability of "nowhere" on.
     pub nowhere_limit: f32,
     /// Divide the logarithms of the names of objects and of parts.
@@ -87,7 +87,7 @@ impl Fitted {
     pub fn of(config: &NetworkConfig) -> Self {
         let (localizer, namer) = (&config.localizer, config.namer.as_ref());
         Self {
-            heatmap_temperature: localizer.temperature,
+            confidence: localizer.confidence.unwrap_or([1.0, 0.0]),
             nowhere_limit: localizer.nowhere_limit,
             name_temperatures: namer
                 .map_or([1.0; 2], |namer| [namer.object_temperature, namer.part_temperature]),
@@ -97,7 +97,7 @@ impl Fitted {
 
     /// Puts them into a configuration.
     pub fn put_into(&self, config: &mut NetworkConfig) {
-        config.localizer.temperature = self.heatmap_temperature;
+        config.localizer.confidence = Some(self.confidence);
         config.localizer.nowhere_limit = self.nowhere_limit;
         if let Some(namer) = &mut config.namer {
             [namer.object_temperature, namer.part_temperature] = self.name_temperatures;
@@ -117,7 +117,7 @@ impl<'a> Asked<'a> {
     ///
     /// [`EvaluationError`] if an image or a text is refused.
     pub fn ask(models: &Models, set: &'a EvalSet) -> Result<Self, EvaluationError> {
-        let localizer = models.localizer.clone().with_temperature(1.0);
+        let localizer = &models.localizer;
         let namer = models.network.namer(&models.config, models.nouns.as_ref());
         let n = set.images.len();
         let ask_one = |(index, image): (usize, &EvalImage)| {
@@ -146,8 +146,11 @@ impl<'a> Asked<'a> {
     /// How certain the model is with these numbers, and how rightly.
     #[must_use]
     pub fn certainty(&self, fitted: &Fitted) -> Certainty {
-        let Answers { found, nowhere } =
-            self.answers(fitted.heatmap_temperature, fitted.nowhere_limit);
+        let Answers { found, nowhere } = self.answers(fitted.nowhere_limit);
+        let of_mass = |&(mass, is_right): &(f32, bool)| {
+            (f64::from(calibrated(mass, fitted.confidence)), is_right)
+        };
+        let found: Stated = found.iter().map(of_mass).collect();
         let (probabilities, absent): (Vec<f64>, Vec<bool>) = nowhere.iter().copied().unzip();
         let refused = |of: bool| {
             let limit = f64::from(fitted.nowhere_limit);
@@ -168,7 +171,8 @@ impl<'a> Asked<'a> {
 
     /// The numbers under which the probabilities come true best.
     ///
-    /// Temperatures have the least mean negative log-likelihood of "right" and "wrong". The limit
+    /// Confidences and temperatures have the least mean negative log-likelihood of "right" and
+    /// "wrong". The limit
     /// of "nowhere" refuses at most one text of twenty about its own photograph, and is at least
     /// one half. Names are left out below the least probability at which one was right. A model
     /// that names nothing keeps those of its names.
@@ -179,12 +183,11 @@ impl<'a> Asked<'a> {
             let at = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
             at.filter(|&at| losses[at].is_finite()).map_or(1.0, |at| TEMPERATURES[at])
         };
-        let heatmap_temperature =
-            best(&|temperature| surprise(&self.answers(temperature, before.nowhere_limit).found));
-        let nowhere = self.answers(heatmap_temperature, before.nowhere_limit).nowhere;
-        let own = nowhere.iter().filter(|(_, absent)| !absent).map(|(probability, _)| *probability);
-        let mut fitted =
-            Fitted { heatmap_temperature, nowhere_limit: limit_for(own.collect()), ..*before };
+        let own = self.answers(before.nowhere_limit).nowhere.into_iter();
+        let own = own.filter(|(_, absent)| !absent).map(|(probability, _)| probability);
+        let nowhere_limit = limit_for(own.collect());
+        let confidence = fitted_confidence(&self.answers(nowhere_limit).found);
+        let mut fitted = Fitted { confidence, nowhere_limit, ..*before };
         if self.namer.is_some() {
             fitted.name_temperatures = [0, 1]
                 .map(|kind| best(&|temperature| surprise(&self.names([temperature; 2])[kind])));
@@ -194,22 +197,20 @@ impl<'a> Asked<'a> {
         fitted
     }
 
-    fn answers(&self, temperature: f32, nowhere_limit: f32) -> Answers {
+    fn answers(&self, nowhere_limit: f32) -> Answers {
         let mut answers = Answers::default();
         for (image, AskedImage { letterbox, own, other, .. }) in
             self.set.images.iter().zip(&self.images)
         {
             for (heatmap, point) in own.iter().zip(&image.points) {
-                let heatmap = heatmap.clone().tempered(temperature);
                 answers.nowhere.push((f64::from(heatmap.nowhere()), false));
                 if let Some(found) = heatmap.locate(letterbox, Decoding::Mass, nowhere_limit) {
                     let is_right = found.point.distance(point.point) < RADIUS;
-                    answers.found.push((f64::from(found.confidence.unwrap_or(0.0)), is_right));
+                    answers.found.push((found.confidence.unwrap_or(0.0), is_right));
                 }
             }
-            let nowhere =
-                other.iter().map(|heatmap| heatmap.clone().tempered(temperature).nowhere());
-            answers.nowhere.extend(nowhere.map(|probability| (f64::from(probability), true)));
+            let nowhere = other.iter().map(|heatmap| f64::from(heatmap.nowhere()));
+            answers.nowhere.extend(nowhere.map(|probability| (probability, true)));
         }
         answers
     }
@@ -237,8 +238,8 @@ impl<'a> Asked<'a> {
 /// What the Localizer says of texts.
 #[derive(Default)]
 struct Answers {
-    /// Of each found point the confidence, and whether it is right.
-    found: Stated,
+    /// Of each found point the mass near it, and whether it is right.
+    found: Vec<(f32, bool)>,
     /// Of each text the probability of "nowhere", and whether it is about another image.
     nowhere: Stated,
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod closer_look;
+mod confidence;
 mod conversation;
 mod error;
 mod heatmap;
@@ -11,6 +12,7 @@ mod model;
 mod regression_head;
 mod text_projector;
 
+pub use confidence::{calibrated, fitted_confidence};
 pub use conversation::LocalizeConversation;
 pub use error::LocalizerError;
 pub use heatmap::{Decoding, Heatmap};

@@ -54,8 +54,10 @@ pub struct LocalizerConfig {
     /// this share of the image's; the heat-map is then the mean of both. Costs an encoding for each
     /// text.
     pub closer_look: Option<f64>,
-    /// Divides the logarithms of the heat-map; fitted on validation images so that the confidence
-    /// is calibrated.
+    /// Slope and offset of the logistic function that turns the mass near an answer into its
+    /// confidence; fitted on validation images. Absent, the confidence is the mass itself.
+    pub confidence: Option<[f32; 2]>,
+    /// Divides the logarithms of the heat-map: below 1 it is sharper.
     #[config(default = 1.0)]
     pub temperature: f32,
     /// A text is answered with `None` from this probability of "nowhere" on.
@@ -189,17 +191,16 @@ impl PointLocalizer {
         self
     }
 
-    /// The same Localizer with another temperature of its heat-map.
-    #[must_use]
-    pub fn with_temperature(mut self, temperature: f32) -> Self {
-        self.config.temperature = temperature;
-        self
-    }
-
     /// The point of a heat-map as [`LocalizePoint::locate`] gives it.
     #[must_use]
     pub fn read_heatmap(&self, heatmap: &Heatmap, image: &EncodedImage) -> Option<Located> {
-        heatmap.locate(&image.letterbox, self.config.decoding, self.config.nowhere_limit)
+        let Located { point, confidence } =
+            heatmap.locate(&image.letterbox, self.config.decoding, self.config.nowhere_limit)?;
+        let calibrated = |mass| match self.config.confidence {
+            Some(logistic) => crate::calibrated(mass, logistic),
+            None => mass,
+        };
+        Some(Located { point, confidence: confidence.map(calibrated) })
     }
 
     /// The head that answers.
@@ -343,13 +344,7 @@ impl LocalizePoint for PointLocalizer {
             LocalizerHead::Heatmap => Ok(self
                 .heatmaps(image, texts)?
                 .iter()
-                .map(|heatmap| {
-                    heatmap.locate(
-                        &image.letterbox,
-                        self.config.decoding,
-                        self.config.nowhere_limit,
-                    )
-                })
+                .map(|heatmap| self.read_heatmap(heatmap, image))
                 .collect()),
         }
     }

@@ -38,7 +38,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Calibrated {
     before: Certainty,
-    heatmap_temperature: f32,
+    confidence: [f32; 2],
     nowhere_limit: f32,
     object_temperature: Option<f32>,
     part_temperature: Option<f32>,
@@ -62,12 +62,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         fitted.put_into(&mut config);
         save_config(&args.model, &config)?;
     }
-    let Fitted { heatmap_temperature, nowhere_limit, name_temperatures, least_names } = fitted;
+    let Fitted { confidence, nowhere_limit, name_temperatures, least_names } = fitted;
     let ([object, part], [least_object, least_part]) = (name_temperatures, least_names);
     let of_namer = |number: f32| models.config.namer.is_some().then_some(number);
     let calibrated = Calibrated {
         before,
-        heatmap_temperature,
+        confidence,
         nowhere_limit,
         object_temperature: of_namer(object),
         part_temperature: of_namer(part),
@@ -83,7 +83,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             format!("{what}: {} → {}", said(of(&before)), said(of(&after)))
         };
         [
-            format!("temperatures: heat-map {heatmap_temperature}, objects {object}, parts {part}"),
+            format!("confidence: slope {:.2}, offset {:.2}", confidence[0], confidence[1]),
+            format!("temperatures: objects {object}, parts {part}"),
             format!("\"nowhere\" from a probability of {:.3}", nowhere_limit),
             format!("names from a probability of {least_object:.3} for objects, {least_part:.3} for parts"),
             line("calibration error of points", &|certainty| certainty.point_calibration_error),
