@@ -79,7 +79,7 @@ struct Reinforce {
     #[command(subcommand)]
     command: Option<ReinforceCommand>,
     #[command(flatten)]
-    args: Option<reinforce::Args>,
+    args: reinforce::Args,
 }
 
 #[derive(Subcommand)]
@@ -115,10 +115,7 @@ fn main() -> ExitCode {
             Reinforce { command: Some(ReinforceCommand::Doctor(args)), .. } => {
                 cli::run(|| doctor::run(&args))
             }
-            Reinforce { args: Some(args), .. } => cli::run(|| reinforce::run(&args)),
-            Reinforce { command: None, args: None } => {
-                cli::run(|| Err::<(), _>("reinforce needs its flags: see --help".into()))
-            }
+            Reinforce { command: None, args } => cli::run(|| reinforce::run(&args)),
         },
         Command::Data(Data::Inspect(args)) => cli::run(|| inspect::run(&args)),
         Command::Data(Data::Describe(args)) => cli::run(|| annotation::run(&args)),

@@ -55,7 +55,7 @@ mod tests {
         for mass in [0.001, 0.2, 0.5, 0.97] {
             assert!((calibrated(mass, [1.0, 0.0]) - mass).abs() < 1e-6);
         }
-        assert!(calibrated(0.0, [1.0, 0.0]) > 0.0 && calibrated(1.0, [2.0, 1.0]) < 1.0);
+        assert!(calibrated(0.0, [1.0, 0.0]) > 0.0 && calibrated(1.0, [1.0, 0.0]) < 1.0);
     }
 
     #[test]

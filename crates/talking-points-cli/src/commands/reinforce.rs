@@ -11,7 +11,10 @@
 //!
 //! Ctrl-C writes a checkpoint; the same call with `--resume` goes on from there.
 
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 use talking_points::{
@@ -32,14 +35,13 @@ const QUICK_STEPS: u64 = 60;
 
 /// Teaches the Descriptor to write what the Localizer finds.
 #[derive(clap::Args)]
-#[group(id = "reinforce")]
 pub(crate) struct Args {
     /// The family whose points are described in training, e.g. Bovidae.
-    #[arg(long)]
-    train_family: String,
+    #[arg(long, required = true)]
+    train_family: Option<String>,
     /// The family on which the result is judged, e.g. Canidae.
-    #[arg(long)]
-    test_family: String,
+    #[arg(long, required = true)]
+    test_family: Option<String>,
     /// Photographs instead of scenes: the form of the data set, as `talking-points data inspect`
     /// names it.
     #[arg(long, requires = "root")]
@@ -81,8 +83,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Where logs, checkpoints, page and model go.
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, required = true)]
+    out: Option<PathBuf>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -106,6 +108,10 @@ enum MethodArg {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let (Some(own), Some(other), Some(out)) = (&args.train_family, &args.test_family, &args.out)
+    else {
+        return Err("--train-family, --test-family and --out are needed: see --help".into());
+    };
     let models = args.model.load()?;
     let referee = match &args.referee {
         Some(folder) => Some(ModelDir::open(folder)?.load(&args.model.device.open()?)?),
@@ -129,23 +135,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let experiment = Experiment {
         models: &models,
         referee: referee.as_ref(),
-        sets: &sets(args, models.config.vision.image_size)?,
+        sets: &sets(args, [own, other], models.config.vision.image_size)?,
         reward: &reward,
         settings: &settings,
-        title: &format!("{} for {}", args.train_family, args.test_family),
-        out: &args.out,
+        title: &format!("{own} for {other}"),
+        out,
         resume: args.resume,
         seed: Seed(args.common.seed),
     };
     let stop = stop_on_ctrl_c()?;
     let report = experiment.run(&stop)?;
-    cli::print_result(args.common.json, &report, || text(&report, args))
+    cli::print_result(args.common.json, &report, || text(&report, [own, other], out))
 }
 
-fn sets(args: &Args, image_size: usize) -> Result<ExperimentSets, Box<dyn Error>> {
+fn sets(
+    args: &Args,
+    families: [&str; 2],
+    image_size: usize,
+) -> Result<ExperimentSets, Box<dyn Error>> {
     let size = if args.quick { ExperimentSize::QUICK } else { ExperimentSize::FULL };
-    let (families, seed) =
-        ([args.train_family.as_str(), args.test_family.as_str()], Seed(args.common.seed));
+    let seed = Seed(args.common.seed);
     let Some((format, root)) = args.format.zip(args.root.as_ref()) else {
         return Ok(ExperimentSets::scenes(families, u32::try_from(image_size)?, size, seed)?);
     };
@@ -163,7 +172,7 @@ fn number(value: Option<f64>) -> String {
 }
 
 /// What people read.
-fn text(report: &ExperimentReport, args: &Args) -> String {
+fn text(report: &ExperimentReport, [own, other]: [&str; 2], out: &Path) -> String {
     let referee = match (report.referee_before, report.referee_after) {
         (None, None) => String::new(),
         (before, after) => {
@@ -177,14 +186,14 @@ fn text(report: &ExperimentReport, args: &Args) -> String {
         report.reward_first,
         report.reward_last,
         report.samples_per_second,
-        args.test_family,
+        other,
         number(report.mpck_before),
         number(report.mpck_after),
         report.ci.map_or("–".to_owned(), |[lo, hi]| format!("[{lo:.1}, {hi:.1}]")),
         number(report.smallest_detectable),
-        args.train_family,
+        own,
         number(report.family_before),
         number(report.family_after),
-        args.out.join("index.html").display()
+        out.join("index.html").display()
     )
 }
