@@ -87,7 +87,7 @@ pub fn word_accuracy<'a>(
 /// in a text.
 fn known_names(spoken: &[(&str, &PointRecord)], lexicon: &Lexicon) -> (Vec<String>, Vec<String>) {
     let words = |name: &String, also: &[String], understood: &[String]| {
-        [&[name.clone()], also, understood].concat()
+        [std::slice::from_ref(name), also, understood].concat()
     };
     let (mut categories, mut parts) = (BTreeSet::new(), BTreeSet::new());
     for (_, record) in spoken {

@@ -581,7 +581,7 @@ fn data_set_is_made_planned_and_stopped_with_the_codes_that_the_help_names() {
         .unwrap();
         let output = run("data build", &[&asking[..], &[limit, "0"]].concat());
         assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("{limit}")));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(limit));
     }
 }
 

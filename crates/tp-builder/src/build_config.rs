@@ -142,7 +142,7 @@ impl BuildConfig {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Read`], [`BuildError::FileTooLong`], and [`BuildError::Config`] with the line
+    /// [`BuildError::Data`] if it cannot be read, and [`BuildError::Config`] with the line
     /// that cannot be understood.
     pub fn from_toml(path: &Path) -> Result<Self, BuildError> {
         let recipe: Self = crate::config_file::read(path)?;

@@ -22,6 +22,9 @@ const SECTIONS_PER_PASS: usize = 8;
 /// colours.
 pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1] + MAPPED[2];
 
+/// A hue that people would name counts more than a measured gray from this probability on.
+const CERTAIN_HUE: f32 = 0.5;
+
 /// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a
 /// place out.
 const LEAST_PROBABILITY: f32 = 1e-3;
@@ -31,8 +34,8 @@ const LEAST_PROBABILITY: f32 = 1e-3;
 pub struct NameProbabilities {
     /// Objects and parts, each point by point.
     names: [Vec<f32>; 2],
-    /// The colour of each point's spot, measured from the pixels.
-    colours: Vec<&'static str>,
+    /// The colour of each point's spot.
+    colours: Vec<String>,
 }
 
 /// Names points, and maps the nouns of texts. Clones share their weights.
@@ -115,7 +118,7 @@ impl Namer {
         }
         let places: Vec<ModelXy> =
             points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
-        let [objects, parts, _] = self.probabilities(&image.features.maps, &[places]);
+        let [objects, parts, seen] = self.probabilities(&image.features.maps, &[places]);
         let mut names = [objects, parts];
         for &share in &self.config.close_ups {
             let mut closer: [Vec<f32>; 2] = Default::default();
@@ -134,11 +137,27 @@ impl Namer {
         let n_looks = 1.0 + self.config.close_ups.len() as f32;
         names.iter_mut().flatten().for_each(|sum| *sum /= n_looks);
         let size = image.pixels.size();
-        let colours = points
-            .iter()
-            .map(|&point| local_colour(&image.pixels, size.pixel_from_unit(point), |_, _| true))
-            .collect();
+        let n_colours = seen.len() / points.len();
+        let colours = points.iter().enumerate().map(|(at, &point)| {
+            let measured = local_colour(&image.pixels, size.pixel_from_unit(point), |_, _| true);
+            self.colour(measured, &seen[at * n_colours..][..n_colours])
+        });
+        let colours = colours.collect();
         Ok(NameProbabilities { names, colours })
+    }
+
+    /// The colour of a spot: the one that is measured, unless that is a gray where people would
+    /// name a hue. A brown horse is gray where it shines.
+    ///
+    /// - `seen`: how probable each colour of the table is, as people name them
+    fn colour(&self, measured: &str, seen: &[f32]) -> String {
+        let hue = most_probable_of(seen)
+            .filter(|&(_, probability)| probability >= CERTAIN_HUE)
+            .map(|(colour, _)| &self.nouns.table().colours[colour]);
+        match hue.filter(|hue| !["black", "gray", "white"].contains(&hue.as_str())) {
+            Some(hue) if measured.ends_with("gray") => hue.clone(),
+            _ => measured.to_owned(),
+        }
     }
 
     /// The most probable names of points, with their tempered probabilities.
@@ -148,11 +167,7 @@ impl Namer {
         NameProbabilities { names: [objects, parts], colours }: &NameProbabilities,
     ) -> Vec<PointName> {
         let table = self.nouns.table();
-        let best = |probabilities: &[f32]| {
-            let at = (0..probabilities.len())
-                .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
-            Some((at, probabilities[at]))
-        };
+        let best = most_probable_of;
         // p^(1 / T), scaled to a sum of 1: the softmax of the logarithms divided by T.
         let tempered = |best: Option<(usize, f32)>, probabilities: &[f32], temperature: f32| {
             let (at, highest) = best?;
@@ -180,7 +195,7 @@ impl Namer {
                         .filter(|best| best.1 >= self.config.least_part)
                         .map(|best| table.parts[best.0].name.clone()),
                     part_probability: part.map_or(0.0, |best| best.1),
-                    colour: Some(colours[point].to_owned()),
+                    colour: Some(colours[point].clone()),
                 }
             })
             .collect()
@@ -260,6 +275,11 @@ fn grid(rows: usize, columns: usize) -> Vec<ModelXy> {
         .collect()
 }
 
+/// The index of the greatest probability, and that probability; `None` of none.
+fn most_probable_of(probabilities: &[f32]) -> Option<(usize, f32)> {
+    probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Distribution};
@@ -327,7 +347,7 @@ mod tests {
             let [objects, parts, _] = namer.probabilities(&maps, &[points.to_vec()]);
             namer.most_probable(&NameProbabilities {
                 names: [objects, parts],
-                colours: vec!["red", "dark brown"],
+                colours: ["red", "dark brown"].map(str::to_owned).to_vec(),
             })
         };
         let unsure = Namer { config: sure.config.clone().with_least_object(1.1), ..sure.clone() };
@@ -349,6 +369,15 @@ mod tests {
             assert_eq!(name.part, None);
             assert!((name.part_probability - 0.5).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn a_gray_that_people_would_call_by_its_hue_is_called_so() {
+        let (_, namer) = namer(0.0); // its colours are red and blue
+        assert_eq!(namer.colour("light gray", &[0.2, 0.8]), "blue");
+        assert_eq!(namer.colour("gray", &[0.4, 0.45]), "gray");
+        assert_eq!(namer.colour("green", &[0.0, 1.0]), "green");
+        assert_eq!(namer.colour("dark gray", &[]), "dark gray");
     }
 
     #[test]

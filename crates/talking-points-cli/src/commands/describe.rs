@@ -58,7 +58,7 @@ struct DescribedPoint {
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let pixels = match &args.points {
         Some(path) => points_from_file(path)?,
-        None => args.point.iter().map(|point| *point).collect(),
+        None => args.point.clone(),
     };
     let image = decode_image(&args.image, &DecodeOptions::default())?;
     let points = pixels

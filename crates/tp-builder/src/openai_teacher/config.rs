@@ -173,7 +173,7 @@ impl TeachersConfig {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Read`], [`BuildError::FileTooLong`], and [`BuildError::Config`] with the line
+    /// [`BuildError::Data`] if it cannot be read, and [`BuildError::Config`] with the line
     /// or the setting that is wrong.
     pub fn from_toml(path: &Path) -> Result<Self, BuildError> {
         let config: Self = config_file::read(path)?;
