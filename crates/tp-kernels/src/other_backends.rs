@@ -1,6 +1,6 @@
 //! Backends without a fast path of ours: every operator is its reference.
 
-use crate::*;
+use crate::ops::*;
 
 macro_rules! every_operator_is_its_reference {
     ($backend:ty) => {
