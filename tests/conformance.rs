@@ -33,7 +33,7 @@ use talking_points::{
 ///
 /// Both sides compute in single precision and add in different orders. With LibTorch 2.9.0 on
 /// x86-64 no tensor was off by more than 4e-6; each bound is about ten times what was found for it.
-const BOUNDS: [(&str, f64); 27] = [
+const BOUNDS: [(&str, f64); 26] = [
     ("coarse", 5e-6),
     ("mask_features", 1e-5),
     ("memory of stride 32", 1e-5),
@@ -48,7 +48,6 @@ const BOUNDS: [(&str, f64); 27] = [
     ("gradients of dense", 5e-6),
     ("gradients of point_readout", 5e-6),
     ("gradients of text_readout", 5e-6),
-    ("gradients of network.eyes.encoder.backbone", 1e-5),
     ("gradients of network.eyes.encoder.pixel_decoder", 2e-5),
     ("gradients of network.eyes.encoder.query_decoder", 5e-5),
     ("gradients of network.eyes.projector", 2e-5),
@@ -271,8 +270,12 @@ impl ModuleVisitor for GradientsByPart<'_> {
 fn a_lesson_gives_the_loss_and_the_gradients_of_flex() {
     let model = model();
     let learn = |stage: Objective, device: &Device| {
-        let (model, task) =
+        let (mut model, task) =
             (model.clone().fork(device).train(), training_task(stage, &device.clone().autodiff()));
+        // As in training. ReLU6 has kinks: activations within rounding of one are on different
+        // sides of it on two backends, which changes the gradient of a weight by some 1e-3. The
+        // gradients of the backbone's operators are compared one by one in `tp-kernels`.
+        model.network.eyes = model.network.eyes.freeze_backbone();
         let step = task.loss(&model, task.batch(Seed(5)));
         let gradients = step.loss.backward();
         let mut parts =
