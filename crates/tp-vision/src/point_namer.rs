@@ -3,7 +3,7 @@
 //! that people use for them.
 //!
 //! The published classes know far more things than any set of described points: their share of the
-//! logits is kept apart, so that nouns which no lesson had are named all the same.
+//! logits is kept apart, so that nouns which no sample had are named all the same.
 
 use burn::{
     config::Config,
