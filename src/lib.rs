@@ -47,7 +47,7 @@ mod round_trip;
 pub use conversion::{Conversion, ConversionOptions, convert_weights};
 pub use device::{DeviceError, DeviceName};
 pub use error_line::error_line;
-pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_config, save_model_dir};
+pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir, save_settings};
 pub use network::{Network, NetworkConfig};
 pub use published::{PublishedName, network_keys, published_name};
 pub use round_trip::{RoundTrip, RoundTripSeconds};

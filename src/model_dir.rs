@@ -259,6 +259,15 @@ impl ModelDir {
                     .into(),
             ));
         }
+        if self.config.localizer.absence.is_some() && table.usual_log_peaks.is_none() {
+            return Err(unfit(
+                format!(
+                    "it has no usual_log_peaks, which the localizer's absence in {CONFIG} needs: \
+                     run `talking-points calibrate`"
+                )
+                .into(),
+            ));
+        }
         if table.objects.is_empty() || table.parts.is_empty() {
             return Err(unfit("it needs an object and a part at least".into()));
         }
@@ -420,28 +429,31 @@ pub fn save_model_dir(
 
     tokenizer.save(&folder.join(TOKENIZER))?;
 
-    if let Some(nouns) = nouns {
-        let file = folder.join(NOUNS);
-        let text = serde_json::to_string(nouns)
-            .map_err(|source| ModelError::Config { path: file.clone(), source })?;
-        write_atomically(&file, |out| writeln!(out, "{text}"))
-            .map_err(|source| write(&file, source))?;
-    }
-
-    save_config(folder, config)
+    save_settings(folder, config, nouns)
 }
 
-/// Writes the configuration of a model folder alone: what was fitted after training stands in it.
+/// Writes the nouns, if there are any, and the configuration of a model folder: what is fitted after
+/// training stands in them.
 ///
 /// # Errors
 ///
-/// [`ModelError`] if the file cannot be written.
-pub fn save_config(folder: &Path, config: &NetworkConfig) -> Result<(), ModelError> {
-    let file = folder.join(CONFIG);
-    let text = serde_json::to_string_pretty(config)
-        .map_err(|source| ModelError::Config { path: file.clone(), source })?;
-    write_atomically(&file, |out| writeln!(out, "{text}"))
-        .map_err(|source| ModelError::Write { path: file.clone(), source })
+/// [`ModelError`] if a file cannot be written.
+pub fn save_settings(
+    folder: &Path,
+    config: &NetworkConfig,
+    nouns: Option<&NounTable>,
+) -> Result<(), ModelError> {
+    let write = |name: &str, text: serde_json::Result<String>| {
+        let path = folder.join(name);
+        let text = text.map_err(|source| ModelError::Config { path: path.clone(), source })?;
+        write_atomically(&path, |out| writeln!(out, "{text}"))
+            .map_err(|source| ModelError::Write { path: path.clone(), source })
+    };
+    // The configuration last: it may ask for numbers of the nouns.
+    if let Some(nouns) = nouns {
+        write(NOUNS, serde_json::to_string(nouns))?;
+    }
+    write(CONFIG, serde_json::to_string_pretty(config))
 }
 
 /// Whether a Localizer has numbers that a Localizer can have.
@@ -462,6 +474,9 @@ fn check_localizer(localizer: &LocalizerConfig) -> Result<(), String> {
         .is_some_and(|logistic| logistic.iter().any(|number| !number.is_finite()))
     {
         return Err("the localizer's confidence is not two numbers".to_owned());
+    }
+    if localizer.absence.is_some_and(|weights| weights.iter().any(|number| !number.is_finite())) {
+        return Err("the localizer's absence is not five numbers".to_owned());
     }
     if localizer.closer_look.is_some_and(|share| !(LEAST_CLOSER_LOOK..=1.0).contains(&share)) {
         return Err(format!("closer_look is a share from {LEAST_CLOSER_LOOK} to 1, or absent"));
@@ -491,6 +506,9 @@ fn check_namer(namer: &PointNamerConfig, vision: &VisionConfig) -> Result<(), St
         || namer.close_ups.iter().any(|share| !(share.is_finite() && *share > 0.0 && *share <= 1.0))
     {
         return Err(format!("close_ups are at most {MOST_CLOSE_UPS} shares above 0 and up to 1"));
+    }
+    if !(0.0..=1.0).contains(&namer.published_share) {
+        return Err("the namer's published_share is not a number from 0 to 1".to_owned());
     }
     if !(0.0..1.0).contains(&namer.dropout) {
         return Err(format!(
@@ -547,11 +565,12 @@ mod tests {
             parts: vec![noun("handle")],
             noun_of_class: vec![0; 1000],
             colours: vec!["red".to_owned()],
+            usual_log_peaks: None,
         };
         let config = NetworkConfig::everyday(300, &fitting);
         let folder = tempfile::tempdir().unwrap();
         let refusal = |config: &NetworkConfig, nouns: &str| {
-            save_config(folder.path(), config).unwrap();
+            save_settings(folder.path(), config, None).unwrap();
             std::fs::write(folder.path().join(NOUNS), nouns).unwrap();
             let nouns = ModelDir::open(folder.path())
                 .and_then(|dir| dir.nouns(dir.config.namer.as_ref().unwrap()));
@@ -597,6 +616,7 @@ mod tests {
         close.localizer.closer_look = Some(0.0);
         assert!(refusal(&close, &text(&fitting)).unwrap().contains("closer_look"));
         assert!(with(&|namer| namer.part_temperature = 0.0).contains("temperature"));
+        assert!(with(&|namer| namer.published_share = 1.5).contains("published_share"));
         assert!(with(&|namer| namer.close_ups = vec![0.5, 0.0]).contains("close_ups"));
         assert!(with(&|namer| namer.n_objects = usize::MAX).contains("above"));
     }

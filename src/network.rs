@@ -18,6 +18,14 @@ use tp_vision::{
 /// (`docs/experiments/sight.md`).
 const CLOSER_LOOK: f64 = 0.7;
 
+/// Width of the namer's hidden layer, and the share of its values that training hides. A narrower
+/// one names fewer parts (`docs/experiments/sight.md`).
+const NAMER_WIDTH: usize = 1024;
+const NAMER_DROPOUT: f64 = 0.5;
+
+/// What the published classes alone count in the name of an object (`docs/experiments/sight.md`).
+const PUBLISHED_SHARE: f32 = 0.2;
+
 /// The shape of a whole model: base, Descriptor, Localizer.
 #[derive(Config, Debug)]
 pub struct NetworkConfig {
@@ -70,7 +78,10 @@ impl NetworkConfig {
         let vision = VisionConfig::lite0(320);
         let [_, maps @ ..] = vision.backbone_dims;
         let namer = PointNamerConfig::new(maps, nouns.objects.len(), nouns.parts.len())
-            .with_n_colours(nouns.colours.len());
+            .with_n_colours(nouns.colours.len())
+            .with_d_hidden(NAMER_WIDTH)
+            .with_dropout(NAMER_DROPOUT)
+            .with_published_share(PUBLISHED_SHARE);
         let mut config =
             Self::of(vision, DecoderConfig::tiny(vocab_size), LoraConfig::new(16, 32.0), 64)
                 .with_namer(Some(namer));

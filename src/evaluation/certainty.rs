@@ -3,15 +3,20 @@
 
 use serde::{Deserialize, Serialize};
 use tp_core::Letterbox;
-use tp_localizer::{Decoding, Heatmap, calibrated, fitted_confidence};
+use tp_localizer::{
+    AbsenceWeights, Decoding, Evidence, Heatmap, calibrated, fitted_absence, fitted_confidence,
+};
 use tp_metrics::{auroc, expected_calibration_error};
-use tp_vision::{NameProbabilities, Namer};
+use tp_vision::{NameProbabilities, Namer, NounTable, Nouns};
 
 use super::{
     EvalImage, EvalSet, EvaluationError,
     names::{names_object, names_part},
 };
 use crate::{Models, NetworkConfig};
+
+/// The logarithms of the highest probability of every object, part and color in an image.
+type LogPeaks = [Vec<f32>; 3];
 
 /// A found point is right if it is nearer than this, in the unit square: what the confidence speaks
 /// of.
@@ -66,13 +71,21 @@ struct AskedImage {
     other: Vec<Heatmap>,
     /// What the namer makes of the points.
     names: NameProbabilities,
+    /// What it sees anywhere in the image; `None` without a namer.
+    log_peaks: Option<LogPeaks>,
 }
 
 /// Numbers that decide how certain a model says it is, and when it says nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
     /// Slope and offset that turn the mass near an answer into its confidence.
     pub confidence: [f32; 2],
+    /// How probable it is that a text is about nothing in the image:
+    /// [`LocalizerConfig::absence`](tp_localizer::LocalizerConfig::absence).
+    pub absence: Option<AbsenceWeights>,
+    /// What counts as prominent: [`NounTable::usual_log_peaks`].
+    #[serde(skip)]
+    pub usual_log_peaks: Option<LogPeaks>,
     /// A text is refused from this probability of "nowhere" on.
     pub nowhere_limit: f32,
     /// Divide the logarithms of the names of objects and of parts.
@@ -82,12 +95,14 @@ pub struct Fitted {
 }
 
 impl Fitted {
-    /// Those of a configuration.
+    /// Those of a model.
     #[must_use]
-    pub fn of(config: &NetworkConfig) -> Self {
+    pub fn of(Models { config, nouns, .. }: &Models) -> Self {
         let (localizer, namer) = (&config.localizer, config.namer.as_ref());
         Self {
             confidence: localizer.confidence.unwrap_or([1.0, 0.0]),
+            absence: localizer.absence,
+            usual_log_peaks: nouns.as_ref().and_then(|nouns| nouns.table().usual_log_peaks.clone()),
             nowhere_limit: localizer.nowhere_limit,
             name_temperatures: namer
                 .map_or([1.0; 2], |namer| [namer.object_temperature, namer.part_temperature]),
@@ -95,9 +110,13 @@ impl Fitted {
         }
     }
 
-    /// Puts them into a configuration.
-    pub fn put_into(&self, config: &mut NetworkConfig) {
+    /// Puts them into a configuration and its nouns.
+    pub fn put_into(&self, config: &mut NetworkConfig, nouns: Option<&mut NounTable>) {
         config.localizer.confidence = Some(self.confidence);
+        config.localizer.absence = self.absence;
+        if let Some(nouns) = nouns {
+            nouns.usual_log_peaks.clone_from(&self.usual_log_peaks);
+        }
         config.localizer.nowhere_limit = self.nowhere_limit;
         if let Some(namer) = &mut config.namer {
             [namer.object_temperature, namer.part_temperature] = self.name_temperatures;
@@ -117,7 +136,7 @@ impl<'a> Asked<'a> {
     ///
     /// [`EvaluationError`] if an image or a text is refused.
     pub fn ask(models: &Models, set: &'a EvalSet) -> Result<Self, EvaluationError> {
-        let localizer = &models.localizer;
+        let localizer = models.localizer.clone().without_absence();
         let namer = models.network.namer(&models.config, models.nouns.as_ref());
         let n = set.images.len();
         let ask_one = |(index, image): (usize, &EvalImage)| {
@@ -134,8 +153,11 @@ impl<'a> Asked<'a> {
             Ok(AskedImage {
                 letterbox: encoded.letterbox,
                 own: heatmaps(index)?,
-                other: if n > 1 { heatmaps((index + n / 2) % n)? } else { Vec::new() },
+                other: if n > 1 { heatmaps(other_image(index, n))? } else { Vec::new() },
                 names,
+                log_peaks: namer
+                    .as_ref()
+                    .map(|namer| namer.cell_names(&encoded.features.maps).log_peaks(0)),
             })
         };
         let images = set.images.iter().enumerate().map(ask_one);
@@ -146,7 +168,7 @@ impl<'a> Asked<'a> {
     /// How certain the model is with these numbers, and how rightly.
     #[must_use]
     pub fn certainty(&self, fitted: &Fitted) -> Certainty {
-        let Answers { found, nowhere } = self.answers(fitted.nowhere_limit);
+        let Answers { found, nowhere } = self.answers(&self.told(fitted), fitted.nowhere_limit);
         let of_mass = |&(mass, is_right): &(f32, bool)| {
             (f64::from(calibrated(mass, fitted.confidence)), is_right)
         };
@@ -183,11 +205,14 @@ impl<'a> Asked<'a> {
             let at = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
             at.filter(|&at| losses[at].is_finite()).map_or(1.0, |at| TEMPERATURES[at])
         };
-        let own = self.answers(before.nowhere_limit).nowhere.into_iter();
+        let mut fitted =
+            Fitted { usual_log_peaks: self.usual_log_peaks(), absence: None, ..before.clone() };
+        fitted.absence = self.fit_absence(&fitted);
+        let told = self.told(&fitted);
+        let own = self.answers(&told, before.nowhere_limit).nowhere.into_iter();
         let own = own.filter(|(_, absent)| !absent).map(|(probability, _)| probability);
-        let nowhere_limit = limit_for(own.collect());
-        let confidence = fitted_confidence(&self.answers(nowhere_limit).found);
-        let mut fitted = Fitted { confidence, nowhere_limit, ..*before };
+        fitted.nowhere_limit = limit_for(own.collect());
+        fitted.confidence = fitted_confidence(&self.answers(&told, fitted.nowhere_limit).found);
         if self.namer.is_some() {
             fitted.name_temperatures = [0, 1]
                 .map(|kind| best(&|temperature| surprise(&self.names([temperature; 2])[kind])));
@@ -197,20 +222,90 @@ impl<'a> Asked<'a> {
         fitted
     }
 
-    fn answers(&self, nowhere_limit: f32) -> Answers {
+    /// For every object, part and color the mean over the images of what is seen anywhere in one.
+    fn usual_log_peaks(&self) -> Option<LogPeaks> {
+        let mut images = self.images.iter().map(|image| image.log_peaks.as_ref());
+        let mut sum = images.next()??.clone();
+        for log_peaks in images {
+            for (sum, log_peaks) in sum.iter_mut().zip(log_peaks?) {
+                sum.iter_mut().zip(log_peaks).for_each(|(sum, log_peak)| *sum += log_peak);
+            }
+        }
+        let n = self.images.len() as f32;
+        sum.iter_mut().flatten().for_each(|sum| *sum /= n);
+        Some(sum)
+    }
+
+    /// Texts about their own image and about another one, with what is known of each.
+    fn fit_absence(&self, fitted: &Fitted) -> Option<AbsenceWeights> {
+        let nouns = self.nouns(fitted)?;
+        let mut evidence = Vec::new();
+        for image in 0..self.images.len() {
+            for (heatmap, text, is_absent) in self.heatmaps(image) {
+                evidence.push((self.evidence(&nouns, image, heatmap, text)?, is_absent));
+            }
+        }
+        fitted_absence(&evidence)
+    }
+
+    /// The heat-maps of every image with its texts and whether these are about another image; with
+    /// the probability of "nowhere" that the numbers give.
+    fn told(&self, fitted: &Fitted) -> Vec<Vec<(Heatmap, bool)>> {
+        let nouns = self.nouns(fitted);
+        (0..self.images.len())
+            .map(|image| {
+                let with_absence = |(heatmap, text, is_absent): (&Heatmap, &str, bool)| {
+                    let told = (|| {
+                        let evidence = self.evidence(nouns.as_ref()?, image, heatmap, text)?;
+                        Some(heatmap.clone().with_nowhere(evidence.absence(fitted.absence?)))
+                    })();
+                    (told.unwrap_or_else(|| heatmap.clone()), is_absent)
+                };
+                self.heatmaps(image).map(with_absence).collect()
+            })
+            .collect()
+    }
+
+    /// The nouns with what is usual.
+    fn nouns(&self, fitted: &Fitted) -> Option<Nouns> {
+        let table = self.namer.as_ref()?.nouns().table().clone();
+        Nouns::new(NounTable { usual_log_peaks: fitted.usual_log_peaks.clone(), ..table }).ok()
+    }
+
+    fn evidence(
+        &self,
+        nouns: &Nouns,
+        image: usize,
+        heatmap: &Heatmap,
+        text: &str,
+    ) -> Option<Evidence> {
+        let prominence = nouns.prominence(self.images[image].log_peaks.as_ref()?, text);
+        Some(Evidence { nowhere: heatmap.nowhere(), prominence })
+    }
+
+    /// The heat-maps of one image with their texts, and whether these are about another image: first
+    /// those about the image's own points.
+    fn heatmaps(&self, image: usize) -> impl Iterator<Item = (&Heatmap, &str, bool)> {
+        let texts = |of: usize| self.set.images[of].points.iter().map(|point| &*point.description);
+        let AskedImage { own, other, .. } = &self.images[image];
+        let about = other_image(image, self.images.len());
+        let own = own.iter().zip(texts(image)).map(|(heatmap, text)| (heatmap, text, false));
+        own.chain(other.iter().zip(texts(about)).map(|(heatmap, text)| (heatmap, text, true)))
+    }
+
+    fn answers(&self, told: &[Vec<(Heatmap, bool)>], nowhere_limit: f32) -> Answers {
         let mut answers = Answers::default();
-        for (image, AskedImage { letterbox, own, other, .. }) in
-            self.set.images.iter().zip(&self.images)
-        {
-            for (heatmap, point) in own.iter().zip(&image.points) {
-                answers.nowhere.push((f64::from(heatmap.nowhere()), false));
-                if let Some(found) = heatmap.locate(letterbox, Decoding::Mass, nowhere_limit) {
+        for ((image, asked), told) in self.set.images.iter().zip(&self.images).zip(told) {
+            answers.nowhere.extend(
+                told.iter().map(|(heatmap, absent)| (f64::from(heatmap.nowhere()), *absent)),
+            );
+            for ((heatmap, _), point) in told.iter().zip(&image.points) {
+                if let Some(found) = heatmap.locate(&asked.letterbox, Decoding::Mass, nowhere_limit)
+                {
                     let is_right = found.point.distance(point.point) < RADIUS;
                     answers.found.push((found.confidence.unwrap_or(0.0), is_right));
                 }
             }
-            let nowhere = other.iter().map(|heatmap| f64::from(heatmap.nowhere()));
-            answers.nowhere.extend(nowhere.map(|probability| (probability, true)));
         }
         answers
     }
@@ -242,6 +337,11 @@ struct Answers {
     found: Vec<(f32, bool)>,
     /// Of each text the probability of "nowhere", and whether it is about another image.
     nowhere: Stated,
+}
+
+/// The image whose texts are asked about in image `index` of `n`.
+fn other_image(index: usize, n: usize) -> usize {
+    (index + n / 2) % n
 }
 
 fn calibration_error(answers: &[(f64, bool)]) -> Option<f64> {

@@ -52,6 +52,7 @@ pub fn noun_table(lexicon: &Lexicon) -> NounTable {
             .collect(),
         noun_of_class: of_class.into_iter().map(|name| index[name]).collect(),
         colours: COLOURS.map(str::to_owned).to_vec(),
+        usual_log_peaks: None,
     }
 }
 

@@ -140,13 +140,13 @@ pub fn everyday() -> Vec<Phase> {
         diet,
         foreign_nouns: 0.0,
     };
-    let names = MixtureShares { scenes: 0.1, photographs: 0.15, everyday: 0.5, compositions: 0.25 };
+    let names = MixtureShares { scenes: 0.2, photographs: 0.2, everyday: 0.4, compositions: 0.2 };
     let described =
         MixtureShares { scenes: 0.55, photographs: 0.1, everyday: 0.25, compositions: 0.1 };
     let asked = MixtureShares { scenes: 0.2, photographs: 0.15, everyday: 0.5, compositions: 0.15 };
     let texts = MixtureShares { scenes: 0.7, photographs: 0.0, everyday: 0.3, compositions: 0.0 };
     vec![
-        phase(Objective::Names, "0-names", 500, 320, 24, 6, 1e-3, names),
+        phase(Objective::Names, "0-names", 600, 256, 32, 6, 1e-3, names),
         Phase {
             foreign_nouns: 0.3,
             ..phase(Objective::Language, "0-language", 400, 128, 32, 4, 1.5e-3, texts)

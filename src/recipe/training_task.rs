@@ -382,7 +382,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         let texts: Vec<&str> = batch.texts.iter().map(String::as_str).collect();
         let [_, height, width, _] = features.mask_features.dims();
         let maps = features.maps.clone().map(Tensor::inner);
-        Some(namer.mention_maps(&maps, [height, width], &texts).autodiff())
+        Some(namer.mention_maps(&namer.cell_names(&maps), [height, width], &texts).autodiff())
     }
 
     fn localize_context(

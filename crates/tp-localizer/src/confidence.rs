@@ -2,6 +2,8 @@
 //!
 //! Source: Platt 1999, "Probabilistic outputs for support vector machines".
 
+use crate::logistic_regression::logistic_regression;
+
 /// Masses are kept this far from 0 and 1, so that their log-odds are finite.
 const MARGIN: f32 = 1e-4;
 
@@ -17,31 +19,15 @@ pub fn calibrated(mass: f32, [slope, offset]: [f32; 2]) -> f32 {
 /// are wrong.
 #[must_use]
 pub fn fitted_confidence(answers: &[(f32, bool)]) -> [f32; 2] {
-    /// Keeps the slope finite where right and wrong are apart.
-    const RIDGE: f64 = 1e-3;
-    let n_right = answers.iter().filter(|(_, is_right)| *is_right).count();
-    if n_right == 0 || n_right == answers.len() {
-        return [1.0, 0.0];
-    }
-    // Newton's method on a convex function of two numbers.
-    let (mut slope, mut offset) = (1.0, 0.0);
-    for _ in 0..50 {
-        let (mut gradient, mut hessian) = ([RIDGE * (slope - 1.0), 0.0], [RIDGE, 0.0, 0.0]);
-        for &(mass, is_right) in answers {
-            let x = f64::from(log_odds(mass));
-            let p = 1.0 / (1.0 + (-(slope * x + offset)).exp());
-            let (missed, weight) = (p - f64::from(u8::from(is_right)), (p * (1.0 - p)).max(1e-9));
-            gradient = [gradient[0] + missed * x, gradient[1] + missed];
-            hessian = [hessian[0] + weight * x * x, hessian[1] + weight * x, hessian[2] + weight];
-        }
-        let determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
-        slope -= (hessian[2] * gradient[0] - hessian[1] * gradient[1]) / determinant;
-        offset -= (hessian[0] * gradient[1] - hessian[1] * gradient[0]) / determinant;
-    }
-    if slope.is_finite() && offset.is_finite() { [slope as f32, offset as f32] } else { [1.0, 0.0] }
+    let stated: Vec<_> = answers
+        .iter()
+        .map(|&(mass, is_right)| ([f64::from(log_odds(mass)), 1.0], is_right))
+        .collect();
+    logistic_regression(&stated, [1.0, 0.0]).map(|number| number as f32)
 }
 
-fn log_odds(mass: f32) -> f32 {
+/// The logarithm of the odds of a probability, which is kept away from 0 and 1.
+pub(crate) fn log_odds(mass: f32) -> f32 {
     let mass = mass.clamp(MARGIN, 1.0 - MARGIN);
     (mass / (1.0 - mass)).ln()
 }

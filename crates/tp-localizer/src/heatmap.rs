@@ -76,6 +76,18 @@ impl Heatmap {
         self
     }
 
+    /// The distribution with another probability of "nowhere"; the cells share what is left as they
+    /// did before.
+    #[must_use]
+    pub fn with_nowhere(mut self, nowhere: f32) -> Self {
+        let sum: f32 = self.cells.iter().sum();
+        if sum > 0.0 {
+            self.cells.iter_mut().for_each(|cell| *cell *= (1.0 - nowhere) / sum);
+        }
+        self.nowhere = nowhere;
+        self
+    }
+
     /// The mean of several maps of one image: what is known without choosing among their texts.
     /// `None` if there are none.
     #[must_use]
@@ -256,6 +268,15 @@ mod tests {
         let same = |a: f32, b: f32| assert!((a - b).abs() < 1e-6, "{a} {b}");
         tempered.cells().iter().zip(divided.cells()).for_each(|(&a, &b)| same(a, b));
         same(tempered.nowhere(), divided.nowhere());
+    }
+
+    #[test]
+    fn another_nowhere_leaves_the_cells_their_shares() {
+        let heatmap = map([4, 5], &[(3, 2.0), (20, 1.0)]);
+        let sure = heatmap.clone().with_nowhere(0.1);
+        assert!((sure.cells().iter().sum::<f32>() - 0.9).abs() < 1e-6 && sure.nowhere() == 0.1);
+        let ratio = |heatmap: &Heatmap| heatmap.cells()[3] / heatmap.cells()[4];
+        assert!((ratio(&sure) - ratio(&heatmap)).abs() < 1e-2 * ratio(&heatmap));
     }
 
     #[test]

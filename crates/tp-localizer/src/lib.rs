@@ -7,8 +7,10 @@ mod conversation;
 mod error;
 mod heatmap;
 mod heatmap_head;
+mod logistic_regression;
 mod loss;
 mod model;
+mod presence;
 mod regression_head;
 mod text_projector;
 
@@ -19,5 +21,6 @@ pub use heatmap::{Decoding, Heatmap};
 pub use heatmap_head::{HeatmapHead, HeatmapHeadConfig};
 pub use loss::{heatmap_loss, point_loss};
 pub use model::{LocalizerConfig, LocalizerHead, LocalizerNet, PointLocalizer};
+pub use presence::{AbsenceWeights, Evidence, fitted_absence};
 pub use regression_head::{RegressionHead, RegressionHeadConfig, regression_head_keys};
 pub use text_projector::{TextProjector, TextProjectorConfig, text_projector_keys};

@@ -12,11 +12,12 @@ use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{
     Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context,
 };
-use tp_vision::{DerivedKey, EncodedImage, Namer, Section, VisionModel};
+use tp_vision::{CellNames, DerivedKey, EncodedImage, Namer, Section, VisionModel};
 
 use crate::{
-    Decoding, Heatmap, HeatmapHead, HeatmapHeadConfig, LocalizeConversation, LocalizerError,
-    RegressionHead, RegressionHeadConfig, TextProjector, TextProjectorConfig,
+    AbsenceWeights, Decoding, Evidence, Heatmap, HeatmapHead, HeatmapHeadConfig,
+    LocalizeConversation, LocalizerError, RegressionHead, RegressionHeadConfig, TextProjector,
+    TextProjectorConfig,
 };
 
 /// How many texts are read in one batch: bounds the memory of one call.
@@ -57,6 +58,10 @@ pub struct LocalizerConfig {
     /// Slope and offset of the logistic function that turns the mass near an answer into its
     /// confidence; fitted on validation images. Absent, the confidence is the mass itself.
     pub confidence: Option<[f32; 2]>,
+    /// Weights that turn the heat-map's "nowhere" and the prominence of the mentioned nouns into the
+    /// probability that the text is about nothing in the image; fitted on validation images.
+    /// Absent, that is the heat-map's own.
+    pub absence: Option<AbsenceWeights>,
     /// Divides the logarithms of the heat-map: below 1 it is sharper.
     #[config(default = 1.0)]
     pub temperature: f32,
@@ -137,6 +142,7 @@ pub struct PointLocalizer {
     eyes: Option<VisionModel>,
     conversation: LocalizeConversation,
     contexts: DerivedKey,
+    cell_names: DerivedKey,
 }
 
 impl PointLocalizer {
@@ -158,6 +164,7 @@ impl PointLocalizer {
             eyes: None,
             conversation,
             contexts: DerivedKey::unique(),
+            cell_names: DerivedKey::unique(),
         }
     }
 
@@ -181,6 +188,13 @@ impl PointLocalizer {
     #[must_use]
     pub fn without_closer_look(mut self) -> Self {
         self.config.closer_look = None;
+        self
+    }
+
+    /// The same Localizer, which takes the heat-map's own "nowhere" as it is.
+    #[must_use]
+    pub fn without_absence(mut self) -> Self {
+        self.config.absence = None;
         self
     }
 
@@ -236,7 +250,26 @@ impl PointLocalizer {
                     heatmap.joined(&image.letterbox, closer, &section, &near.letterbox, finer);
             }
         }
-        Ok(heatmaps.into_iter().map(|heatmap| heatmap.tempered(self.config.temperature)).collect())
+        let heatmaps =
+            heatmaps.into_iter().map(|heatmap| heatmap.tempered(self.config.temperature));
+        let (Some(weights), Some(names)) = (self.config.absence, self.cell_names(image)) else {
+            return Ok(heatmaps.collect());
+        };
+        let (nouns, log_peaks) = (names.0.nouns(), names.1.log_peaks(0));
+        Ok(heatmaps
+            .zip(texts)
+            .map(|(heatmap, text)| {
+                let prominence = nouns.prominence(&log_peaks, text);
+                let evidence = Evidence { nowhere: heatmap.nowhere(), prominence };
+                heatmap.with_nowhere(evidence.absence(weights))
+            })
+            .collect())
+    }
+
+    /// The namer, and what it makes of every cell of an image, computed once for an image.
+    fn cell_names(&self, image: &EncodedImage) -> Option<(&Namer, Arc<CellNames>)> {
+        let namer = self.namer.as_ref()?;
+        Some((namer, image.derived(self.cell_names, || namer.cell_names(&image.features.maps))))
     }
 
     /// The heat-maps of one look at an image, at a temperature of 1.
@@ -248,12 +281,12 @@ impl PointLocalizer {
         let rows = self.rows(texts)?;
         let mask_features = &image.features.mask_features;
         let [_, height, width, _] = mask_features.dims();
+        let names = self.cell_names(image);
         let mut heatmaps = Vec::with_capacity(texts.len());
         for (states, texts) in self.states(image, &rows).zip(texts.chunks(TEXTS_PER_BATCH)) {
-            let mentions = self
-                .namer
+            let mentions = names
                 .as_ref()
-                .map(|namer| namer.mention_maps(&image.features.maps, [height, width], texts));
+                .map(|(namer, names)| namer.mention_maps(names, [height, width], texts));
             let logits =
                 self.net.heatmap.forward(states.unsqueeze(), mask_features.clone(), mentions);
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();

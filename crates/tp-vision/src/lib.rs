@@ -14,6 +14,7 @@ mod derived;
 mod efficientnet_lite;
 mod error;
 mod found_objects;
+mod mention_maps;
 mod model;
 mod namer;
 mod norm;
@@ -43,8 +44,9 @@ pub use efficientnet_lite::{
 };
 pub use error::VisionError;
 pub use found_objects::FoundObject;
+pub use mention_maps::{CellNames, MENTION_CHANNELS};
 pub use model::{EncodedImage, VisionEncoder, VisionFeatures, VisionModel};
-pub use namer::{MENTION_CHANNELS, NameProbabilities, Namer};
+pub use namer::{NameProbabilities, Namer};
 pub use nouns::{Mentions, NamedNoun, NounTable, Nouns};
 pub use perception_prior::PerceptionPrior;
 pub use pixel_decoder::PixelDecoder;

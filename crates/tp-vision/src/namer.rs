@@ -1,33 +1,21 @@
-//! Names ready for use, in both directions: what stands at a point, and where the nouns of a text
-//! are.
+//! Names ready for use: what stands at a point. Where the nouns of a text are is in
+//! `mention_maps.rs`.
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use tp_core::{ModelXy, PointName, UnitXy, local_colour};
 use tp_kernels::softmax;
 
 use crate::{
-    Classifier, EncodedImage, Mentions, Nouns, PointNamer, PointNamerConfig, VisionError,
-    VisionModel, resize::resized,
+    Classifier, EncodedImage, Nouns, PointNamer, PointNamerConfig, VisionError, VisionModel,
 };
-
-/// How many mentioned objects, parts and colours of a text have maps of their own.
-const MAPPED: [usize; 3] = [3, 2, 2];
 
 /// How many sections are looked at in one pass: more are no faster, and take more memory.
 const SECTIONS_PER_PASS: usize = 8;
 
-/// Maps of one text in [`Namer::mention_maps`]: first its objects, then its parts, then its
-/// colours.
-pub const MENTION_CHANNELS: usize = MAPPED[0] + MAPPED[1] + MAPPED[2];
-
 /// A hue that people would name counts more than a measured gray from this probability on.
 const CERTAIN_HUE: f32 = 0.5;
-
-/// Added to a probability before its logarithm is taken: one noun that is nowhere does not rule a
-/// place out.
-const LEAST_PROBABILITY: f32 = 1e-3;
 
 /// How probable each name is at some points of an image.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +52,11 @@ impl Namer {
     #[must_use]
     pub fn nouns(&self) -> &Nouns {
         &self.nouns
+    }
+
+    /// The device of its weights.
+    pub(crate) fn device(&self) -> Device {
+        self.net.object_nouns.val().device()
     }
 
     /// The same namer with other temperatures, of objects and of parts. They change probabilities
@@ -201,78 +194,26 @@ impl Namer {
             .collect()
     }
 
-    /// Where the nouns and the colours of texts are: the logarithm of the probability that a cell
-    /// shows what the text mentions; 0 everywhere for a mention that the text does not have.
-    ///
-    /// - `maps`: C2 … C5 of the images, each `[image, height / stride, width / stride, channels]`
-    /// - `size`: rows and columns of the answer
-    /// - `texts`: image by image, equally many for all
-    /// - output: `[image, text, rows · columns, MENTION_CHANNELS]`
-    ///
-    /// # Panics
-    ///
-    /// If the images do not have equally many texts.
-    #[must_use]
-    pub fn mention_maps(
+    /// The probabilities of all names at all points: objects, parts, colours, each row by row.
+    pub(crate) fn probabilities(
         &self,
         maps: &[Tensor<4>; 4],
-        size: [usize; 2],
-        texts: &[&str],
-    ) -> Tensor<4> {
-        let [n_images, rows, columns, _] = maps[2].dims();
-        assert!(texts.len().is_multiple_of(n_images), "every image has equally many texts");
-        let n_texts = texts.len() / n_images;
-        let mentions: Vec<Mentions> = texts.iter().map(|text| self.nouns.mentions(text)).collect();
-        let probabilities = self.probabilities(maps, &vec![grid(rows, columns); n_images]);
-        let cells = rows * columns;
-        let mut mapped = vec![0.0_f32; texts.len() * cells * MENTION_CHANNELS];
-        for (text, (mentions, mapped)) in
-            mentions.into_iter().zip(mapped.chunks_exact_mut(cells * MENTION_CHANNELS)).enumerate()
-        {
-            let image = text / n_texts;
-            let colours = mentions.colours.into_iter().map(|colour| vec![colour]).collect();
-            let mut first = 0;
-            for ((mentions, probabilities), n_mapped) in
-                [mentions.objects, mentions.parts, colours].iter().zip(&probabilities).zip(MAPPED)
-            {
-                let n_names = probabilities.len() / (n_images * cells);
-                // A namer that reads no colours has no map of them.
-                for (mention, names) in
-                    mentions.iter().take(n_mapped).enumerate().filter(|_| n_names > 0)
-                {
-                    for cell in 0..cells {
-                        let of_cell = &probabilities[(image * cells + cell) * n_names..][..n_names];
-                        let probability: f32 = names.iter().map(|&name| of_cell[name]).sum();
-                        mapped[cell * MENTION_CHANNELS + first + mention] =
-                            (probability + LEAST_PROBABILITY).ln();
-                    }
-                }
-                first += n_mapped;
-            }
-        }
-        let mapped = TensorData::new(mapped, [texts.len(), rows, columns, MENTION_CHANNELS]);
-        let mapped = resized(Tensor::from_data(mapped, &maps[2].device()), size);
-        mapped.reshape([n_images, n_texts, size[0] * size[1], MENTION_CHANNELS])
-    }
-
-    /// The probabilities of all names at all points: objects, parts, colours, each row by row.
-    fn probabilities(&self, maps: &[Tensor<4>; 4], points: &[Vec<ModelXy>]) -> [Vec<f32>; 3] {
+        points: &[Vec<ModelXy>],
+    ) -> [Vec<f32>; 3] {
         let published = self
             .classifier
             .as_ref()
             .map(|classifier| (classifier, &self.nouns.table().noun_of_class[..]));
         let names = self.net.forward(maps, published, points);
-        let of = |logits: Tensor<3>| softmax(logits).into_data().iter::<f32>().collect();
-        [of(names.objects), of(names.parts), names.colours.map(of).unwrap_or_default()]
+        let of = |probabilities: Tensor<3>| probabilities.into_data().iter::<f32>().collect();
+        let mut objects = softmax(names.objects);
+        if let Some(published) = names.published {
+            let share = self.config.published_share;
+            objects = objects * (1.0 - share) + softmax(published) * share;
+        }
+        let colours = names.colours.map(|colours| of(softmax(colours)));
+        [of(objects), of(softmax(names.parts)), colours.unwrap_or_default()]
     }
-}
-
-/// The centres of the cells of a map, row-major.
-fn grid(rows: usize, columns: usize) -> Vec<ModelXy> {
-    let center = |at: usize, n: usize| (at as f64 + 0.5) / n as f64;
-    (0..rows * columns)
-        .map(|cell| ModelXy { x: center(cell % columns, columns), y: center(cell / columns, rows) })
-        .collect()
 }
 
 /// The index of the greatest probability, and that probability; `None` of none.
@@ -281,8 +222,8 @@ fn most_probable_of(probabilities: &[f32]) -> Option<(usize, f32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::tensor::{Device, Distribution};
+pub(crate) mod tests {
+    use burn::tensor::Distribution;
     use tp_core::{ImageHw, RgbImage};
 
     use super::*;
@@ -305,7 +246,7 @@ mod tests {
     }
 
     /// Untrained: it knows what the published classes know, and nothing of parts.
-    fn namer(least_object: f32) -> (EfficientNetLite, Namer) {
+    pub(crate) fn namer(least_object: f32) -> (EfficientNetLite, Namer) {
         let device = Device::flex();
         let network = EfficientNetLite::init(&small(), &device);
         let table = NounTable {
@@ -318,6 +259,7 @@ mod tests {
             parts: vec![noun("tail", None), noun("handle", None)],
             noun_of_class: vec![1, 1, 2, 3, 3],
             colours: vec!["red".to_owned(), "blue".to_owned()],
+            usual_log_peaks: None,
         };
         let shape = PointNamerConfig::new([5, 7, 9], 4, 2)
             .with_n_colours(2)
@@ -330,7 +272,7 @@ mod tests {
         (network, namer)
     }
 
-    fn maps(network: &EfficientNetLite, n: usize) -> [Tensor<4>; 4] {
+    pub(crate) fn maps(network: &EfficientNetLite, n: usize) -> [Tensor<4>; 4] {
         network.forward(Tensor::random(
             [n, 3, 64, 64],
             Distribution::Normal(0.0, 1.0),
@@ -404,36 +346,5 @@ mod tests {
             (once.object_probability - closer.object_probability).abs() > 1e-6
         }));
         assert!(namer.name(&eyes, &encoded, &[]).unwrap().is_empty());
-    }
-
-    #[test]
-    fn map_of_a_mention_is_what_the_namer_says_of_its_cells() {
-        let (network, namer) = namer(0.0);
-        let maps = maps(&network, 2);
-        // At the size of C4 nothing is resized.
-        let texts =
-            ["the dog", "an animal beside a cup", "nothing that is known", "a blue cup's handle"];
-        let mapped = namer.mention_maps(&maps, [4, 4], &texts);
-        assert_eq!(mapped.dims(), [2, 2, 16, MENTION_CHANNELS]);
-        let of = |image: usize, text: usize, channel: usize| -> Vec<f32> {
-            let map = mapped.clone().narrow(0, image, 1).narrow(1, text, 1).narrow(3, channel, 1);
-            map.into_data().iter::<f32>().collect()
-        };
-        let [objects, _, colours] = namer.probabilities(&maps, &[grid(4, 4), grid(4, 4)]);
-        for cell in 0..16 {
-            let noun = |image: usize, noun: usize| objects[(image * 16 + cell) * 4 + noun];
-            let close = |map: f32, probability: f32| {
-                assert!((map - (probability + LEAST_PROBABILITY).ln()).abs() < 1e-5)
-            };
-            close(of(0, 0, 0)[cell], noun(0, 1));
-            close(of(0, 1, 0)[cell], noun(0, 0) + noun(0, 1) + noun(0, 2));
-            close(of(0, 1, 1)[cell], noun(0, 3));
-            close(of(1, 1, 0)[cell], noun(1, 3));
-            close(of(1, 1, MAPPED[0])[cell], 0.5);
-            close(of(1, 1, MAPPED[0] + MAPPED[1])[cell], colours[(16 + cell) * 2 + 1]);
-        }
-        for (image, text, channel) in [(0, 0, 1), (0, 0, MAPPED[0]), (1, 0, 0), (1, 1, 1)] {
-            assert!(of(image, text, channel).iter().all(|&value| value == 0.0));
-        }
     }
 }

@@ -9,7 +9,7 @@ use burn::{
     config::Config,
     module::{Initializer, Module, Param},
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
-    tensor::{Device, Int, Tensor, TensorData},
+    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use tp_core::ModelXy;
 use tp_kernels::{linear, softmax, token_cross_entropy};
@@ -27,6 +27,12 @@ const CLASS_SPREADS: [(f64, f64); 2] = [(0.1, 0.7), (0.25, 0.3)];
 
 /// Width of the hidden layer that reads colours.
 const D_COLOUR: usize = 64;
+
+/// What the true noun's share of the target is short of 1: the rest is spread over all nouns. Points
+/// name one noun where several would be right.
+///
+/// Source: Szegedy et al. 2016, "Rethinking the Inception architecture", section 7.
+const LABEL_SMOOTHING: f64 = 0.1;
 
 /// Added to the probability of a noun before its logarithm is taken: nouns without a published
 /// class have it alone.
@@ -64,6 +70,10 @@ pub struct PointNamerConfig {
     /// share of the image's. Object and part have the mean probabilities of all looks.
     #[config(default = "vec![0.5, 0.33]")]
     pub close_ups: Vec<f64>,
+    /// What the published classes alone count in an object's probability: the learned layers forget
+    /// nouns that no sample has.
+    #[config(default = 0.0)]
+    pub published_share: f32,
     /// An object that is less probable is not named.
     #[config(default = 0.0)]
     pub least_object: f32,
@@ -145,6 +155,9 @@ pub struct PointNames {
     pub parts: Tensor<3>,
     /// Logits over the words for colours, `[image, point, colour]`, if there are any.
     pub colours: Option<Tensor<3>>,
+    /// The logarithms of what the published classes alone give each object's noun, `[image, point,
+    /// object]`, if the backbone has any.
+    pub published: Option<Tensor<3>>,
 }
 
 impl PointNamer {
@@ -182,14 +195,15 @@ impl PointNamer {
         };
         let mut objects =
             logits(linear(&self.object, hidden.clone()), &self.object_nouns, &self.object_bias);
-        if let Some(published) = published {
-            objects = objects
-                + self.published(&maps[3], published, points) * self.class_share.val().unsqueeze();
+        let published = published.map(|published| self.published(&maps[3], published, points));
+        if let Some(published) = &published {
+            objects = objects + published.clone() * self.class_share.val().unsqueeze();
         }
         // The expected noun of the object says which parts there can be.
         let expected = softmax(objects.clone()).matmul(self.object_nouns.val().unsqueeze()); // [image, point, d_noun]
         let parts = linear(&self.part, hidden) + linear(&self.part_of_object, expected);
-        PointNames { objects, parts: logits(parts, &self.part_nouns, &self.part_bias), colours }
+        let parts = logits(parts, &self.part_nouns, &self.part_bias);
+        PointNames { objects, parts, colours, published }
     }
 
     /// The logarithms of what the published classes give each noun, `[image, point, object]`. They
@@ -243,7 +257,7 @@ impl NameTargets {
 /// How well points were named.
 #[derive(Clone, Debug)]
 pub struct NameLoss {
-    /// Cross-entropy, the means of objects, parts and colours added up.
+    /// Cross-entropy with smoothed labels, the means of objects, parts and colours added up.
     pub loss: Tensor<1>,
     /// The share of objects that were named right; NaN if none was taught.
     pub object_accuracy: f64,
@@ -279,7 +293,7 @@ impl PointNames {
     }
 }
 
-/// The mean cross-entropy over the rows with a target, and the share of them whose highest logit is
+/// The mean cross-entropy with smoothed labels over the rows with a target, and the share of them whose highest logit is
 /// the target's.
 fn loss_of(logits: Tensor<2>, targets: &[Option<usize>]) -> (Tensor<1>, f64) {
     let device = logits.device();
@@ -295,7 +309,10 @@ fn loss_of(logits: Tensor<2>, targets: &[Option<usize>]) -> (Tensor<1>, f64) {
     let classes: Vec<i64> = targets.iter().map(|target| target.unwrap_or(0) as i64).collect();
     let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [targets.len()]), &device);
     let weights = Tensor::<1>::from_data(TensorData::new(weights, [targets.len()]), &device);
-    ((token_cross_entropy(logits, classes) * weights).sum(), right as f64 / n as f64)
+    let truth = token_cross_entropy(logits.clone(), classes);
+    let all = log_softmax(logits, 1).mean_dim(1).squeeze_dim::<1>(1).neg();
+    let loss = truth * (1.0 - LABEL_SMOOTHING) + all * LABEL_SMOOTHING;
+    ((loss * weights).sum(), right as f64 / n as f64)
 }
 
 /// The mean of a map around each point, weighted by a Gaussian whose spread is a share of the
@@ -371,6 +388,16 @@ mod tests {
         let ratio = |distance: f64| (-(distance * distance) / (2.0 * 0.0625)).exp();
         assert!((f64::from(weights[0] / weights[1]) - ratio(1.0 / 3.0)).abs() < 1e-6);
         assert!((f64::from(weights[4] / weights[1]) - ratio(0.5)).abs() < 1e-6);
+    }
+
+    /// Cross-entropy as PyTorch computes it:
+    /// `cross_entropy(tensor([[1., 2, 0], [0, 1, 3]])[:1], tensor([0]), label_smoothing=0.1)`.
+    #[test]
+    fn labels_are_smoothed_as_in_pytorch() {
+        let logits = Tensor::from_data([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]], &Device::flex());
+        let (loss, right) = loss_of(logits, &[Some(0), None]);
+        assert!((loss.into_scalar::<f32>() - 1.407_606).abs() < 1e-5);
+        assert_eq!(right, 0.0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use talking_points::{
     ModelDir,
     data::{DescribedPoints, ReadOptions, Split, TextKind},
     evaluation::{Asked, Certainty, EvalSet, Fitted},
-    save_config,
+    save_settings,
 };
 
 use crate::cli::{self, CommonArgs, DeviceArgs};
@@ -39,6 +39,7 @@ pub(crate) struct Args {
 struct Calibrated {
     before: Certainty,
     confidence: [f32; 2],
+    absence: Option<[f32; 5]>,
     nowhere_limit: f32,
     object_temperature: Option<f32>,
     part_temperature: Option<f32>,
@@ -54,20 +55,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let set = EvalSet::described(&points, Some(Split::Val), TextKind::Spoken)?;
     tracing::info!("{} points of {}", set.n_points(), set.name);
     let asked = Asked::ask(&models, &set)?;
-    let was = Fitted::of(&models.config);
+    let was = Fitted::of(&models);
     let fitted = asked.fit(&was);
     let (before, after) = (asked.certainty(&was), asked.certainty(&fitted));
     if !args.dry_run {
         let mut config = models.config.clone();
-        fitted.put_into(&mut config);
-        save_config(&args.model, &config)?;
+        let mut nouns = models.nouns.as_ref().map(|nouns| nouns.table().clone());
+        fitted.put_into(&mut config, nouns.as_mut());
+        save_settings(&args.model, &config, nouns.as_ref())?;
     }
-    let Fitted { confidence, nowhere_limit, name_temperatures, least_names } = fitted;
+    let Fitted { confidence, absence, nowhere_limit, name_temperatures, least_names, .. } = fitted;
     let ([object, part], [least_object, least_part]) = (name_temperatures, least_names);
     let of_namer = |number: f32| models.config.namer.is_some().then_some(number);
     let calibrated = Calibrated {
         before,
         confidence,
+        absence,
         nowhere_limit,
         object_temperature: of_namer(object),
         part_temperature: of_namer(part),

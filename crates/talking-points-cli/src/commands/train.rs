@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Train one stage alone; later stages start from the newest checkpoint of the one before.
     #[arg(long, value_enum, default_value_t = StageArg::All)]
     stage: StageArg,
+    /// Train this phase alone, e.g. `0-names` (`docs/training.md`); may be given many times.
+    #[arg(long, value_name = "NAME", conflicts_with = "stage")]
+    phase: Vec<String>,
     /// Go on from the newest checkpoints in the folder.
     #[arg(long)]
     resume: bool,
@@ -104,6 +107,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         (false, Some(_)) => (plan::everyday(), SampleSettings::spoken(), 0.2),
         (false, None) => (plan::full(), SampleSettings::default(), 0.125),
     };
+    if let Some(unknown) =
+        args.phase.iter().find(|name| phases.iter().all(|phase| phase.name != name.as_str()))
+    {
+        let known: Vec<_> = phases.iter().map(|phase| phase.name).collect();
+        return Err(format!("no phase is named {unknown}: there are {}", known.join(", ")).into());
+    }
+    let is_wanted = |phase: &Phase| {
+        args.stage.has(phase.objective)
+            && (args.phase.is_empty() || args.phase.iter().any(|name| name == phase.name))
+    };
     let shortened =
         |phase: Phase| Phase { steps: (phase.steps as f64 * args.steps).ceil() as u64, ..phase };
     let experiment = Experiment {
@@ -113,11 +126,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             cutouts: args.cutouts.clone().zip(args.stamps.clone()),
             without_families: args.without_family.clone(),
         },
-        phases: phases
-            .into_iter()
-            .filter(|phase| args.stage.has(phase.objective))
-            .map(shortened)
-            .collect(),
+        phases: phases.into_iter().filter(is_wanted).map(shortened).collect(),
         samples,
         swapped_share,
         start: Start {
