@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         dataset: &dataset,
         recipe: &BuildConfig::default(),
         teachers: &Teachers::rules(),
-        judge: None,
+        localizer: None,
         options: &BuildOptions::new(&out),
         limits: &RunLimits::default(),
         listener: &|_| {},

@@ -114,19 +114,17 @@ fn built(
     n_questions: usize,
 ) -> (usize, f64) {
     let folder = tempfile::tempdir().unwrap();
-    let options = BuildOptions {
-        strictness: Strictness::Lenient,
-        n_threads: 2,
-        n_questions,
-        ..BuildOptions::new(folder.path().join("out"))
-    };
+    let mut options = BuildOptions::new(folder.path().join("out"));
+    options.strictness = Strictness::Lenient;
+    options.n_threads = 2;
+    options.n_questions = n_questions;
     let limits = RunLimits::default();
     let began = Instant::now();
     let build = Build {
         dataset,
         recipe,
         teachers,
-        judge: None,
+        localizer: None,
         options: &options,
         limits: &limits,
         listener: &|_| {},

@@ -1,12 +1,12 @@
-//! A SHA-256 of what is annotated in an image: boxes, masks, names, not the file that it was read
-//! from.
+//! A SHA-256 of the annotation of an image: boxes, masks and names, independent of the file from
+//! which they were read.
 
 use sha2::{Digest, Sha256};
 
 use crate::ContentKey;
 use tp_data::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 
-/// The hash. It changes when anything changes that a point or a text could depend on.
+/// Hashes everything on which a point or a text can depend.
 pub(crate) fn annotation_hash(image: &AnnotatedImage) -> ContentKey {
     let mut hash = Running(Sha256::new());
     let licence = image
@@ -39,7 +39,7 @@ pub(crate) fn annotation_hash(image: &AnnotatedImage) -> ContentKey {
                 .number(keypoint.part.map_or(u64::MAX, |part| part as u64));
         }
     }
-    // Images without them keep the hash that builds under way know them by.
+    // Images without names keep their previous hash, by which unfinished builds know them.
     let names = image.objects.iter().flat_map(|object| {
         std::iter::once(&object.also).chain(object.parts.iter().map(|part| &part.also))
     });
@@ -87,8 +87,8 @@ impl Running {
         }
         self.number(u64::from(mask.is_some()));
         if let Some(mask) = mask {
-            // Most rows of most masks are empty, and runs are a hundredth of the pixels of the
-            // others.
+            // Most rows of most masks are empty, and the other rows have about a hundred times
+            // fewer runs than pixels.
             for (index, row) in mask.pixels().rows().into_iter().enumerate() {
                 if row.as_slice().is_none_or(|row| row.contains(&true)) {
                     self.number(index as u64);
@@ -100,7 +100,7 @@ impl Running {
         self
     }
 
-    /// The lengths of what lies outside and inside in turn.
+    /// The lengths of alternating runs, outside first.
     fn runs(&mut self, row: impl Iterator<Item = bool>) {
         let (mut length, mut inside) = (0_u64, false);
         for pixel in row {

@@ -1,8 +1,8 @@
-//! The second stage: teachers are asked about every chosen point, role after role, and what they
-//! say is filed.
+//! The second stage: asks the teachers about every chosen point, role by role, and stores the
+//! answers.
 //!
-//! Context and local answers are parts of the organiser's question, so another prompt of the
-//! organiser leaves their keys as they are: only its own questions are asked again.
+//! The context and local answers are part of the organizer's question. A changed prompt of the
+//! organizer leaves their keys unchanged, so only the organizer is asked again.
 
 use std::sync::{
     Arc, Mutex, OnceLock, PoisonError,
@@ -24,7 +24,7 @@ use crate::{
 };
 use tp_data::{AnnotatedImage, Dataset};
 
-/// What the stages that come after the survey share.
+/// The inputs shared by the stages after the survey.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) dataset: &'a dyn Dataset,
@@ -42,7 +42,7 @@ pub(crate) struct PointAnswers {
     pub(crate) organiser: OrganiserAnswer,
 }
 
-/// How many points of the shard have all answers, and how many have not.
+/// The numbers of points of the shard with and without a complete set of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) answered: usize,
@@ -61,7 +61,7 @@ impl<'a> Job<'a> {
     /// The key of a question.
     pub(crate) fn key(&self, question: &Question<'_>) -> ContentKey {
         let asked = self.teachers.of(question.role).asked(question);
-        // The organiser does not look; two pictures with equal words are one question.
+        // The organizer sees no image, so equal texts about two images are the same question.
         let sha256 =
             if question.role == Role::Organiser { [0; 32] } else { *question.image.sha256.bytes() };
         ContentKey::of_parts(&[
@@ -72,7 +72,7 @@ impl<'a> Job<'a> {
         ])
     }
 
-    /// Goes through the roles of a point; `find` gives each answer, or why there is none.
+    /// Visits the roles of a point in order; `find` returns each answer, or why there is none.
     pub(crate) fn answers_of<E>(
         &self,
         image: &SurveyedImage,
@@ -107,20 +107,21 @@ impl<'a> Job<'a> {
         Ok(PointAnswers { context, local, organiser })
     }
 
-    /// The answers that are there, asking only those who answer for nothing; the role that has none
-    /// otherwise.
+    /// The stored answers, computing those that cost nothing; otherwise the first role without an
+    /// answer.
     pub(crate) fn known_answers(
         &self,
         image: &SurveyedImage,
         point: usize,
-    ) -> Result<Result<PointAnswers, Missing>, BuildError> {
+    ) -> Result<KnownAnswers, BuildError> {
         let limits = RunLimits::default();
         let pixels = || self.pixels(image);
         let find = |question: &Question<'_>| {
             let teacher = self.teachers.of(question.role);
             if teacher.is_free(question.role) {
                 let missing = |error: TeacherError| {
-                    Step::Missing(Missing { role: question.role, failed: error.kind() })
+                    let missing = MissingAnswer { role: question.role, failed: error.kind() };
+                    NoAnswer::Missing(missing)
                 };
                 return teacher
                     .ask(question, &limits)
@@ -128,24 +129,25 @@ impl<'a> Job<'a> {
                     .map_err(missing);
             }
             let key = self.key(question);
-            match self.answers.get(&key).map_err(Step::Broken)? {
+            match self.answers.get(&key).map_err(NoAnswer::Broken)? {
                 Some(answered) => Ok(answered.answer),
-                None => Err(Step::Missing(Missing {
+                None => Err(NoAnswer::Missing(MissingAnswer {
                     role: question.role,
                     failed: self.answers.failure(&key),
                 })),
             }
         };
         match self.answers_of(image, point, &pixels, find, |role| {
-            Step::Missing(Missing { role, failed: None })
+            NoAnswer::Missing(MissingAnswer { role, failed: None })
         }) {
-            Ok(answers) => Ok(Ok(answers)),
-            Err(Step::Missing(missing)) => Ok(Err(missing)),
-            Err(Step::Broken(error)) => Err(error),
+            Ok(answers) => Ok(KnownAnswers::All(answers)),
+            Err(NoAnswer::Missing(missing)) => Ok(KnownAnswers::Missing(missing)),
+            Err(NoAnswer::Broken(error)) => Err(error),
         }
     }
 
-    /// Whether the organiser's question about a point is answered; both others are.
+    /// Whether the organizer's question about a point has been answered; the other two must have
+    /// been.
     pub(crate) fn organiser_is_known(&self, question: &Question<'_>) -> Result<bool, BuildError> {
         let limits = RunLimits::default();
         let answer = |role| -> Result<Option<Answer>, BuildError> {
@@ -176,20 +178,29 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The role at which a point has no answer.
+/// The stored answers about a point.
+pub(crate) enum KnownAnswers {
+    /// Every role has answered.
+    All(PointAnswers),
+    /// The first role that has not.
+    Missing(MissingAnswer),
+}
+
+/// A role that has not answered about a point.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Missing {
+pub(crate) struct MissingAnswer {
     pub(crate) role: Role,
-    /// How it failed, if it was asked.
+    /// The kind of failure, if it was asked.
     pub(crate) failed: Option<crate::FailureKind>,
 }
 
-enum Step {
-    Missing(Missing),
+/// Why a stored answer was not found.
+enum NoAnswer {
+    Missing(MissingAnswer),
     Broken(BuildError),
 }
 
-/// As much of a record as is needed to find the image's file.
+/// The part of a record that is needed to find the image file.
 pub(crate) fn named(image: &SurveyedImage) -> AnnotatedImage {
     AnnotatedImage {
         name: image.name.clone(),
@@ -203,13 +214,13 @@ pub(crate) fn named(image: &SurveyedImage) -> AnnotatedImage {
     }
 }
 
-/// An image whose points are being asked about; decoded once, when the first teacher looks.
+/// An image that is being asked about; decoded once, when a teacher first needs the pixels.
 struct OpenImage {
     image: SurveyedImage,
     pixels: OnceLock<Result<Arc<RgbImage>, String>>,
 }
 
-/// Hands out points, image after image, so that only the images under way are in memory.
+/// Hands out points image by image, so that only the current images are in memory.
 struct Queue<'a> {
     job: Job<'a>,
     chosen: std::slice::Iter<'a, Chosen>,
@@ -249,13 +260,14 @@ pub(crate) fn owned(
     Ok(found)
 }
 
-/// The points that lack an answer.
+/// The points with missing answers.
 pub(crate) fn pending(job: &Job<'_>, chosen: &[Chosen]) -> Result<Vec<Chosen>, BuildError> {
     let mut found = Vec::new();
     for of_image in chosen.chunk_by(|a, b| a.image == b.image) {
         let image = job.image(of_image[0].image)?;
         for chosen in of_image {
-            if job.known_answers(&image, chosen.point as usize)?.is_err() {
+            let answers = job.known_answers(&image, chosen.point as usize)?;
+            if matches!(answers, KnownAnswers::Missing(_)) {
                 found.push(*chosen);
             }
         }
@@ -267,12 +279,12 @@ pub(crate) fn pending(job: &Job<'_>, chosen: &[Chosen]) -> Result<Vec<Chosen>, B
 pub(crate) struct AskOptions {
     pub(crate) n_threads: usize,
     pub(crate) shard: Shard,
-    /// After so many failures without a success the teachers are taken to be down, and the run
-    /// stops.
+    /// The number of consecutive failures after which the teachers are considered unreachable and
+    /// the run stops.
     pub(crate) max_failures_in_row: usize,
 }
 
-/// Asks about every chosen point of a shard. `None` if the run was asked to stop before its end.
+/// Asks about every chosen point of a shard. `None` if the run was stopped before the end.
 pub(crate) fn ask(
     job: Job<'_>,
     chosen: &[Chosen],
@@ -293,7 +305,7 @@ pub(crate) fn ask(
     let give_up = |error: BuildError| {
         fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         stopped_early.store(true, Ordering::SeqCst);
-        // Others may be waiting for a server that does not come back.
+        // Other threads may be waiting for a server that is unreachable.
         limits.abandon(true);
     };
     let work = || {
@@ -309,14 +321,16 @@ pub(crate) fn ask(
                 Err(error) => return give_up(error),
             };
             match ask_about(&job, &open, point, limits) {
-                Ok(Ok(())) => in_row.store(0, Ordering::Relaxed),
-                Ok(Err(TeacherError::Stopped)) => stopped_early.store(true, Ordering::SeqCst),
-                Ok(Err(error)) if error.kind().is_none() => {
+                Ok(()) => in_row.store(0, Ordering::Relaxed),
+                Err(AskError::Teacher(TeacherError::Stopped)) => {
+                    stopped_early.store(true, Ordering::SeqCst);
+                }
+                Err(AskError::Teacher(error)) if error.kind().is_none() => {
                     return give_up(BuildError::Teacher { source: error });
                 }
-                Ok(Err(error)) => {
+                Err(AskError::Teacher(error)) => {
                     failed.fetch_add(1, Ordering::Relaxed);
-                    // A refusal is an opinion; silence is a sign that nobody is there.
+                    // A refusal is an answer; only silence suggests an unreachable server.
                     let is_down = matches!(
                         error,
                         TeacherError::Unreachable { .. } | TeacherError::TurnedDown { .. }
@@ -330,7 +344,7 @@ pub(crate) fn ask(
                         });
                     }
                 }
-                Err(error) => return give_up(error),
+                Err(AskError::Build(error)) => return give_up(error),
             }
             progress.advance(BuildStage::Ask);
         }
@@ -350,13 +364,13 @@ pub(crate) fn ask(
     Ok((!stopped_early.into_inner()).then_some(asked))
 }
 
-/// Asks all roles about one point, and files what they say.
+/// Asks all roles about one point, and stores their answers.
 fn ask_about(
     job: &Job<'_>,
     open: &OpenImage,
     point: usize,
     limits: &RunLimits,
-) -> Result<Result<(), TeacherError>, BuildError> {
+) -> Result<(), AskError> {
     let pixels = || {
         let decoded =
             open.pixels.get_or_init(|| job.pixels(&open.image).map_err(|error| error.to_string()));
@@ -368,41 +382,40 @@ fn ask_about(
             return teacher
                 .ask(question, limits)
                 .map(|answered| answered.answer)
-                .map_err(AskStep::Failed);
+                .map_err(AskError::Teacher);
         }
-        let claim = match job.answers.claim(job.key(question)).map_err(AskStep::Broken)? {
+        let claim = match job.answers.claim(job.key(question)).map_err(AskError::Build)? {
             Claim::Known(answered) => return Ok(answered.answer),
             Claim::Open(claim) => claim,
         };
         match teacher.ask(question, limits) {
             Ok(answered) => {
-                claim.done(&answered).map_err(AskStep::Broken)?;
+                claim.done(&answered).map_err(AskError::Build)?;
                 Ok(answered.answer)
             }
             Err(error) => {
                 if let Some(kind) = error.kind() {
                     claim
                         .failed(&Failure { kind, why: error.to_string() })
-                        .map_err(AskStep::Broken)?;
+                        .map_err(AskError::Build)?;
                 }
-                Err(AskStep::Failed(error))
+                Err(AskError::Teacher(error))
             }
         }
     };
     let mixed_up = |role| {
-        AskStep::Failed(TeacherError::BadAnswer {
+        AskError::Teacher(TeacherError::BadAnswer {
             tries: 1,
             problem: format!("the answer is not one of the {role} role"),
         })
     };
-    match job.answers_of(&open.image, point, &pixels, find, mixed_up) {
-        Ok(_) => Ok(Ok(())),
-        Err(AskStep::Failed(error)) => Ok(Err(error)),
-        Err(AskStep::Broken(error)) => Err(error),
-    }
+    job.answers_of(&open.image, point, &pixels, find, mixed_up).map(drop)
 }
 
-enum AskStep {
-    Failed(TeacherError),
-    Broken(BuildError),
+/// Why a point has no answers after asking.
+enum AskError {
+    /// A teacher did not answer.
+    Teacher(TeacherError),
+    /// The build cannot continue.
+    Build(BuildError),
 }

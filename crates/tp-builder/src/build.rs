@@ -1,4 +1,4 @@
-//! The job: its stages in order, what it leaves behind, and how it ends.
+//! The build of a data set: its stages in order, its outputs, and how it ends.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -6,9 +6,9 @@ use serde::Serialize;
 use tp_core::LockMode;
 
 use super::{
-    ask::{AskOptions, Job, ask, pending},
+    ask::{AskOptions, Job, KnownAnswers, ask, pending},
     journal::Journal,
-    localize::{Finding, LocalizationPass, TextLocalizer},
+    localize::{LocalizationPass, LocatedText, TextLocalizer},
     plan::{Plan, plan},
     progress::{Listener, Progress},
     remote::{Nowhere, Remote},
@@ -24,34 +24,35 @@ use crate::{
 };
 use tp_data::{Dataset, Strictness};
 
-/// How a data set is built, besides its recipe.
+/// Options of a build, besides its configuration.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct BuildOptions {
-    /// The folder that it is built in.
+    /// The output folder.
     pub out: PathBuf,
-    /// Whether to go on in a folder in which teachers were asked or rows were written; without it
-    /// such a folder is refused.
+    /// Whether to continue in a folder in which teachers were asked or rows were written. Without
+    /// it such a folder is rejected.
     pub resume: bool,
-    /// The part of the job to do; the whole job with its outputs if none is named.
+    /// The shard to build; without one the whole data set is built and written.
     pub shard: Option<Shard>,
-    /// Whether to put together what shards did, asking nothing.
+    /// Whether to merge the results of all shards without asking teachers.
     pub merge: bool,
-    /// Where the processes of the build meet, each of which has a folder of its own then; in the
-    /// folder if nothing is said.
+    /// The bucket through which the processes of a distributed build, each with its own folder,
+    /// share their results.
     #[cfg(feature = "bucket")]
     pub bucket: Option<super::Bucket>,
-    /// What a bad image does.
+    /// How invalid images are handled.
     pub strictness: Strictness,
-    /// Threads that read and measure images.
+    /// The number of threads that read and measure images.
     pub n_threads: usize,
-    /// Questions that may be under way at once.
+    /// The maximum number of concurrent questions.
     pub n_questions: usize,
-    /// After so many failed questions without an answer between them the run stops.
+    /// The number of consecutive failures after which the run stops.
     pub max_failures_in_row: usize,
 }
 
 impl BuildOptions {
-    /// The whole job, in a new folder.
+    /// The default options for a whole build in this folder.
     #[must_use]
     pub fn new(out: impl Into<PathBuf>) -> Self {
         Self {
@@ -69,62 +70,64 @@ impl BuildOptions {
     }
 }
 
-/// A data set to be built.
+/// The build of a data set.
 pub struct Build<'a> {
-    /// What is read.
+    /// The images and annotations.
     pub dataset: &'a dyn Dataset,
-    /// What is made of it.
+    /// The configuration.
     pub recipe: &'a BuildConfig,
-    /// Who describes.
+    /// The teachers that write the descriptions.
     pub teachers: &'a Teachers,
-    /// Who judges the descriptions, if anybody does.
-    pub judge: Option<&'a TextLocalizer<'a>>,
-    /// How.
+    /// The Localizer that locates the descriptions, if any.
+    pub localizer: Option<&'a TextLocalizer<'a>>,
+    /// The options.
     pub options: &'a BuildOptions,
-    /// What it may spend, and when it must stop.
+    /// Budget and interruption.
     pub limits: &'a RunLimits,
-    /// Who is told how far it is.
+    /// Receives progress reports.
     pub listener: &'a Listener<'a>,
 }
 
-/// How a run ended.
+/// How a build ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 pub enum BuildOutcome {
-    /// The data set is there.
-    Finished(Box<Summary>),
-    /// A shard is done; when all are, they can be merged.
+    /// The data set is complete.
+    Finished(Box<FinishedDataSet>),
+    /// A shard is complete; when all are, they can be merged.
     Shard(ShardDone),
-    /// The run stopped on purpose, and can be resumed.
+    /// The run was stopped and can be resumed.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: StopReason,
         /// What this run spent.
         spent: Usage,
     },
 }
 
-/// A data set that is there.
+/// A finished data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    /// What it is made of.
+#[non_exhaustive]
+pub struct FinishedDataSet {
+    /// Its statistics.
     pub statistics: Statistics,
     /// What this run spent.
     pub spent: Usage,
 }
 
-/// A shard that is done.
+/// A finished shard.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ShardDone {
-    /// Points of this shard that have all answers.
+    /// The number of points of the shard with all answers.
     pub answered: usize,
-    /// Points of this shard without an answer: another run asks them again.
+    /// The number of points of the shard with missing answers, which another run asks for again.
     pub failed: usize,
     /// What this run spent.
     pub spent: Usage,
 }
 
-/// The stages up to the choice of points.
+/// The results of survey and selection.
 struct Prepared {
     images: Journal<SurveyedImage>,
     answers: Journal<Answered>,
@@ -133,14 +136,13 @@ struct Prepared {
 }
 
 impl Build<'_> {
-    /// Builds: surveys, asks, lets the texts be judged, writes. What was done before is not done
-    /// again.
+    /// Runs the stages: survey, ask, locate, write. Results of earlier runs are reused.
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: for a bad recipe, image or folder, for a folder in use, for teachers that
-    /// are gone, and [`BuildError::NoTriplet`] if no point is left to be described. Points that a
-    /// teacher does not describe are no errors; they are counted.
+    /// [`BuildError`] for an invalid configuration, image or folder, a folder in use, or
+    /// unreachable teachers, and [`BuildError::NoTriplet`] if no point remains. A point that a
+    /// teacher does not describe is not an error; it is counted.
     pub fn run(&self) -> Result<BuildOutcome, BuildError> {
         self.in_folder(|folder, remote| self.run_in(folder, remote))
     }
@@ -151,8 +153,7 @@ impl Build<'_> {
             return Ok(self.stopped());
         };
         let Prepared { images, answers, survey, selection } = &prepared;
-        // A shard may be left with nothing to do; a data set of nothing is a mistake somewhere
-        // before.
+        // A shard may have nothing to do, but an empty data set indicates a mistake in the inputs.
         if selection.chosen.is_empty() && self.options.shard.is_none() {
             return Err(BuildError::NoTriplet { why: self.why_nothing(survey, selection) });
         }
@@ -180,14 +181,14 @@ impl Build<'_> {
                 }));
             }
         }
-        let findings: Option<Journal<Finding>> =
-            self.judge.map(|_| folder.journal("located")).transpose()?;
+        let located: Option<Journal<LocatedText>> =
+            self.localizer.map(|_| folder.journal("located")).transpose()?;
         let localization = self
-            .judge
-            .zip(findings.as_ref())
-            .map(|(judge, findings)| LocalizationPass { judge, findings });
+            .localizer
+            .zip(located.as_ref())
+            .map(|(localizer, located)| LocalizationPass { localizer, located });
         if let Some(localization) = localization
-            && !localization.hear(&job, &selection.chosen, self.limits, &progress)?
+            && !localization.locate_missing(&job, &selection.chosen, self.limits, &progress)?
         {
             return Ok(self.stopped());
         }
@@ -204,7 +205,7 @@ impl Build<'_> {
         };
         match writing.run(&progress)? {
             Some(statistics) if remote.publish()? => {
-                Ok(BuildOutcome::Finished(Box::new(Summary {
+                Ok(BuildOutcome::Finished(Box::new(FinishedDataSet {
                     statistics,
                     spent: self.limits.spent(),
                 })))
@@ -213,7 +214,7 @@ impl Build<'_> {
         }
     }
 
-    /// What a run would do: surveys, and asks nothing. `None` if it was asked to stop.
+    /// Plans a run: surveys without asking teachers. `None` if it was stopped.
     ///
     /// # Errors
     ///
@@ -229,7 +230,7 @@ impl Build<'_> {
         })
     }
 
-    /// Works in the locked folder, and in the bucket if there is one.
+    /// Runs work in the locked folder, synchronized with the bucket if there is one.
     fn in_folder<T>(
         &self,
         work: impl FnOnce(&WorkFolder, &dyn Remote) -> Result<T, BuildError>,
@@ -238,8 +239,8 @@ impl Build<'_> {
         self.recipe.checked().map_err(|problem| BuildError::BuildConfig { problem })?;
         #[cfg(feature = "bucket")]
         if let Some(bucket) = &self.options.bucket {
-            // What others file is written into the folder as it comes: nobody else may be at work
-            // there.
+            // Results of other processes are written into the folder, so no other process may use
+            // it.
             let folder = WorkFolder::open(out, *shard, LockMode::Alone)?;
             return super::bucket::with_bucket(bucket, &folder, self.limits, |remote| {
                 work(&folder, remote)
@@ -248,7 +249,7 @@ impl Build<'_> {
         work(&WorkFolder::open(out, *shard, LockMode::Shared)?, &Nowhere)
     }
 
-    /// Surveys, and chooses points.
+    /// Surveys the images, and selects points.
     fn prepared(
         &self,
         folder: &WorkFolder,
@@ -269,8 +270,8 @@ impl Build<'_> {
             survey(self.dataset, &options, images, self.limits, progress)
         };
         if shard.is_some() {
-            // First the shard's own images; what the others have found by then is read, and only
-            // the rest is measured here.
+            // The shard's own images are measured first. By then other shards may have measured
+            // theirs, and only the rest is measured here.
             let own = folder.journal("survey")?;
             if look(*shard, &own)?.is_none() {
                 return Ok(None);
@@ -290,7 +291,8 @@ impl Build<'_> {
         let mut never_asked = 0;
         for chosen in pending(job, &selection.chosen)? {
             let image = job.image(chosen.image)?;
-            if let Err(missing) = job.known_answers(&image, chosen.point as usize)? {
+            let answers = job.known_answers(&image, chosen.point as usize)?;
+            if let KnownAnswers::Missing(missing) = answers {
                 never_asked += usize::from(missing.failed.is_none());
             }
         }
@@ -299,12 +301,12 @@ impl Build<'_> {
         }
         Err(BuildError::Incomplete {
             what: format!(
-                "{never_asked} points were never asked about; run the shards again with these teachers"
+                "{never_asked} points have not been asked about; run the shards again with these teachers"
             ),
         })
     }
 
-    /// What became of everything, where no point is left to be described.
+    /// Explains why no point can be described.
     fn why_nothing(&self, survey: &Survey, selection: &Selection) -> String {
         let counts = |counts: &BTreeMap<String, usize>| {
             counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect::<Vec<_>>().join(", ")
@@ -319,9 +321,9 @@ impl Build<'_> {
             format!("{}: 0 of {} in {}", check.name, check.expected, check.place.display())
         }));
         if !self.dataset.skipped().is_empty() {
-            why.push(format!("left out: {}", self.dataset.skipped()));
+            why.push(format!("skipped: {}", self.dataset.skipped()));
         } else if !survey.skipped.is_empty() {
-            why.push(format!("left out: {}", counts(&survey.skipped)));
+            why.push(format!("skipped: {}", counts(&survey.skipped)));
         }
         if !selection.rejected.is_empty() {
             why.push(format!("points not used: {}", counts(&selection.rejected)));
@@ -333,7 +335,7 @@ impl Build<'_> {
         Role::ALL.into_iter().map(|role| (role.name(), self.teachers.of(role).name(role))).collect()
     }
 
-    /// What all shards of one job agree on.
+    /// What all shards of a build must agree on.
     fn agreed(&self, survey: &Survey, teachers: &BTreeMap<&'static str, String>) -> ContentKey {
         let recipe = serde_json::to_vec(&(self.recipe, teachers)).unwrap_or_default();
         let images: Vec<&[u8]> = std::iter::once(&recipe[..])

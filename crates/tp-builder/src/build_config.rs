@@ -1,5 +1,4 @@
-//! What decides a data set besides its inputs and teachers: which points, how many, on which side,
-//! in which style.
+//! The configuration of a data set: which points, how many, in which splits and styles.
 
 use std::path::Path;
 
@@ -9,49 +8,50 @@ use tp_core::Style;
 use crate::BuildError;
 use tp_data::{PointOptions, Split, SplitFractions};
 
-/// How a data set is made. Equal recipes, inputs and teacher answers give equal bytes.
+/// The configuration of a data set. Equal configurations, inputs and answers give equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BuildConfig {
-    /// Decides every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
-    /// Which points are taken.
+    /// How points are chosen.
     pub points: PointOptions,
-    /// The styles of the texts; each point gets one of them.
+    /// The styles of the descriptions; each point gets one of them.
     pub styles: Vec<Style>,
-    /// Who decides which side an image is on.
+    /// How images are assigned to splits.
     pub sides: Sides,
-    /// How many triplets each side gets.
+    /// The number of triplets per split.
     pub sizes: Sizes,
-    /// Whether objects, and the parts of each, get equal numbers as far as there are enough.
+    /// Whether points are balanced over objects, and over the parts of each object, as far as
+    /// possible.
     pub balanced: bool,
-    /// Pictures whose looks differ in at most so many of 64 bits are taken to be the same.
+    /// The maximum Hamming distance of two 64-bit perceptual hashes that are considered equal.
     pub near_bits: u32,
-    /// Whether pictures to learn from that look like one to choose by or to report on are left out.
+    /// Whether training images that look like a validation or test image are excluded.
     pub drop_leaks: bool,
-    /// Rows of a Parquet row group; a reader holds one group in memory.
+    /// Rows per Parquet row group; readers hold one group in memory.
     pub rows_per_group: usize,
-    /// Rows of a Parquet file.
+    /// Rows per Parquet file.
     pub rows_per_file: usize,
-    /// Whether the image files stand in the rows.
+    /// Whether image files are embedded in the rows.
     pub images: Images,
-    /// How many images the gallery shows.
+    /// The number of images in the gallery.
     pub gallery_images: usize,
-    /// Above this distance in the unit square a text has not led back to its point.
+    /// The distance in the unit square up to which a located description counts as localizable.
     pub localizable_within: f64,
 }
 
-/// Who decides which side an image is on.
+/// How images are assigned to splits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sides {
-    /// The data set where it does, shares where it does not.
+    /// By the data set if it assigns one, otherwise by fractions.
     DatasetElse(SplitFractions),
-    /// Shares, by group.
+    /// By fractions, grouped.
     Fractions(SplitFractions),
 }
 
-/// How many triplets each side gets; all there are where nothing is said.
+/// The number of triplets per split; `None` = all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sizes {
@@ -64,7 +64,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// The number of one side.
+    /// The number for one split.
     #[must_use]
     pub fn of(&self, side: Split) -> Option<usize> {
         match side {
@@ -75,15 +75,14 @@ impl Sizes {
     }
 }
 
-/// Whether image files stand in the Parquet rows.
+/// Whether image files are embedded in the Parquet rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Images {
-    /// Every row can be looked at by itself; the file is stored once a row group.
+    /// Rows are self-contained; each file is stored once per row group.
     #[default]
     Embedded,
-    /// Rows hold names, and the images stay where they are: for those whose terms forbid to pass
-    /// them on.
+    /// Rows contain the path of the image only, for images whose license forbids redistribution.
     Named,
 }
 
@@ -112,9 +111,9 @@ impl BuildConfig {
     /// The names of [`named`](Self::named).
     pub const NAMES: [&str; 2] = ["default", "paper"];
 
-    /// The paper's recipe for LlamaPointInPart: the strongest SIFT keypoint of every part of at
-    /// least 64 pixels, coarse to fine, balanced, 17,000 to learn from and 4,000 to report on. The
-    /// paper does not say how it splits; here it is by image.
+    /// The paper's configuration for LlamaPointInPart: the strongest SIFT keypoint of every part of
+    /// at least 64 pixels, coarse to fine, balanced, 17,000 training and 4,000 test triplets. The
+    /// paper does not state how it splits; here the split is by image.
     #[must_use]
     pub fn paper() -> Self {
         let shares = SplitFractions::new(17.0 / 21.0, 0.0, 4.0 / 21.0).expect("they sum to 1");
@@ -128,7 +127,7 @@ impl BuildConfig {
         }
     }
 
-    /// A recipe by its name.
+    /// A predefined configuration by name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
@@ -138,12 +137,12 @@ impl BuildConfig {
         }
     }
 
-    /// Reads a recipe from a TOML file; what it does not say is as in [`BuildConfig::default`].
+    /// Reads a configuration from a TOML file; missing settings are those of
+    /// [`BuildConfig::default`].
     ///
     /// # Errors
     ///
-    /// [`BuildError::Data`] if it cannot be read, and [`BuildError::Config`] with the line
-    /// that cannot be understood.
+    /// [`BuildError::Data`] if it cannot be read, and [`BuildError::Config`] with the invalid line.
     pub fn from_toml(path: &Path) -> Result<Self, BuildError> {
         let recipe: Self = crate::config_file::read(path)?;
         recipe
@@ -152,11 +151,11 @@ impl BuildConfig {
         Ok(recipe)
     }
 
-    /// What makes the recipe impossible.
+    /// Validates the configuration.
     ///
     /// # Errors
     ///
-    /// The problem, in words.
+    /// The problem in words.
     pub fn checked(&self) -> Result<(), String> {
         if self.styles.is_empty() {
             return Err(
@@ -178,7 +177,7 @@ impl BuildConfig {
         }
         if self.near_bits > 16 {
             return Err(format!(
-                "near_bits is {}; above 16 of 64 bits most pictures look alike",
+                "near_bits is {}; above 16 of 64 bits most pictures are considered equal",
                 self.near_bits
             ));
         }

@@ -1,11 +1,11 @@
-//! The data-set card: what the set is, how it was made, how it is read. Its head is what Hugging
-//! Face reads.
+//! The data-set card: content, origin and format of the data set. Hugging Face reads its front
+//! matter.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{BuildConfig, Images, Statistics};
 
-/// Categories, parts and licences are listed up to this many.
+/// The maximum number of categories, parts and licenses that are listed.
 const MAX_LISTED: usize = 40;
 
 /// The text of `README.md`.
@@ -72,7 +72,7 @@ pub(crate) fn card(
 
 fn head(statistics: &Statistics) -> String {
     let mut head = "---\n".to_owned();
-    // One licence for all images can be named; several cannot.
+    // Only a single license for all images can be declared.
     let names: Vec<&String> = statistics.licences.keys().collect();
     let licence = match names[..] {
         [name] if name.to_uppercase().starts_with("CC BY 4.0") => "cc-by-4.0",
@@ -98,7 +98,7 @@ fn head(statistics: &Statistics) -> String {
     head
 }
 
-/// The largest counts, as a table.
+/// The most frequent values, as a table.
 fn table(name: &str, counts: &BTreeMap<String, usize>) -> String {
     let mut rows: Vec<(&String, &usize)> = counts.iter().collect();
     rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));

@@ -1,4 +1,4 @@
-//! Configurations: files in TOML, capped.
+//! Configuration files in TOML, with a size limit.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use tp_data::{parse_toml, read_capped};
 
 use crate::BuildError;
 
-/// Configurations are written by hand.
+/// The maximum size in bytes; configurations are written by hand.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a configuration.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, BuildError> {
     let refuse = |problem| BuildError::Config { path: path.to_owned(), problem };
     let text = String::from_utf8(read_capped(path, MAX_BYTES)?)
-        .map_err(|_| refuse("it is no text in UTF-8".to_owned()))?;
+        .map_err(|_| refuse("it is not UTF-8 text".to_owned()))?;
     parse_toml(&text).map_err(refuse)
 }

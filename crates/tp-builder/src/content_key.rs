@@ -1,23 +1,23 @@
-//! What an answer is filed under: a SHA-256 of everything that decides it.
+//! Content keys: the SHA-256 of everything that determines a result, under which it is stored.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of an input, or of everything that decides a result.
+/// The SHA-256 of an input, or of everything that determines a result.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentKey([u8; 32]);
 
 impl ContentKey {
-    /// The hash of plain bytes, as `sha256sum` prints it.
+    /// The hash of bytes, as `sha256sum` prints it.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The hash of a list; its parts cannot be cut differently and give the same.
+    /// The hash of a list of parts; different divisions of the same bytes give different hashes.
     #[must_use]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
@@ -28,12 +28,12 @@ impl ContentKey {
         Self(hash.finalize().into())
     }
 
-    /// The key as an end of a running hash.
+    /// The key from a finished hash.
     pub(crate) fn of_hash(hash: Sha256) -> Self {
         Self(hash.finalize().into())
     }
 
-    /// The first half, which is enough to find it again.
+    /// The first half, which is enough to identify the key.
     pub(crate) fn short(&self) -> u128 {
         u128::from_be_bytes(std::array::from_fn(|at| self.0[at]))
     }

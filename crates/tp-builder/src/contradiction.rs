@@ -1,4 +1,4 @@
-//! Where what teachers say disagrees with the annotation, or with one another.
+//! Contradictions between the teachers' answers and the annotation, or between the answers.
 
 use serde::{Deserialize, Serialize};
 use tp_core::{COLOURS, PointRecord};
@@ -6,42 +6,42 @@ use tp_core::{COLOURS, PointRecord};
 use super::ask::PointAnswers;
 use tp_data::{SpokenRecord, read_record};
 
-/// One disagreement. Leaving a fact out is not a disagreement.
+/// A contradiction. An omitted fact is not a contradiction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contradiction {
-    /// The context teacher names another object than the annotation.
+    /// The context teacher names a different object from the annotation.
     ContextObject,
-    /// The context teacher names another part than the annotation.
+    /// The context teacher names a different part from the annotation.
     ContextPart,
-    /// The local teacher names another colour than the pixels have.
+    /// The local teacher names a different color from the measured one.
     LocalColour,
-    /// The description names another object of the data set, and not the annotated one.
+    /// The description names another object of the data set instead of the annotated one.
     DescriptionObject,
-    /// The description names another part of the data set, and not the annotated one.
+    /// The description names another part of the data set instead of the annotated one.
     DescriptionPart,
-    /// The description puts the object elsewhere in the image, or gives it another size.
+    /// The description states a different position or size of the object.
     DescriptionPlace,
-    /// The description names another colour than the local teacher.
+    /// The description names a different color from the local teacher.
     DescriptionColour,
 }
 
 impl Contradiction {
-    /// Its name in reports.
+    /// The name in reports.
     #[must_use]
     pub fn name(self) -> String {
         super::survey::name_of(&self)
     }
 }
 
-/// The words that data set and teachers may use for objects and parts.
+/// The names of objects and parts that data set and teachers may use.
 #[derive(Debug, Default)]
 pub(crate) struct Vocabulary {
     pub(crate) categories: Vec<String>,
     pub(crate) parts: Vec<String>,
 }
 
-/// All disagreements about one point, in the order of the enum.
+/// All contradictions for one point, in the order of the enum.
 pub(crate) fn contradictions(
     record: &PointRecord,
     answers: &PointAnswers,
@@ -76,14 +76,15 @@ pub(crate) fn contradictions(
     found.into_iter().filter(|(_, holds)| *holds).map(|(kind, _)| kind).collect()
 }
 
-/// Whether two names share no word: a `traffic light` is a `light`, a `horse` no `cow`.
+/// Whether two names share no word: `traffic light` and `light` share one, `horse` and `cow` do
+/// not.
 fn differs(said: &str, right: &str) -> bool {
     let (said, right) = (spaced(said), spaced(right));
     !said.trim().is_empty() && !right.split_whitespace().any(|word| names(&said, word))
 }
 
-/// Whether a text has a name in it as whole words, in singular or plural. The text is as [`spaced`]
-/// makes it.
+/// Whether a text contains a name as whole words, in singular or plural. The text must be
+/// normalized by [`spaced`].
 fn names(text: &str, name: &str) -> bool {
     let name = spaced(name);
     let name = name.trim_end();
@@ -92,8 +93,8 @@ fn names(text: &str, name: &str) -> bool {
         || name.strip_suffix('s').is_some_and(|one| text.contains(&format!("{one} ")))
 }
 
-/// The last word of the only colour in a text: `dark brown` is a brown. Of several colours none is
-/// known to be meant.
+/// The base color in a text, e.g. brown for `dark brown`. `None` if there are several colors,
+/// because it is unclear which one is meant.
 fn base_colour(text: &str) -> Option<&'static str> {
     let text = spaced(text).replace(" grey ", " gray ");
     let mut found: Vec<&str> = COLOURS
@@ -107,7 +108,7 @@ fn base_colour(text: &str) -> Option<&'static str> {
     if let [only] = found[..] { Some(only) } else { None }
 }
 
-/// Small letters and digits, with one blank around every word.
+/// Lowercase letters and digits, with one space around every word.
 fn spaced(text: &str) -> String {
     let letters: String = text
         .chars()
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn agreement_and_silence_are_no_contradictions() {
-        // The record says: a brown left-ear of a large horse at the top of the image.
+        // The record: a brown left ear of a large horse at the top of the image.
         assert_eq!(
             found(
                 "a brown horse",

@@ -1,4 +1,4 @@
-//! A page to look at: photographs with boxes, points and words.
+//! An HTML page with photographs, boxes, points and descriptions.
 
 use std::{collections::BTreeSet, io::Write};
 
@@ -10,7 +10,7 @@ use super::{
 use crate::{BuildError, ContentKey, Row};
 use tp_data::BoxXywh;
 
-/// So many points are drawn on one image.
+/// The maximum number of points drawn on one image.
 const MAX_POINTS: usize = 8;
 
 const HEAD: &str = r#"<!doctype html>
@@ -36,7 +36,7 @@ pub(crate) fn shown(chosen: &[Chosen], n_images: usize) -> Vec<Chosen> {
     (0..n).flat_map(|at| images[at * images.len() / n].iter().take(MAX_POINTS).copied()).collect()
 }
 
-/// Writes the page and copies its images; the names of the files, relative to the data set.
+/// Writes the page and copies its images. Returns the file names relative to the data set.
 pub(crate) fn write_gallery(
     mut rows: Rows<'_>,
     folder: &WorkFolder,
@@ -51,7 +51,7 @@ pub(crate) fn write_gallery(
     let names: Vec<String> = figures.iter().map(|(_, file)| image_name(file)).collect();
     let kept: BTreeSet<&String> = names.iter().collect();
     folder
-        .swept("gallery", &|name| name == "index.html" || kept.iter().any(|kept| *kept == name))?;
+        .sweep("gallery", &|name| name == "index.html" || kept.iter().any(|kept| *kept == name))?;
     for ((_, file), name) in figures.iter().zip(&names) {
         write_text(&folder.path(&format!("gallery/{name}")), |to| to.write_all(file.bytes.data()))?;
     }
@@ -64,7 +64,7 @@ pub(crate) fn write_gallery(
     Ok(files.into_iter().collect())
 }
 
-/// A name without anything that a page or a file system could stumble over.
+/// A name without characters that are special in HTML or in file systems.
 fn image_name(file: &ImageFile) -> String {
     let bytes = file.bytes.data();
     let ending = match bytes {
@@ -142,7 +142,7 @@ fn figure(page: &mut dyn Write, rows: &[Row], name: &str) -> std::io::Result<()>
     writeln!(page, "</ol></figcaption></figure>")
 }
 
-/// Text that stays text in a page.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

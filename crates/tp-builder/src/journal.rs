@@ -1,10 +1,9 @@
-//! Results on disk, filed by what decides them: append-only, one line each, with an index in
-//! memory.
+//! Journals: append-only files of results by content key, one line each, with an index in memory.
 //!
-//! A line is eight hexadecimal digits of its own SHA-256, a blank, and a JSON object. It is written
-//! with one call, so a process that is killed leaves at most one line cut off, at the end; the next
-//! process cuts it away. A failure is a line, too, for reports, but never an answer: what failed is
-//! asked again in the next run.
+//! A line consists of eight hexadecimal digits of its SHA-256, a space, and a JSON object. It is
+//! written in one call, so a killed process leaves at most one incomplete line at the end, which
+//! the next process removes. Failures are recorded for reports but are not results: the next run
+//! asks again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,15 +20,15 @@ use crate::{BuildError, ContentKey, FailureKind};
 
 /// Maximum accepted line length, in bytes.
 pub(super) const MAX_LINE_BYTES: u64 = 64 << 20;
-/// After so many lines the disk is asked to keep them: against a loss of power. Being killed loses
-/// none.
+/// The number of lines between two syncs, which protect against a power loss. A killed process
+/// loses no line.
 const LINES_PER_SYNC: usize = 256;
 
 /// A failed question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
-    /// What was wrong, for the reader.
+    /// The problem, for readers.
     pub(crate) why: String,
 }
 
@@ -50,7 +49,7 @@ struct LineIn<T> {
     failed: Option<Failure>,
 }
 
-/// The head of a line, for the index.
+/// The start of a line, for the index.
 #[derive(Deserialize)]
 struct LineHead {
     key: ContentKey,
@@ -67,7 +66,7 @@ pub(crate) struct Journal<T> {
 }
 
 struct State {
-    /// The own file comes first; the others, of other shards, are only read.
+    /// The shard's own file is the first; those of other shards are read-only.
     files: Vec<(PathBuf, File)>,
     length: u64,
     done: HashMap<u128, Place>,
@@ -83,22 +82,22 @@ struct Place {
     start: u64,
 }
 
-/// What a question is worth asking.
+/// The state of a question.
 pub(crate) enum Claim<'a, T> {
-    /// Somebody asked it before.
+    /// It has a result.
     Known(T),
-    /// Ask, and say what came of it; whoever asks the same waits meanwhile.
+    /// It has to be asked and completed; other claims on it wait.
     Open(OpenClaim<'a, T>),
 }
 
-/// The right to find the result of one question.
+/// The exclusive right to produce the result of a question.
 pub(crate) struct OpenClaim<'a, T> {
     journal: &'a Journal<T>,
     key: ContentKey,
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens the journal at `path`, or begins it, and reads what `others` hold.
+    /// Opens or creates the journal at `path`, and reads the journals `others`.
     ///
     /// # Errors
     ///
@@ -139,17 +138,17 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         })
     }
 
-    /// What is filed under a key.
+    /// The result under a key.
     pub(crate) fn get(&self, key: &ContentKey) -> Result<Option<T>, BuildError> {
         self.state().read(key)
     }
 
-    /// Whether something is filed under a key.
+    /// Whether there is a result under a key.
     pub(crate) fn has(&self, key: &ContentKey) -> bool {
         self.state().done.contains_key(&key.short())
     }
 
-    /// How the last try at a key that has no result failed.
+    /// The kind of the last failure under a key without a result.
     pub(crate) fn failure(&self, key: &ContentKey) -> Option<FailureKind> {
         let state = self.state();
         if state.done.contains_key(&key.short()) {
@@ -159,7 +158,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
-    /// The result, or the right to find it. Waits while somebody else is finding it.
+    /// The result, or the right to produce it. Waits while another thread holds that right.
     pub(crate) fn claim(&self, key: ContentKey) -> Result<Claim<'_, T>, BuildError> {
         let mut state = self.state();
         loop {
@@ -173,7 +172,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
-    /// Asks the disk to keep everything.
+    /// Syncs the file to disk.
     pub(crate) fn sync(&self) -> Result<(), BuildError> {
         let mut state = self.state();
         state.unsynced = 0;
@@ -197,14 +196,14 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         line.extend_from_slice(&json);
         line.push(b'\n');
         let mut state = self.state();
-        // Two runs of one key must not give two lines.
+        // Two runs for one key must not write two lines.
         if done.is_some() && state.done.contains_key(&key.short()) {
             return Ok(());
         }
         let start = state.length;
         let own = &mut state.files[0].1;
         if let Err(source) = own.write_all(&line) {
-            // Half a line, of a disk that is full, must not stand before the next one.
+            // If the disk is full, an incomplete line must not precede the next one.
             own.set_len(start)
                 .and_then(|()| own.seek(SeekFrom::End(0)).map(drop))
                 .map_err(unwritable)?;
@@ -233,12 +232,12 @@ impl<T> Journal<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> OpenClaim<'_, T> {
-    /// Files the result.
+    /// Stores the result.
     pub(crate) fn done(self, result: &T) -> Result<(), BuildError> {
         self.journal.append(self.key, Some(result), None)
     }
 
-    /// Notes why there is none.
+    /// Records why there is no result.
     pub(crate) fn failed(self, failure: &Failure) -> Result<(), BuildError> {
         self.journal.append(self.key, None, Some(failure))
     }
@@ -252,7 +251,7 @@ impl<T> Drop for OpenClaim<'_, T> {
 }
 
 impl State {
-    /// Reads a file into the index; where its last whole line ends.
+    /// Reads a file into the index; returns the end of its last whole line.
     fn index(&mut self, path: &Path, file: File) -> Result<u64, BuildError> {
         let unreadable = |source| BuildError::Read { path: path.to_owned(), source };
         let number = u16::try_from(self.files.len())
@@ -267,7 +266,7 @@ impl State {
                 .read_until(b'\n', &mut line)
                 .map_err(unreadable)? as u64;
             if line.last() != Some(&b'\n') {
-                break; // the end, or a line that was cut off
+                break; // the end, or an incomplete line
             }
             match checked(&line).and_then(|json| serde_json::from_slice::<LineHead>(json).ok()) {
                 None => damaged += 1,
@@ -287,7 +286,7 @@ impl State {
         }
         if damaged > 0 {
             tracing::warn!(
-                "{}: {damaged} damaged lines are passed over; what they held is asked again",
+                "{}: {damaged} damaged lines are skipped; their questions are asked again",
                 path.display()
             );
         }
@@ -302,19 +301,19 @@ impl State {
         let (path, file) = &mut self.files[usize::from(file)];
         let mut line = vec![0; bytes as usize];
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut line));
-        // The own file is written at its end, wherever it was read.
+        // The own file is always appended to, wherever it was read.
         let read = read.and_then(|()| file.seek(SeekFrom::End(0)).map(drop));
         read.map_err(|source| BuildError::Read { path: path.clone(), source })?;
         let parsed = checked(&line).and_then(|json| serde_json::from_slice::<LineIn<T>>(json).ok());
         let found = parsed
             .filter(|line| line.key == *key && line.failed.is_none())
             .and_then(|line| line.done);
-        // What does not fit its type was written by another version.
+        // A line that does not deserialize was written by another version.
         found.map(Some).ok_or_else(|| BuildError::Journal { path: path.clone(), start })
     }
 }
 
-/// Opens a journal and reads what is filed under some keys: the way in for the fuzz targets.
+/// Opens a journal and reads the results under some keys: the entry point of the fuzz targets.
 ///
 /// # Errors
 ///
@@ -328,7 +327,7 @@ pub fn read_journal<T: Serialize + DeserializeOwned>(
     Ok(keys.iter().map(|key| journal.get(key)).collect())
 }
 
-/// The journals of a folder, in the order of their names.
+/// The journals of a folder, sorted by name.
 pub(crate) fn journals_in(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
     let unreadable = |source| BuildError::Read { path: folder.to_owned(), source };
     let entries = match fs::read_dir(folder) {
@@ -351,7 +350,7 @@ fn checksum(json: &[u8]) -> String {
     ContentKey::of_bytes(json).to_string()[..8].to_owned()
 }
 
-/// The JSON of a line whose checksum fits.
+/// The JSON of a line with a valid checksum.
 fn checked(line: &[u8]) -> Option<&[u8]> {
     let (sum, rest) = line.split_at_checked(8)?;
     let json = rest.strip_prefix(b" ")?.strip_suffix(b"\n")?;

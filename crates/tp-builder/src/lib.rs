@@ -40,7 +40,7 @@ mod write;
 
 #[cfg(feature = "bucket")]
 pub use bucket::Bucket;
-pub use build::{Build, BuildOptions, BuildOutcome, ShardDone, Summary};
+pub use build::{Build, BuildOptions, BuildOutcome, FinishedDataSet, ShardDone};
 pub use build_config::{BuildConfig, Images, Sides, Sizes};
 pub use content_key::ContentKey;
 pub use contradiction::Contradiction;
@@ -62,7 +62,7 @@ pub use row::Row;
 pub use run_limits::{Budget, Reservation, RunLimits, StopReason};
 pub use selection::Likeness;
 pub use shard::Shard;
-pub use statistics::{Lengths, Localizability, Statistics};
+pub use statistics::{DescriptionLengths, Localizability, Statistics};
 pub use surveyed_image::{SurveyedImage, SurveyedPoint};
 pub use teacher::{
     Answer, Answered, ContextAnswer, Estimate, FailureKind, Layers, LocalAnswer, OrganiserAnswer,

@@ -1,26 +1,27 @@
-//! The third stage, if wanted: a Localizer reads every text, and the distance of where it points is
-//! kept in the record.
+//! The optional third stage: a Localizer locates every description, and the distance to the point
+//! is recorded.
 
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, RgbImage, UnitXy};
 
 use super::{
-    ask::Job,
+    ask::{Job, KnownAnswers},
     journal::{Claim, Journal},
     progress::{BuildStage, Progress},
     selection::Chosen,
 };
 use crate::{BuildError, ContentKey, RunLimits};
 
-/// Where a Localizer found a description.
+/// Where a Localizer located a description.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Localized {
-    /// The point that it gave; nothing if it found none.
+    /// The located point; `None` if the answer is "nowhere".
     pub point: Option<UnitXy>,
-    /// How far that is from the described point, in the unit square of the image; nothing without a
-    /// point.
+    /// The distance to the described point, in the unit square of the image; `None` without a
+    /// located point.
     pub error: Option<f64>,
-    /// The Localizer's own probability, if it gives one.
+    /// The confidence of the Localizer, if it provides one.
     pub confidence: Option<f32>,
 }
 
@@ -34,18 +35,19 @@ impl Localized {
     }
 }
 
-/// A Localizer as the builder asks it: plain pixels in, its name in the keys of what it finds.
+/// A Localizer behind an interface on plain pixels, with a name that is part of the keys of its
+/// results.
 pub struct TextLocalizer<'a> {
     name: String,
     locate: Box<Locate<'a>>,
 }
 
-/// One answer for every text about an image.
+/// One answer per text about an image.
 type Locate<'a> = dyn Fn(&RgbImage, &[&str]) -> Result<Vec<Option<Located>>, String> + Sync + 'a;
 
 impl<'a> TextLocalizer<'a> {
-    /// A Localizer that sees images through `encode`. Equal names promise equal answers, so a name
-    /// says which weights it has.
+    /// A Localizer that encodes images with `encode`. Equal names imply equal answers, so the name
+    /// must identify the weights.
     pub fn new<L, E>(
         name: impl Into<String>,
         localizer: &'a L,
@@ -63,46 +65,46 @@ impl<'a> TextLocalizer<'a> {
         Self { name: name.into(), locate: Box::new(locate) }
     }
 
-    /// Its name.
+    /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key of what it finds for a text in an image.
+    /// The key of the result for a text in an image.
     fn key(&self, image: &ContentKey, text: &str) -> ContentKey {
         ContentKey::of_parts(&[b"located 1", self.name.as_bytes(), image.bytes(), text.as_bytes()])
     }
 }
 
-/// What is filed.
+/// A stored result.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Finding {
+pub(crate) struct LocatedText {
     located: Option<Located>,
 }
 
-/// A Localizer and what it found so far.
+/// A Localizer with its stored results.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalizationPass<'a> {
-    pub(crate) judge: &'a TextLocalizer<'a>,
-    pub(crate) findings: &'a Journal<Finding>,
+    pub(crate) localizer: &'a TextLocalizer<'a>,
+    pub(crate) located: &'a Journal<LocatedText>,
 }
 
 impl LocalizationPass<'_> {
-    /// What was found for a text.
+    /// The result for a text.
     pub(crate) fn localized(
         &self,
         image: &ContentKey,
         text: &str,
         described: UnitXy,
     ) -> Result<Option<Localized>, BuildError> {
-        let finding = self.findings.get(&self.judge.key(image, text))?;
-        Ok(finding.map(|finding| Localized::new(described, finding.located)))
+        let located_text = self.located.get(&self.localizer.key(image, text))?;
+        Ok(located_text.map(|located_text| Localized::new(described, located_text.located)))
     }
 
-    /// Shows the Localizer every text that it has not seen, all texts of an image at once. `false`
-    /// if the run was asked to stop.
-    pub(crate) fn hear(
+    /// Locates every text without a result, all texts of an image in one call. Returns `false` if
+    /// the run was stopped.
+    pub(crate) fn locate_missing(
         &self,
         job: &Job<'_>,
         chosen: &[Chosen],
@@ -117,9 +119,10 @@ impl LocalizationPass<'_> {
             let image = job.image(of_image[0].image)?;
             let mut texts = Vec::new();
             for chosen in of_image {
-                if let Ok(answers) = job.known_answers(&image, chosen.point as usize)? {
+                let answers = job.known_answers(&image, chosen.point as usize)?;
+                if let KnownAnswers::All(answers) = answers {
                     let text = answers.organiser.description;
-                    if !self.findings.has(&self.judge.key(&image.sha256, &text))
+                    if !self.located.has(&self.localizer.key(&image.sha256, &text))
                         && !texts.contains(&text)
                     {
                         texts.push(text);
@@ -130,7 +133,7 @@ impl LocalizationPass<'_> {
                 let refuse = |problem| BuildError::Localizer { image: image.name.clone(), problem };
                 let pixels = job.pixels(&image)?;
                 let spoken: Vec<&str> = texts.iter().map(String::as_str).collect();
-                let located = (self.judge.locate)(&pixels, &spoken).map_err(refuse)?;
+                let located = (self.localizer.locate)(&pixels, &spoken).map_err(refuse)?;
                 if located.len() != texts.len() {
                     return Err(refuse(format!(
                         "{} answers to {} texts",
@@ -140,15 +143,15 @@ impl LocalizationPass<'_> {
                 }
                 for (text, located) in texts.iter().zip(located) {
                     if let Claim::Open(claim) =
-                        self.findings.claim(self.judge.key(&image.sha256, text))?
+                        self.located.claim(self.localizer.key(&image.sha256, text))?
                     {
-                        claim.done(&Finding { located })?;
+                        claim.done(&LocatedText { located })?;
                     }
                 }
             }
             of_image.iter().for_each(|_| progress.advance(BuildStage::Localize));
         }
-        self.findings.sync()?;
+        self.located.sync()?;
         Ok(true)
     }
 }

@@ -1,27 +1,28 @@
-//! A perceptual hash: pictures that look the same have hashes of few different bits, whatever their
-//! size or compression.
+//! A perceptual hash: similar pictures have hashes with a small Hamming distance, regardless of
+//! size and compression.
 //!
-//! The difference hash of Neal Krawetz: nine by eight means of grey, and whether each is darker
-//! than its right neighbour.
+//! The difference hash of Neal Krawetz: the mean gray values of nine by eight cells, and whether
+//! each is darker than its right neighbor.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use tp_core::RgbImage;
 
-/// Cells across, and down.
+/// Columns of the grid; rows follow.
 const COLUMNS: usize = 9;
 const ROWS: usize = 8;
-/// A picture whose cells differ by less, in steps of grey, has no look: its bits would be noise.
+/// The minimum contrast between cells, in gray levels. Below it the bits would be noise, so there
+/// is no hash.
 const MIN_CONTRAST: f64 = 4.0;
 
-/// Sixty-four bits that say what a picture looks like.
+/// A 64-bit perceptual hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LookHash(pub u64);
 
 impl LookHash {
-    /// The hash of a picture; `None` if it has no contrast.
+    /// The hash of a picture; `None` without contrast.
     #[must_use]
     pub fn of(image: &RgbImage) -> Option<Self> {
         let cells = cell_means(image);
@@ -37,18 +38,17 @@ impl LookHash {
         Some(Self(bits.fold(0, |hash, bit| hash << 1 | bit)))
     }
 
-    /// In how many bits two hashes differ.
+    /// The Hamming distance.
     #[must_use]
     pub fn distance(self, other: Self) -> u32 {
         (self.0 ^ other.0).count_ones()
     }
 }
 
-/// The mean grey of every cell of the grid.
+/// The mean gray value of every cell of the grid.
 fn cell_means(image: &RgbImage) -> [[f64; COLUMNS]; ROWS] {
     let (height, width) = (image.size().height() as usize, image.size().width() as usize);
-    // The pixels of a cell; a picture of fewer pixels than cells gives some of them to several
-    // cells.
+    // The pixels of a cell. In a picture with fewer pixels than cells, several cells share pixels.
     let cell = |at: usize, n: usize, pixels: usize| {
         (at * pixels / n, ((at + 1) * pixels / n).max(at * pixels / n + 1))
     };

@@ -1,5 +1,5 @@
-//! The last file of a build: what went in, what came out, with a SHA-256 each. A folder without it
-//! is not finished.
+//! The manifest, the last file of a build: inputs and outputs, with a SHA-256 each. A folder
+//! without it is incomplete.
 
 use std::{
     collections::BTreeMap,
@@ -24,20 +24,20 @@ struct Manifest<'a> {
     recipe: &'a BuildConfig,
     teachers: &'a BTreeMap<&'static str, String>,
     localizer: Option<&'a str>,
-    /// How many images went in; each stands in `inputs.jsonl` with its hashes.
+    /// The number of input images; `inputs.jsonl` lists them with their hashes.
     images: usize,
-    files: Vec<Written>,
+    files: Vec<OutputFile>,
 }
 
-/// One file of the data set.
+/// An output file.
 #[derive(Serialize)]
-struct Written {
+struct OutputFile {
     path: String,
     bytes: u64,
     sha256: ContentKey,
 }
 
-/// An image that went in.
+/// An input image.
 #[derive(Serialize)]
 struct Input<'a> {
     image: &'a str,
@@ -67,7 +67,7 @@ pub(crate) fn write_inputs(job: &Job<'_>, folder: &WorkFolder) -> Result<(), Bui
     failed.map_or(written, Err)
 }
 
-/// Writes the manifest over the files that are named, relative to the folder.
+/// Writes the manifest for the given files, relative to the folder.
 pub(crate) fn write_manifest(
     job: &Job<'_>,
     folder: &WorkFolder,
@@ -81,14 +81,14 @@ pub(crate) fn write_manifest(
     for name in names {
         let path = folder.path(&name);
         let (bytes, sha256) = hash(&path).map_err(|source| BuildError::Read { path, source })?;
-        files.push(Written { path: name, bytes, sha256 });
+        files.push(OutputFile { path: name, bytes, sha256 });
     }
     let manifest =
         Manifest { format: 1, recipe, teachers, localizer, images: job.survey.images.len(), files };
     write_json(&folder.path("manifest.json"), &manifest)
 }
 
-/// Length and hash of a file.
+/// The length and the hash of a file.
 fn hash(path: &Path) -> io::Result<(u64, ContentKey)> {
     struct Hashing(Sha256);
     impl Write for Hashing {

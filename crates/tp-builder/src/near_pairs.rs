@@ -1,20 +1,19 @@
-//! Pairs of hashes that differ in few bits, found without comparing all with all.
+//! Pairs of hashes with a small Hamming distance, found without comparing all pairs.
 
 use std::collections::HashMap;
 
 use crate::LookHash;
 
-/// More pictures than this in one bucket are copies of one another in all but name; comparing them
-/// all would take for ever.
+/// Buckets with more pictures contain near-copies of one another; comparing all pairs would take
+/// too long.
 const MAX_BUCKET: usize = 2_000;
 
 /// Calls back with every pair of indices, the smaller first, whose hashes differ in at most
 /// `max_bits` bits.
 ///
-/// The 64 bits are cut into `max_bits + 1` pieces: of two hashes that differ in so few bits at
-/// least one piece is equal (Manku and others, 2007), so only hashes that share a piece are
-/// compared. In a bucket of more than two thousand hashes each is compared with those next to it
-/// alone.
+/// The 64 bits are divided into `max_bits + 1` pieces. Two hashes that differ in at most `max_bits`
+/// bits agree in at least one piece (Manku et al., 2007), so only hashes that share a piece are
+/// compared. In a bucket of more than two thousand hashes each is compared only with its neighbors.
 pub(crate) fn near_pairs(
     hashes: &[Option<LookHash>],
     max_bits: u32,
@@ -30,7 +29,7 @@ pub(crate) fn near_pairs(
                 buckets.entry(hash.0 & mask).or_default().push(index);
             }
         }
-        // A pair that shares several pieces is told in the first of them alone.
+        // A pair that shares several pieces is reported only for the first of them.
         let told_before = |a: u64, b: u64| shares_earlier_piece(a ^ b, piece, n_pieces);
         for bucket in buckets.values() {
             for (at, &first) in bucket.iter().enumerate() {
@@ -47,7 +46,7 @@ pub(crate) fn near_pairs(
     }
 }
 
-/// Whether one of the pieces before this one is equal in both.
+/// Whether one of the earlier pieces is equal in both.
 fn shares_earlier_piece(different: u64, piece: u32, n_pieces: u32) -> bool {
     (0..piece).any(|piece| {
         let (low, high) = (piece * 64 / n_pieces, (piece + 1) * 64 / n_pieces);

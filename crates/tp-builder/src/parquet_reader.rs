@@ -1,4 +1,4 @@
-//! Rows out of a Parquet file of ours, group after group, from any row on.
+//! Reads the rows of the builder's Parquet files, group by group, starting at any row.
 
 use std::{
     collections::VecDeque,
@@ -17,15 +17,15 @@ use super::parquet_writer::{BYTES_COLUMN, JSON_COLUMN};
 use crate::{BuildError, Row};
 use tp_data::refuse_pointer;
 
-/// The most rows of a group that is read into memory.
+/// The maximum number of rows of a group that is read.
 const MAX_GROUP_ROWS: usize = 100_000;
-/// The most bytes of such a group.
+/// The maximum size of such a group, in bytes.
 const MAX_GROUP_BYTES: i64 = 1 << 30;
 
-/// The rows of one file with the bytes of their images, if it has them; one group at a time is in
-/// memory.
+/// The rows of one file with the bytes of their images, if these are embedded. One group at a time
+/// is in memory.
 ///
-/// The first error ends the reading.
+/// The iteration ends after the first error.
 pub struct ParquetRows {
     path: PathBuf,
     reader: SerializedFileReader<File>,
@@ -39,8 +39,8 @@ impl ParquetRows {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Read`] if there is none, [`BuildError::Parquet`] if it is none that this crate
-    /// wrote.
+    /// [`BuildError::Read`] if it cannot be opened, [`BuildError::Parquet`] if it was not written
+    /// by this crate.
     pub fn open(path: &Path) -> Result<Self, BuildError> {
         let file = File::open(path)
             .map_err(|source| BuildError::Read { path: path.to_owned(), source })?;
@@ -62,13 +62,13 @@ impl ParquetRows {
         }
     }
 
-    /// How many rows the file has.
+    /// The number of rows in the file.
     #[must_use]
     pub fn n_rows(&self) -> usize {
         usize::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Goes on at a row, counted from 0: groups before it are not read.
+    /// Continues at a row, counted from 0. Earlier groups are not read.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Iterator for ParquetRows {
     }
 }
 
-/// All values of a column of bytes.
+/// All values of a byte-array column.
 fn values(
     group: &dyn RowGroupReader,
     column: usize,
@@ -173,7 +173,7 @@ fn values(
     Ok(levels.iter().map(|&level| if level == full_level { there.next() } else { None }).collect())
 }
 
-/// A panic of the decoder is an error like any other.
+/// Converts a panic of the decoder into an error.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T, BuildError> {
     let refuse = |problem: String| BuildError::Parquet {
         path: path.to_owned(),

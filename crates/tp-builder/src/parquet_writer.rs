@@ -1,9 +1,9 @@
-//! Rows as a Parquet file that every engine reads: flat columns with nulls, Snappy, and images as
-//! Hugging Face stores them.
+//! Writes rows as Parquet files that every engine can read: flat nullable columns, Snappy
+//! compression, and images as Hugging Face stores them.
 //!
-//! Columns are given to the writer directly, without Arrow, which is a large tree for a few strings
-//! and numbers. An image that several rows of a group show is stored once in the group: its column
-//! has a dictionary that never gives up.
+//! Columns are written directly, without Arrow, which would be a large dependency for a few strings
+//! and numbers. An image that several rows of a group share is stored once, because its column
+//! always uses a dictionary.
 
 use std::{io::Write, sync::Arc};
 
@@ -27,7 +27,7 @@ use super::{rows::ImageFile, statistics::side_name, survey::name_of};
 use crate::{Images, Row};
 use tp_data::BoxXywh;
 
-/// The column that holds the whole row as JSON.
+/// The column with the whole row as JSON.
 pub(crate) const JSON_COLUMN: &str = "json";
 /// The column of image files.
 pub(crate) const BYTES_COLUMN: &str = "image.bytes";
@@ -39,10 +39,10 @@ enum Value {
     Real(Option<f64>),
 }
 
-/// One column: its name, and where its value is in a row.
+/// A column: its name, and its value in a row.
 type Column = (&'static str, fn(&Row) -> Value);
 
-/// All columns but the image, in their order.
+/// All columns except the image, in order.
 const COLUMNS: [Column; 37] = [
     ("id", |row| text(&row.id)),
     ("image_path", |row| text(&row.triplet.image)),
@@ -99,7 +99,7 @@ fn of_part(row: &Row, number: fn(&BoxXywh) -> f64) -> Value {
     Value::Real(row.part_box.as_ref().map(number))
 }
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Text,
@@ -121,7 +121,7 @@ fn kind_of(name: &str) -> Kind {
     }
 }
 
-/// Writes rows, group after group.
+/// Writes rows group by group.
 pub(crate) struct ParquetWriter<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     images: Images,
@@ -154,7 +154,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             let bytes: Vec<ByteArray> = rows.iter().map(|(_, image)| image.bytes.clone()).collect();
             let paths: Vec<ByteArray> =
                 rows.iter().map(|(_, image)| ByteArray::from(image.name.as_str())).collect();
-            // Both the picture and its field are there.
+            // Both the image and its field are present.
             let levels = vec![2; rows.len()];
             for values in [bytes, paths] {
                 put::<ByteArrayType, W>(&mut group, &values, &levels)?;
@@ -204,8 +204,8 @@ fn put<T: DataType, W: Write + Send>(
     column.close()
 }
 
-/// Every column may be null: what engines write themselves, so that files of different origin can
-/// be read together.
+/// All columns are nullable, as engines write them, so that files of different origin can be read
+/// together.
 fn schema(images: Images) -> Result<TypePtr, ParquetError> {
     let mut fields = String::new();
     if images == Images::Embedded {
@@ -239,7 +239,7 @@ fn properties(images: Images) -> WriterProperties {
             .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
         properties = properties.set_column_encoding(ColumnPath::from(name), Encoding::PLAIN);
     }
-    // Compressed pictures do not become smaller, and their bounds tell nothing.
+    // Images are already compressed, and their minimum and maximum are meaningless.
     properties
         .set_column_compression(bytes(), Compression::UNCOMPRESSED)
         .set_column_statistics_enabled(bytes(), EnabledStatistics::None)
@@ -248,7 +248,7 @@ fn properties(images: Images) -> WriterProperties {
         .build()
 }
 
-/// What Hugging Face's `datasets` wants to know of the columns.
+/// The schema in the form that Hugging Face's `datasets` expects.
 fn features(images: Images) -> Json {
     let mut features = Map::new();
     if images == Images::Embedded {

@@ -1,4 +1,4 @@
-//! What a run will ask, before it asks: samples, calls, and bounds of tokens and cost.
+//! Estimates before a run: numbers of samples and calls, and bounds on tokens and cost.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -7,45 +7,47 @@ use serde::Serialize;
 use super::{ask::Job, selection::Selection, shard::Shard, statistics::side_name};
 use crate::{BuildError, Likeness, Question, Role, Usage};
 
-/// What a run would do.
+/// The plan of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Plan {
-    /// Images that were surveyed.
+    /// The number of surveyed images.
     pub images: usize,
-    /// Points that would be described, by side; all shards together.
+    /// The number of points to describe, by split, over all shards.
     pub sides: BTreeMap<String, usize>,
-    /// Points that would not, by reason.
+    /// The number of rejected points, by reason.
     pub rejected: BTreeMap<String, usize>,
-    /// What was left out of the data set when it was read, by reason.
+    /// The number of images and objects skipped by the reader, by reason.
     pub skipped: BTreeMap<String, usize>,
-    /// Pictures that look the same.
+    /// Images that look alike.
     pub likeness: Likeness,
-    /// The roles, in the order in which they are asked; of this shard alone.
+    /// The roles in the order in which they are asked, for this shard.
     pub stages: Vec<StagePlan>,
-    /// All stages together, if every first answer is good and short.
+    /// The total if every first answer is valid and short.
     pub least: Usage,
-    /// All stages together, if everything is tried as often, and every answer as long, as allowed.
+    /// The total if all retries are needed and every answer has the maximum length.
     pub most: Usage,
 }
 
-/// What one role would be asked.
+/// The plan for one role.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StagePlan {
     /// The role.
     pub role: Role,
-    /// Who plays it.
+    /// The name of the teacher.
     pub teacher: String,
-    /// Questions that are answered already, or answered for nothing.
+    /// The number of questions that are already answered, or can be answered without cost.
     pub known: usize,
-    /// Questions that would be asked.
+    /// The number of questions to ask.
     pub questions: usize,
-    /// If every first answer is good and short.
+    /// The usage if every first answer is valid and short.
     pub least: Usage,
-    /// If everything is tried as often, and every answer as long, as allowed.
+    /// The usage if all retries are needed and every answer has the maximum length.
     pub most: Usage,
 }
 
-/// Adds up what the selected points of a shard would cost.
+/// Estimates the cost of the selected points of a shard.
 pub(crate) fn plan(job: &Job<'_>, selection: &Selection, shard: Shard) -> Result<Plan, BuildError> {
     let stage = |role: Role| StagePlan {
         role,
@@ -105,7 +107,7 @@ fn count(
         let question = Question { role, ..*question };
         let is_known = match role {
             _ if teacher.is_free(role) => true,
-            // The organiser's question holds the others' answers: without them it is not known yet.
+            // The organizer's question contains the other answers, so it is unknown without them.
             Role::Organiser if known != [true; 2] => false,
             Role::Organiser => job.organiser_is_known(&question)?,
             Role::Context | Role::Local => job.answers.has(&job.key(&question)),

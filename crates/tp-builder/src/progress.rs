@@ -1,4 +1,4 @@
-//! How far a run is: counted in the stages, told to whoever listens.
+//! Progress of a build.
 
 use std::{
     sync::{
@@ -16,39 +16,40 @@ use crate::{RunLimits, Usage};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BuildStage {
-    /// Images are read and their points measured.
+    /// Reading images and measuring points.
     Survey,
-    /// Teachers are asked.
+    /// Asking teachers.
     Ask,
-    /// Texts are given to a Localizer.
+    /// Locating descriptions with a Localizer.
     Localize,
-    /// The data set is written.
+    /// Writing the data set.
     Write,
 }
 
-/// A look at a run.
+/// The progress at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
-    /// The stage that is under way.
+    /// The current stage.
     pub stage: BuildStage,
-    /// What is done of it: images, or points, or rows.
+    /// The number of finished images, points or rows.
     pub done: usize,
-    /// All that there is to do, what was done in earlier runs left out.
+    /// The total, excluding what earlier runs finished.
     pub of: usize,
-    /// Since the stage began.
+    /// The time since the stage began.
     pub elapsed: Duration,
-    /// What the run has spent.
+    /// The usage of the run so far.
     pub spent: Usage,
 }
 
 impl Report {
-    /// Things done a second.
+    /// Items per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         self.done as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// How long the rest of the stage takes at this rate; unknown before anything is done.
+    /// The estimated remaining time of the stage; `None` before the first item.
     #[must_use]
     pub fn left(&self) -> Option<Duration> {
         (self.done > 0).then(|| {
@@ -56,7 +57,7 @@ impl Report {
         })
     }
 
-    /// One line for a terminal.
+    /// One line of text.
     #[must_use]
     pub fn line(&self) -> String {
         let name = ["surveyed", "described", "localized", "written"][self.stage as usize];
@@ -77,10 +78,10 @@ fn clock(time: Duration) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// Who is told how far a run is: called after every step, from many threads.
+/// Receives progress reports. Called after every item, from several threads.
 pub type Listener<'a> = dyn Fn(&Report) + Sync + 'a;
 
-/// Counts the steps of a run.
+/// Counts the items of a run.
 pub(crate) struct Progress<'a> {
     listener: &'a Listener<'a>,
     limits: &'a RunLimits,
@@ -93,14 +94,14 @@ impl<'a> Progress<'a> {
         Self { listener, limits, done: AtomicUsize::new(0), stage: Mutex::new((0, Instant::now())) }
     }
 
-    /// A stage begins; everybody has left the one before.
+    /// Begins a stage; the previous one must be complete.
     pub(crate) fn begin(&self, stage: BuildStage, of: usize) {
         self.done.store(0, Ordering::Relaxed);
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = (of, Instant::now());
         self.tell(stage, 0);
     }
 
-    /// One more thing is done.
+    /// Counts a finished item.
     pub(crate) fn advance(&self, stage: BuildStage) {
         self.tell(stage, self.done.fetch_add(1, Ordering::Relaxed) + 1);
     }
@@ -130,7 +131,7 @@ mod tests {
             elapsed: Duration::from_secs(60),
             spent: Usage { calls: 90, prompt_tokens: 1000, completion_tokens: 200, cost: 0.5 },
         };
-        // Half a point a second, 90 of them left.
+        // Half a point per second, with 90 points left.
         assert_eq!(
             report.line(),
             "described 30 of 120 (0.5/s, 0:03:00 left); 90 calls, 1200 tokens, cost 0.5000"

@@ -1,17 +1,17 @@
-//! Where the processes of a build meet besides their folder.
+//! Shared storage of a distributed build.
 
 use crate::BuildError;
 
-/// What a run asks of that place. A bucket is one, behind the feature of that name.
+/// The interface to the shared storage. A bucket implements it if the feature `bucket` is enabled.
 pub(crate) trait Remote {
-    /// Brings what others have filed since the last time.
+    /// Downloads new results of other processes.
     fn fetch(&self) -> Result<(), BuildError>;
 
-    /// Takes the finished data set there. `false` if the run was asked to stop.
+    /// Uploads the finished data set. Returns `false` if the run was stopped.
     fn publish(&self) -> Result<bool, BuildError>;
 }
 
-/// No such place: the folder is all that there is.
+/// No shared storage: the build uses its folder only.
 pub(crate) struct Nowhere;
 
 impl Remote for Nowhere {

@@ -1,4 +1,4 @@
-//! One row of a data set: a triplet, and everything that is known about how it came to be.
+//! A row of a data set: a triplet with its provenance.
 
 use serde::{Deserialize, Serialize};
 use tp_core::Triplet;
@@ -6,13 +6,14 @@ use tp_core::Triplet;
 use crate::{ContentKey, Contradiction, Layers, Localized};
 use tp_data::{BoxXywh, Licence, PointKind, Split};
 
-/// A triplet with its origin. As JSON it is a triplet with more fields, so whatever reads triplets
-/// reads it.
+/// A triplet with its provenance. Its JSON is that of a triplet with additional fields, so every
+/// reader of triplets can read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Row {
-    /// Half a SHA-256 of image, point and description, in hexadecimal digits.
+    /// Half of the SHA-256 of image, point and description, in hexadecimal digits.
     pub id: String,
-    /// Training, validation or test.
+    /// The split.
     pub side: Split,
     /// Image, point, description and facts.
     #[serde(flatten)]
@@ -23,23 +24,23 @@ pub struct Row {
     pub object_box: BoxXywh,
     /// The box of its part, in pixels.
     pub part_box: Option<BoxXywh>,
-    /// The description's four layers, if its teacher kept them apart.
+    /// The four layers of the description, if the teacher provides them.
     pub layers: Option<Layers>,
-    /// What the context teacher saw around the point.
+    /// The context teacher's description of the surroundings.
     pub context: String,
-    /// Where teachers and annotation disagree.
+    /// Contradictions between teachers and annotation.
     pub contradictions: Vec<Contradiction>,
-    /// Where a Localizer finds the description; nothing if none was asked.
+    /// Where a Localizer locates the description, if one was used.
     pub localized: Option<Localized>,
-    /// SHA-256 of the image's file as it came; where its EXIF orientation was reset, the embedded
-    /// file has another.
+    /// SHA-256 of the original image file. If its EXIF orientation was reset, the embedded file
+    /// differs.
     pub image_sha256: ContentKey,
-    /// Under which licence the image may be used, if its data set says.
+    /// The license of the image, if the data set states it.
     pub licence: Option<Licence>,
 }
 
 impl Row {
-    /// The name of a row.
+    /// The id of a row.
     pub(crate) fn id_of(image_sha256: &ContentKey, triplet: &Triplet) -> String {
         let [x, y] = [triplet.point.x(), triplet.point.y()].map(f64::to_le_bytes);
         let key =

@@ -1,4 +1,4 @@
-//! The rows of one side of a data set, one after another, in the memory of one image.
+//! Iterates over the rows of one split, with one image in memory.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use parquet::data_type::ByteArray;
 use tp_core::Triplet;
 
 use super::{
-    ask::{Job, PointAnswers, named},
+    ask::{Job, KnownAnswers, PointAnswers, named},
     contradiction::{Vocabulary, contradictions},
     localize::LocalizationPass,
     selection::Chosen,
@@ -22,14 +22,14 @@ pub(crate) struct ImageFile {
     pub(crate) bytes: ByteArray,
 }
 
-/// Goes through chosen points; those without an answer are counted.
+/// Iterates over chosen points, and counts those without an answer.
 pub(crate) struct Rows<'a> {
     pub(crate) job: Job<'a>,
     pub(crate) localization: Option<LocalizationPass<'a>>,
     pub(crate) words: &'a Vocabulary,
     chosen: std::slice::Iter<'a, Chosen>,
     open: Option<(u32, SurveyedImage, ImageFile)>,
-    /// Points without an answer, by the role that gave none and why.
+    /// The number of points without an answer, by role and reason.
     pub(crate) unanswered: BTreeMap<String, usize>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The next row and its image's file.
+    /// The next row with its image file.
     pub(crate) fn next(&mut self) -> Result<Option<(Row, ImageFile)>, BuildError> {
         for chosen in self.chosen.by_ref() {
             if self.open.as_ref().is_none_or(|(index, ..)| *index != chosen.image) {
@@ -60,13 +60,13 @@ impl<'a> Rows<'a> {
             }
             let Some((_, image, file)) = &self.open else { continue };
             match self.job.known_answers(image, chosen.point as usize)? {
-                Ok(answers) => {
+                KnownAnswers::All(answers) => {
                     return Ok(Some((
                         row(image, chosen, answers, self.localization, self.words)?,
                         file.clone(),
                     )));
                 }
-                Err(missing) => {
+                KnownAnswers::Missing(missing) => {
                     let why = missing.failed.map_or_else(
                         || "not_asked".to_owned(),
                         |kind| super::survey::name_of(&kind),
@@ -79,14 +79,14 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The file of an image, which must be the one that was surveyed, with its orientation reset.
+/// The file of an image, which must not have changed since the survey, with its orientation reset.
 pub(crate) fn file_of(job: &Job<'_>, image: &SurveyedImage) -> Result<ImageFile, BuildError> {
     let path = job.dataset.image_path(&named(image));
     let bytes = read_capped(&path, DecodeOptions::default().max_bytes)?;
     if ContentKey::of_bytes(&bytes) != image.sha256 {
         return Err(BuildError::Changed { path });
     }
-    // What a reader of the data set sees must be the picture that the points are on.
+    // Readers of the data set must see the pixels to which the points refer.
     let passed_on = file_as_annotated(&path.display().to_string(), &bytes, image.size)?;
     Ok(ImageFile { name: image.name.clone(), bytes: passed_on.into_owned().into() })
 }

@@ -1,4 +1,5 @@
-//! The rule describer in the three roles of a [`Teacher`]: it says what the survey measured.
+//! The rule-based describer as a [`Teacher`] in all three roles; its answers are the measured
+//! facts.
 
 use crate::{
     Answer, Answered, ContextAnswer, LocalAnswer, OrganiserAnswer, Question, Role, RunLimits,
@@ -12,8 +13,8 @@ impl Teacher for RulesTeacher {
     }
 
     fn asked(&self, question: &Question<'_>) -> String {
-        // The sentence is the whole of what the rules make of the facts; those who change the rules
-        // change it.
+        // The sentence contains everything that the rules derive from the facts, so a change of the
+        // rules changes it.
         format!(
             "rules: {:?} {}",
             question.point.style,

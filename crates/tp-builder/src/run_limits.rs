@@ -1,7 +1,7 @@
-//! When a run must stop: the user says so, or the money is spent.
+//! The limits of a run: interruption by the user, and the budget.
 //!
-//! Every call is paid in advance with the most that it can cost, and settled when its bill is
-//! there; so a limit is never passed, not even by the calls that are under way.
+//! The maximum cost of every call is reserved in advance and replaced by the actual cost
+//! afterwards, so a limit is never exceeded, not even by concurrent calls.
 
 use std::{
     sync::{
@@ -15,40 +15,40 @@ use serde::Serialize;
 
 use crate::Usage;
 
-/// How long a wait goes on before it looks whether the run is to stop.
+/// The interval at which a waiting thread checks whether the run must stop.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
-/// What a run may spend; what a resumed run spends is counted from zero.
+/// The budget of a run; a resumed run starts at zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Budget {
-    /// The most requests, repeated ones included.
+    /// The maximum number of requests, including retries.
     pub max_calls: Option<u64>,
-    /// The most tokens, both ways.
+    /// The maximum number of tokens, input and output together.
     pub max_tokens: Option<u64>,
-    /// The most money, in the currency of the price table.
+    /// The maximum cost, in the currency of the price table.
     pub max_cost: Option<f64>,
 }
 
-/// Why a run stopped before its end.
+/// Why a run stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// The user wants it.
+    /// The user interrupted it.
     Interrupted,
-    /// No call is left.
+    /// The limit on calls is reached.
     MaxCalls,
-    /// Another call could need more tokens than are left.
+    /// Another call could exceed the limit on tokens.
     MaxTokens,
-    /// Another call could cost more than is left.
+    /// Another call could exceed the limit on cost.
     MaxCost,
 }
 
-/// Budget, bill and stop sign of one run.
+/// Budget, usage and interruption of a run.
 #[derive(Debug, Default)]
 pub struct RunLimits {
     budget: Budget,
     interrupted: Arc<AtomicBool>,
-    /// Something went wrong for good: those who wait must not go on waiting.
+    /// A fatal error occurred, so waiting threads must not continue to wait.
     abandoned: AtomicBool,
     account: Mutex<Account>,
     settled: Condvar,
@@ -62,13 +62,13 @@ struct Account {
 }
 
 impl RunLimits {
-    /// Limits of a run; whoever holds `interrupted` stops the run by setting it.
+    /// The limits of a run, which stops when `interrupted` is set.
     #[must_use]
     pub fn new(budget: Budget, interrupted: Arc<AtomicBool>) -> Self {
         Self { budget, interrupted, ..Self::default() }
     }
 
-    /// Why the run is to stop, if it is.
+    /// Why the run must stop, if it must.
     #[must_use]
     pub fn stop_reason(&self) -> Option<StopReason> {
         let is_over =
@@ -81,19 +81,18 @@ impl RunLimits {
         self.abandoned.store(abandoned, Ordering::SeqCst);
     }
 
-    /// What the run has spent so far.
+    /// The usage so far.
     #[must_use]
     pub fn spent(&self) -> Usage {
         self.account().spent
     }
 
-    /// Pays for one call in advance; `most` is all that it can need, and counts as one call
-    /// whatever its `calls` say. `None` if the run is to stop instead: a
-    /// [`Teacher`](crate::Teacher) then answers
+    /// Reserves one call; `most` is its maximum usage and counts as one call whatever its `calls`
+    /// are. `None` if the run must stop; a [`Teacher`](crate::Teacher) then returns
     /// [`TeacherError::Stopped`](crate::TeacherError::Stopped).
     ///
-    /// If only the calls under way stand between this one and the limit, it waits for their bills.
-    /// So a thread that holds a reservation must not ask for another one.
+    /// If only the reservations of concurrent calls prevent this one, it waits until they are
+    /// settled. A thread that holds a reservation must therefore not request another one.
     ///
     /// # Example
     ///
@@ -106,7 +105,7 @@ impl RunLimits {
     /// let most = Usage { cost: 0.6, ..Usage::default() };
     ///
     /// let reservation = limits.reserve(most).unwrap();
-    /// // Here the call is made, and its bill comes back.
+    /// // Here the call is made, and returns its usage.
     /// reservation.settle(Usage { calls: 1, cost: 0.5, ..Usage::default() });
     ///
     /// // Another call could cost 0.6, which is more than is left.
@@ -143,7 +142,7 @@ impl RunLimits {
         }
     }
 
-    /// The limit that one more call could pass.
+    /// The limit that one more call could exceed.
     fn beyond(&self, account: &Account, most: Usage) -> Option<StopReason> {
         let Account { spent, reserved, .. } = account;
         let above = |limit: Option<u64>, needed: u64| limit.is_some_and(|limit| needed > limit);
@@ -153,12 +152,13 @@ impl RunLimits {
         if above(self.budget.max_tokens, spent.tokens() + reserved.tokens() + most.tokens()) {
             return Some(StopReason::MaxTokens);
         }
-        // A bill is a sum of fractions: a limit that it meets exactly must not fail for rounding.
+        // Costs are sums of fractions: a limit that is met exactly must not fail because of
+        // rounding.
         let cost = spent.cost + reserved.cost + most.cost;
         self.budget.max_cost.is_some_and(|limit| cost > limit + 1e-9).then_some(StopReason::MaxCost)
     }
 
-    /// Waits, but not beyond the moment at which the run is to stop; whether it may go on.
+    /// Waits, but no longer than until the run must stop; returns whether it may continue.
     pub(crate) fn wait(&self, how_long: Duration) -> bool {
         let until = Instant::now() + how_long;
         while self.stop_reason().is_none() {
@@ -176,8 +176,8 @@ impl RunLimits {
     }
 }
 
-/// A call that is paid for in advance, from [`RunLimits::reserve`]; what is neither settled nor
-/// cancelled, because of a panic or an early return, counts as a call that cost nothing.
+/// A reserved call, from [`RunLimits::reserve`]. If it is neither settled nor cancelled, because of
+/// a panic or an early return, it counts as a call without cost.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped counts as a call"]
 pub struct Reservation<'a> {
@@ -187,13 +187,13 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Replaces the advance by the bill, which counts as it is: one above the advance can pass a
-    /// limit. Failed calls are billed, too, with `calls: 1` at least.
+    /// Replaces the reservation by the actual usage, which is counted even if it exceeds the
+    /// reservation. Failed calls must be settled as well, with `calls` of at least 1.
     pub fn settle(mut self, bill: Usage) {
         self.close(bill);
     }
 
-    /// Gives the advance back: the call was not made.
+    /// Cancels the reservation: the call was not made.
     pub fn cancel(mut self) {
         self.close(Usage::default());
     }
@@ -243,8 +243,8 @@ mod tests {
     fn cost_is_bounded_by_what_a_call_could_cost() {
         let limits = limits(Budget { max_cost: Some(1.0), ..Budget::default() });
         let most = Usage { cost: 0.4, ..Usage::default() };
-        // Three calls of at most 0.4 could cost 1.2; when the first two have cost 0.1 each, the
-        // third may.
+        // Three calls of at most 0.4 could cost 1.2. After the first two have cost 0.1 each, the
+        // third is allowed.
         for _ in 0..3 {
             limits.reserve(most).unwrap().settle(Usage { calls: 1, cost: 0.1, ..Usage::default() });
         }

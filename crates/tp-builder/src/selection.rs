@@ -1,5 +1,5 @@
-//! Which of all points are described, and on which side each is: split by group, leaks and copies
-//! out, balanced if asked.
+//! Selects the points to describe, and assigns splits: by group, without leaks and copies, balanced
+//! if configured.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -14,49 +14,50 @@ use super::{
 use crate::{BuildConfig, BuildError, ContentKey, LookHash, Role, Sides, SurveyedImage, Teachers};
 use tp_data::{Split, balanced};
 
-/// So many leaks are told by name.
+/// The number of leaks that are listed by name.
 const N_NAMED: usize = 50;
 
-/// A point that is described.
+/// A selected point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
-    /// Its image, an index of the survey.
+    /// The index of its image in the survey.
     pub(crate) image: u32,
-    /// The point, an index in the image.
+    /// The index of the point in the image.
     pub(crate) point: u32,
     pub(crate) side: Split,
 }
 
-/// The points that are described, in the order of the data set, and what became of the others.
+/// The selected points in the order of the data set, with counts of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     pub(crate) chosen: Vec<Chosen>,
     pub(crate) rejected: BTreeMap<String, usize>,
     pub(crate) likeness: Likeness,
-    /// Images that were annotated upright.
+    /// The number of images annotated in their EXIF orientation.
     pub(crate) upright_images: usize,
-    /// The names of all objects and parts that a point was found on.
+    /// The names of all objects and parts with a point.
     pub(crate) words: Vocabulary,
 }
 
-/// Pictures that look the same, and whether that matters.
+/// Images that look alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Likeness {
-    /// Pairs on different sides with the same bytes.
+    /// Pairs in different splits with equal bytes.
     pub leaks_exact: usize,
-    /// Pairs on different sides that look the same.
+    /// Pairs in different splits that look alike.
     pub leaks_near: usize,
-    /// Pairs on one side with the same bytes.
+    /// Pairs within a split with equal bytes.
     pub copies_exact: usize,
-    /// Pairs on one side that look the same.
+    /// Pairs within a split that look alike.
     pub copies_near: usize,
-    /// The first pairs on different sides, by name.
+    /// The first pairs in different splits, by name.
     pub first_leaks: Vec<[String; 2]>,
-    /// Whether the pictures to learn from were left out of such pairs.
+    /// Whether the training images of such pairs were excluded.
     pub dropped: bool,
 }
 
-/// What the choice needs to know of an image.
+/// The attributes of an image that the selection depends on.
 struct Known {
     name: String,
     sha256: ContentKey,
@@ -64,7 +65,7 @@ struct Known {
     side: Split,
 }
 
-/// A point that could be described.
+/// A point that can be selected.
 struct Candidate {
     image: u32,
     point: u32,
@@ -72,7 +73,7 @@ struct Candidate {
     part: u32,
 }
 
-/// Chooses.
+/// Selects the points.
 pub(crate) fn select(
     survey: &Survey,
     journal: &Journal<SurveyedImage>,
@@ -154,7 +155,7 @@ fn side_of(image: &SurveyedImage, recipe: &BuildConfig) -> Split {
     }
 }
 
-/// The indices of those that are taken, in their order.
+/// The indices of the selected candidates, in order.
 fn sample(of_side: &[&Candidate], names: &Names, recipe: &BuildConfig, side: Split) -> Vec<usize> {
     let n = recipe.sizes.of(side).unwrap_or(of_side.len()).min(of_side.len());
     let seed = Seed(recipe.seed).split("sample").split(&name_of(&side));
@@ -172,7 +173,7 @@ fn sample(of_side: &[&Candidate], names: &Names, recipe: &BuildConfig, side: Spl
     order
 }
 
-/// Pairs that look the same, and the images to learn from that have such a twin on another side.
+/// Pairs that look alike, and the training images with such a counterpart in another split.
 fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) {
     let mut found = Likeness { dropped: recipe.drop_leaks, ..Likeness::default() };
     let mut pairs: HashMap<(usize, usize), bool> = HashMap::new();
@@ -187,7 +188,7 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
     }
     let looks: Vec<Option<LookHash>> = images.iter().map(|image| image.look).collect();
     near_pairs(&looks, recipe.near_bits, |a, b| {
-        // Frames of one film are told by the thousand; what matters are pairs across the sides.
+        // Frames of one video look alike by the thousand; only pairs across splits matter.
         let exact = images[a].sha256 == images[b].sha256;
         match (images[a].side == images[b].side, exact) {
             (true, true) => found.copies_exact += 1,
@@ -195,7 +196,7 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
             (false, _) => drop(pairs.insert((a, b), exact)),
         }
     });
-    // Copies without a look were not met above.
+    // Copies without a perceptual hash were not found above.
     let without_look =
         |&(a, b): &(usize, usize)| images[a].side == images[b].side && images[a].look.is_none();
     found.copies_exact += pairs.keys().filter(|pair| without_look(pair)).count();
@@ -218,7 +219,7 @@ fn likeness(images: &[Known], recipe: &BuildConfig) -> (Likeness, HashSet<u32>) 
     (found, leaking)
 }
 
-/// Words by number: the same few stand at a hundred thousand points.
+/// Strings by number, because a few of them occur at a hundred thousand points.
 #[derive(Default)]
 struct Names {
     numbers: HashMap<String, u32>,
@@ -272,7 +273,7 @@ mod tests {
     fn twins_on_two_sides_are_leaks_and_on_one_side_copies() {
         let images = [
             known("a", Some(0), Split::Train),
-            known("a'", Some(0), Split::Test), // the same bytes on the other side
+            known("a'", Some(0), Split::Test), // the same bytes in the other split
             known("b", Some(0b111), Split::Train), // three bits from both of them
             known("c", Some(u64::MAX), Split::Train),
             known("d", Some(u64::MAX - 1), Split::Train),

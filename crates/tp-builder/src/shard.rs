@@ -1,5 +1,5 @@
-//! One of several equal parts of a job: by content, so that copies of an image meet in one part and
-//! nothing is asked twice.
+//! Shards of a build. Inputs are assigned by content, so that copies of an image are in one shard
+//! and are asked about once.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BuildError, ContentKey};
 
-/// The i-th of n parts, written `i/n`, counted from 1.
+/// Shard `i` of `n`, written `i/n`, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shard {
     n: u32,
@@ -15,10 +15,10 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The whole job.
+    /// The whole build.
     pub const WHOLE: Self = Self { n: 1, i: 1 };
 
-    /// Part `i` of `n`.
+    /// Shard `i` of `n`.
     ///
     /// # Errors
     ///
@@ -31,13 +31,13 @@ impl Shard {
         }
     }
 
-    /// Whether an input belongs to this part.
+    /// Whether an input belongs to this shard.
     #[must_use]
     pub fn owns(&self, key: &ContentKey) -> bool {
         (key.short() % u128::from(self.n)) as u32 == self.i - 1
     }
 
-    /// How many parts there are.
+    /// The number of shards.
     #[must_use]
     pub fn n(&self) -> u32 {
         self.n

@@ -1,4 +1,4 @@
-//! What a data set is made of: the report that is written beside it.
+//! Statistics of a data set, for its report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,20 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::{Likeness, Localized, Row};
 use tp_data::Split;
 
-/// Words are counted in steps of this many.
+/// The bin width of the length histogram, in words.
 const STEP_WORDS: usize = 10;
 
-/// Counts over all rows, and over what became no row.
+/// Counts of rows, and of points without a row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Statistics {
-    /// Rows in all.
+    /// The number of rows.
     pub triplets: usize,
-    /// Images that have a row.
+    /// The number of images with a row.
     pub images: usize,
-    /// Images that were annotated as their EXIF orientation turns them, of all that were surveyed;
-    /// the others are as they are stored.
+    /// The number of surveyed images whose annotations refer to the EXIF orientation; those of the
+    /// others refer to the stored one.
     pub upright_images: usize,
-    /// Rows by side.
+    /// Rows by split.
     pub sides: BTreeMap<String, usize>,
     /// Rows by data set.
     pub sources: BTreeMap<String, usize>,
@@ -30,57 +31,59 @@ pub struct Statistics {
     pub parts: BTreeMap<String, usize>,
     /// Rows by style.
     pub styles: BTreeMap<String, usize>,
-    /// Rows by the way in which the point was chosen.
+    /// Rows by the method of choosing the point.
     pub kinds: BTreeMap<String, usize>,
-    /// Rows by licence.
+    /// Rows by license.
     pub licences: BTreeMap<String, usize>,
-    /// How long descriptions are, in words.
-    pub lengths: Lengths,
-    /// Descriptions that stand in several rows count here as often as they are repeated.
+    /// The lengths of descriptions, in words.
+    pub lengths: DescriptionLengths,
+    /// The number of rows whose description also occurs in another row.
     pub repeated_descriptions: usize,
     /// Rows with a contradiction, by kind.
     pub contradictions: BTreeMap<String, usize>,
-    /// Whether a Localizer finds the points.
+    /// The results of the Localizer.
     pub localizability: Option<Localizability>,
-    /// Points that became no row, by reason.
+    /// Points without a row, by reason.
     pub rejected: BTreeMap<String, usize>,
-    /// What was left out of the data set when it was read, by reason.
+    /// Images and objects skipped by the reader, by reason.
     pub skipped: BTreeMap<String, usize>,
-    /// Pictures that look the same.
+    /// Images that look alike.
     pub likeness: Likeness,
 }
 
-/// How long descriptions are, in words.
+/// The lengths of descriptions, in words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Lengths {
-    /// The shortest.
+#[non_exhaustive]
+pub struct DescriptionLengths {
+    /// Minimum.
     pub min: usize,
-    /// The mean.
+    /// Mean.
     pub mean: f64,
-    /// The longest.
+    /// Maximum.
     pub max: usize,
-    /// Rows by length; the key is the smallest of ten lengths.
+    /// Rows by length; the key is the lower bound of a bin of ten.
     pub histogram: BTreeMap<usize, usize>,
 }
 
-/// Whether a Localizer finds the described points.
+/// How many descriptions a Localizer can locate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Localizability {
-    /// Who judged.
+    /// The name of the Localizer.
     pub localizer: String,
-    /// Rows that were judged.
+    /// The number of located or unlocatable rows.
     pub judged: usize,
-    /// Rows for which it gave no point.
+    /// The number of rows answered by "nowhere".
     pub not_found: usize,
-    /// A text that leads at most so far from its point leads back, in the unit square of the image.
+    /// The maximum distance at which a row counts as localizable, in the unit square.
     pub within: f64,
-    /// The share of the judged rows that lead back; those without a point do not.
+    /// The share of localizable rows; rows answered by "nowhere" are not localizable.
     pub share: f64,
-    /// The mean distance where there is a point.
+    /// The mean distance over located rows.
     pub mean_error: f64,
 }
 
-/// Counts row after row.
+/// Counts rows.
 pub(crate) struct Counter {
     statistics: Statistics,
     words: usize,
@@ -158,7 +161,7 @@ impl Counter {
         }
     }
 
-    /// All counts; `unanswered` are points that no teacher described.
+    /// The statistics; `unanswered` are the points without a description.
     pub(crate) fn finish(self, unanswered: &BTreeMap<String, usize>) -> Statistics {
         let mut statistics = self.statistics;
         statistics.images = self.images.len();
@@ -178,7 +181,7 @@ fn share(of: f64, n: usize) -> f64 {
     if n == 0 { 0.0 } else { of / n as f64 }
 }
 
-/// The name of a side, in files and reports.
+/// The name of a split, in files and reports.
 pub(crate) fn side_name(side: Split) -> &'static str {
     match side {
         Split::Train => "train",

@@ -1,8 +1,8 @@
-//! The first stage: every image is read, hashed, and its points are chosen and measured. No teacher
-//! is asked.
+//! The first stage: reads and hashes every image, and chooses and measures its points, without
+//! teachers.
 //!
-//! The result of an image is filed by its bytes, its annotation and the recipe, so a run that goes
-//! on, or a run with other teachers, measures nothing twice.
+//! The result of an image is stored under its bytes, its annotation and the configuration, so a
+//! resumed run, or a run with other teachers, measures nothing twice.
 
 use std::{
     collections::BTreeMap,
@@ -30,24 +30,24 @@ use tp_data::{
     RulesTeacher, Strictness, choose_points, decode_annotated_bytes, read_capped,
 };
 
-/// Where the survey of every image is filed, in the order of the data set.
+/// The keys of the surveyed images, in the order of the data set.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     pub(crate) images: Vec<ContentKey>,
-    /// What was left out of the data set, by reason, opening included.
+    /// What was skipped, by reason, including when the data set was opened.
     pub(crate) skipped: BTreeMap<String, usize>,
 }
 
-/// How the survey goes about it.
+/// Options of the survey.
 pub(crate) struct SurveyOptions<'a> {
     pub(crate) recipe: &'a BuildConfig,
     pub(crate) strictness: Strictness,
     pub(crate) n_threads: usize,
-    /// Images of other shards are left to them, where they have not been surveyed yet.
+    /// Skips images of other shards that are not surveyed yet.
     pub(crate) only: Option<Shard>,
 }
 
-/// Surveys a data set. `None` if it was asked to stop.
+/// Surveys a data set. `None` if it was stopped.
 pub(crate) fn survey(
     dataset: &dyn Dataset,
     options: &SurveyOptions<'_>,
@@ -73,8 +73,8 @@ pub(crate) fn survey(
                     found.lock().unwrap_or_else(PoisonError::into_inner).push((index, image))
                 }
                 Err(error) => {
-                    // Which of several bad images is named must not depend on the threads: the
-                    // first in the data set.
+                    // The reported image must not depend on the threads, so it is the first invalid
+                    // one in the data set.
                     let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     if first.as_ref().is_none_or(|(at, _)| index < *at) {
                         *first = Some((index, error));
@@ -111,9 +111,9 @@ pub(crate) fn survey(
     Ok(Some(survey))
 }
 
-/// What became of one image.
+/// The result of one image.
 struct Found {
-    /// Nothing if the image was left out, or is another shard's.
+    /// `None` if the image was skipped, or belongs to another shard.
     key: Option<ContentKey>,
     skipped: Vec<(String, usize)>,
 }
@@ -136,7 +136,7 @@ fn survey_image(
             | DataError::LfsPointer { .. }
             | DataError::TooManyPixels { .. }),
         )) if options.strictness == Strictness::Lenient => {
-            tracing::warn!("left out: {error}");
+            tracing::warn!("skipped: {error}");
             skipped.push(("unreadable_image".to_owned(), 1));
             Ok(Found { key: None, skipped })
         }
@@ -144,8 +144,8 @@ fn survey_image(
     }
 }
 
-/// The key of an image, whose survey is in the journal afterwards; nothing if it is another
-/// shard's.
+/// Surveys an image and returns the key of the result in the journal; `None` if it belongs to
+/// another shard.
 fn measured(
     dataset: &dyn Dataset,
     annotation: &AnnotatedImage,
@@ -168,7 +168,7 @@ fn measured(
     let name = path.display().to_string();
     let (image, grid) = decode_annotated_bytes(&name, &bytes, annotation.size)?;
     drop(bytes);
-    // By name, not by number: a data set may grow without its points changing.
+    // By name and not by index, so that a growing data set keeps its points.
     let seed = Seed(recipe.seed).split("image").split(&annotation.name);
     let chosen = choose_points(&image, annotation, &recipe.points, seed.split("points"))?;
     let mut surveyed = SurveyedImage {

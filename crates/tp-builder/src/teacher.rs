@@ -1,10 +1,11 @@
-//! Who writes descriptions: one trait, three roles, as in the paper's section on LlamaPointInPart.
+//! Teachers, which write descriptions: one trait with three roles, as in the paper's section on
+//! LlamaPointInPart.
 //!
 //! The context teacher sees the whole image with the point marked, the local teacher a crop around
-//! the point under a Gaussian, and the organiser sees no image: it merges labels, position words
-//! and both answers into one text of four layers. The rule describer plays all three without a
-//! model ([`RulesTeacher`](tp_data::RulesTeacher)); a server does it through
-//! [`OpenAiTeacher`](crate::OpenAiTeacher).
+//! the point under a Gaussian, and the organizer sees no image: it merges labels, position words
+//! and both answers into one text of four layers. The rule-based describer plays all three roles
+//! without a model ([`RulesTeacher`](tp_data::RulesTeacher));
+//! [`OpenAiTeacher`](crate::OpenAiTeacher) asks a server.
 
 use std::{fmt, sync::Arc};
 
@@ -13,23 +14,23 @@ use tp_core::RgbImage;
 
 use crate::{BuildError, RunLimits, SurveyedImage, SurveyedPoint, Usage};
 
-/// What a teacher is asked to do.
+/// The task of a teacher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Look at the whole image, in which the point is marked: what is it on, what is around it?
+    /// Identifies the object and its surroundings in the whole image, in which the point is marked.
     Context,
-    /// Look at the neighbourhood of the point: colour, texture, shape.
+    /// Describes color, texture and shape in the neighborhood of the point.
     Local,
-    /// Merge labels, position words and both answers into one text, from coarse to fine.
+    /// Merges labels, position words and both answers into one text, from coarse to fine.
     Organiser,
 }
 
 impl Role {
-    /// All of them, in the order in which they are asked.
+    /// All roles, in the order in which they are asked.
     pub const ALL: [Self; 3] = [Self::Context, Self::Local, Self::Organiser];
 
-    /// Its name in configurations and reports.
+    /// The name in configurations and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         ["context", "local", "organiser"][self as usize]
@@ -42,36 +43,37 @@ impl fmt::Display for Role {
     }
 }
 
-/// One question about one point.
+/// A question about a point.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Question<'a> {
-    /// What is wanted.
+    /// The role that is asked.
     pub role: Role,
     /// The image.
     pub image: &'a SurveyedImage,
-    /// The point, and what the annotation and the pixels say of it.
+    /// The point, with its facts from annotation and pixels.
     pub point: &'a SurveyedPoint,
-    /// Decodes the image; not called by teachers who do not look.
+    /// Decodes the image; only called by teachers that need the pixels.
     pub pixels: &'a (dyn Fn() -> Result<Arc<RgbImage>, BuildError> + Sync),
-    /// What the context teacher said; there for the organiser.
+    /// The context teacher's answer, for the organizer.
     pub context: Option<&'a ContextAnswer>,
-    /// What the local teacher said; there for the organiser.
+    /// The local teacher's answer, for the organizer.
     pub local: Option<&'a LocalAnswer>,
 }
 
-/// What the context teacher says.
+/// The answer of the context teacher.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContextAnswer {
     /// The object that the point is on.
     pub object: String,
-    /// The part of it.
+    /// The part of the object.
     pub part: String,
-    /// What surrounds it, in a sentence or two.
+    /// The surroundings, in a sentence or two.
     pub context: String,
 }
 
-/// What the local teacher says.
+/// The answer of the local teacher.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LocalAnswer {
@@ -81,30 +83,30 @@ pub struct LocalAnswer {
     pub texture: String,
     /// E.g. `a round spot`.
     pub shape: String,
-    /// Whatever else singles the place out.
+    /// Further details that distinguish the point.
     pub detail: String,
 }
 
-/// What the organiser says.
+/// The answer of the organizer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OrganiserAnswer {
     /// The whole text.
     pub description: String,
-    /// Its four layers, if the teacher keeps them apart.
+    /// Its four layers, if the teacher provides them.
     pub layers: Option<Layers>,
 }
 
 /// The four layers of a description, from coarse to fine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layers {
-    /// The object, and where it is in the image.
+    /// The object and its position in the image.
     pub object: String,
-    /// The part, and where it is on the object.
+    /// The part and its position on the object.
     pub part: String,
     /// The point, relative to the part.
     pub point: String,
-    /// What the place looks like.
+    /// The appearance around the point.
     pub appearance: String,
 }
 
@@ -112,31 +114,31 @@ pub struct Layers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Answer {
-    /// Of [`Role::Context`].
+    /// The answer to [`Role::Context`].
     Context(ContextAnswer),
-    /// Of [`Role::Local`].
+    /// The answer to [`Role::Local`].
     Local(LocalAnswer),
-    /// Of [`Role::Organiser`].
+    /// The answer to [`Role::Organiser`].
     Organiser(OrganiserAnswer),
 }
 
-/// An answer, and what it cost.
+/// An answer with its cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
     /// The answer.
     pub answer: Answer,
-    /// Calls, tokens and cost, failed tries included.
+    /// Calls, tokens and cost, including failed tries.
     pub usage: Usage,
 }
 
-/// Writes, or helps to write, the description of a point.
+/// Writes the description of a point, or a part of it.
 ///
-/// A teacher that costs something books every call with [`RunLimits::reserve`]; it is what keeps a
-/// run within its budget.
+/// A teacher with costs must reserve every call with [`RunLimits::reserve`], which keeps the run
+/// within its budget.
 ///
 /// # Example
 ///
-/// A person who looks at points for five cents each:
+/// A person who describes points for five cents each:
 ///
 /// ```
 /// use tp_builder::{Answer, Answered, LocalAnswer, Question, Role, RunLimits, Teacher, TeacherError, Usage};
@@ -155,7 +157,7 @@ pub struct Answered {
 ///     fn ask(&self, question: &Question<'_>, limits: &RunLimits) -> Result<Answered, TeacherError> {
 ///         let price = Usage { calls: 1, cost: 0.05, ..Usage::default() };
 ///         let reservation = limits.reserve(price).ok_or(TeacherError::Stopped)?;
-///         // Here the person is asked; these are the measured words.
+///         // Here the person would be asked; this example returns the measured color.
 ///         let colour = question.point.record.colour.clone();
 ///         reservation.settle(price);
 ///         Ok(Answered { answer: Answer::Local(LocalAnswer { colour, ..LocalAnswer::default() }), usage: price })
@@ -163,101 +165,99 @@ pub struct Answered {
 /// }
 /// ```
 pub trait Teacher: Send + Sync {
-    /// Its name in reports: the model.
+    /// The name in reports, i.e. that of the model.
     fn name(&self, role: Role) -> String;
 
-    /// Everything but the pixels that decides the answer: model, parameters, the whole prompt.
-    /// Equal texts about equal images promise equal answers, so an answer is asked for once.
+    /// Everything except the pixels that determines the answer: model, parameters and the whole
+    /// prompt. Equal texts about equal images imply equal answers, so each is asked once.
     fn asked(&self, question: &Question<'_>) -> String;
 
-    /// Whether an answer is so cheap that it is worked out again rather than kept.
+    /// Whether answers are so cheap that they are recomputed and not stored.
     fn is_free(&self, role: Role) -> bool {
         let _ = role;
         false
     }
 
-    /// Whether the teacher could answer at all; asked before points are chosen, so that none is
-    /// chosen in vain.
+    /// Whether the teacher can describe a point; asked before points are selected.
     fn can_describe(&self, role: Role, point: &SurveyedPoint) -> bool {
         let _ = (role, point);
         true
     }
 
-    /// The most that an answer may cost if nothing has to be tried again, and the most with all
-    /// repairs.
+    /// The cost of an answer without retries, and with all retries and repairs.
     fn estimate(&self, question: &Question<'_>) -> Estimate {
         let _ = question;
         Estimate::default()
     }
 
-    /// Asks. What it costs is booked with [`RunLimits::reserve`] before it is spent, one call at a
-    /// time.
+    /// Asks the question. The cost of each call must be reserved with [`RunLimits::reserve`] before
+    /// it is made.
     ///
     /// # Errors
     ///
-    /// [`TeacherError`]; [`TeacherError::Stopped`] where nothing may be booked any more.
+    /// [`TeacherError`]; [`TeacherError::Stopped`] if the run must stop.
     fn ask(&self, question: &Question<'_>, limits: &RunLimits) -> Result<Answered, TeacherError>;
 }
 
-/// Bounds of what one question costs.
+/// Bounds on the cost of one question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Estimate {
-    /// If the first answer is good and short.
+    /// If the first answer is valid and short.
     pub least: Usage,
-    /// If every repair is needed and every answer as long as allowed.
+    /// If all repairs are needed and every answer has the maximum length.
     pub most: Usage,
 }
 
-/// Why there is no answer. The texts hold no key and no request.
+/// Why there is no answer. The messages contain neither keys nor requests.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum TeacherError {
-    /// The model does not want to.
+    /// The model refuses to answer.
     #[error("the teacher refused: {said}")]
     Refused { said: String },
-    /// Nothing came.
+    /// The answer is empty.
     #[error("the teacher's answer was empty")]
     Empty,
-    /// The answer did not fit.
+    /// The answer exceeds the token limit.
     #[error("the answer was longer than {max_tokens} tokens; raise max_tokens of the {role} role")]
     CutOff { role: Role, max_tokens: u32 },
-    /// No answer of the asked shape.
+    /// No answer has the requested format.
     #[error("no usable answer in {tries} tries: {problem}")]
     BadAnswer { tries: u32, problem: String },
-    /// The server will not take this question, now or later.
+    /// The server rejects this question permanently.
     #[error("the server turned the question down with status {status}: {said}")]
     TurnedDown { status: u16, said: String },
-    /// Nothing but errors and silence.
+    /// The server returns only errors, or does not respond.
     #[error("no answer in {tries} tries, the last: {last}")]
     Unreachable { tries: u32, last: String },
-    /// More bytes than are sent.
+    /// The image exceeds the size limit.
     #[error(
-        "the image needs {bytes} bytes even when it is small, at most {max} are sent; raise image.max_bytes of the {role} role"
+        "the image needs {bytes} bytes even at its smallest size, at most {max} are allowed; raise image.max_bytes of the {role} role"
     )]
     ImageTooLarge { role: Role, bytes: usize, max: usize },
-    /// An image that cannot be decoded any more.
+    /// The image can no longer be decoded.
     #[error("the image cannot be shown to the teacher: {problem}")]
     Image { problem: String },
-    /// Several things fit the words.
+    /// The description would be ambiguous.
     #[error("several things fit the same words")]
     Ambiguous,
-    /// The key is wrong; every other question would fail, too.
+    /// The key is rejected, so every other question would fail as well.
     #[error(
         "endpoint {endpoint} does not accept the key (status {status}); it is taken from the environment variable {variable}"
     )]
     Unauthorized { endpoint: String, status: u16, variable: String },
-    /// A key that is not there.
+    /// The environment variable of the key is not set.
     #[error("endpoint {endpoint} needs a key: set the environment variable {variable}")]
     NoKey { endpoint: String, variable: String },
-    /// The run is to stop before the question is asked.
+    /// The run must stop before the question is asked.
     #[error("the run was asked to stop")]
     Stopped,
 }
 
 impl TeacherError {
-    /// Its kind, for journals and counts; `None` if it says nothing about the question but ends the
-    /// run.
+    /// The kind of failure, for journals and counts; `None` for errors that do not concern the
+    /// question but end the run.
     #[must_use]
     pub fn kind(&self) -> Option<FailureKind> {
         Some(match self {
@@ -275,31 +275,31 @@ impl TeacherError {
     }
 }
 
-/// The kinds of [`TeacherError`] that concern one question.
+/// The kinds of [`TeacherError`] that concern a single question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The model does not want to.
+    /// The model refuses to answer.
     Refused,
-    /// Nothing came.
+    /// The answer is empty.
     Empty,
-    /// The answer did not fit.
+    /// The answer exceeds the token limit.
     CutOff,
-    /// No answer of the asked shape.
+    /// No answer has the requested format.
     BadAnswer,
-    /// The server will not take this question.
+    /// The server rejects this question permanently.
     TurnedDown,
-    /// Nothing but errors and silence.
+    /// The server returns only errors, or does not respond.
     Unreachable,
-    /// More bytes than are sent.
+    /// The image exceeds the size limit.
     ImageTooLarge,
-    /// An image that cannot be decoded any more.
+    /// The image can no longer be decoded.
     Image,
-    /// Several things fit the words.
+    /// The description would be ambiguous.
     Ambiguous,
 }
 
-/// Who plays which role.
+/// The teachers of the three roles.
 #[derive(Clone)]
 pub struct Teachers([Arc<dyn Teacher>; 3]);
 
@@ -321,13 +321,13 @@ impl Teachers {
         Self::new(teacher.clone(), teacher.clone(), teacher)
     }
 
-    /// The rule describer in every role.
+    /// The rule-based describer in every role.
     #[must_use]
     pub fn rules() -> Self {
         Self::one(tp_data::RulesTeacher)
     }
 
-    /// Who plays a role.
+    /// The teacher of a role.
     #[must_use]
     pub fn of(&self, role: Role) -> &dyn Teacher {
         &*self.0[role as usize]

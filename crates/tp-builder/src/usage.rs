@@ -1,18 +1,18 @@
-//! What was spent: calls, tokens, money.
+//! Usage: calls, tokens and cost.
 
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// What one answer, or a whole run, cost.
+/// The usage of one answer, or of a whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// Requests that were sent, failed ones included.
+    /// Requests, including failed ones.
     pub calls: u64,
-    /// Tokens that were sent, as the server counts them.
+    /// Input tokens, as the server counts them.
     pub prompt_tokens: u64,
-    /// Tokens that came back.
+    /// Output tokens.
     pub completion_tokens: u64,
     /// In the currency of the price table; 0 for models without a price.
     pub cost: f64,
@@ -28,13 +28,13 @@ impl AddAssign for Usage {
 }
 
 impl Usage {
-    /// Both kinds of tokens.
+    /// Input and output tokens together.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.prompt_tokens + self.completion_tokens
     }
 
-    /// The same `n` times.
+    /// The usage multiplied by `n`.
     #[must_use]
     pub fn times(self, n: u64) -> Self {
         Self {

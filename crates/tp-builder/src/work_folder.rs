@@ -1,11 +1,13 @@
-//! The folder of a build: what lies where, who may work in it, and which shards are done.
+//! The folder of a build: its layout, its locks, and the marks of finished shards.
 //!
 //! ```text
-//! OUT/README.md  report.json  manifest.json  inputs.jsonl     the data set: card, counts, hashes
-//!     triplets/{train,validation,test}.jsonl                  one row a line
-//!     data/{train,validation,test}-00000.parquet              the same with images
-//!     gallery/index.html                                      to look at
-//!     work/survey/ answers/ located/ shards/ *.lock           what a resumed run reads; can be deleted in the end
+//! OUT/README.md  report.json  manifest.json  inputs.jsonl     the data set: card, statistics,
+//! hashes
+//!     triplets/{train,validation,test}.jsonl                  one row per line
+//!     data/{train,validation,test}-00000.parquet              the same rows with images
+//!     gallery/index.html                                      a page for viewing
+//!     work/survey/ answers/ located/ shards/ *.lock           state for resuming; can be deleted
+//! afterwards
 //! ```
 
 use std::{
@@ -25,18 +27,18 @@ use super::{
 use crate::{BuildError, ContentKey};
 use tp_data::{Split, read_capped};
 
-/// Maximum length of a mark, in bytes.
+/// The maximum length of a mark, in bytes.
 pub(super) const MAX_MARK_BYTES: u64 = 1 << 16;
 
-/// What a finished shard leaves behind.
+/// The mark of a finished shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShardMark {
     pub(crate) shard: Shard,
-    /// What was chosen, and by whom it is described: all shards of a job agree on it.
+    /// The selection and the teachers, on which all shards of a build must agree.
     pub(crate) selection: ContentKey,
 }
 
-/// A build's folder, locked.
+/// The folder of a build, locked.
 pub(crate) struct WorkFolder {
     out: PathBuf,
     shard: Option<Shard>,
@@ -44,8 +46,8 @@ pub(crate) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Whether teachers were asked there, or rows written. A survey alone, as a plan makes it, is
-    /// no build.
+    /// Whether teachers were asked or rows were written in the folder. A survey alone, as made for
+    /// a plan, does not count.
     pub(crate) fn is_begun(out: &Path) -> bool {
         let has_text = |path: &PathBuf| fs::metadata(path).is_ok_and(|about| about.len() > 0);
         out.join("triplets").is_dir()
@@ -53,8 +55,8 @@ impl WorkFolder {
                 .is_ok_and(|journals| journals.iter().any(has_text))
     }
 
-    /// Makes the folder, and locks it: shards beside one another if `shards` says so, everything
-    /// else alone.
+    /// Creates the folder and locks it: shared between shards if `shards` is set, otherwise
+    /// exclusively.
     ///
     /// # Errors
     ///
@@ -79,13 +81,13 @@ impl WorkFolder {
         Ok(Self { out: out.to_owned(), shard, _locks: locks })
     }
 
-    /// The shard that works here; none for the whole.
+    /// The shard of this process; `None` for the whole build.
     #[cfg(feature = "bucket")]
     pub(crate) fn shard(&self) -> Option<Shard> {
         self.shard
     }
 
-    /// A journal, with what all shards have filed in theirs.
+    /// A journal, together with those of all shards.
     pub(crate) fn journal<T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
@@ -95,13 +97,13 @@ impl WorkFolder {
         Journal::open(&folder.join(format!("{stem}.jsonl")), &journals_in(&folder)?)
     }
 
-    /// Says that a shard is done.
+    /// Marks a shard as finished.
     pub(crate) fn mark(&self, mark: &ShardMark) -> Result<(), BuildError> {
         let path = self.out.join("work/shards").join(format!("{}.json", mark.shard.file_stem()));
         write_json(&path, mark)
     }
 
-    /// What this folder's shard said when it was done.
+    /// The mark of this folder's shard, if it is finished.
     #[cfg(feature = "bucket")]
     pub(crate) fn own_mark(&self) -> Result<Option<ShardMark>, BuildError> {
         let path =
@@ -109,11 +111,11 @@ impl WorkFolder {
         path.filter(|path| path.exists()).map(|path| read_mark(&path)).transpose()
     }
 
-    /// Checks that all shards of the job are done.
+    /// Checks that all shards of the build are finished.
     ///
     /// # Errors
     ///
-    /// [`BuildError::Incomplete`] with the shards that are missing.
+    /// [`BuildError::Incomplete`] with the missing shards.
     pub(crate) fn check_marks(&self, selection: ContentKey) -> Result<(), BuildError> {
         let folder = self.out.join("work/shards");
         let unreadable = |source| BuildError::Read { path: folder.clone(), source };
@@ -150,10 +152,10 @@ impl WorkFolder {
         self.out.join(name)
     }
 
-    /// Makes a folder of the data set, and takes out of it what a killed process left half written,
-    /// and what an earlier build left that is not in `keep`. Files that no build writes are
-    /// somebody's: they stay, whatever folder is built in.
-    pub(crate) fn swept(
+    /// Creates a subfolder of the data set, and removes partly written files of a killed process
+    /// and files of an earlier build that are not in `keep`. Files that no build writes are left
+    /// alone.
+    pub(crate) fn sweep(
         &self,
         folder_name: &str,
         keep: &dyn Fn(&str) -> bool,
@@ -177,14 +179,14 @@ impl WorkFolder {
     }
 }
 
-/// Whether a file is called as files are while they are written.
+/// Whether a file has the name of a temporary file.
 fn is_temporary(file: &str) -> bool {
     file.strip_prefix(".tmp").is_some_and(|random| {
         random.len() <= 6 && random.chars().all(|c| c.is_ascii_alphanumeric())
     })
 }
 
-/// Whether a build gives files of a folder such names.
+/// Whether a file in a subfolder has a name that a build writes.
 fn is_of_a_build(folder: &str, file: &str) -> bool {
     let is_side =
         |name: &str| [Split::Train, Split::Val, Split::Test].map(side_name).contains(&name);
@@ -208,7 +210,7 @@ fn read_mark(path: &Path) -> Result<ShardMark, BuildError> {
         .map_err(|error| BuildError::Json { path: path.to_owned(), problem: error.to_string() })
 }
 
-/// Removes a file that may not be there.
+/// Removes a file if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), BuildError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -223,8 +225,8 @@ fn locked(path: &Path, mode: LockMode, out: &Path) -> Result<FileLock, BuildErro
         .map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
     let lock = lock.ok_or_else(|| BuildError::InUse { folder: out.to_owned() })?;
     if !lock.is_held() {
-        // Answers are filed by content, so two processes waste but do not harm.
-        tracing::warn!("the file system of {} has no locks", path.display());
+        // Answers are stored by content, so two processes duplicate work but do no harm.
+        tracing::warn!("the file system of {} does not support locks", path.display());
     }
     Ok(lock)
 }
@@ -234,7 +236,7 @@ fn make(folder: &Path) -> Result<(), BuildError> {
         .map_err(|source| BuildError::Write { path: folder.to_owned(), source })
 }
 
-/// Writes a value as JSON for readers, whole or not at all.
+/// Writes a value as indented JSON, atomically.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), BuildError> {
     write_text(path, |file| {
         serde_json::to_writer_pretty(&mut *file, value)?;
@@ -242,7 +244,7 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Buil
     })
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file atomically.
 pub(crate) fn write_text(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -299,7 +301,7 @@ mod tests {
         put(&of_others);
         put(&ours);
         for name in ["data", "triplets", "gallery"] {
-            work.swept(name, &|_| false).unwrap();
+            work.sweep(name, &|_| false).unwrap();
         }
         assert!(of_others.iter().all(|name| folder.path().join(name).exists()));
         assert!(!ours.iter().any(|name| folder.path().join(name).exists()));

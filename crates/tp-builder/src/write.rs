@@ -1,8 +1,8 @@
-//! The last stage: the rows as JSON lines and as Parquet, then everything that is told about them.
+//! The last stage: writes the rows as JSON lines and as Parquet, then the files about the data set.
 //!
-//! Each file comes into being whole or not at all, in one order, from one thread; the manifest
-//! comes last. So a process that is killed here leaves a folder without a manifest, and the next
-//! one writes the same bytes again.
+//! All files are written atomically, in a fixed order, by one thread, and the manifest is written
+//! last. A process that is killed here leaves a folder without a manifest, and the next one writes
+//! the same bytes again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +31,7 @@ use super::{
 use crate::{BuildConfig, BuildError, Images, Row, RunLimits, Statistics};
 use tp_data::Split;
 
-/// Everything that the stage needs.
+/// The inputs of the stage.
 pub(crate) struct Writing<'a> {
     pub(crate) job: Job<'a>,
     pub(crate) localization: Option<LocalizationPass<'a>>,
@@ -56,7 +56,7 @@ impl From<BuildError> for Halt {
 }
 
 impl Writing<'_> {
-    /// Writes the data set. `None` if the run was asked to stop.
+    /// Writes the data set. `None` if the run was stopped.
     pub(crate) fn run(&self, progress: &Progress<'_>) -> Result<Option<Statistics>, BuildError> {
         match self.written(progress) {
             Ok(statistics) => Ok(Some(statistics)),
@@ -68,12 +68,12 @@ impl Writing<'_> {
     fn written(&self, progress: &Progress<'_>) -> Result<Statistics, Halt> {
         let Self { job, selection, recipe, folder, .. } = self;
         progress.begin(BuildStage::Write, selection.chosen.len());
-        // A folder with a manifest is finished: while it is written again it is not.
+        // A folder with a manifest is complete, which it is not while being rewritten.
         remove(&folder.path("manifest.json"))?;
-        folder.swept("", &|_| true)?;
-        folder.swept("triplets", &|_| true)?;
-        folder.swept("data", &|_| true)?;
-        let localizer = self.localization.map(|localization| localization.judge.name());
+        folder.sweep("", &|_| true)?;
+        folder.sweep("triplets", &|_| true)?;
+        folder.sweep("data", &|_| true)?;
+        let localizer = self.localization.map(|localization| localization.localizer.name());
         let blank = Statistics {
             rejected: selection.rejected.clone(),
             skipped: job.survey.skipped.clone(),
@@ -95,14 +95,14 @@ impl Writing<'_> {
         }
         let statistics = counter.finish(&unanswered);
         for name in ["triplets", "data"] {
-            folder.swept(name, &|file| files.contains(&format!("{name}/{file}")))?;
+            folder.sweep(name, &|file| files.contains(&format!("{name}/{file}")))?;
         }
         files.extend(self.write_about(&statistics)?);
         write_manifest(job, folder, recipe, self.teachers, localizer, files)?;
         Ok(statistics)
     }
 
-    /// The rows of one side, once as JSON lines and once as Parquet; the names of the files.
+    /// Writes the rows of one split as JSON lines and as Parquet; returns the file names.
     fn write_side(
         &self,
         side: Split,
@@ -129,7 +129,7 @@ impl Writing<'_> {
         Ok(files)
     }
 
-    /// One Parquet file and its lines; the row that comes after them.
+    /// Writes one Parquet file with its JSON lines; returns the row after them.
     #[expect(
         clippy::too_many_arguments,
         reason = "two files are written at once, from one stream of rows"
@@ -169,7 +169,7 @@ impl Writing<'_> {
         Ok(next)
     }
 
-    /// Card, report, inputs and gallery; the names of the files.
+    /// Writes card, report, inputs and gallery; returns the file names.
     fn write_about(&self, statistics: &Statistics) -> Result<Vec<String>, Halt> {
         let Self { job, folder, recipe, .. } = self;
         write_json(&folder.path("report.json"), statistics)?;
@@ -177,7 +177,7 @@ impl Writing<'_> {
         write_text(&folder.path("README.md"), |file| file.write_all(card.as_bytes()))?;
         write_inputs(job, folder)?;
         let mut files = ["report.json", "README.md", "inputs.jsonl"].map(str::to_owned).to_vec();
-        // Pictures that may not be passed on are not copied.
+        // Images that may not be redistributed are not copied.
         let n_images = if recipe.images == Images::Embedded { recipe.gallery_images } else { 0 };
         let shown = shown(&self.selection.chosen, n_images);
         let of_gallery: BTreeSet<String> =
@@ -189,7 +189,7 @@ impl Writing<'_> {
     }
 }
 
-/// Writes a file whole or not at all, and keeps the reason if it is not.
+/// Writes a file atomically, and returns the reason if it is not finished.
 pub(super) fn atomically<T, E: From<BuildError>>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, E>,

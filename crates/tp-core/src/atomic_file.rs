@@ -1,7 +1,8 @@
-//! The one way a file comes into being in this workspace: whole, or not at all.
+//! Atomic file writes: a file is either written completely or not at all.
 //!
-//! Only regular files are replaced. Links are followed, so that they stay and their targets change;
-//! devices and pipes are written through, because a rename would put a regular file in their place.
+//! Only regular files are replaced. Symbolic links are followed, so that the link stays and its
+//! target is replaced. Devices and pipes are written directly, because a rename would replace them
+//! by a regular file.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -11,25 +12,25 @@ use std::{
 
 use tempfile::{Builder, NamedTempFile};
 
-/// So many links are followed one after another, as Linux does.
+/// The maximum number of links that are followed, as on Linux.
 const MAX_LINKS: usize = 40;
 
 /// Writes a file through a temporary name in the same folder, syncs it, renames it, and syncs the
 /// folder.
 ///
-/// Whatever happens on the way, `path` holds either what it held before or all that `write` wrote.
-/// A symbolic link is followed: the file that it names is replaced, or made if it is missing. A new
-/// file has the mode that the umask leaves, a replaced one keeps its mode, and its owner where the
-/// system allows that.
+/// At any time `path` holds either its previous content or everything that `write` wrote. A
+/// symbolic link is followed: its target is replaced, or created if it does not exist. A new file
+/// gets the mode that the umask leaves. A replaced file keeps its mode, and its owner where the
+/// system allows it.
 ///
-/// A pipe, a terminal, a character device or an open descriptor (`/dev/stdout`) cannot be replaced:
-/// it is written to directly, and what was written before a failure has been written.
+/// A pipe, a terminal, a character device or an open descriptor (`/dev/stdout`) cannot be replaced
+/// and is written directly, so output before a failure is not undone.
 ///
 /// # Errors
 ///
-/// Any failure of `write` or of the file system; the temporary file is then removed. A folder, a
-/// socket, a block device, links in a circle and a file that may not be written are refused before
-/// `write` is called.
+/// Any error of `write` or of the file system; the temporary file is then removed. A folder, a
+/// socket, a block device, a cycle of links and a read-only file are rejected before `write` is
+/// called.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
@@ -40,11 +41,11 @@ pub fn write_atomically(
     }
 }
 
-/// What a path leads to.
+/// The target of a path.
 enum Target {
-    /// A regular file at the end of all links, or the place of one that is not there yet.
+    /// A regular file after following all links, or a path at which no file exists yet.
     File { path: PathBuf, old: Option<Metadata> },
-    /// What takes bytes but cannot be replaced, open for writing.
+    /// Something that can be written but not replaced, open for writing.
     Stream(File),
 }
 
@@ -65,8 +66,8 @@ impl Target {
             if !about.is_symlink() {
                 return Self::at_end(path, about);
             }
-            // A relative target starts from the folder of its link; an absolute one replaces the
-            // folder.
+            // A relative target is resolved against the folder of its link; an absolute one
+            // replaces it.
             path = folder_of(&path).join(fs::read_link(&path)?);
         }
         Err(io::Error::new(
@@ -77,7 +78,7 @@ impl Target {
 
     fn at_end(path: PathBuf, about: Metadata) -> io::Result<Self> {
         if about.is_file() {
-            // A rename does not ask whether the old file may be written.
+            // A rename does not check whether the old file is writable.
             OpenOptions::new().write(true).open(&path)?;
             return Ok(Self::File { path, old: Some(about) });
         }
@@ -88,8 +89,7 @@ impl Target {
     }
 }
 
-/// Why nothing is written into what is no regular file; none for pipes, terminals and character
-/// devices.
+/// Why a file that is not regular is rejected; `None` for pipes, terminals and character devices.
 fn refusal(about: &Metadata) -> Option<(ErrorKind, &'static str)> {
     if about.is_dir() {
         return Some((ErrorKind::IsADirectory, "it is a folder; name a file"));
@@ -110,9 +110,9 @@ fn refusal(about: &Metadata) -> Option<(ErrorKind, &'static str)> {
     None
 }
 
-/// A descriptor that the shell has opened, as `/dev/stdout` names it. The file behind it is the
-/// shell's to make: it may hold more than we write (`>>`), and whoever opened it would not see
-/// another file in its place.
+/// An open file descriptor of this process, as `/dev/stdout` names it. The file behind it must not
+/// be replaced: the shell may append to it (`>>`), and whoever opened it would not see the new
+/// file.
 #[cfg(unix)]
 fn open_descriptor(path: &Path) -> io::Result<Option<File>> {
     use std::os::fd::AsFd;
@@ -126,7 +126,7 @@ fn open_descriptor(path: &Path) -> io::Result<Option<File>> {
     if !is_ours && !is_of_others {
         return Ok(None);
     }
-    // A duplicate shares its position with what is printed otherwise.
+    // A duplicated descriptor shares its position with other output of the process.
     let duplicate = match number {
         1 if is_ours => {
             io::stdout().flush()?;
@@ -178,8 +178,8 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A new file gets what the umask leaves, as any other new file; what replaces a file is private
-/// until it has that file's mode.
+/// A new file gets the mode of the umask. A file that replaces another one is private until it has
+/// the mode of that file.
 #[cfg(unix)]
 fn temporary(folder: &Path, old: Option<&Metadata>) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
@@ -192,12 +192,12 @@ fn temporary(folder: &Path, _: Option<&Metadata>) -> io::Result<NamedTempFile> {
     Builder::new().tempfile_in(folder)
 }
 
-/// Mode and owner of the file that is replaced.
+/// Copies mode and owner of the replaced file.
 #[cfg(unix)]
 fn look_like(file: &File, old: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-    // Only root may give a file away, and no other owner is a reason not to write. The mode comes
-    // last, for a change of owner may take bits of it.
+    // Only root can change the owner, and failing to do so is not a reason not to write. The mode
+    // is set last, because a change of owner may clear some of its bits.
     let _ = fchown(file, Some(old.uid()), Some(old.gid()));
     file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))
 }
@@ -207,7 +207,7 @@ fn look_like(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// The rename itself must reach the disk.
+/// Syncs the folder, so that the rename itself is on disk.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

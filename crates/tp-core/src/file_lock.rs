@@ -1,4 +1,4 @@
-//! A file that one process at a time may hold.
+//! Lock files between processes.
 
 use std::{
     fs::{File, TryLockError},
@@ -6,16 +6,17 @@ use std::{
     path::Path,
 };
 
-/// Whether others may hold the file, too.
+/// Whether the lock is exclusive or shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
-    /// Nobody else.
+    /// Exclusive.
     Alone,
-    /// Others who share it.
+    /// Shared with other holders of a shared lock.
     Shared,
 }
 
-/// A held file. Released on drop, and by the system when the process ends, however it ends.
+/// A lock on a file. Released on drop, and by the operating system when the process ends, even
+/// after a crash.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
@@ -23,15 +24,15 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the file, which is made if need be; `None` if another process, or another part of this
-    /// one, holds it.
+    /// Locks the file, which is created if necessary; `None` if another process, or another part of
+    /// this one, holds the lock.
     ///
-    /// Some network file systems have no locks: there the file counts as taken, and
-    /// [`FileLock::is_held`] says that it is not.
+    /// Some network file systems do not support locks. There the lock is granted, and
+    /// [`FileLock::is_held`] returns false.
     ///
     /// # Errors
     ///
-    /// If the file cannot be made.
+    /// If the file cannot be created.
     pub fn take(path: &Path, mode: LockMode) -> io::Result<Option<Self>> {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
         let locked = match mode {
@@ -45,19 +46,19 @@ impl FileLock {
         }
     }
 
-    /// Whether the file system keeps others away.
+    /// Whether the lock is enforced by the file system.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.is_held
     }
 }
 
-/// Closing the file is not enough: a child process that is just being started holds the same open
-/// file for a moment.
+/// Closing the file is not enough, because a child process that is being started may share the same
+/// open file for a moment.
 impl Drop for FileLock {
     fn drop(&mut self) {
         if self.is_held {
-            // Nothing can be done about a failure, and closing the file lets go of it, too.
+            // A failure cannot be handled here, and closing the file releases the lock as well.
             let _ = self.file.unlock();
         }
     }

@@ -1,24 +1,24 @@
-//! The two traits between which the loop closes: a point becomes words, words become a point.
+//! The two inverse tasks as traits: describing a point, and locating a text.
 //!
-//! Evaluation, rewards and examples are written over these traits alone, so that a mock, a remote
-//! server or a file of human descriptions can stand on either side.
+//! Evaluation and rewards depend only on these traits, so a mock, a remote server or a file of
+//! human descriptions can take the place of either model.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Sampling, Style, UnitXy};
 
-/// Says in words where a point is. One encoded image serves many points.
+/// Describes points of an image in words. One encoded image serves any number of points.
 pub trait DescribePoint {
-    /// What is described: an encoded image, or whatever the implementation needs of one.
+    /// The image in the form that the implementation needs, e.g. encoded.
     type Image: ?Sized;
-    /// Why it can fail.
+    /// The error of describing.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// One description for every point, in the order of the points.
+    /// One description per point, in the order of the points.
     ///
     /// # Errors
     ///
-    /// Whatever the implementation names; a failure of one point fails the call.
+    /// As the implementation documents; a failure of one point fails the call.
     fn describe(
         &self,
         image: &Self::Image,
@@ -27,18 +27,18 @@ pub trait DescribePoint {
     ) -> Result<Vec<Description>, Self::Error>;
 }
 
-/// Finds the point that a text talks about.
+/// Locates the point that a text describes.
 pub trait LocalizePoint {
-    /// What is searched.
+    /// The image in the form that the implementation needs, e.g. encoded.
     type Image: ?Sized;
-    /// Why it can fail.
+    /// The error of locating.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// One answer for every text, in the order of the texts. `None` = "not in this image".
+    /// One answer per text, in the order of the texts; `None` means "not in this image".
     ///
     /// # Errors
     ///
-    /// Whatever the implementation names; a failure of one text fails the call.
+    /// As the implementation documents; a failure of one text fails the call.
     fn locate(
         &self,
         image: &Self::Image,
@@ -46,16 +46,16 @@ pub trait LocalizePoint {
     ) -> Result<Vec<Option<Located>>, Self::Error>;
 }
 
-/// How a description is written.
+/// Options of describing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DescribeOptions {
-    /// How the words are wanted.
+    /// The style of the description.
     pub style: Style,
-    /// The most tokens that one description may have.
+    /// The maximum number of tokens of a description.
     pub max_new_tokens: usize,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// Decides every random choice; a sequence is the same alone or in any batch.
+    /// The seed of every random choice. A sequence does not depend on the rest of its batch.
     pub seed: u64,
 }
 
@@ -70,41 +70,40 @@ impl Default for DescribeOptions {
     }
 }
 
-/// What a Point Descriptor wrote.
+/// A description written by a Point Descriptor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The words.
+    /// The text.
     pub text: String,
-    /// How many tokens they are, the end token included.
+    /// The number of tokens, including the end token.
     pub tokens: usize,
     /// The sum of the tokens' log-probabilities under the untempered model, in nats.
     pub log_prob: f64,
-    /// What the words name, if the model names before it writes.
+    /// The names in the description, if the model predicts them before writing.
     pub name: Option<PointName>,
 }
 
-/// What a model takes a point for.
+/// The names that a model predicts for a point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointName {
-    /// The object's noun; none if the model does not know the thing.
+    /// The noun for the object; `None` if the model is not certain enough.
     pub object: Option<String>,
     /// The probability of the most probable noun for the object.
     pub object_probability: f32,
-    /// The part's noun; none if the model does not know the part.
+    /// The noun for the part; `None` if the model is not certain enough.
     pub part: Option<String>,
     /// The probability of the most probable noun for the part.
     pub part_probability: f32,
-    /// The colour of the spot, one of [`COLOURS`](crate::COLOURS), which is measured and not
-    /// guessed.
+    /// The color around the point, one of [`COLOURS`](crate::COLOURS), measured from the pixels.
     pub colour: Option<String>,
 }
 
-/// Where a Point Localizer points.
+/// A point located by a Point Localizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Located {
     /// The point, in the unit square of the original image.
     pub point: UnitXy,
-    /// The probability, in the model's own eyes, that the point is within 0.1; absent if the head
-    /// does not say.
+    /// The model's estimate of the probability that the point is within 0.1 of the true one; `None`
+    /// if the head does not provide it.
     pub confidence: Option<f32>,
 }

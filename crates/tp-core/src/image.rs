@@ -1,5 +1,4 @@
-//! The size of an image, its pixels, and the one place that converts between pixels and the unit
-//! square.
+//! Images and their sizes, and the conversion between pixels and the unit square.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ pub struct ImageHw {
 }
 
 impl ImageHw {
-    /// A size.
+    /// Creates a size.
     ///
     /// # Errors
     ///
@@ -26,19 +25,19 @@ impl ImageHw {
         Ok(Self { height, width })
     }
 
-    /// Rows.
+    /// The number of rows.
     #[must_use]
     pub fn height(self) -> u32 {
         self.height
     }
 
-    /// Columns.
+    /// The number of columns.
     #[must_use]
     pub fn width(self) -> u32 {
         self.width
     }
 
-    /// Rows times columns.
+    /// The number of pixels.
     #[must_use]
     pub fn n_pixels(self) -> usize {
         self.height as usize * self.width as usize
@@ -48,8 +47,7 @@ impl ImageHw {
     ///
     /// # Errors
     ///
-    /// [`PointError::OutsideImage`] if the point is not a number or beyond the outer edge of the
-    /// border pixels.
+    /// [`PointError::OutsideImage`] if the point is not finite or lies outside the border pixels.
     pub fn unit_from_pixel(self, point: PixelXy) -> Result<UnitXy, PointError> {
         UnitXy::new(
             (point.x + 0.5) / f64::from(self.width),
@@ -67,21 +65,21 @@ impl ImageHw {
         }
     }
 
-    /// The `[row, column]` of the pixel that holds a point.
+    /// The `[row, column]` of the pixel that contains a point.
     #[must_use]
     pub fn cell_from_unit(self, point: UnitXy) -> [usize; 2] {
         let cell = |v: f64, n: u32| ((v * f64::from(n)) as usize).min(n as usize - 1);
         [cell(point.y(), self.height), cell(point.x(), self.width)]
     }
 
-    /// Euclidean distance of two points in pixels of this image.
+    /// The Euclidean distance between two points in pixels of this image.
     #[must_use]
     pub fn distance_px(self, a: UnitXy, b: UnitXy) -> f64 {
         ((a.x() - b.x()) * f64::from(self.width)).hypot((a.y() - b.y()) * f64::from(self.height))
     }
 }
 
-/// How a size is written in JSON.
+/// The JSON representation of a size.
 #[derive(Serialize, Deserialize)]
 struct RawHw {
     height: u32,
@@ -102,7 +100,7 @@ impl From<ImageHw> for RawHw {
     }
 }
 
-/// An 8-bit RGB image in memory: rows from the top, three bytes a pixel.
+/// An 8-bit RGB image: rows from top to bottom, three bytes per pixel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RgbImage {
     size: ImageHw,
@@ -114,7 +112,7 @@ impl RgbImage {
     ///
     /// # Errors
     ///
-    /// [`PointError::BufferSize`] if the buffer does not fit the size.
+    /// [`PointError::BufferSize`] if the length of the buffer does not match the size.
     pub fn from_bytes(size: ImageHw, bytes: Vec<u8>) -> Result<Self, PointError> {
         let expected = size.n_pixels() * 3;
         if bytes.len() != expected {
@@ -124,7 +122,7 @@ impl RgbImage {
         Ok(Self { size, bytes })
     }
 
-    /// An image of one colour.
+    /// An image of a single color.
     #[must_use]
     pub fn filled(size: ImageHw, colour: [u8; 3]) -> Self {
         Self { size, bytes: colour.repeat(size.n_pixels()) }
@@ -142,7 +140,7 @@ impl RgbImage {
         &self.bytes
     }
 
-    /// All bytes, to be changed in place.
+    /// All bytes, mutable.
     #[must_use]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
@@ -154,7 +152,7 @@ impl RgbImage {
         self.bytes
     }
 
-    /// The colour of one pixel.
+    /// The color of a pixel.
     ///
     /// # Panics
     ///
@@ -165,7 +163,7 @@ impl RgbImage {
         [self.bytes[start], self.bytes[start + 1], self.bytes[start + 2]]
     }
 
-    /// Paints one pixel.
+    /// Sets the color of a pixel.
     ///
     /// # Panics
     ///

@@ -1,22 +1,23 @@
-//! How an image of any shape enters the model's square input, and how points come back out of it.
+//! Letterboxing: fits an image of any shape into the model's square input, and maps points between
+//! the two.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ImageHw, ModelXy, UnitXy};
 
-/// How a rectangle becomes a square.
+/// How a rectangle is fitted into a square.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// Pad the shorter side to the longer one, the odd pixel at the bottom or right, then resize:
-    /// the base model's way (OMG-LLaVA, `expand2square`).
+    /// Pad the shorter side to the longer one, with an odd pixel at the bottom or right, then
+    /// resize. This is the method of the base model (OMG-LLaVA, `expand2square`).
     #[default]
     PadToSquare,
     /// Resize both sides independently.
     Stretch,
 }
 
-/// Maps the unit square of an original image onto the unit square of the model's input, and back.
+/// Maps between the unit square of an original image and the unit square of the model's input.
 ///
 /// Both are continuous coordinates, so the size of the model's input does not matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,19 +33,19 @@ impl Letterbox {
         Self { original, fit }
     }
 
-    /// The size of the image before it was fitted.
+    /// The size of the original image.
     #[must_use]
     pub fn original(&self) -> ImageHw {
         self.original
     }
 
-    /// How it is fitted.
+    /// The method of fitting.
     #[must_use]
     pub fn fit(&self) -> Fit {
         self.fit
     }
 
-    /// The size of the canvas before it is resized: the padded square, or the image itself.
+    /// The size before resizing: the padded square, or the image itself.
     #[must_use]
     pub fn canvas(&self) -> [u32; 2] {
         let (height, width) = (self.original.height(), self.original.width());
@@ -54,23 +55,23 @@ impl Letterbox {
         }
     }
 
-    /// Pixels of padding `[above, left]` of the image on the canvas.
+    /// The padding `[above, left]` of the image, in pixels of the original.
     #[must_use]
     pub fn padding(&self) -> [u32; 2] {
         let [canvas_height, canvas_width] = self.canvas();
         [(canvas_height - self.original.height()) / 2, (canvas_width - self.original.width()) / 2]
     }
 
-    /// Where a point of the image lies in the model's input.
+    /// Maps a point of the image to the model's input.
     #[must_use]
     pub fn model_from_unit(&self, point: UnitXy) -> ModelXy {
         let [scale_x, scale_y, offset_x, offset_y] = self.affine();
         ModelXy { x: point.x() * scale_x + offset_x, y: point.y() * scale_y + offset_y }
     }
 
-    /// Where a point of the model's input lies in the image: the inverse of
-    /// [`model_from_unit`](Self::model_from_unit). A point on the padding goes to the nearest edge
-    /// of the image.
+    /// Maps a point of the model's input to the image: the inverse of
+    /// [`model_from_unit`](Self::model_from_unit). A point on the padding is mapped to the nearest
+    /// edge of the image.
     #[must_use]
     pub fn unit_from_model(&self, point: ModelXy) -> UnitXy {
         let [scale_x, scale_y, offset_x, offset_y] = self.affine();
@@ -120,8 +121,8 @@ mod tests {
             let point = UnitXy::new(x, y).unwrap();
             let model = letterbox.model_from_unit(point);
             prop_assert!((0.0..=1.0).contains(&model.x) && (0.0..=1.0).contains(&model.y));
-            // A unit of a very thin image is a small share of the canvas: rounding grows with the
-            // ratio.
+            // The unit square of a very thin image is a small part of the canvas, so rounding grows
+            // with the aspect ratio.
             let slack = 1e-15 * f64::from(h.max(w)) / f64::from(h.min(w)) + 1e-15;
             prop_assert!(letterbox.unit_from_model(model).distance(point) < 4.0 * slack);
         }

@@ -1,16 +1,16 @@
-//! What lies in the place of a large file where Git's extension for large files was not at work.
+//! Detects Git LFS pointers, which take the place of large files if Git LFS is not installed.
 //!
-//! Source: the specification of Git LFS: a pointer is a few lines of text, the first of which is
-//! `version` and an address.
+//! Source: the specification of Git LFS. A pointer is a few lines of text, the first of which is
+//! `version` and a URL.
 
-/// What is said of a file that is a pointer, after its name.
+/// The error text for a pointer, to be put after the name of the file.
 pub const IS_LFS_POINTER: &str = "is a Git LFS pointer, not the file: run `git lfs pull`";
 
-/// How a pointer begins, under the format's present address and under its first one.
+/// The first bytes of a pointer, with the current URL and with the original one.
 const BEGINNINGS: [&[u8]; 2] =
     [b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/"];
 
-/// Whether the first bytes of a file, some fifty, are those of a pointer.
+/// Whether the first bytes of a file (about fifty suffice) are those of a pointer.
 #[must_use]
 pub fn is_lfs_pointer(start: &[u8]) -> bool {
     BEGINNINGS.iter().any(|beginning| start.starts_with(beginning))

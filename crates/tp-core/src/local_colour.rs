@@ -1,8 +1,8 @@
-//! The colour of a spot as a word, measured from its pixels.
+//! The color around a point as a word, measured from the pixels.
 
 use crate::{ImageHw, PixelXy, RgbImage};
 
-/// Every colour word that is measured.
+/// Every color word.
 pub const COLOURS: [&str; 16] = [
     "black",
     "dark gray",
@@ -22,15 +22,16 @@ pub const COLOURS: [&str; 16] = [
     "pink",
 ];
 
-/// The standard deviation, in pixels, of the Gaussian under which a spot of an image is looked at:
-/// 1/85 of the longer side.
+/// The standard deviation, in pixels, of the Gaussian window around a point: 1/85 of the longer
+/// side.
 #[must_use]
 pub fn neighbourhood(image: ImageHw) -> f64 {
     (f64::from(image.height().max(image.width())) / 85.0).max(1.2)
 }
 
-/// The colour of the spot around a point: that of the mean of its pixels under a Gaussian of
-/// [`neighbourhood`], among those that `inside` admits (row, column) and the point itself.
+/// The color around a point: that of the Gaussian-weighted mean of the pixels in its
+/// [`neighbourhood`], restricted to the point itself and to pixels (row, column) that `inside`
+/// accepts.
 #[must_use]
 pub fn local_colour(
     image: &RgbImage,

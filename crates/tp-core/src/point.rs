@@ -1,4 +1,4 @@
-//! Three kinds of point that the compiler keeps apart, and what makes a point unusable.
+//! Points in three coordinate systems, distinguished by type.
 
 use std::str::FromStr;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::ImageHw;
 
-/// A place in pixels of one image; pixel centres lie at integers, as in OpenCV keypoints. Any
-/// number is possible: [`ImageHw::unit_from_pixel`] checks it against the image.
+/// A point in pixels of an image; pixel centers are at integers, as in OpenCV keypoints. Any value
+/// is possible until [`ImageHw::unit_from_pixel`] validates it against the image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PixelXy {
-    /// Columns to the right of the centre of the first column.
+    /// Columns to the right of the center of the first column.
     pub x: f64,
-    /// Rows below the centre of the first row.
+    /// Rows below the center of the first row.
     pub y: f64,
 }
 
 impl FromStr for PixelXy {
     type Err = PointError;
 
-    /// Reads `X,Y`, two numbers with a comma.
+    /// Parses `X,Y`: two numbers separated by a comma.
     ///
     /// # Errors
     ///
@@ -32,10 +32,10 @@ impl FromStr for PixelXy {
     }
 }
 
-/// A place in the unit square of the *original* image: `u = (x + 0.5) / width`, always finite and
+/// A point in the unit square of the *original* image: `u = (x + 0.5) / width`, always finite and
 /// in `[0, 1]`.
 ///
-/// The paper's frame for points and distances (section on evaluation).
+/// The paper's coordinate system for points and distances (section on evaluation).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Pair", into = "Pair")]
 pub struct UnitXy {
@@ -43,7 +43,7 @@ pub struct UnitXy {
     y: f64,
 }
 
-/// A place in the unit square of the model's input, after [`Letterbox`](crate::Letterbox).
+/// A point in the unit square of the model's input, after [`Letterbox`](crate::Letterbox).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelXy {
     /// From the left edge (0) to the right edge (1).
@@ -52,26 +52,26 @@ pub struct ModelXy {
     pub y: f64,
 }
 
-/// Why a point cannot be used.
+/// Why a point or an image size is invalid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum PointError {
-    /// A text that is not two numbers.
+    /// A text that does not consist of two numbers.
     #[error(
         "`{text}` is not a point: write two numbers, the column and the row in pixels, as in 120,85"
     )]
     NotTwoNumbers { text: String },
-    /// A pixel position that is not in the image, or not a number.
+    /// A pixel position outside the image or not finite.
     #[error("point ({x}, {y}) is not in the image, which is {} pixels wide and {} high: x may be from -0.5 to {}, y from -0.5 to {}", size.width(), size.height(), f64::from(size.width()) - 0.5, f64::from(size.height()) - 0.5)]
     OutsideImage { x: f64, y: f64, size: ImageHw },
-    /// A position that is not in the unit square, or not a number.
+    /// A position outside the unit square or not finite.
     #[error("point ({x}, {y}) is not in the unit square: both numbers must lie in [0, 1]")]
     OutsideUnitSquare { x: f64, y: f64 },
     /// An image without pixels.
     #[error("an image of {height} rows and {width} columns has no pixels")]
     EmptyImage { height: u32, width: u32 },
-    /// A pixel buffer that does not fit its size.
+    /// A pixel buffer whose length does not match the size.
     #[error(
         "an RGB image of {height} rows and {width} columns needs {expected} bytes, got {actual}"
     )]
@@ -79,11 +79,11 @@ pub enum PointError {
 }
 
 impl UnitXy {
-    /// A point of the unit square.
+    /// Creates a point of the unit square.
     ///
     /// # Errors
     ///
-    /// [`PointError::OutsideUnitSquare`] if a coordinate is not a number in `[0, 1]`.
+    /// [`PointError::OutsideUnitSquare`] if a coordinate is not in `[0, 1]`.
     pub fn new(x: f64, y: f64) -> Result<Self, PointError> {
         if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) {
             Ok(Self { x, y })
@@ -92,8 +92,8 @@ impl UnitXy {
         }
     }
 
-    /// The nearest point of the unit square. A coordinate that is not a number becomes the middle,
-    /// ½: a model's prediction must not fail the batch it stands in.
+    /// The nearest point of the unit square. A NaN coordinate becomes ½, so that one invalid
+    /// prediction does not fail its whole batch.
     #[must_use]
     pub fn nearest(x: f64, y: f64) -> Self {
         let clamp = |v: f64| if v.is_nan() { 0.5 } else { v.clamp(0.0, 1.0) };
@@ -112,15 +112,15 @@ impl UnitXy {
         self.y
     }
 
-    /// Euclidean distance in the unit square: the paper's error, anisotropic in pixels when the
-    /// image is not square.
+    /// The Euclidean distance in the unit square: the paper's error, anisotropic in pixels unless
+    /// the image is square.
     #[must_use]
     pub fn distance(self, other: Self) -> f64 {
         (self.x - other.x).hypot(self.y - other.y)
     }
 }
 
-/// How a unit point is written in JSON.
+/// The JSON representation of a unit point.
 #[derive(Serialize, Deserialize)]
 struct Pair {
     x: f64,
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn point_is_two_numbers_with_a_comma() {
         assert_eq!("12,3.5".parse::<PixelXy>().unwrap(), PixelXy { x: 12.0, y: 3.5 });
-        assert!("nan,3".parse::<PixelXy>().unwrap().x.is_nan()); // refused later, with the image's size
+        assert!("nan,3".parse::<PixelXy>().unwrap().x.is_nan()); // rejected later, together with the size of the image
         assert_eq!(" -1 , 1e3 ".parse::<PixelXy>().unwrap(), PixelXy { x: -1.0, y: 1000.0 });
         for text in ["", "12", "12;3", "a,b", "1,2,3", "1 2", "1,", ",2", "0x10,5", "--json"] {
             assert!(

@@ -1,24 +1,24 @@
-//! How the next token of a text is chosen.
+//! Options of token sampling.
 
 use serde::{Deserialize, Serialize};
 
-/// How the next token is chosen from its distribution; the default is always the most probable one.
+/// Options of token sampling; the default is greedy.
 ///
-/// Settings apply in the order of the fields' list here: penalty, temperature, then the three that
-/// leave tokens out.
+/// They apply in the order of the fields: penalty, temperature, then the three truncations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// Tokens that have occurred become less likely: their logits are divided by this if positive,
-    /// else multiplied. 1 leaves them alone.
+    /// Repetition penalty: logits of tokens that have occurred are divided by this if positive,
+    /// else multiplied. 1 disables it.
     pub repetition_penalty: f32,
-    /// Divides the logits; 0 takes the most probable token.
+    /// Divides the logits; 0 selects the most probable token.
     pub temperature: f32,
-    /// Only so many of the most probable tokens may come.
+    /// Keeps only this many of the most probable tokens.
     pub top_k: Option<usize>,
-    /// Only the fewest tokens that hold this share of the mass may come, in (0, 1].
+    /// Keeps only the smallest set of tokens with at least this total probability, in (0, 1].
     pub top_p: f32,
-    /// Only tokens at least so probable, relative to the most probable one, may come, in [0, 1].
+    /// Keeps only tokens with at least this probability relative to the most probable one, in [0,
+    /// 1].
     pub min_p: f32,
 }
 
@@ -29,13 +29,13 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// A draw from the whole distribution at a temperature.
+    /// Samples from the full distribution at a temperature.
     #[must_use]
     pub fn at_temperature(temperature: f32) -> Self {
         Self { temperature, ..Self::default() }
     }
 
-    /// Whether the most probable token is taken.
+    /// Whether the most probable token is always selected.
     #[must_use]
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0

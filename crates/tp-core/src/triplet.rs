@@ -1,83 +1,83 @@
-//! One described point: the image, the point, the words, and the same facts as a record that a
-//! program can check.
+//! A described point: image, point and description, with the facts of the description as a
+//! machine-readable record.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ImageHw, UnitXy};
 
-/// One training example: image, point, description (paper, section on LlamaPointInPart).
+/// A training example: image, point and description (paper, section on LlamaPointInPart).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Triplet {
-    /// Names the image: a path relative to the data set, or the seed of a scene.
+    /// The name of the image: a path relative to the data set, or the seed of a scene.
     pub image: String,
-    /// Size of that image.
+    /// The size of the image.
     pub size: ImageHw,
-    /// Where the point is.
+    /// The point.
     pub point: UnitXy,
-    /// The words.
+    /// The description.
     pub description: String,
-    /// How the words are written.
+    /// The style of the description.
     pub style: Style,
-    /// The facts that the words say.
+    /// The facts behind the description.
     pub record: PointRecord,
-    /// The data set that it comes from.
+    /// The data set from which it comes.
     pub source: String,
-    /// Photographs that must stay on one side of a split share this name.
+    /// The group for splitting: photographs of one group must be in the same split.
     pub group: String,
 }
 
-/// What is known of a point, from annotation and pixels.
+/// The attributes of a point, from annotation and pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointRecord {
     /// The object's category, e.g. `horse`.
     pub category: String,
     /// Its family, e.g. `Equidae`, if the data set has one.
     pub family: Option<String>,
-    /// Where the object's centre lies in the image.
+    /// The grid cell of the object's center in the image.
     pub object_cell: Cell,
-    /// How much of the image the object takes.
+    /// The size of the object relative to the image.
     pub object_size: ObjectSize,
-    /// The part that holds the point, e.g. `head`; none if the object has no parts.
+    /// The part that contains the point, e.g. `head`; `None` if the object has no parts.
     pub part: Option<String>,
-    /// Where the part's centre lies in the object; none without a part.
+    /// The grid cell of the part's center in the object; `None` without a part.
     pub part_cell: Option<Cell>,
-    /// Where the point lies in the part, or in the object if there is no part.
+    /// The grid cell of the point in the part, or in the object without a part.
     pub point_cell: Cell,
-    /// The colour around the point, e.g. `dark brown`.
+    /// The color around the point, e.g. `dark brown`.
     pub colour: String,
     /// The texture around the point, e.g. `striped`.
     pub texture: String,
-    /// What the grey values around the point look like, e.g. `a bright corner`.
+    /// The local structure around the point, e.g. `a bright corner`.
     pub shape: String,
-    /// What the extents were measured from.
+    /// What positions and sizes were measured from.
     pub extent: Extent,
-    /// The dataset's own name of this very point, e.g. `l_fore_foot`.
+    /// The keypoint name in the data set, e.g. `l_fore_foot`.
     pub keypoint: Option<String>,
 }
 
-/// What the extents of parts and objects were measured from.
+/// What the positions and sizes of parts and objects were measured from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
     /// Exact masks.
     Mask,
-    /// Boxes alone: the point may lie on the background inside the box.
+    /// Boxes only: the point may lie on the background inside the box.
     Box,
 }
 
-/// How a description is written.
+/// The style of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Style {
-    /// The paper's four layers, from the object in the image down to the local look.
+    /// The paper's four levels, from the object in the image down to the local appearance.
     CoarseToFine,
     /// The same facts in as few words as possible.
     Terse,
-    /// As a person would say it to another.
+    /// Informal language.
     Colloquial,
-    /// A name and nothing else, as keypoint data sets have it.
+    /// Only the name, as in keypoint data sets.
     Template,
-    /// As people point things out to each other: short, relational, commanding or asking, in
+    /// As people refer to things in conversation: short, relational, as a request or question, in
     /// everyday words.
     Spoken,
 }
@@ -88,7 +88,7 @@ impl Style {
         [Self::CoarseToFine, Self::Terse, Self::Colloquial, Self::Template, Self::Spoken];
 }
 
-/// A third of a side.
+/// A third of an extent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Third {
@@ -101,8 +101,8 @@ pub enum Third {
 }
 
 impl Third {
-    /// The third that holds a place; 0 is the left or top end of the side, 1 its right or bottom
-    /// end. Places beyond the ends belong to the outer thirds.
+    /// The third that contains a position, where 0 is the left or top end and 1 the right or bottom
+    /// end. Positions beyond the ends belong to the outer thirds.
     #[must_use]
     pub fn of(place: f64) -> Self {
         if place < 1.0 / 3.0 {
@@ -120,7 +120,7 @@ impl Third {
         self as usize
     }
 
-    /// The same place in a mirror image (for horizontal thirds).
+    /// The same third in a mirrored image (for horizontal thirds).
     #[must_use]
     pub fn mirrored(self) -> Self {
         match self {
@@ -131,17 +131,18 @@ impl Third {
     }
 }
 
-/// One of 3×3 cells. Coarse on purpose: finer words would let the text alone carry the coordinates.
+/// A cell of a 3×3 grid. The grid is coarse so that the text alone does not determine the
+/// coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cell {
-    /// From the top.
+    /// The vertical third.
     pub row: Third,
-    /// From the left.
+    /// The horizontal third.
     pub column: Third,
 }
 
 impl Cell {
-    /// The cell that holds a place; both numbers run from 0 to 1 across the frame.
+    /// The cell that contains a position; both coordinates run from 0 to 1.
     #[must_use]
     pub fn of(x: f64, y: f64) -> Self {
         Self { row: Third::of(y), column: Third::of(x) }
@@ -153,25 +154,24 @@ impl Cell {
         self.row.index() * 3 + self.column.index()
     }
 
-    /// The cell in the mirror image.
+    /// The cell in the mirrored image.
     #[must_use]
     pub fn mirrored(self) -> Self {
         Self { row: self.row, column: self.column.mirrored() }
     }
 }
 
-/// How much of the image an object takes, by the longer side of its box as a share of the image's
-/// longer side.
+/// The size of an object: the longer side of its box divided by the longer side of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectSize {
-    /// Below a fifth.
+    /// Below 1/5.
     Tiny,
-    /// Below two fifths.
+    /// Below 2/5.
     Small,
-    /// Below two thirds.
+    /// Below 2/3.
     Medium,
-    /// The rest.
+    /// At least 2/3.
     Large,
 }
 

@@ -1,4 +1,4 @@
-//! What is annotated in one image, whatever data set it comes from.
+//! Annotations of one image, in a form common to all data sets.
 
 use std::sync::Arc;
 
@@ -7,36 +7,36 @@ use tp_core::{ImageHw, PixelXy};
 
 use crate::{DescribedPoint, Mask};
 
-/// One image and everything that is annotated in it.
+/// An image with its annotations.
 #[derive(Clone, Debug)]
 pub struct AnnotatedImage {
-    /// Names the image: its path relative to the data set's folder, or `scene-<seed>`.
+    /// The name of the image: its path relative to the data set's folder, or `scene-<seed>`.
     pub name: String,
     /// Height and width in pixels.
     pub size: ImageHw,
     /// The objects, in file order or front to back.
     pub objects: Vec<ObjectAnnotation>,
-    /// Which side of the split the data set puts it on, if it says.
+    /// The split assigned by the data set, if any.
     pub split: Option<Split>,
-    /// Images of one group must stay on one side of any split: one photograph's tiles, one animal's
-    /// frames.
+    /// Images of one group must be in the same split: tiles of one photograph, frames of one
+    /// animal.
     pub group: String,
     /// The data set's name.
     pub source: String,
-    /// Under which licence the image may be used, if the data set says.
+    /// The license of the image, if the data set states it.
     pub licence: Option<Arc<Licence>>,
     /// Points that people have described.
     pub described: Vec<DescribedPoint>,
 }
 
-/// One object.
+/// An annotated object.
 #[derive(Clone, Debug)]
 pub struct ObjectAnnotation {
-    /// The data set's own number of it.
+    /// The object's id in the data set.
     pub id: u64,
     /// E.g. `horse`.
     pub category: String,
-    /// Other right names, e.g. `pony` and `animal`.
+    /// Further correct names, e.g. `pony` and `animal`.
     pub also: Vec<String>,
     /// E.g. `Equidae`.
     pub family: Option<String>,
@@ -48,29 +48,29 @@ pub struct ObjectAnnotation {
     pub parts: Vec<PartAnnotation>,
     /// Its named points.
     pub keypoints: Vec<Keypoint>,
-    /// How the box was made if no human drew it.
+    /// How the box was derived, if it was not drawn by a person.
     pub derived: Option<String>,
 }
 
-/// One part of an object.
+/// A part of an object.
 #[derive(Clone, Debug)]
 pub struct PartAnnotation {
-    /// The data set's own number of it.
+    /// The part's id in the data set.
     pub id: u64,
     /// E.g. `left foreleg`.
     pub name: String,
-    /// Other right names, e.g. `front leg`.
+    /// Further correct names, e.g. `front leg`.
     pub also: Vec<String>,
     /// The box around its visible pixels.
     pub bbox: BoxXywh,
     /// Its visible pixels, if the data set has masks.
     pub mask: Option<Mask>,
-    /// How the box was made if no human drew it.
+    /// How the box was derived, if it was not drawn by a person.
     pub derived: Option<String>,
 }
 
 impl ObjectAnnotation {
-    /// Whether the annotation says where it is: see [`PartAnnotation::has_place`].
+    /// Whether the annotation states a position: see [`PartAnnotation::has_place`].
     #[must_use]
     pub fn has_place(&self) -> bool {
         self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
@@ -78,16 +78,16 @@ impl ObjectAnnotation {
 }
 
 impl PartAnnotation {
-    /// Whether the annotation says where it is: by a mask, or by a box that is not the whole image
-    /// for want of a better one.
+    /// Whether the annotation states a position: by a mask, or by a box that is not just a
+    /// placeholder for the whole image.
     #[must_use]
     pub fn has_place(&self) -> bool {
         self.mask.is_some() || !is_of_whole_image(self.derived.as_deref())
     }
 }
 
-/// Whether a box was made out of the image because nothing but a class is known, as the words for
-/// how it was made tell.
+/// Whether a box covers the whole image because only a class label is known, judged by the text
+/// that states how it was derived.
 fn is_of_whole_image(derived: Option<&str>) -> bool {
     let words = derived.unwrap_or_default().to_lowercase();
     let mut words = words
@@ -113,23 +113,22 @@ pub struct Keypoint {
     pub name: String,
     /// Where it is.
     pub point: PixelXy,
-    /// Whether it can be seen.
-    pub visibility: Visibility,
-    /// The index, in [`ObjectAnnotation::parts`], of the part that it belongs to.
+    /// Whether it is visible.
+    pub visibility: KeypointVisibility,
+    /// The index of its part in [`ObjectAnnotation::parts`].
     pub part: Option<usize>,
 }
 
-/// Whether a keypoint can be seen (COCO's v = 1 and 2; unlabelled ones, v = 0, are not in the
-/// record).
+/// Whether a keypoint is visible (COCO's v = 1 and 2; unlabeled keypoints, v = 0, are omitted).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
-    /// Labelled but hidden.
+pub enum KeypointVisibility {
+    /// Labeled but occluded.
     Hidden,
-    /// Labelled and visible.
+    /// Labeled and visible.
     Visible,
 }
 
-/// A side of a data set.
+/// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
@@ -141,19 +140,19 @@ pub enum Split {
     Test,
 }
 
-/// A licence, as the data set names it.
+/// A license, as the data set names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Licence {
     /// E.g. `CC BY 4.0`.
     pub name: String,
-    /// Where its text stands.
+    /// The URL of its text.
     pub url: String,
-    /// Who must be named.
+    /// The required attribution.
     pub attribution: Option<String>,
 }
 
-/// A box in pixels: continuous edges, so the box of the first pixel is `{0, 0, 1, 1}` and its
-/// centre, in the pixel frame of [`PixelXy`], is `(0, 0)`.
+/// A box in pixels with continuous edges: the box of the first pixel is `{0, 0, 1, 1}`, and its
+/// center in the pixel frame of [`PixelXy`] is `(0, 0)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoxXywh {
     /// Left edge.
@@ -167,14 +166,14 @@ pub struct BoxXywh {
 }
 
 impl BoxXywh {
-    /// Its middle, in the pixel frame.
+    /// The center, in the pixel frame.
     #[must_use]
     pub fn center(&self) -> PixelXy {
         PixelXy { x: self.x + self.width / 2.0 - 0.5, y: self.y + self.height / 2.0 - 0.5 }
     }
 
-    /// Where a point lies in the box: `(0, 0)` is its top left corner, `(1, 1)` its bottom right
-    /// one.
+    /// The relative position of a point: `(0, 0)` is the top left corner of the box, `(1, 1)` the
+    /// bottom right one.
     #[must_use]
     pub fn place_of(&self, point: PixelXy) -> (f64, f64) {
         ((point.x + 0.5 - self.x) / self.width, (point.y + 0.5 - self.y) / self.height)

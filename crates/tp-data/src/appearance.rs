@@ -1,10 +1,10 @@
-//! What a small neighbourhood looks like: colour, texture and shape, measured from the pixels.
+//! The appearance of a neighborhood: color, texture and local structure, measured from the pixels.
 
 use tp_core::{COLOURS, PixelXy, RgbImage, colour_word, local_colour, neighbourhood};
 
 use crate::{BoxXywh, Mask};
 
-/// How a neighbourhood looks, in words.
+/// The appearance of a neighborhood, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appearance {
     /// E.g. `dark brown`.
@@ -15,7 +15,8 @@ pub(crate) struct Appearance {
     pub(crate) shape: &'static str,
 }
 
-/// Measures the neighbourhood of a point under a Gaussian, within the pixels that `inside` admits.
+/// Measures the neighborhood of a point under a Gaussian, restricted to pixels that `inside`
+/// accepts.
 #[must_use]
 pub(crate) fn appearance(
     image: &RgbImage,
@@ -59,7 +60,7 @@ pub(crate) fn appearance(
     let (mean, deviation) =
         (mean / total, (square / total - (mean / total).powi(2)).max(0.0).sqrt());
     let center = if near_total > 0.0 { near / near_total } else { mean };
-    // The structure tensor: one strong direction is an edge, two are a corner.
+    // Structure tensor: one strong direction is an edge, two are a corner.
     let (trace, gap) = (xx + yy, ((xx - yy).powi(2) + 4.0 * xy * xy).sqrt());
     let (strong, weak) = ((trace + gap) / 2.0, (trace - gap) / 2.0);
     let energy = (strong / total.max(1.0)).sqrt();
@@ -88,9 +89,10 @@ pub(crate) fn appearance(
     Appearance { colour: local_colour(image, at, inside), texture, shape }
 }
 
-/// The colour of a whole thing, if it has one: that of seven tenths of its pixels, looked at on a
-/// grid. Light and dark tones of a colour are one; the commonest is said. Of a box without a mask,
-/// the middle is looked at: its corners are seldom the thing.
+/// The main color of an object, if it has one: the color of at least seven tenths of its pixels,
+/// sampled on a grid. Light and dark tones of a color count as one; the most frequent tone is
+/// returned. Without a mask, the middle of the box is sampled, because its corners are usually
+/// background.
 #[must_use]
 pub(crate) fn main_colour(
     image: &RgbImage,
@@ -165,7 +167,7 @@ mod tests {
         assert_eq!(main_colour(&image, &all, Some(&whole)), None);
         let upper = Mask::new(ndarray::Array2::from_shape_fn((48, 48), |(row, _)| row < 24));
         assert_eq!(main_colour(&image, &all, Some(&upper)), Some("blue"));
-        // Boxes may reach beyond the picture.
+        // Boxes may extend beyond the image.
         assert_eq!(main_colour(&image, &BoxXywh { x: 100.0, ..all }, None), None);
     }
 

@@ -1,16 +1,15 @@
-//! A sample in which every object, and every part of it, has its say: data sets have thousands of
-//! heads and few propellers.
+//! Balanced sampling over objects and parts: data sets have thousands of heads and few propellers.
 
 use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 use tp_core::Seed;
 
-/// Chooses `n` of the items, or all if there are fewer, so that the objects have equal numbers, and
-/// within an object its parts; what has fewer items than its share gives them all, and the others
-/// share the rest. Every item is a pair of object and part.
+/// Chooses `n` of the items, or all if there are fewer, so that objects have equal numbers, and
+/// within an object its parts. Objects with fewer items than their share contribute all of them,
+/// and the others share the rest. Every item is a pair of object and part.
 ///
-/// The indices of the chosen items, in their order; which they are follows from the seed.
+/// The indices of the chosen items, ascending; the choice follows from the seed.
 #[must_use]
 pub fn balanced(items: &[(&str, &str)], n: usize, seed: Seed) -> Vec<usize> {
     let mut rng = seed.split("balanced").rng();
@@ -18,8 +17,8 @@ pub fn balanced(items: &[(&str, &str)], n: usize, seed: Seed) -> Vec<usize> {
     for (index, (object, part)) in items.iter().enumerate() {
         by_object.entry(object).or_default().entry(part).or_default().push(index);
     }
-    // In every round every object gives one item, and its parts take turns. Who comes first is
-    // drawn, for the last round need not be complete.
+    // In every round every object contributes one item, and its parts take turns. The order is
+    // random, because the last round may be incomplete.
     let mut objects: Vec<Vec<Vec<usize>>> =
         by_object.into_values().map(|parts| parts.into_values().collect()).collect();
     objects.shuffle(&mut rng);

@@ -1,4 +1,4 @@
-//! What two boxes share.
+//! The intersection of two boxes.
 
 use tp_core::ImageHw;
 
@@ -10,7 +10,7 @@ impl BoxXywh {
         Self { x: 0.0, y: 0.0, width: f64::from(size.width()), height: f64::from(size.height()) }
     }
 
-    /// The common part of two boxes; `None` if they share no area.
+    /// The intersection of two boxes; `None` if it is empty.
     pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
         let (x, width) = overlap([self.x, self.width], [other.x, other.width])?;
         let (y, height) = overlap([self.y, self.height], [other.y, other.height])?;
@@ -18,12 +18,12 @@ impl BoxXywh {
     }
 }
 
-/// The start and length that two stretches share, if all their numbers are finite. A stretch inside
-/// the other keeps its very numbers.
+/// The start and length of the overlap of two intervals, if all numbers are finite. An interval
+/// inside the other keeps its exact numbers.
 fn overlap(a: [f64; 2], b: [f64; 2]) -> Option<(f64, f64)> {
     let (start, end) = (a[0].max(b[0]), (a[0] + a[1]).min(b[0] + b[1]));
     let length = if start == a[0] && end == a[0] + a[1] { a[1] } else { end - start };
-    let finite = a.iter().chain(&b).all(|v| v.is_finite()); // `max` and `min` would pass over a NaN
+    let finite = a.iter().chain(&b).all(|v| v.is_finite()); // `max` and `min` ignore NaN
     (finite && length > 0.0).then_some((start, length))
 }
 

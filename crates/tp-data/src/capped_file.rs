@@ -1,4 +1,4 @@
-//! Reads untrusted files whole, up to a maximum length, and refuses Git LFS pointers.
+//! Reads untrusted files with a size limit, and rejects Git LFS pointers.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -6,7 +6,7 @@ use tp_core::is_lfs_pointer;
 
 use crate::DataError;
 
-/// Refuses a Git LFS pointer, for readers that do not take a file whole.
+/// Rejects a Git LFS pointer, for readers that do not read a file as a whole.
 ///
 /// # Errors
 ///
@@ -18,7 +18,7 @@ pub fn refuse_pointer(path: &Path) -> Result<(), DataError> {
     }
 }
 
-/// A file's bytes, if there are not too many of them and they are not those of a Git LFS pointer.
+/// The bytes of a file, if it does not exceed the limit and is not a Git LFS pointer.
 ///
 /// # Errors
 ///

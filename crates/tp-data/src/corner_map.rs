@@ -1,8 +1,8 @@
-//! Where an image has corners and where it is smooth, measured once for all its parts.
+//! Corners and smooth regions of an image, measured once for all its parts.
 //!
-//! The structure tensor of the brightness, under a small Gaussian window; its smaller eigenvalue is
-//! the corner response (Shi and Tomasi, "Good features to track", 1994), its trace says how much
-//! happens at all.
+//! The structure tensor of the brightness, under a small Gaussian window: its smaller eigenvalue is
+//! the corner response (Shi and Tomasi, "Good features to track", 1994), its trace measures the
+//! local contrast.
 
 use ndarray::Array2;
 use rand::{Rng, RngExt};
@@ -10,16 +10,16 @@ use tp_core::PixelXy;
 
 use crate::region::{Region, RegionDepth};
 
-/// A response below this is noise: with brightness from 0 to 1, a corner of a tenth of the range
-/// gives some 10⁻³.
+/// Responses below this are noise: with brightness from 0 to 1, a corner with a tenth of the range
+/// has a response of about 10⁻³.
 const MIN_RESPONSE: f32 = 2e-5;
-/// Corners this many pixels inside their region are preferred: on the outline they belong to the
-/// background as well.
+/// Corners at this distance in pixels from the outline of their region are preferred, because
+/// corners on the outline also belong to the background.
 const PREFERRED_DEPTH: u16 = 2;
-/// Among at most this many pixels the quietest quarter is looked for.
+/// The maximum number of sampled pixels for finding the smoothest quarter.
 const MAX_CANDIDATES: usize = 2048;
 
-/// Corner response and local contrast of every pixel of an image.
+/// The corner response and the local contrast of every pixel of an image.
 #[derive(Clone, Debug)]
 pub struct CornerMap {
     response: Array2<f32>,
@@ -50,15 +50,15 @@ impl CornerMap {
 
     /// The strongest corner inside a region, if there is any.
     ///
-    /// Two pixels away from the outline if a corner is there, else one, else anywhere inside. Equal
-    /// corners: the upper, then the left one.
+    /// At least two pixels from the outline if possible, else one, else anywhere inside. Of equal
+    /// corners, the upper one, then the left one.
     #[must_use]
     pub fn strongest_corner(&self, region: Region<'_>) -> Option<PixelXy> {
         self.strongest_corner_at(&RegionDepth::new(region, self.response.dim())?)
     }
 
-    /// A place where little happens: random among the quieter quarter of the pixels in the inner
-    /// half of the region. `None` if the region has no pixel.
+    /// A point with little local contrast: random among the smoothest quarter of the pixels in the
+    /// inner half of the region. `None` if the region has no pixel.
     #[must_use]
     pub fn smooth_point(&self, region: Region<'_>, rng: &mut impl Rng) -> Option<PixelXy> {
         self.smooth_point_at(&RegionDepth::new(region, self.response.dim())?, rng)
@@ -91,7 +91,7 @@ impl CornerMap {
                 inner.push((row as u32, column as u32));
             }
         });
-        // In a large region a regular sample of its pixels says as much as all of them.
+        // A regular sample of the pixels of a large region is sufficient.
         let step = inner.len().div_ceil(MAX_CANDIDATES).max(1);
         let contrast = |&(row, column): &(u32, u32)| self.contrast[[row as usize, column as usize]];
         let mut candidates: Vec<_> =
@@ -101,7 +101,7 @@ impl CornerMap {
             |a: &(f32, (u32, u32)), b: &(f32, (u32, u32))| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         let (quiet, loudest, _) = candidates.select_nth_unstable_by(n_quiet.checked_sub(1)?, order);
         let (quiet, loudest) = (&mut quiet[..], *loudest);
-        // Only the set is certain until it is in an order of its own.
+        // Selection only determines the set, so it is sorted for reproducibility.
         quiet.sort_unstable_by_key(|&(_, place)| place);
         let (_, (row, column)) =
             quiet.get(rng.random_range(0..n_quiet)).copied().unwrap_or(loudest);
@@ -113,8 +113,8 @@ fn pixel(row: usize, column: usize) -> PixelXy {
     PixelXy { x: column as f64, y: row as f64 }
 }
 
-/// Correlation with `along_x` along the rows, then with `along_y` along the columns; both are odd
-/// in length, and pixels beyond the border are like the nearest one inside.
+/// Correlation with `along_x` along the rows, then with `along_y` along the columns. Both have odd
+/// length, and the border is replicated.
 fn filtered(plane: &Array2<f32>, along_x: &[f32], along_y: &[f32]) -> Array2<f32> {
     let (height, width) = plane.dim();
     let mut rows = vec![0.0; height * width];
@@ -139,7 +139,7 @@ fn filtered(plane: &Array2<f32>, along_x: &[f32], along_y: &[f32]) -> Array2<f32
             accumulate(out, &rows[from * width..], weight);
         }
     }
-    Array2::from_shape_vec((height, width), result).expect("one value for every pixel")
+    Array2::from_shape_vec((height, width), result).expect("one value per pixel")
 }
 
 fn accumulate(out: &mut [f32], values: &[f32], weight: f32) {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn smooth_point_is_inside_and_quiet() {
         let map = rectangle();
-        // Crosses the upper edge at row 10.
+        // The mask crosses the upper edge at row 10.
         let mask = Mask::new(Array2::from_shape_fn((40, 50), |(row, column)| {
             (5..25).contains(&row) && (20..24).contains(&column)
         }));

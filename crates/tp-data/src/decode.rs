@@ -1,11 +1,10 @@
-//! The one guarded way from an image file to pixels: PNG, JPEG and WebP, whatever the file claims
-//! to be.
+//! Decodes untrusted image files: PNG, JPEG and WebP, recognized by content and not by file name.
 //!
-//! The size of the file is checked before it is read, the size of the image before memory is taken
-//! for it, and a panic of a decoder is an error like any other. JPEGs that one decoder gets wrong
-//! go to another. A transparency channel is dropped, not blended, as the base model's own
-//! preprocessing does (OMG-LLaVA, `convert("RGB")`), except for pictures that are cut out; 16-bit
-//! samples are rounded to 8 bits; CMYK JPEGs are converted.
+//! The file size is checked before the file is read, the image size before memory is allocated, and
+//! panics of decoders are converted into errors. JPEG files that one decoder gets wrong go to
+//! another. An alpha channel is dropped and not blended, as in the base model's own preprocessing
+//! (OMG-LLaVA, `convert("RGB")`), except for cut-outs; 16-bit samples are rounded to 8 bits; CMYK
+//! JPEGs are converted.
 
 use std::{
     fs::{self, File},
@@ -27,21 +26,21 @@ use crate::{
     orientation_tag::{orientation, swaps_sides},
 };
 
-/// What an image file may cost, and whether it is turned upright.
+/// Limits on image files, and the treatment of EXIF orientations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// The largest file, in bytes.
+    /// The maximum file size, in bytes.
     pub max_bytes: u64,
-    /// The most columns.
+    /// The maximum number of columns.
     pub max_width: u32,
-    /// The most rows.
+    /// The maximum number of rows.
     pub max_height: u32,
-    /// The most pixels.
+    /// The maximum number of pixels.
     pub max_pixels: u64,
-    /// The most memory for the decoded image, in bytes. A decoder's working memory comes on top of
-    /// it, but grows with [`max_pixels`](Self::max_pixels).
+    /// The maximum memory of the decoded image, in bytes. The decoder needs additional memory,
+    /// which grows with [`max_pixels`](Self::max_pixels).
     pub max_alloc: u64,
-    /// What becomes of an EXIF orientation.
+    /// The treatment of EXIF orientations.
     pub orientation: Orientation,
 }
 
@@ -58,17 +57,17 @@ impl Default for DecodeOptions {
     }
 }
 
-/// What becomes of an EXIF orientation.
+/// The treatment of EXIF orientations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Orientation {
-    /// The image is turned and mirrored as the camera asks: what a person sees in a viewer.
+    /// The image is turned and mirrored as viewers display it.
     #[default]
     Apply,
-    /// The stored grid is kept: what annotations refer to.
+    /// The stored pixel grid is kept, to which annotations usually refer.
     Keep,
 }
 
-/// Why a file is not an image that can be used. Every message says what would be.
+/// Why an image file is rejected. Every message states what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
@@ -76,39 +75,39 @@ pub enum ImageProblem {
     /// A folder, a pipe or a device.
     #[error("not a regular file; a png, jpeg or webp file is accepted")]
     NotAFile,
-    /// No bytes at all.
+    /// An empty file.
     #[error("the file is empty; a png, jpeg or webp file is accepted")]
     Empty,
-    /// More bytes than the options allow.
+    /// The file exceeds the size limit.
     #[error("the file has {bytes} bytes, at most {max} are accepted")]
     TooManyBytes { bytes: u64, max: u64 },
-    /// What Git leaves where large files were not fetched.
+    /// A Git LFS pointer instead of the file.
     #[error("this {IS_LFS_POINTER}")]
     LfsPointer,
-    /// The first bytes are of no accepted format.
+    /// The file has another format.
     #[error("{found}; png, jpeg and webp are accepted, whatever the file is called")]
     NotAccepted { found: String },
-    /// More rows, columns or pixels than the options allow.
+    /// The image has too many rows, columns or pixels.
     #[error(
         "the image is {width} pixels wide and {height} high, at most {max_width} by {max_height} and {max_pixels} pixels in all are accepted"
     )]
     TooLarge { width: u32, height: u32, max_width: u32, max_height: u32, max_pixels: u64 },
-    /// More memory than the options allow.
+    /// The image exceeds the memory limit.
     #[error("the image needs {bytes} bytes of memory, at most {max} are accepted")]
     TooMuchMemory { bytes: u64, max: u64 },
-    /// A feature of the format that the decoder lacks.
+    /// A feature of the format that the decoder does not support.
     #[error("an unsupported kind of image ({detail}); save it as an 8-bit RGB png or jpeg")]
     Unsupported { detail: String },
-    /// An image that is not as its annotation says.
+    /// The size of the image differs from the one in its annotation.
     #[error("the image is {} pixels wide and {} high, its annotation says {} and {}", found.width(), found.height(), expected.width(), expected.height())]
     OtherSize { found: ImageHw, expected: ImageHw },
-    /// An annotation that is on neither grid of a picture that has two.
+    /// The size in the annotation matches neither the stored nor the upright image.
     #[error("the image is {} wide and {} high as it is stored, and {} wide and {} high as its EXIF orientation turns it; its annotation says {} and {}, which is neither: annotate one of the two", stored.width(), stored.height(), upright.width(), upright.height(), expected.width(), expected.height())]
     NeitherGrid { stored: ImageHw, upright: ImageHw, expected: ImageHw },
-    /// An annotation of a picture that was turned since, or before.
+    /// The sides in the annotation are swapped, so one of the two was turned.
     #[error("the image is {} pixels wide and {} high, its annotation says {} and {}: one of the two was turned, as programs do that apply or lose an EXIF orientation; annotate the file as it is, or restore its orientation", found.width(), found.height(), expected.width(), expected.height())]
     SidesSwapped { found: ImageHw, expected: ImageHw },
-    /// The bytes contradict the format, or end too early.
+    /// The file violates its format, or is truncated.
     #[error("the file is damaged or cut off ({detail}); a complete png, jpeg or webp is accepted")]
     Damaged { detail: String },
 }
@@ -117,13 +116,13 @@ pub enum ImageProblem {
 ///
 /// # Errors
 ///
-/// [`DataError::Read`] if the file is missing or cannot be read, [`DataError::Image`] for
-/// everything that is wrong with what it holds.
+/// [`DataError::Read`] if the file is missing or cannot be read, [`DataError::Image`] if its
+/// content is rejected.
 pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<RgbImage, DataError> {
     decode_bytes(&path.display().to_string(), &read_image(path, options)?, options)
 }
 
-/// The bytes of an image file, if it is one and there are not too many.
+/// The bytes of a regular file that does not exceed the size limit.
 pub(crate) fn read_image(path: &Path, options: &DecodeOptions) -> Result<Vec<u8>, DataError> {
     let refuse = |problem| DataError::Image { name: path.display().to_string(), problem };
     let read = |source| DataError::Read { path: path.to_owned(), source };
@@ -138,14 +137,14 @@ pub(crate) fn read_image(path: &Path, options: &DecodeOptions) -> Result<Vec<u8>
         }));
     }
     let mut bytes = Vec::new();
-    // The file may grow while it is read: the cap holds all the same.
+    // The file may grow while it is read, so the limit is enforced here as well.
     File::open(path)
         .and_then(|file| file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(read)?;
     Ok(bytes)
 }
 
-/// The size of an image file as it is stored, from its first bytes alone.
+/// The stored size of an image file, from its header only.
 ///
 /// # Errors
 ///
@@ -169,8 +168,8 @@ pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
     let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
     let measured = catch_unwind(AssertUnwindSafe(|| reader.into_dimensions()));
     if is_jpeg && !matches!(measured, Ok(Ok(_))) {
-        // What stops the common decoder in a header, the general one may decode: the file is judged
-        // as for decoding.
+        // The general decoder may accept a header that the common one rejects, so the file is then
+        // examined as for decoding.
         let bytes = read_image(path, &limits)?;
         return guarded(&name, || Ok(Header::read(&bytes, &limits)?.stored));
     }
@@ -195,7 +194,7 @@ pub fn image_size(path: &Path) -> Result<ImageHw, DataError> {
         .map_err(|_| refuse(ImageProblem::Damaged { detail: "it has no pixels".to_owned() }))
 }
 
-/// Decodes an image that is already in memory; `name` stands in its error messages.
+/// Decodes an image in memory; `name` is used in error messages.
 ///
 /// # Errors
 ///
@@ -216,8 +215,7 @@ pub fn decode_bytes(
     })
 }
 
-/// Reads and decodes a picture that is cut out along its edges: its transparency is kept, the
-/// stored grid too.
+/// Decodes a cut-out picture: the alpha channel is kept, and so is the stored pixel grid.
 pub(crate) fn decode_with_transparency(path: &Path) -> Result<RgbaImage, DataError> {
     let options = DecodeOptions::default();
     let bytes = read_image(path, &options)?;
@@ -227,8 +225,8 @@ pub(crate) fn decode_with_transparency(path: &Path) -> Result<RgbaImage, DataErr
     })
 }
 
-/// A guarded look at a file, with its name in the error. Decoders are third-party code that meets
-/// hostile bytes; nothing of ours is changed when one unwinds.
+/// Runs a decoder on a file and adds its name to errors. Decoders are third-party code that
+/// processes untrusted bytes; no state of ours is modified when one panics.
 pub(crate) fn guarded<T>(
     name: &str,
     look: impl FnOnce() -> Result<T, ImageProblem>,
@@ -238,14 +236,14 @@ pub(crate) fn guarded<T>(
         .map_err(|problem| DataError::Image { name: name.to_owned(), problem })
 }
 
-/// What is known of an image before its pixels are decoded.
+/// The properties of an image that are known before its pixels are decoded.
 pub(crate) struct Header {
     format: ImageFormat,
-    /// How a JPEG is decoded.
+    /// The decoder for a JPEG file.
     jpeg: JpegDecoding,
-    /// The size of the stored grid of pixels.
+    /// The size of the stored pixel grid.
     pub(crate) stored: ImageHw,
-    /// What makes of the stored picture an upright one.
+    /// The transformation from the stored to the upright image.
     pub(crate) turn: Turn,
 }
 
@@ -299,7 +297,7 @@ impl Header {
         self.format == ImageFormat::Jpeg
     }
 
-    /// The size of the upright picture.
+    /// The size of the upright image.
     pub(crate) fn upright(&self) -> ImageHw {
         let swapped = ImageHw::new(self.stored.width(), self.stored.height());
         if swaps_sides(self.turn) { swapped.unwrap_or(self.stored) } else { self.stored }
@@ -318,7 +316,7 @@ fn decoder<'a>(
     reader.into_decoder().map_err(|error| problem(error, options))
 }
 
-/// The pixels of a file whose header has been read, turned.
+/// The pixels of a file whose header has been read, oriented as requested.
 pub(crate) fn decoded(
     bytes: &[u8],
     header: &Header,
@@ -332,7 +330,7 @@ pub(crate) fn decoded(
         .map_err(|error| ImageProblem::Damaged { detail: error.to_string() })
 }
 
-/// The same with the channels and the depth that the file has.
+/// The same pixels with the channels and the bit depth of the file.
 fn decoded_channels(
     bytes: &[u8],
     header: &Header,
@@ -364,7 +362,7 @@ fn check_memory(bytes: u64, options: &DecodeOptions) -> Result<(), ImageProblem>
     }
 }
 
-/// The pixels of a JPEG by the decoder that knows every order of scans.
+/// Decodes a JPEG file with the general decoder, which supports every order of scans.
 fn general_jpeg(
     bytes: &[u8],
     colours: ColorTransform,
@@ -392,7 +390,7 @@ fn general_jpeg(
     let rgb = match info.pixel_format {
         PixelFormat::RGB24 => pixels,
         PixelFormat::L8 => pixels.into_iter().flat_map(|grey| [grey; 3]).collect(),
-        // Ink absorbs light, black ink that of all three colours.
+        // Ink absorbs light; black ink absorbs all three colors.
         PixelFormat::CMYK32 => {
             let light = |ink: u8, black: u8| {
                 ((255 - u16::from(ink)) * (255 - u16::from(black)) / 255) as u8
@@ -430,7 +428,7 @@ mod tests {
 
     use super::*;
 
-    /// A JPEG of four quadrants in four colours, 48 wide and 32 high, that asks to be turned.
+    /// A JPEG file of four colored quadrants, 48 wide and 32 high, with an EXIF orientation.
     fn turned_jpeg(orientation: u8) -> Vec<u8> {
         let colours = [[220, 30, 30], [30, 200, 40], [40, 40, 220], [230, 220, 40]];
         let pixels: Vec<u8> =

@@ -1,25 +1,25 @@
-//! A point that people have described: what it is on, how it looks, and how they say where it is.
+//! Points described by people: object, appearance, and texts that refer to the point.
 
 use serde::{Deserialize, Serialize};
 use tp_core::PixelXy;
 
-/// A point with the words of people for it.
+/// A point with human texts about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribedPoint {
     /// Where it is.
     pub point: PixelXy,
-    /// Its object, an index in [`AnnotatedImage::objects`](crate::AnnotatedImage::objects).
+    /// The index of its object in [`AnnotatedImage::objects`](crate::AnnotatedImage::objects).
     pub object: usize,
-    /// Its part, an index in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it is
-    /// in one.
+    /// The index of its part in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it
+    /// is in one.
     pub part: Option<usize>,
-    /// The colour of the spot under the light of the picture, e.g. `brown`.
+    /// The color at the point under the lighting of the picture, e.g. `brown`.
     pub colour: Option<String>,
     /// E.g. `wood`.
     pub material: Option<String>,
-    /// A few words on how the spot looks, e.g. `dark round turned knob`.
+    /// A short description of the appearance at the point, e.g. `dark round turned knob`.
     pub look: Option<String>,
-    /// Texts that lead to the point, in the order of the file.
+    /// Texts that refer to the point, in the order of the file.
     pub texts: Vec<PointText>,
 }
 
@@ -30,21 +30,21 @@ impl DescribedPoint {
     }
 }
 
-/// A text that leads to a point.
+/// A text that refers to a point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PointText {
-    /// The manner in which it was written.
+    /// The kind of text.
     pub kind: TextKind,
     /// The text, without line breaks.
     pub text: String,
 }
 
-/// The manner in which a text leads to a point.
+/// The kinds of texts that refer to a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextKind {
-    /// As a person says it to another: `the knob on the top left drawer`.
+    /// In everyday language: `the knob on the top left drawer`.
     Spoken,
-    /// From coarse to fine: the object and its place in the image, the part, the point on it.
+    /// From coarse to fine: the object and its position in the image, the part, the point on it.
     Structured,
 }

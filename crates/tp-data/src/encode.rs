@@ -1,4 +1,4 @@
-//! Pixels → PNG.
+//! Encodes images as PNG.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use tp_core::{RgbImage, write_atomically};
 
 use crate::DataError;
 
-/// Writes an image as an 8-bit RGB PNG, whole or not at all.
+/// Writes an image as an 8-bit RGB PNG, atomically.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a file and a triplet.
+//! Errors of reading data.
 
 use std::path::PathBuf;
 
@@ -6,73 +6,73 @@ use tp_core::{IS_LFS_POINTER, ImageHw};
 
 use crate::{DatasetFormat, Entry, ImageProblem, LexiconProblem, Refusal};
 
-/// Why an image, an annotation or a description could not be had.
+/// Why an image, an annotation or a description cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum DataError {
-    /// A file that is missing or cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    /// A file that cannot be written.
+    /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    /// A file that is not a usable image.
+    /// A file is not a usable image.
     #[error("{name}: {problem}")]
     Image { name: String, problem: ImageProblem },
-    /// What Git leaves where large files were not fetched.
+    /// A Git LFS pointer instead of the file.
     #[error("{} {IS_LFS_POINTER}", path.display())]
     LfsPointer { path: PathBuf },
-    /// A text file that is too long to be read into memory.
-    #[error("{}: longer than the {max} bytes that are accepted", path.display())]
+    /// A text file exceeds the size limit.
+    #[error("{}: longer than the accepted maximum of {max} bytes", path.display())]
     FileTooLong { path: PathBuf, max: u64 },
-    /// A file that is not the JSON that was expected; the problem names line and column.
+    /// A file does not contain the expected JSON; the problem states line and column.
     #[error("{}: {problem}", path.display())]
     Json { path: PathBuf, problem: String },
-    /// A line that is not the record that was expected.
+    /// A line is not the expected record.
     #[error("{}, line {line}: {problem}; every line must be one record of this format in JSON", path.display())]
     JsonLine { path: PathBuf, line: u64, problem: String },
-    /// A bad entry of an annotation file.
+    /// An invalid entry of an annotation file.
     #[error("{}: {entry} {id}: {refusal}", path.display())]
     Annotation { path: PathBuf, entry: Entry, id: u64, refusal: Refusal },
-    /// A file of a data set that cannot be used, or that lacks its other half.
+    /// A file of a data set is invalid, or its image or annotation is missing.
     #[error("{}: {refusal}", path.display())]
     AnnotationFile { path: PathBuf, refusal: Refusal },
-    /// A file of a data set whose name no record could hold.
-    #[error("{}: its name is not UTF-8, and no record could name it; rename it", path.display())]
+    /// The name of a file is not valid UTF-8, so no record can contain it.
+    #[error("{}: its name is not UTF-8, so no record can contain it; rename it", path.display())]
     FileName { path: PathBuf },
-    /// A folder that is not laid out as its format is.
-    #[error("{}: no {format} data set: expected {expected}", root.display())]
+    /// A folder does not have the layout of its format.
+    #[error("{}: not a {format} data set: expected {expected}", root.display())]
     Layout { root: PathBuf, format: DatasetFormat, expected: &'static str },
-    /// A name of no format.
+    /// An unknown format.
     #[error("unknown format `{name}`; accepted are {}", DatasetFormat::NAMES.join(", "))]
     UnknownFormat { name: String },
-    /// A family that no object of a data set is of.
+    /// The data set has no object of the family.
     #[error(
-        "{dataset} shows no object of the family `{family}` on the sides of its split that are needed; categories and families are listed by `talking-points data inspect`"
+        "{dataset} shows no object of the family `{family}` in the required splits; categories and families are listed by `talking-points data inspect`"
     )]
     NoFamily { dataset: String, family: String },
-    /// A line that is no triplet.
+    /// A line is not a valid triplet.
     #[error("{}, line {line}: {problem}; every line must be one triplet in JSON", path.display())]
     TripletLine { path: PathBuf, line: usize, problem: String },
-    /// A file in which every line is blank, or there is none.
-    #[error("{} holds no triplets: one JSON line a triplet is expected", path.display())]
+    /// A file without triplets.
+    #[error("{} contains no triplets: one JSON line per triplet is expected", path.display())]
     NoTriplets { path: PathBuf },
-    /// Shares that are no split.
+    /// Invalid split fractions.
     #[error(
-        "the shares train {train}, val {val}, test {test} are no split: each must be in [0, 1] and their sum 1"
+        "the shares train {train}, val {val}, test {test} are invalid: each must be in [0, 1] and their sum 1"
     )]
     SplitFractions { train: f64, val: f64, test: f64 },
-    /// Options that describe no keypoint detector.
+    /// Invalid options of the SIFT detector.
     #[error("sift options: {problem}")]
     SiftOptions { problem: String },
-    /// An image whose scale space would take too much memory.
+    /// The image is too large for the SIFT scale space.
     #[error("an image of {} by {} pixels is too large for sift, at most {max} pixels in all are accepted; scale it down", size.width(), size.height())]
     TooManyPixels { size: ImageHw, max: usize },
-    /// A file of nouns that is not in the form of a lexicon.
-    #[error("{}: {problem}; a lexicon holds arrays `object` and `part`", path.display())]
+    /// A file that does not have the format of a lexicon.
+    #[error("{}: {problem}; a lexicon has the arrays `object` and `part`", path.display())]
     LexiconFile { path: PathBuf, problem: String },
-    /// A bad entry of a lexicon.
+    /// An invalid entry of a lexicon.
     #[error("{}, entry `{entry}`: {problem}", path.display())]
     LexiconEntry { path: PathBuf, entry: String, problem: LexiconProblem },
 }

@@ -1,21 +1,20 @@
-//! RGB → brightness, as numbers from 0 to 1 or as bytes.
+//! Converts RGB to brightness, as numbers from 0 to 1 or as bytes.
 
 use ndarray::Array2;
 use tp_core::{ImageHw, PointError, RgbImage};
 
-/// Brightness from 0 (black) to 1 (white), `[height, width]`, with the luma weights of BT.601 as
-/// OpenCV has them.
+/// Brightness from 0 (black) to 1 (white), `[height, width]`, with the luma weights of BT.601 as in
+/// OpenCV.
 #[must_use]
 pub fn grey_plane(image: &RgbImage) -> Array2<f32> {
     let luma = image.bytes().as_chunks::<3>().0.iter().map(|&[r, g, b]| {
         (0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)) / 255.0
     });
     let shape = (image.size().height() as usize, image.size().width() as usize);
-    Array2::from_shape_vec(shape, luma.collect())
-        .expect("an RgbImage has three bytes for every pixel")
+    Array2::from_shape_vec(shape, luma.collect()).expect("an RgbImage has three bytes per pixel")
 }
 
-/// An image of one byte a pixel, row by row.
+/// An 8-bit gray image, row-major.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GreyImage {
     size: ImageHw,
@@ -23,11 +22,11 @@ pub struct GreyImage {
 }
 
 impl GreyImage {
-    /// An image from its bytes.
+    /// Creates an image from its bytes.
     ///
     /// # Errors
     ///
-    /// [`PointError::BufferSize`] if there are not as many bytes as pixels.
+    /// [`PointError::BufferSize`] if the number of bytes differs from the number of pixels.
     pub fn from_bytes(size: ImageHw, bytes: Vec<u8>) -> Result<Self, PointError> {
         let expected = size.n_pixels();
         if bytes.len() != expected {
@@ -41,11 +40,11 @@ impl GreyImage {
         Ok(Self { size, bytes })
     }
 
-    /// The brightness of a colour image, rounded to the very bytes that OpenCV's `cvtColor` gives
-    /// (since version 4.10).
+    /// The brightness of a color image, rounded exactly like OpenCV's `cvtColor` (since version
+    /// 4.10).
     #[must_use]
     pub fn from_rgb(image: &RgbImage) -> Self {
-        // The weights of BT.601 in units of 2⁻¹⁵; they sum to 1, so grey stays grey.
+        // The weights of BT.601 in units of 2⁻¹⁵; they sum to 1, so gray stays gray.
         let luma = |&[r, g, b]: &[u8; 3]| {
             ((9798 * u32::from(r) + 19235 * u32::from(g) + 3735 * u32::from(b) + (1 << 14)) >> 15)
                 as u8
@@ -62,7 +61,7 @@ impl GreyImage {
         self.size
     }
 
-    /// All bytes, row by row.
+    /// All bytes, row-major.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

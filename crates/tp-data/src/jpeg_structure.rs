@@ -1,9 +1,8 @@
-//! What a JPEG says of itself, read before a pixel is decoded, and which decoder is trusted with
-//! it.
+//! Parses the structure of a JPEG file before decoding, and selects the decoder.
 //!
-//! The decoder of `image` gives wrong pixels without an error for sequential files of several
-//! scans, and for components that are sampled in other ways than most are (zune-image, issues 341,
-//! 419, 422, 448, 449). Such files go to `jpeg-decoder`, and what neither can do is refused: see
+//! The decoder of `image` silently produces wrong pixels for sequential files with several scans,
+//! and for unusual component sampling (zune-image, issues 341, 419, 422, 448, 449). Such files go
+//! to `jpeg-decoder`, and files that neither supports are rejected: see
 //! docs/decisions/0009-two-jpeg-decoders.md. Names follow ITU-T T.81.
 
 use jpeg_decoder::ColorTransform;
@@ -11,18 +10,17 @@ use tp_core::ImageHw;
 
 use crate::ImageProblem;
 
-/// Who decodes a file.
+/// The decoder of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JpegDecoding {
-    /// The decoder of `image`: one scan or progressive, in the samplings that nearly all files
-    /// have.
+    /// The decoder of `image`: single-scan or progressive files with the usual samplings.
     Common,
-    /// The slower decoder that knows every order of scans and every sampling, told which colours
-    /// the components are.
+    /// The slower decoder that supports every order of scans and every sampling; it has to be told
+    /// the color space.
     General(ColorTransform),
 }
 
-/// A JPEG that can be decoded.
+/// A JPEG file that can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JpegPlan {
     pub(crate) size: ImageHw,
@@ -30,13 +28,12 @@ pub(crate) struct JpegPlan {
 }
 
 impl JpegPlan {
-    /// Judges a file by its markers.
+    /// Selects the decoder from the markers of a file.
     ///
     /// # Errors
     ///
-    /// [`ImageProblem::Unsupported`] for kinds of JPEG that no decoder here knows,
-    /// [`ImageProblem::Damaged`] for files that end too early, contradict themselves, or lack a
-    /// component.
+    /// [`ImageProblem::Unsupported`] for kinds of JPEG that neither decoder supports,
+    /// [`ImageProblem::Damaged`] for files that are truncated, inconsistent, or lack a component.
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, ImageProblem> {
         let structure = Structure::read(bytes)?;
         structure.check()?;
@@ -54,18 +51,18 @@ fn unsupported(detail: &str) -> ImageProblem {
     ImageProblem::Unsupported { detail: detail.to_owned() }
 }
 
-/// One of the frame's components.
+/// A component of the frame.
 #[derive(Clone, Copy, Debug)]
 struct Component {
     id: u8,
-    /// Samples to the right and downwards in a minimum coded unit.
+    /// Horizontal and vertical samples in a minimum coded unit.
     sampling: [u8; 2],
 }
 
 /// The frame header.
 #[derive(Clone, Debug, Default)]
 struct Frame {
-    /// The marker's second byte: 0xc0 baseline, 0xc1 extended, 0xc2 progressive.
+    /// The second byte of the marker: 0xc0 baseline, 0xc1 extended, 0xc2 progressive.
     process: u8,
     precision: u8,
     height: u16,
@@ -73,14 +70,14 @@ struct Frame {
     components: Vec<Component>,
 }
 
-/// Everything that decides how a file is decoded.
+/// The structure on which decoding depends.
 #[derive(Debug, Default)]
 struct Structure {
     frame: Frame,
-    /// The components of every scan, as places in the frame.
+    /// The components of every scan, as indices into the frame.
     scans: Vec<Vec<usize>>,
     has_jfif: bool,
-    /// Adobe's colour transform.
+    /// Adobe's color transform.
     adobe: Option<u8>,
 }
 
@@ -109,8 +106,8 @@ impl Structure {
                 _ => {}
             }
         }
-        // The decoders fill what is missing with grey and say nothing, and grey pixels would be
-        // described as if seen.
+        // The decoders silently fill missing data with gray, and gray pixels would be described as
+        // if they were real.
         Err(damaged("the end-of-image marker is missing"))
     }
 
@@ -163,7 +160,7 @@ impl Structure {
         let is_progressive = self.frame.process == 0xc2;
         let in_one_scan =
             self.scans.len() == 1 && self.scans[0].iter().copied().eq(0..components.len());
-        // A single component is its own unit, whatever its factors say.
+        // A single component is its own unit, regardless of its sampling factors.
         let is_common_sampling = components.len() == 1
             || components[0].sampling.iter().all(|&factor| factor <= 2)
                 && components[1..].iter().all(|other| other.sampling == [1, 1]);
@@ -174,8 +171,8 @@ impl Structure {
         }
     }
 
-    /// Which colours the components are, by libjpeg's rules, and whether nothing in the file speaks
-    /// against it.
+    /// The color space by libjpeg's rules, and whether the file contains nothing that contradicts
+    /// it.
     fn colours(&self) -> (ColorTransform, bool) {
         let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
         match (ids.len(), self.adobe) {
@@ -212,7 +209,7 @@ impl Frame {
         })
     }
 
-    /// The components of a scan, as places in the frame.
+    /// The components of a scan, as indices into the frame.
     fn scan(&self, segment: &[u8]) -> Result<Vec<usize>, ImageProblem> {
         let chosen = segment.split_first().and_then(|(&n, rest)| rest.get(..usize::from(n) * 2));
         let chosen = chosen.ok_or_else(|| damaged("a scan header is cut off"))?;
@@ -227,7 +224,7 @@ impl Frame {
     }
 }
 
-/// The markers of a file with their segments, entropy-coded data passed over.
+/// Iterates over the markers of a file with their segments, skipping entropy-coded data.
 struct Markers<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -242,7 +239,8 @@ impl<'a> Iterator for Markers<'a> {
             match *self.bytes.get(self.at + 1)? {
                 // A fill byte: the next 0xff may begin the marker.
                 0xff => self.at += 1,
-                // A stuffed byte, a restart marker, a start of image: no segment follows.
+                // A stuffed byte, a restart marker or a start of image is not followed by a
+                // segment.
                 0x00 | 0x01 | 0xd0..=0xd8 => self.at += 2,
                 0xd9 => {
                     self.at += 2;
@@ -266,8 +264,8 @@ impl<'a> Iterator for Markers<'a> {
 mod tests {
     use super::*;
 
-    /// A file of markers without pixels: a frame of components `[id, sampling]`, and the components
-    /// of every scan.
+    /// A file with markers but without pixels: a frame of components `[id, sampling]`, and the
+    /// components of every scan.
     fn file(process: u8, components: &[[u8; 2]], scans: &[&[u8]], before: &[u8]) -> Vec<u8> {
         let mut file = b"\xff\xd8".to_vec();
         file.extend(before);
@@ -358,7 +356,7 @@ mod tests {
             let ids: Vec<u8> = components.iter().map(|component| component[0]).collect();
             JpegPlan::of(&file(0xc0, components, &[&ids], before)).unwrap().decoding
         };
-        // A JFIF header outweighs names of components.
+        // A JFIF header takes precedence over component ids.
         assert_eq!(plan(&rgb, jfif), JpegDecoding::General(ColorTransform::YCbCr));
         assert_eq!(plan(&rgb, b""), JpegDecoding::Common);
         assert_eq!(plan(&YCC, &adobe(0)), JpegDecoding::Common);
@@ -411,7 +409,7 @@ mod tests {
         for n in 0..whole.len() {
             assert!(JpegPlan::of(&whole[..n]).is_err(), "{n}");
         }
-        // What follows the end, as the second picture of a stereo file, is another file.
+        // Data after the end, such as the second picture of a stereo file, is ignored.
         assert!(JpegPlan::of(&[whole.as_slice(), &whole].concat()).is_ok());
     }
 }

@@ -34,11 +34,13 @@ mod toml_file;
 mod triplet_file;
 
 pub use annotation::{
-    AnnotatedImage, BoxXywh, Keypoint, Licence, ObjectAnnotation, PartAnnotation, Split, Visibility,
+    AnnotatedImage, BoxXywh, Keypoint, KeypointVisibility, Licence, ObjectAnnotation,
+    PartAnnotation, Split,
 };
 pub use augment::{cropped, mirrored, mirrored_text, photometric, resized};
 pub use balance::balanced;
 pub use capped_file::{read_capped, refuse_pointer};
+#[doc(hidden)]
 pub use corner_map::CornerMap;
 pub use cutouts::{ComposeOptions, CutOuts, photographs_in};
 pub use decode::{
@@ -47,7 +49,9 @@ pub use decode::{
 pub use described_point::{DescribedPoint, PointText, TextKind};
 pub use encode::write_png;
 pub use error::DataError;
-pub use grey::{GreyImage, grey_plane};
+pub use grey::GreyImage;
+#[doc(hidden)]
+pub use grey::grey_plane;
 pub use lexicon::{FoundNoun, Lexicon, LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, says};
 pub use mask::Mask;
 pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
@@ -61,6 +65,7 @@ pub use readers::{
     DatasetSummary, DescribedPoints, Entry, ImageFiles, Interpreted, Labels, Loaded, PascalPart116,
     PascalPartMat, ReadOptions, Refusal, Skipped, Strictness, manifest,
 };
+#[doc(hidden)]
 pub use region::Region;
 pub use rle::{Overlap, Rle, RleProblem};
 pub use rules_teacher::{Rejected, RejectedCounts, RulesTeacher};
@@ -68,4 +73,4 @@ pub use sift::{SiftKeypoint, SiftOptions, Upscale, sift_keypoints};
 pub use split::SplitFractions;
 pub use spoken_record::{SpokenRecord, read_record};
 pub use toml_file::parse_toml;
-pub use triplet_file::{MAX_TRIPLET_LINE_BYTES, TripletFile, read_triplets, write_triplets};
+pub use triplet_file::{TripletFile, read_triplets, write_triplets};

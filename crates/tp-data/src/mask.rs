@@ -1,4 +1,4 @@
-//! Which pixels belong to an object or a part.
+//! Binary masks of objects and parts.
 
 use ndarray::Array2;
 use tp_core::{ImageHw, PixelXy};
@@ -12,13 +12,13 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// A mask from its pixels.
+    /// Creates a mask from its pixels.
     #[must_use]
     pub fn new(inside: Array2<bool>) -> Self {
         Self { inside }
     }
 
-    /// A mask with nothing inside.
+    /// An empty mask.
     #[must_use]
     pub fn empty(size: ImageHw) -> Self {
         Self::new(Array2::from_elem((size.height() as usize, size.width() as usize), false))
@@ -30,25 +30,25 @@ impl Mask {
         &self.inside
     }
 
-    /// The pixels, to be changed in place.
+    /// The pixels, mutable.
     #[must_use]
     pub fn pixels_mut(&mut self) -> &mut Array2<bool> {
         &mut self.inside
     }
 
-    /// Whether a pixel is inside; pixels beyond the border are not.
+    /// Whether a pixel is inside; pixels outside the image are not.
     #[must_use]
     pub fn contains(&self, row: usize, column: usize) -> bool {
         self.inside.get([row, column]).copied().unwrap_or(false)
     }
 
-    /// How many pixels are inside.
+    /// The number of pixels inside.
     #[must_use]
     pub fn area(&self) -> usize {
         self.inside.iter().filter(|&&inside| inside).count()
     }
 
-    /// The mean place of the pixels inside, or `None` if there are none.
+    /// The centroid of the pixels inside; `None` if there are none.
     #[must_use]
     pub fn centroid(&self) -> Option<PixelXy> {
         let (mut x, mut y, mut n) = (0.0, 0.0, 0.0);
@@ -60,10 +60,10 @@ impl Mask {
         (n > 0.0).then(|| PixelXy { x: x / n, y: y / n })
     }
 
-    /// The same, where all pixels inside lie in the box: a hundredth of the pixels is looked at.
+    /// The centroid, if all pixels inside lie in the box, which is much faster.
     pub(crate) fn centroid_within(&self, bbox: &BoxXywh) -> Option<PixelXy> {
         let (height, width) = self.inside.dim();
-        // A number that is not one becomes 0, and an empty range.
+        // A NaN becomes 0, and the range is empty.
         let range = |start: f64, length: f64, end: usize| {
             (start.floor() as usize)..((start + length).ceil() as usize).min(end)
         };
@@ -78,7 +78,7 @@ impl Mask {
         (n > 0.0).then(|| PixelXy { x: x / n, y: y / n })
     }
 
-    /// The tight box around the inside, or `None` if there is none.
+    /// The tight bounding box; `None` for an empty mask.
     #[must_use]
     pub fn bounding_box(&self) -> Option<BoxXywh> {
         let (mut top, mut left, mut bottom, mut right) = (usize::MAX, usize::MAX, 0, 0);

@@ -1,20 +1,20 @@
-//! The EXIF orientation of an image file: found, and set to "as stored", without touching a pixel.
+//! Finds the EXIF orientation of an image file, and resets it without decoding pixels.
 //!
-//! JPEG keeps EXIF in an APP1 segment, PNG in `eXIf`, WebP in `EXIF`. Programs that show pictures
-//! also believe `tiff:Orientation` in XMP (Pillow) and EXIF in a text chunk of a PNG (Pillow,
-//! ImageMagick), so these are reset with it.
+//! JPEG stores EXIF in an APP1 segment, PNG in `eXIf`, WebP in `EXIF`. Some viewers also use
+//! `tiff:Orientation` in XMP (Pillow), and EXIF in a text chunk of a PNG (Pillow, ImageMagick), so
+//! these are reset as well.
 
 use std::{borrow::Cow, ops::Range};
 
 use image::metadata::Orientation;
 
-/// The tag's number, and the values of TIFF's field types.
+/// The number of the tag; the field types of TIFF follow.
 const ORIENTATION: u16 = 0x0112;
 const BYTE: u16 = 1;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
-/// What a picture needs to stand upright; nothing for files without a sound tag.
+/// The transformation to the upright image; the identity for files without a valid tag.
 pub(crate) fn orientation(file: &[u8]) -> Orientation {
     let tag = blocks(file)
         .into_iter()
@@ -23,7 +23,7 @@ pub(crate) fn orientation(file: &[u8]) -> Orientation {
     tag.and_then(|tag| Orientation::from_exif(tag.value)).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Whether an upright picture has the stored one's sides swapped.
+/// Whether the upright image has swapped sides.
 pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     match orientation {
         Orientation::Rotate90
@@ -37,11 +37,11 @@ pub(crate) fn swaps_sides(orientation: Orientation) -> bool {
     }
 }
 
-/// The same file, for every program to show as it is stored. Pixels, sizes and all other facts
-/// about the picture stay.
+/// The file with its orientation reset, so that every program shows the stored image. Pixels, sizes
+/// and all other metadata are unchanged.
 pub(crate) fn as_stored(file: &[u8]) -> Cow<'_, [u8]> {
     let mut changed = Cow::Borrowed(file);
-    // From the end, so that what is cut out moves nothing that is still to be looked at.
+    // From the end, so that removals do not shift blocks that are still to be processed.
     for Block { kind, data, whole } in blocks(file).into_iter().rev() {
         match kind {
             Kind::Exif => {
@@ -60,7 +60,7 @@ pub(crate) fn as_stored(file: &[u8]) -> Cow<'_, [u8]> {
             }
         }
         if is_png(file) {
-            // A chunk ends with the checksum of its name and data.
+            // A chunk ends with the CRC of its name and data.
             let mut crc = flate2::Crc::new();
             crc.update(&changed[whole.start + 4..whole.end - 4]);
             changed.to_mut()[whole.end - 4..whole.end].copy_from_slice(&crc.sum().to_be_bytes());
@@ -71,20 +71,20 @@ pub(crate) fn as_stored(file: &[u8]) -> Cow<'_, [u8]> {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// A TIFF file of tags.
+    /// A TIFF file with tags.
     Exif,
-    /// XML as text.
+    /// XML text.
     Xmp,
-    /// Either of the two in a form that cannot be changed in place; it says nothing that the
-    /// picture needs.
+    /// EXIF or XMP in a form that cannot be changed in place; it contains nothing needed for
+    /// decoding.
     Packed,
 }
 
-/// A place where an orientation may stand.
+/// A block that may contain an orientation.
 struct Block {
     kind: Kind,
     data: Range<usize>,
-    /// The segment or chunk around the data.
+    /// The segment or chunk that contains the data.
     whole: Range<usize>,
 }
 
@@ -112,7 +112,7 @@ fn of_jpeg(file: &[u8], blocks: &mut Vec<Block>) {
             continue;
         }
         let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
-        // Nothing that concerns the whole picture stands after its first pixels.
+        // Metadata of the whole image precedes its first scan.
         let Some(segment) = file.get(at + 4..end).filter(|_| marker != 0xda) else { break };
         let mut add = |kind, skipped: usize| {
             blocks.push(Block { kind, data: at + 4 + skipped..end, whole: at..end })
@@ -175,7 +175,7 @@ fn of_webp(file: &[u8], blocks: &mut Vec<Block>) {
     }
 }
 
-/// Some writers put a JPEG's prefix before the tags in other formats, too.
+/// Some writers put a JPEG's prefix before the tags in other formats as well.
 fn exif_prefix(data: &[u8]) -> usize {
     if data.starts_with(b"Exif\0\0") { 6 } else { 0 }
 }
@@ -183,7 +183,7 @@ fn exif_prefix(data: &[u8]) -> usize {
 /// An orientation among the tags of a TIFF block.
 struct Tag {
     value: u8,
-    /// Where its entry has type, count and value, and the bytes that say "upright" there.
+    /// The position of type, count and value of its entry, and the bytes for "upright".
     at: usize,
     upright: [u8; 10],
 }
@@ -224,7 +224,7 @@ impl Tag {
     }
 }
 
-/// Where XMP gives an orientation other than 1: as an attribute, or as an element.
+/// The positions of XMP orientations other than 1, as an attribute or as an element.
 fn xmp_digits(xmp: &[u8]) -> Vec<usize> {
     const NAME: &[u8] = b"tiff:Orientation";
     let mut digits = Vec::new();
@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// TIFF tags with a maker before the orientation.
+    /// TIFF tags with a camera maker before the orientation.
     fn tiff(is_big: bool, field: u16, value: u8) -> Vec<u8> {
         let short = |v: u16| if is_big { v.to_be_bytes() } else { v.to_le_bytes() };
         let long = |v: u32| if is_big { v.to_be_bytes() } else { v.to_le_bytes() };
@@ -304,7 +304,7 @@ mod tests {
         file
     }
 
-    /// The extended form: a header that announces EXIF and XMP, the picture, then these.
+    /// The extended form: a header that announces EXIF and XMP, the image, then EXIF and XMP.
     fn webp(exif: &[u8], xmp: &[u8]) -> Vec<u8> {
         let picture = plain(ImageFormat::WebP).split_off(12);
         let chunk = |name: &[u8], data: &[u8]| {
@@ -341,7 +341,7 @@ mod tests {
                     webp(&prefixed, XMP),
                 ];
                 for file in files {
-                    // What the decoder of `image` finds in the file is the other opinion.
+                    // The decoder of `image` serves as an independent implementation.
                     let by_image = |file: &[u8]| {
                         let mut decoder = ImageReader::new(Cursor::new(file.to_vec()))
                             .with_guessed_format()

@@ -1,10 +1,10 @@
-//! The one grid of pixels that a picture and what is annotated in it share.
+//! The pixel grid to which an annotation refers.
 //!
-//! A camera that was held on its side stores the picture lying, with an EXIF orientation that turns
-//! it upright, so its file has two grids of pixels, and nothing in an annotation says which one was
-//! meant. Its size does: an annotation is on the *stored* grid if it has that size, else on the
-//! *upright* one if it has that. Where both have the same size (a square, a picture that only
-//! stands on its head, a mirrored one) the stored grid is meant.
+//! A camera that was held sideways stores the image sideways, with an EXIF orientation that turns
+//! it upright. The file then has two pixel grids, and an annotation does not state which one it
+//! refers to. Its size does: it refers to the *stored* grid if it has that size, else to the
+//! *upright* one if it has that size. If both have the same size (a square, a rotation by 180°, a
+//! mirrored image), the stored grid is used.
 
 use std::{borrow::Cow, path::Path};
 
@@ -20,12 +20,12 @@ use crate::{
     orientation_tag::as_stored,
 };
 
-/// Of the two grids of an image file, the one that an annotation is on.
+/// The pixel grid of an image file to which an annotation refers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelGrid {
-    /// The pixels as they are stored.
+    /// The pixels as stored.
     Stored,
-    /// The pixels as the EXIF orientation turns them.
+    /// The pixels as turned by the EXIF orientation.
     Upright,
 }
 
@@ -54,12 +54,12 @@ impl PixelGrid {
     }
 }
 
-/// Decodes an image file on the grid that an annotation of this size is on.
+/// Decodes an image file on the grid to which an annotation of this size refers.
 ///
 /// # Errors
 ///
-/// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the picture has that size
-/// neither as it is stored nor upright.
+/// As [`decode_image`](crate::decode_image), and [`DataError::Image`] if the image has that size
+/// neither as stored nor upright.
 pub fn decode_annotated(
     path: &Path,
     annotated: ImageHw,
@@ -68,7 +68,7 @@ pub fn decode_annotated(
     decode_annotated_bytes(&path.display().to_string(), &bytes, annotated)
 }
 
-/// The same for a file in memory; `name` stands in the error messages.
+/// The same for a file in memory; `name` is used in error messages.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ pub fn decode_annotated_bytes(
     })
 }
 
-/// Whether an image file has this size as its EXIF orientation turns it, and not as it is stored.
+/// Whether the upright image has this size and the stored one does not.
 pub(crate) fn has_upright_size(path: &Path, annotated: ImageHw) -> bool {
     let options = DecodeOptions::default();
     let grid =
@@ -96,11 +96,11 @@ pub(crate) fn has_upright_size(path: &Path, annotated: ImageHw) -> bool {
         .is_ok_and(|grid| grid == PixelGrid::Upright)
 }
 
-/// A file whose stored grid is the one that an annotation of this size is on, for programs that
-/// turn pictures and programs that do not to show the same.
+/// A file whose stored grid is the one to which an annotation of this size refers, so that programs
+/// with and without support for EXIF orientations show the same image.
 ///
-/// On the stored grid that is the file itself with its orientation reset, and no pixel changes. A
-/// picture that was annotated upright is encoded anew: a JPEG as one of quality 95 without
+/// For the stored grid it is the file itself with its orientation reset, without changing pixels.
+/// An image that was annotated upright is encoded again: a JPEG with quality 95 without chroma
 /// subsampling, anything else as a PNG.
 ///
 /// # Errors
@@ -166,8 +166,8 @@ mod tests {
         ImageHw::new(height, width).unwrap()
     }
 
-    /// Which quarter is in the top left corner of the upright picture: EXIF's rows and columns, by
-    /// hand.
+    /// The quarter in the top left corner of the upright image, derived by hand from EXIF's
+    /// definition of rows and columns.
     fn quarter_at_top_left(orientation: u8) -> [u8; 3] {
         QUARTERS[match orientation {
             1 | 5 => 0,

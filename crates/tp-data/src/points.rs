@@ -1,10 +1,10 @@
-//! Which points of an annotated image are described: the strongest SIFT keypoint of every part, a
-//! corner or a quiet place of it, and its annotated keypoints.
+//! Selects the points of an annotated image to describe: the strongest SIFT keypoint of every part,
+//! a corner or a smooth point of it, and annotated keypoints.
 //!
-//! The paper takes the strongest SIFT keypoint inside a part (section on LlamaPointInPart):
-//! [`PointOptions::paper`]. Those are corners and blobs alone; quiet places are added because
-//! people point at them too. Scenes and photographs of a few hundred pixels give their corners by
-//! default: SIFT leaves many of their small parts without any keypoint.
+//! The paper uses the strongest SIFT keypoint inside a part (section on LlamaPointInPart):
+//! [`PointOptions::paper`]. Those are corners and blobs only; smooth points are added because
+//! people also point at them. By default, corners are used: in images of a few hundred pixels SIFT
+//! finds no keypoint in many small parts.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ use serde::{Deserialize, Serialize};
 use tp_core::{PixelXy, RgbImage, Seed};
 
 use crate::{
-    AnnotatedImage, CornerMap, DataError, GreyImage, SiftKeypoint, SiftOptions, Visibility,
+    AnnotatedImage, CornerMap, DataError, GreyImage, KeypointVisibility, SiftKeypoint, SiftOptions,
     grey_plane,
     region::{Region, RegionDepth},
     sift_keypoints,
 };
 
-/// A point that is worth describing.
+/// A point to describe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PointTarget {
     /// Where it is.
     pub point: PixelXy,
-    /// Its object, an index in [`AnnotatedImage::objects`].
+    /// The index of its object in [`AnnotatedImage::objects`].
     pub object: usize,
-    /// Its part, an index in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it is
-    /// in one.
+    /// The index of its part in [`ObjectAnnotation::parts`](crate::ObjectAnnotation::parts), if it
+    /// is in one.
     pub part: Option<usize>,
-    /// The keypoint that it is, an index in
-    /// [`ObjectAnnotation::keypoints`](crate::ObjectAnnotation::keypoints).
+    /// The index of its keypoint in
+    /// [`ObjectAnnotation::keypoints`](crate::ObjectAnnotation::keypoints), if it is one.
     pub keypoint: Option<usize>,
     /// How it was chosen.
     pub kind: PointKind,
@@ -43,33 +43,33 @@ pub enum PointKind {
     Corner,
     /// The strongest SIFT keypoint of its part.
     Sift,
-    /// A random quiet place of its part.
+    /// A random smooth point of its part.
     Smooth,
-    /// A named keypoint of its object.
+    /// An annotated keypoint of its object.
     Keypoint,
-    /// A point that the data set itself gives.
+    /// A point given by the data set.
     Annotated,
 }
 
-/// How many points are taken, and which parts and keypoints are too small for one.
+/// The number and kinds of points, and the minimum sizes of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PointOptions {
-    /// Parts of fewer pixels give neither corner nor SIFT keypoint nor quiet place.
+    /// The minimum number of pixels of a part with points, keypoints excepted.
     pub min_pixels: usize,
-    /// Nor do parts whose box is narrower or lower than this, in pixels.
+    /// The minimum width and height of the part's box, in pixels.
     pub min_side_px: f64,
-    /// Whether every part gives its strongest SIFT keypoint.
+    /// Whether the strongest SIFT keypoint of every part is used.
     pub sift: bool,
-    /// What a SIFT keypoint is.
+    /// The options of the SIFT detector.
     pub sift_options: SiftOptions,
-    /// SIFT keypoints of a smaller diameter are passed over.
+    /// The minimum diameter of a SIFT keypoint, in pixels.
     pub min_keypoint_size_px: f32,
-    /// Whether every part gives its strongest corner.
+    /// Whether the strongest corner of every part is used.
     pub corners: bool,
-    /// How many quiet places every part gives; they may coincide in small parts.
+    /// The number of smooth points per part; they may coincide in small parts.
     pub smooth_points: usize,
-    /// Whether the visible keypoints are taken.
+    /// Whether visible keypoints are used.
     pub keypoints: bool,
 }
 
@@ -89,42 +89,43 @@ impl Default for PointOptions {
 }
 
 impl PointOptions {
-    /// The paper's way: the strongest SIFT keypoint of every part, and nothing else.
+    /// The paper's selection: the strongest SIFT keypoint of every part, and nothing else.
     #[must_use]
     pub fn paper() -> Self {
         Self { sift: true, corners: false, smooth_points: 0, keypoints: false, ..Self::default() }
     }
 }
 
-/// Why a part or a keypoint gives no point.
+/// Why a part or a keypoint has no point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoPoint {
-    /// The part has fewer pixels than asked for.
+    /// The part has too few pixels.
     TooFewPixels,
-    /// The part is narrower or lower than asked for.
+    /// The part is too narrow or too low.
     TooNarrow,
-    /// The part's box is the whole image because nobody has said where it is, and it has no mask.
+    /// The part has no mask, and its box is a placeholder for the whole image.
     NoPlace,
     /// The part has no corner.
     NoCorner,
-    /// The part has no SIFT keypoint that is large enough.
+    /// The part has no SIFT keypoint of sufficient size.
     NoSiftKeypoint,
-    /// The annotated keypoint cannot be seen.
+    /// The annotated keypoint is not visible.
     Hidden,
 }
 
-/// The points of an image, and what gave none.
+/// The points of an image, and reasons for missing ones.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ChosenPoints {
-    /// Object by object, its parts in order, then its keypoints.
+    /// The points, ordered by object, then by part, followed by keypoints.
     pub targets: Vec<PointTarget>,
-    /// How often each reason kept a part or a keypoint from giving a point.
+    /// The number of parts and keypoints without a point, by reason.
     pub without: BTreeMap<NoPoint, usize>,
 }
 
-/// The points of [`choose_points`] without the counts; none if SIFT is asked for and refuses the
-/// image or its options.
+/// The points of [`choose_points`] without the counts; empty if SIFT rejects the image or its
+/// options.
 #[must_use]
 pub fn points_of_image(
     image: &RgbImage,
@@ -135,16 +136,16 @@ pub fn points_of_image(
     choose_points(image, annotation, options, seed).map(|chosen| chosen.targets).unwrap_or_default()
 }
 
-/// Chooses the points of an image: object by object, its parts in order, then its keypoints. An
-/// object without parts gives points of its own. A box that stands for the whole image, as sets
-/// with nothing but a class for each image have it (`derived` begins with "whole image"), is no
-/// place, so what has such a box and no mask gives none.
+/// Chooses the points of an image, ordered by object, then by part, followed by keypoints. An
+/// object without parts is treated like a part. A box that is a placeholder for the whole image
+/// (`derived` begins with "whole image"), as in data sets with a class label per image, is not a
+/// position, so without a mask it has no point.
 ///
 /// The same seed gives the same points; those of a part do not depend on the other parts.
 ///
 /// # Errors
 ///
-/// As [`talking-points data sift`], if `sift` is asked for.
+/// As [`sift_keypoints`](crate::sift_keypoints), if `sift` is set.
 pub fn choose_points(
     image: &RgbImage,
     annotation: &AnnotatedImage,
@@ -156,7 +157,7 @@ pub fn choose_points(
     } else {
         Vec::new()
     };
-    // Measuring corners costs time that the paper's way does not need.
+    // Corners are expensive to measure, and the paper's selection does not need them.
     let map =
         (options.corners || options.smooth_points > 0).then(|| CornerMap::new(&grey_plane(image)));
     let places = Places {
@@ -191,7 +192,7 @@ pub fn choose_points(
             }
         }
         for (slot, keypoint) in object.keypoints.iter().enumerate().filter(|_| options.keypoints) {
-            if keypoint.visibility == Visibility::Visible {
+            if keypoint.visibility == KeypointVisibility::Visible {
                 let (point, part) = (keypoint.point, keypoint.part);
                 chosen.targets.push(PointTarget {
                     point,
@@ -214,7 +215,7 @@ impl ChosenPoints {
     }
 }
 
-/// What was measured once for all parts of an image.
+/// Measurements that are made once for all parts of an image.
 struct Places<'a> {
     map: Option<CornerMap>,
     /// Strongest first.
@@ -224,7 +225,7 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// The points of one part, or of an object without parts.
+    /// Adds the points of one part, or of an object without parts.
     fn add(
         &self,
         region: Region<'_>,
@@ -319,8 +320,8 @@ mod tests {
             mask: None,
             parts: vec![masked, boxed, tiny],
             keypoints: vec![
-                keypoint("ear", Visibility::Hidden),
-                keypoint("eye", Visibility::Visible),
+                keypoint("ear", KeypointVisibility::Hidden),
+                keypoint("eye", KeypointVisibility::Visible),
             ],
             derived: None,
         };
@@ -414,7 +415,8 @@ mod tests {
             "90 % of the image (class label only)",
         ] {
             let ChosenPoints { targets, without } = chosen(Some(how));
-            // The first part has a mask, which is a place whatever its box is; so is the keypoint.
+            // The first part has a mask, which is a position whatever its box is; so is the
+            // keypoint.
             let from: Vec<_> =
                 targets.iter().map(|target| (target.object, target.part, target.kind)).collect();
             use PointKind::{Corner, Keypoint, Smooth};

@@ -1,31 +1,30 @@
-//! Polygon → mask, pixel for pixel as pycocotools does it (`rleFrPoly` in COCO's `maskApi.c`).
+//! Rasterizes polygons exactly like pycocotools (`rleFrPoly` in COCO's `maskApi.c`).
 //!
 //! A pixel covers `[x, x + 1) × [y, y + 1)`; a box polygon from (1, 1) to (3, 3) fills exactly
-//! pixels 1 and 2. The outline is drawn on a grid five times finer; wherever it crosses the centre
-//! line of a pixel column, the column's fill toggles. The even-odd rule follows, and the direction
-//! of the ring does not matter.
+//! pixels 1 and 2. The outline is drawn on a grid five times finer. Wherever it crosses the center
+//! line of a pixel column, the column's fill toggles, which implements the even-odd rule
+//! independently of the direction of the outline.
 
 use ndarray::Array2;
 use tp_core::ImageHw;
 
 use crate::Mask;
 
-/// How much finer the grid is on which outlines are drawn.
+/// The factor by which the grid for outlines is finer.
 const SCALE: f64 = 5.0;
 
 /// The union of polygons, each `[x0, y0, x1, y1, …]` in pixel edges (the frame of
 /// [`BoxXywh`](crate::BoxXywh)).
 ///
-/// The time grows with the length of the outline, so coordinates are held within a million pixels;
-/// what is not a number counts as 0 and a trailing odd number is left out. A reader should refuse
-/// all three before.
+/// The time grows with the length of the outline, so coordinates are clamped to a million pixels;
+/// NaN counts as 0, and a trailing odd number is ignored. Readers should reject all three.
 #[must_use]
 pub fn mask_of_polygons(polygons: &[Vec<f64>], size: ImageHw) -> Mask {
     let height = size.height() as usize;
     let mut inside = Array2::from_elem((height, size.width() as usize), false);
     for polygon in polygons {
         for_each_run(polygon, size, |start, end| {
-            // A run follows the columns downwards and may go on at the top of the next one.
+            // A run continues from the bottom of a column at the top of the next one.
             let mut at = start;
             while at < end {
                 let (column, top) = (at / height, at % height);
@@ -40,22 +39,22 @@ pub fn mask_of_polygons(polygons: &[Vec<f64>], size: ImageHw) -> Mask {
     Mask::new(inside)
 }
 
-/// How many pixels one polygon fills, without drawing it.
+/// The number of pixels that a polygon fills, without drawing it.
 pub(crate) fn polygon_area(polygon: &[f64], size: ImageHw) -> usize {
     let mut area = 0;
     for_each_run(polygon, size, |start, end| area += end - start);
     area
 }
 
-/// The length of a polygon's outline in pixels, along the longer axis of every edge: what drawing
-/// it takes in time and memory.
+/// The length of a polygon's outline in pixels, along the longer axis of every edge: a measure of
+/// the time and memory for drawing it.
 pub(crate) fn outline_length(polygon: &[f64]) -> f64 {
     let corners = polygon.chunks_exact(2);
     let edges = corners.clone().zip(corners.cycle().skip(1));
     edges.map(|(start, end)| (end[0] - start[0]).abs().max((end[1] - start[1]).abs())).sum()
 }
 
-/// Calls back with every filled run `start..end` of the column-major pixel order, in that order.
+/// Calls back with every filled run `start..end` in column-major order.
 fn for_each_run(polygon: &[f64], size: ImageHw, mut run: impl FnMut(usize, usize)) {
     let mut toggles = column_crossings(polygon, size);
     toggles.sort_unstable();
@@ -69,8 +68,8 @@ fn for_each_run(polygon: &[f64], size: ImageHw, mut run: impl FnMut(usize, usize
     }
 }
 
-/// Where the outline crosses the centre lines of pixel columns, as column-major positions `x ·
-/// height + y`.
+/// The crossings of the outline with the center lines of pixel columns, as column-major positions
+/// `x · height + y`.
 fn column_crossings(polygon: &[f64], size: ImageHw) -> Vec<usize> {
     let fine = |v: f64| (SCALE * v.clamp(-1e6, 1e6) + 0.5) as i64; // toward zero, as the cast in C
     let corners: Vec<[i64; 2]> =
@@ -96,12 +95,12 @@ fn column_crossings(polygon: &[f64], size: ImageHw) -> Vec<usize> {
     crossings
 }
 
-/// The grid points of one edge from its start to its end, both included.
+/// The grid points of an edge from start to end, both included.
 fn for_each_edge_point(start: [i64; 2], end: [i64; 2], visit: &mut impl FnMut([i64; 2])) {
     let (dx, dy) = ((end[0] - start[0]).abs(), (end[1] - start[1]).abs());
     let (major, minor) = if dx >= dy { (0, 1) } else { (1, 0) };
     let n_steps = dx.max(dy);
-    // The slope is always taken from the lower end, so that an edge rounds the same in both
+    // The slope is always computed from the lower end, so that an edge rounds the same in both
     // directions.
     let flipped = start[major] > end[major];
     let (low, high) = if flipped { (end, start) } else { (start, end) };

@@ -1,9 +1,9 @@
-//! Where something lies, in words, on 3×3 cells: one vocabulary for places in the image, another
-//! for places in an object or part, so that no text is ambiguous about its frame.
+//! Positions in words, on a 3×3 grid. Positions in the image and positions in an object or part
+//! have different vocabularies, so that no text is ambiguous about its frame of reference.
 
 use tp_core::{Cell, ObjectSize, Third};
 
-/// Where an object is in the image: words that no part-relative place uses.
+/// The position of an object in the image; part-relative positions use other words.
 #[must_use]
 pub fn in_image(cell: Cell) -> &'static str {
     match (cell.row, cell.column) {
@@ -19,7 +19,7 @@ pub fn in_image(cell: Cell) -> &'static str {
     }
 }
 
-/// Where something lies in an object or part, as an adjective: "the upper left end".
+/// The position in an object or part, as an adjective: "the upper left end".
 #[must_use]
 pub fn within(cell: Cell) -> &'static str {
     match (cell.row, cell.column) {
@@ -35,7 +35,7 @@ pub fn within(cell: Cell) -> &'static str {
     }
 }
 
-/// How large an object is, in a word.
+/// The size of an object, as a word.
 #[must_use]
 pub fn size_word(size: ObjectSize) -> &'static str {
     match size {
@@ -46,7 +46,7 @@ pub fn size_word(size: ObjectSize) -> &'static str {
     }
 }
 
-/// Every cell, row by row.
+/// Every cell, row-major.
 #[must_use]
 pub(crate) fn all_cells() -> [Cell; 9] {
     let thirds = [Third::Low, Third::Middle, Third::High];

@@ -1,17 +1,17 @@
-//! A part or an object as pixels, and how deep inside it every pixel lies.
+//! The pixels of a part or an object, with their distance from the outline.
 
 use std::ops::Range;
 
 use crate::{BoxXywh, Mask};
 
-/// Where a point may be.
+/// A region for points.
 #[derive(Clone, Copy, Debug)]
 pub enum Region<'a> {
     /// The pixels of a mask.
     Mask(&'a Mask),
-    /// The pixels of a mask that lie in its box, which saves the search for them.
+    /// The pixels of a mask whose bounding box is known, which makes it faster.
     MaskInBox(&'a Mask, BoxXywh),
-    /// The pixels whose centres lie in a box.
+    /// The pixels whose centers lie in a box.
     Box(BoxXywh),
 }
 
@@ -22,7 +22,7 @@ impl<'a> Region<'a> {
         mask.map_or(Self::Box(bbox), |mask| Self::MaskInBox(mask, bbox))
     }
 
-    /// The box around it; `None` for a mask with nothing inside.
+    /// The bounding box; `None` for an empty mask.
     pub(crate) fn bounding_box(&self) -> Option<BoxXywh> {
         match self {
             Self::Mask(mask) => mask.bounding_box(),
@@ -32,7 +32,7 @@ impl<'a> Region<'a> {
 }
 
 /// The pixels of a region, each with its chessboard distance to the outside; 1 at the outline and
-/// the image's border.
+/// at the image border.
 pub(crate) struct RegionDepth {
     top: usize,
     left: usize,
@@ -42,8 +42,8 @@ pub(crate) struct RegionDepth {
 }
 
 impl RegionDepth {
-    /// Measures a region of an image of `(height, width)`; `None` if no pixel of the image is
-    /// inside.
+    /// Measures a region of an image of `(height, width)`; `None` if it contains no pixel of the
+    /// image.
     pub(crate) fn new(region: Region<'_>, shape: (usize, usize)) -> Option<Self> {
         let (rows, columns) = match region {
             Region::Mask(mask) => touched(&mask.bounding_box()?, shape),
@@ -69,7 +69,7 @@ impl RegionDepth {
         Some(Self { top, left, width, depths, n_inside })
     }
 
-    /// How many pixels are inside.
+    /// The number of pixels inside.
     pub(crate) fn n_inside(&self) -> usize {
         self.n_inside
     }
@@ -85,7 +85,7 @@ impl RegionDepth {
             .is_some_and(|&depth| depth > 0)
     }
 
-    /// Calls back with row, column and depth of every pixel inside, row by row.
+    /// Calls back with row, column and depth of every pixel inside, row-major.
     pub(crate) fn for_each_inside(&self, mut visit: impl FnMut(usize, usize, u16)) {
         for (row, depths) in self.depths.chunks_exact(self.width).enumerate() {
             for (column, &depth) in depths.iter().enumerate() {
@@ -105,14 +105,14 @@ fn touched(bbox: &BoxXywh, (height, width): (usize, usize)) -> (Range<usize>, Ra
     (range(bbox.y, bbox.height, height), range(bbox.x, bbox.width, width))
 }
 
-/// The pixels whose centres lie on a stretch.
+/// The pixels whose centers lie in an interval.
 fn centres(start: f64, length: f64, end: usize) -> Range<usize> {
-    // A number that is not one becomes 0, and an empty range.
+    // A NaN becomes 0, and the range is empty.
     ((start - 0.5).ceil() as usize)..(((start + length - 0.5).floor() + 1.0) as usize).min(end)
 }
 
-/// The two passes of a chessboard distance transform, where beyond the edges is outside. `u16::MAX`
-/// marks the inside.
+/// The two passes of a chessboard distance transform; pixels beyond the edges count as outside.
+/// `u16::MAX` marks the inside.
 fn spread(depths: &mut [u16], width: usize) {
     let outside = vec![0; width];
     for backwards in [false, true] {
@@ -131,7 +131,7 @@ fn spread(depths: &mut [u16], width: usize) {
     }
 }
 
-/// One row, from its neighbours in the row before and the pixel before it.
+/// Processes a row from its neighbors in the previous row and the previous pixel.
 fn spread_row(row: &mut [u16], before: &[u16], backwards: bool) {
     let last = row.len() - 1;
     let mut previous = 0;

@@ -1,52 +1,52 @@
-//! Run-length masks as COCO packs them, equal to pycocotools' (`maskApi.c`) to the last bit.
+//! COCO's run-length masks, bit-exact with pycocotools (`maskApi.c`).
 //!
-//! Runs follow the columns downwards, one column after another, and alternate between outside and
-//! inside, outside first. A string packs each run, from the fourth on as the difference to the one
-//! two before, five bits a character.
+//! Runs are column-major and alternate between outside and inside, starting outside. The packed
+//! string encodes each run with five bits per character, from the fourth run on as the difference
+//! to the one two before.
 
 use ndarray::Array2;
 use tp_core::ImageHw;
 
 use crate::{BoxXywh, Mask};
 
-/// A mask as the lengths of its runs; they sum to the pixels of the image.
+/// A mask as run lengths, which sum to the number of pixels of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rle {
     size: ImageHw,
     counts: Vec<u32>,
 }
 
-/// Why runs are no mask.
+/// Why run lengths are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum RleProblem {
-    /// A character that packs no bits.
-    #[error("character {at} of the packed runs is none of `0` to `o`")]
+    /// An invalid character.
+    #[error("character {at} of the packed runs is not in the range `0` to `o`")]
     Character { at: usize },
-    /// The last run is not complete.
+    /// The last run is incomplete.
     #[error("the packed runs end within a run")]
     CutOff,
-    /// A run of a length that no image has.
+    /// A run that is longer than the image.
     #[error("run {at} has the length {length}; a run has 0 to {n_pixels} pixels")]
     Length { at: usize, length: i64, n_pixels: usize },
-    /// Runs that do not fill the image, or run over.
+    /// Runs that do not sum to the number of pixels.
     #[error("the runs have {sum} pixels in all, the image has {n_pixels}")]
     Sum { sum: u64, n_pixels: usize },
 }
 
-/// How an intersection is measured against what it is an intersection of.
+/// The denominator of an intersection ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overlap {
-    /// By the union of both.
+    /// The union of both.
     #[default]
     Union,
-    /// By the first of the two: COCO's rule where the second is a crowd.
+    /// The first of the two: COCO's rule if the second is a crowd.
     First,
 }
 
 impl Rle {
-    /// A mask from the lengths of its runs.
+    /// Creates a mask from its run lengths.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Rle {
         }
     }
 
-    /// A mask from COCO's packed string.
+    /// Creates a mask from COCO's packed string.
     ///
     /// # Errors
     ///
@@ -79,8 +79,8 @@ impl Rle {
                 .checked_sub(48)
                 .filter(|&bits| bits < 64)
                 .ok_or(RleProblem::Character { at })?;
-            // No run needs more than seven characters; a longer one is refused for its length
-            // below.
+            // No valid run needs more than seven characters; a longer one is rejected below because
+            // of its length.
             if shift < 60 {
                 value |= i64::from(bits & 31) << shift;
             }
@@ -101,7 +101,7 @@ impl Rle {
         if shift == 0 { Self::from_counts(size, &counts) } else { Err(RleProblem::CutOff) }
     }
 
-    /// The runs of a mask.
+    /// The run lengths of a mask.
     #[must_use]
     pub fn of_mask(mask: &Mask) -> Self {
         let (height, width) = mask.pixels().dim();
@@ -124,7 +124,7 @@ impl Rle {
         self.size
     }
 
-    /// The lengths of the runs.
+    /// The run lengths.
     #[must_use]
     pub fn counts(&self) -> &[u32] {
         &self.counts
@@ -163,20 +163,21 @@ impl Rle {
         Mask::new(inside)
     }
 
-    /// How many pixels are inside.
+    /// The number of pixels inside.
     #[must_use]
     pub fn area(&self) -> usize {
         self.filled().map(|(start, end)| end - start).sum()
     }
 
-    /// The tight box around the inside, or `None` if there is none.
+    /// The tight bounding box; `None` for an empty mask.
     #[must_use]
     pub fn bounding_box(&self) -> Option<BoxXywh> {
         let height = self.size.height() as usize;
         let (mut top, mut left, mut bottom, mut right) = (usize::MAX, usize::MAX, 0, 0);
         for (start, end) in self.filled().filter(|(start, end)| start < end) {
             let (first, last) = (start / height, (end - 1) / height);
-            // A run over a column's end covers that column's bottom and the next one's top.
+            // A run over a column's end covers the bottom of that column and the top of the next
+            // one.
             let rows =
                 if first == last { (start % height, (end - 1) % height + 1) } else { (0, height) };
             (top, bottom) = (top.min(rows.0), bottom.max(rows.1));
@@ -190,31 +191,32 @@ impl Rle {
         })
     }
 
-    /// What is in this mask or in the other.
+    /// The union of two masks.
     ///
     /// # Panics
     ///
-    /// If the masks are of different sizes.
+    /// If the sizes differ.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.merged(other, |a, b| a || b)
     }
 
-    /// What is in both masks.
+    /// The intersection of two masks.
     ///
     /// # Panics
     ///
-    /// If the masks are of different sizes.
+    /// If the sizes differ.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.merged(other, |a, b| a && b)
     }
 
-    /// Intersection over union, or over what `overlap` says; 0 if nothing is shared.
+    /// Intersection over union, or over the denominator given by `overlap`; 0 if the intersection
+    /// is empty.
     ///
     /// # Panics
     ///
-    /// If the masks are of different sizes.
+    /// If the sizes differ.
     #[must_use]
     pub fn iou(&self, other: &Self, overlap: Overlap) -> f64 {
         let shared = self.intersection(other).area();
@@ -251,7 +253,7 @@ impl Rle {
     }
 }
 
-/// Walks along the runs of one mask.
+/// Iterates over the runs of one mask.
 struct Runs<'a> {
     rest: std::slice::Iter<'a, u32>,
     left: u32,
@@ -265,7 +267,7 @@ impl<'a> Runs<'a> {
         Self { rest, left, inside: false }
     }
 
-    /// Goes on by some pixels of the current run; gives what is left of it, or of the next one.
+    /// Advances within the current run; returns the rest of it, or of the next one.
     fn advance(&mut self, step: u32) -> u64 {
         self.left -= step;
         if self.left == 0
@@ -279,7 +281,8 @@ impl<'a> Runs<'a> {
 }
 
 impl BoxXywh {
-    /// Intersection over union of two boxes, or over what `overlap` says; 0 if nothing is shared.
+    /// Intersection over union of two boxes, or over the denominator given by `overlap`; 0 if the
+    /// intersection is empty.
     #[must_use]
     pub fn iou(&self, other: &Self, overlap: Overlap) -> f64 {
         let shared = self.intersection(other).map_or(0.0, |shared| shared.area());

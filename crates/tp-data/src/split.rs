@@ -1,12 +1,11 @@
-//! Which images are learned from and which are reported on: by group, so that no photograph is on
-//! both sides.
+//! Assigns images to splits by group, so that no photograph is in two splits.
 
 use serde::{Deserialize, Serialize};
 use tp_core::Seed;
 
 use crate::{DataError, Split};
 
-/// The wanted shares of the three sides; they sum to 1.
+/// The fractions of the three splits, which sum to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawFractions", into = "RawFractions")]
 pub struct SplitFractions {
@@ -16,12 +15,12 @@ pub struct SplitFractions {
 }
 
 impl SplitFractions {
-    /// Three shares.
+    /// Creates the fractions.
     ///
     /// # Errors
     ///
-    /// [`DataError::SplitFractions`] if one is not a number in `[0, 1]` or they do not sum to 1
-    /// within 10⁻⁶.
+    /// [`DataError::SplitFractions`] if one is not in `[0, 1]`, or they do not sum to 1 within
+    /// 10⁻⁶.
     pub fn new(train: f64, val: f64, test: f64) -> Result<Self, DataError> {
         let proper = [train, val, test].iter().all(|share| (0.0..=1.0).contains(share));
         if !proper || (train + val + test - 1.0).abs() > 1e-6 {
@@ -30,10 +29,10 @@ impl SplitFractions {
         Ok(Self { train, val, test })
     }
 
-    /// The side of a group: a fixed function of seed and name, so a data set can grow without any
-    /// group changing sides.
+    /// The split of a group: a fixed function of seed and name, so that the splits are stable when
+    /// a data set grows.
     ///
-    /// The shares hold on average over many groups; a set of a few groups may miss them widely.
+    /// The fractions hold on average over many groups, but may be missed widely with few groups.
     #[must_use]
     pub fn side_of(&self, seed: Seed, group: &str) -> Split {
         // The upper 53 bits, as a number in [0, 1).
@@ -41,7 +40,7 @@ impl SplitFractions {
         if draw < self.train {
             Split::Train
         } else if draw < self.train + self.val || self.test == 0.0 {
-            // Without a test share, a sum a hair below 1 must not make one.
+            // Without a test fraction, a sum slightly below 1 must not produce a test split.
             if self.val > 0.0 { Split::Val } else { Split::Train }
         } else {
             Split::Test
@@ -49,7 +48,7 @@ impl SplitFractions {
     }
 }
 
-/// How the shares are written in JSON.
+/// The JSON representation of the fractions.
 #[derive(Serialize, Deserialize)]
 struct RawFractions {
     train: f64,

@@ -1,29 +1,29 @@
-//! What a description says, read back from its words: the judge of words that a model wrote.
+//! Parses the facts that a description states, to evaluate generated texts.
 
 use tp_core::{COLOURS, Cell, ObjectSize};
 
 use crate::position_words::{all_cells, in_image, size_word, within};
 
-/// The facts that a text says; `None` for those that it does not.
+/// The facts that a text states; `None` for those that it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpokenRecord {
     /// The object's category.
     pub category: Option<String>,
     /// The part's name.
     pub part: Option<String>,
-    /// The local colour.
+    /// The local color.
     pub colour: Option<String>,
-    /// Where the object is in the image.
+    /// The position of the object in the image.
     pub object_cell: Option<Cell>,
-    /// How large it is.
+    /// The size of the object.
     pub object_size: Option<ObjectSize>,
-    /// Where the part is in the object.
+    /// The position of the part in the object.
     pub part_cell: Option<Cell>,
-    /// Where the point is in the part, or in the object if the text names no part.
+    /// The position of the point in the part, or in the object if the text names no part.
     pub point_cell: Option<Cell>,
 }
 
-/// Reads a description that one of the describer's styles could have written; any text is welcome.
+/// Parses a description in one of the describer's styles; other texts are accepted, too.
 #[must_use]
 pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> SpokenRecord {
     let text = format!(
@@ -35,7 +35,7 @@ pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> Spoke
             .join(" ")
     );
     let category = longest_name(&text, categories);
-    // "At the top of the image" names no top, and a teapot is no pot.
+    // "At the top of the image" does not name a part "top", and a teapot is not a pot.
     let mut rest =
         category.as_ref().map_or_else(|| text.clone(), |name| text.replace(&padded(name), " ; "));
     for cell in all_cells() {
@@ -64,7 +64,7 @@ pub fn read_record(text: &str, categories: &[String], parts: &[String]) -> Spoke
     SpokenRecord { category, part, colour, object_cell, object_size, part_cell, point_cell }
 }
 
-/// The longest known name that stands in the text as whole words.
+/// The longest known name that occurs in the text as whole words.
 fn longest_name(text: &str, names: &[String]) -> Option<String> {
     names.iter().filter(|name| text.contains(&padded(name))).max_by_key(|name| name.len()).cloned()
 }

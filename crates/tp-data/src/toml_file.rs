@@ -1,4 +1,4 @@
-//! Texts in TOML, with an error that fits on one line.
+//! Parses TOML, with errors that fit on one line.
 
 use serde::de::DeserializeOwned;
 
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 ///
-/// What is wrong, after the number of its line.
+/// The problem, preceded by its line number.
 pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let line =

@@ -1,4 +1,4 @@
-//! Triplets on disk: one JSON object a line.
+//! Files of triplets: one JSON object per line.
 
 use std::{
     fs::File,
@@ -10,10 +10,10 @@ use tp_core::{Triplet, is_lfs_pointer, write_atomically};
 
 use crate::{DataError, inner_path::is_inner_path};
 
-/// The longest line that is read, in bytes: a description is a few sentences.
-pub const MAX_TRIPLET_LINE_BYTES: u64 = 1 << 20;
+/// The maximum length of a line in bytes; a description consists of a few sentences.
+const MAX_TRIPLET_LINE_BYTES: u64 = 1 << 20;
 
-/// Writes triplets, one a line, whole or not at all.
+/// Writes triplets, one per line, atomically.
 ///
 /// # Errors
 ///
@@ -36,16 +36,16 @@ pub fn write_triplets<'a>(
 ///
 /// # Errors
 ///
-/// As [`TripletFile`]; the first bad line ends the reading.
+/// As [`TripletFile`]; the first invalid line ends reading.
 pub fn read_triplets(path: &Path) -> Result<Vec<Triplet>, DataError> {
     TripletFile::open(path)?.collect()
 }
 
-/// The triplets of a file, one after another, in the memory of one.
+/// Iterates over the triplets of a file, with one line in memory.
 ///
-/// A line gives [`DataError::TripletLine`] if it is too long, no triplet, or names an image outside
-/// of the folder that the images lie in; [`DataError::Read`] if the disk fails. Blank lines are
-/// passed over. Nothing follows an error.
+/// The error of a line is [`DataError::TripletLine`] if it is too long, not a triplet, or refers to
+/// an image outside the image folder; [`DataError::Read`] if reading fails. Blank lines are
+/// skipped. The iteration ends after an error.
 #[derive(Debug)]
 pub struct TripletFile {
     path: PathBuf,
@@ -59,7 +59,7 @@ impl TripletFile {
     ///
     /// # Errors
     ///
-    /// [`DataError::Read`] if there is none.
+    /// [`DataError::Read`] if it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let file =
             File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
@@ -69,8 +69,7 @@ impl TripletFile {
     fn read_next(&mut self) -> Result<Option<Triplet>, DataError> {
         loop {
             let mut bytes = Vec::new();
-            // One byte more than allowed, so that a line of exactly the longest length still
-            // passes.
+            // One byte more than the limit, so that a line of exactly the maximum length passes.
             self.lines
                 .by_ref()
                 .take(MAX_TRIPLET_LINE_BYTES + 1)
@@ -93,7 +92,7 @@ impl TripletFile {
             }
             if !bytes.trim_ascii().is_empty() {
                 let triplet: Triplet = serde_json::from_slice(&bytes).map_err(|error| {
-                    // The parser saw a single line: its own line number would only confuse.
+                    // The parser saw a single line, so its own line number would be misleading.
                     let text = error.to_string();
                     let text =
                         text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
@@ -101,7 +100,7 @@ impl TripletFile {
                 })?;
                 if !is_inner_path(&triplet.image) {
                     return Err(refuse(format!(
-                        "its image `{}` is no relative path inside the image folder",
+                        "its image `{}` is not a relative path inside the image folder",
                         triplet.image
                     )));
                 }
@@ -201,7 +200,7 @@ mod tests {
         for image in ["../a.jpg", "/etc/passwd", "a/../../b.jpg", "", ".."] {
             let message = read(image).unwrap_err().to_string();
             assert!(message.contains("triplets.jsonl, line 1: its image `"), "{message}");
-            assert!(message.contains("no relative path inside the image folder"), "{message}");
+            assert!(message.contains("not a relative path inside the image folder"), "{message}");
         }
         for image in ["a.jpg", "images/a.jpg", "a..b/..c.jpg"] {
             assert_eq!(read(image).unwrap()[0].image, image);

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tp_core::{ImageHw, PixelXy, RgbImage};
-use tp_data::{BoxXywh, CocoParts, DataError, Refusal, Split, Strictness, Visibility, write_png};
+use tp_data::{
+    BoxXywh, CocoParts, DataError, KeypointVisibility, Refusal, Split, Strictness, write_png,
+};
 
 /// A file with one image of a horse that has a masked head and a boxed trunk.
 fn good() -> Value {
@@ -85,11 +87,11 @@ fn good_file_is_read_whole() {
     let [eye, tail] = horse.keypoints.as_slice() else { panic!("{horse:?}") };
     assert_eq!(
         (eye.name.as_str(), eye.point, eye.visibility, eye.part),
-        ("eye", PixelXy { x: 3.0, y: 2.0 }, Visibility::Visible, Some(1))
+        ("eye", PixelXy { x: 3.0, y: 2.0 }, KeypointVisibility::Visible, Some(1))
     );
     assert_eq!(
         (tail.name.as_str(), tail.visibility, tail.part),
-        ("tail", Visibility::Hidden, Some(0))
+        ("tail", KeypointVisibility::Hidden, Some(0))
     );
 
     assert!(set.image_path(&image).ends_with("images/a.png"));

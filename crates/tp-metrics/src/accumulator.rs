@@ -1,5 +1,5 @@
-//! Scores of one system, collected in any order and merged from any number of threads, and the
-//! numbers they add up to.
+//! Accumulates the scores of one system, in any order and over any number of threads, and computes
+//! its metrics.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,9 +14,8 @@ use crate::{
 
 /// The scored points of one system under one protocol.
 ///
-/// Points are kept under their ids, hits as counts: two accumulators of the same points are equal,
-/// and so is every number made from them to the last bit, whatever the order in which rows were
-/// added or accumulators merged.
+/// Points are keyed by id and hits are integer counts, so that the result does not depend on the
+/// order of insertion or merging, down to the last bit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulator {
     protocol: Protocol,
@@ -31,70 +30,74 @@ struct ScoredPoint {
     in_mask: Option<bool>,
 }
 
-/// A share of points, in percent, with its intervals.
+/// A share of points in percent, with its confidence intervals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Rate {
-    /// How many points were asked.
+    /// The number of points.
     pub n: u64,
-    /// How many of them are hits.
+    /// The number of hits among them.
     pub hits: u64,
     /// `100 · hits / n`; `None` for `n = 0`.
     pub percent: Option<f64>,
-    /// The interval clustered by image, see [`clustered_interval`](crate::clustered_interval).
+    /// The confidence interval clustered by image; see
+    /// [`clustered_interval`](crate::clustered_interval).
     pub ci: Option<Interval>,
-    /// Wilson's interval, which takes points for independent: too narrow where images hold several.
+    /// Wilson's interval, which treats points as independent: too narrow if images contain several.
     pub wilson: Option<Interval>,
 }
 
 /// PCK at one threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PckAt {
     /// The threshold α, a fraction of the normaliser's length.
     pub threshold: f64,
-    /// The share of points whose normalised error is below it.
+    /// The share of points whose normalized error is below the threshold.
     #[serde(flatten)]
     pub rate: Rate,
 }
 
-/// All numbers of one system on one set of points.
+/// The metrics of one system on one set of points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// How many points were scored, missing predictions included.
+#[non_exhaustive]
+pub struct ScoreSummary {
+    /// The number of scored points, including missing predictions.
     pub n: u64,
-    /// In how many images they lie.
+    /// The number of images.
     pub n_images: u64,
-    /// How many answers said that there is no such point: misses.
+    /// The number of "not found" answers, which count as misses.
     pub not_found: u64,
-    /// How many answers held no point: misses.
+    /// The number of unparsable answers, which count as misses.
     pub unparsable: u64,
-    /// How many rows the protocol left out.
+    /// The number of rows outside the protocol's scope.
     pub out_of_scope: u64,
     /// PCK at each threshold of the protocol, ascending.
     pub pck: Vec<PckAt>,
     /// The mean of PCK over the thresholds, in percent; `None` for `n = 0`.
     pub mpck: Option<f64>,
-    /// Its interval, clustered by image.
+    /// The confidence interval of mPCK, clustered by image.
     pub mpck_ci: Option<Interval>,
     /// The area under the PCK curve up to the protocol's limit, in percent, see
     /// [`auc`](crate::auc).
     pub auc: Option<f64>,
-    /// Errors in pixels of the original image, over the points found.
+    /// Errors in pixels of the original image, over the located points.
     pub epe_px: Option<Distances>,
-    /// Errors over the normaliser's length, over the points found.
+    /// Errors divided by the normalizer's length, over the located points.
     pub nme: Option<Distances>,
-    /// How often the prediction lies in the true part's mask, over the points that have one; a
-    /// missing one does not.
+    /// The share of predictions inside the mask of the true part, over the points that have a mask;
+    /// a missing prediction counts as outside.
     pub in_mask: Rate,
 }
 
 impl Accumulator {
-    /// Nothing scored yet.
+    /// An empty accumulator.
     #[must_use]
     pub fn new(protocol: Protocol) -> Self {
         Self { protocol, points: BTreeMap::new() }
     }
 
-    /// Rows scored under a protocol.
+    /// Scores rows under a protocol.
     ///
     /// # Errors
     ///
@@ -114,12 +117,13 @@ impl Accumulator {
     ///
     /// # Errors
     ///
-    /// Those of [`PointRow::score`], and [`MetricsError::DuplicatePoint`] if the point was added
-    /// before; the accumulator stays as it was.
+    /// Those of [`PointRow::score`], and [`MetricsError::DuplicatePoint`] if the point was already
+    /// added. The accumulator is then unchanged.
     pub fn add(&mut self, row: &PointRow) -> Result<(), MetricsError> {
         let PointRow { image, predicted, in_mask, .. } = row;
         let scored = row.score(&self.protocol)?.map(|score| {
-            // A caller may have set the flag by hand; without a prediction nothing lies in a mask.
+            // The flag is a public field and may be inconsistent: without a prediction nothing lies
+            // in a mask.
             let in_mask = in_mask.map(|inside| inside && predicted.found().is_some());
             ScoredPoint { image: image.clone(), score, predicted: *predicted, in_mask }
         });
@@ -132,12 +136,12 @@ impl Accumulator {
         }
     }
 
-    /// Takes over all points of another accumulator.
+    /// Adds all points of another accumulator.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Unlike`] if it follows another protocol, [`MetricsError::DuplicatePoint`] if
-    /// a point is in both; this accumulator stays as it was.
+    /// [`MetricsError::Unlike`] if the protocols differ, [`MetricsError::DuplicatePoint`] if a
+    /// point is in both. This accumulator is then unchanged.
     pub fn merge(&mut self, other: Self) -> Result<(), MetricsError> {
         self.protocol.require_same(&other.protocol)?;
         if let Some(point) = other.points.keys().find(|point| self.points.contains_key(*point)) {
@@ -147,15 +151,15 @@ impl Accumulator {
         Ok(())
     }
 
-    /// What decides a hit.
+    /// The protocol.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
     }
 
-    /// All numbers, with intervals.
+    /// Computes all metrics with their intervals.
     #[must_use]
-    pub fn summary(&self, bootstrap: &Bootstrap) -> Summary {
+    pub fn summary(&self, bootstrap: &Bootstrap) -> ScoreSummary {
         let scored: Vec<&ScoredPoint> = self.points.values().flatten().collect();
         let thresholds = self.protocol.thresholds();
         let n = scored.len() as u64;
@@ -184,7 +188,7 @@ impl Accumulator {
         let count = |answer: Prediction| {
             scored.iter().filter(|point| point.predicted == answer).count() as u64
         };
-        Summary {
+        ScoreSummary {
             n,
             n_images: hits.n_clusters() as u64,
             not_found: count(Prediction::NotFound),
@@ -200,7 +204,7 @@ impl Accumulator {
         }
     }
 
-    /// Sums over each image, in the order of image names, of the flags that some points have.
+    /// Per-image sums of a flag that some points have, ordered by image name.
     fn table(
         &self,
         n_flags: usize,
@@ -225,21 +229,21 @@ impl Rate {
     }
 }
 
-impl Summary {
-    /// PCK at a threshold of the protocol; `None` if it is not one of them.
+impl ScoreSummary {
+    /// PCK at a threshold of the protocol; `None` for any other threshold.
     #[must_use]
     pub fn pck_at(&self, threshold: f64) -> Option<&Rate> {
         self.pck.iter().find(|pck| pck.threshold == threshold).map(|pck| &pck.rate)
     }
 
-    /// How many points got no prediction, for whatever reason.
+    /// The number of points without a prediction, for any reason.
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.not_found + self.unparsable
     }
 }
 
-/// `100 · part / whole`; `None` of nothing.
+/// `100 · part / whole`; `None` if `whole` is 0.
 pub(crate) fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
 }
@@ -261,7 +265,7 @@ mod tests {
         UnitXy::new(x, y).unwrap()
     }
 
-    fn uniform(n: usize, truth: impl Fn(&mut dyn FnMut() -> f64) -> UnitXy) -> Summary {
+    fn uniform(n: usize, truth: impl Fn(&mut dyn FnMut() -> f64) -> UnitXy) -> ScoreSummary {
         let mut rng = Seed(8).rng();
         let mut draw = || rng.random::<f64>();
         let size = ImageHw::new(48, 64).unwrap();
@@ -281,7 +285,8 @@ mod tests {
 
     #[test]
     fn guesses_score_what_geometry_says() {
-        // The disk's area around an interior point; four standard errors of 60,000 draws.
+        // The area of a disk around an interior point; tolerance of four standard errors of 60,000
+        // draws.
         let inside = uniform(60_000, |_| unit(0.5, 0.5));
         assert!((inside.pck_at(0.1).unwrap().percent.unwrap() - std::f64::consts::PI).abs() < 0.29);
         assert!((inside.pck_at(0.2).unwrap().percent.unwrap() - 12.566).abs() < 0.55);
@@ -292,8 +297,8 @@ mod tests {
         assert!((both.mpck.unwrap() - 6.696).abs() < 0.4);
     }
 
-    /// One random case in integers: points on a grid of 64ths, a threshold in 64ths, many offsets
-    /// exactly as long.
+    /// A random case in integers: points on a grid of 64ths and a threshold in 64ths, so that many
+    /// errors equal the threshold exactly.
     struct Case {
         points: Vec<([u32; 2], Option<[u32; 2]>)>,
         threshold: u32,
@@ -328,7 +333,7 @@ mod tests {
             Self { points, threshold, scale }
         }
 
-        /// The oracle: no floating point anywhere.
+        /// The oracle, without floating-point arithmetic.
         fn hits(&self, normaliser: Normaliser, comparison: Comparison) -> (u64, u64) {
             let [height, width] = self.scale;
             let [sy, sx, longest] = if normaliser == Normaliser::Unit {

@@ -1,17 +1,18 @@
-//! A report in short: the numbers that a program prints for the next program.
+//! A short form of a report, for machine-readable program output.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{EvalReport, EvalRow, Interval, MetricId, NamedPair};
 
-/// The report in short, for a program's JSON output.
+/// The short form of a report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BriefReport {
-    /// The set's name.
+    /// The name of the set.
     pub set: String,
-    /// Points of the largest row.
+    /// The number of points in the largest row.
     pub n: u64,
-    /// What the numbers measure.
+    /// The identities of the metrics.
     pub identities: Vec<MetricId>,
     /// One entry per system.
     pub rows: Vec<BriefRow>,
@@ -19,14 +20,15 @@ pub struct BriefReport {
     pub paired: Vec<BriefPair>,
 }
 
-/// One system in short; percentages 0 to 100.
+/// The short form of a row; percentages from 0 to 100.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BriefRow {
     /// The system's name.
     pub name: String,
     /// Points.
     pub n: u64,
-    /// PCK@0.1; `None` if the protocol lacks that threshold, as for the next.
+    /// PCK@0.1; `None` if the protocol lacks that threshold. The same holds for PCK@0.2.
     pub pck01: Option<f64>,
     /// PCK@0.2.
     pub pck02: Option<f64>,
@@ -38,24 +40,26 @@ pub struct BriefRow {
     pub pck01_ci: Option<Interval>,
     /// Interval of PCK@0.2.
     pub pck02_ci: Option<Interval>,
-    /// Mean error in pixels of the points found.
+    /// Mean error in pixels over the located points.
     pub epe_px: Option<f64>,
-    /// Their median error in pixels.
+    /// Median error in pixels over the located points.
     pub epe_px_median: Option<f64>,
-    /// Missing predictions: misses.
+    /// Missing predictions, which count as misses.
     pub missing: u64,
 }
 
-/// One comparison in short; differences are A minus B in percentage points.
+/// The short form of a comparison; differences are A minus B in percentage points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BriefPair {
-    /// Name of A.
+    /// The name of A.
     pub a: String,
-    /// Name of B.
+    /// The name of B.
     pub b: String,
     /// Points.
     pub n: u64,
-    /// Difference of PCK@0.1; `None` if the protocol lacks that threshold, as for the next.
+    /// Difference of PCK@0.1; `None` if the protocol lacks that threshold. The same holds for
+    /// PCK@0.2.
     pub pck01: Option<f64>,
     /// Its interval.
     pub pck01_ci: Option<Interval>,
@@ -67,12 +71,12 @@ pub struct BriefPair {
     pub mpck: Option<f64>,
     /// Its interval.
     pub ci: Option<Interval>,
-    /// The smallest difference of mPCK that this set could show.
+    /// The smallest difference of mPCK that this set could detect.
     pub smallest_detectable: Option<f64>,
 }
 
 impl EvalReport {
-    /// The report in short.
+    /// The short form of the report.
     #[must_use]
     pub fn brief(&self) -> BriefReport {
         BriefReport {
@@ -86,7 +90,7 @@ impl EvalReport {
 }
 
 impl EvalRow {
-    /// The row in short.
+    /// The short form of the row.
     #[must_use]
     pub fn brief(&self) -> BriefRow {
         let EvalRow { name, summary } = self;
@@ -108,7 +112,7 @@ impl EvalRow {
 }
 
 impl NamedPair {
-    /// The comparison in short.
+    /// The short form of the comparison.
     #[must_use]
     pub fn brief(&self) -> BriefPair {
         let NamedPair { a, b, result } = self;

@@ -1,18 +1,17 @@
-//! Whether a model knows what it does not know: calibration, and telling answers that exist from
-//! those that do not.
+//! Calibration of probabilities, and discrimination between answerable and unanswerable questions.
 
-/// The expected calibration error: how far stated probabilities are from how often they come true,
-/// in `[0, 1]`.
+/// The expected calibration error: the difference between stated probabilities and observed
+/// accuracy, in `[0, 1]`.
 ///
-/// Answers are put into `n_bins` bins of equal width by their probability; the distances between
-/// mean probability and share of right answers are averaged, weighted by the bins' sizes. `None`
+/// Answers are sorted into `n_bins` bins of equal width by probability. The absolute difference
+/// between mean probability and accuracy is averaged over bins, weighted by their sizes. `None`
 /// without answers.
 ///
 /// Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
 ///
 /// # Panics
 ///
-/// If there is not one probability for every answer, or there are no bins.
+/// If the lengths differ, or there are no bins.
 #[must_use]
 pub fn expected_calibration_error(
     probabilities: &[f64],
@@ -21,7 +20,7 @@ pub fn expected_calibration_error(
 ) -> Option<f64> {
     assert!(
         probabilities.len() == right.len() && n_bins > 0,
-        "one probability for every answer, and bins for them"
+        "as many probabilities as answers, and at least one bin"
     );
     let mut bins = vec![(0.0, 0.0); n_bins]; // the sums of probabilities and of right answers
     for (&probability, &right) in probabilities.iter().zip(right) {
@@ -35,11 +34,11 @@ pub fn expected_calibration_error(
 }
 
 /// The area under the ROC curve: the probability that a positive case has a higher score than a
-/// negative one, ties counting half. `None` unless there are both.
+/// negative one, with ties counting half. `None` unless there are cases of both kinds.
 ///
 /// # Panics
 ///
-/// If there is not one score for every case.
+/// If the lengths differ.
 #[must_use]
 pub fn auroc(scores: &[f64], positive: &[bool]) -> Option<f64> {
     assert_eq!(scores.len(), positive.len(), "one score for every case");

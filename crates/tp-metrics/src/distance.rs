@@ -1,26 +1,27 @@
-//! How far off the found points are: mean, median and quantiles of the error (EPE in pixels, NME
-//! over the normaliser), and the area under the PCK curve.
+//! The distribution of errors (EPE in pixels, NME relative to the normalizer), and the area under
+//! the PCK curve.
 
 use serde::{Deserialize, Serialize};
 
-/// The distribution of errors over the points that were found. Missing predictions have no
-/// distance: their count stands beside it, and a system that answers only where it is easy has a
-/// small error but a low PCK.
+/// The distribution of errors over located points. Missing predictions have no error and are
+/// counted separately, because a system that answers only easy questions has a small error but a
+/// low PCK.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Distances {
-    /// How many points have an error.
+    /// The number of points with an error.
     pub n: u64,
-    /// The mean: end-point error (EPE) in pixels, normalised mean error (NME) over a normaliser.
+    /// The mean: end-point error (EPE) in pixels, or normalized mean error (NME).
     pub mean: f64,
-    /// Half of the errors are at most this.
+    /// The median.
     pub median: f64,
-    /// A quarter of the errors are at most this.
+    /// The 25th percentile.
     pub p25: f64,
-    /// Three quarters of the errors are at most this.
+    /// The 75th percentile.
     pub p75: f64,
-    /// Nine of ten errors are at most this.
+    /// The 90th percentile.
     pub p90: f64,
-    /// Nineteen of twenty errors are at most this.
+    /// The 95th percentile.
     pub p95: f64,
     /// The largest error.
     pub max: f64,
@@ -60,8 +61,8 @@ pub fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
 
 /// The area under PCK(t) for thresholds t from 0 to `limit`, divided by `limit`, in percent: `100 ·
 /// (1/limit) ∫₀^limit PCK(t) dt = 100 · (1/n) Σ max(0, 1 − eᵢ/limit)`. The integral is exact,
-/// without a grid of thresholds, and the same for `<` and `<=`. `n` counts the missing predictions
-/// too, each of which adds nothing; `None` if it is zero.
+/// without a grid of thresholds, and identical for `<` and `<=`. `n` includes missing predictions,
+/// which contribute 0; `None` if it is zero.
 #[must_use]
 pub fn auc(errors: &[f64], n: u64, limit: f64) -> Option<f64> {
     let gains: Vec<f64> =
@@ -69,7 +70,7 @@ pub fn auc(errors: &[f64], n: u64, limit: f64) -> Option<f64> {
     (n > 0).then(|| 100.0 * sum(&gains) / n as f64)
 }
 
-/// Ascending, so that what follows does not depend on the order of arrival.
+/// Sorted in ascending order, so that results do not depend on the order of the input.
 fn sorted(errors: &[f64]) -> Vec<f64> {
     let mut sorted = errors.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,44 +1,46 @@
-//! The same numbers for each value of a label (category, part, style, …), and their average over
-//! values.
+//! Metrics grouped by the values of a label (category, part, style, …), and their macro average.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accumulator, Aggregation, Bootstrap, MetricId, MetricsError, PointRow, Protocol, Summary,
+    Accumulator, Aggregation, Bootstrap, MetricId, MetricsError, PointRow, Protocol, ScoreSummary,
 };
 
-/// Rows split by the values of one label.
+/// Metrics grouped by the values of one label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Grouped {
     /// The label.
     pub label: String,
-    /// One entry per value, in the order of their names.
+    /// One entry per value, sorted by name.
     pub groups: Vec<Group>,
-    /// Every labelled point counts once.
-    pub micro: Summary,
-    /// Every value with points counts once.
+    /// The average over all labeled points.
+    pub micro: ScoreSummary,
+    /// The average over all values that have points.
     pub macro_average: MacroAverage,
-    /// How many rows lack the label; they are in no group and in no average.
+    /// The number of rows without the label, which are in no group and no average.
     pub unlabelled: u64,
 }
 
 /// One value of the label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Group {
     /// The value, e.g. `horse`.
     pub value: String,
-    /// Its numbers: all `None` with `n = 0` for a value that was expected but has no points.
-    pub summary: Summary,
+    /// Its metrics; all `None` with `n = 0` for an expected value without points.
+    pub summary: ScoreSummary,
 }
 
 /// Unweighted means over the values that have points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MacroAverage {
-    /// What these numbers measure.
+    /// The identities of the metrics.
     pub identities: Vec<MetricId>,
-    /// How many values have points.
+    /// The number of values that have points.
     pub n_groups: u64,
     /// Mean PCK at each threshold.
     pub pck: Vec<MacroPck>,
@@ -46,29 +48,29 @@ pub struct MacroAverage {
     pub mpck: Option<f64>,
     /// Mean AUC in percent; `None` without groups.
     pub auc: Option<f64>,
-    /// Mean of the mean errors in pixels, over the groups in which a point was found.
+    /// Mean of the mean errors in pixels, over the groups with located points.
     pub epe_px: Option<f64>,
-    /// Mean of the mean normalised errors, over the groups in which a point was found.
+    /// Mean of the mean normalized errors, over the groups with located points.
     pub nme: Option<f64>,
-    /// Mean share of predictions in the part's mask, in percent, over the groups that have masks.
+    /// Mean share of predictions inside the part's mask, in percent, over the groups with masks.
     pub in_mask: Option<f64>,
 }
 
 /// The macro average of PCK at one threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MacroPck {
-    /// The threshold, a fraction of the normaliser's length.
+    /// The threshold, as a fraction of the normalizer's length.
     pub threshold: f64,
     /// In percent; `None` without groups.
     pub percent: Option<f64>,
 }
 
-/// Groups rows by a label. Values in `expected` get a group even if no row has them.
+/// Groups rows by a label. Values in `expected` get a group even without rows.
 ///
 /// # Errors
 ///
-/// [`MetricsError::Label`] if the label's name cannot stand in an identity, and those of
-/// [`Accumulator::add`].
+/// [`MetricsError::Label`] if the label name is invalid, and those of [`Accumulator::add`].
 pub fn group_by(
     rows: &[PointRow],
     label: &str,
@@ -112,7 +114,7 @@ pub fn group_by(
 
 impl MacroAverage {
     fn of(groups: &[Group], protocol: &Protocol, aggregation: &Aggregation) -> Self {
-        let over = |number: &dyn Fn(&Summary) -> Option<f64>| {
+        let over = |number: &dyn Fn(&ScoreSummary) -> Option<f64>| {
             mean(groups.iter().filter_map(|group| number(&group.summary)))
         };
         let thresholds = protocol.thresholds().iter().enumerate();
@@ -134,7 +136,7 @@ impl MacroAverage {
     }
 }
 
-/// `None` of nothing.
+/// The mean; `None` without values.
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (n, sum) = values.fold((0_u64, 0.0), |(n, sum), value| (n + 1, sum + value));
     (n > 0).then(|| sum / n as f64)

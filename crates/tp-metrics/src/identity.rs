@@ -1,4 +1,4 @@
-//! The name by which a number says what it measures.
+//! Metric identities: names that state exactly what a number measures.
 
 use std::fmt;
 
@@ -6,25 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Bootstrap, MetricsError, Protocol, Scope};
 
-/// How single points become one number.
+/// How points are averaged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Aggregation {
-    /// Every point counts once.
+    /// Every point has the same weight.
     Micro,
-    /// Every value of a label counts once, however many points it has; values without points do not
-    /// count.
+    /// Every value of a label has the same weight, regardless of its number of points; values
+    /// without points are ignored.
     Macro(
         /// The label, e.g. `category`.
         String,
     ),
 }
 
-/// A metric's identity, e.g. `pck[norm=unit,thr=0.1,cmp=lt,agg=micro,missing=miss]`. Two numbers
-/// can be compared when their identities are equal, letter by letter.
+/// The identity of a metric, e.g. `pck[norm=unit,thr=0.1,cmp=lt,agg=micro,missing=miss]`. Two
+/// numbers are comparable if and only if their identities are equal.
 ///
-/// `missing=miss`: a missing prediction counts as a miss. `missing=skip`: it has no distance, so
-/// only its count tells of it. `vis=visible` is added where points that cannot be seen are left
-/// out.
+/// `missing=miss`: a missing prediction counts as a miss. `missing=skip`: it has no distance and is
+/// only counted. `vis=visible` is added if invisible points are excluded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MetricId(String);
@@ -34,7 +33,7 @@ impl Aggregation {
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Label`] if the label has other characters than letters, digits, `_`, `-` and
+    /// [`MetricsError::Label`] if the label has characters other than letters, digits, `_`, `-` and
     /// `.`.
     pub fn over(label: &str) -> Result<Self, MetricsError> {
         let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -59,7 +58,7 @@ impl MetricId {
         Self::hits("mpck", protocol, &thresholds.join("+"), aggregation)
     }
 
-    /// Every metric of one summary: PCK at each threshold, mPCK, AUC, NME, EPE, hits in the mask.
+    /// Every metric of a summary: PCK at each threshold, mPCK, AUC, NME, EPE, share in the mask.
     #[must_use]
     pub fn all_of(protocol: &Protocol, aggregation: &Aggregation) -> Vec<Self> {
         let (norm, max, seen) = (protocol.normaliser(), protocol.auc_limit(), scope(protocol));
@@ -78,7 +77,7 @@ impl MetricId {
         ids
     }
 
-    /// How intervals were drawn.
+    /// The identity of the bootstrap.
     pub(crate) fn interval(bootstrap: &Bootstrap) -> Self {
         Self(bootstrap.to_string())
     }

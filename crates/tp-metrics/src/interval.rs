@@ -1,5 +1,5 @@
-//! How sure a percentage is: Wilson's interval for independent points, and the bootstrap clustered
-//! by image, because points of one photograph succeed and fail together.
+//! Confidence intervals of percentages: Wilson's interval for independent points, and a bootstrap
+//! clustered by image, because the errors within one photograph are correlated.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use tp_core::Seed;
 use crate::pck::is_decimal;
 use crate::{MetricsError, quantile};
 
-/// More would need gigabytes and show nothing new.
+/// More resamples would need gigabytes without improving the interval.
 const MAX_RESAMPLES: u32 = 1_000_000;
 
-/// A confidence interval, in percent; `[lo, hi]` in JSON.
+/// A confidence interval in percent; `[lo, hi]` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 2]", into = "[f64; 2]")]
 pub struct Interval {
-    /// Lower end.
+    /// Lower bound.
     pub lo: f64,
-    /// Upper end.
+    /// Upper bound.
     pub hi: f64,
 }
 
-/// How intervals are drawn: whole images are resampled with replacement, and the interval spans the
-/// middle of what the resamples give (percentile method). The same seed gives the same interval
-/// with any number of threads.
+/// Settings of the bootstrap: whole images are resampled with replacement, and the interval
+/// consists of the central quantiles of the resampled statistic (percentile method). A seed gives
+/// the same interval with any number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawBootstrap", into = "RawBootstrap")]
 pub struct Bootstrap {
@@ -35,7 +35,7 @@ pub struct Bootstrap {
     seed: Seed,
 }
 
-/// Points and hits of one image.
+/// The number of points and hits in one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterCount {
     /// Points.
@@ -44,20 +44,20 @@ pub struct ClusterCount {
     pub hits: u32,
 }
 
-/// One row per image: the number of its points, then the sum of each statistic over them.
+/// One row per image: the number of its points, followed by the sum of each statistic over them.
 pub(crate) struct ClusterTable {
     width: usize,
     sums: Vec<i64>, // [images, 1 + statistics]
 }
 
 impl Bootstrap {
-    /// 10,000 resamples at the level 0.95.
+    /// 10,000 resamples at the confidence level 0.95.
     #[must_use]
     pub fn new(seed: Seed) -> Self {
         Self { resamples: 10_000, level: 0.95, seed }
     }
 
-    /// The same with another number of resamples.
+    /// The same settings with another number of resamples.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Bootstrap {
         Self { resamples, ..self }.checked()
     }
 
-    /// The same at another level.
+    /// The same settings at another confidence level.
     ///
     /// # Errors
     ///
@@ -76,19 +76,19 @@ impl Bootstrap {
         Self { level, ..self }.checked()
     }
 
-    /// How many resamples.
+    /// The number of resamples.
     #[must_use]
     pub fn resamples(&self) -> u32 {
         self.resamples
     }
 
-    /// The share of repetitions in which an interval should hold the truth.
+    /// The confidence level.
     #[must_use]
     pub fn level(&self) -> f64 {
         self.level
     }
 
-    /// What the draws start from.
+    /// The seed of the resampling.
     #[must_use]
     pub fn seed(&self) -> Seed {
         self.seed
@@ -103,12 +103,12 @@ impl Bootstrap {
     }
 }
 
-/// The percentage of hits with its interval, clustered by image; `None` if the images say nothing
-/// about how much images differ: there are none, or a single one with hits and misses. Where all
-/// points are hits, or all misses, a bootstrap would claim certainty; there the interval is
-/// Wilson's, with each image counted once.
+/// The percentage of hits with its interval, clustered by image. `None` if the variation between
+/// images cannot be estimated: there are no images, or a single one with both hits and misses. If
+/// all points are hits or all are misses, a bootstrap interval would have zero width; the result is
+/// then Wilson's interval with each image counted once.
 ///
-/// With fewer than about 30 images the interval is somewhat too narrow, as every percentile
+/// With fewer than about 30 images the interval is somewhat too narrow, like every percentile
 /// bootstrap.
 #[must_use]
 pub fn clustered_interval(clusters: &[ClusterCount], bootstrap: &Bootstrap) -> Option<Interval> {
@@ -119,8 +119,8 @@ pub fn clustered_interval(clusters: &[ClusterCount], bootstrap: &Bootstrap) -> O
     table.share_intervals(bootstrap).swap_remove(0)
 }
 
-/// Wilson's score interval for a share of independent points, in percent; `None` for `n = 0`, more
-/// hits than points, or a level that is not between 0 and 1.
+/// Wilson's score interval for a share of independent points, in percent. `None` if `n = 0`, there
+/// are more hits than points, or the level is not between 0 and 1.
 #[must_use]
 pub fn wilson(hits: u64, n: u64, level: f64) -> Option<Interval> {
     if n == 0 || hits > n {
@@ -134,14 +134,14 @@ pub fn wilson(hits: u64, n: u64, level: f64) -> Option<Interval> {
     Some(Interval { lo: 100.0 * (centre - reach).max(0.0), hi: 100.0 * (centre + reach).min(1.0) })
 }
 
-/// The point below which a standard normal variable falls with probability `p`; `None` unless `0 <
-/// p < 1`. Accurate to about 1e-9 for `p` from 1e-6 to 1 − 1e-6, which holds every level in use.
+/// The quantile function of the standard normal distribution; `None` unless `0 < p < 1`. Accurate
+/// to about 1e-9 for `p` from 1e-6 to 1 − 1e-6, which covers every level in use.
 #[must_use]
 pub fn normal_quantile(p: f64) -> Option<f64> {
     if !(p > 0.0 && p < 1.0) {
         return None;
     }
-    // Halving the bracket needs no table of constants, and 60 steps end at the last bit.
+    // Bisection needs no table of constants, and 60 steps reach the last bit.
     let (mut low, mut high) = (-8.0, 8.0);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
@@ -150,7 +150,7 @@ pub fn normal_quantile(p: f64) -> Option<f64> {
     Some(f64::midpoint(low, high))
 }
 
-/// `½ + φ(z) (z + z³/3 + z⁵/15 + …)`: all terms of one sign, so nothing cancels.
+/// `½ + φ(z) (z + z³/3 + z⁵/15 + …)`: all terms have the same sign, so there is no cancellation.
 fn normal_cdf(z: f64) -> f64 {
     let (mut term, mut sum, mut odd) = (z, 0.0, 1.0);
     while sum + term != sum {
@@ -188,8 +188,8 @@ impl ClusterTable {
         })
     }
 
-    /// The interval of each statistic over the points, then of the mean of all statistics, in
-    /// percent, where sums are counts of hits; see [`clustered_interval`].
+    /// The interval of each statistic, then of the mean of all statistics, in percent, for sums
+    /// that are counts of hits; see [`clustered_interval`].
     pub(crate) fn share_intervals(&self, bootstrap: &Bootstrap) -> Vec<Option<Interval>> {
         let totals = self.totals();
         let n_clusters = self.n_clusters() as u64;
@@ -210,14 +210,13 @@ impl ClusterTable {
         intervals
     }
 
-    /// The bootstrap's interval of each statistic over the points, then of the mean of all
-    /// statistics, in percent; `None` with fewer than two images, or where no resample differs from
-    /// another.
+    /// The bootstrap interval of each statistic, then of the mean of all statistics, in percent;
+    /// `None` with fewer than two images, or if all resamples are equal.
     pub(crate) fn bootstrapped(&self, bootstrap: &Bootstrap) -> Vec<Option<Interval>> {
         if self.n_clusters() < 2 {
             return vec![None; self.width];
         }
-        // Every resample has a generator of its own: which thread draws it does not matter.
+        // Every resample has its own generator, so the result does not depend on the threads.
         let resamples: Vec<Vec<i64>> = (0..u64::from(bootstrap.resamples))
             .into_par_iter()
             .map(|nth| self.resample(bootstrap.seed.nth(nth)))
@@ -237,7 +236,7 @@ impl ClusterTable {
         each.chain([mean]).collect()
     }
 
-    /// The sums over as many images as there are, drawn with replacement.
+    /// Sums over a resample of the images, drawn with replacement.
     fn resample(&self, seed: Seed) -> Vec<i64> {
         let n_clusters = self.n_clusters();
         let mut rng = seed.rng();
@@ -281,7 +280,7 @@ impl fmt::Display for Bootstrap {
     }
 }
 
-/// How bootstrap settings are written in JSON.
+/// The JSON representation of bootstrap settings.
 #[derive(Serialize, Deserialize)]
 struct RawBootstrap {
     resamples: u32,
@@ -378,7 +377,7 @@ mod tests {
         }
         let share = |count: u64| count as f64 / n_sets as f64;
         assert!((0.93..=0.97).contains(&share(clustered)), "{}", share(clustered));
-        // Why images are resampled at all: treating their points as independent claims too much.
+        // Images are resampled because intervals that treat points as independent are too narrow.
         assert!(share(independent) < 0.90, "{}", share(independent));
     }
 

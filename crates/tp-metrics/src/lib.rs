@@ -17,7 +17,7 @@ mod report;
 mod report_text;
 mod table;
 
-pub use accumulator::{Accumulator, PckAt, Rate, Summary};
+pub use accumulator::{Accumulator, PckAt, Rate, ScoreSummary};
 pub use brief::{BriefPair, BriefReport, BriefRow};
 pub use certainty::{auroc, expected_calibration_error};
 pub use distance::{Distances, auc, quantile};
@@ -27,7 +27,7 @@ pub use identity::{Aggregation, MetricId};
 pub use interval::{
     Bootstrap, ClusterCount, Interval, clustered_interval, normal_quantile, wilson,
 };
-pub use outcome::{Lengths, PointRow, Prediction, Score, Visibility};
+pub use outcome::{NormaliserLengths, PointRow, Prediction, Score, Visibility};
 pub use paired::{Paired, PairedAt, PairedMean, mcnemar_exact, paired};
 pub use pck::{Comparison, Normaliser, Protocol, Scope};
 pub use point_log::{rows_from_jsonl, rows_to_jsonl};

@@ -1,5 +1,4 @@
-//! One true point, what a system answered, and the error that follows: the record from which every
-//! number can be computed again.
+//! A row of an evaluation: the true point, the answer of a system, and the resulting error.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +8,35 @@ use tp_core::{ImageHw, UnitXy};
 use crate::pck::is_length;
 use crate::{MetricsError, Normaliser, Protocol, Scope};
 
-/// What a system answered for one point.
+/// The answer of a system for one point.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prediction {
-    /// It pointed somewhere.
+    /// A located point.
     Found(UnitXy),
-    /// It said that the text fits no point of the image.
+    /// The answer that the text matches no point of the image.
     NotFound,
-    /// It gave an answer that holds no point.
+    /// An answer that contains no point.
     Unparsable,
 }
 
-/// Whether the true point can be seen. A point that nobody annotated (COCO's flag 0) makes no row.
+/// Whether the true point is visible. Points that are not annotated (COCO flag 0) have no row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
-    /// Seen (COCO's flag 2), or the data set does not say.
+    /// Visible (COCO flag 2), or not stated by the data set.
     #[default]
     Visible,
-    /// Annotated but hidden by something (COCO's flag 1).
+    /// Annotated but occluded (COCO flag 1).
     Occluded,
 }
 
-/// Lengths in pixels of the original image, by which distances may be divided. They are the
-/// caller's: give what the protocol that is followed calls its length, e.g. the longer side of the
-/// object's box (PCK of bounding boxes), 0.6 times the diagonal of the head's box (PCKh), the
-/// distance from left shoulder to right hip (torso).
+/// NormaliserLengths in pixels of the original image by which distances may be divided. The caller chooses
+/// them according to the protocol, e.g. the longer side of the object's box (PCK of bounding
+/// boxes), 0.6 times the diagonal of the head's box (PCKh), or the distance from left shoulder to
+/// right hip (torso).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Lengths {
+pub struct NormaliserLengths {
     /// For [`Normaliser::Box`].
     #[serde(default, rename = "box", skip_serializing_if = "Option::is_none")]
     pub object_box: Option<f64>,
@@ -52,48 +51,48 @@ pub struct Lengths {
     pub torso: Option<f64>,
 }
 
-/// One true point and one system's answer.
+/// A true point with the answer of one system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointRow {
-    /// Names the point; the same in every system that answers it, unique within one.
+    /// The id of the point, unique within a system and shared by all systems that answer it.
     pub point: String,
-    /// Names the image. Points of one image are not independent: intervals are clustered by this
-    /// name.
+    /// The name of the image. Points of one image are not independent: intervals are clustered by
+    /// image.
     pub image: String,
-    /// What the point can be grouped by: category, part, style, …
+    /// Labels by which points can be grouped: category, part, style, …
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Size of the original image.
+    /// The size of the original image.
     pub size: ImageHw,
     /// The true point.
     pub truth: UnitXy,
     /// The answer.
     pub predicted: Prediction,
-    /// Lengths for normalisers other than the image's own.
+    /// NormaliserLengths for normalizers other than those of the image.
     #[serde(default)]
-    pub lengths: Lengths,
-    /// Whether the true point can be seen.
+    pub lengths: NormaliserLengths,
+    /// Whether the true point is visible.
     #[serde(default)]
     pub visibility: Visibility,
-    /// Whether the answer lies in the mask of the true point's part; `None` if there is no such
-    /// mask.
+    /// Whether the answer lies inside the mask of the true part; `None` without a mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_mask: Option<bool>,
 }
 
-/// What a protocol makes of one row.
+/// The score of a row under a protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Score {
-    /// Distance over the normaliser's length; `None` without a prediction.
+    /// The normalized distance; `None` without a prediction.
     pub error: Option<f64>,
-    /// Distance in pixels of the original image; `None` without a prediction.
+    /// The distance in pixels of the original image; `None` without a prediction.
     pub error_px: Option<f64>,
-    /// Whether the row is a hit at each threshold of the protocol.
+    /// Whether the row is a hit, for each threshold of the protocol.
     pub hits: Vec<bool>,
 }
 
 impl Prediction {
-    /// The point, if there is one.
+    /// The located point, if there is one.
     #[must_use]
     pub fn found(self) -> Option<UnitXy> {
         match self {
@@ -116,7 +115,7 @@ impl From<UnitXy> for Prediction {
 }
 
 impl Visibility {
-    /// From COCO's flag: 2 is visible, 1 occluded; 0 (not annotated) and anything else make no row.
+    /// From a COCO flag: 2 is visible, 1 occluded; 0 (not annotated) and other values give `None`.
     #[must_use]
     pub fn from_coco(flag: u8) -> Option<Self> {
         match flag {
@@ -128,7 +127,7 @@ impl Visibility {
 }
 
 impl PointRow {
-    /// A row without labels, lengths and mask, of a visible point.
+    /// A row of a visible point, without labels, lengths and mask.
     #[must_use]
     pub fn new(
         point: impl Into<String>,
@@ -144,33 +143,33 @@ impl PointRow {
             size,
             truth,
             predicted: predicted.into(),
-            lengths: Lengths::default(),
+            lengths: NormaliserLengths::default(),
             visibility: Visibility::Visible,
             in_mask: None,
         }
     }
 
-    /// The same with a label by which rows can be grouped.
+    /// The same row with a label.
     #[must_use]
     pub fn with_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
     }
 
-    /// The same with lengths for normalisers.
+    /// The same row with lengths for normalizers.
     #[must_use]
-    pub fn with_lengths(self, lengths: Lengths) -> Self {
+    pub fn with_lengths(self, lengths: NormaliserLengths) -> Self {
         Self { lengths, ..self }
     }
 
-    /// The same of a point that is visible or not.
+    /// The same row with a visibility.
     #[must_use]
     pub fn with_visibility(self, visibility: Visibility) -> Self {
         Self { visibility, ..self }
     }
 
-    /// The same with a mask, asked at the `[row, column]` of the prediction's pixel. No prediction
-    /// is not in the mask.
+    /// The same row with a mask, which is evaluated at the `[row, column]` of the prediction's
+    /// pixel. A missing prediction lies outside.
     #[must_use]
     pub fn with_mask(self, holds: impl FnOnce([usize; 2]) -> bool) -> Self {
         let in_mask = Some(
@@ -179,13 +178,13 @@ impl PointRow {
         Self { in_mask, ..self }
     }
 
-    /// Scores the row; `None` if the protocol leaves it out.
+    /// Scores the row; `None` if it is outside the protocol's scope.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::MissingLength`] or [`MetricsError::BadLength`] if the protocol's normaliser
-    /// cannot be had, also where the prediction is missing: the row would fail as soon as there
-    /// were one.
+    /// [`MetricsError::MissingLength`] or [`MetricsError::BadLength`] if the protocol's normalizer
+    /// is missing or invalid, even for a missing prediction, so that the error does not depend on
+    /// the system.
     pub fn score(&self, protocol: &Protocol) -> Result<Option<Score>, MetricsError> {
         if protocol.scope() == Scope::VisibleOnly && self.visibility == Visibility::Occluded {
             return Ok(None);
@@ -206,8 +205,8 @@ impl PointRow {
         }))
     }
 
-    /// The normaliser's length in pixels; `None` for the unit square, whose distance is not one of
-    /// pixels.
+    /// The length of the normalizer in pixels; `None` for the unit square, whose distances are not
+    /// in pixels.
     fn length_px(&self, normaliser: Normaliser) -> Result<Option<f64>, MetricsError> {
         let (height, width) = (f64::from(self.size.height()), f64::from(self.size.width()));
         let given = match normaliser {
@@ -248,7 +247,7 @@ mod tests {
 
     #[test]
     fn each_normaliser_divides_by_its_own_length() {
-        let lengths = Lengths {
+        let lengths = NormaliserLengths {
             object_box: Some(80.0),
             part_box: Some(40.0),
             head: Some(20.0),
@@ -276,7 +275,10 @@ mod tests {
             matches!(error(&row(), Normaliser::Head), Err(MetricsError::MissingLength { point, .. }) if point == "p")
         );
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let row = row().with_lengths(Lengths { head: Some(bad), ..Lengths::default() });
+            let row = row().with_lengths(NormaliserLengths {
+                head: Some(bad),
+                ..NormaliserLengths::default()
+            });
             assert!(
                 matches!(error(&row, Normaliser::Head), Err(MetricsError::BadLength { .. })),
                 "{bad}"

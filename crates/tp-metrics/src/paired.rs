@@ -1,5 +1,5 @@
-//! Is one system better than another? Both answer the same points, so what differs is looked at
-//! point by point: far sharper than comparing two intervals.
+//! Paired comparison of two systems on the same points, which is far more sensitive than comparing
+//! two separate intervals.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,17 @@ use serde::{Deserialize, Serialize};
 use crate::interval::ClusterTable;
 use crate::{Bootstrap, Interval, MetricsError, PointRow, Protocol, normal_quantile};
 
-/// The chance of seeing a difference that the smallest detectable one is meant for.
+/// The statistical power at the smallest detectable difference.
 const POWER: f64 = 0.8;
 
-/// Two systems, A and B, on the same points. Differences are A minus B, in percentage points.
+/// The comparison of systems A and B on the same points. Differences are A minus B, in percentage
+/// points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Paired {
-    /// How many points both answered.
+    /// The number of points.
     pub n: u64,
-    /// In how many images they lie.
+    /// The number of images.
     pub n_images: u64,
     /// PCK at each threshold, ascending.
     pub pck: Vec<PairedAt>,
@@ -26,23 +28,25 @@ pub struct Paired {
 
 /// The difference at one threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PairedAt {
-    /// The threshold, a fraction of the normaliser's length.
+    /// The threshold, as a fraction of the normalizer's length.
     pub threshold: f64,
-    /// The difference and what is known of it.
+    /// The difference with its interval.
     #[serde(flatten)]
     pub mean: PairedMean,
     /// Points that only A hits.
     pub only_a: u64,
     /// Points that only B hits.
     pub only_b: u64,
-    /// McNemar's exact two-sided p-value of these two counts. It takes points for independent;
-    /// where images hold several, the interval decides.
+    /// McNemar's exact two-sided p-value of these two counts. It treats points as independent; if
+    /// images contain several, use the interval.
     pub mcnemar_p: f64,
 }
 
 /// A difference of two percentages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PairedMean {
     /// A's percentage; `None` for `n = 0`.
     pub a: Option<f64>,
@@ -50,30 +54,30 @@ pub struct PairedMean {
     pub b: Option<f64>,
     /// A minus B.
     pub difference: Option<f64>,
-    /// Its bootstrap interval, clustered by image; `None` with fewer than two images, or where all
-    /// images agree on the difference.
+    /// Its bootstrap interval, clustered by image; `None` with fewer than two images, or if the
+    /// difference is the same in all images.
     pub ci: Option<Interval>,
-    /// The difference that would be seen (its interval at this level excludes zero) in 80 of 100
-    /// sets of this size: `(z_{(1+level)/2} + z_{0.8}) · SE`, with the standard error clustered by
-    /// image. A smaller one may be real and go unseen. `None` where `ci` is.
+    /// The true difference that would be detected (its interval at this level excludes zero) with a
+    /// power of 80 %: `(z_{(1+level)/2} + z_{0.8}) · SE`, with the standard error clustered by
+    /// image. A smaller difference may exist without being detected. `None` if `ci` is.
     pub smallest_detectable: Option<f64>,
 }
 
 impl PairedMean {
-    /// Whether the interval excludes zero; no interval shows nothing.
+    /// Whether the interval excludes zero; false without an interval.
     #[must_use]
     pub fn is_significant(&self) -> bool {
         self.ci.is_some_and(|ci| ci.lo > 0.0 || ci.hi < 0.0)
     }
 }
 
-/// Compares two systems on the same points, matched by point id whatever their order.
+/// Compares two systems on the same points, matched by point id in any order.
 ///
 /// # Errors
 ///
 /// [`MetricsError::PointsDiffer`] if one system has points that the other lacks,
-/// [`MetricsError::QuestionDiffers`] if one id means two things (image, size, true point, length or
-/// visibility differ by more than a billionth), [`MetricsError::DuplicatePoint`] if an id stands
+/// [`MetricsError::QuestionDiffers`] if the rows of an id differ (in image, size, true point,
+/// length or visibility, by more than 1e-9), [`MetricsError::DuplicatePoint`] if an id occurs
 /// twice, and those of [`PointRow::score`].
 pub fn paired(
     a: &[PointRow],
@@ -136,7 +140,8 @@ pub fn paired(
 #[must_use]
 pub fn mcnemar_exact(only_a: u64, only_b: u64) -> f64 {
     let (fewer, n) = (only_a.min(only_b), only_a as f64 + only_b as f64);
-    // From the largest term downwards, in logarithms: 2⁻ⁿ alone underflows beyond 1,074 points.
+    // Summed from the largest term downwards in logarithms, because 2⁻ⁿ alone underflows beyond
+    // 1,074 points.
     let log_largest = (1..=fewer).map(|i| ((n - (fewer - i) as f64) / i as f64).ln()).sum::<f64>()
         - n * std::f64::consts::LN_2;
     let (mut term, mut sum) = (1.0, 0.0);
@@ -150,7 +155,7 @@ pub fn mcnemar_exact(only_a: u64, only_b: u64) -> f64 {
     (2.0 * sum * log_largest.exp()).min(1.0)
 }
 
-/// Hits of both systems over some points.
+/// The hits of both systems on some points.
 struct Counts {
     n: i64,
     a: Vec<i64>, // [thresholds]
@@ -185,7 +190,7 @@ impl Counts {
     }
 }
 
-/// Pairs of rows of one point, in the order of point ids.
+/// Pairs of rows with the same point id, sorted by id.
 fn matched<'a>(
     a: &'a [PointRow],
     b: &'a [PointRow],
@@ -222,8 +227,8 @@ fn by_point(rows: &[PointRow]) -> Result<BTreeMap<&str, &PointRow>, MetricsError
     Ok(points)
 }
 
-/// Points and lengths may have gone through a text file, which keeps them to about 1e-16: a
-/// billionth is still the same.
+/// Points and lengths may have passed through a text file, which preserves them to about 1e-16.
+/// Differences below 1e-9 are ignored.
 fn same_question(a: &PointRow, b: &PointRow) -> Result<(), MetricsError> {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0);
     let near_or_none = |pair: (Option<f64>, Option<f64>)| match pair {
@@ -247,7 +252,7 @@ fn same_question(a: &PointRow, b: &PointRow) -> Result<(), MetricsError> {
 }
 
 /// See [`PairedMean::smallest_detectable`]: the standard error of a ratio of sums over images, by
-/// linearisation.
+/// linearization.
 fn smallest_detectable(
     differences: &ClusterTable,
     statistics: &[usize],
@@ -287,8 +292,8 @@ mod tests {
         )
     }
 
-    /// Two systems on `n` points, four an image, that hit with the given chances, independently but
-    /// for a shared image.
+    /// Two systems on `n` points, four per image, that hit with the given probabilities,
+    /// independently except for a shared image effect.
     fn systems(n: usize, chances: [f64; 2], seed: Seed) -> [Vec<PointRow>; 2] {
         let mut rng = seed.rng();
         let hard: Vec<f64> = (0..n).map(|_| rng.random_range(-0.2..0.2)).collect();
@@ -334,7 +339,7 @@ mod tests {
             hits.iter().enumerate().map(|(i, &hit)| row(i, hit)).collect::<Vec<_>>()
         };
         let mut b = rows(hits_b);
-        b.reverse(); // matched by id, not by place
+        b.reverse(); // matched by id, not by position
         let paired = pair(&rows(hits_a), &b).unwrap();
         let at = &paired.pck[0];
         assert_eq!((paired.n, paired.n_images, at.only_a, at.only_b), (8, 2, 3, 1));
@@ -376,8 +381,8 @@ mod tests {
 
     #[test]
     fn interval_covers_and_smallest_detectable_has_its_power() {
-        // A true difference of ten points; 1,600 sets, so that the share covered is known to half a
-        // point.
+        // A true difference of ten points; 1,600 sets, so that the coverage is known to half a
+        // percentage point.
         let n_sets = 1600;
         let results: Vec<_> = (0..n_sets)
             .map(|nth| systems(480, [0.6, 0.5], Seed(9).nth(nth)))

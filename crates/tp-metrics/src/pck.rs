@@ -1,11 +1,10 @@
-//! What counts as a hit: the percentage of correct keypoints (PCK) with its normaliser, thresholds
-//! and comparison.
+//! The percentage of correct keypoints (PCK): normalizer, thresholds and comparison.
 //!
-//! `PCK@α = 100 · (1/N) Σ 1[dᵢ / ℓᵢ < α]`, with `d` the Euclidean distance of the found from the
-//! true point and `ℓ` the normaliser's length. The paper takes the unit square (`ℓ = 1`), a strict
-//! `<`, and α = 0.1 and 0.2; its mPCK is their mean (Talking Points, arXiv 2510.14583, section on
-//! evaluation). The quotient is compared, not `d` with `α·ℓ`: when `d` and `ℓ` are exact, a tie
-//! then stays a tie.
+//! `PCK@α = 100 · (1/N) Σ 1[dᵢ / ℓᵢ < α]`, with `d` the Euclidean distance between predicted and
+//! true point and `ℓ` the length of the normalizer. The paper uses the unit square (`ℓ = 1`), a
+//! strict `<`, and α = 0.1 and 0.2; its mPCK is their mean (Talking Points, arXiv 2510.14583,
+//! section on evaluation). The quotient is compared and not `d` with `α·ℓ`, because ties are then
+//! preserved when `d` and `ℓ` are exact.
 
 use std::fmt;
 
@@ -13,21 +12,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Aggregation, MetricId, MetricsError};
 
-/// No published protocol has more than ten; the cap bounds what an untrusted report can ask for.
+/// No published protocol has more than ten; the limit bounds the cost of an untrusted report.
 const MAX_THRESHOLDS: usize = 64;
 
 /// The length by which a distance is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
-    /// Distance in the unit square, where the image is 1 wide and 1 high: the paper's, anisotropic
-    /// in pixels.
+    /// Distance in the unit square, in which the image has width and height 1: the paper's
+    /// normalizer, anisotropic in pixels.
     Unit,
     /// Pixels over the longer side of the image.
     MaxSide,
     /// Pixels over the diagonal of the image.
     Diagonal,
-    /// Pixels over the object's box length, see [`Lengths`](crate::Lengths).
+    /// Pixels over the object's box length, see [`NormaliserLengths`](crate::NormaliserLengths).
     Box,
     /// Pixels over the part's box length.
     PartBox,
@@ -37,29 +36,29 @@ pub enum Normaliser {
     Torso,
 }
 
-/// Whether a point at exactly the threshold is a hit.
+/// Whether an error equal to the threshold is a hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
-    /// `<`: no, as in the paper.
+    /// `<`: it is a miss, as in the paper.
     #[default]
     Lt,
-    /// `<=`: yes.
+    /// `<=`: it is a hit.
     Le,
 }
 
-/// Which rows are scored.
+/// The rows that are scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Every row.
+    /// All rows.
     #[default]
     All,
-    /// Only points that can be seen; the others are counted as out of scope.
+    /// Only rows of visible points; the others are counted as out of scope.
     VisibleOnly,
 }
 
-/// Everything that decides a hit. A missing prediction is a miss under every protocol.
+/// The definition of a hit. A missing prediction is a miss under every protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawProtocol", into = "RawProtocol")]
 pub struct Protocol {
@@ -71,8 +70,8 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// The paper's: unit square, strict `<`, thresholds 0.1 and 0.2, every point; the AUC up to
-    /// 0.2.
+    /// The paper's protocol: unit square, strict `<`, thresholds 0.1 and 0.2, all points; the AUC
+    /// ends at 0.2.
     #[must_use]
     pub fn paper() -> Self {
         Self {
@@ -84,13 +83,13 @@ impl Protocol {
         }
     }
 
-    /// A protocol with strict `<` on every point; the AUC ends at the largest threshold.
+    /// A protocol with strict `<` on all points; the AUC ends at the largest threshold.
     ///
     /// # Errors
     ///
     /// [`MetricsError::ThresholdCount`] without thresholds or with more than 64,
-    /// [`MetricsError::Threshold`] if one is not from 1e-6 to 1e6, has more than 15 significant
-    /// digits, or stands twice.
+    /// [`MetricsError::Threshold`] if one is not between 1e-6 and 1e6, has more than 15 significant
+    /// digits, or occurs twice.
     pub fn new(normaliser: Normaliser, thresholds: &[f64]) -> Result<Self, MetricsError> {
         let mut thresholds = thresholds.to_vec();
         if thresholds.is_empty() || thresholds.len() > MAX_THRESHOLDS {
@@ -113,23 +112,23 @@ impl Protocol {
         })
     }
 
-    /// The same with another comparison.
+    /// The same protocol with another comparison.
     #[must_use]
     pub fn with_comparison(self, comparison: Comparison) -> Self {
         Self { comparison, ..self }
     }
 
-    /// The same on other rows.
+    /// The same protocol with another scope.
     #[must_use]
     pub fn with_scope(self, scope: Scope) -> Self {
         Self { scope, ..self }
     }
 
-    /// The same with the area under PCK taken from 0 to another threshold.
+    /// The same protocol with the area under PCK taken from 0 to another threshold.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::AucLimit`] if it is not from 1e-6 to 1e6 or has more than 15 significant
+    /// [`MetricsError::AucLimit`] if it is not between 1e-6 and 1e6 or has more than 15 significant
     /// digits.
     pub fn with_auc_limit(self, auc_limit: f64) -> Result<Self, MetricsError> {
         if !is_decimal(auc_limit) {
@@ -138,7 +137,7 @@ impl Protocol {
         Ok(Self { auc_limit, ..self })
     }
 
-    /// The length by which distances are divided.
+    /// The normalizer.
     #[must_use]
     pub fn normaliser(&self) -> Normaliser {
         self.normaliser
@@ -150,25 +149,25 @@ impl Protocol {
         &self.thresholds
     }
 
-    /// What happens at exactly the threshold.
+    /// Whether an error equal to the threshold is a hit.
     #[must_use]
     pub fn comparison(&self) -> Comparison {
         self.comparison
     }
 
-    /// Which rows are scored.
+    /// The rows that are scored.
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.scope
     }
 
-    /// Where the area under PCK ends.
+    /// The upper limit of the area under PCK.
     #[must_use]
     pub fn auc_limit(&self) -> f64 {
         self.auc_limit
     }
 
-    /// Whether a normalised error is a hit at a threshold.
+    /// Whether a normalized error is a hit at a threshold.
     #[must_use]
     pub fn is_hit(&self, error: f64, threshold: f64) -> bool {
         match self.comparison {
@@ -177,18 +176,19 @@ impl Protocol {
         }
     }
 
-    /// The identities of all metrics of a [`Summary`](crate::Summary), averaged over points.
+    /// The identities of all metrics of a [`ScoreSummary`](crate::ScoreSummary), micro-averaged.
     #[must_use]
     pub fn identities(&self) -> Vec<MetricId> {
         MetricId::all_of(self, &Aggregation::Micro)
     }
 
-    /// Refuses another protocol.
+    /// Returns an error for a different protocol.
     pub(crate) fn require_same(&self, other: &Self) -> Result<(), MetricsError> {
         if self == other {
             return Ok(());
         }
-        // mPCK names all but the end of the AUC; with equal mPCK the two lists are equally long.
+        // mPCK states everything except the limit of the AUC; with equal mPCK the two lists have
+        // equal lengths.
         let [left, right] =
             [self, other].map(|protocol| MetricId::mpck(protocol, &Aggregation::Micro));
         let differing = self.identities().into_iter().zip(other.identities()).find(|(a, b)| a != b);
@@ -198,14 +198,14 @@ impl Protocol {
     }
 }
 
-/// Whether a setting can stand in an identity: JSON readers bring 15 digits of a moderate number
-/// back to the last bit, but not always 17, and a protocol that was written and read again must
-/// still be the same protocol.
+/// Whether a setting survives a round trip through JSON: readers restore 15 significant digits of a
+/// moderate number exactly, but not always 17. A protocol that is written and read again must
+/// compare equal.
 pub(crate) fn is_decimal(value: f64) -> bool {
     (1e-6..=1e6).contains(&value) && format!("{value:.14e}").parse() == Ok(value)
 }
 
-/// Whether a number can be a length to divide by.
+/// Whether a number is a valid divisor: finite and above 0.
 pub(crate) fn is_length(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
@@ -233,7 +233,7 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// How a protocol is written in JSON.
+/// The JSON representation of a protocol.
 #[derive(Serialize, Deserialize)]
 struct RawProtocol {
     normaliser: Normaliser,

@@ -1,20 +1,20 @@
-//! Rows as JSON lines, one point a line: what is written next to every metric, so that each number
-//! can be computed again without a model.
+//! Rows as JSON lines, one point per line, from which every metric can be recomputed without a
+//! model.
 
 use serde::Serialize;
 
 use crate::{MetricsError, PointRow, Protocol, Score};
 
-/// A row with what its protocol makes of it.
+/// A row with its score.
 #[derive(Serialize)]
 struct ScoredRow<'a> {
     #[serde(flatten)]
     row: &'a PointRow,
-    /// Null for a row out of the protocol's scope.
+    /// Null for a row outside the protocol's scope.
     score: Option<Score>,
 }
 
-/// One line per row: the row's fields, and under `score` its errors and hits.
+/// One line per row: the fields of the row, and its errors and hits under `score`.
 ///
 /// # Errors
 ///
@@ -30,16 +30,16 @@ pub fn rows_to_jsonl(rows: &[PointRow], protocol: &Protocol) -> Result<String, M
     Ok(lines)
 }
 
-/// Reads what [`rows_to_jsonl`] wrote; scores and other fields that are not a row's are passed
-/// over, empty lines too.
+/// Reads the output of [`rows_to_jsonl`]. Scores and unknown fields are ignored, and empty lines
+/// are skipped.
 ///
-/// Lines hold every digit; the JSON reader may bring a coordinate back one last bit off (about
-/// 1e-16), which can only move a point that lies exactly at a threshold. The line's own `score`
-/// says what was counted.
+/// Lines contain all digits, but the JSON reader may change a coordinate in the last bit (about
+/// 1e-16), which only matters for an error exactly at a threshold. The `score` of a line states
+/// what was counted.
 ///
 /// # Errors
 ///
-/// [`MetricsError::Line`] names the first line that is no row.
+/// [`MetricsError::Line`] for the first malformed line.
 pub fn rows_from_jsonl(text: &str) -> Result<Vec<PointRow>, MetricsError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
@@ -56,7 +56,7 @@ mod tests {
     use tp_core::{ImageHw, Seed, UnitXy};
 
     use super::*;
-    use crate::{Accumulator, Bootstrap, Lengths, Prediction, Visibility, paired};
+    use crate::{Accumulator, Bootstrap, NormaliserLengths, Prediction, Visibility, paired};
 
     #[test]
     fn rows_come_back_as_they_were() {
@@ -68,8 +68,10 @@ mod tests {
                 .with_mask(|_| true),
             PointRow::new("b", "2", size, unit(0.0, 1.0), Prediction::Unparsable)
                 .with_visibility(Visibility::Occluded),
-            PointRow::new("c", "2", size, unit(1.0, 1.0), None)
-                .with_lengths(Lengths { head: Some(3.5), ..Lengths::default() }),
+            PointRow::new("c", "2", size, unit(1.0, 1.0), None).with_lengths(NormaliserLengths {
+                head: Some(3.5),
+                ..NormaliserLengths::default()
+            }),
         ];
         let text = rows_to_jsonl(&rows, &Protocol::paper()).unwrap();
         assert_eq!(text.lines().count(), 3);
@@ -98,7 +100,7 @@ mod tests {
         let mut unit =
             || UnitXy::new(rng.random_range(0.3..0.6), rng.random_range(0.3..0.6)).unwrap();
         let size = ImageHw::new(480, 640).unwrap();
-        let lengths = Lengths { head: Some(100.0 / 3.0), ..Lengths::default() };
+        let lengths = NormaliserLengths { head: Some(100.0 / 3.0), ..NormaliserLengths::default() };
         let rows: Vec<_> = (0..3000)
             .map(|i| {
                 PointRow::new(i.to_string(), (i / 3).to_string(), size, unit(), unit())
@@ -113,7 +115,7 @@ mod tests {
             .map(|rows| Accumulator::of(rows, &protocol).unwrap().summary(&bootstrap));
         assert_eq!((&left.pck, left.mpck_ci), (&right.pck, right.mpck_ci));
         assert!((left.epe_px.unwrap().mean - right.epe_px.unwrap().mean).abs() < 1e-9);
-        // Lines of one system can be compared with rows of another that never left memory.
+        // Rows that were read from lines can be compared with rows that were never written.
         assert_eq!(
             paired(&rows, &again, &protocol, &bootstrap).unwrap().mpck.difference,
             Some(0.0)

@@ -1,13 +1,13 @@
-//! All systems on one set: numbers with intervals, paired comparisons and groups, and as JSON.
+//! The report of several systems on one set: metrics, paired comparisons and groups, also as JSON.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accumulator, Bootstrap, Grouped, MetricId, MetricsError, Paired, PointRow, Protocol, Summary,
-    group_by, paired,
+    Accumulator, Bootstrap, Grouped, MetricId, MetricsError, Paired, PointRow, Protocol,
+    ScoreSummary, group_by, paired,
 };
 
-/// What several systems reach on one set of points, under one protocol.
+/// The metrics of several systems on one set of points, under one protocol.
 ///
 /// ```no_run
 /// # use tp_metrics::{Bootstrap, EvalReport, MetricsError, PointRow, Protocol};
@@ -16,7 +16,8 @@ use crate::{
 /// let mut report = EvalReport::new("scenes", Protocol::paper(), Bootstrap::new(tp_core::Seed(7)));
 /// report.add("reference, heatmap", &full)?;
 /// report.add("text only", &text_only)?;
-/// report.add_pair(("reference, heatmap", &full), ("text only", &text_only))?; // the gain of seeing
+/// report.add_pair(("reference, heatmap", &full), ("text only", &text_only))?; // the gain from the
+/// image
 /// report.add_groups("reference, heatmap", &full, "category", &[])?;
 /// let page = report.to_markdown();
 /// # Ok(()) }
@@ -34,16 +35,18 @@ pub struct EvalReport {
 
 /// One system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EvalRow {
     /// The system's name, e.g. `reference, heatmap`.
     pub name: String,
-    /// Its numbers.
+    /// Its metrics.
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: ScoreSummary,
 }
 
-/// Two systems on the same points.
+/// The paired comparison of two systems.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedPair {
     /// Name of A.
     pub a: String,
@@ -53,17 +56,19 @@ pub struct NamedPair {
     pub result: Paired,
 }
 
-/// One system's numbers by the values of a label.
+/// The metrics of one system, grouped by a label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedGroups {
     /// The system's name.
     pub name: String,
-    /// Its numbers.
+    /// The grouped metrics.
     pub grouped: Grouped,
 }
 
-/// How a row of one name changed from one report to another: right minus left.
+/// The change of a row between two reports: later minus earlier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RowChange {
     /// The name.
     pub name: String,
@@ -91,7 +96,7 @@ impl EvalReport {
         }
     }
 
-    /// Adds a system and returns its row.
+    /// Scores a system, adds its row and returns it.
     ///
     /// # Errors
     ///
@@ -108,13 +113,13 @@ impl EvalReport {
         Ok(&self.rows[self.rows.len() - 1])
     }
 
-    /// Adds a system whose scores were collected elsewhere, e.g. by several threads, and returns
+    /// Adds a system whose scores were accumulated elsewhere, e.g. by several threads, and returns
     /// its row.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::RepeatedRow`] if the name is taken, [`MetricsError::Unlike`] if they follow
-    /// another protocol.
+    /// [`MetricsError::RepeatedRow`] if the name is taken, [`MetricsError::Unlike`] if the
+    /// protocols differ.
     pub fn add_scores(
         &mut self,
         name: impl Into<String>,
@@ -142,7 +147,7 @@ impl EvalReport {
         Ok(&self.paired[self.paired.len() - 1].result)
     }
 
-    /// Adds one system's numbers by the values of a label, and returns them; values in `expected`
+    /// Groups the metrics of a system by a label, adds them and returns them. Values in `expected`
     /// get an entry even without points.
     ///
     /// # Errors
@@ -160,12 +165,12 @@ impl EvalReport {
         Ok(&self.groups[self.groups.len() - 1].grouped)
     }
 
-    /// Takes over the rows, comparisons and groups of another report of the same set.
+    /// Adds the rows, comparisons and groups of another report on the same set.
     ///
     /// # Errors
     ///
     /// [`MetricsError::DifferentSets`], [`MetricsError::Unlike`] if protocol or bootstrap differ,
-    /// or [`MetricsError::RepeatedRow`] if a name is in both; this report stays as it was.
+    /// or [`MetricsError::RepeatedRow`] if a name is in both. This report is then unchanged.
     pub fn merge(&mut self, other: Self) -> Result<(), MetricsError> {
         self.require_comparable(&other)?;
         if self.bootstrap != other.bootstrap {
@@ -181,8 +186,9 @@ impl EvalReport {
         Ok(())
     }
 
-    /// What changed in the rows that both reports have by name, `later` minus this. Without the
-    /// points themselves no interval of a change can be had: use [`paired`] on the rows to decide.
+    /// The changes of the rows that both reports have, `later` minus this one. A report does not
+    /// contain the points, so there is no interval of a change: use [`paired`] on the rows for
+    /// that.
     ///
     /// # Errors
     ///
@@ -192,7 +198,7 @@ impl EvalReport {
         let change = |left: Option<f64>, right: Option<f64>| {
             left.zip(right).map(|(left, right)| right - left)
         };
-        let mean = |summary: &Summary| summary.epe_px.map(|errors| errors.mean);
+        let mean = |summary: &ScoreSummary| summary.epe_px.map(|errors| errors.mean);
         let changed = |row: &EvalRow| {
             let (left, right) = (&row.summary, &later.row(&row.name).ok()?.summary);
             Some(RowChange {
@@ -211,9 +217,9 @@ impl EvalReport {
         Ok(self.rows.iter().filter_map(changed).collect())
     }
 
-    /// Stops on a leak: texts of other points (`shuffled`) must not score above the interval of a
-    /// system that reads no text (`image_only`). They may score above the centre of the image: a
-    /// wrong text still lands on some object.
+    /// Checks for leakage: texts of other images (`shuffled`) must not score above the interval of
+    /// a system without text (`image_only`). They may score above the center of the image, because
+    /// a wrong text still tends to land on an object.
     ///
     /// # Errors
     ///
@@ -237,25 +243,25 @@ impl EvalReport {
         &self.set
     }
 
-    /// What decides a hit.
+    /// The protocol.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
     }
 
-    /// How intervals were drawn.
+    /// The bootstrap settings.
     #[must_use]
     pub fn bootstrap(&self) -> &Bootstrap {
         &self.bootstrap
     }
 
-    /// All systems, in the order in which they were added.
+    /// All systems, in insertion order.
     #[must_use]
     pub fn rows(&self) -> &[EvalRow] {
         &self.rows
     }
 
-    /// A system by its name.
+    /// A system by name.
     ///
     /// # Errors
     ///
@@ -279,20 +285,20 @@ impl EvalReport {
         &self.groups
     }
 
-    /// The whole report as JSON, numbers in full precision.
+    /// The report as JSON, with numbers in full precision.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self)
             .expect("keys are text and nothing in a report fails to be written")
     }
 
-    /// Reads what [`to_json`](Self::to_json) wrote; the JSON reader may bring a number back one
-    /// last bit off.
+    /// Reads the output of [`to_json`](Self::to_json). The JSON reader may change a number in the
+    /// last bit.
     ///
     /// # Errors
     ///
-    /// [`MetricsError::Report`] if it is no such JSON, or calls its numbers by identities that its
-    /// protocol does not have.
+    /// [`MetricsError::Report`] if the text is not a report, or its metric identities do not match
+    /// its protocol.
     pub fn from_json(text: &str) -> Result<Self, MetricsError> {
         serde_json::from_str(text)
             .map_err(|error| MetricsError::Report { problem: error.to_string() })
@@ -316,8 +322,7 @@ impl EvalReport {
     }
 }
 
-/// How a report is written in JSON: with the identities, which follow from the protocol, for
-/// whoever reads it.
+/// The JSON representation of a report, which states the metric identities for its readers.
 #[derive(Serialize, Deserialize)]
 struct RawReport {
     set: String,
@@ -367,7 +372,7 @@ mod tests {
     use super::*;
     use crate::{Normaliser, Prediction};
 
-    /// 60 points of 15 images whose predictions are at most `spread` away along each side; every
+    /// 60 points in 15 images whose predictions are at most `spread` away along each axis; every
     /// tenth is missing.
     fn rows(spread: f64) -> Vec<PointRow> {
         let mut rng = Seed(2).rng();

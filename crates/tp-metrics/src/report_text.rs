@@ -1,13 +1,13 @@
-//! A report for people: aligned text for a terminal, or Markdown.
+//! Human-readable reports: aligned text for a terminal, or Markdown.
 
 use crate::table::{Table, one_line};
 use crate::{
     Distances, EvalReport, Grouped, Interval, MetricId, NamedGroups, NamedPair, Paired, PairedMean,
-    Rate, Summary,
+    Rate, ScoreSummary,
 };
 
 impl EvalReport {
-    /// Aligned tables for a terminal.
+    /// The report as aligned tables for a terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
         let tables = self
@@ -21,7 +21,7 @@ impl EvalReport {
             .collect()
     }
 
-    /// The same as Markdown.
+    /// The report as Markdown.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let tables = self
@@ -61,7 +61,7 @@ impl EvalReport {
             let mut table = self.summary_table("row");
             self.rows().iter().for_each(|row| table.push(summary_cells(&row.name, &row.summary)));
             tables.push((
-                format!("PCK, mPCK, AUC, NME in percent with {level} % intervals clustered by image; EPE in pixels of the points found"),
+                format!("PCK, mPCK, AUC, NME in percent with {level} % intervals clustered by image; EPE in pixels over located points"),
                 table,
             ));
         }
@@ -108,7 +108,7 @@ impl EvalReport {
     }
 }
 
-fn summary_cells(name: &str, summary: &Summary) -> Vec<String> {
+fn summary_cells(name: &str, summary: &ScoreSummary) -> Vec<String> {
     let mut cells = vec![
         name.to_owned(),
         summary.n.to_string(),
@@ -203,7 +203,7 @@ fn with_interval(percent: Option<f64>, ci: Option<Interval>) -> String {
     }
 }
 
-/// What cannot be computed is a dash.
+/// A value that cannot be computed is shown as a dash.
 fn decimals(number: Option<f64>, places: usize) -> String {
     number.map_or_else(|| "-".into(), |number| format!("{number:.places$}"))
 }

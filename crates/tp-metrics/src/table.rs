@@ -1,6 +1,6 @@
 //! A table of text: aligned for a terminal, or as Markdown.
 
-/// A header and rows of as many cells.
+/// A header, and rows with the same number of cells.
 pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -16,7 +16,7 @@ impl Table {
         self.rows.push(row.into_iter().map(|cell| one_line(&cell)).collect());
     }
 
-    /// The first column to the left, numbers to the right.
+    /// The first column is left-aligned, the others are right-aligned.
     pub(crate) fn to_text(&self) -> String {
         let lines: Vec<&Vec<String>> = std::iter::once(&self.header).chain(&self.rows).collect();
         let width = |column: usize| {
@@ -50,7 +50,7 @@ impl Table {
     }
 }
 
-/// A name may hold anything; a cell holds one line.
+/// Replaces line breaks, because a name may contain them and a cell may not.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! The hidden layer of a picture → masks, boxes and names.
+//! Annotations of scenes: masks, boxes and names from the layers of a picture.
 
 use ndarray::Array2;
 use tp_core::ImageHw;
@@ -6,24 +6,26 @@ use tp_core::ImageHw;
 use super::{geometry::v, layout::Thing, render::Rendered};
 use tp_data::{AnnotatedImage, BoxXywh, Mask, ObjectAnnotation, PartAnnotation};
 
-/// From how many visible pixels on a part is annotated, at 128×128; it grows with the picture.
+/// The minimum number of visible pixels of an annotated part at 128×128; it scales with the
+/// picture.
 const MIN_PART_PIXELS: f64 = 12.0;
-/// From how many visible pixels on an object is annotated, at 128×128.
+/// The minimum number of visible pixels of an annotated object at 128×128.
 const MIN_OBJECT_PIXELS: f64 = 80.0;
-/// From what visible share on an object is annotated.
+/// The minimum visible share of an annotated object.
 const MIN_VISIBLE_SHARE: f64 = 0.15;
 
-/// How much of an object can be seen.
+/// How much of an object is visible.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct VisibleShare {
-    /// The share that lies within the picture, estimated on a coarse grid.
+    /// The share inside the picture, estimated on a coarse grid.
     pub within_border: f64,
-    /// The share of that which nothing stands before.
+    /// The share of that which is not occluded.
     pub unobstructed: f64,
 }
 
 impl VisibleShare {
-    /// The share that can be seen, in [0, 1].
+    /// The visible share, in [0, 1].
     #[must_use]
     pub fn visible(&self) -> f64 {
         self.within_border * self.unobstructed
@@ -42,7 +44,7 @@ struct Visible {
 impl Visible {
     const NOTHING: Self = Self { area: 0, rows: [usize::MAX, 0], columns: [usize::MAX, 0] };
 
-    /// Some pixels of a row, from `start` to before `end`.
+    /// Adds the pixels `start..end` of a row.
     fn add(&mut self, row: usize, start: usize, end: usize) {
         self.area += end - start;
         self.rows = [self.rows[0].min(row), self.rows[1].max(row)];
@@ -60,8 +62,7 @@ impl Visible {
     }
 }
 
-/// The annotation of a scene, objects front to back, and for each of them how much of it can be
-/// seen.
+/// The annotation of a scene with its objects front to back, and the visible share of each.
 pub(super) fn annotate(
     name: String,
     size: ImageHw,
@@ -162,10 +163,10 @@ fn mask(
             *inside = inside_of_surface[id as usize];
         }
     }
-    Mask::new(Array2::from_shape_vec((height, width), inside).expect("one flag for every pixel"))
+    Mask::new(Array2::from_shape_vec((height, width), inside).expect("one flag per pixel"))
 }
 
-/// How much of a thing lies within the picture, measured on a coarse grid over its box.
+/// The share of an object inside the picture, estimated on a coarse grid over its box.
 fn share_in_frame(thing: &Thing, size: ImageHw) -> f64 {
     const CELLS: usize = 28;
     let [right, bottom] = [size.width() as f32 - 0.5, size.height() as f32 - 0.5];
@@ -186,7 +187,7 @@ fn share_in_frame(thing: &Thing, size: ImageHw) -> f64 {
             bounds.low.y + share.y * bounds.extent().y,
         );
         let place = figure_from_pixel.place(p);
-        // Later shapes are in front and mostly smaller: the large ones answer soonest.
+        // Later shapes are in front and mostly smaller, so the large ones are tested first.
         if thing.figure.shapes.iter().any(|shape| shape.outline.holds(place)) {
             all += 1;
             inside += usize::from((-0.5..=right).contains(&p.x) && (-0.5..=bottom).contains(&p.y));

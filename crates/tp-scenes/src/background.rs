@@ -1,4 +1,4 @@
-//! Surroundings: two muted zones with smooth and fine noise and now and then a faint pattern.
+//! Backgrounds: two muted zones with smooth and fine noise, and sometimes a faint pattern.
 
 use tp_core::ImageHw;
 
@@ -11,19 +11,19 @@ use super::{
 };
 
 pub(super) struct Background {
-    /// Colour at the top and the bottom of the upper and the lower zone.
+    /// The colors at the top and the bottom of the upper and the lower zone.
     zones: [[Colour; 2]; 2],
-    /// The row between the zones; 0 = there is one zone only.
+    /// The row between the zones; 0 if there is only one.
     horizon: f32,
     height: f32,
-    /// One divided by the picture's longer side.
+    /// The reciprocal of the picture's longer side.
     inverse_side: f32,
     texture: Texture,
     texture_strength: f32,
     octaves: Vec<Octave>,
 }
 
-/// One size of smooth noise, on a grid that covers the picture.
+/// One octave of smooth noise, on a grid that covers the picture.
 struct Octave {
     cells_per_pixel: f32,
     columns: usize,
@@ -41,7 +41,7 @@ impl Octave {
         Self { cells_per_pixel, columns, values: (0..rows * columns).map(value).collect() }
     }
 
-    /// Adds one row of this noise.
+    /// Adds one row of this octave.
     fn add(&self, row: usize, scratch: &mut Vec<f32>, noise: &mut [f32]) {
         let y = row as f32 * self.cells_per_pixel;
         let cell = y as usize;
@@ -50,7 +50,7 @@ impl Octave {
         let lower = &self.values[(cell + 1) * self.columns..][..self.columns];
         scratch.clear();
         scratch.extend(upper.iter().zip(lower).map(|(a, b)| a + (b - a) * t));
-        // Cell by cell: within one, noise is a straight line.
+        // Within a grid cell the noise is linear, so cells are processed one by one.
         let mut start = 0;
         for (cell, pair) in scratch.windows(2).enumerate() {
             let end = (((cell + 1) as f32 / self.cells_per_pixel).ceil() as usize).min(noise.len());
@@ -90,7 +90,7 @@ impl Background {
         }
     }
 
-    /// Colours of one row. `noise` and `scratch` are working space, kept between rows.
+    /// The colors of one row. `noise` and `scratch` are buffers that are reused between rows.
     pub(super) fn row(
         &self,
         row: usize,

@@ -1,4 +1,4 @@
-//! Random draws of the scene world, and the cheap hash behind its textures.
+//! Random draws of the scene generator, and the hash function of its textures.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -14,12 +14,12 @@ impl Draw {
         Self { rng: seed.rng() }
     }
 
-    /// Uniform between two values; they may be equal.
+    /// Uniform between two values, which may be equal.
     pub(super) fn range(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.rng.random::<f32>()
     }
 
-    /// A value up to a relative distance away.
+    /// A value varied by up to a relative amount.
     pub(super) fn vary(&mut self, value: f32, relative: f32) -> f32 {
         value * self.range(1.0 - relative, 1.0 + relative)
     }
@@ -38,18 +38,18 @@ impl Draw {
         self.rng.random_range(low..=high)
     }
 
-    /// One of some things; the slice must not be empty.
+    /// One of several choices; the slice must not be empty.
     pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.index(choices.len())]
     }
 
-    /// Seeds a texture.
+    /// A seed for a texture.
     pub(super) fn word(&mut self) -> u32 {
         self.rng.random()
     }
 }
 
-/// 32 well mixed bits of a cell of an integer grid.
+/// A 32-bit hash of a cell of an integer grid.
 #[inline]
 pub(super) fn hash_cell(x: i32, y: i32, seed: u32) -> u32 {
     let mut h = (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77) ^ seed;
@@ -58,8 +58,8 @@ pub(super) fn hash_cell(x: i32, y: i32, seed: u32) -> u32 {
     h ^ (h >> 15)
 }
 
-/// The cell of a grid that holds a place, and where in it, from 0 to 1: `floor` and the rest,
-/// without a call on processors where `floor` is no instruction of the baseline.
+/// The grid cell that contains a coordinate, and the offset in it, from 0 to 1: `floor` and the
+/// fraction, without a function call on processors whose baseline has no `floor` instruction.
 #[inline]
 pub(super) fn cell_of(x: f32) -> (i32, f32) {
     let cell = x as i32;
@@ -67,13 +67,13 @@ pub(super) fn cell_of(x: f32) -> (i32, f32) {
     (cell, x - cell as f32)
 }
 
-/// A number in `[0, 1)` for a cell.
+/// A number in `[0, 1)` for a grid cell.
 #[inline]
 pub(super) fn unit_of_cell(x: i32, y: i32, seed: u32) -> f32 {
     (hash_cell(x, y, seed) >> 8) as f32 / 16_777_216.0
 }
 
-/// Smooth noise in `[0, 1)` whose bumps are one unit wide.
+/// Value noise in `[0, 1)` with a period of one unit.
 #[inline]
 pub(super) fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
     let ((i, s), (j, t)) = (cell_of(x), cell_of(y));

@@ -1,9 +1,9 @@
-//! Why no scene can be drawn.
+//! Errors of scene options.
 
-/// Options under which no scene can be drawn.
+/// Invalid scene options.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("scene options: {problem}")]
 pub struct SceneError {
-    /// What is wrong with them.
+    /// The problem.
     pub problem: String,
 }

@@ -1,30 +1,29 @@
-//! One object under construction: its parts, and the shapes that each part is made of, back to
-//! front.
+//! An object under construction: its parts, and the shapes of each part, back to front.
 
 use super::{
     geometry::{Bounds, Vec2, v},
     shapes::Outline,
 };
 
-/// Which of an object's paints a shape wears.
+/// The role of a shape, which selects one of the object's paints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// Coat, bodywork, wall.
     Main,
-    /// What contrasts with it: muzzle, roof, wing.
+    /// A contrasting part: muzzle, roof, wing.
     Second,
     /// Mane, stripe, leaf.
     Accent,
     /// Horn, door, flower.
     Detail,
-    /// Eyes, tyres, openings.
+    /// Eyes, tires, openings.
     Dark,
     /// Panes and lights.
     Light,
 }
 
 impl Role {
-    /// How many there are.
+    /// The number of roles.
     pub(super) const COUNT: usize = 6;
 }
 
@@ -35,18 +34,18 @@ pub(super) struct Shape {
     /// Index into [`Figure::parts`].
     pub(super) part: usize,
     pub(super) role: Role,
-    /// Brightness of this shape beside others of its role; 1 = as painted.
+    /// Brightness relative to other shapes of the same role; 1 = unchanged.
     pub(super) tone: f32,
 }
 
-/// A part that has been begun.
+/// A part that has been started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PartSlot(usize);
 
-/// An object in coordinates of its own: facing right, any unit.
+/// An object in its own coordinates: facing right, in any unit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figure {
-    /// Name of every part instance.
+    /// The name of every part instance.
     pub(super) parts: Vec<&'static str>,
     /// Back to front.
     pub(super) shapes: Vec<Shape>,
@@ -59,19 +58,19 @@ impl Figure {
         Self { tone: 1.0, ..Self::default() }
     }
 
-    /// Begins a part: shapes belong to it until another one is begun or resumed.
+    /// Starts a part: the following shapes belong to it until another part is started or resumed.
     pub(super) fn part(&mut self, name: &'static str) -> PartSlot {
         self.parts.push(name);
         self.current = self.parts.len() - 1;
         PartSlot(self.current)
     }
 
-    /// Goes on with an earlier part.
+    /// Continues an earlier part.
     pub(super) fn resume(&mut self, part: PartSlot) {
         self.current = part.0;
     }
 
-    /// Brightness of the shapes to come.
+    /// Sets the brightness of the following shapes.
     pub(super) fn tone(&mut self, tone: f32) {
         self.tone = tone;
     }
@@ -84,13 +83,13 @@ impl Figure {
         self.ellipse(center, v(radius, radius), 0.0, role);
     }
 
-    /// An ellipse with its first half axis in a direction (degrees, 90 = up).
+    /// An ellipse whose first half axis has the given direction (degrees, 90 = up).
     pub(super) fn ellipse(&mut self, center: Vec2, half: Vec2, degrees: f32, role: Role) {
         let axes = [Vec2::polar(degrees, half.x), Vec2::polar(degrees + 90.0, half.y)];
         self.add(Outline::Ellipse { center, axes, hole: 0.0 }, role);
     }
 
-    /// An upright ellipse of which an inner share is empty.
+    /// An upright ring; `hole` is the inner share that is empty.
     pub(super) fn ring(&mut self, center: Vec2, half: Vec2, hole: f32, role: Role) {
         self.add(Outline::Ellipse { center, axes: [v(half.x, 0.0), v(0.0, half.y)], hole }, role);
     }
@@ -103,12 +102,12 @@ impl Figure {
         self.add(Outline::Polygon(points.to_vec()), role);
     }
 
-    /// A closed smooth curve.
+    /// A closed smooth curve through points.
     pub(super) fn curve(&mut self, through: &[Vec2], role: Role) {
         self.add(Outline::curve(through), role);
     }
 
-    /// An upright rectangle by two corners.
+    /// An upright rectangle given by two corners.
     pub(super) fn rect(&mut self, a: Vec2, b: Vec2, role: Role) {
         self.polygon(&[a, v(b.x, a.y), b, v(a.x, b.y)], role);
     }

@@ -1,8 +1,8 @@
-//! Vectors and affine maps of the scene world: x to the right, y downwards.
+//! Vectors and affine maps of the scenes: x to the right, y downwards.
 
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// A place or a displacement.
+/// A position or a displacement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Vec2 {
     pub(super) x: f32,
@@ -14,7 +14,7 @@ pub(super) const fn v(x: f32, y: f32) -> Vec2 {
 }
 
 impl Vec2 {
-    /// A displacement by its direction in degrees: 0 is to the right, 90 is up.
+    /// A displacement from its direction in degrees: 0 is to the right, 90 is up.
     pub(super) fn polar(degrees: f32, length: f32) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
         v(cos * length, -sin * length)
@@ -28,7 +28,7 @@ impl Vec2 {
         self.dot(self).sqrt()
     }
 
-    /// Part of the way to another place.
+    /// The point at a share of the way to another one.
     pub(super) fn toward(self, other: Self, share: f32) -> Self {
         self + (other - self) * share
     }
@@ -78,12 +78,12 @@ impl Affine {
         self.vector(p) + self.offset
     }
 
-    /// By what factor lengths grow on average.
+    /// The mean factor by which lengths change.
     pub(super) fn scale(&self) -> f32 {
         self.determinant().abs().sqrt()
     }
 
-    /// The way back; the matrix must have an inverse.
+    /// The inverse map; the matrix must be invertible.
     pub(super) fn inverse(&self) -> Self {
         let [Vec2 { x: a, y: b }, Vec2 { x: c, y: d }] = self.rows;
         let factor = 1.0 / self.determinant();
@@ -96,7 +96,7 @@ impl Affine {
     }
 }
 
-/// A box by its corners.
+/// An axis-aligned box given by its corners.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) low: Vec2,
@@ -104,7 +104,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The box of nothing.
+    /// The empty box.
     pub(super) const EMPTY: Self = Self {
         low: v(f32::INFINITY, f32::INFINITY),
         high: v(f32::NEG_INFINITY, f32::NEG_INFINITY),
@@ -129,7 +129,7 @@ impl Bounds {
         self.high - self.low
     }
 
-    /// The area that two boxes share.
+    /// The area of the intersection of two boxes.
     pub(super) fn shared_area(&self, other: &Self) -> f32 {
         let width = self.high.x.min(other.high.x) - self.low.x.max(other.low.x);
         let height = self.high.y.min(other.high.y) - self.low.y.max(other.low.y);

@@ -1,4 +1,4 @@
-//! What stands where: categories, sizes, places, and what is in front of what.
+//! The layout of a scene: categories, sizes, positions and depth order.
 
 use tp_core::ImageHw;
 
@@ -13,19 +13,19 @@ use super::{
     texture::{Pattern, Texture},
 };
 
-/// A thing with its place in the picture.
+/// An object with its position in the picture.
 pub(super) struct Thing {
-    /// `None` = a conspicuous thing without a name.
+    /// `None` for conspicuous clutter.
     pub(super) category: Option<&'static Category>,
     pub(super) figure: Figure,
     pub(super) dress: Dress,
-    /// From the figure's coordinates to pixels.
+    /// Maps the figure's coordinates to pixels.
     pub(super) pixel_from_figure: Affine,
-    /// In pixels, of the whole figure.
+    /// The bounds of the whole figure, in pixels.
     pub(super) bounds: Bounds,
 }
 
-/// All things of a scene, back to front.
+/// All objects of a scene, back to front.
 pub(super) fn layout(options: &SceneOptions, draw: &mut Draw) -> Vec<Thing> {
     let chosen = choose(options, draw);
     let mut objects: Vec<Thing> = Vec::with_capacity(chosen.len());
@@ -39,7 +39,7 @@ pub(super) fn layout(options: &SceneOptions, draw: &mut Draw) -> Vec<Thing> {
             stand(Some(category), category.build(draw), dress, options.size, &objects, draw);
         objects.push(thing);
     }
-    // Nearer things stand lower in a picture, mostly.
+    // Nearer objects tend to be lower in a picture.
     let jitter = 0.3 * options.size.height() as f32;
     let mut ordered: Vec<_> = objects
         .into_iter()
@@ -48,7 +48,7 @@ pub(super) fn layout(options: &SceneOptions, draw: &mut Draw) -> Vec<Thing> {
     ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut things: Vec<_> = ordered.into_iter().map(|(_, thing)| thing).collect();
     for _ in 0..draw.count(0, options.max_loud_clutter.min(MAX_LOUD_CLUTTER)) {
-        // Behind everything, now and then before something.
+        // Usually behind everything, sometimes in front of an object.
         let at = if draw.chance(0.6) { 0 } else { draw.count(0, things.len()) };
         things.insert(at, loud_clutter(options.size, draw));
     }
@@ -72,13 +72,14 @@ fn choose(options: &SceneOptions, draw: &mut Draw) -> Vec<&'static Category> {
         .count();
 
     let mut chosen = vec![draw.pick(&pool)];
-    // A bit more rarely than asked for: chance brings some pairs too.
+    // Slightly below the requested share, because pairs also arise by chance.
     let twice = n > 1 && draw.chance(options.same_category_share * 0.9 / share_of_many);
     while chosen.len() < n {
         let next = if twice && chosen.len() == 1 {
             chosen[0]
         } else if draw.chance(0.25) {
-            // A relative: categories that are easily confused should meet.
+            // A related category, because categories that are easily confused should occur
+            // together.
             let relatives: Vec<_> = pool
                 .iter()
                 .copied()
@@ -93,7 +94,7 @@ fn choose(options: &SceneOptions, draw: &mut Draw) -> Vec<&'static Category> {
     chosen
 }
 
-/// Finds a place where most of a thing can be seen.
+/// Finds a position at which most of an object is visible.
 fn stand(
     category: Option<&'static Category>,
     figure: Figure,
@@ -110,7 +111,7 @@ fn stand(
     let tilt = if draw.chance(0.3) { draw.range(-14.0, 14.0) } else { draw.range(-3.0, 3.0) };
     let stretch = draw.range(0.9, 1.11);
 
-    // Some things crowd around another one, so that one hides a part of the other.
+    // Some objects are placed near another one, so that one partly occludes the other.
     let neighbour = if !others.is_empty() && draw.chance(0.4) {
         Some(others[draw.index(others.len())].bounds)
     } else {
@@ -131,8 +132,8 @@ fn stand(
                 v(x.clamp(-0.02, 1.02), y.clamp(-0.02, 1.02))
             }
         };
-        // Towards the border things grow: their visible part then has its middle anywhere in the
-        // outer cells.
+        // Objects near the border are enlarged, so that the center of their visible part can be
+        // anywhere in the outer cells.
         let outward = ((place.x - 0.5).abs().max((place.y - 0.5).abs()) * 2.0).min(1.0);
         let side = draw.range(0.25f32.ln(), (0.8 + 0.35 * outward).ln()).exp();
         let reference = (width * height).sqrt().min(1.25 * width.min(height));
@@ -166,7 +167,7 @@ fn stand(
     Thing { category, figure, dress, pixel_from_figure, bounds }
 }
 
-/// Stars, crosses, zigzags and crescents: as conspicuous as objects, but of no object's shape.
+/// Stars, crosses, zigzags and crescents: as conspicuous as objects, but shaped like none of them.
 fn loud_clutter(size: ImageHw, draw: &mut Draw) -> Thing {
     let mut figure = Figure::new();
     figure.part("clutter");
@@ -235,8 +236,8 @@ fn loud_clutter(size: ImageHw, draw: &mut Draw) -> Thing {
     }
 }
 
-/// The muted shapes of the surroundings, in pixels, each with how much brighter or darker than its
-/// place it is.
+/// The muted shapes of the background, in pixels, each with its brightness relative to its
+/// surroundings.
 pub(super) fn muted_clutter(size: ImageHw, draw: &mut Draw) -> Vec<(Outline, [f32; 3])> {
     let (height, width) = (size.height() as f32, size.width() as f32);
     let unit = (height * width).sqrt();
@@ -285,7 +286,7 @@ pub(super) fn muted_clutter(size: ImageHw, draw: &mut Draw) -> Vec<(Outline, [f3
         .collect()
 }
 
-/// The pattern of a surrounding, for [`super::background`].
+/// The pattern of a background, for [`super::background`].
 pub(super) fn quiet_texture(draw: &mut Draw) -> Texture {
     Texture::new(
         draw.pick(&[

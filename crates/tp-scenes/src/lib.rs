@@ -27,10 +27,10 @@ pub use statistics::SceneStatistics;
 
 use draw::Draw;
 
-/// How often a layout that leaves nothing to annotate is drawn anew.
+/// How often a layout without annotated objects is redrawn.
 const ATTEMPTS: u64 = 6;
 
-/// One picture of the scene world with its annotation.
+/// A scene with its annotation.
 #[derive(Clone, Debug)]
 pub struct Scene {
     image: RgbImage,
@@ -39,10 +39,10 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Draws a scene. A seed means the same bytes on every thread and in every run.
+    /// Generates a scene. A seed gives the same bytes on every thread and in every run.
     ///
-    /// Objects of which too little can be seen are drawn but not annotated; in pictures of 64
-    /// pixels and more at least one object is annotated, as long as the options leave a category.
+    /// Objects of which too little is visible are drawn but not annotated. In pictures of at least
+    /// 64 pixels, at least one object is annotated if the options allow any category.
     ///
     /// ```
     /// use tp_core::Seed;
@@ -75,15 +75,14 @@ impl Scene {
         &self.image
     }
 
-    /// What is in it: the masks hold visible pixels only, objects stand front to back, their source
-    /// is `scenes`.
+    /// The annotation: masks cover visible pixels only, objects are ordered front to back, and the
+    /// source is `scenes`.
     #[must_use]
     pub fn annotation(&self) -> &AnnotatedImage {
         &self.annotation
     }
 
-    /// For every annotated object how much of it can be seen: the rest is behind other things or
-    /// beyond the border.
+    /// The visible share of every annotated object; the rest is occluded or outside the picture.
     #[must_use]
     pub fn visible_shares(&self) -> &[VisibleShare] {
         &self.visible_shares

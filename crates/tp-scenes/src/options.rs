@@ -1,4 +1,4 @@
-//! What a scene may hold, and how hard it is.
+//! The content and difficulty of scenes.
 
 use serde::{Deserialize, Serialize};
 use tp_core::ImageHw;
@@ -6,31 +6,31 @@ use tp_core::ImageHw;
 use super::category::{CATEGORIES, Category, categories};
 use crate::SceneError;
 
-/// Beyond this, clutter would hide the objects.
+/// More clutter would cover the objects.
 pub(super) const MAX_LOUD_CLUTTER: usize = 16;
 
-/// What scenes are drawn.
+/// Options of the scene generator.
 ///
-/// Sides below 32 pixels work but leave most objects below the size from which they are annotated.
+/// Sides below 32 pixels are possible but leave most objects too small to be annotated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SceneOptions {
     /// Height and width of the picture.
     pub size: ImageHw,
-    /// Share of objects that wear a coat typical of their category; the others wear random colours
+    /// The share of objects with a typical coat of their category; the others have random colors
     /// and patterns.
     pub typical_share: f64,
-    /// Share of scenes that hold two objects of one category.
+    /// The share of scenes with two objects of one category.
     pub same_category_share: f64,
     /// Only these families, by the names in [`categories`]; `None` = all.
     pub families: Option<Vec<String>>,
-    /// Not these families.
+    /// Excluded families.
     pub exclude_families: Vec<String>,
     /// Only these categories; `None` = all of the families.
     pub categories: Option<Vec<String>>,
     /// Relative frequency of scenes with 1, 2, 3 and 4 objects.
     pub object_counts: [f64; 4],
-    /// The most conspicuous things without a name in one scene; at most 16.
+    /// The maximum number of conspicuous unnamed shapes per scene; at most 16.
     pub max_loud_clutter: usize,
 }
 
@@ -50,13 +50,13 @@ impl Default for SceneOptions {
 }
 
 impl SceneOptions {
-    /// Checks names and shares; [`Scene::generate`](super::Scene::generate) itself never fails, but
-    /// draws scenes without objects if no category is left.
+    /// Validates names and shares. [`Scene::generate`](super::Scene::generate) itself never fails,
+    /// but draws scenes without objects if no category remains.
     ///
     /// # Errors
     ///
-    /// [`SceneError`] if a family or category does not exist, nothing is left, or a share is not
-    /// one.
+    /// [`SceneError`] if a family or category does not exist, none remains, or a share is out of
+    /// range.
     pub fn validate(&self) -> Result<(), SceneError> {
         let infos = categories();
         for family in self.families.iter().flatten().chain(&self.exclude_families) {
@@ -64,7 +64,10 @@ impl SceneOptions {
                 let mut known: Vec<_> = infos.iter().map(|info| info.family).collect();
                 known.dedup();
                 return Err(SceneError {
-                    problem: format!("there is no family {family:?}, but {}", known.join(", ")),
+                    problem: format!(
+                        "there is no family {family:?}; the families are {}",
+                        known.join(", ")
+                    ),
                 });
             }
         }
@@ -72,7 +75,10 @@ impl SceneOptions {
             if !infos.iter().any(|info| info.name == name) {
                 let known: Vec<_> = infos.iter().map(|info| info.name).collect();
                 return Err(SceneError {
-                    problem: format!("there is no category {name:?}, but {}", known.join(", ")),
+                    problem: format!(
+                        "there is no category {name:?}; the categories are {}",
+                        known.join(", ")
+                    ),
                 });
             }
         }
@@ -104,7 +110,7 @@ impl SceneOptions {
         }
         if self.pool().is_empty() {
             return Err(SceneError {
-                problem: "no category is left after the choice of families and categories".into(),
+                problem: "no category matches the chosen families and categories".into(),
             });
         }
         Ok(())

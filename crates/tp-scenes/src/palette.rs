@@ -1,4 +1,4 @@
-//! What things wear: typical coats that most instances keep, and random ones for the rest.
+//! Paints: typical coats of a category, which most instances have, and random ones.
 
 use super::{
     draw::Draw,
@@ -9,7 +9,7 @@ use super::{
 /// Red, green, blue in `[0, 1]`.
 pub(super) type Colour = [f32; 3];
 
-/// A typical look of a category: colours as `0xRRGGBB` by role, and the pattern of the main role.
+/// A typical coat of a category: colors as `0xRRGGBB` by role, and the pattern of the main role.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coat {
     pub(super) main: u32,
@@ -19,11 +19,11 @@ pub(super) struct Coat {
     pub(super) pattern: Pattern,
 }
 
-/// What a surface looks like before light falls on it.
+/// The appearance of a surface before shading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paint {
     pub(super) colour: Colour,
-    /// The texture's other colour.
+    /// The second color of the texture.
     pub(super) other: Colour,
     pub(super) texture: Texture,
 }
@@ -37,7 +37,7 @@ impl Dress {
         self.0[role as usize]
     }
 
-    /// One of a category's coats, each colour a little off.
+    /// One of a category's coats, each color slightly varied.
     pub(super) fn typical(coats: &[Coat], draw: &mut Draw) -> Self {
         let coat = draw.pick(coats);
         let [main, second, accent, detail] = [coat.main, coat.second, coat.accent, coat.detail]
@@ -46,7 +46,7 @@ impl Dress {
         Self::of_colours(main, second, accent, detail, texture, draw)
     }
 
-    /// Any colours and any pattern.
+    /// Random colors and a random pattern.
     pub(super) fn random(draw: &mut Draw) -> Self {
         let [main, second, accent, detail] = [(); 4].map(|()| vivid(draw));
         let texture = Texture::random(draw);
@@ -93,25 +93,25 @@ pub(super) fn mixed(a: Colour, b: Colour, share: f32) -> Colour {
     [0, 1, 2].map(|i| a[i] + (b[i] - a[i]) * share)
 }
 
-/// A colour nearby.
+/// A similar color.
 pub(super) fn nudged(colour: Colour, by: f32, draw: &mut Draw) -> Colour {
     let common = draw.range(-by, by);
     colour.map(|channel| (channel + common + draw.range(-by, by) * 0.5).clamp(0.02, 0.98))
 }
 
-/// Any colour that stands out.
+/// A random conspicuous color.
 pub(super) fn vivid(draw: &mut Draw) -> Colour {
     let saturation = draw.range(0.25, 0.9);
     colour_of_hsv(draw.range(0.0, 6.0), saturation, draw.range(0.35, 0.98))
 }
 
-/// Any colour of an unobtrusive surrounding.
+/// A random inconspicuous color for backgrounds.
 pub(super) fn muted(draw: &mut Draw) -> Colour {
     let saturation = draw.range(0.03, 0.26);
     colour_of_hsv(draw.range(0.0, 6.0), saturation, draw.range(0.32, 0.82))
 }
 
-/// `hue` runs from 0 to 6 around the circle.
+/// `hue` runs from 0 to 6 around the color circle.
 pub(super) fn colour_of_hsv(hue: f32, saturation: f32, value: f32) -> Colour {
     [5.0, 3.0, 1.0].map(|n| {
         let k = (n + hue) % 6.0;

@@ -1,4 +1,4 @@
-//! Things → pixels, and which pixel shows which part.
+//! Rendering: objects to pixels, with the part that each pixel shows.
 
 use tp_core::{ImageHw, RgbImage};
 
@@ -10,33 +10,33 @@ use super::{
     palette::Paint,
 };
 
-/// The picture and its hidden layer.
+/// The picture with its map of parts.
 pub(super) struct Rendered {
     pub(super) image: RgbImage,
-    /// For every pixel an index into `surfaces`, row-major.
+    /// An index into `surfaces` for every pixel, row-major.
     pub(super) surface_of_pixel: Vec<u16>,
     pub(super) surfaces: Vec<Surface>,
-    /// For every thing, how many pixels of the picture it would cover if nothing stood before it.
+    /// For every object, the number of pixels that it would cover without occlusion.
     pub(super) covered: Vec<usize>,
 }
 
-/// What a pixel can show.
+/// What a pixel shows.
 pub(super) struct Surface {
-    /// Index of the thing and of its part; `None` = background.
+    /// The indices of the object and of its part; `None` = background.
     pub(super) part: Option<(usize, usize)>,
     look: Look,
 }
 
 enum Look {
-    /// The background, by so much brighter.
+    /// The background, brightened by this much.
     Background([f32; 3]),
-    /// A paint, by so much brighter, with the way from pixels to the texture.
+    /// A paint with its brightness and the map from pixels to texture coordinates.
     Paint { paint: Paint, tone: f32, texture_from_pixel: Affine },
 }
 
-/// How light falls, and what the camera does.
+/// Lighting and camera effects.
 struct Light {
-    /// Points to where the light comes from; its length is its strength.
+    /// The direction towards the light; its length is the strength.
     direction: Vec2,
     ambient: [f32; 3],
     vignette: f32,
@@ -99,7 +99,7 @@ pub(super) fn render(size: ImageHw, things: &[Thing], draw: &mut Draw) -> Render
                     let pixel = row * width + column;
                     n += usize::from(surface_of_pixel[pixel] < first);
                     surface_of_pixel[pixel] = id;
-                    // The centre of a round body faces the camera, its rim the side.
+                    // The center of a round body faces the camera, its rim the side.
                     shade[pixel] = (normal.dot(light.direction) * 120.0) as i8;
                 },
             );
@@ -120,11 +120,11 @@ pub(super) fn render(size: ImageHw, things: &[Thing], draw: &mut Draw) -> Render
         expose_row(&light, row, height, &colours, &mut bytes[row * width * 3..][..width * 3]);
     }
     soften(&mut bytes, [height, width], light.blur);
-    let image = RgbImage::from_bytes(size, bytes).expect("three bytes for every pixel");
+    let image = RgbImage::from_bytes(size, bytes).expect("three bytes per pixel");
     Rendered { image, surface_of_pixel, surfaces, covered }
 }
 
-/// Textures are fixed to the object: its middle is the origin, its longer side 1.
+/// Textures are attached to the object: the origin is its center, the unit its longer side.
 fn texture_from_pixel(thing: &Thing) -> Affine {
     let own = thing.figure.bounds();
     let scale = 1.0 / own.extent().x.max(own.extent().y);
@@ -203,10 +203,11 @@ fn expose_row(light: &Light, row: usize, height: usize, colours: &[[f32; 3]], by
     }
 }
 
-/// A 3×3 blur (1-2-1 both ways) by a strength from 0 to 1: it also takes the stairs from the edges.
+/// A 3×3 blur (1-2-1 in both directions) with a strength from 0 to 1, which also smooths jagged
+/// edges.
 fn soften(bytes: &mut [u8], [height, width]: [usize; 2], strength: f32) {
     let stride = width * 3;
-    // Weight of each neighbour out of 64; 16 is the full 1-2-1.
+    // The weight of each neighbor out of 64; 16 is the full 1-2-1 filter.
     let side = (strength * 16.0) as u16;
     let middle = 64 - 2 * side;
     let blend = |a: u8, b: u8, c: u8| {

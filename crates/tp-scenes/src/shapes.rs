@@ -1,11 +1,12 @@
-//! The few outlines of which everything is made, and which points they hold.
+//! The outlines from which all objects are composed, and point-in-outline tests.
 
 use super::geometry::{Affine, Bounds, Vec2, v};
 
 /// An outline.
 #[derive(Clone, Debug)]
 pub(super) enum Outline {
-    /// An ellipse by its half axes; `hole` is the share of the radius that is empty (0 = filled).
+    /// An ellipse given by its half axes; `hole` is the share of the radius that is empty (0 =
+    /// filled).
     Ellipse { center: Vec2, axes: [Vec2; 2], hole: f32 },
     /// A rounded bar that may be thicker at one end.
     Limb { from: Vec2, to: Vec2, radii: [f32; 2] },
@@ -14,7 +15,7 @@ pub(super) enum Outline {
 }
 
 impl Outline {
-    /// A smooth closed curve through some places (Catmull-Rom spline), as a polygon.
+    /// A smooth closed curve through the given points (Catmull-Rom spline), as a polygon.
     pub(super) fn curve(through: &[Vec2]) -> Self {
         const STEPS: usize = 5;
         let n = through.len();
@@ -32,7 +33,7 @@ impl Outline {
         Self::Polygon(points)
     }
 
-    /// The outline under an affine map. A limb's radii grow with the mean scale.
+    /// The outline under an affine map. The radii of a limb scale with the mean factor.
     pub(super) fn mapped(&self, map: &Affine) -> Self {
         match self {
             Self::Ellipse { center, axes, hole } => Self::Ellipse {
@@ -62,11 +63,11 @@ impl Outline {
         }
     }
 
-    /// Calls `paint(row, column, normal)` for every pixel of a canvas whose centre, at integers,
-    /// lies inside.
+    /// Calls `paint(row, column, normal)` for every pixel of a canvas whose center, at integer
+    /// coordinates, lies inside.
     ///
-    /// The normal says where on a rounded body the pixel is: the centre has (0, 0), the rim has
-    /// length 1 or a bit more.
+    /// The normal is the position on a rounded body: (0, 0) at the center, length 1 or slightly
+    /// more at the rim.
     pub(super) fn fill(
         &self,
         [height, width]: [usize; 2],
@@ -86,8 +87,8 @@ impl Outline {
                         let normal = inverse.place(v(column as f32, row as f32));
                         let square = normal.dot(normal);
                         if square <= 1.0 && square >= hole {
-                            // The axes may lie anywhere: bring the normal back into the image's
-                            // frame.
+                            // The axes may have any direction, so the normal is rotated back into
+                            // image coordinates.
                             let offset = v(column as f32, row as f32) - *center;
                             paint(
                                 row,
@@ -107,7 +108,7 @@ impl Outline {
                         let t = (offset.dot(along) * inverse_square).clamp(0.0, 1.0);
                         let (across, radius) =
                             (offset - along * t, radii[0] + (radii[1] - radii[0]) * t);
-                        // A bar thinner than a pixel must not vanish between pixel centres.
+                        // A bar thinner than a pixel must not disappear between pixel centers.
                         let radius = radius.max(0.55);
                         if across.dot(across) <= radius * radius {
                             paint(row, column, across * (1.0 / radius));
@@ -139,7 +140,7 @@ impl Outline {
         }
     }
 
-    /// Whether a place lies inside.
+    /// Whether a point lies inside.
     pub(super) fn holds(&self, p: Vec2) -> bool {
         match self {
             Self::Ellipse { center, axes, hole } => {
@@ -169,7 +170,8 @@ fn unit_from_ellipse(center: Vec2, [a, b]: [Vec2; 2]) -> Affine {
     Affine { rows: [v(a.x, b.x), v(a.y, b.y)], offset: center }.inverse()
 }
 
-/// Where a horizontal line crosses a polygon, from the left; always an even number of places.
+/// The x coordinates at which a horizontal line crosses a polygon, ascending; always an even
+/// number.
 fn crossings_of_row(points: &[Vec2], y: f32, crossings: &mut Vec<f32>) {
     crossings.clear();
     let Some(&last) = points.last() else { return };

@@ -1,4 +1,4 @@
-//! What many scenes are like: the numbers that a test set must keep to.
+//! Statistics of many scenes, which test sets of scenes must match.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,42 +6,43 @@ use serde::Serialize;
 
 use super::Scene;
 
-/// Statistics of some scenes. Shares are in `[0, 1]`.
+/// Statistics of scenes. Shares are in `[0, 1]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SceneStatistics {
-    /// How many scenes.
+    /// The number of scenes.
     pub scenes: usize,
-    /// How many annotated objects.
+    /// The number of annotated objects.
     pub objects: usize,
-    /// How many annotated parts.
+    /// The number of annotated parts.
     pub parts: usize,
-    /// Scenes by number of annotated objects.
+    /// The number of scenes by number of annotated objects.
     pub scenes_by_objects: BTreeMap<usize, usize>,
-    /// Annotated objects in a scene.
+    /// The mean number of annotated objects per scene.
     pub mean_objects: f64,
-    /// Annotated parts of an object.
+    /// The mean number of annotated parts per object.
     pub mean_parts: f64,
-    /// Scenes that hold two objects of one category.
+    /// The share of scenes with two objects of one category.
     pub same_category_share: f64,
-    /// Objects of which at least a tenth cannot be seen, for whatever reason.
+    /// The share of objects that are hidden by at least a tenth, for any reason.
     pub partly_hidden_share: f64,
-    /// Objects of which at least a tenth of what lies in the picture is behind other things.
+    /// The share of objects of which at least a tenth of the part inside the picture is occluded.
     pub behind_others_share: f64,
-    /// Objects of which at least a tenth lies beyond the border.
+    /// The share of objects of which at least a tenth lies outside the picture.
     pub cut_off_share: f64,
-    /// Objects whose visible box touches the picture's border.
+    /// The share of objects whose visible box touches the picture's border.
     pub at_border_share: f64,
-    /// Longer side of the visible box as a share of the picture's longer side: 10 %, 50 % and 90 %
-    /// quantile.
+    /// The longer side of the visible box divided by the longer side of the picture: 10 %, 50 % and
+    /// 90 % quantiles.
     pub side_quantiles: [f64; 3],
-    /// Objects by the cell of their box's centre, row-major.
+    /// The number of objects by the cell of their box's center, row-major.
     pub objects_by_cell: [usize; 9],
-    /// Objects by category.
+    /// The number of objects by category.
     pub objects_by_category: BTreeMap<String, usize>,
 }
 
 impl SceneStatistics {
-    /// Counts; scenes are dropped as they are counted.
+    /// Computes the statistics; each scene is dropped after it is counted.
     #[must_use]
     pub fn measure(scenes: impl IntoIterator<Item = Scene>) -> Self {
         let mut statistics = Self::default();

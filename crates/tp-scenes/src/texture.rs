@@ -1,4 +1,4 @@
-//! Patterns on surfaces: how much of a paint's other colour shows at a place of the object.
+//! Surface patterns: the share of a paint's second color at each position of an object.
 
 use super::{
     draw::{Draw, cell_of, unit_of_cell, value_noise},
@@ -8,31 +8,31 @@ use super::{
 /// A kind of pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// One colour.
+    /// A single color.
     Plain,
-    /// Fine irregular brightness, as of fur or plaster.
+    /// Fine irregular brightness, like fur or plaster.
     Grain,
-    /// Bands, slightly wavy.
+    /// Slightly wavy bands.
     Stripes,
     /// Round spots.
     Spots,
-    /// Large irregular fields, as of a cow.
+    /// Large irregular patches, like those of a cow.
     Patches,
-    /// A chequerboard.
+    /// A checkerboard.
     Checks,
     /// Small random squares.
     Speckle,
-    /// One colour above, the other below.
+    /// One color above, the other below.
     Gradient,
-    /// Courses with joints.
+    /// Rows of bricks with joints.
     Bricks,
 }
 
-/// A pattern with its size and direction, in units of the object's longer side.
+/// A pattern with its scale and direction, in units of the object's longer side.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Texture {
     pattern: Pattern,
-    /// Repeats along the object's longer side.
+    /// The number of periods along the object's longer side.
     frequency: f32,
     direction: Vec2,
     seed: u32,
@@ -53,7 +53,7 @@ impl Texture {
         Self { pattern, frequency, direction: Vec2::polar(degrees, 1.0), seed: draw.word() }
     }
 
-    /// Any pattern, stripes in any direction.
+    /// A random pattern; stripes have a random direction.
     pub(super) fn random(draw: &mut Draw) -> Self {
         use Pattern::{Checks, Gradient, Grain, Patches, Plain, Speckle, Spots, Stripes};
         let pattern =
@@ -74,8 +74,8 @@ impl Texture {
         self.pattern
     }
 
-    /// The share of the other colour at a place of the object; the origin is the object's middle, 1
-    /// its longer side.
+    /// The share of the second color at a position; the origin is the object's center, the unit its
+    /// longer side.
     #[inline]
     pub(super) fn share(&self, p: Vec2) -> f32 {
         if self.pattern == Pattern::Plain {

@@ -1,4 +1,4 @@
-//! A bucket by its address, with credentials from the environment.
+//! Opens a bucket by its address, with credentials from the environment.
 
 use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
@@ -13,7 +13,8 @@ use object_store::{
 use super::{signing::Signing, store::Store, transport::Connector};
 use crate::BuildError;
 
-/// One of these must be set: a forgotten key should not be looked for elsewhere for minutes.
+/// At least one of these must be set. Otherwise `object_store` would look for credentials elsewhere
+/// for minutes.
 const CREDENTIALS: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -23,8 +24,8 @@ const CREDENTIALS: [&str; 6] = [
     "AWS_SKIP_SIGNATURE",
 ];
 
-/// Where a build's processes meet: a prefix in an S3-compatible bucket, or a folder that stands for
-/// one.
+/// The shared storage of a distributed build: a prefix in an S3-compatible bucket, or a folder for
+/// tests.
 #[derive(Clone)]
 pub struct Bucket {
     pub(super) store: Store,
@@ -32,17 +33,17 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Opens `s3://name/prefix`, or `file:///absolute/path`, which is made if need be.
+    /// Opens `s3://name/prefix`, or `file:///absolute/path`, which is created if necessary.
     ///
     /// Endpoint, region and credentials come from the environment: `AWS_ENDPOINT`, `AWS_REGION`,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP` and the
-    /// others that `object_store` knows. Nothing is sent yet. Whoever uses it waits for its
-    /// answers: it must not be used on a thread that drives an asynchronous runtime.
+    /// others that `object_store` supports. Nothing is sent yet. Later calls block, so the bucket
+    /// must not be used on a thread that drives an asynchronous runtime.
     ///
     /// # Errors
     ///
-    /// [`BuildError::BucketAddress`] for another address, [`BuildError::Bucket`] for an environment
-    /// that does not suffice.
+    /// [`BuildError::BucketAddress`] for an invalid address, [`BuildError::Bucket`] for missing
+    /// settings in the environment.
     pub fn open(url: &str) -> Result<Self, BuildError> {
         let store = match url.split_once("://") {
             Some(("s3", rest)) => on_s3(url, rest)?,
@@ -54,8 +55,8 @@ impl Bucket {
         Ok(Self { store: Store::new(url, store)?, upload_every: Duration::from_secs(5) })
     }
 
-    /// How often what is new is uploaded: what a process that is killed together with its disk can
-    /// lose. Five seconds if nothing is said.
+    /// The upload interval, which is the amount of work that can be lost if a process is killed
+    /// together with its disk. The default is five seconds.
     #[must_use]
     pub fn upload_every(mut self, pause: Duration) -> Self {
         self.upload_every = pause.max(Duration::from_millis(1));
@@ -63,7 +64,7 @@ impl Bucket {
     }
 }
 
-/// The address, and no more: what is behind it knows keys.
+/// Shows the address only, because the other fields contain credentials.
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bucket").field("url", &self.store.url()).finish_non_exhaustive()
@@ -72,7 +73,8 @@ impl fmt::Debug for Bucket {
 
 fn on_s3(url: &str, rest: &str) -> Result<Arc<dyn ObjectStore>, BuildError> {
     let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    // A stricter check is the server's; this one keeps keys out of addresses, which are shown.
+    // The server checks names more strictly; this check keeps keys out of addresses, which are
+    // displayed.
     if name.is_empty()
         || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
     {
@@ -103,13 +105,13 @@ fn on_s3(url: &str, rest: &str) -> Result<Arc<dyn ObjectStore>, BuildError> {
     }
     if endpoint.starts_with("http://") && allow_http.as_deref() != Some("true") {
         return Err(refuse(
-            "the endpoint is plain http; set AWS_ALLOW_HTTP=true if that is meant".to_owned(),
+            "the endpoint is plain http; set AWS_ALLOW_HTTP=true if that is intended".to_owned(),
         ));
     }
     let store =
         builder.with_http_connector(Connector).with_crypto_provider(Arc::new(Signing)).build();
     Ok(Arc::new(PrefixStore::new(
-        store.map_err(|error| refuse(super::store::told(&error)))?,
+        store.map_err(|error| refuse(super::store::one_line(&error)))?,
         prefix,
     )))
 }
@@ -120,7 +122,7 @@ fn in_folder(url: &str, path: &Path) -> Result<Arc<dyn ObjectStore>, BuildError>
     let store = LocalFileSystem::new_with_prefix(path);
     Ok(Arc::new(store.map_err(|error| BuildError::Bucket {
         url: url.to_owned(),
-        problem: super::store::told(&error),
+        problem: super::store::one_line(&error),
     })?))
 }
 

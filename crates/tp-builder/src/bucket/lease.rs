@@ -1,8 +1,8 @@
-//! Who is at work: a hold on a shard, or on the whole, that runs out if nobody renews it.
+//! Leases: exclusive claims on a shard, or on the whole build, that expire unless they are renewed.
 //!
-//! A renewal is a new object with the next number, which can be created only once. So of two
-//! processes one goes on, whatever their clocks say, and a store needs no more than to refuse to
-//! overwrite. The clocks decide only when a hold that nobody renews is over; they may differ by
+//! A renewal creates a new object with the next number, which can be created only once. Of two
+//! competing processes exactly one succeeds, regardless of their clocks, and the store only has to
+//! refuse to overwrite. Clocks decide only when an abandoned lease has expired; they may differ by
 //! less than a minute.
 
 use std::{
@@ -17,24 +17,24 @@ use super::store::{Created, Store};
 use crate::BuildError;
 
 const FOLDER: &str = "work/leases";
-/// A hold is over so long after its last renewal.
+/// The time after its last renewal at which a lease expires.
 const HOLD: Duration = Duration::from_secs(300);
-/// How often it is renewed: often enough that a store may be away for a while.
+/// The renewal interval, short enough that the store may be unreachable for a while.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(60);
 
-/// The name of the whole job, beside which no shard may be at work.
+/// The lease on the whole build, which excludes leases on shards.
 pub(super) const WHOLE: &str = "whole";
 
-/// One renewal.
+/// The content of a renewal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Hold {
-    /// A random number, so that two processes never write the same.
+    /// A random number, so that two processes never write equal objects.
     holder: String,
-    /// In seconds since 1970.
+    /// Seconds since 1970.
     until: u64,
 }
 
-/// A hold that is ours.
+/// A lease held by this process.
 pub(super) struct Lease<'a> {
     store: &'a Store,
     stem: String,
@@ -43,12 +43,12 @@ pub(super) struct Lease<'a> {
 }
 
 impl<'a> Lease<'a> {
-    /// Takes hold of a shard, or of the whole.
+    /// Acquires the lease on a shard, or on the whole build.
     ///
     /// # Errors
     ///
-    /// [`BuildError::Held`] if another process has it; for the whole, if another process has any
-    /// shard.
+    /// [`BuildError::Held`] if another process holds it, or, for the whole build, holds a lease on
+    /// any shard.
     pub(super) fn take(store: &'a Store, stem: &str) -> Result<Self, BuildError> {
         let holder = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         check_that_store_refuses(store, &holder)?;
@@ -63,7 +63,7 @@ impl<'a> Lease<'a> {
             number: last.map_or(0, |number| number + 1),
         };
         lease.write(HOLD)?;
-        // Both sides write first and look then, so that one of them at least sees the other.
+        // Both processes write before they check, so at least one of them sees the other.
         let clash = last_numbers(store)?
             .into_iter()
             .filter(|(other, _)| other != stem && (stem == WHOLE || other == WHOLE))
@@ -71,27 +71,27 @@ impl<'a> Lease<'a> {
         match clash {
             Ok(()) => Ok(lease),
             Err(error) => {
-                lease.let_go();
+                lease.release();
                 Err(error)
             }
         }
     }
 
-    /// Holds on for another while.
+    /// Renews the lease.
     ///
     /// # Errors
     ///
-    /// [`BuildError::TakenOver`] if another process has it by now.
+    /// [`BuildError::TakenOver`] if another process has acquired it.
     pub(super) fn renew(&mut self) -> Result<(), BuildError> {
         self.number += 1;
         self.write(HOLD)
     }
 
-    /// Lets others have it at once.
-    pub(super) fn let_go(mut self) {
+    /// Releases the lease.
+    pub(super) fn release(mut self) {
         self.number += 1;
         if let Err(error) = self.write(Duration::ZERO) {
-            tracing::warn!("the hold on {} runs out in {} s: {error}", self.stem, HOLD.as_secs());
+            tracing::warn!("the lease on {} expires in {} s: {error}", self.stem, HOLD.as_secs());
         }
     }
 
@@ -109,20 +109,21 @@ impl<'a> Lease<'a> {
             return Err(taken_over());
         }
         let numbers = numbers_of(self.store, &self.stem)?;
-        // Old numbers are deleted, so one that was overtaken long ago could be created again.
+        // Old numbers are deleted, so a process that was overtaken long ago could otherwise create
+        // one again.
         if numbers.iter().any(|number| *number > self.number) {
             return Err(taken_over());
         }
         for number in numbers.into_iter().filter(|number| *number < self.number) {
             if let Err(error) = self.store.delete(&self::name(&self.stem, number)) {
-                tracing::debug!("an old hold stays: {error}");
+                tracing::debug!("an old lease was not deleted: {error}");
             }
         }
         Ok(())
     }
 }
 
-/// Some stores do not know that an object may be created only if it is not there, and overwrite it.
+/// Some stores ignore the condition that an object must not exist, and overwrite it.
 fn check_that_store_refuses(store: &Store, holder: &str) -> Result<(), BuildError> {
     let probe = "work/never-overwritten";
     store.create(probe, format!("{holder} 1").into_bytes())?;
@@ -130,7 +131,7 @@ fn check_that_store_refuses(store: &Store, holder: &str) -> Result<(), BuildErro
         Created::Taken => Ok(()),
         Created::Ours => Err(store.trouble(
             probe,
-            "was overwritten; take a store that knows conditional writes (If-None-Match)",
+            "was overwritten; use a store that supports conditional writes (If-None-Match)",
         )),
     }
 }
@@ -138,12 +139,12 @@ fn check_that_store_refuses(store: &Store, holder: &str) -> Result<(), BuildErro
 fn refuse_if_held(store: &Store, stem: &str, number: u32) -> Result<(), BuildError> {
     let name = name(stem, number);
     let until = match store.get(&name)? {
-        // It was renewed a moment ago.
+        // It was renewed just now.
         None => now() + HOLD.as_secs(),
         Some(json) => {
             let hold: Result<Hold, _> = serde_json::from_slice(&json);
             hold.map_err(|error| {
-                store.trouble(&name, format!("{error}; delete it if nobody is at work"))
+                store.trouble(&name, format!("{error}; delete it if no process is running"))
             })?
             .until
         }
@@ -156,7 +157,7 @@ fn refuse_if_held(store: &Store, stem: &str, number: u32) -> Result<(), BuildErr
     }
 }
 
-/// The last number of everybody who ever held anything.
+/// The last number of every lease.
 fn last_numbers(store: &Store) -> Result<BTreeMap<String, u32>, BuildError> {
     let mut last = BTreeMap::new();
     for name in store.list(FOLDER)?.into_keys() {
@@ -187,7 +188,7 @@ fn parsed(name: &str) -> Option<(&str, u32)> {
     Some((stem, number.parse().ok()?))
 }
 
-/// A stem, for the reader.
+/// The readable name of a lease.
 fn what(stem: &str) -> String {
     if stem == WHOLE { "the whole build".to_owned() } else { format!("shard {stem}") }
 }
@@ -221,9 +222,9 @@ mod tests {
                 "{message}"
             );
         }
-        first.let_go();
+        first.release();
         assert!(take(WHOLE).err().unwrap().to_string().contains("0002-of-0002"));
-        second.let_go();
+        second.release();
         let _whole = take(WHOLE).unwrap();
         let message = take("0001-of-0002").err().unwrap().to_string();
         assert!(message.contains("the whole build is held"), "{message}");
@@ -234,7 +235,7 @@ mod tests {
         let store = store();
         let mut slow = Lease::take(&store, "0001-of-0002").unwrap();
         slow.renew().unwrap();
-        // Its last renewal, as it would be long after it.
+        // The object of its last renewal, as it would be after a long time.
         let held = name(&slow.stem, slow.number);
         store.delete(&held).unwrap();
         store
@@ -247,7 +248,7 @@ mod tests {
         let mut quick = Lease::take(&store, "0001-of-0002").unwrap();
         assert!(matches!(slow.renew(), Err(BuildError::TakenOver { .. })));
         quick.renew().unwrap();
-        // Even where the number that it tries next was deleted long ago.
+        // Even if the number that it tries next was deleted long ago.
         for _ in 0..5 {
             quick.renew().unwrap();
         }

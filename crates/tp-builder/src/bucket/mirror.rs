@@ -1,5 +1,5 @@
-//! Keeps a folder and a bucket together while a run is at work: fetches what all filed, and uploads
-//! what this run files.
+//! Synchronizes a folder and a bucket during a run: downloads the results of all processes, and
+//! uploads those of this run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ use tp_data::read_capped;
 use super::{
     address::Bucket,
     lease::{Lease, RENEW_EVERY, WHOLE},
-    segments::{Outbox, adopt, extend, listed},
+    segments::{Outbox, adopt, extend, list_segments},
     store::{Created, Store},
 };
 use crate::{
@@ -28,15 +28,15 @@ use crate::{
 
 /// The journals of a run.
 const KINDS: [&str; 3] = ["survey", "answers", "located"];
-/// Maximum length of a manifest, in bytes: enough for a million files.
+/// The maximum length of a manifest in bytes, enough for a million files.
 const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 
-/// Works in a folder that meets others in a bucket.
+/// Runs `work` in a folder that is synchronized with a bucket.
 ///
 /// # Errors
 ///
-/// Those of `work`; [`BuildError::Held`], [`BuildError::TakenOver`] and [`BuildError::Bucket`].
-/// What `work` filed stays in the folder, whatever becomes of the bucket.
+/// Those of `work`; [`BuildError::Held`], [`BuildError::TakenOver`] and [`BuildError::Bucket`]. The
+/// results of `work` stay in the folder in any case.
 pub(crate) fn with_bucket<T>(
     bucket: &Bucket,
     folder: &WorkFolder,
@@ -53,11 +53,11 @@ pub(crate) fn with_bucket<T>(
         seen: Mutex::default(),
         has_failed: AtomicBool::new(false),
     };
-    let result = mirror
-        .joined()
-        .and_then(|outboxes| mirror.kept(&mut lease, outboxes, bucket.upload_every, work));
+    let result = mirror.download_all().and_then(|outboxes| {
+        mirror.work_and_upload(&mut lease, outboxes, bucket.upload_every, work)
+    });
     if !matches!(result, Err(BuildError::TakenOver { .. })) {
-        lease.let_go();
+        lease.release();
     }
     result
 }
@@ -67,15 +67,15 @@ struct Mirror<'a> {
     folder: &'a WorkFolder,
     stem: String,
     limits: &'a RunLimits,
-    /// The number of the next segment of every journal of others.
+    /// The number of the next segment of every other shard's journal.
     seen: Mutex<BTreeMap<String, u32>>,
-    /// What is filed now does not reach the bucket.
+    /// New results do not reach the bucket.
     has_failed: AtomicBool,
 }
 
 impl Mirror<'_> {
-    /// Brings everything, and says what is to be uploaded.
-    fn joined(&self) -> Result<Vec<Outbox>, BuildError> {
+    /// Downloads everything, and returns the journals to upload.
+    fn download_all(&self) -> Result<Vec<Outbox>, BuildError> {
         for (name, bytes) in self.store.list("work/shards")? {
             let path = self.folder.path(&format!("work/shards/{name}"));
             if !is_plain(name.trim_end_matches(".json")) || bytes > MAX_MARK_BYTES || path.exists()
@@ -88,7 +88,7 @@ impl Mirror<'_> {
         let mut outboxes = Vec::new();
         for kind in KINDS {
             let path = self.folder.path(&format!("work/{kind}/{}.jsonl", self.stem));
-            let segments = listed(self.store, kind)?.remove(&self.stem).unwrap_or_default();
+            let segments = list_segments(self.store, kind)?.remove(&self.stem).unwrap_or_default();
             let uploaded =
                 if segments.is_empty() { 0 } else { adopt(self.store, &segments, &path)? };
             let next = segments.last().map_or(0, |last| last.number + 1);
@@ -98,7 +98,7 @@ impl Mirror<'_> {
         Ok(outboxes)
     }
 
-    /// Works, and uploads meanwhile.
+    /// Runs the work, uploading in the background.
     fn kept<T>(
         &self,
         lease: &mut Lease<'_>,
@@ -111,7 +111,7 @@ impl Mirror<'_> {
             let keeper = scope.spawn(|| {
                 let kept = self.keep(lease, &mut outboxes, every, &end);
                 if kept.is_err() {
-                    // What is bought now could be lost: the run is to stop.
+                    // Further answers could be lost, so the run must stop.
                     self.has_failed.store(true, Ordering::SeqCst);
                     self.limits.abandon(true);
                 }
@@ -125,7 +125,7 @@ impl Mirror<'_> {
                 result,
                 keeper
                     .join()
-                    .unwrap_or_else(|_| Err(self.store.trouble("", "the upload ended in a panic"))),
+                    .unwrap_or_else(|_| Err(self.store.trouble("", "the upload thread panicked"))),
             )
         });
         match (result, kept.and_then(|()| self.upload_mark())) {
@@ -150,7 +150,7 @@ impl Mirror<'_> {
         let mut renewed = Instant::now();
         loop {
             let is_over = end.wait(every);
-            // First: after a long sleep the shard may be another process's.
+            // Checked first: after a long suspension the shard may belong to another process.
             if renewed.elapsed() >= RENEW_EVERY {
                 lease.renew()?;
                 renewed = Instant::now();
@@ -162,10 +162,11 @@ impl Mirror<'_> {
         }
     }
 
-    /// Says that the shard is done, if it is; all that it filed is uploaded.
+    /// Uploads the mark of a finished shard, after all its results.
     fn upload_mark(&self) -> Result<(), BuildError> {
         let Some(mark) = self.folder.own_mark()? else { return Ok(()) };
-        // Named after the selection, so that a mark of another recipe need not be overwritten.
+        // The name contains the selection, so that the mark of another configuration need not be
+        // overwritten.
         let name = format!("work/shards/{}-{}.json", self.stem, &mark.selection.to_string()[..16]);
         let json = serde_json::to_vec(&mark)
             .map_err(|error| self.store.trouble(&name, error.to_string()))?;
@@ -182,12 +183,12 @@ impl Remote for Mirror<'_> {
     fn fetch(&self) -> Result<(), BuildError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for kind in KINDS {
-            for (stem, mut segments) in listed(self.store, kind)? {
+            for (stem, mut segments) in list_segments(self.store, kind)? {
                 if stem == self.stem || !is_plain(&stem) {
                     continue;
                 }
-                // Whoever does not know what others did asks more than is needed, but a run that is
-                // to stop asks nothing.
+                // Without the results of other shards more questions are asked than necessary, but
+                // a run that is stopping asks none.
                 if self.limits.stop_reason().is_some() {
                     return Ok(());
                 }
@@ -221,7 +222,7 @@ impl Remote for Mirror<'_> {
         let manifest: Manifest = serde_json::from_slice(&json)
             .map_err(|error| BuildError::Json { path: path.clone(), problem: error.to_string() })?;
         tracing::info!("uploading {} files to {}", manifest.files.len() + 1, self.store.url());
-        // While it is written again, it is not finished.
+        // The data set is not complete while it is being rewritten.
         self.store.delete("manifest.json")?;
         for Listed { path } in &manifest.files {
             if self.has_failed.load(Ordering::SeqCst) || self.limits.stop_reason().is_some() {
@@ -244,14 +245,14 @@ impl Remote for Mirror<'_> {
     }
 }
 
-/// Whether a name from the bucket, which is untrusted, can be the name of a file.
+/// Whether a name from the bucket, which is untrusted, is a plain file name.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 100
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// That the work is over.
+/// Signals the end of the work.
 #[derive(Default)]
 struct End {
     is_over: Mutex<bool>,
@@ -259,7 +260,7 @@ struct End {
 }
 
 impl End {
-    /// Waits until it is, but not longer than so; whether it is.
+    /// Waits for the end, at most for this long; returns whether it was reached.
     fn wait(&self, at_most: Duration) -> bool {
         let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
         *self
@@ -270,7 +271,7 @@ impl End {
     }
 }
 
-/// Tells it, even if the work ends in a panic.
+/// Signals the end on drop, so also after a panic.
 struct Told<'a>(&'a End);
 
 impl Drop for Told<'_> {

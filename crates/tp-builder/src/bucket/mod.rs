@@ -1,16 +1,16 @@
-//! A build in a bucket: shards in folders of their own, on machines of their own, that meet in one
-//! place.
+//! Distributed builds: shards run in separate folders on separate machines and share their results
+//! through a bucket.
 //!
 //! ```text
-//! PREFIX/work/survey/ answers/ located/   {shard}.{number}.jsonl    what a journal grew by, segment after segment
-//!        work/shards/                     {shard}-{selection}.json  shards that are done
-//!        work/leases/                     {shard}.{number}.json     who is at work
-//!        README.md triplets/ data/ …  manifest.json                 the data set; without the manifest it is not whole
+//! PREFIX/work/survey/ answers/ located/   {shard}.{number}.jsonl    segments of the journals
+//!        work/shards/                     {shard}-{selection}.json  finished shards
+//!        work/leases/                     {shard}.{number}.json     leases of running processes
+//!        README.md triplets/ data/ …  manifest.json                 the data set; incomplete without it
 //! ```
 //!
-//! The folder stays what a run reads and writes; [`mirror`] brings what others filed and takes away
-//! what this run files. Everything under `work/` is created and never overwritten, so whatever two
-//! processes do, nothing is lost.
+//! A run reads and writes its folder; [`mirror`] downloads the results of other processes and
+//! uploads its own. Objects under `work/` are created and never overwritten, so no interleaving of
+//! processes can lose results.
 
 mod address;
 mod lease;

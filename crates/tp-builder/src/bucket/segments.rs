@@ -1,4 +1,4 @@
-//! A journal in a bucket: what it grew by, in numbered segments of whole lines, each created once.
+//! A journal in a bucket: numbered segments of whole lines, each created once.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -10,15 +10,15 @@ use std::{
 use super::store::{Created, Store};
 use crate::{BuildError, ContentKey, journal::MAX_LINE_BYTES, write::atomically};
 
-/// A segment has at most so many bytes, unless one line has more.
+/// The maximum size of a segment in bytes, unless a single line is longer.
 const SEGMENT_BYTES: u64 = 4 << 20;
-/// So many segments are fetched at once.
+/// The number of concurrent downloads.
 const N_FETCHES: usize = 8;
 
-/// The segments of a kind of journal, by shard, in their order.
+/// The segments of one kind of journal, ordered, by shard.
 pub(super) type Listed = BTreeMap<String, Vec<Segment>>;
 
-/// One segment.
+/// A segment in the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) number: u32,
@@ -26,10 +26,10 @@ pub(super) struct Segment {
     bytes: u64,
 }
 
-/// What is there of a kind of journal.
-pub(super) fn listed(store: &Store, kind: &str) -> Result<Listed, BuildError> {
+/// Lists the segments of one kind of journal.
+pub(super) fn list_segments(store: &Store, kind: &str) -> Result<Listed, BuildError> {
     let mut found = Listed::new();
-    // Names come in order, and so do numbers of eight digits.
+    // Names are listed in order, and so are numbers of eight digits.
     for (file, bytes) in store.list(&format!("work/{kind}"))? {
         let parsed = file.strip_suffix(".jsonl").and_then(|name| name.split_once('.'));
         let Some((stem, number)) =
@@ -50,7 +50,7 @@ fn name(kind: &str, stem: &str, number: u32) -> String {
     format!("work/{kind}/{stem}.{number:08}.jsonl")
 }
 
-/// Hands the whole lines of some segments to `take`, in order.
+/// Passes the whole lines of segments to `take`, in order.
 fn fetch(
     store: &Store,
     segments: &[Segment],
@@ -61,7 +61,7 @@ fn fetch(
         let fetched: Vec<Result<Vec<u8>, BuildError>> = std::thread::scope(|scope| {
             let fetches: Vec<_> =
                 some.iter().map(|segment| scope.spawn(|| segment_lines(store, segment))).collect();
-            let lost = |_| Err(store.trouble("", "a fetch ended in a panic"));
+            let lost = |_| Err(store.trouble("", "a download thread panicked"));
             fetches.into_iter().map(|fetch| fetch.join().unwrap_or_else(lost)).collect()
         });
         for lines in fetched {
@@ -75,7 +75,7 @@ fn segment_lines(store: &Store, segment: &Segment) -> Result<Vec<u8>, BuildError
     if segment.bytes > MAX_LINE_BYTES {
         return Err(store.trouble(
             &segment.name,
-            format!("{} bytes are no segment; at most {MAX_LINE_BYTES} are", segment.bytes),
+            format!("it has {} bytes; a segment has at most {MAX_LINE_BYTES}", segment.bytes),
         ));
     }
     let mut bytes = store
@@ -83,9 +83,9 @@ fn segment_lines(store: &Store, segment: &Segment) -> Result<Vec<u8>, BuildError
         .ok_or_else(|| store.trouble(&segment.name, "was deleted; run again"))?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     if whole < bytes.len() {
-        // As a journal does: the next segment must not begin in the middle of a line.
+        // As in a journal, the next segment must not begin in the middle of a line.
         tracing::warn!(
-            "{}: its last line is cut off, and passed over; what it held is asked again",
+            "{}: its last line is incomplete and is skipped; its questions are asked again",
             segment.name
         );
         bytes.truncate(whole);
@@ -93,8 +93,8 @@ fn segment_lines(store: &Store, segment: &Segment) -> Result<Vec<u8>, BuildError
     Ok(bytes)
 }
 
-/// Makes a journal of what the bucket holds and, after that, of what the folder alone holds; how
-/// many bytes the first part has.
+/// Writes a journal of the lines in the bucket, followed by those that only the folder has. Returns
+/// the length in bytes of the first part.
 pub(super) fn adopt(store: &Store, segments: &[Segment], path: &Path) -> Result<u64, BuildError> {
     let local = match File::open(path) {
         Ok(file) => Some(BufReader::new(file)),
@@ -123,7 +123,7 @@ pub(super) fn adopt(store: &Store, segments: &[Segment], path: &Path) -> Result<
     })
 }
 
-/// Copies the whole lines that are not known.
+/// Copies the whole lines that are not known yet.
 fn copy_unknown(
     from: &mut impl BufRead,
     known: &HashSet<u128>,
@@ -142,14 +142,14 @@ fn copy_unknown(
     }
 }
 
-/// Adds segments that came later to the journal of another shard.
+/// Appends newer segments to the journal of another shard.
 pub(super) fn extend(store: &Store, segments: &[Segment], path: &Path) -> Result<(), BuildError> {
     let opened = File::options().append(true).create(true).open(path);
     let mut file = opened.map_err(|source| BuildError::Write { path: path.to_owned(), source })?;
     fetch(store, segments, |lines| file.write_all(lines), path)
 }
 
-/// A journal of this process, and how much of it the bucket has.
+/// A journal of this process, and the part of it that has been uploaded.
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) kind: &'static str,
@@ -160,11 +160,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Uploads the whole lines that the journal grew by.
+    /// Uploads the new whole lines of the journal.
     ///
     /// # Errors
     ///
-    /// [`BuildError::TakenOver`] if another process uploaded other lines as this segment.
+    /// [`BuildError::TakenOver`] if another process has uploaded other lines as this segment.
     pub(super) fn send(&mut self, store: &Store) -> Result<(), BuildError> {
         loop {
             let lines = self
@@ -185,8 +185,8 @@ impl Outbox {
         }
     }
 
-    /// Whole lines, as many as make a segment. What lies before the end of a journal's last whole
-    /// line never changes.
+    /// New whole lines, up to the size of a segment. Bytes before the end of a journal's last whole
+    /// line never change.
     fn grown(&self) -> io::Result<Vec<u8>> {
         let mut file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -199,7 +199,7 @@ impl Outbox {
         match lines.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => lines.truncate(at + 1),
             None => {
-                // A line that is longer than a segment, or one that is being written.
+                // A line longer than a segment, or one that is still being written.
                 reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut lines)?;
                 if lines.last() != Some(&b'\n') {
                     lines.clear();
@@ -243,10 +243,13 @@ mod tests {
         {
             fs::write(&path, text).unwrap();
             outbox.send(&store).unwrap();
-            assert_eq!(listed(&store, "answers").unwrap()["a"].len(), n_segments, "{text}");
+            assert_eq!(list_segments(&store, "answers").unwrap()["a"].len(), n_segments, "{text}");
         }
         let copy = folder.path().join("copy.jsonl");
-        assert_eq!(adopt(&store, &listed(&store, "answers").unwrap()["a"], &copy).unwrap(), 14);
+        assert_eq!(
+            adopt(&store, &list_segments(&store, "answers").unwrap()["a"], &copy).unwrap(),
+            14
+        );
         assert_eq!(fs::read_to_string(copy).unwrap(), "one\ntwo\nthree\n");
     }
 
@@ -258,7 +261,7 @@ mod tests {
         fs::write(&path, &long).unwrap();
         outbox(&path).send(&store).unwrap();
         let copy = folder.path().join("copy.jsonl");
-        let segments = &listed(&store, "answers").unwrap()["a"];
+        let segments = &list_segments(&store, "answers").unwrap()["a"];
         assert_eq!(
             segments.iter().map(|segment| segment.bytes).collect::<Vec<_>>(),
             [6, SEGMENT_BYTES + 4, 6]
@@ -274,7 +277,8 @@ mod tests {
         store.create("work/answers/a.00000001.jsonl", b"three\n".to_vec()).unwrap();
         store.create("work/answers/a.00000002.jsonl", b"fo".to_vec()).unwrap();
         let path = folder.path().join("a.jsonl");
-        let uploaded = adopt(&store, &listed(&store, "answers").unwrap()["a"], &path).unwrap();
+        let uploaded =
+            adopt(&store, &list_segments(&store, "answers").unwrap()["a"], &path).unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), uploaded), ("one\nthree\n", 10));
     }
 
@@ -285,12 +289,13 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         fs::write(&path, "one\nfolder\nhal").unwrap();
         let mut outbox = outbox(&path);
-        outbox.uploaded = adopt(&store, &listed(&store, "answers").unwrap()["a"], &path).unwrap();
+        outbox.uploaded =
+            adopt(&store, &list_segments(&store, "answers").unwrap()["a"], &path).unwrap();
         outbox.next = 1;
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nfolder\n");
         outbox.send(&store).unwrap();
         assert_eq!(store.get("work/answers/a.00000001.jsonl").unwrap().unwrap(), b"folder\n");
-        // A second process that did the same with another answer is found out.
+        // A second process that did the same with another answer is detected.
         outbox.next = 1;
         fs::write(&path, "one\ntwo\nother!\n").unwrap();
         outbox.uploaded = 8;

@@ -1,5 +1,4 @@
-//! What requests to S3 are signed with: SHA-256 and its HMAC, from the crates that the builder
-//! hashes with.
+//! SHA-256 and HMAC for signing requests to S3, from the hash crates that the builder already uses.
 
 use hmac::{Hmac, Mac};
 use object_store::{
@@ -10,7 +9,7 @@ use object_store::{
 };
 use sha2::{Digest, Sha256};
 
-/// Hashes in pure Rust.
+/// Hash functions in pure Rust.
 #[derive(Debug)]
 pub(super) struct Signing;
 
@@ -38,7 +37,7 @@ fn unknown(algorithm: &dyn std::fmt::Debug) -> Error {
     Error::NotSupported { source: format!("{algorithm:?} is not needed for S3").into() }
 }
 
-/// A hash that goes on, and where its end is kept.
+/// A running hash with the place for its result.
 struct Running<T> {
     hash: T,
     end: [u8; 32],

@@ -1,5 +1,4 @@
-//! What the builder does with a bucket, as plain calls that block. The one place that is
-//! asynchronous.
+//! Blocking calls to a bucket. This is the only place with asynchronous code.
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc};
 
@@ -11,10 +10,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::BuildError;
 
-/// Larger files go up in parts of so many bytes; S3 wants at least 5 MiB, and takes 10,000 parts.
+/// Larger files are uploaded in parts of this many bytes; S3 requires at least 5 MiB and accepts
+/// 10,000 parts.
 const PART_BYTES: usize = 16 << 20;
 
-/// A bucket's prefix.
+/// The prefix of a build in a bucket.
 #[derive(Clone)]
 pub(super) struct Store {
     url: Arc<str>,
@@ -22,19 +22,18 @@ pub(super) struct Store {
     runtime: Arc<Runtime>,
 }
 
-/// What became of an object that nobody may overwrite.
+/// The result of creating an object that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Created {
-    /// It is there, with these bytes.
+    /// It exists with these bytes.
     Ours,
-    /// Another one is there.
+    /// It exists with other bytes.
     Taken,
 }
 
 impl Store {
     pub(super) fn new(url: &str, objects: Arc<dyn ObjectStore>) -> Result<Self, BuildError> {
-        // Requests block the thread that makes them; the runtime has nothing to do but to wait
-        // between two tries.
+        // Requests block the calling thread; the runtime only waits between two tries.
         let runtime = Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| BuildError::Bucket {
             url: url.to_owned(),
@@ -43,12 +42,12 @@ impl Store {
         Ok(Self { url: url.into(), objects, runtime: Arc::new(runtime) })
     }
 
-    /// The address, as the user wrote it.
+    /// The address as given by the user.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Something about an object that ends the run.
+    /// A fatal error about an object.
     pub(super) fn trouble(&self, name: &str, problem: impl Into<String>) -> BuildError {
         BuildError::Bucket {
             url: format!("{}/{name}", self.url.trim_end_matches('/')),
@@ -56,38 +55,41 @@ impl Store {
         }
     }
 
-    /// Creates an object, unless there is one of that name.
+    /// Creates an object unless it exists.
     pub(super) fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created, BuildError> {
         let payload = PutPayload::from(bytes.clone());
         let path = self.path(name)?;
         match self.runtime.block_on(self.objects.put_opts(&path, payload, PutMode::Create.into())) {
             Ok(_) => Ok(Created::Ours),
-            // A request that was sent twice, since its answer was lost, meets itself.
-            Err(Error::AlreadyExists { .. }) => match self.get(name)? {
-                Some(found) if found == bytes => Ok(Created::Ours),
-                Some(_) => Ok(Created::Taken),
-                None => Err(self.trouble(name, "it came and went while it was written; run again")),
-            },
-            Err(error) => Err(self.trouble(name, told(&error))),
+            // A request that was repeated because its response was lost finds its own object.
+            Err(Error::AlreadyExists { .. }) => {
+                match self.get(name)? {
+                    Some(found) if found == bytes => Ok(Created::Ours),
+                    Some(_) => Ok(Created::Taken),
+                    None => Err(self
+                        .trouble(name, "it was created and deleted during the write; run again")),
+                }
+            }
+            Err(error) => Err(self.trouble(name, one_line(&error))),
         }
     }
 
-    /// An object's bytes; nothing if it is not there.
+    /// The bytes of an object; `None` if it does not exist.
     pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, BuildError> {
         let path = self.path(name)?;
         let got = self.runtime.block_on(async { self.objects.get(&path).await?.bytes().await });
         match got {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.trouble(name, told(&error))),
+            Err(error) => Err(self.trouble(name, one_line(&error))),
         }
     }
 
-    /// The names in a folder, and how many bytes each has; folders in it are not looked into.
+    /// The names in a folder with their sizes in bytes, not recursive.
     pub(super) fn list(&self, folder: &str) -> Result<BTreeMap<String, u64>, BuildError> {
         let path = self.path(folder)?;
         let listed = self.runtime.block_on(self.objects.list_with_delimiter(Some(&path)));
-        let listed = listed.map_err(|error| self.trouble(folder, told(&error)))?;
+        let listed = listed.map_err(|error| self.trouble(folder, one_line(&error)))?;
         let named = listed
             .objects
             .into_iter()
@@ -95,15 +97,15 @@ impl Store {
         Ok(named.collect())
     }
 
-    /// Deletes an object that may not be there.
+    /// Deletes an object if it exists.
     pub(super) fn delete(&self, name: &str) -> Result<(), BuildError> {
         match self.runtime.block_on(self.objects.delete(&self.path(name)?)) {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.trouble(name, told(&error))),
+            Err(error) => Err(self.trouble(name, one_line(&error))),
         }
     }
 
-    /// Uploads a file in place of whatever has its name.
+    /// Uploads a file, replacing an object of the same name.
     pub(super) fn put_file(&self, name: &str, file: &Path) -> Result<(), BuildError> {
         let unreadable = |source| BuildError::Read { path: file.to_owned(), source };
         let mut opened = File::open(file).map_err(unreadable)?;
@@ -120,9 +122,9 @@ impl Store {
         let path = self.path(name)?;
         if first.len() < PART_BYTES {
             let put = self.runtime.block_on(self.objects.put(&path, first.into()));
-            return put.map(drop).map_err(|error| self.trouble(name, told(&error)));
+            return put.map(drop).map_err(|error| self.trouble(name, one_line(&error)));
         }
-        let failed = |error: Error| self.trouble(name, told(&error));
+        let failed = |error: Error| self.trouble(name, one_line(&error));
         let mut upload =
             self.runtime.block_on(self.objects.put_multipart(&path)).map_err(failed)?;
         let send_all = || {
@@ -134,8 +136,8 @@ impl Store {
             self.runtime.block_on(upload.complete()).map(drop).map_err(failed)
         };
         send_all().inspect_err(|_| {
-            // Parts of an upload that is given up cost their owner money; if this fails, too, only
-            // they remain.
+            // The parts of an aborted upload are billed to the owner; they remain only if this
+            // fails as well.
             let _ = self.runtime.block_on(upload.abort());
         })
     }
@@ -145,13 +147,13 @@ impl Store {
     }
 }
 
-/// An error in one line. What a server says in its own words may hold the key it was asked with;
-/// only its code is shown.
-pub(super) fn told(error: &Error) -> String {
+/// An error in one line. A server's message may repeat the key of the request, so only its error
+/// code is shown.
+pub(super) fn one_line(error: &Error) -> String {
     let text = error.to_string();
     let own_words = ["status code: ", "error response: "].iter().find_map(|mark| {
         let start = text.find(mark)? + mark.len();
-        // After a status comes its name, and then a colon.
+        // A status is followed by its name and a colon.
         Some(if mark.starts_with("error") { start } else { start + text[start..].find(':')? })
     });
     let ours = text[..own_words.unwrap_or(text.len())]
@@ -207,7 +209,7 @@ mod tests {
     fn parts_arrive_and_conditions_hold_on_a_server() {
         let Ok(url) = std::env::var("TP_TEST_BUCKET") else {
             println!(
-                "passed over: TP_TEST_BUCKET names no bucket; tests/builder/bucket_server.py starts a server and sets it"
+                "skipped: TP_TEST_BUCKET is not set; tests/builder/bucket_server.py starts a server and sets it"
             );
             return;
         };
@@ -232,7 +234,7 @@ mod tests {
 
     #[test]
     fn words_of_a_server_are_cut_down_to_their_code() {
-        let told = |said: &str| told(&Error::Generic { store: "S3", source: said.into() });
+        let told = |said: &str| one_line(&Error::Generic { store: "S3", source: said.into() });
         let xml = "<?xml version=\"1.0\"?>\n<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId></Error>";
         for (said, text) in [
             (
@@ -253,7 +255,7 @@ mod tests {
                 "Generic S3 error: HTTP error: io: Connection refused",
             ),
         ] {
-            assert_eq!(told(&said), text);
+            assert_eq!(one_line(&said), text);
         }
     }
 }

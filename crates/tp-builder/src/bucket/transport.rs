@@ -1,4 +1,4 @@
-//! How requests reach S3: through the builder's own HTTP client. Nothing is repeated here;
+//! HTTP transport for S3 through the builder's own client. Nothing is retried here, because
 //! `object_store` does that.
 
 use std::time::Duration;
@@ -13,10 +13,10 @@ use object_store::{
 };
 use ureq::http::{Method, Request, Response};
 
-/// Maximum length of an answer, in bytes; segments and lists are far shorter.
+/// The maximum length of a response in bytes; segments and listings are far shorter.
 const MAX_ANSWER_BYTES: u64 = 128 << 20;
 
-/// Makes the client.
+/// Creates the client.
 #[derive(Debug)]
 pub(super) struct Connector;
 
@@ -24,7 +24,7 @@ impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            // A signature must not follow a redirect.
+            // A signature must not be forwarded by a redirect.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
@@ -36,7 +36,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// A client that blocks its thread: every request has one of its own.
+/// A blocking client: every request has its own thread.
 #[derive(Debug)]
 struct Blocking {
     agent: ureq::Agent,
@@ -64,14 +64,14 @@ impl Blocking {
     }
 }
 
-/// Whether a failure is worth another try.
+/// Whether a failed request may be retried.
 fn kind(error: &ureq::Error, method: &Method) -> HttpErrorKind {
     match error {
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
         | ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed => HttpErrorKind::Connect,
-        // Whatever is sent by another method may arrive twice: an object that is there already is
-        // compared with what was sent.
+        // Requests with other methods may arrive twice: an existing object is compared with the one
+        // that was sent.
         ureq::Error::Timeout(_) if *method == Method::POST => HttpErrorKind::Timeout,
         ureq::Error::Timeout(_) | ureq::Error::Io(_) => HttpErrorKind::Request,
         _ => HttpErrorKind::Unknown,

@@ -1,5 +1,5 @@
-//! What an answer must look like: a JSON object with the strings of its role. Asked for by schema,
-//! checked in any case.
+//! The format of an answer: a JSON object with the strings of the role. It is requested by schema
+//! and always validated.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::{Answer, ContextAnswer, Layers, LocalAnswer, OrganiserAnswer, Role};
 /// Maximum length of a string in an answer, in characters.
 const MAX_CHARS: usize = 1_200;
 
-/// The strings of a role's answer, and whether each must say something.
+/// The strings of a role's answer, and whether each must be non-empty.
 fn fields(role: Role) -> &'static [(&'static str, bool)] {
     match role {
         Role::Context => &[("object", true), ("part", false), ("context", true)],
@@ -28,11 +28,11 @@ pub(super) fn schema(role: Role) -> Value {
     json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false})
 }
 
-/// The answer that a text holds, without control tokens.
+/// Parses the answer from a text, without control tokens.
 ///
 /// # Errors
 ///
-/// What is wrong with it, in words that the teacher can act on.
+/// The problem, in words on which the teacher can act.
 pub(super) fn answer_of(role: Role, text: &str) -> Result<Answer, String> {
     let object = object_in(text)?;
     let mut strings = Vec::new();
@@ -71,15 +71,16 @@ pub(super) fn answer_of(role: Role, text: &str) -> Result<Answer, String> {
     })
 }
 
-/// The one JSON object in a text; models without a schema like to put words or a fence around it.
+/// The JSON object in a text; models without schema support often add text or a code fence around
+/// it.
 fn object_in(text: &str) -> Result<Map<String, Value>, String> {
-    let none = || "there is no JSON object in it".to_owned();
+    let none = || "it contains no JSON object".to_owned();
     let (start, end) = (text.find('{').ok_or_else(none)?, text.rfind('}').ok_or_else(none)?);
     let json = text.get(start..=end).ok_or_else(none)?;
-    serde_json::from_str(json).map_err(|error| format!("it is no valid JSON object: {error}"))
+    serde_json::from_str(json).map_err(|error| format!("it is not a valid JSON object: {error}"))
 }
 
-/// The text with a full stop at its end.
+/// The text with a period at its end.
 fn sentence(text: &str) -> String {
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }

@@ -1,5 +1,5 @@
-//! Which models are asked, where, with which prompts and within which bounds: a TOML file, without
-//! a single key in it.
+//! The configuration of teachers: models, endpoints, prompts and limits, in a TOML file without
+//! keys.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,69 +9,70 @@ use tp_data::parse_toml;
 use super::prompt::{PLACEHOLDERS, unknown_placeholder};
 use crate::{BuildError, Role, config_file};
 
-/// The teachers of a build. What a file does not say is as in the paper's configuration.
+/// The teachers of a build. Missing settings are those of the paper's configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeachersConfig {
-    /// Servers by name.
+    /// Endpoints by name.
     #[serde(default)]
     pub endpoints: BTreeMap<String, EndpointConfig>,
-    /// Who plays which role; a role that is not named is played by the rules.
+    /// The teacher of each role; a role that is not listed is played by the rules.
     #[serde(default)]
     pub roles: BTreeMap<Role, RoleConfig>,
-    /// What tokens cost, by model.
+    /// Token prices, by model.
     #[serde(default)]
     pub prices: BTreeMap<String, Price>,
-    /// When something is tried again.
+    /// Retries and timeouts.
     #[serde(default)]
     pub retry: RetryConfig,
 }
 
-/// An OpenAI-compatible server.
+/// An OpenAI-compatible endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointConfig {
-    /// Its base, as in `http://127.0.0.1:8000/v1`.
+    /// The base URL, e.g. `http://127.0.0.1:8000/v1`.
     pub url: String,
-    /// The environment variable that holds its key; servers of one's own mostly need none.
+    /// The environment variable that contains the key; local servers usually need none.
     pub api_key_env: Option<String>,
-    /// The most questions under way at once; fewer are, while the server says that it has enough.
+    /// The maximum number of concurrent questions. It is reduced while the server reports that it
+    /// is busy.
     #[serde(default = "eight")]
     pub max_concurrent: usize,
 }
 
-/// How one role is played.
+/// The teacher of a role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleConfig {
-    /// The model's name on its server, or `rules`.
+    /// The name of the model on its server, or `rules`.
     pub model: String,
-    /// The endpoints that have it; all if none is named. They do not decide an answer: a server may
-    /// move.
+    /// The endpoints that serve it; all if the list is empty. They are not part of an answer's key,
+    /// so a server may move.
     #[serde(default, skip_serializing)]
     pub endpoints: Vec<String>,
-    /// What the teacher is; the paper's configuration has one for every role.
+    /// The system message; the paper's configuration has one for every role.
     pub system: Option<String>,
-    /// The question, with placeholders.
+    /// The prompt, with placeholders.
     pub prompt: Option<String>,
-    /// 0 asks for the most probable answer.
+    /// Sampling temperature; 0 is greedy.
     #[serde(default)]
     pub temperature: f64,
-    /// The longest answer.
+    /// The maximum number of tokens of an answer.
     #[serde(default = "four_hundred")]
     pub max_tokens: u32,
-    /// How the shape of an answer is asked for.
+    /// How the format of an answer is requested.
     #[serde(default)]
     pub structured: Structured,
-    /// How an answer that does not have the shape is asked for again, and how often at most.
+    /// The maximum number of times that a malformed answer is asked for again.
     #[serde(default = "two")]
     pub max_repairs: u32,
-    /// What the teacher is shown.
+    /// The images shown to the teacher.
     #[serde(default)]
     pub image: ImageConfig,
 }
 
-/// How the shape of an answer is asked for; it is checked in any case.
+/// How the format of an answer is requested; it is always validated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Structured {
@@ -80,23 +81,23 @@ pub enum Structured {
     JsonSchema,
     /// `response_format` with `json_object`.
     JsonObject,
-    /// By the prompt alone.
+    /// By the prompt only.
     Prompt,
 }
 
-/// The pictures that a teacher is shown.
+/// The images shown to a teacher.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageConfig {
     /// The longest side of the whole image, in pixels.
     pub max_side: u32,
-    /// The largest file, in bytes, before it becomes a data URL.
+    /// The maximum file size, in bytes, before encoding as a data URL.
     pub max_bytes: usize,
-    /// The side of the crop around the point, as a share of the image's longer side.
+    /// The side of the crop around the point, relative to the image's longer side.
     pub crop: f64,
-    /// The standard deviation of the Gaussian on the crop, as a share of the crop's side.
+    /// The standard deviation of the Gaussian on the crop, relative to the crop's side.
     pub sigma: f64,
-    /// For the bounds of the plan: how many tokens the server may count for a picture.
+    /// The maximum number of tokens that the server may count for an image; used for estimates.
     pub max_tokens: u64,
 }
 
@@ -106,36 +107,36 @@ impl Default for ImageConfig {
     }
 }
 
-/// What a model costs, for a million tokens.
+/// The price of a model, per million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// Sent.
+    /// Input.
     pub input_per_million: f64,
-    /// Received.
+    /// Output.
     pub output_per_million: f64,
 }
 
-/// When a question is sent again that got no answer. This is the only place in which anything is
-/// repeated.
+/// When a question without a response is sent again. This is the only place in which anything is
+/// retried.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// The most times that a question is sent, the first included; repairs have a count of their
-    /// own.
+    /// The maximum number of times that a question is sent, including the first; repairs are
+    /// counted separately.
     pub max_tries: u32,
-    /// Before the second try; it doubles with every further one, and a random half of it is left
-    /// out.
+    /// The wait before the second try. It doubles with every further try, and a random share of up
+    /// to half is subtracted.
     pub first_wait_ms: u64,
-    /// The longest wait, and the longest that a server may ask for and still be waited for.
+    /// The maximum wait, including one requested by the server.
     pub max_wait_secs: u64,
-    /// To reach the server.
+    /// The timeout for connecting.
     pub connect_timeout_secs: f64,
-    /// From the question to the last byte of the answer.
+    /// The timeout from the request to the last byte of the response.
     pub answer_timeout_secs: f64,
-    /// The longest answer that is read, in bytes.
+    /// The maximum length of a response, in bytes.
     pub max_answer_bytes: u64,
-    /// After so many failed questions without an answer between them the run stops.
+    /// The number of consecutive failures after which the run stops.
     pub max_failures_in_row: usize,
 }
 
@@ -165,7 +166,7 @@ fn two() -> u32 {
     2
 }
 
-/// The paper's teachers, as a file that can be copied and changed.
+/// The paper's teachers, as a file to copy and edit.
 pub const PAPER_TEACHERS: &str = include_str!("paper_teachers.toml");
 
 impl TeachersConfig {
@@ -173,15 +174,15 @@ impl TeachersConfig {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Data`] if it cannot be read, and [`BuildError::Config`] with the line
-    /// or the setting that is wrong.
+    /// [`BuildError::Data`] if it cannot be read, and [`BuildError::Config`] with the invalid line
+    /// or setting.
     pub fn from_toml(path: &Path) -> Result<Self, BuildError> {
         let config: Self = config_file::read(path)?;
         config.completed().map_err(|problem| BuildError::Config { path: path.to_owned(), problem })
     }
 
-    /// The paper's: OMG-LLaVA for the context, LLaVA-v1.6-34B for the neighbourhood, Llama 3.3 to
-    /// merge. The paper publishes the models and not the prompts; those are ours.
+    /// The paper's configuration: OMG-LLaVA for the context, LLaVA-v1.6-34B for the neighborhood,
+    /// Llama 3.3 for merging. The paper publishes the models but not the prompts; these are ours.
     #[must_use]
     pub fn paper() -> Self {
         parse_toml::<Self>(PAPER_TEACHERS)
@@ -190,16 +191,16 @@ impl TeachersConfig {
             .expect("the file is tested")
     }
 
-    /// Reads a configuration from text.
+    /// Parses a configuration.
     ///
     /// # Errors
     ///
-    /// The line or the setting that is wrong.
+    /// The invalid line or setting.
     pub fn parse(text: &str) -> Result<Self, String> {
         parse_toml::<Self>(text)?.completed()
     }
 
-    /// Fills in the prompts, and refuses what cannot work.
+    /// Completes the prompts, and validates the settings.
     fn completed(mut self) -> Result<Self, String> {
         let names: Vec<String> = self.endpoints.keys().cloned().collect();
         for (name, endpoint) in &self.endpoints {
@@ -259,9 +260,9 @@ impl EndpointConfig {
         let Some((scheme, rest)) = self.url.split_once("://") else {
             return Err("url must begin with http:// or https://".to_owned());
         };
-        // A key in the address would stand in every log.
+        // A key in the address would appear in every log.
         if rest.contains('@') || self.url.contains('?') {
-            return Err("url must hold no name, password or query; a key comes from the environment, by api_key_env".to_owned());
+            return Err("url must not contain a user name, password or query; the key comes from the environment, by api_key_env".to_owned());
         }
         if self.max_concurrent == 0 {
             return Err("max_concurrent must be above 0".to_owned());
@@ -275,7 +276,7 @@ impl EndpointConfig {
     }
 }
 
-/// System text and prompt of the paper's configuration.
+/// The system message and the prompt of the paper's configuration.
 fn paper_prompts(role: Role) -> (String, String) {
     let config: TeachersConfig = parse_toml(PAPER_TEACHERS).expect("the file is tested");
     let of_role = config.roles.get(&role);

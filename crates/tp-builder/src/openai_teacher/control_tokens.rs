@@ -1,17 +1,17 @@
-//! What a teacher says is data: marks by which models tell turns, images and answers apart are
-//! taken out of it.
+//! Removes control tokens from the answers of teachers, which are untrusted: marks by which models
+//! separate turns, images and answers.
 //!
-//! A text with `[SEG]` in it would teach a model to answer in the middle of a question, and
+//! A text that contains `[SEG]` would train a model to answer in the middle of a question, and
 //! `<|im_end|>` would end a turn.
 
-/// Longer things in angle brackets are text.
+/// Longer text in angle brackets is kept.
 const MAX_TAG_CHARS: usize = 48;
 
-/// The text without control tokens and control characters, on one line, with single blanks.
+/// The text without control tokens and control characters, on one line, with single spaces.
 ///
-/// Taken out are `<…>` and `＜…＞` without a blank inside, such as `<p>`, `</s>`, `<|im_start|>` and
-/// `<｜User｜>`, and words of capitals in brackets, such as `[SEG]`, `[INST]` and `[/INST]`. Each
-/// leaves a blank, so that no new one can form from its neighbours.
+/// Removed are `<…>` and `＜…＞` without a space inside, such as `<p>`, `</s>`, `<|im_start|>` and
+/// `<｜User｜>`, and capitalized words in brackets, such as `[SEG]`, `[INST]` and `[/INST]`. Each is
+/// replaced by a space, so that the text around it cannot form a new token.
 #[must_use]
 pub(crate) fn cleaned(text: &str) -> String {
     let visible: String = text
@@ -36,17 +36,17 @@ pub(crate) fn cleaned(text: &str) -> String {
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a character stands for itself; line ends and other controls become blanks.
+/// Whether a character is kept; line breaks and other control characters become spaces.
 fn is_plain(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Characters without a width or that turn the direction: a token could hide behind them.
+/// Zero-width characters and direction marks, which could hide a token.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The bytes of the control token that the text begins with.
+/// The length in bytes of the control token at the start of the text.
 fn token_length(text: &str) -> Option<usize> {
     let mut characters = text.char_indices();
     let (_, first) = characters.next()?;
@@ -59,7 +59,7 @@ fn token_length(text: &str) -> Option<usize> {
     let mut inside = 0;
     for (at, c) in characters {
         if c == close {
-            // "[A]" may be a label on a picture; "a < b > c" is no tag.
+            // "[A]" may be a label in a picture; "a < b > c" is not a tag.
             let long_enough = if first == '[' { inside >= 2 } else { inside >= 1 };
             return long_enough.then_some(at + c.len_utf8());
         }

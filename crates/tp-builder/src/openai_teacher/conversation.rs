@@ -1,4 +1,4 @@
-//! One question until it is answered: sent, sent again, corrected, given up.
+//! A conversation about one question, with retries and corrections.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{Answer, Answered, Question, Role, RunLimits, TeacherError, Usage};
 
-/// A question, the messages that were exchanged about it, and what they cost.
+/// A question, the messages exchanged about it, and their cost.
 pub(super) struct Conversation<'a> {
     teacher: &'a OpenAiTeacher,
     messages: Vec<Value>,
-    /// The bytes of all texts; pictures count by tokens.
+    /// The bytes of all texts; images are counted in tokens.
     text_bytes: usize,
     spent: Usage,
 }
@@ -51,7 +51,7 @@ impl<'a> Conversation<'a> {
         Ok(Self { teacher, messages, text_bytes, spent: Usage::default() })
     }
 
-    /// Sends, waits, corrects, until there is an answer or no hope of one.
+    /// Sends, waits and corrects until there is an answer or a final failure.
     pub(super) fn finish(mut self, limits: &RunLimits) -> Result<Answered, TeacherError> {
         let OpenAiTeacher { role, config, transport, .. } = self.teacher;
         let (mut failures, mut repairs) = (0, 0);
@@ -103,7 +103,7 @@ impl<'a> Conversation<'a> {
                 }
                 Said::Nothing => return Err(TeacherError::Empty),
             };
-            match self.judged(&text) {
+            match self.check_reply(&text) {
                 Ok(answer) => return Ok(Answered { answer, usage: self.spent }),
                 Err(Refusal::Declined) => {
                     return Err(TeacherError::Refused { said: shortened(&text) });
@@ -119,15 +119,15 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn judged(&self, text: &str) -> Result<Answer, Refusal> {
+    fn check_reply(&self, text: &str) -> Result<Answer, Refusal> {
         match answer_of(self.teacher.role, text) {
             Err(_) if declines(text) => Err(Refusal::Declined),
             answer => answer.map_err(Refusal::Misshapen),
         }
     }
 
-    /// Shows the teacher its last answer and says what is wrong with it. Only the last one: a
-    /// conversation must not grow.
+    /// Returns the last answer to the teacher together with the problem. Only the last one, so that
+    /// the conversation does not grow.
     fn correct(&mut self, text: &str, problem: &str) {
         let n_first = if self.teacher.system().is_empty() { 1 } else { 2 };
         for message in self.messages.drain(n_first..) {
@@ -183,14 +183,14 @@ fn picture_url(
     data_url(&picture, teacher.role, config).map(Some)
 }
 
-/// The wait before the next try: it doubles with every failure, and up to half of it, by `share`,
-/// is left out, so that those who failed together do not come back together.
+/// The wait before the next try: it doubles with every failure, and a `share` of up to half is
+/// subtracted, so that concurrent failures do not retry at the same time.
 fn backoff(first: Duration, longest: Duration, failures: u32, share: f64) -> Duration {
     let whole = first.saturating_mul(1 << (failures - 1).min(20)).min(longest);
     whole.mul_f64(1.0 - share / 2.0)
 }
 
-/// A number in `[0, 1)` that no seed decides: waits leave no trace in a data set.
+/// A random number in `[0, 1)` that is independent of the seed; waits do not affect the data set.
 fn random_share() -> f64 {
     (RandomState::new().hash_one(0) >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -1,7 +1,7 @@
-//! Which server is asked next: one that is well, and no more at once than it can take.
+//! Load balancing over endpoints, with a limit on concurrent requests to each.
 //!
-//! How many questions an endpoint gets at once is found as TCP finds its window: half of it when
-//! the server says that it has enough, a little more after every answer.
+//! The limit is adapted like TCP's congestion window: halved when the server reports that it is
+//! busy, and increased slightly after every answer.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 
 use crate::{EndpointConfig, RunLimits};
 
-/// How long a wait goes on before it looks whether the run is to stop.
+/// The interval at which a waiting thread checks whether the run must stop.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// All endpoints, by name.
@@ -24,29 +24,29 @@ pub(super) struct Endpoints {
 #[derive(Debug)]
 struct State {
     in_flight: usize,
-    /// How many may be, between 1 and `most`.
+    /// The concurrency limit, between 1 and `most`.
     window: f64,
     most: f64,
-    /// Not asked before.
+    /// No request before this time.
     rests_until: Option<Instant>,
-    /// Times that it was not there, since it last was.
+    /// Consecutive times that it was unreachable.
     absences: u32,
 }
 
-/// What a request told of its endpoint.
+/// What a request revealed about its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Health {
     /// It answered.
     Well,
-    /// It has enough to do.
+    /// It is busy.
     Busy,
-    /// It has enough to do, and says for how long.
+    /// It is busy, and states for how long.
     BusyFor(Duration),
-    /// Nobody is there; the first time it is left alone for so long, then for longer.
+    /// It is unreachable; the first time it is not used for `first_wait`, then for longer.
     Absent { first_wait: Duration, max_wait: Duration },
 }
 
-/// The right to send one request.
+/// The permission to send one request.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
     endpoints: &'a Endpoints,
@@ -66,8 +66,7 @@ impl Endpoints {
         Self { states: Mutex::new(states), changed: Condvar::new() }
     }
 
-    /// Waits for a free place at the least busy of the named endpoints. `None` if the run is to
-    /// stop.
+    /// Waits for capacity at the least busy of the named endpoints. `None` if the run must stop.
     pub(super) fn slot(&self, names: &[String], limits: &RunLimits) -> Option<Slot<'_>> {
         let mut states = self.states();
         loop {
@@ -93,7 +92,7 @@ impl Endpoints {
     }
 }
 
-/// The endpoint with the smallest share of its window in use, if any has a place.
+/// The endpoint with the smallest share of its limit in use, if any has capacity.
 fn freest(states: &BTreeMap<String, State>, names: &[String], now: Instant) -> Option<String> {
     let load = |state: &State| state.in_flight as f64 / state.window.floor().max(1.0);
     let free = names.iter().filter_map(|name| states.get(name).map(|state| (name, state)));
@@ -104,12 +103,12 @@ fn freest(states: &BTreeMap<String, State>, names: &[String], now: Instant) -> O
 }
 
 impl Slot<'_> {
-    /// The endpoint's name.
+    /// The name of the endpoint.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Gives the place back, with what was learned.
+    /// Returns the permission, with the state of the endpoint.
     pub(super) fn give_back(self, health: Health) {
         if let Some(state) = self.endpoints.states().get_mut(&self.name) {
             state.learn(health, Instant::now());
@@ -138,7 +137,7 @@ impl State {
                 self.window = (self.window / 2.0).max(1.0);
                 self.rest(now + wait);
             }
-            // Those who asked together found out together: it counts once.
+            // Concurrent failures count once.
             Health::Absent { .. } if self.rests_until.is_some_and(|until| until > now) => {}
             Health::Absent { first_wait, max_wait } => {
                 self.window = (self.window / 2.0).max(1.0);

@@ -1,11 +1,11 @@
-//! `Retry-After`: seconds, or a date as HTTP writes it (RFC 9110, 5.6.7).
+//! `Retry-After`: seconds, or an HTTP date (RFC 9110, 5.6.7).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// How long a server asks to wait, counted from `now`; nothing if the text is neither seconds nor a
+/// The wait that a server requests, counted from `now`; `None` if the text is neither seconds nor a
 /// date.
 pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();

@@ -1,9 +1,8 @@
-//! Teachers behind any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp,
-//! Ollama, hosted ones.
+//! Teachers behind servers with OpenAI's chat completions API: vLLM, SGLang, llama.cpp, Ollama,
+//! hosted ones.
 //!
-//! One question is one conversation: asked, sent again while the server is busy or gone, and
-//! corrected while the answer has not the shape that was asked for. This is the one place in which
-//! anything is repeated.
+//! Each question is a conversation: it is sent again while the server is busy or unreachable, and
+//! corrected while the answer is malformed. This is the only place in which anything is retried.
 
 mod answer_shape;
 mod config;
@@ -35,7 +34,7 @@ use crate::{
 };
 use tp_data::RulesTeacher;
 
-/// Tokens of a chat template and of the schema around a prompt, at most.
+/// The maximum number of tokens of a chat template and of the schema around a prompt.
 const FRAME_TOKENS: u64 = 400;
 
 /// A model on one or several servers, in one role.
@@ -45,17 +44,17 @@ pub struct OpenAiTeacher {
     config: RoleConfig,
     price: Price,
     transport: Arc<Transport>,
-    /// What earlier roles may put into the prompt, in tokens.
+    /// The maximum number of tokens that earlier answers add to the prompt.
     from_others: u64,
 }
 
 impl TeachersConfig {
-    /// The teachers of the configuration; roles that it does not name are played by the rules.
+    /// The teachers of the configuration; roles that it does not list are played by the rules.
     /// Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// [`BuildError::Teacher`] if an environment variable that should hold a key is not set.
+    /// [`BuildError::Teacher`] if the environment variable of a key is not set.
     pub fn teachers(&self) -> Result<Teachers, BuildError> {
         self.teachers_with_keys(|variable| std::env::var(variable).ok())
     }
@@ -87,14 +86,14 @@ impl TeachersConfig {
         Ok(Teachers::new(play(Role::Context), play(Role::Local), play(Role::Organiser)))
     }
 
-    /// How many questions all endpoints together take at once.
+    /// The number of concurrent questions that all endpoints accept together.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.endpoints.values().map(|endpoint| endpoint.max_concurrent).sum()
     }
 
-    /// How many questions should be under way for that: some more, so that pictures are made while
-    /// all places are taken.
+    /// The number of questions to work on concurrently: slightly more, so that images are prepared
+    /// while all slots are in use.
     #[must_use]
     pub fn n_questions(&self) -> usize {
         self.slots() + self.slots() / 4 + 4
@@ -111,8 +110,8 @@ impl OpenAiTeacher {
         usage
     }
 
-    /// The most that one request of so many bytes of text can need: no tokenizer makes more tokens
-    /// than bytes.
+    /// An upper bound on the cost of one request with this many bytes of text: a tokenizer produces
+    /// at most one token per byte.
     fn most_of_one_call(&self, text_bytes: usize) -> Usage {
         let picture = if self.role == Role::Organiser { 0 } else { self.config.image.max_tokens };
         self.priced(Usage {
@@ -138,14 +137,14 @@ impl Teacher for OpenAiTeacher {
     }
 
     fn asked(&self, question: &Question<'_>) -> String {
-        // The point decides the pictures; the organiser sees none.
+        // The point determines the images; the organizer sees none.
         let point = (self.role != Role::Organiser).then_some(question.point.point);
         json!([self.config, self.prompt(question), point]).to_string()
     }
 
     fn can_describe(&self, role: Role, point: &SurveyedPoint) -> bool {
-        // What fits several things cannot be made clear by better words: the facts are all that the
-        // organiser knows.
+        // If several objects match the same facts, the organizer cannot make them unambiguous,
+        // because it knows only those facts.
         role != Role::Organiser || point.sentence.is_some()
     }
 

@@ -1,5 +1,5 @@
-//! What a teacher is shown: the whole image with the point marked, or a section around it under a
-//! Gaussian, as a data URL.
+//! The images shown to a teacher, as data URLs: the whole image with the point marked, or a crop
+//! around it under a Gaussian.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg::JpegEncoder, imageops};
@@ -8,11 +8,11 @@ use tp_core::{ImageHw, RgbImage, UnitXy};
 use super::config::ImageConfig;
 use crate::{Role, TeacherError};
 
-/// Qualities that are tried before a picture is made smaller.
+/// JPEG qualities that are tried before a picture is scaled down.
 const QUALITIES: [u8; 3] = [90, 75, 60];
-/// Smaller pictures show nothing.
+/// The minimum side; smaller pictures show nothing.
 const MIN_SIDE: u32 = 64;
-/// A smaller section is enlarged to this side, in pixels; a larger one is sent as it is.
+/// Smaller crops are enlarged to this side, in pixels; larger ones are sent unchanged.
 const SECTION_SIDE: u32 = 168;
 const RING: [u8; 3] = [255, 0, 0];
 
@@ -39,12 +39,12 @@ pub(super) fn marked(image: &RgbImage, point: UnitXy, config: &ImageConfig) -> R
     picture
 }
 
-/// A square section around the point, darker with the distance from it: brightness times `exp(-d² /
-/// 2σ²)`. What lies beyond the image is black.
+/// A square crop around the point, darkened with the distance from it: brightness times `exp(-d² /
+/// 2σ²)`. Pixels outside the image are black.
 pub(super) fn weighted_section(image: &RgbImage, point: UnitXy, config: &ImageConfig) -> RgbImage {
     let size = image.size();
     let longest = f64::from(size.height().max(size.width()));
-    // An odd side has a middle pixel.
+    // An odd side has a central pixel.
     let half = ((longest * config.crop / 2.0).round() as i64).max(4);
     let side = 2 * half + 1;
     let center = size.pixel_from_unit(point);
@@ -67,7 +67,7 @@ pub(super) fn weighted_section(image: &RgbImage, point: UnitXy, config: &ImageCo
     let wanted = (side as u32).clamp(SECTION_SIDE.min(config.max_side), config.max_side);
     let mut section =
         if wanted == side as u32 { section } else { scaled(&section, square(wanted)) };
-    // The Gaussian of a distance is the product of those along both axes.
+    // The two-dimensional Gaussian is the product of two one-dimensional ones.
     let weights: Vec<f32> = (0..wanted)
         .map(|at| {
             let distance = (f64::from(at) + 0.5) / f64::from(wanted) - 0.5;
@@ -83,7 +83,8 @@ pub(super) fn weighted_section(image: &RgbImage, point: UnitXy, config: &ImageCo
     section
 }
 
-/// A picture as a data URL whose file has at most `config.max_bytes`: coarser first, then smaller.
+/// A picture as a data URL whose file has at most `config.max_bytes`: first with lower quality,
+/// then smaller.
 pub(super) fn data_url(
     picture: &RgbImage,
     role: Role,
@@ -134,10 +135,10 @@ fn no_larger(image: &RgbImage, longest_side: u32) -> RgbImage {
 fn scaled(image: &RgbImage, to: ImageHw) -> RgbImage {
     let size = image.size();
     let buffer = image::RgbImage::from_raw(size.width(), size.height(), image.bytes().to_vec())
-        .expect("three bytes for every pixel");
+        .expect("three bytes per pixel");
     let smaller =
         imageops::resize(&buffer, to.width(), to.height(), imageops::FilterType::Triangle);
-    RgbImage::from_bytes(to, smaller.into_raw()).expect("three bytes for every pixel")
+    RgbImage::from_bytes(to, smaller.into_raw()).expect("three bytes per pixel")
 }
 
 fn square(side: u32) -> ImageHw {

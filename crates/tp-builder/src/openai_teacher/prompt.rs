@@ -1,5 +1,5 @@
-//! Prompts with placeholders: `{object}` becomes the category, and so on. What is filled in is data
-//! and stays data.
+//! Prompt templates: `{object}` is replaced by the category, and so on. Inserted values are not
+//! expanded again.
 
 use tp_data::{in_image, size_word, within};
 
@@ -22,7 +22,7 @@ pub(crate) const PLACEHOLDERS: [&str; 12] = [
     "{detail}",
 ];
 
-/// The first placeholder of a prompt that there is not: a brace, a word of small letters, a brace.
+/// The first unknown placeholder of a prompt: a lowercase word in braces.
 pub(crate) fn unknown_placeholder(prompt: &str) -> Option<&str> {
     let mut rest = prompt;
     while let Some(start) = rest.find('{') {
@@ -38,7 +38,7 @@ pub(crate) fn unknown_placeholder(prompt: &str) -> Option<&str> {
     None
 }
 
-/// The prompt with the facts of a question in it.
+/// The prompt with the facts of a question.
 pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
     let record = &question.point.record;
     let spaced = |name: &str| name.replace(['-', '_'], " ");
@@ -60,7 +60,7 @@ pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
         of_local(|local| &local.shape),
         of_local(|local| &local.detail),
     ];
-    // One pass over the prompt: a value that looks like a placeholder is left alone.
+    // A single pass over the template, so a value that looks like a placeholder is not expanded.
     let mut text = String::with_capacity(prompt.len() + 200);
     let mut rest = prompt;
     while let Some(start) = rest.find('{') {

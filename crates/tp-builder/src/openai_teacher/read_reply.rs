@@ -1,4 +1,4 @@
-//! A server's reply without a server: the way in for the fuzz targets.
+//! Parsing of server replies without a server: the entry point of the fuzz targets.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{Answer, Role, Usage};
 
-/// What the body of a success answers in a role, and the bill.
+/// The answer and the usage in the body of a successful response.
 ///
 /// # Errors
 ///
-/// What is wrong with it, or what the server says instead of an answer.
+/// The problem, or the server's message in place of an answer.
 #[doc(hidden)]
 pub fn read_reply(role: Role, body: &[u8]) -> Result<(Answer, Usage), String> {
     let reply = ServerReply::parse(body)?;
@@ -26,7 +26,7 @@ pub fn read_reply(role: Role, body: &[u8]) -> Result<(Answer, Usage), String> {
     }
 }
 
-/// What the body of a failure says, and how long it asks to wait from `now` on.
+/// The message in the body of an error response, and the wait that it requests, counted from `now`.
 #[doc(hidden)]
 #[must_use]
 pub fn read_error_reply(wait: &str, now: SystemTime, body: &[u8]) -> (String, Option<Duration>) {

@@ -1,26 +1,26 @@
-//! A key: from the environment, into the header of a request, and nowhere else.
+//! API keys, which come from the environment and appear only in request headers.
 
 use std::fmt;
 
-/// A key that no log, error or record can show.
+/// A key that is never shown in a log, error or record.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// The key without the blanks around it; nothing if nothing is left, or if no header could hold
-    /// it.
+    /// The key without surrounding spaces; `None` if it is empty or contains characters that a
+    /// header cannot.
     pub(crate) fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()))
             .then(|| Self(key.to_owned()))
     }
 
-    /// The header's value.
+    /// The value of the header.
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.0)
     }
 
-    /// An untrusted text, which may repeat the key, without it.
+    /// An untrusted text with every occurrence of the key removed.
     pub(crate) fn redacted(&self, text: &str) -> String {
         text.replace(&self.0, "[key]")
     }

@@ -1,14 +1,13 @@
-//! What a server said: the text, the bill, and what is to be done about a status that is no
-//! success.
+//! The replies of a server: text and usage of a completion, or the message of an error.
 
 use serde::Deserialize;
 
 use crate::Usage;
 
-/// Maximum length of a server's message that is passed on, in characters.
+/// The maximum length of a server's message that is passed on, in characters.
 const MAX_SAID_CHARS: usize = 300;
 
-/// A chat completion, as far as it is read.
+/// The fields of a chat completion that are read.
 #[derive(Debug, Deserialize)]
 pub(super) struct ServerReply {
     choices: Vec<Choice>,
@@ -31,7 +30,7 @@ struct Message {
     refusal: Option<String>,
 }
 
-/// Tokens, as the server counts them.
+/// Token counts as reported by the server.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Bill {
@@ -39,28 +38,28 @@ struct Bill {
     completion_tokens: u64,
 }
 
-/// How an answer ended.
+/// The content of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// A text.
     Text(String),
-    /// The model, or who watches it, does not want to.
+    /// The model, or a content filter, refuses to answer.
     Refused(String),
-    /// The text ends where the limit was.
+    /// The text was cut off at the token limit.
     CutOff,
     /// Nothing.
     Nothing,
 }
 
 impl ServerReply {
-    /// Reads the body of a success.
+    /// Parses the body of a successful response.
     ///
     /// # Errors
     ///
-    /// If it is no chat completion.
+    /// If it is not a chat completion.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
         let reply: Self = serde_json::from_slice(body)
-            .map_err(|error| format!("the body is no chat completion: {error}"))?;
+            .map_err(|error| format!("the body is not a chat completion: {error}"))?;
         if reply.choices.is_empty() {
             Err("the chat completion has no choice".to_owned())
         } else {
@@ -68,7 +67,7 @@ impl ServerReply {
         }
     }
 
-    /// What the first choice says.
+    /// The content of the first choice.
     pub(super) fn said(&self) -> Said {
         let Some(Choice { message, finish_reason }) = self.choices.first() else {
             return Said::Nothing;
@@ -104,7 +103,7 @@ impl ServerReply {
     }
 }
 
-/// What a body of an error says, on one line.
+/// The message in the body of an error response, on one line.
 pub(super) fn error_text(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Envelope {

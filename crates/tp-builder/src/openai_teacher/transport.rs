@@ -1,4 +1,4 @@
-//! One request over HTTP, and what its failure means. Nothing is repeated here.
+//! A single HTTP request, and the classification of its failure. Nothing is retried here.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{BuildError, TeacherError};
 
-/// Connections to all endpoints.
+/// The HTTP clients of all endpoints.
 pub(super) struct Transport {
     agent: ureq::Agent,
     urls: Vec<(String, String)>,
@@ -28,21 +28,21 @@ pub(super) struct Transport {
     pub(super) retry: RetryConfig,
 }
 
-/// Why a request gave no reply.
+/// Why a request had no usable response.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// It may go better another time.
+    /// A later try may succeed.
     Passing(String),
-    /// It may go better another time, but that is further off than is waited.
+    /// A later try may succeed, but the server requests a longer wait than is allowed.
     TooFarOff(String),
-    /// It will not.
+    /// A later try would fail as well.
     Lasting(TeacherError),
 }
 
 impl Transport {
     /// # Errors
     ///
-    /// [`BuildError::Teacher`] if a variable that should hold a key is empty.
+    /// [`BuildError::Teacher`] if the environment variable of a key is empty.
     pub(super) fn new(
         config: &TeachersConfig,
         key: impl Fn(&str) -> Option<String>,
@@ -94,7 +94,7 @@ impl Transport {
         })
     }
 
-    /// Sends one request, gives its place back, and reads the reply.
+    /// Sends one request, returns its slot, and reads the reply.
     pub(super) fn send(&self, slot: Slot<'_>, body: &Value) -> Result<ServerReply, Trouble> {
         let name = slot.name().to_owned();
         let key = self.keys.get(&name).and_then(Option::as_ref);
@@ -150,12 +150,12 @@ impl Transport {
         };
         match response.status().as_u16() {
             200..=299 => (Health::Well, ServerReply::parse(&bytes).map_err(Trouble::Passing)),
-            status => self.judged(name, status, &response, &bytes),
+            status => self.classify(name, status, &response, &bytes),
         }
     }
 
-    /// What a status that is no success means.
-    fn judged<T>(
+    /// Classifies an error status.
+    fn classify<T>(
         &self,
         name: &str,
         status: u16,
@@ -174,7 +174,7 @@ impl Transport {
                     .iter()
                     .find(|(endpoint, _)| endpoint == name)
                     .map(|(_, variable)| variable.clone());
-                let variable = variable.unwrap_or_else(|| "that api_key_env would name".to_owned());
+                let variable = variable.unwrap_or_else(|| "set by api_key_env".to_owned());
                 (
                     Health::Well,
                     Err(Trouble::Lasting(TeacherError::Unauthorized {
@@ -188,7 +188,7 @@ impl Transport {
                 Some(wait) if wait > self.max_wait() => (
                     Health::Busy,
                     Err(Trouble::TooFarOff(format!(
-                        "{said}; it asks to wait {} s",
+                        "{said}; it requests a wait of {} s",
                         wait.as_secs()
                     ))),
                 ),

@@ -229,7 +229,7 @@ fn torn_segment_costs_the_answer_that_it_cut_off_and_no_more() {
     fs::write(&segment, &bytes[..bytes.len() - 3]).unwrap();
     fs::remove_dir_all(place.path("part")).unwrap();
     let error = place.merge("merged").build().run().unwrap_err().to_string();
-    assert!(error.contains("points were never asked about"), "{error}");
+    assert!(error.contains("points have not been asked about"), "{error}");
     done(&place.shard("part", 1, 1));
     assert_eq!(place.server.n_requests(), before + 1);
     place.merge("merged").finished();
@@ -371,7 +371,7 @@ fn keys_stand_in_no_error_and_no_object() {
 fn shards_and_merge_equal_one_run_on_a_server() {
     let Ok(url) = std::env::var("TP_TEST_BUCKET") else {
         println!(
-            "passed over: TP_TEST_BUCKET names no bucket; bucket_server.py starts a server and sets it"
+            "skipped: TP_TEST_BUCKET is not set; bucket_server.py starts a server and sets it"
         );
         return;
     };

@@ -235,7 +235,7 @@ fn localizer_is_asked_once_and_its_distance_stands_in_the_row() {
     let middle = Stubborn(UnitXy::new(0.5, 0.5).unwrap());
     let encoded = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut run = Run::new(&dataset, &out);
-    run.judge = Some(TextLocalizer::new("middle", &middle, |image: &RgbImage| {
+    run.localizer = Some(TextLocalizer::new("middle", &middle, |image: &RgbImage| {
         encoded.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Ok::<_, std::convert::Infallible>(image.clone())
     }));

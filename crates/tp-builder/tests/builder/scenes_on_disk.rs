@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tp_builder::{
-    Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Summary, Teachers, TextLocalizer,
+    Build, BuildConfig, BuildOptions, BuildOutcome, FinishedDataSet, RunLimits, Teachers,
+    TextLocalizer,
 };
 use tp_core::Seed;
 use tp_data::{
@@ -74,20 +75,22 @@ pub(crate) struct Run<'a> {
     pub(crate) teachers: Teachers,
     pub(crate) options: BuildOptions,
     pub(crate) limits: RunLimits,
-    pub(crate) judge: Option<TextLocalizer<'a>>,
+    pub(crate) localizer: Option<TextLocalizer<'a>>,
 }
 
 impl<'a> Run<'a> {
     /// The rules in every role, in a folder in which a build may have been begun.
     pub(crate) fn new(dataset: &'a dyn Dataset, out: &Path) -> Self {
-        let options = BuildOptions { resume: true, n_threads: 2, ..BuildOptions::new(out) };
+        let mut options = BuildOptions::new(out);
+        options.resume = true;
+        options.n_threads = 2;
         Self {
             dataset,
             recipe: BuildConfig::default(),
             teachers: Teachers::rules(),
             options,
             limits: RunLimits::default(),
-            judge: None,
+            localizer: None,
         }
     }
 
@@ -96,14 +99,14 @@ impl<'a> Run<'a> {
             dataset: self.dataset,
             recipe: &self.recipe,
             teachers: &self.teachers,
-            judge: self.judge.as_ref(),
+            localizer: self.localizer.as_ref(),
             options: &self.options,
             limits: &self.limits,
             listener: &|_| {},
         }
     }
 
-    pub(crate) fn finished(&self) -> Summary {
+    pub(crate) fn finished(&self) -> FinishedDataSet {
         match self.build().run().unwrap() {
             BuildOutcome::Finished(summary) => *summary,
             other => panic!("{other:?}"),

@@ -117,5 +117,5 @@ fn merge_counts_what_was_refused_and_stops_at_what_was_never_asked() {
         tp_builder::TeachersConfig::parse(&text).unwrap().teachers().unwrap()
     };
     let error = merge.build().run().unwrap_err().to_string();
-    assert!(error.contains("points were never asked about"), "{error}");
+    assert!(error.contains("points have not been asked about"), "{error}");
 }

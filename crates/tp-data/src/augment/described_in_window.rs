@@ -1,29 +1,29 @@
-//! Described points in a section of their image: which of them it still shows, and which of their
-//! texts are still true.
+//! Described points in a section of their image: which remain visible, and which of their texts
+//! remain true.
 
 use tp_core::{Cell, PixelXy};
 
 use super::image_places::ImagePlaces;
 use crate::{AnnotatedImage, BoxXywh, DescribedPoint};
 
-/// Where the objects and parts of an image went in a section of it.
+/// The objects and parts of an image that remain in a section.
 pub(super) struct Kept {
-    /// The new index of every object with those of its parts; `None` for what was dropped.
+    /// The new index of every object with those of its parts; `None` if it was dropped.
     pub(super) objects: Vec<Option<KeptObject>>,
-    /// Whether the section leaves out a side of the image, rather than showing all of it at another
+    /// Whether the section excludes part of the image, instead of showing all of it at another
     /// scale.
     pub(super) is_cut: bool,
 }
 
-/// An object that was kept.
+/// An object that remains.
 pub(super) struct KeptObject {
     pub(super) index: usize,
     pub(super) parts: Vec<Option<usize>>,
 }
 
 impl Kept {
-    /// The described points of the section, whose objects and size are final; `point` brings a
-    /// place into it.
+    /// The described points of the section, whose objects and size are final; `point` maps a
+    /// position into it.
     pub(super) fn described(
         &self,
         before: &AnnotatedImage,
@@ -67,8 +67,8 @@ mod tests {
         augment::window::tests::scene, cropped, mirrored, resized,
     };
 
-    /// The horse behind a fence that a crop of the right half drops, with a point on the horse's
-    /// trunk, one on its ear and one on the fence.
+    /// A horse behind a fence that a crop of the right half drops, with points on the horse's
+    /// trunk, on its ear and on the fence.
     fn described_scene() -> (RgbImage, AnnotatedImage) {
         let (image, mut annotation) = scene();
         let mut fence = annotation.objects[0].clone();
@@ -109,8 +109,7 @@ mod tests {
     #[test]
     fn crop_keeps_points_inside_and_texts_that_are_still_true() {
         let (image, annotation) = described_scene();
-        // The trunk, whose middle was right of the image's, is in the middle of the section: 18 of
-        // 40 columns.
+        // The trunk, whose middle was right of the image's, is now in the middle: 18 of 40 columns.
         let (_, seen) =
             cropped(&image, &annotation, BoxXywh { x: 20.0, y: 5.0, width: 40.0, height: 30.0 })
                 .unwrap();

@@ -1,16 +1,16 @@
-//! Whether a text speaks of places in the whole image, which a section of it changes.
+//! Whether a text refers to positions in the whole image, which change in a section of it.
 //!
-//! `At the left side of the image` is true of a section only where left is still left; `the lid of
-//! the left jar` and `beside the mug` speak of neighbours and stay true.
+//! "At the left side of the image" is true of a section only if left is still left, whereas "the
+//! lid of the left jar" and "beside the mug" refer to neighbors and remain true.
 
-/// What of the whole image a text depends on.
+/// The references of a text to the whole image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ImagePlaces {
-    /// Nothing: it speaks of things alone.
+    /// None: it refers to objects only.
     None,
-    /// On which third of the image something lies.
+    /// It refers to a third of the image.
     Thirds,
-    /// On all of it: it counts from a side or measures a share of the image.
+    /// It refers to exact positions: it counts from a side, or measures a share of the image.
     Exact,
 }
 
@@ -22,14 +22,14 @@ const SHARES: [&str; 11] = [
     "quarter", "quarters", "third", "thirds", "fifth", "fifths", "half", "halfway", "percent",
     "fills", "entire",
 ];
-/// Words that begin a place: `on the left`.
+/// Words that begin a position: `on the left`.
 const AT: [&str; 6] = ["on", "at", "in", "to", "near", "towards"];
-/// Words that may stand between `on` and the place: `on the far left`.
+/// Words that may follow `on` before the position: `on the far left`.
 const BETWEEN: [&str; 12] = [
     "the", "far", "very", "extreme", "upper", "lower", "top", "bottom", "left", "right", "middle",
     "hand",
 ];
-/// The places.
+/// Words for positions.
 const PLACES: [&str; 10] = [
     "left",
     "right",
@@ -42,17 +42,17 @@ const PLACES: [&str; 10] = [
     "background",
     "corner",
 ];
-/// Words that may follow a place without saying what it is a place of: `on the left side`.
+/// Words that may follow a position without naming an object: `on the left side`.
 const SIDES: [&str; 6] = ["hand", "side", "edge", "half", "end", "corner"];
-/// Words that begin another phrase after a place.
+/// Words that begin another phrase after a position.
 const NEXT: [&str; 9] = ["by", "under", "behind", "and", "is", "with", "next", "just", "as"];
 
 impl ImagePlaces {
-    /// What a text depends on; a text that may mean the image or a thing is taken to mean the
-    /// image.
+    /// The references of a text; if it is unclear whether the image or an object is meant, the
+    /// image is assumed.
     pub(super) fn of(text: &str) -> Self {
         let lower = text.to_lowercase();
-        // A mark ends a phrase: "on the left, beside the mug".
+        // Punctuation ends a phrase: "on the left, beside the mug".
         let words: Vec<&str> = lower
             .split_inclusive(|c: char| !c.is_alphanumeric())
             .filter(|word| word.starts_with(char::is_alphanumeric))
@@ -75,10 +75,10 @@ impl ImagePlaces {
     }
 }
 
-/// Whether the words begin with a place that is not said to be one of a thing: `the far left side`
+/// Whether the words begin with a position that is not relative to an object: `the far left side`,
 /// but not `the left of the mug` nor `the left door`.
 fn is_bare_place(words: &[&str], plain: &[&str]) -> bool {
-    // A mark ends the phrase; the hyphen of `left-hand` does not.
+    // Punctuation ends the phrase, except for the hyphen of `left-hand`.
     let end = words
         .iter()
         .position(|word| !word.ends_with([' ', '-']))
@@ -89,7 +89,7 @@ fn is_bare_place(words: &[&str], plain: &[&str]) -> bool {
         .take_while(|word| [&BETWEEN[..], &PLACES, &SIDES].iter().any(|list| list.contains(word)))
         .count();
     let names_place = phrase[..n].iter().any(|word| PLACES.contains(word));
-    // After the place comes an end, or a word that begins another phrase.
+    // The position is followed by the end of the text, or by a word that begins another phrase.
     let next_phrase = |word: &&str| AT.contains(word) || NEXT.contains(word);
     names_place && phrase.get(n).is_none_or(next_phrase)
 }

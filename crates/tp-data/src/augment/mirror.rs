@@ -1,14 +1,13 @@
-//! The mirror image, in which left is called right.
+//! Mirroring, with left and right exchanged in names and texts.
 
 use tp_core::{PixelXy, RgbImage};
 
 use super::{mirrored_text, name_of_other_side};
 use crate::{AnnotatedImage, BoxXywh, DescribedPoint, Mask};
 
-/// The image and its annotation, left and right exchanged; so are the words `left` and `right`, or
-/// `l` and `r`, in the names of parts and keypoints. Twice mirrored is the original, but for texts
-/// on described points in which it is not certain what another side would be called: they are
-/// dropped.
+/// The image and its annotation, mirrored. The words `left` and `right`, or `l` and `r`, are
+/// exchanged in the names of parts and keypoints. Mirroring twice gives the original, except for
+/// ambiguous texts about described points, which are dropped.
 #[must_use]
 pub fn mirrored(image: &RgbImage, annotation: &AnnotatedImage) -> (RgbImage, AnnotatedImage) {
     let mut pixels = image.clone();

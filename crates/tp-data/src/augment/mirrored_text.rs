@@ -1,28 +1,27 @@
-//! Left and right exchanged in what people wrote of a photograph that is mirrored.
+//! Exchanges left and right in human texts about a mirrored photograph.
 
 use crate::Lexicon;
 
-/// Words before "right" or "left" that make them sides.
+/// Words before "right" or "left" that indicate a side.
 const BEFORE: [&str; 26] = [
     "the", "its", "his", "her", "their", "my", "your", "a", "an", "far", "upper", "lower", "top",
     "bottom", "front", "rear", "back", "hind", "middle", "center", "centre", "second", "third",
     "fourth", "furthest", "farthest",
 ];
 
-/// Words after them that make them sides; nouns do so, too.
+/// Words after them that indicate a side; nouns do so, too.
 const AFTER: [&str; 20] = [
     "side", "half", "end", "edge", "corner", "part", "hand", "one", "of", "front", "hind", "rear",
     "lower", "upper", "third", "quarter", "bottom", "top", "column", "most",
 ];
 
-/// Words before them after which they are more likely a verb or an adverb, whatever follows: "is
-/// left", "all right".
+/// Words before them that indicate a verb or an adverb, whatever follows: "is left", "all right".
 const NO_SIDE_AFTER: [&str; 20] = [
     "is", "are", "was", "were", "be", "been", "all", "what", "who", "someone", "somebody", "they",
     "has", "have", "had", "just", "nothing", "anything", "only", "still",
 ];
 
-/// Words after them that make them something else in spite of an article: "the only one left
+/// Words after them that indicate another meaning in spite of an article: "the only one left
 /// standing", "the right way up".
 const NO_SIDE_BEFORE: [&str; 22] = [
     "standing", "lying", "hanging", "over", "open", "alone", "empty", "behind", "where", "here",
@@ -30,19 +29,19 @@ const NO_SIDE_BEFORE: [&str; 22] = [
     "place", "amount",
 ];
 
-/// Words of things that a mirror turns over although no side is named: writing and the compass.
+/// Words for things that mirroring changes although no side is named: writing and the compass.
 const TURNS_OVER: [&str; 11] = [
     "says", "saying", "reads", "reading", "letter", "word", "digit", "east", "west", "eastern",
     "western",
 ];
 
-/// The text with left and right exchanged; the same text if it names neither; `None` if one of
-/// these words may mean something else, so that the photograph had better stay as it is.
+/// The text with left and right exchanged, unchanged if it names neither; `None` if one of these
+/// words may have another meaning, so that the photograph should not be mirrored.
 ///
 /// Sides are "on the left", "the rightmost cup", "left-hand", "its right ear". "Right in the
-/// middle", "all right", "is left" and "left standing" are not, and a text that holds them is
-/// refused. So are texts that hold what is read in one direction only, such as "clockwise" or a
-/// time by the clock, that quote or speak of writing, or that name a point of the compass.
+/// middle", "all right", "is left" and "left standing" are not, and texts that contain them are
+/// rejected. So are texts with words that depend on a direction of reading, such as "clockwise" or
+/// a time of day, that quote or mention writing, or that name a point of the compass.
 ///
 /// ```
 /// use tp_data::mirrored_text;
@@ -56,39 +55,39 @@ pub fn mirrored_text(text: &str) -> Option<String> {
     if text.contains(['"', '“', '”', '«']) {
         return None;
     }
-    let pieces = pieces(text);
-    let words: Vec<String> = pieces
+    let fragments = fragments(text);
+    let words: Vec<String> = fragments
         .iter()
-        .filter(|piece| piece.is_word)
-        .map(|piece| piece.text.to_lowercase())
+        .filter(|fragment| fragment.is_word)
+        .map(|fragment| fragment.text.to_lowercase())
         .collect();
     let mut mirrored = String::with_capacity(text.len() + 8);
     let mut at = 0;
-    for piece in &pieces {
-        if !piece.is_word {
-            mirrored.push_str(piece.text);
+    for fragment in &fragments {
+        if !fragment.is_word {
+            mirrored.push_str(fragment.text);
             continue;
         }
-        mirrored.push_str(&mirrored_word(piece, &words, at)?);
+        mirrored.push_str(&mirrored_word(fragment, &words, at)?);
         at += 1;
     }
     Some(mirrored)
 }
 
-/// A stretch of letters, or of what stands between words.
-struct Piece<'a> {
+/// A run of letters, or the characters between two words.
+struct Fragment<'a> {
     text: &'a str,
     is_word: bool,
-    /// The last letter that is no space before it, if that ends a clause.
+    /// Whether the last non-space character before it ends a clause.
     begins_clause: bool,
-    /// Whether a clause ends directly behind it.
+    /// Whether a clause ends directly after it.
     ends_clause: bool,
-    /// What joins it to the next word without a space.
+    /// The hyphen that joins it to the next word.
     hyphen_after: bool,
 }
 
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces: Vec<Piece<'_>> = Vec::new();
+fn fragments(text: &str) -> Vec<Fragment<'_>> {
+    let mut fragments: Vec<Fragment<'_>> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_word = first.is_alphanumeric();
@@ -96,10 +95,10 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
             rest.find(|letter: char| letter.is_alphanumeric() != is_word).unwrap_or(rest.len());
         let (stretch, after) = rest.split_at(end);
         let begins_clause =
-            pieces.last().is_none_or(|before| !before.is_word && is_stop(before.text));
+            fragments.last().is_none_or(|before| !before.is_word && is_stop(before.text));
         let next = after.find(char::is_alphanumeric).map_or(after, |next| &after[..next]);
         let ends_clause = after.is_empty() || is_stop(next) || next.len() == after.len();
-        pieces.push(Piece {
+        fragments.push(Fragment {
             text: stretch,
             is_word,
             begins_clause,
@@ -108,14 +107,14 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         });
         rest = after;
     }
-    pieces
+    fragments
 }
 
 fn is_stop(between: &str) -> bool {
     between.contains(['.', ',', ';', ':', '!', '?', '(', ')', '"', '–', '—'])
 }
 
-fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<String> {
+fn mirrored_word(fragment: &Fragment<'_>, words: &[String], at: usize) -> Option<String> {
     let word = words[at].as_str();
     let other = match word {
         "left" => "right",
@@ -128,30 +127,30 @@ fn mirrored_word(piece: &Piece<'_>, words: &[String], at: usize) -> Option<Strin
         "rightward" => "leftward",
         "leftwards" => "rightwards",
         "rightwards" => "leftwards",
-        // These turn with the picture in ways that no exchange of words follows.
+        // Mirroring changes these in ways that no exchange of words describes.
         "clockwise" | "counterclockwise" | "anticlockwise" | "clock" | "lefty" | "righty"
         | "leftover" | "leftovers" => {
             return (word == "clock"
                 && words.get(at.wrapping_sub(1)).is_none_or(|before| before != "o"))
-            .then(|| piece.text.to_owned());
+            .then(|| fragment.text.to_owned());
         }
-        _ => return (!TURNS_OVER.contains(&word)).then(|| piece.text.to_owned()),
+        _ => return (!TURNS_OVER.contains(&word)).then(|| fragment.text.to_owned()),
     };
-    if matches!(word, "left" | "right") && !is_side(piece, words, at) {
+    if matches!(word, "left" | "right") && !is_side(fragment, words, at) {
         return None;
     }
-    Some(in_the_case_of(piece.text, other))
+    Some(in_the_case_of(fragment.text, other))
 }
 
-/// Whether "left" or "right" is beyond doubt a side.
-fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
-    let before_at = at.checked_sub(1).filter(|_| !piece.begins_clause);
+/// Whether "left" or "right" unambiguously is a side.
+fn is_side(fragment: &Fragment<'_>, words: &[String], at: usize) -> bool {
+    let before_at = at.checked_sub(1).filter(|_| !fragment.begins_clause);
     let before = before_at.map(|before| words[before].as_str());
     let two_before =
         before_at.and_then(|before| before.checked_sub(1)).map(|before| words[before].as_str());
-    let after = words.get(at + 1).filter(|_| !piece.ends_clause).map(String::as_str);
+    let after = words.get(at + 1).filter(|_| !fragment.ends_clause).map(String::as_str);
     let is = |word: Option<&str>, list: &[&str]| word.is_some_and(|word| list.contains(&word));
-    if piece.hyphen_after {
+    if fragment.hyphen_after {
         return is(after, &["hand", "most", "side"]);
     }
     if is(after, &NO_SIDE_BEFORE) {
@@ -185,13 +184,13 @@ fn is_side(piece: &Piece<'_>, words: &[String], at: usize) -> bool {
     is_adjective || is_paired || is_note
 }
 
-/// A thing or a part; places that anything has are too vague: "right back".
+/// Whether the word is an object or a part; generic locations are too vague: "right back".
 fn is_noun(word: &str) -> bool {
     let lexicon = Lexicon::shipped();
     lexicon.is_known_object(word) || lexicon.part(word, None).is_some_and(|part| !part.generic)
 }
 
-/// The other word, capitalised as the first was.
+/// The other word, capitalized like the first.
 fn in_the_case_of(word: &str, other: &str) -> String {
     let mut letters = word.chars();
     let first_is_capital = letters.next().is_some_and(char::is_uppercase);
@@ -262,7 +261,7 @@ mod tests {
     fn what_may_be_no_side_is_refused() {
         for text in [
             "handle of the scoop left standing in the tub",
-            "the piece that is left",
+            "the fragment that is left",
             "what is left of the pizza",
             "right in the middle of the plate",
             "the cup right behind the vase",

@@ -1,4 +1,4 @@
-//! A photograph seen another way, with its annotation: so that few photographs teach more.
+//! Data augmentation of photographs together with their annotations.
 
 mod described_in_window;
 mod image_places;

@@ -1,8 +1,8 @@
-//! Names in which left and right are exchanged, for mirror images. In a name every `left` is a
-//! side; texts are for [`mirrored_text`](crate::mirrored_text).
+//! Exchanges left and right in names, for mirrored images. In a name every `left` is a side; for
+//! texts see [`mirrored_text`](crate::mirrored_text).
 
-/// The name with `left` and `right`, `l` and `r` exchanged wherever they stand as words of their
-/// own: `l_fore_foot`, `Left eye`, `wing-right`.
+/// The name with `left` and `right`, `l` and `r` exchanged wherever they are separate words:
+/// `l_fore_foot`, `Left eye`, `wing-right`.
 pub(crate) fn name_of_other_side(name: &str) -> String {
     let mut other = String::with_capacity(name.len() + 1);
     let mut rest = name;

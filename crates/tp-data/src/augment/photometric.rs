@@ -1,16 +1,16 @@
-//! The same photograph in other light.
+//! Random changes of brightness, contrast and saturation.
 
 use rand::{Rng, RngExt};
 use tp_core::RgbImage;
 
-/// How far brightness, as a share of the range, may move either way.
+/// The maximum change of brightness, as a share of the range.
 const BRIGHTNESS: f32 = 0.12;
-/// By which factor around 1 contrast may change.
+/// The maximum relative change of contrast.
 const CONTRAST: f32 = 0.25;
-/// By which factor around 1 saturation may change: little, since colours are named in descriptions.
+/// The maximum relative change of saturation, small because descriptions name colors.
 const SATURATION: f32 = 0.25;
 
-/// The image with random brightness, contrast and saturation; places and hues stay.
+/// The image with random brightness, contrast and saturation; positions and hues are unchanged.
 #[must_use]
 pub fn photometric(image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
     let mut around = |middle: f32, reach: f32| rng.random_range(middle - reach..=middle + reach);
@@ -20,7 +20,7 @@ pub fn photometric(image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
     for pixel in changed.bytes_mut().as_chunks_mut::<3>().0 {
         let [r, g, b] = pixel.map(f32::from);
         let grey = 0.299 * r + 0.587 * g + 0.114 * b;
-        // A cast to u8 cuts off at both ends.
+        // A cast to u8 saturates at both ends.
         *pixel = [r, g, b].map(|v| {
             ((grey + (v - grey) * saturation - 127.5) * contrast + 127.5 + brightness + 0.5) as u8
         });

@@ -1,4 +1,4 @@
-//! A section of a photograph, or the whole at another size.
+//! Cropping and resizing.
 
 use image::imageops::{FilterType, resize};
 use ndarray::Array2;
@@ -7,16 +7,16 @@ use tp_core::{ImageHw, PixelXy, RgbImage};
 use super::described_in_window::{Kept, KeptObject};
 use crate::{AnnotatedImage, BoxXywh, Mask};
 
-/// Objects and parts of which less than this share is left are dropped: their names would say what
-/// cannot be seen.
+/// Objects and parts of which a smaller share remains are dropped, because their names would refer
+/// to something invisible.
 const MIN_SHARE_LEFT: f64 = 0.25;
 
-/// The pixels that a box touches, as an image of its own with what is left of the annotation;
-/// `None` if the box touches no pixel.
+/// The pixels that a box touches as an image of their own, with the remaining annotation; `None` if
+/// the box touches no pixel.
 ///
-/// Objects and parts are cut off at the border of the section and dropped when less than a quarter
-/// of them is left. Described points outside it, and those of dropped objects, are dropped; so are
-/// texts of the others that name places in the image which lie elsewhere in the section.
+/// Objects and parts are clipped at the border of the crop, and dropped if less than a quarter of
+/// them remains. Described points outside the crop and those of dropped objects are dropped, and so
+/// are texts about positions in the image that have changed.
 #[must_use]
 pub fn cropped(
     image: &RgbImage,
@@ -36,9 +36,9 @@ pub fn cropped(
     Some((pixels, Window { size, scale: [1.0; 2], offset: [left, top] }.seen(annotation)))
 }
 
-/// The image with its longer side at `longest_side` pixels, at least 1, and its annotation.
+/// The image with its longer side scaled to `longest_side` pixels (at least 1), and its annotation.
 ///
-/// Parts that are too small to keep a pixel are dropped.
+/// Parts that become too small to cover a pixel are dropped.
 #[must_use]
 pub fn resized(
     image: &RgbImage,
@@ -48,20 +48,21 @@ pub fn resized(
     let [height, width] = [image.size().height(), image.size().width()];
     let scale = f64::from(longest_side.max(1)) / f64::from(height.max(width));
     let scaled = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
-    let size = ImageHw::new(scaled(height), scaled(width)).expect("every side is at least 1");
+    let size = ImageHw::new(scaled(height), scaled(width)).expect("both sides are at least 1");
     if size == image.size() {
         return (image.clone(), annotation.clone());
     }
     let buffer = image::RgbImage::from_raw(width, height, image.bytes().to_vec())
-        .expect("an RgbImage has three bytes for every pixel");
+        .expect("an RgbImage has three bytes per pixel");
     let pixels = resize(&buffer, size.width(), size.height(), FilterType::Triangle).into_raw();
-    let pixels = RgbImage::from_bytes(size, pixels).expect("the resized image has the wanted size");
+    let pixels =
+        RgbImage::from_bytes(size, pixels).expect("the resized image has the requested size");
     let scale =
         [f64::from(size.width()) / f64::from(width), f64::from(size.height()) / f64::from(height)];
     (pixels, Window { size, scale, offset: [0.0; 2] }.seen(annotation))
 }
 
-/// What a section at some scale shows: `new = (old - offset) · scale`, for edges, `[x, y]`.
+/// A crop at some scale: `new = (old - offset) · scale`, for edges, `[x, y]`.
 struct Window {
     size: ImageHw,
     scale: [f64; 2],
@@ -82,7 +83,7 @@ impl Window {
                 kept.objects.push(None);
                 return false;
             }
-            // Keypoints and described points point at parts by index, which dropped parts shift.
+            // Keypoints and described points refer to parts by index, which dropped parts shift.
             let mut new_index = Vec::with_capacity(object.parts.len());
             let mut n_kept = 0;
             object.parts.retain_mut(|part| {
@@ -110,7 +111,7 @@ impl Window {
         PixelXy { x: along(point.x, 0), y: along(point.y, 1) }
     }
 
-    /// Brings a box and its mask into the window; whether enough of them is left.
+    /// Maps a box and its mask into the window; returns whether enough of them remains.
     fn cut(&self, bbox: &mut BoxXywh, mask: &mut Option<Mask>) -> bool {
         let moved = BoxXywh {
             x: (bbox.x - self.offset[0]) * self.scale[0],
@@ -131,7 +132,7 @@ impl Window {
         enough
     }
 
-    /// Every new pixel takes the old one under its centre.
+    /// Each new pixel takes the value of the old one under its center.
     fn mask(&self, mask: &Mask) -> Mask {
         let old = |new: usize, axis: usize| {
             ((new as f64 + 0.5) / self.scale[axis] + self.offset[axis]) as usize
@@ -148,10 +149,9 @@ impl Window {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::{Keypoint, ObjectAnnotation, PartAnnotation, Visibility};
+    use crate::{Keypoint, KeypointVisibility, ObjectAnnotation, PartAnnotation};
 
-    /// A 40×60 image with a horse that has a masked left ear, a boxed trunk, and a left eye in the
-    /// ear.
+    /// A 40×60 image of a horse with a masked left ear, a boxed trunk, and a left eye in the ear.
     pub(in crate::augment) fn scene() -> (RgbImage, AnnotatedImage) {
         let size = ImageHw::new(40, 60).unwrap();
         let bytes = (0..40 * 60)
@@ -180,7 +180,7 @@ pub(super) mod tests {
         let eye = Keypoint {
             name: "l_eye".to_owned(),
             point: PixelXy { x: 12.0, y: 6.0 },
-            visibility: Visibility::Visible,
+            visibility: KeypointVisibility::Visible,
             part: Some(0),
         };
         let back = Keypoint {

@@ -1,4 +1,4 @@
-//! One to four cut-outs on a photograph, with masks, boxes and the words that stay true.
+//! Composes one to four cut-outs on a photograph, with masks, boxes and the texts that remain true.
 
 use std::sync::Arc;
 
@@ -17,31 +17,30 @@ use crate::{
     augment::{mirrored_text, name_of_other_side, photometric},
 };
 
-/// Things and parts of which less than this share can be seen are not annotated.
+/// The minimum visible share of an annotated object or part.
 const MIN_VISIBLE: f64 = 0.25;
-/// From how many visible pixels on a thing is annotated.
+/// The minimum number of visible pixels of an annotated object.
 const MIN_PIXELS: usize = 64;
-/// How often another place is tried for a thing that would hide too much of the others.
+/// The number of positions that are tried for a cut-out that would hide too much of the others.
 const PLACE_ATTEMPTS: usize = 8;
-/// How much of the smaller of two boxes may lie in the other.
+/// The maximum share of the smaller of two boxes that may lie in the other.
 const MAX_OVERLAP: f64 = 0.4;
-/// How much darker and brighter a thing may be than in its own picture: little, since its colours
-/// are named.
+/// The range of brightness changes, small because the colors are named.
 const GAIN: std::ops::RangeInclusive<f32> = 0.85..=1.1;
-/// The share of the background's shorter side that its section has at least.
+/// The minimum side of the background's section, as a share of the background's shorter side.
 const MIN_SECTION: f64 = 0.55;
 
-/// What is composed.
+/// Options of the composition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComposeOptions {
     /// Height and width of the picture.
     pub size: ImageHw,
-    /// Relative frequency of pictures with 1, 2, 3 and 4 things.
+    /// Relative frequency of pictures with 1, 2, 3 and 4 cut-outs.
     pub counts: [f64; 4],
-    /// The longer side of a thing as a share of the picture's shorter side, from the least to the
-    /// most.
+    /// The minimum and maximum of an object's longer side, as a share of the picture's shorter
+    /// side.
     pub sides: [f64; 2],
-    /// Names of things that are not used: those that the background shows, and those kept back for
+    /// Names of cut-outs that are not used: those visible in the background, and those held out for
     /// a test.
     pub avoid: Vec<String>,
 }
@@ -57,7 +56,7 @@ impl Default for ComposeOptions {
     }
 }
 
-/// A thing where it was drawn.
+/// A cut-out at the position at which it was drawn.
 struct Placed<'a> {
     thing: &'a CutOut,
     layer: Layer,
@@ -65,10 +64,10 @@ struct Placed<'a> {
 }
 
 impl CutOuts {
-    /// Composes a picture on a random section of a photograph; the seed decides everything.
+    /// Composes a picture on a random section of a photograph; the seed determines every choice.
     ///
-    /// Objects stand front to back, with masks of their visible pixels. A part is what the object
-    /// shows inside the part's box.
+    /// Objects are ordered front to back, with masks of their visible pixels. A part consists of
+    /// the object's pixels inside the part's box.
     ///
     /// # Errors
     ///
@@ -100,7 +99,7 @@ impl CutOuts {
     }
 }
 
-/// A number from 1 to 4 by its weight.
+/// A random number from 1 to 4, by weight.
 fn drawn(weights: [f64; 4], rng: &mut impl Rng) -> usize {
     let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
     for (at, weight) in weights.iter().enumerate() {
@@ -112,7 +111,7 @@ fn drawn(weights: [f64; 4], rng: &mut impl Rng) -> usize {
     1
 }
 
-/// A random section of the background with the proportions of the picture, at its size.
+/// A random section of the background with the aspect ratio of the picture, scaled to its size.
 fn section(background: &RgbImage, size: ImageHw, rng: &mut impl Rng) -> RgbImage {
     let [height, width] =
         [f64::from(background.size().height()), f64::from(background.size().width())];
@@ -128,13 +127,14 @@ fn section(background: &RgbImage, size: ImageHw, rng: &mut impl Rng) -> RgbImage
         background.size().height(),
         background.bytes().to_vec(),
     );
-    let buffer = buffer.expect("an RgbImage has three bytes for every pixel");
+    let buffer = buffer.expect("an RgbImage has three bytes per pixel");
     let cut = crop_imm(&buffer, left, top, cut_width, cut_height).to_image();
     let pixels = resize(&cut, size.width(), size.height(), FilterType::Triangle).into_raw();
-    RgbImage::from_bytes(size, pixels).expect("the resized section has the wanted size")
+    RgbImage::from_bytes(size, pixels).expect("the resized section has the requested size")
 }
 
-/// A thing at a random size, side and place; `None` if every place that was tried hides too much.
+/// A cut-out at a random size, orientation and position; `None` if every tried position hides too
+/// much.
 fn place<'a>(
     thing: &'a CutOut,
     placed: &[Placed<'_>],
@@ -143,7 +143,7 @@ fn place<'a>(
 ) -> Result<Option<Placed<'a>>, DataError> {
     let [height, width] = [options.size.height(), options.size.width()];
     let [least, most] = options.sides;
-    // Small and large things are equally frequent by their ratio, not by their difference.
+    // Sizes are distributed uniformly by ratio, not by difference.
     let share = least * (most / least).powf(rng.random::<f64>());
     let longest_side = ((share * f64::from(height.min(width))) as u32).max(1);
     let mirrored = rng.random();
@@ -174,7 +174,7 @@ fn place<'a>(
     Ok(None)
 }
 
-/// What can be seen of every thing, front to back.
+/// The visible pixels of every cut-out, front to back.
 fn annotated(name: String, size: ImageHw, placed: &[Placed<'_>]) -> AnnotatedImage {
     let shape = [size.height(), size.width()];
     let mut owner: Vec<Option<usize>> = vec![None; size.n_pixels()];
@@ -196,8 +196,7 @@ fn annotated(name: String, size: ImageHw, placed: &[Placed<'_>]) -> AnnotatedIma
         described: Vec::new(),
     };
     for (index, one) in placed.iter().enumerate().rev() {
-        // Things that are hidden almost wholly are drawn all the same, and a text must not fit them
-        // either.
+        // Almost completely hidden objects are still drawn, so texts must not match them either.
         let others: Vec<&CutOut> = placed
             .iter()
             .enumerate()
@@ -260,8 +259,7 @@ impl Placed<'_> {
         });
     }
 
-    /// The visible pixels of what is chosen by its place in the cut-out, if enough of it can be
-    /// seen.
+    /// The visible pixels of a selection in the cut-out, if enough of them are visible.
     fn seen(
         &self,
         size: ImageHw,
@@ -328,7 +326,7 @@ impl Placed<'_> {
     }
 }
 
-/// The terms of the pictures that `tools/cutouts.sh` fetches.
+/// The license of the pictures that `tools/cutouts.sh` downloads.
 fn licence() -> Licence {
     Licence {
         name: "GPL-2.0".to_owned(),

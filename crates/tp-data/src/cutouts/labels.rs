@@ -1,4 +1,4 @@
-//! The file of labels: one cut-out a line, with its parts.
+//! The label file of cut-outs: one cut-out per line, with its parts.
 
 use std::path::{Path, PathBuf};
 
@@ -13,18 +13,18 @@ use crate::{
     },
 };
 
-/// The most parts of one cut-out.
+/// The maximum number of parts of a cut-out.
 const MAX_PARTS: usize = 256;
 
-/// Cut-outs with the words for them; their pictures are read when they are drawn.
+/// Cut-outs with their texts; the pictures are read when they are drawn.
 #[derive(Clone, Debug)]
 pub struct CutOuts {
     pub(super) things: Vec<CutOut>,
     skipped: Skipped,
 }
 
-/// One cut-out. Its boxes and points are shares of its picture's sides, since pictures come in any
-/// size.
+/// A cut-out. Its boxes and points are relative to the sides of its picture, because pictures come
+/// in any size.
 #[derive(Clone, Debug)]
 pub(super) struct CutOut {
     pub(super) path: PathBuf,
@@ -33,7 +33,7 @@ pub(super) struct CutOut {
     pub(super) parts: Vec<CutOutPart>,
 }
 
-/// A part of a cut-out, with what a person says of one point on it.
+/// A part of a cut-out, with a human text about a point on it.
 #[derive(Clone, Debug)]
 pub(super) struct CutOutPart {
     pub(super) name: String,
@@ -73,14 +73,14 @@ struct RawPart {
 }
 
 impl CutOuts {
-    /// Reads and checks a file of labels; the pictures, PNGs with transparency, lie in `pictures`
-    /// under the names of the file.
+    /// Reads and validates a label file. The pictures are PNG files with transparency in the folder
+    /// `pictures`, under the names in the file.
     ///
     /// # Errors
     ///
     /// [`DataError::Read`], [`DataError::FileTooLong`] or [`DataError::JsonLine`] for the file;
-    /// under [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad line, which
-    /// otherwise is left out and counted.
+    /// under [`Strictness::Strict`] also [`DataError::Annotation`] for the first invalid line,
+    /// which is otherwise skipped and counted.
     pub fn open(labels: &Path, pictures: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let mut gate = Gate::new(labels.to_owned(), strictness);
         let mut lines: Vec<(u64, RawCutOut)> = Vec::new();
@@ -99,19 +99,19 @@ impl CutOuts {
         Ok(Self { things, skipped: gate.skipped })
     }
 
-    /// How many cut-outs there are.
+    /// The number of cut-outs.
     #[must_use]
     pub fn len(&self) -> usize {
         self.things.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no cut-outs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.things.is_empty()
     }
 
-    /// What was left out of the file, and why.
+    /// What was skipped, and why.
     #[must_use]
     pub fn skipped(&self) -> &Skipped {
         &self.skipped
@@ -141,7 +141,7 @@ impl CutOut {
         })
     }
 
-    /// All its right names.
+    /// All its correct names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name).chain(&self.also).map(String::as_str)
     }
@@ -172,8 +172,7 @@ impl CutOutPart {
     }
 }
 
-/// The photographs of a folder and of those below it, in the order of their names: backgrounds to
-/// compose on.
+/// The photographs in a folder and its subfolders, sorted by name: backgrounds for compositions.
 ///
 /// # Errors
 ///

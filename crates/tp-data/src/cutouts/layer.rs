@@ -1,4 +1,4 @@
-//! A cut-out at the size and side at which it is drawn, over a picture.
+//! A cut-out, scaled and oriented, as a layer over a picture.
 
 use image::{
     RgbaImage,
@@ -9,14 +9,14 @@ use tp_core::RgbImage;
 use super::labels::CutOut;
 use crate::{DataError, decode::decode_with_transparency};
 
-/// From this opacity on, of 255, a pixel belongs to the thing.
+/// The minimum opacity, of 255, of a pixel that belongs to the object.
 const INSIDE: u8 = 128;
 
-/// A cut-out, scaled and placed. Colours are multiplied by their opacity, so that what lies under
-/// transparency never shows.
+/// A scaled and positioned cut-out. Colors are premultiplied by opacity, so that the color of
+/// transparent pixels has no effect.
 pub(super) struct Layer {
     pixels: RgbaImage,
-    /// Where its top left pixel lies in the picture; it may be beyond the border.
+    /// The position of its top left pixel in the picture, possibly outside.
     pub(super) left: i64,
     pub(super) top: i64,
 }
@@ -32,8 +32,8 @@ impl Layer {
         let mut pixels = decode_with_transparency(&thing.path)?;
         for pixel in pixels.pixels_mut() {
             let opacity = f32::from(pixel.0[3]) / 255.0;
-            // A cast to u8 cuts off at the bright end. A colour above its opacity would shine
-            // through edges.
+            // A cast to u8 saturates. A premultiplied color above its opacity would cause bright
+            // edges.
             pixel.0 = [0, 1, 2, 3].map(|c| {
                 if c == 3 {
                     pixel.0[3]
@@ -62,7 +62,7 @@ impl Layer {
         self.pixels.height()
     }
 
-    /// Draws it over a picture.
+    /// Draws the layer over a picture.
     pub(super) fn draw(&self, picture: &mut RgbImage) {
         let size = picture.size();
         let width = size.width() as usize;
@@ -79,8 +79,8 @@ impl Layer {
         }
     }
 
-    /// The pixels of the picture, as `(row, column)`, that belong to the thing; `None` stands for
-    /// one beyond the border.
+    /// The pixels of the picture that belong to the object, as `(row, column)`; `None` for a pixel
+    /// outside the picture.
     pub(super) fn inside(
         &self,
         [height, width]: [u32; 2],
@@ -101,8 +101,8 @@ impl Layer {
     }
 }
 
-/// The layer with its edge, and nothing else, a little softer: a camera never draws an edge of one
-/// pixel.
+/// Softens the edge of the layer and nothing else, because cameras do not produce edges one pixel
+/// wide.
 fn feathered(pixels: &RgbaImage) -> RgbaImage {
     let (width, height) = pixels.dimensions();
     let mut soft = pixels.clone();

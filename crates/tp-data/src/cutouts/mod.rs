@@ -1,9 +1,8 @@
-//! Scenes of real pictures: photographs of things, cut out along their edges, composed onto
-//! photographs.
+//! Compositions of real pictures: cut-out photographs of objects on background photographs.
 //!
-//! The cut-outs come with the names of their parts and the words of people for them. Masks are
-//! exact, since they follow from the transparency; places, occlusion and light are drawn, so that
-//! there is no end of pictures.
+//! The cut-outs come with the names of their parts and human texts about them. Masks are exact
+//! because they follow from the transparency. Positions, occlusion and brightness are random, so
+//! the number of pictures is unlimited.
 
 mod compose;
 mod labels;

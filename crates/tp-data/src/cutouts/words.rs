@@ -1,23 +1,24 @@
-//! Which words for a point on a cut-out are still true, and lead to it alone, beside other things.
+//! Which texts about a cut-out remain true and unambiguous beside other objects.
 
 use super::labels::CutOut;
 
-/// Whether a text names the thing by a name that none of the others has; alone, a thing needs no
-/// name.
+/// Whether a text names the object by a name that none of the others has. An object without others
+/// needs no name.
 pub(super) fn leads_to(text: &str, thing: &CutOut, others: &[&CutOut]) -> bool {
     if others.is_empty() {
         return true;
     }
     let text = padded(text);
     let mut said = thing.names().filter(|name| text.contains(&padded(name))).peekable();
-    // "The bear's left ear" would lead to either of two bears, and "its left ear" to any animal.
+    // "The bear's left ear" would match either of two bears, and "its left ear" any animal.
     said.peek().is_some()
         && said.all(|name| {
             others.iter().all(|other| other.names().all(|known| !known.eq_ignore_ascii_case(name)))
         })
 }
 
-/// The words of a text in lower case, with a space around each; a possessive is the word itself.
+/// The words of a text in lower case, with a space around each; possessives are reduced to the
+/// word.
 fn padded(text: &str) -> String {
     let lower = text.to_lowercase().replace("'s", " ").replace("’s", " ");
     format!(

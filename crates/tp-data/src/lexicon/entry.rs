@@ -1,56 +1,58 @@
-//! What the files say of a noun.
+//! The entries of the lexicon.
 
 use serde::{Deserialize, Serialize};
 
 use super::plural::plural;
 
-/// A noun for a thing.
+/// A noun for an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ObjectNoun {
-    /// What a person would say first, e.g. `cup`.
+    /// The most common word, e.g. `cup`.
     pub name: String,
-    /// Several of it, if no rule gives that; equal to the name if there is no other word.
+    /// The plural, if it is irregular; equal to the name if there is no other form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plural: Option<String>,
-    /// Words that can stand in its place: `mug`.
+    /// Synonyms that may be written: `mug`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
-    /// Words that are read as it but never written, because they say more or are rare: `coffee
+    /// Words that are understood but never written, because they are more specific or rare: `coffee
     /// mug`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub understood: Vec<String>,
     /// The name of a more general entry: `container`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The classes of ILSVRC-2012 whose pictures show it.
+    /// The ILSVRC-2012 classes whose images show it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub imagenet: Vec<usize>,
-    /// Right, but nobody would point with it: `appliance`.
+    /// Correct but too general for people to refer to something by: `appliance`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub generic: bool,
 }
 
-/// A noun for a part of things.
+/// A noun for a part of objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PartNoun {
-    /// What a person would say first, e.g. `handle`.
+    /// The most common word, e.g. `handle`.
     pub name: String,
-    /// Several of it, if no rule gives that.
+    /// The plural, if it is irregular.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plural: Option<String>,
-    /// Words that can stand in its place: `grip`.
+    /// Synonyms that may be written: `grip`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
-    /// Words that are read as it but never written.
+    /// Words that are understood but never written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub understood: Vec<String>,
-    /// Names of objects, or of kinds of them, that have the part in this sense; none if any thing
-    /// may.
+    /// The objects, or kinds of objects, that have the part in this sense; empty if any object may
+    /// have it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub of: Vec<String>,
-    /// A place that any thing has, e.g. `middle`: it says where, but names no part.
+    /// A location that every object has, e.g. `middle`, and not a part.
     #[serde(default, skip_serializing_if = "is_false")]
     pub generic: bool,
 }
@@ -60,7 +62,7 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// What both have.
+/// The common interface of both.
 pub(crate) trait Noun {
     fn name(&self) -> &str;
     fn own_plural(&self) -> Option<&str>;
@@ -73,17 +75,17 @@ pub(crate) trait Noun {
             .chain(self.also().iter().chain(self.understood()).map(String::as_str))
     }
 
-    /// Several of it, in one of its words.
+    /// The plural of one of its words.
     fn plural_of(&self, word: &str) -> String {
         match self.own_plural() {
             Some(several) if word == self.name() => several.to_owned(),
-            // What has no plural of its own has none by another word: trousers, pants.
+            // If the name has no separate plural, neither have its synonyms: trousers, pants.
             Some(several) if several == self.name() => word.to_owned(),
             _ => plural(word),
         }
     }
 
-    /// Whether one and several have the same word, so that the number of them cannot be heard.
+    /// Whether singular and plural are the same word, so that it does not tell the number.
     fn is_invariant(&self) -> bool {
         self.own_plural() == Some(self.name())
     }
@@ -110,13 +112,14 @@ macro_rules! noun {
         }
 
         impl $entry {
-            /// Several of it.
+            /// The plural.
             #[must_use]
             pub fn plural(&self) -> String {
                 self.plural_of(&self.name)
             }
 
-            /// Every word of the entry, for one and for several, each once; the name is the first.
+            /// Every word of the entry, singular and plural, without duplicates; the name is the
+            /// first.
             #[must_use]
             pub fn all_words(&self) -> Vec<String> {
                 let mut words: Vec<String> = Vec::new();

@@ -1,9 +1,8 @@
-//! The nouns of everyday things and their parts: which words name the same, what is a sort of what,
-//! how several are called, and which everyday word belongs to each class of the 1,000-way image
-//! classifiers.
+//! The lexicon of everyday objects and their parts: synonyms, more general nouns, plurals, and the
+//! everyday noun of each class of the 1,000-way image classifiers.
 //!
-//! The entries are data: `lexicon/objects.toml` and `lexicon/parts.toml`, which say how they are
-//! extended.
+//! The entries are data: `lexicon/objects.toml` and `lexicon/parts.toml`, which document their
+//! format.
 
 mod entry;
 mod normal;
@@ -27,10 +26,10 @@ use sources::Sources;
 
 use crate::DataError;
 
-/// The classes of ILSVRC-2012, in the order of their WordNet numbers.
+/// The number of ILSVRC-2012 classes, in the order of their WordNet ids.
 pub const N_CLASSES: usize = 1000;
 
-/// The nouns that are known.
+/// A lexicon of nouns.
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     objects: Vec<ObjectNoun>,
@@ -43,31 +42,31 @@ pub struct Lexicon {
 }
 
 impl Lexicon {
-    /// What ships with the crate.
+    /// The bundled lexicon.
     #[must_use]
     pub fn shipped() -> &'static Self {
         static SHIPPED: LazyLock<Lexicon> = LazyLock::new(|| {
-            Sources::shipped().and_then(Lexicon::new).expect("the files that ship are tested")
+            Sources::shipped().and_then(Lexicon::new).expect("the bundled files are valid")
         });
         &SHIPPED
     }
 
-    /// A lexicon of these files alone; each holds an `object` array, a `part` array, or both.
+    /// A lexicon of these files alone; each contains an `object` array, a `part` array, or both.
     ///
     /// # Errors
     ///
-    /// [`DataError`] names the file, the entry and what is wrong with it.
+    /// [`DataError`] with the file, the entry and the problem.
     pub fn read(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let mut sources = Sources::default();
         paths.iter().try_for_each(|path| sources.read(path.as_ref()))?;
         Self::new(sources)
     }
 
-    /// What ships with the crate, and these files' entries.
+    /// The bundled lexicon extended by these files.
     ///
     /// # Errors
     ///
-    /// As for [`read`](Self::read); a word that ships belongs to its entry.
+    /// As for [`read`](Self::read); a word of the bundled lexicon cannot be reassigned.
     pub fn shipped_and(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let mut sources = Sources::shipped()?;
         paths.iter().try_for_each(|path| sources.read(path.as_ref()))?;
@@ -117,34 +116,34 @@ impl Lexicon {
         Ok(Self { objects, parts, objects_by_word, parts_by_word, kinds, classes, longest })
     }
 
-    /// Every object.
+    /// All objects.
     #[must_use]
     pub fn objects(&self) -> &[ObjectNoun] {
         &self.objects
     }
 
-    /// Every part.
+    /// All parts.
     #[must_use]
     pub fn parts(&self) -> &[PartNoun] {
         &self.parts
     }
 
-    /// The entry of a word or phrase for a thing: singular or plural, in any case, with hyphen or
-    /// space. A phrase that is not known as a whole is read by its last words: "big red mug" is a
-    /// mug, "picture of a dog" a picture.
+    /// The entry of a word or phrase for an object: singular or plural, in any case, with hyphen or
+    /// space. An unknown phrase is resolved by its last words: "big red mug" is a mug, "picture of
+    /// a dog" a picture.
     #[must_use]
     pub fn object(&self, phrase: &str) -> Option<&ObjectNoun> {
         self.object_index(phrase).map(|index| &self.objects[index])
     }
 
-    /// Whether a phrase for a thing is known as a whole.
+    /// Whether a phrase for an object is itself an entry.
     #[must_use]
     pub fn is_known_object(&self, phrase: &str) -> bool {
         self.objects_by_word.contains_key(&normal_form(phrase))
     }
 
-    /// The entry of a word or phrase for a part. If the word has several senses, that of the object
-    /// decides; without an object, the sense that any thing may have, else the first.
+    /// The entry of a word or phrase for a part. If the word has several senses, the sense of the
+    /// given object is used; without an object, the sense that any object may have, else the first.
     #[must_use]
     pub fn part(&self, phrase: &str, of: Option<&str>) -> Option<&PartNoun> {
         let senses = self.part_senses(phrase)?;
@@ -168,8 +167,9 @@ impl Lexicon {
             .map(|sense| &self.parts[sense])
     }
 
-    /// Whether a thing that the first word names may be called by the second: itself, a synonym, or
-    /// a more general word. "Poodle" is a dog and an animal; "animal" is no dog.
+    /// Whether an object named by the first word may be called by the second: the word itself, a
+    /// synonym, or a more general noun. A poodle is a dog and an animal, but an animal is not a
+    /// dog.
     #[must_use]
     pub fn is_a(&self, word: &str, kind: &str) -> bool {
         match (self.object_index(word), self.object_index(kind)) {
@@ -178,7 +178,7 @@ impl Lexicon {
         }
     }
 
-    /// Whether two words name the same sort of thing, or the same sort of part.
+    /// Whether two words are synonyms as objects or as parts.
     #[must_use]
     pub fn same(&self, a: &str, b: &str) -> bool {
         if normal_form(a) == normal_form(b) {
@@ -198,7 +198,7 @@ impl Lexicon {
         }
     }
 
-    /// The everyday noun of a class of ILSVRC-2012, 0 to 999.
+    /// The everyday noun of an ILSVRC-2012 class, 0 to 999.
     #[must_use]
     pub fn object_of_class(&self, class: usize) -> Option<&ObjectNoun> {
         self.classes.get(class).copied().flatten().map(|index| &self.objects[index])
@@ -211,7 +211,7 @@ impl Lexicon {
         self.kinds[*index].map(|kind| &self.objects[kind])
     }
 
-    /// How many kinds lead from one entry up to another; 0 from itself.
+    /// The number of steps from one entry up to a more general one; 0 for itself.
     fn steps_up(&self, from: usize, to: usize) -> Option<usize> {
         std::iter::successors(Some(from), |&at| self.kinds[at]).position(|at| at == to)
     }
@@ -225,7 +225,7 @@ impl Lexicon {
     }
 }
 
-/// Looks up a phrase, then what stands before its "of", then ever fewer of its last words.
+/// Looks up a phrase, then the part before its "of", then ever fewer of its last words.
 fn by_last_words<T>(phrase: &str, look_up: impl Fn(&str) -> Option<T>) -> Option<T> {
     let words = normal_words(phrase);
     let head =
@@ -234,7 +234,7 @@ fn by_last_words<T>(phrase: &str, look_up: impl Fn(&str) -> Option<T>) -> Option
         .or_else(|| (0..head).find_map(|start| look_up(&words[start..head].join(" "))))
 }
 
-/// Names and synonyms first; a plural gives way to them ("glasses" are no two glasses).
+/// Names and synonyms take precedence over plurals: "glasses" are not two pieces of glass.
 fn words_of_objects(objects: &[ObjectNoun]) -> HashMap<String, usize> {
     let mut by_word: HashMap<String, usize> = HashMap::new();
     for (index, object) in objects.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! The one form in which words are compared: lower case, "gray" for "grey", words apart by one
-//! space.
+//! The normal form in which words are compared: lower case, "gray" for "grey", separated by single
+//! spaces.
 
-/// The words of a text in that form. Letters and digits make words; everything else stands between
-/// them.
+/// The words of a text in normal form. Words consist of letters and digits; everything else
+/// separates them.
 #[must_use]
 pub(crate) fn normal_words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace("grey", "gray");
@@ -12,7 +12,7 @@ pub(crate) fn normal_words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text in that form.
+/// The text in normal form.
 #[must_use]
 pub(crate) fn normal_form(text: &str) -> String {
     normal_words(text).join(" ")

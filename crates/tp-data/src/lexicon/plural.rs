@@ -1,7 +1,6 @@
-//! The plural of an English noun, by rule; what the rules do not give stands in the lexicon's
-//! files.
+//! English plurals by rule; exceptions are in the lexicon's files.
 
-/// Endings of whole words and of compounds ("bookshelf") whose plural is not regular.
+/// Endings of words and compounds ("bookshelf") with an irregular plural.
 const IRREGULAR: [(&str, &str); 22] = [
     ("calf", "calves"),
     ("child", "children"),
@@ -27,13 +26,13 @@ const IRREGULAR: [(&str, &str); 22] = [
     ("wolf", "wolves"),
 ];
 
-/// The first of [`IRREGULAR`] that also end longer words: "fireman", "bookshelf", "stepchild".
+/// The entries of [`IRREGULAR`] that also end longer words: "fireman", "bookshelf", "stepchild".
 const IN_COMPOUNDS: [&str; 4] = ["child", "man", "person", "shelf"];
 
-/// Words that only look like compounds of "man".
+/// Words that are not compounds of "man".
 const NO_MEN: [&str; 6] = ["caiman", "german", "human", "ottoman", "shaman", "talisman"];
 
-/// Several of what a noun names: "knives", "slices of lemon", "teddy bears".
+/// The plural of a noun: "knives", "slices of lemon", "teddy bears".
 #[must_use]
 pub(crate) fn plural(noun: &str) -> String {
     if let Some((head, rest)) = noun.split_once(" of ") {
@@ -91,7 +90,7 @@ mod tests {
             ("moose", "mooses"),
             ("passer-by", "passer-bies"),
         ] {
-            // The last two are wrong on purpose: they are what the lexicon's `plural` is for.
+            // The last two are deliberately wrong: the lexicon's `plural` exists for them.
             assert_eq!(plural(one), many);
         }
     }

@@ -1,4 +1,4 @@
-//! The files of a lexicon: what ships with the crate, and what a user adds.
+//! The files of a lexicon: the bundled ones, and those of a user.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use super::{ObjectNoun, PartNoun};
 use crate::{DataError, capped_file::read_capped, toml_file::parse_toml};
 
-/// Lexicons are written by hand.
+/// The maximum size in bytes; lexicons are written by hand.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// One file: any number of objects and parts.
+/// The content of a file: any number of objects and parts.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LexiconFile {
@@ -20,7 +20,7 @@ struct LexiconFile {
     part: Vec<PartNoun>,
 }
 
-/// The entries of several files, each with the file that it comes from.
+/// The entries of several files, each with the file from which it comes.
 #[derive(Default)]
 pub(super) struct Sources {
     files: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// What ships with the crate.
+    /// The bundled files.
     pub(super) fn shipped() -> Result<Self, DataError> {
         let mut sources = Self::default();
         sources.add(Path::new("objects.toml"), include_str!("../../lexicon/objects.toml"))?;
@@ -44,13 +44,13 @@ impl Sources {
         let text = String::from_utf8(read_capped(path, MAX_BYTES)?).map_err(|_| {
             DataError::LexiconFile {
                 path: path.to_owned(),
-                problem: "it is no text in UTF-8".to_owned(),
+                problem: "it is not UTF-8 text".to_owned(),
             }
         })?;
         self.add(path, &text)
     }
 
-    /// Adds a file's text.
+    /// Adds the text of a file.
     pub(super) fn add(&mut self, path: &Path, text: &str) -> Result<(), DataError> {
         let file: LexiconFile = parse_toml(text)
             .map_err(|problem| DataError::LexiconFile { path: path.to_owned(), problem })?;

@@ -66,7 +66,7 @@ fn kinds_lead_upwards_only() {
             && lexicon.is_a("hound", "dog")
     );
     assert!(!lexicon.is_a("animal", "dog") && !lexicon.is_a("dog", "thing"));
-    // Unknown words are themselves.
+    // Unknown words are equal only to themselves.
     assert!(lexicon.is_a("Zither", "zither") && !lexicon.is_a("zither", "animal"));
     assert!(
         lexicon.same("hound", "poodle")

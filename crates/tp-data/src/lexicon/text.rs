@@ -1,4 +1,4 @@
-//! Nouns in running text.
+//! Finds nouns in text.
 
 use std::ops::Range;
 
@@ -10,18 +10,19 @@ use super::{
     normal::{normal_form, normal_words},
 };
 
-/// A noun for a thing in a text.
+/// A noun for an object, found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FoundNoun<'a> {
     /// The noun.
     pub noun: &'a ObjectNoun,
-    /// Which words of the text it takes, counted from 0.
+    /// The range of its words in the text, counted from 0.
     pub words: Range<usize>,
 }
 
 impl Lexicon {
-    /// The things that a text names, from left to right, by the longest names that fit: "the wine
-    /// glass" names no wine. A colour before a noun is no fruit: "the orange mug".
+    /// The objects that a text names, from left to right, by the longest matching names: "the wine
+    /// glass" does not name wine. A color before a noun is not a fruit: "the orange mug".
     #[must_use]
     pub fn objects_in(&self, text: &str) -> Vec<FoundNoun<'_>> {
         let words = normal_words(text);
@@ -50,8 +51,8 @@ impl Lexicon {
         found
     }
 
-    /// Whether a text names a thing rightly that is called by one of these nouns: by one of them,
-    /// by a synonym, or by a more special word.
+    /// Whether a text names an object correctly that these nouns refer to: by one of them, by a
+    /// synonym, or by a more specific noun.
     #[must_use]
     pub fn names_object(&self, text: &str, nouns: &[impl AsRef<str>]) -> bool {
         says(text, nouns)
@@ -61,7 +62,7 @@ impl Lexicon {
                 .any(|found| nouns.iter().any(|noun| self.is_a(&found.noun.name, noun.as_ref())))
     }
 
-    /// Whether a text names a part that is called by one of these nouns; generic ones name nothing.
+    /// Whether a text names a part that these nouns refer to; generic nouns do not count.
     #[must_use]
     pub fn names_part(&self, text: &str, nouns: &[impl AsRef<str>]) -> bool {
         nouns.iter().map(AsRef::as_ref).any(|noun| match self.part(noun, None) {
@@ -72,8 +73,8 @@ impl Lexicon {
     }
 }
 
-/// Whether one of these nouns stands in a text: whole words, one or several of it, "grey" as
-/// "gray".
+/// Whether one of these nouns occurs in a text: as whole words, singular or plural, with "grey"
+/// equal to "gray".
 #[must_use]
 pub fn says(text: &str, nouns: &[impl AsRef<str>]) -> bool {
     let words = normal_words(text);

@@ -1,14 +1,14 @@
-//! Whether the entries fit together: every word has one owner, every kind exists, every class is in
-//! place.
+//! Validates the entries: every word has one owner, every kind exists, and every class is assigned
+//! once.
 
 use std::collections::HashMap;
 
 use super::{LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, entry::Noun, normal::normal_form};
 
-/// An entry's index and what is wrong with it.
+/// The index of an entry, and its problem.
 type Refusal = (usize, LexiconProblem);
 
-/// Checks the objects.
+/// Validates the objects.
 pub(super) fn check_objects(objects: &[ObjectNoun]) -> Result<(), Refusal> {
     let mut names: HashMap<String, usize> = HashMap::new();
     for (index, object) in objects.iter().enumerate() {
@@ -56,7 +56,7 @@ fn check_kinds(
     let mut at = &objects[index];
     while let Some(kind) = &at.kind {
         let Some(&next) = names.get(&normal_form(kind)) else {
-            // The entry whose kind is unknown is refused when its own turn comes.
+            // An entry with an unknown kind is reported when it is reached itself.
             return if chain.len() == 1 {
                 Err(LexiconProblem::UnknownKind { kind: kind.clone() })
             } else {
@@ -70,7 +70,7 @@ fn check_kinds(
             return Err(LexiconProblem::Cycle { chain });
         }
         if seen {
-            // A circle further up is refused at one of its own entries.
+            // A cycle further up is reported for one of its own entries.
             return Ok(());
         }
     }
@@ -94,7 +94,7 @@ fn check_classes(objects: &[ObjectNoun]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks the parts against the names of objects.
+/// Validates the parts against the names of objects.
 pub(super) fn check_parts(
     parts: &[PartNoun],
     is_object: impl Fn(&str) -> bool,
@@ -122,7 +122,7 @@ pub(super) fn check_parts(
     Ok(())
 }
 
-/// Whether two senses of a word could be meant of one thing with equal right.
+/// Whether two senses of a word apply to the same objects.
 fn same_owners(a: &[String], b: &[String]) -> bool {
     (a.is_empty() && b.is_empty()) || a.iter().any(|owner| b.contains(owner))
 }

@@ -1,13 +1,13 @@
-//! The full ADE20K (release 2021_17_01): for every image a JSON file with its objects and parts,
-//! and maps of their pixels.
+//! Reader of the full ADE20K (release 2021_17_01): a JSON file per image with its objects and
+//! parts, and maps of their pixels.
 //!
 //! `images/ADE/{training,validation}/…/ADE_train_00000001.jpg`, beside it `.json`, `_seg.png`
 //! (objects), `_parts_1.png` (parts), `_parts_2.png` (parts of parts), … and a folder of the same
-//! name with one map for every instance. A map's red and green give the class, `red / 10 · 256 +
-//! green`, its blue tells instances apart within one map. An instance's own map says 255 where it
-//! is seen and 128 where something hides it; where there is none, its area is found in the map of
-//! its level by class and place. Parts of parts count as parts of the object. The release of 2017
-//! has text files instead of JSON and is not read.
+//! name with one map per instance. The red and green channels of a map give the class, `red / 10 ·
+//! 256 + green`; the blue one distinguishes instances within a map. The map of an instance is 255
+//! where it is visible and 128 where it is occluded. If it is missing, the area is found in the map
+//! of the level by class and position. Parts of parts count as parts of the object. The release of
+//! 2017 uses text files instead of JSON and is not supported.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -30,24 +30,24 @@ use crate::{
     capped_file::read_capped, image_size,
 };
 
-/// The largest JSON file of an image, in bytes.
+/// The maximum size of an image's JSON file, in bytes.
 const MAX_JSON_BYTES: u64 = 64 << 20;
-/// Folders of images lie this deep at most.
+/// The maximum depth of image folders.
 const MAX_DEPTH: usize = 8;
-/// Levels of parts that are looked for; three occur.
+/// The maximum number of part levels; three occur.
 const MAX_LEVEL: usize = 8;
-/// Classes have numbers below this.
+/// Class numbers are below this.
 const N_CLASSES: usize = 26 * 256;
 
 /// The data set on disk.
 #[derive(Debug)]
 pub struct Ade20kFull {
     folder: DatasetFolder,
-    /// Every image's file.
+    /// The files of all images.
     images: Vec<PathBuf>,
 }
 
-/// An object or a part as its file describes it.
+/// An object or a part as described in its file.
 struct Item {
     id: u64,
     name: String,
@@ -59,12 +59,12 @@ struct Item {
 }
 
 impl Ade20kFull {
-    /// Looks for images with their annotations in a folder and all below.
+    /// Finds images with their annotations in a folder and its subfolders.
     ///
     /// # Errors
     ///
     /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for
-    /// the first image without its annotation, and the other way round.
+    /// the first image without annotation or annotation without image.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let mut listing = Listing::default();
         listing.add(root, MAX_DEPTH)?;
@@ -107,13 +107,13 @@ impl Ade20kFull {
     }
 }
 
-/// What lies in the folders.
+/// The content of the folders.
 #[derive(Default)]
 struct Listing {
-    /// Images, and whether JSON and map are beside them.
+    /// Images, with whether the JSON file and the map are beside them.
     images: Vec<(PathBuf, bool)>,
     annotated: usize,
-    /// Annotations whose image is not there.
+    /// Annotations without an image.
     orphans: Vec<PathBuf>,
 }
 
@@ -136,7 +136,7 @@ impl Listing {
             }
         }
         for inner in folders {
-            // The maps of an image's instances lie in a folder of its name: a million files that
+            // The instance maps of an image are in a folder of the same name: a million files that
             // need not be listed.
             let of_image = names.contains(&format!("{}.json", file_name(&inner)));
             if depth > 0 && !of_image {
@@ -166,10 +166,10 @@ fn level_map(image: &Path, level: usize) -> PathBuf {
     })
 }
 
-/// The objects and parts of a JSON file.
+/// The objects and parts in a JSON file.
 fn items(path: &Path) -> Result<Vec<Item>, Refusal> {
     let bytes = read_capped(path, MAX_JSON_BYTES).map_err(|error| Refusal::of_file(&error))?;
-    // Some files were written in the code page of an old Windows; only names can differ.
+    // Some files use an old Windows code page, which only affects names.
     let text = String::from_utf8(bytes)
         .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
     let file: Value = serde_json::from_str(&text).map_err(|_| Refusal::UnreadableAnnotation)?;
@@ -177,7 +177,7 @@ fn items(path: &Path) -> Result<Vec<Item>, Refusal> {
         .get("annotation")
         .and_then(|annotation| annotation.get("object"))
         .ok_or(Refusal::UnreadableAnnotation)?;
-    // A list of one is written without its brackets.
+    // A list with one element is written without brackets.
     let list = list.as_array().map_or(std::slice::from_ref(list), Vec::as_slice);
     list.iter().map(|raw| item(raw).ok_or(Refusal::UnreadableAnnotation)).collect()
 }
@@ -187,7 +187,7 @@ fn item(raw: &Value) -> Option<Item> {
     let name = raw.get("name")?.as_str()?;
     Some(Item {
         id: number(raw.get("id")?)?,
-        // Synonyms follow the word that people use.
+        // The common name is followed by synonyms.
         name: name.split(',').next().unwrap_or(name).trim().to_owned(),
         class: raw.get("name_ndx").and_then(number).map_or(0, |class| class as usize),
         level: parts
@@ -200,7 +200,7 @@ fn item(raw: &Value) -> Option<Item> {
     })
 }
 
-/// A whole number, whether it stands alone, as text, or in a list of one.
+/// An integer, written as a number, as text, or as a list with one element.
 fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Array(list) => list.first().and_then(number),
@@ -211,7 +211,7 @@ fn number(value: &Value) -> Option<u64> {
     }
 }
 
-/// The box around a polygon, which only tells instances of a class apart.
+/// The bounding box of a polygon, used only to distinguish instances of a class.
 fn outline_box(polygon: &Value) -> Option<BoxXywh> {
     let range = |axis: &str| {
         let values = polygon.get(axis)?;
@@ -225,7 +225,7 @@ fn outline_box(polygon: &Value) -> Option<BoxXywh> {
     Some(BoxXywh { x, y, width, height })
 }
 
-/// The visible pixels of an instance, from its own map; `None` if there is none that fits.
+/// The visible pixels of an instance, from its own map; `None` if there is no matching map.
 fn instance_mask(image: &Path, item: &Item, size: ImageHw) -> Option<Mask> {
     let relative = Path::new(item.instance_map.as_deref()?);
     let inside = relative.components().all(|part| matches!(part, Component::Normal(_)));
@@ -237,7 +237,7 @@ fn instance_mask(image: &Path, item: &Item, size: ImageHw) -> Option<Mask> {
     masks(size, 1, |at| (map.labels[at] == 255).then_some(0)).pop()
 }
 
-/// The masks of those items of a level that have an area in its map.
+/// The masks of the items of a level that have an area in its map.
 fn masks_of_level(
     path: &Path,
     items: &[Item],
@@ -253,8 +253,8 @@ fn masks_of_level(
         (class > 0).then_some(class * 256 + usize::from(blue))
     };
     let boxes = area_boxes(&pixels, size, key);
-    // The best pairs of area and outline first; areas and items of other classes have nothing to do
-    // with each other.
+    // Pairs of area and outline with the largest overlap first; areas and items of different
+    // classes never match.
     let mut pairs = Vec::new();
     for (&area, bbox) in &boxes {
         for &at in open.iter().filter(|&&at| items[at].class == area / 256) {
@@ -284,7 +284,7 @@ fn masks_of_level(
     Ok(owners.values().copied().zip(masks(size, owners.len(), place)).collect())
 }
 
-/// The tight box of every area of a map.
+/// The bounding box of every area of a map.
 fn area_boxes(
     pixels: &[[u8; 3]],
     size: ImageHw,
@@ -321,7 +321,7 @@ fn area_boxes(
     extents.into_iter().map(|(area, extent)| (area, bbox(extent))).collect()
 }
 
-/// Objects with all parts that hang on them, however deep.
+/// Objects with all their direct and indirect parts.
 fn objects(
     items: Vec<Item>,
     masks: Vec<Option<Mask>>,

@@ -1,9 +1,9 @@
-//! ADE20KPart234 (OV-PARTS): objects as COCO instances, parts as one 16-bit label map for every
+//! Reader of ADE20KPart234 (OV-PARTS): objects as COCO instances, parts as a 16-bit label map per
 //! image.
 //!
 //! `images/{training,validation}/*.jpg`, `annotations_detectron2_part/{training,validation}/*.png`
-//! (65535 = nothing), `ade20k_instance_{train,val}.json`. The parts of an instance are the map's
-//! pixels under its mask.
+//! (65535 = nothing), `ade20k_instance_{train,val}.json`. The parts of an instance are the pixels
+//! of the map under its mask.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -29,7 +29,7 @@ use super::{
 use crate::{AnnotatedImage, BoxXywh, DataError, Mask, ObjectAnnotation, Split};
 use tp_core::ImageHw;
 
-/// No part.
+/// The label of pixels without a part.
 const NOTHING: u16 = u16::MAX;
 
 /// The data set on disk.
@@ -37,11 +37,11 @@ const NOTHING: u16 = u16::MAX;
 pub struct Ade20kPart234 {
     folder: DatasetFolder,
     images: Vec<Listed>,
-    /// Object and name of every part.
+    /// The object and the name of every part.
     parts: Vec<(u16, &'static str)>,
 }
 
-/// An image with its instances, which are drawn when it is loaded.
+/// An image with its instances, whose masks are drawn when it is loaded.
 #[derive(Debug)]
 struct Listed {
     name: String,
@@ -57,7 +57,7 @@ struct Instance {
     object: u16,
     bbox: BoxXywh,
     segmentation: Segmentation,
-    /// The parts that it may have, if the file says.
+    /// The parts that it may have, if the file states them.
     may_have: Option<Box<[u16]>>,
 }
 
@@ -66,8 +66,8 @@ impl Ade20kPart234 {
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`], [`DataError::Json`] and their like; under [`Strictness::Strict`] also
-    /// the first bad instance, or image without its map.
+    /// [`DataError::Layout`], [`DataError::Json`] and similar; under [`Strictness::Strict`] also
+    /// the first invalid instance, or image without a map.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let is_root = |root: &Path| {
             subfolder(root, "images").is_some()
@@ -182,7 +182,7 @@ impl Ade20kPart234 {
         Ok(())
     }
 
-    /// The instance, with what was wrong with the rest of it.
+    /// The instance, with the faults of its other fields.
     fn instance(
         &mut self,
         raw: RawObject,
@@ -191,7 +191,7 @@ impl Ade20kPart234 {
     ) -> Result<(Instance, Vec<Refusal>), Refusal> {
         let &image = images.get(&raw.image_id).ok_or(Refusal::UnknownImage)?;
         let size = self.images[image].size;
-        // The reference loader takes the number as it is; the name decides where there is one.
+        // The reference loader uses the number as it is; if the file has names, they decide.
         let by_name = names.get(&raw.category_id).and_then(|name| ADE20K_PART_234.object_id(name));
         let by_number = || {
             u16::try_from(raw.category_id).ok().filter(|&id| ADE20K_PART_234.object(id).is_some())
@@ -217,7 +217,7 @@ impl Ade20kPart234 {
         ))
     }
 
-    /// The parts that an instance has pixels of, numbered from 0 on.
+    /// The parts of which an instance has pixels, numbered from 0.
     fn parts_under(
         &self,
         map: &LabelMap,
@@ -270,7 +270,7 @@ impl Ade20kPart234 {
     }
 }
 
-/// The instance files of a folder, with their side of the split and the name of its folders.
+/// The instance files of a folder, with their split and the name of its folders.
 fn instance_files(root: &Path) -> impl Iterator<Item = (Split, PathBuf, &'static str)> {
     let sides = [(Split::Train, "train", "training"), (Split::Val, "val", "validation")];
     let paths = sides.map(|(split, short, folder)| {

@@ -1,12 +1,11 @@
-//! What every list of images is held to, whatever its form: sizes that can be decoded, sides that
-//! are known, boxes and words.
+//! Validation shared by all readers: image sizes, splits, boxes and texts.
 
 use tp_core::ImageHw;
 
 use super::Refusal;
 use crate::{BoxXywh, DecodeOptions, Split};
 
-/// The size, if an image of it would be decoded.
+/// The size, if an image of this size can be decoded.
 pub(crate) fn size(width: u32, height: u32) -> Result<ImageHw, Refusal> {
     let limits = DecodeOptions::default();
     let size = ImageHw::new(height, width).map_err(|_| Refusal::BadSize)?;
@@ -19,7 +18,7 @@ pub(crate) fn size(width: u32, height: u32) -> Result<ImageHw, Refusal> {
     Ok(size)
 }
 
-/// The side of the split by its name.
+/// A split by its name.
 pub(super) fn split(name: &str) -> Result<Split, Refusal> {
     match name {
         "train" => Ok(Split::Train),
@@ -29,7 +28,7 @@ pub(super) fn split(name: &str) -> Result<Split, Refusal> {
     }
 }
 
-/// The box with these corners `[x0, y0, x1, y1]`, cut off at the border of the image.
+/// The box with the corners `[x0, y0, x1, y1]`, clipped to the image.
 pub(crate) fn corners(corners: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal> {
     let &[left, top, right, bottom] = corners else { return Err(Refusal::BadCorners) };
     if !corners.iter().all(|v| v.is_finite()) || right <= left || bottom <= top {
@@ -39,9 +38,9 @@ pub(crate) fn corners(corners: &[f64], size: ImageHw) -> Result<BoxXywh, Refusal
     bbox.intersection(&BoxXywh::of_image(size)).ok_or(Refusal::BoxOutsideImage)
 }
 
-/// A name or a text of a person, without the spaces around it; `None` if nothing is said.
+/// A name or human text without surrounding spaces; `None` if it is empty.
 pub(crate) fn text(text: &str) -> Result<Option<String>, Refusal> {
-    /// A description is a few sentences.
+    /// A description consists of a few sentences.
     const MAX_BYTES: usize = 4096;
     let trimmed = text.trim();
     if trimmed.len() > MAX_BYTES || trimmed.contains(char::is_control) {
@@ -50,9 +49,9 @@ pub(crate) fn text(text: &str) -> Result<Option<String>, Refusal> {
     Ok((!trimmed.is_empty()).then(|| trimmed.to_owned()))
 }
 
-/// A list of names; empty ones are passed over.
+/// A list of names without empty ones.
 pub(crate) fn names(names: &[String]) -> Result<Vec<String>, Refusal> {
-    /// More other names than anybody knows.
+    /// A generous limit on the number of other names.
     const MAX_NAMES: usize = 64;
     if names.len() > MAX_NAMES {
         return Err(Refusal::BadText);

@@ -1,10 +1,10 @@
-//! Parts that stand among the objects of a COCO file: found and set apart, so that one reader
-//! serves every way of writing.
+//! Detects parts among the objects of a COCO file and separates them, so that one reader supports
+//! all conventions.
 //!
 //! Such a part has a category like `chair:back` (PACO, VLPart) or `dog's ear`, where `chair` and
-//! `dog` are categories of the file, too; or it names the annotation that it belongs to. A part by
-//! its name that names none belongs to the object of its category that covers most of it, at least
-//! half. A file with `part_annotations` has its parts there, and none among the objects.
+//! `dog` are also categories of the file, or it refers to the annotation of its object. A part
+//! without such a reference belongs to the object of its category that covers most of it, at least
+//! half. In a file with `part_annotations` all parts are there, and none are among the objects.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,17 +15,17 @@ use super::{
 };
 use crate::BoxXywh;
 
-/// The share of a part's box that its object's box must cover.
+/// The minimum share of a part's box that its object's box must cover.
 const MIN_COVERED: f64 = 0.5;
-/// No annotation has this number: its part is refused, and named, for want of an object.
+/// No annotation has this id, so its part is rejected with a message about the missing object.
 pub(super) const NO_PARENT: u64 = NO_ID;
-/// What stands between an object and its part in the name of a category.
+/// The separators between object and part in the name of a category.
 const SEPARATORS: [&str; 3] = [":", "'s ", "\u{2019}s "];
 
-/// The annotations that others name.
+/// The annotations to which others refer.
 struct Targets {
     by_id: HashMap<u64, Target>,
-    /// The category that the `supercategory` of another one names.
+    /// The category named by the `supercategory` of another one.
     above: HashMap<u64, u64>,
 }
 
@@ -75,9 +75,9 @@ impl Targets {
             .filter(|target| link != annotation.id && target.image == annotation.image_id)
     }
 
-    /// The annotation that an annotation says it belongs to, if it is one of another category in
-    /// the same image. A number in `object_id` says nothing by itself, for many programs number
-    /// tracks there: the category must say the same.
+    /// The annotation that an annotation states as its object, if it is in another category and in
+    /// the same image. A number in `object_id` alone is not sufficient, because many programs use
+    /// it for tracks: the category must agree.
     fn stated_parent(&self, annotation: &RawObject) -> Option<u64> {
         let Links { parent, object_annotation, object } = annotation.links;
         let category = annotation.category_id;
@@ -92,15 +92,15 @@ impl Targets {
     }
 }
 
-/// A category that is a part by its name.
+/// A category whose name is that of a part.
 struct PartName {
     /// The category of its object.
     object: u64,
-    /// The part's own name.
+    /// The name of the part.
     part: String,
 }
 
-/// Moves the parts that stand in `annotations` to `part_annotations`; tells how many there were.
+/// Moves the parts in `annotations` to `part_annotations`; returns their number.
 pub(super) fn with_parts_apart(raw: &mut RawFile) -> usize {
     let has_own_list =
         !raw.part_annotations.list.is_empty() || !raw.part_categories.list.is_empty();
@@ -176,7 +176,7 @@ pub(super) fn with_parts_apart(raw: &mut RawFile) -> usize {
     n_parts
 }
 
-/// The categories whose names are made of another category's name and a part.
+/// The categories whose names consist of the name of another category and a part.
 fn parts_by_name(raw: &RawFile) -> HashMap<u64, PartName> {
     let by_name: HashMap<&str, u64> =
         raw.categories.list.iter().map(|category| (category.name.trim(), category.id)).collect();
@@ -195,7 +195,7 @@ fn parts_by_name(raw: &RawFile) -> HashMap<u64, PartName> {
         .iter()
         .filter_map(|category| Some((category.id, split(&category.name)?)))
         .collect();
-    // `dog:ear:tip` is a part of the dog, as `dog:ear` is.
+    // `dog:ear:tip` is a part of the dog, like `dog:ear`.
     let root = |mut object: u64| {
         for _ in 0..named.len() {
             match named.get(&object) {
@@ -214,8 +214,8 @@ fn parts_by_name(raw: &RawFile) -> HashMap<u64, PartName> {
         .collect()
 }
 
-/// The categories that are parts although their names do not say so: half of their annotations or
-/// more name another one, and none of those names back.
+/// The categories of parts that their names do not reveal: at least half of their annotations refer
+/// to another annotation, and none of those refers back.
 fn parts_by_link(
     annotations: &[RawObject],
     targets: &Targets,
@@ -238,7 +238,7 @@ fn parts_by_link(
     }
     let mostly_linked =
         |category: &u64| counts.get(category).is_some_and(|&(all, linked)| linked * 2 >= all);
-    // Up the categories that are linked themselves; one that leads back to itself is no part.
+    // Follows links to categories that are linked themselves; a category in a cycle is not a part.
     let leads_back = |category: u64| {
         let (mut seen, mut open) = (HashSet::new(), vec![category]);
         while let Some(next) = open.pop() {
@@ -262,7 +262,7 @@ fn parts_by_link(
         .collect()
 }
 
-/// Links that lead to objects: a part of a part is a part of the object.
+/// Resolves links to objects: a part of a part is a part of the object.
 fn to_objects(links: &HashMap<u64, u64>) -> HashMap<u64, u64> {
     let root = |parent: u64| {
         (0..links.len())
@@ -272,8 +272,8 @@ fn to_objects(links: &HashMap<u64, u64>) -> HashMap<u64, u64> {
     links.iter().map(|(&part, &parent)| (part, root(parent))).collect()
 }
 
-/// The object of a part by its name: the one that it names, or the one of its kind that covers most
-/// of it.
+/// The object of a part recognized by name: the one to which it refers, or the one of its category
+/// that covers most of it.
 fn parent_of_named(
     part: &RawObject,
     name: &PartName,
@@ -289,8 +289,7 @@ fn parent_of_named(
     {
         return Some(parent);
     }
-    // These two say nothing but the object; the one that is named is not there, and no other will
-    // do.
+    // These two fields always refer to the object. If it does not exist, no other object is used.
     if let Some(missing) = [links.parent, links.object_annotation]
         .into_iter()
         .find(|&link| link != NO_ID && link != part.id)
@@ -395,8 +394,8 @@ mod tests {
 
     #[test]
     fn numbers_of_tracks_are_no_links() {
-        // Every annotation has a track; some happen to be the number of another annotation in the
-        // image.
+        // Every annotation has a track; some track numbers are by chance ids of other annotations
+        // in the image.
         for field in ["object_id", "parent_id", "obj_ann_id"] {
             let annotation = |id: u64, image: u64, category: u64, track: u64| json!({"id": id, "image_id": image, "category_id": category, "bbox": [0, 0, 9, 9], field: track});
             let tracks = [

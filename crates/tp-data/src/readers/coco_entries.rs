@@ -1,6 +1,6 @@
-//! The entries of a COCO-style file, as they stand in JSON. A field that is not what it should be
-//! is noted in its entry and does not end the reading of the file; what makes an entry unusable is
-//! found later, when it is checked.
+//! The entries of a COCO-style file as written in JSON. A field with an unexpected value is
+//! recorded in its entry and does not end parsing; whether the entry is usable is decided later,
+//! when it is validated.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::image_size;
 
-/// The names of an entry's fields, as an enum that serde reads without keeping the text.
+/// The field names of an entry, as an enum that serde parses without keeping the text.
 macro_rules! field_names {
     ($name:ident: $($field:ident),*) => {
         #[derive(Deserialize)]
@@ -30,7 +30,7 @@ macro_rules! field_names {
 
 pub(super) use field_names;
 
-/// Passes over the value of a field.
+/// Skips the value of a field.
 pub(super) fn pass_over<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value::<serde::de::IgnoredAny>().map(|_| ())
 }
@@ -118,9 +118,9 @@ impl Fields for RawLicence {
 
 pub(super) struct RawImage {
     pub(super) id: u64,
-    /// Empty if it is no text.
+    /// Empty if it is not a string.
     pub(super) file_name: String,
-    /// NaN if it is no number.
+    /// NaN if it is not a number.
     width: f64,
     height: f64,
     pub(super) split: Option<String>,
@@ -167,14 +167,14 @@ impl Fields for RawImage {
     }
 }
 
-/// Takes a file name, if it is one.
+/// Stores a file name, if it is a string.
 pub(super) fn name_file(file_name: &mut String, name: Option<String>) {
     if let Some(name) = name.filter(|name| !name.is_empty()) {
         *file_name = name;
     }
 }
 
-/// Takes the path of an address for a file name, if there is none: LVIS has no other.
+/// Uses the path of a URL as the file name if there is none; LVIS has only URLs.
 pub(super) fn name_by_address(file_name: &mut String, address: Option<String>) {
     let path = address.as_deref().and_then(|address| address.split_once("://")?.1.split_once('/'));
     if let Some((_, path)) = path.filter(|_| file_name.is_empty()) {
@@ -182,18 +182,18 @@ pub(super) fn name_by_address(file_name: &mut String, address: Option<String>) {
     }
 }
 
-/// The size of an image, and who says so.
+/// The size of an image, with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SizeOf {
-    /// The annotation file.
+    /// From the annotation file.
     File(ImageHw),
-    /// The picture; the file does not say.
+    /// From the image file, because the annotation file does not state it.
     Picture(ImageHw),
 }
 
 impl RawImage {
-    /// The size that is stated, or, if none is, that of the picture. Nothing, `null`, a text that
-    /// is no number, negative numbers and 0 by 0 state no size.
+    /// The stated size, or that of the image file if none is stated. A missing value, `null`, a
+    /// string that is not a number, negative numbers and 0 by 0 count as not stated.
     pub(super) fn size(&self, picture: Option<&Path>) -> Result<SizeOf, Refusal> {
         let stated = |side: f64| (side >= 0.0).then_some(side);
         let (height, width) = if self.height == 0.0 && self.width == 0.0 {
@@ -229,7 +229,7 @@ fn checked_size(height: f64, width: f64) -> Result<ImageHw, Refusal> {
 #[derive(Debug)]
 pub(super) struct RawCategory {
     pub(super) id: u64,
-    /// Empty if it is no text.
+    /// Empty if it is not a string.
     pub(super) name: String,
     pub(super) supercategory: Option<String>,
     pub(super) keypoints: Vec<String>,
@@ -269,7 +269,7 @@ impl Fields for RawCategory {
 #[derive(Debug)]
 pub(super) struct RawPartCategory {
     pub(super) id: u64,
-    /// Empty if it is no text.
+    /// Empty if it is not a string.
     pub(super) name: String,
     pub(super) keypoint_indices: Vec<usize>,
 }
@@ -304,21 +304,21 @@ impl Fields for RawPartCategory {
     }
 }
 
-/// The number as an index, if it is a small whole one.
+/// The number as an index, if it is a small integer.
 fn whole(number: f64) -> Option<usize> {
     (number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number))
         .then_some(number as usize)
 }
 
-/// A box as it stands in the file.
+/// A box as written in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum RawBox {
-    /// None: nothing, `null`, an empty list.
+    /// No box: missing, `null`, or an empty list.
     #[default]
     Absent,
-    /// x, y, width and height; what is no number is NaN.
+    /// x, y, width and height; NaN for values that are not numbers.
     Xywh([f64; 4]),
-    /// Something else.
+    /// Any other value.
     Other,
 }
 
@@ -334,14 +334,14 @@ impl<'de> Deserialize<'de> for RawBox {
     }
 }
 
-/// Which annotation another one belongs to, by the field that says so.
+/// The annotation to which another one belongs, by the field that states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Links {
     /// `parent_id`.
     pub(super) parent: u64,
-    /// `obj_ann_id`, as PACO has it; objects name themselves.
+    /// `obj_ann_id`, as in PACO, where objects refer to themselves.
     pub(super) object_annotation: u64,
-    /// `object_id`: of some programs the object's annotation, of others the number of a track.
+    /// `object_id`: the object's annotation in some programs, a track number in others.
     pub(super) object: u64,
 }
 
@@ -352,7 +352,7 @@ impl Default for Links {
 }
 
 pub(super) struct RawObject {
-    /// Never [`NO_ID`] once the file is read: what has none is given one.
+    /// Never [`NO_ID`] after reading: entries without an id are given one.
     pub(super) id: u64,
     pub(super) image_id: u64,
     pub(super) category_id: u64,
@@ -361,7 +361,7 @@ pub(super) struct RawObject {
     pub(super) iscrowd: bool,
     pub(super) keypoints: RawKeypoints,
     pub(super) derived: Option<Box<str>>,
-    /// The object that this may be a part of, in the files that have parts among the objects.
+    /// The object of which this may be a part, in files with parts among the objects.
     pub(super) links: Links,
     /// The parts that the object may have (ADE20KPart234).
     pub(super) part_category_id: Option<Box<[u16]>>,
@@ -421,7 +421,7 @@ impl Fields for RawObject {
 }
 
 pub(super) struct RawPart {
-    /// Never [`NO_ID`] once the file is read: what has none is given one.
+    /// Never [`NO_ID`] after reading: entries without an id are given one.
     pub(super) id: u64,
     pub(super) image_id: u64,
     pub(super) parent_id: u64,

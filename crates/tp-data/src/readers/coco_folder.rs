@@ -1,9 +1,9 @@
-//! A folder with COCO files and their images: AP-10K, COCO keypoints, exports of annotation
-//! programs, our own sets.
+//! Reader of a folder with COCO files and their images: AP-10K, COCO keypoints, exports of
+//! annotation programs, our own sets.
 //!
 //! AP-10K: `annotations/ap10k-{train,val,test}-split1.json` and `data/`; families are in
-//! `supercategory`. Its keypoints and COCO's are whole numbers of pixels (detectron2 adds ½ to
-//! them), other programs write edges.
+//! `supercategory`. Its keypoints and those of COCO are integer pixel indices (detectron2 adds ½ to
+//! them); other programs write distances from the edge.
 
 use std::{
     collections::HashSet,
@@ -22,12 +22,12 @@ use super::{
 };
 use crate::{AnnotatedImage, DataError, Split};
 
-/// Of a file's images so many are looked for, to find the folder that they lie in.
+/// The number of images of a file that are looked up to find their folder.
 const N_SOUGHT: usize = 50;
-/// COCO files say what they are within so many bytes.
+/// A COCO file is recognized within this many bytes.
 const HEAD_BYTES: u64 = 1 << 20;
 
-/// One or several COCO files, usually one per side of the split, with their images.
+/// One or several COCO files, usually one per split, with their images.
 #[derive(Clone, Debug)]
 pub struct CocoFolder {
     name: String,
@@ -142,7 +142,7 @@ impl Dataset for CocoFolder {
     }
 }
 
-/// The COCO files that belong to a format, in the order of their paths.
+/// The COCO files of a format, sorted by path.
 fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for path in entries(root)? {
@@ -160,7 +160,7 @@ fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, 
         let lower = |path: &PathBuf| file_name(path).to_lowercase();
         found.iter().filter(|path| lower(path).contains(word)).cloned().collect::<Vec<_>>()
     };
-    // A release brings files for other tasks, and other splits of the same images.
+    // Releases also contain files for other tasks, and other splits of the same images.
     let preferred = match format {
         DatasetFormat::Ap10k => named("split1"),
         DatasetFormat::CocoKeypoints => named("keypoints"),
@@ -174,9 +174,8 @@ fn annotation_files(format: DatasetFormat, root: &Path) -> Result<Vec<PathBuf>, 
     Ok(found)
 }
 
-/// Whether the file's beginning is that of a COCO file: one of its three lists, as a list. What Git
-/// left in the place of a file may have been one: it is taken for one here, so that its reader
-/// names it.
+/// Whether a file begins like a COCO file, with one of its three lists. A Git LFS pointer is
+/// assumed to be one, so that the reader reports it.
 fn is_coco_file(path: &Path) -> bool {
     let head = coco_json::head(path, HEAD_BYTES);
     let text: String = head.chars().filter(|c| !c.is_whitespace()).collect();
@@ -184,11 +183,10 @@ fn is_coco_file(path: &Path) -> bool {
     lists.iter().any(|list| text.contains(list)) || is_lfs_pointer(head.as_bytes())
 }
 
-/// Looks for the images of a file in the folder, below the root, in which most of them lie;
-/// `images` if none is found.
+/// Finds the folder below the root that contains most images of a file; `images` if none is found.
 fn image_finder(root: &Path, annotations: &Path) -> Result<ImageFinder, DataError> {
     let names: Vec<String> = coco_json::image_names(annotations)?;
-    // Evenly spread, so that a file of several sides is seen whole.
+    // Evenly spaced, so that all splits of a file are covered.
     let sought: Vec<&String> =
         names.iter().step_by(names.len().div_ceil(N_SOUGHT).max(1)).collect();
     let mut folders = vec![PathBuf::new()];
@@ -244,8 +242,8 @@ fn image_finder(root: &Path, annotations: &Path) -> Result<ImageFinder, DataErro
     Ok(finder)
 }
 
-/// The folder with the most hits, if there is any: of equal ones that of the file's side of the
-/// split, then the first.
+/// The folder with the most hits, if any. Of equal ones, the folder of the file's split takes
+/// precedence, then the first.
 fn most_hits(
     folders: &[String],
     side: Option<Split>,
@@ -269,13 +267,13 @@ fn slashed(path: &Path) -> String {
         .join("/")
 }
 
-/// The side of the split that a file's name, or its folder's, tells.
+/// The split in the name of a file or of its folder.
 pub(super) fn split_named_in(path: &Path) -> Option<Split> {
     let folder = path.parent().map(file_name).unwrap_or_default();
     [file_name(path), folder].iter().find_map(|name| side_named(name))
 }
 
-/// The side of the split that a name has as one of its words.
+/// The split that is one of the words of a name.
 pub(super) fn side_named(name: &str) -> Option<Split> {
     let name = name.to_lowercase();
     let says = |word: &str| name.split(|c: char| !c.is_alphabetic()).any(|part| part == word);

@@ -1,4 +1,4 @@
-//! The COCO-style file with parts: its lists, read as they stream in.
+//! Streaming parser of COCO-style files with parts.
 
 use std::{
     fs::File,
@@ -19,9 +19,9 @@ use super::{
 };
 use crate::DataError;
 
-/// The largest annotation file that is read, in bytes.
+/// The maximum size of an annotation file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-/// Numbers that are exact as floats. Entries without a number get one below it.
+/// Larger ids are not exact as floats. Entries without an id get one below this.
 const MAX_COUNTED_ID: u64 = 1 << 52;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub(super) struct RawFile {
     pub(super) part_categories: Entries<RawPartCategory>,
     #[serde(default)]
     pub(super) part_annotations: Entries<RawPart>,
-    /// Whether something comes after the end of the JSON.
+    /// Whether there is content after the end of the JSON.
     #[serde(skip)]
     pub(super) goes_on: bool,
 }
@@ -54,7 +54,7 @@ fn objects_alone<'de, D: Deserializer<'de>, T: Fields>(
         .map(|AnyList(list)| list.into_iter().filter_map(|AnyObject(object)| object).collect())
 }
 
-/// Reads and parses the file as it streams in; what does not parse is named with its line.
+/// Reads and parses the file as a stream; syntax errors are reported with their line.
 pub(super) fn read(path: &Path) -> Result<RawFile, DataError> {
     let (mut file, goes_on) = parsed::<RawFile>(path)?;
     file.goes_on = goes_on;
@@ -63,8 +63,7 @@ pub(super) fn read(path: &Path) -> Result<RawFile, DataError> {
     Ok(file)
 }
 
-/// Gives numbers that no other entry has to entries without one: nothing but a part names an
-/// annotation.
+/// Assigns unused ids to entries without one; only parts refer to annotations.
 fn number_those_without<T>(entries: &mut [T], id_of: impl Fn(&mut T) -> &mut u64) {
     let largest =
         entries.iter_mut().map(|entry| *id_of(entry)).filter(|&id| id < MAX_COUNTED_ID).max();
@@ -78,14 +77,14 @@ fn number_those_without<T>(entries: &mut [T], id_of: impl Fn(&mut T) -> &mut u64
     }
 }
 
-/// What was parsed, and whether something comes after it.
+/// The parsed value, and whether there is content after it.
 fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<(T, bool), DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > MAX_FILE_BYTES {
         return Err(DataError::FileTooLong { path: path.to_owned(), max: MAX_FILE_BYTES });
     }
-    // The file may grow while it is read: the cap holds all the same.
+    // The file may grow while it is read, so the limit is enforced here as well.
     let mut file = BufReader::new(file.take(MAX_FILE_BYTES));
     if is_lfs_pointer(file.fill_buf().map_err(unreadable)?) {
         return Err(DataError::LfsPointer { path: path.to_owned() });
@@ -99,7 +98,7 @@ fn parsed<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<(T, bool), DataEr
     Ok((value, json.end().is_err()))
 }
 
-/// The file names of the images alone.
+/// The file names of the images only.
 pub(super) fn image_names(path: &Path) -> Result<Vec<String>, DataError> {
     #[derive(Deserialize)]
     struct Names {
@@ -128,10 +127,10 @@ pub(super) fn image_names(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(names.images.list.into_iter().map(|Name(name)| name).collect())
 }
 
-/// The beginning of the file, as standard JSON; nothing if it cannot be read.
+/// The beginning of the file, as standard JSON; empty if it cannot be read.
 pub(super) fn head(path: &Path, max_bytes: u64) -> String {
     let mut head = Vec::new();
-    // A file that cannot be read has no beginning.
+    // An unreadable file is treated as empty.
     let _ = File::open(path)
         .and_then(|file| JsonText::new(file.take(max_bytes)).read_to_end(&mut head));
     String::from_utf8_lossy(&head).into_owned()

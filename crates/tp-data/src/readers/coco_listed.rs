@@ -1,5 +1,5 @@
-//! The images of a COCO file as they are kept between opening and loading: checked, in as little
-//! memory as is simple. Names stand once, in the categories; masks are polygons or runs.
+//! The images of a COCO file between opening and loading: validated, in a compact form. Names are
+//! stored once per category; masks are polygons or run lengths.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) struct ListedObject {
     pub(super) category: Arc<RawCategory>,
     pub(super) bbox: BoxXywh,
     pub(super) segmentation: Segmentation,
-    /// x, y and v of every keypoint of the category; empty if none is labelled.
+    /// x, y and v of every keypoint of the category; empty if none is labeled.
     pub(super) keypoints: Numbers,
     pub(super) parts: Vec<ListedPart>,
     pub(super) derived: Option<Box<str>>,
@@ -92,7 +92,7 @@ impl ListedObject {
         }
     }
 
-    /// How many masks it has, those of its parts included.
+    /// The number of masks, including those of its parts.
     pub(super) fn n_masks(&self) -> usize {
         self.parts
             .iter()

@@ -1,10 +1,10 @@
-//! COCO-style files with parts: objects in `annotations` as COCO has them, parts in
-//! `part_annotations`, each with the `parent_id` of its object. A plain COCO file of instances or
-//! keypoints, without parts, is read too.
+//! Reader of COCO-style files with parts: objects are in `annotations` as in COCO, parts in
+//! `part_annotations`, each with the `parent_id` of its object. Plain COCO files of instances or
+//! keypoints, without parts, are also supported.
 //!
-//! Coordinates in the file count from the outer edge of the first pixel, boxes and keypoints alike;
-//! keypoints are brought to the pixel frame, whose centres lie at integers, by subtracting ½. Files
-//! whose keypoints are numbers of pixels say so with [`KeypointFrame`].
+//! Coordinates in the file are distances from the outer edge of the first pixel, for boxes and
+//! keypoints alike. Keypoints are converted to the pixel frame, whose centers are at integers, by
+//! subtracting ½. Files whose keypoints are pixel indices are read with another [`KeypointFrame`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,14 +32,14 @@ use super::{
 };
 use crate::{AnnotatedImage, BoxXywh, DataError, Licence, Split};
 
-/// The most mask pixels that one image may have, all its objects and parts together; a pixel takes
-/// a byte.
+/// The maximum number of mask pixels of one image, over all objects and parts; a pixel takes one
+/// byte.
 pub(super) const MAX_MASK_PIXELS: usize = 4 << 30;
-/// How a box was made that is not written in the file.
+/// How a box was derived that is not in the file.
 const FROM_OUTLINE: &str = "the box around the outline";
 
-/// An annotation file, checked, with its images. Names are put in and masks drawn when an image is
-/// loaded, so that memory stays small.
+/// A validated annotation file with its images. Names are inserted and masks drawn when an image is
+/// loaded, which keeps memory small.
 #[derive(Clone, Debug)]
 pub struct CocoParts {
     name: String,
@@ -52,31 +52,30 @@ pub struct CocoParts {
     image_check: Check,
 }
 
-/// How one file is read.
+/// How a file is read.
 #[derive(Debug, Default)]
 pub(super) struct FileOptions {
     pub(super) strictness: Strictness,
     pub(super) images: ImageFiles,
     pub(super) keypoints: KeypointFrame,
-    /// The side of images that name none.
+    /// The split of images that state none.
     pub(super) split: Option<Split>,
-    /// Where the images are looked for; directly in the folder that names start from, if nothing is
-    /// said.
+    /// Where images are looked for; by default only in the folder to which file names are relative.
     pub(super) finder: ImageFinder,
-    /// The data set's name, if the file does not give it.
+    /// The name of the data set, if the file does not state it.
     pub(super) name: Option<String>,
 }
 
 impl CocoParts {
-    /// Reads and checks an annotation file; the images lie in `images_dir`, under the `file_name`s
-    /// of the file.
+    /// Reads and validates an annotation file; the images are in `images_dir`, under the
+    /// `file_name`s in the file.
     ///
     /// # Errors
     ///
     /// [`DataError::Read`], [`DataError::FileTooLong`] or [`DataError::Json`] for the file as a
-    /// whole. Under [`Strictness::Strict`] also [`DataError::Annotation`] for the first bad entry;
-    /// otherwise such entries are left out and counted in [`skipped`](Self::skipped), together with
-    /// the parts of an object that is left out.
+    /// whole. Under [`Strictness::Strict`] also [`DataError::Annotation`] for the first invalid
+    /// entry; otherwise such entries are skipped and counted in [`skipped`](Self::skipped),
+    /// together with the parts of a skipped object.
     pub fn open(
         annotations: &Path,
         images_dir: &Path,
@@ -155,25 +154,25 @@ impl CocoParts {
         })
     }
 
-    /// The data set's name: `info.name`, or the name of the file.
+    /// The name of the data set: `info.name`, or the name of the file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many images there are, those without annotations included.
+    /// The number of images, including those without annotations.
     #[must_use]
     pub fn len(&self) -> usize {
         self.images.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
     }
 
-    /// Which images the data set puts on one side of its split.
+    /// The indices of the images in a split.
     pub fn indices_of(&self, split: Split) -> impl Iterator<Item = usize> + '_ {
         self.images
             .iter()
@@ -182,28 +181,28 @@ impl CocoParts {
             .map(|(index, _)| index)
     }
 
-    /// The record of one image, in file order, with its masks.
+    /// The record of an image with its masks, by index in file order.
     ///
     /// # Panics
     ///
-    /// If there is no such image.
+    /// If the index is out of range.
     #[must_use]
     pub fn load(&self, index: usize) -> AnnotatedImage {
         self.images[index].record(&self.name, self.keypoints)
     }
 
-    /// All records, one after another.
+    /// All records in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = AnnotatedImage> + '_ {
         (0..self.len()).map(|index| self.load(index))
     }
 
-    /// Where the file of an image lies.
+    /// The path of an image file.
     #[must_use]
     pub fn image_path(&self, image: &AnnotatedImage) -> PathBuf {
         self.images_dir.join(&image.name)
     }
 
-    /// Decodes the file of an image, on the grid of pixels that its annotation is on.
+    /// Decodes an image file on the pixel grid of its annotation.
     ///
     /// # Errors
     ///
@@ -212,13 +211,13 @@ impl CocoParts {
         decode_as_annotated(&self.image_path(image), image)
     }
 
-    /// What was left out, and why.
+    /// What was skipped, and why.
     #[must_use]
     pub fn skipped(&self) -> &Skipped {
         &self.skipped
     }
 
-    /// What was read otherwise than it is written.
+    /// What was interpreted differently from how it is written.
     #[must_use]
     pub fn interpreted(&self) -> Interpreted {
         self.interpreted
@@ -263,17 +262,17 @@ fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "coco".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// The state of reading: what is kept so far, and where the numbers of the file point.
+/// The state of reading: results so far, and the targets of ids.
 struct Building {
     gate: Gate,
     options: FileOptions,
     images_dir: PathBuf,
     images: Vec<ListedImage>,
-    /// Image number → index.
+    /// Image id → index.
     index_of: HashMap<u64, usize>,
-    /// Object number → image index and object index; `None` if it was left out.
+    /// Object id → image index and object index; `None` if it was skipped.
     objects: HashMap<u64, Option<(usize, usize)>>,
-    /// Image files that are not there.
+    /// Missing image files.
     missing: Vec<String>,
     interpreted: Interpreted,
 }
@@ -348,7 +347,7 @@ impl Building {
         self.drop_images_with_too_many_masks()
     }
 
-    /// Categories by number.
+    /// Categories by id.
     fn by_id<T>(
         &mut self,
         entry: Entry,
@@ -415,7 +414,7 @@ impl Building {
         })
     }
 
-    /// The object, after the index of its image, with what was wrong with the rest of it.
+    /// The object with the index of its image, and the faults of its other fields.
     fn object(
         &mut self,
         raw: RawObject,
@@ -449,8 +448,7 @@ impl Building {
         Ok((image, object, faults))
     }
 
-    /// The part, after the indices of its image and object, with what was wrong with the rest of
-    /// it.
+    /// The part with the indices of its image and object, and the faults of its other fields.
     fn part(
         &mut self,
         raw: RawPart,
@@ -500,7 +498,7 @@ impl Building {
     }
 }
 
-/// Licences by number; one without a name goes by its address, and one without either is none.
+/// Licenses by id. A license without a name is named by its URL; one without either is ignored.
 fn licences(list: &[RawLicence], info: &RawInfo) -> HashMap<u64, Arc<Licence>> {
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let licence = |raw: &RawLicence| {
@@ -517,7 +515,7 @@ fn licences(list: &[RawLicence], info: &RawInfo) -> HashMap<u64, Arc<Licence>> {
     list.iter().filter_map(licence).collect()
 }
 
-/// The licence of the whole file, for images that name none of their own.
+/// The license of the whole file, for images that state none.
 fn file_licence(info: &RawInfo) -> Option<Arc<Licence>> {
     let url = info.licence_url.clone().unwrap_or_default();
     info.licence
@@ -525,9 +523,9 @@ fn file_licence(info: &RawInfo) -> Option<Arc<Licence>> {
         .map(|name| Arc::new(Licence { name, url, attribution: info.attribution.clone() }))
 }
 
-/// The box that is written, cut off at the border of the image. If none is written, or what is
-/// written is none, it is the box around the outline; the latter is a fault. How the box was made,
-/// if nobody drew it, comes with it.
+/// The box in the file, clipped to the image. If it is missing or invalid, the bounding box of the
+/// outline is used; an invalid box is a fault. Returned with how the box was derived, if it is not
+/// in the file.
 pub(super) fn box_or_outline(
     raw: RawBox,
     outline: &Segmentation,

@@ -1,9 +1,9 @@
-//! Connected areas of a label map: the nearest thing to instances where a map knows only classes.
+//! Connected components of a label map, which approximate instances if a map contains only classes.
 
 use super::label_map::LabelMap;
 
-/// For every pixel the number of its area, from 0 on in reading order, or `None` where `label` says
-/// none; and the label of every area. Pixels that touch at a corner belong together.
+/// The component index of every pixel, from 0 in reading order, or `None` where `label` is `None`;
+/// and the label of every component. Pixels that touch at a corner are connected.
 pub(super) fn components(
     map: &LabelMap,
     is_label: impl Fn(u16) -> bool,

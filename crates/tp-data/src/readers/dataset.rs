@@ -1,5 +1,5 @@
-//! What every reader gives: a data set on disk, one image after another, so that memory does not
-//! grow with its size.
+//! The common interface of all readers: a data set on disk, loaded image by image, so that memory
+//! does not grow with its size.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,16 @@ use tp_core::RgbImage;
 use super::{Check, Interpreted, Skipped, Strictness};
 use crate::{AnnotatedImage, DataError, decode_annotated};
 
-/// A data set on disk. Opening it looks at names and, where there is one file for all images, at
-/// that file; what belongs to one image is read when that image is loaded.
+/// A data set on disk. Opening it reads file names, and the annotation file if there is one for all
+/// images; the annotation of a single image is read when that image is loaded.
 pub trait Dataset: Send + Sync {
-    /// The data set's name.
+    /// The name of the data set.
     fn name(&self) -> &str;
 
-    /// How many images there are; some may turn out to be unusable when they are loaded.
+    /// The number of images; some may turn out to be unusable when they are loaded.
     fn len(&self) -> usize;
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -26,33 +26,32 @@ pub trait Dataset: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Under [`Strictness::Strict`] the first thing that is wrong with it; otherwise only what
-    /// keeps the file from being read at all.
+    /// Under [`Strictness::Strict`] the first fault of the annotation; otherwise only errors that
+    /// prevent the file from being read.
     ///
     /// # Panics
     ///
-    /// If there is no such image.
+    /// If the index is out of range.
     fn load(&self, index: usize) -> Result<Loaded, DataError>;
 
-    /// Where the file of an image lies.
+    /// The path of an image file.
     fn image_path(&self, image: &AnnotatedImage) -> PathBuf;
 
-    /// What was left out when the data set was opened.
+    /// What was skipped when the data set was opened.
     fn skipped(&self) -> &Skipped;
 
-    /// What was read otherwise than it is written.
+    /// What was interpreted differently from how it is written.
     fn interpreted(&self) -> Interpreted {
         Interpreted::default()
     }
 
-    /// What is there, what is missing, and where it is expected.
+    /// The expected files, and which of them are missing.
     fn checks(&self) -> Vec<Check>;
 
-    /// The categories that the data set or its format lists, whether they occur or not.
+    /// The categories listed by the data set or its format, whether they occur or not.
     fn labels(&self) -> Labels;
 
-    /// Decodes the file of an image, on the grid of pixels that its annotation is on: see
-    /// [`decode_annotated`].
+    /// Decodes an image file on the pixel grid of its annotation: see [`decode_annotated`].
     ///
     /// # Errors
     ///
@@ -69,41 +68,40 @@ pub(super) fn decode_as_annotated(
     decode_annotated(path, image.size).map(|(pixels, _)| pixels)
 }
 
-/// One image's annotation.
+/// The annotation of an image.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The record; `None` if the image was left out.
+    /// The record; `None` if the image was skipped.
     pub image: Option<AnnotatedImage>,
-    /// What was left out of it.
+    /// What was skipped in it.
     pub skipped: Skipped,
 }
 
-/// The names that a data set can give.
+/// The names that can occur in a data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
-    /// Of objects; empty where there is no list.
+    /// Names of objects; empty if there is no list.
     pub objects: Vec<String>,
-    /// Of parts; a word that several kinds of object have stands once for each.
+    /// Names of parts; a name shared by several kinds of object occurs once for each.
     pub parts: Vec<String>,
 }
 
-/// How a data set is opened.
+/// Options of opening a data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// What a bad entry or file does.
+    /// The treatment of invalid entries and files.
     pub strictness: Strictness,
-    /// Whether images are needed.
+    /// Whether image files are required.
     pub images: ImageFiles,
 }
 
-/// Whether the images that an annotation file lists must be there. A format that is a folder of
-/// files, image by image, needs them in any case.
+/// Whether the images listed in an annotation file must exist. Formats that consist of one file per
+/// image always require them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImageFiles {
-    /// An image without a file is a bad entry.
+    /// An image without a file is an invalid entry.
     #[default]
     Needed,
-    /// Annotations are read whether their images are there or not, and [`Dataset::checks`] says
-    /// which are missing.
+    /// Annotations are read even if images are missing; [`Dataset::checks`] reports which.
     NotNeeded,
 }

@@ -1,11 +1,12 @@
-//! Photographs with points that people have described: `labels.jsonl` has one point a line,
-//! `images/` the photographs, and `sources.jsonl`, if it is there, the licence of each.
+//! Reader of photographs with human-described points: one point per line in `labels.jsonl`, the
+//! photographs in `images/`, and optionally their licenses in `sources.jsonl`.
 //!
 //! A line has `file`, `width`, `height`, the point `x`, `y` in pixels (columns and rows from 0),
-//! `object` and `object_box` (`[x0, y0, x1, y1]`, edges in pixels), and, where they are known,
+//! `object` and `object_box` (`[x0, y0, x1, y1]`, edges in pixels), and, where known,
 //! `object_also`, `part` with `part_box` and `part_also`, `colour`, `material`, `look`, the texts
-//! `human`, `human2` and `structured`, `split`, `source`, `group` and `derived`. Lines that name
-//! the same thing in nearly the same box are about one object, which has the parts of all of them.
+//! `human`, `human2` and `structured`, `split`, `source`, `group` and `derived`. Lines with the
+//! same object name and nearly the same box refer to one object, which gets the parts of all of
+//! them.
 
 use std::{
     collections::{HashMap, HashSet, hash_map},
@@ -25,19 +26,18 @@ use crate::{
     PointText, TextKind,
 };
 
-/// The points, one a line.
+/// The points, one per line.
 const LABELS: &str = "labels.jsonl";
-/// The licences, one photograph a line.
+/// The licenses, one photograph per line.
 const SOURCES: &str = "sources.jsonl";
 /// The folder of the photographs.
 const IMAGES: &str = "images";
-/// Boxes with a greater overlap, as the intersection over the union, are of one thing if their
-/// names say so.
+/// The minimum intersection over union of two boxes that may belong to one object.
 const SAME_BOX: f64 = 0.8;
-/// The most described points of one photograph.
+/// The maximum number of described points of a photograph.
 const MAX_POINTS: usize = 1000;
 
-/// A folder of described points. It has no masks and is kept in memory.
+/// A folder of described points. It has no masks and is held in memory.
 #[derive(Clone, Debug)]
 pub struct DescribedPoints {
     name: String,
@@ -84,14 +84,14 @@ struct RawSource {
 }
 
 impl DescribedPoints {
-    /// Reads and checks the lines; photographs are decoded when they are asked for.
+    /// Reads and validates the lines; photographs are decoded on demand.
     ///
     /// # Errors
     ///
     /// [`DataError::Layout`] if there is no `labels.jsonl`; [`DataError::Read`],
     /// [`DataError::FileTooLong`] or [`DataError::JsonLine`] for a file that cannot be read; under
     /// [`Strictness::Strict`](super::Strictness::Strict) also [`DataError::Annotation`] for the
-    /// first bad line, which otherwise is left out and counted.
+    /// first invalid line, which is otherwise skipped and counted.
     pub fn open(root: &Path, options: ReadOptions) -> Result<Self, DataError> {
         let Some(found) = folder::root_where(root, |root| root.join(LABELS).is_file()) else {
             let expected = "labels.jsonl with one described point a line, and images/";
@@ -143,7 +143,7 @@ impl DescribedPoints {
 }
 
 impl DescribedPoints {
-    /// The folder that holds `labels.jsonl`.
+    /// The folder that contains `labels.jsonl`.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -184,7 +184,7 @@ impl Dataset for DescribedPoints {
     }
 }
 
-/// The licence of every photograph that the file of sources lists.
+/// The license of every photograph listed in `sources.jsonl`.
 fn licences(root: &Path, options: ReadOptions) -> Result<HashMap<String, Arc<Licence>>, DataError> {
     let path = root.join(SOURCES);
     let mut licences = HashMap::new();
@@ -212,23 +212,23 @@ fn licences(root: &Path, options: ReadOptions) -> Result<HashMap<String, Arc<Lic
     Ok(licences)
 }
 
-/// The photographs whose lines were read so far.
+/// The photographs of the lines read so far.
 struct Reading<'a> {
     root: &'a Path,
     images_needed: ImageFiles,
     name: &'a str,
     licences: HashMap<String, Arc<Licence>>,
-    /// Where the photographs are, by their written names.
+    /// The photographs found, by the names in the file.
     photographs: HashMap<String, Result<FoundImage, Refusal>>,
     images: Vec<AnnotatedImage>,
     /// File name → index.
     index_of: HashMap<String, usize>,
     interpreted: Interpreted,
-    /// Photographs that are not there.
+    /// Missing photographs.
     missing: HashSet<String>,
 }
 
-/// A line whose every field was checked.
+/// A line with all fields validated.
 struct Line {
     object: ObjectAnnotation,
     part: Option<PartAnnotation>,
@@ -236,7 +236,7 @@ struct Line {
 }
 
 impl Reading<'_> {
-    /// Takes a line into its photograph, or refuses it and changes nothing.
+    /// Adds a line to its photograph, or rejects it without any change.
     fn add(&mut self, raw: RawPoint) -> Result<(), Refusal> {
         let (image, renamed) = self.image(&raw)?;
         let line = Line::checked(raw, &image)?;
@@ -265,8 +265,8 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The photograph of a line, without objects, and whether its file has another name than is
-    /// written.
+    /// The photograph of a line, without objects, and whether its file has another name than
+    /// stated.
     fn image(&mut self, raw: &RawPoint) -> Result<(AnnotatedImage, bool), Refusal> {
         let found = self.photographs.get(&raw.file).cloned().unwrap_or(Err(Refusal::MissingFile));
         if !found.as_ref().is_ok_and(|found| found.is_there) {
@@ -347,7 +347,7 @@ impl Line {
         })
     }
 
-    /// Puts the point into its photograph, with its object and part if they are not there yet.
+    /// Adds the point to its photograph, with its object and part if they are new.
     fn join(self, image: &mut AnnotatedImage) {
         let Self { mut object, part, mut point } = self;
         let same_object = |known: &ObjectAnnotation| {
@@ -385,14 +385,14 @@ impl Line {
     }
 }
 
-/// Whether two boxes are nearly the same.
+/// Whether two boxes are nearly equal.
 fn is_same(a: BoxXywh, b: BoxXywh) -> bool {
     let shared = a.intersection(&b).map_or(0.0, |shared| shared.area());
     shared > SAME_BOX * (a.area() + b.area() - shared)
 }
 
-/// Whether two names, each with other right ones, can be of one thing: the one is the other, or
-/// another name for it.
+/// Whether two names, each with further correct names, can refer to one object: they are equal, or
+/// one is a further name of the other.
 fn may_be_same((name, also): (&str, &[String]), (other, other_also): (&str, &[String])) -> bool {
     let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     is(name, other)
@@ -400,7 +400,7 @@ fn may_be_same((name, also): (&str, &[String]), (other, other_also): (&str, &[St
         || other_also.iter().any(|other| is(name, other))
 }
 
-/// Adds names of a thing that it does not have yet.
+/// Adds further names of an object.
 fn learn_names((name, also): (&str, &mut Vec<String>), other: String, other_also: Vec<String>) {
     for new in std::iter::once(other).chain(other_also) {
         if !name.eq_ignore_ascii_case(&new)
@@ -554,7 +554,7 @@ mod tests {
                 "{file}"
             );
         }
-        // Which of two other names is right cannot be known.
+        // It is unknown which of the two other names is correct.
         let folder = set(&[of("/home/a/a.png"), of("/home/b/a.png")]);
         assert_eq!(
             open(&folder, Strictness::Lenient).unwrap().skipped().n(Refusal::AmbiguousFileName),

@@ -1,5 +1,5 @@
-//! What lies in the folders of a data set, as people really have them: other spellings, one folder
-//! too many, litter of the operating system.
+//! Files and folders of data sets in practice: different capitalization, an extra level of folders,
+//! files left by the operating system.
 
 use std::{
     fs,
@@ -8,24 +8,23 @@ use std::{
 
 use crate::DataError;
 
-/// The endings of images, without the dot, in lower case.
+/// The extensions of image files, in lower case.
 pub(crate) const IMAGE: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
-/// Folders are looked into this deep at most: a link may lead round in circles.
+/// The maximum depth of folders, because links may form cycles.
 const MAX_DEPTH: usize = 8;
 
-/// A file of a folder.
+/// A file in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundFile {
-    /// Its path relative to the folder, without its ending, in lower case and with `/`: what pairs
+    /// Its path relative to the folder, without extension, in lower case and with `/`. It pairs
     /// image and annotation.
     pub(crate) key: String,
     pub(crate) path: PathBuf,
 }
 
-/// All files with one of these endings, subfolders included, in the order of their keys.
+/// All files with one of these extensions, including subfolders, sorted by key.
 ///
-/// Files that the operating system leaves behind (`._a.jpg`, `Thumbs.db`) and empty files are
-/// passed over.
+/// Files left by the operating system (`._a.jpg`, `Thumbs.db`) and empty files are skipped.
 pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, DataError> {
     let mut found = Vec::new();
     collect(folder, "", endings, MAX_DEPTH, &mut found)?;
@@ -34,7 +33,7 @@ pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<FoundFile>, D
     Ok(found)
 }
 
-/// Refuses a file that a record, in which names are text, could not lead back to.
+/// Rejects a file whose name is not UTF-8, because records contain names as text.
 pub(super) fn named(root: &Path, path: &Path) -> Result<(), DataError> {
     let name = path.strip_prefix(root).unwrap_or(path);
     if name.to_str().is_none() {
@@ -67,7 +66,7 @@ fn collect(
     Ok(())
 }
 
-/// What lies directly in a folder, without litter, in the order of the names.
+/// The entries of a folder without such files, sorted by name.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
     let mut found = Vec::new();
@@ -82,12 +81,12 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
-/// The last part of a path as text.
+/// The last component of a path, as text.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The subfolder of that name, whatever its capitals, hyphens and underscores.
+/// The subfolder with this name, ignoring case, hyphens and underscores.
 pub(super) fn subfolder(folder: &Path, name: &str) -> Option<PathBuf> {
     let plain = |name: &str| {
         name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
@@ -102,8 +101,7 @@ pub(super) fn subfolder(folder: &Path, name: &str) -> Option<PathBuf> {
         .find(|path| path.is_dir() && plain(&file_name(path)) == plain(name))
 }
 
-/// The folder in which a data set begins: the given one, or one of those up to three levels below
-/// it.
+/// The root folder of a data set: the given folder, or one up to three levels below it.
 pub(super) fn root_where(given: &Path, is_root: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let mut level = vec![given.to_owned()];
     for _ in 0..4 {
@@ -152,7 +150,7 @@ mod tests {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
         let odd = OsStr::from_bytes(b"caf\xe9");
         let folder = tempfile::tempdir().unwrap();
-        // The name of the root is nobody's business.
+        // The name of the root itself may be arbitrary.
         let root = folder.path().join(odd);
         fs::create_dir_all(root.join("images")).unwrap();
         fs::write(root.join("images/a.png"), "x").unwrap();

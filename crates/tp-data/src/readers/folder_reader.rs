@@ -1,5 +1,5 @@
-//! What the readers of photographs in folders have in common, said once: such a reader tells how
-//! one image is read, and is a [`Dataset`] by that.
+//! The common parts of readers of image folders: a reader implements how one image is read and
+//! thereby becomes a [`Dataset`].
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{AnnotatedImage, DataError, ObjectAnnotation, Split};
 
-/// The folder of a data set, and what was noticed when it was opened.
+/// The folder of a data set, with the results of opening it.
 #[derive(Debug)]
 pub(super) struct DatasetFolder {
     pub(super) format: DatasetFormat,
@@ -23,7 +23,7 @@ pub(super) struct DatasetFolder {
 }
 
 impl DatasetFolder {
-    /// A folder in which nothing was looked at yet.
+    /// A folder that has not been read yet.
     pub(super) fn new(format: DatasetFormat, root: PathBuf, strictness: Strictness) -> Self {
         Self {
             format,
@@ -40,7 +40,7 @@ impl DatasetFolder {
         Gate::new(self.root.clone(), self.strictness)
     }
 
-    /// The name of an image: the path of its file, from the root on.
+    /// The name of an image: the path of its file relative to the root.
     pub(super) fn name_of(&self, image: &Path) -> String {
         image.strip_prefix(&self.root).unwrap_or(image).to_string_lossy().replace('\\', "/")
     }
@@ -66,19 +66,19 @@ impl DatasetFolder {
     }
 }
 
-/// A data set in a folder, whose images are read one by one.
+/// A data set in a folder whose images are read one by one.
 pub(super) trait FolderReader: Send + Sync {
-    /// The folder, as it was when it was opened.
+    /// The folder as it was when opened.
     fn folder(&self) -> &DatasetFolder;
 
-    /// How many images were found in it.
+    /// The number of images found.
     fn n_images(&self) -> usize;
 
-    /// Reads the annotation of one image; the gate says what becomes of bad entries. `None` if the
-    /// image is left out.
+    /// Reads the annotation of an image; the gate handles invalid entries. `None` if the image is
+    /// skipped.
     fn record(&self, index: usize, gate: &mut Gate) -> Result<Option<AnnotatedImage>, DataError>;
 
-    /// As [`Dataset::labels`]; none where the format has no list.
+    /// As [`Dataset::labels`]; empty if the format has no list.
     fn listed_labels(&self) -> Labels {
         Labels::default()
     }

@@ -1,4 +1,4 @@
-//! The formats by name.
+//! The supported formats.
 
 use std::{fmt, path::Path, str::FromStr};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::DataError;
 
-/// A form in which data sets are published.
+/// A format of data sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DatasetFormat {
     /// PascalPart116 of OV-PARTS: label maps of 116 parts.
@@ -29,12 +29,12 @@ pub enum DatasetFormat {
     PascalPartMat,
     /// The full ADE20K, release 2021_17_01.
     Ade20kFull,
-    /// Points that people have described, one a line, with their photographs.
+    /// Photographs with human-described points, one per line.
     DescribedPoints,
 }
 
 impl DatasetFormat {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 9] = [
         Self::PascalPart116,
         Self::Ade20kPart234,
@@ -47,7 +47,7 @@ impl DatasetFormat {
         Self::DescribedPoints,
     ];
 
-    /// Their names, in the same order.
+    /// The names of the formats, in the same order.
     pub const NAMES: [&str; 9] = [
         "pascal-part-116",
         "ade20k-part-234",
@@ -60,20 +60,20 @@ impl DatasetFormat {
         "described-points",
     ];
 
-    /// The name by which it is asked for.
+    /// The name in configurations and commands.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }
 
-    /// Opens the data set in a folder. The folder may be the one that the data set's own
-    /// description calls its root, or one or two above it.
+    /// Opens the data set in a folder, which may be the root of the data set as its documentation
+    /// defines it, or up to three levels above it.
     ///
     /// # Errors
     ///
-    /// [`DataError::Layout`] if the folder is not laid out as the format is; [`DataError::Read`]
-    /// and its like for files that cannot be read; under
-    /// [`Strictness::Strict`](super::Strictness::Strict) the first bad entry or file.
+    /// [`DataError::Layout`] if the folder does not have the layout of the format;
+    /// [`DataError::Read`] and similar for files that cannot be read; under
+    /// [`Strictness::Strict`](super::Strictness::Strict) the first invalid entry or file.
     pub fn open(self, root: &Path, options: ReadOptions) -> Result<Box<dyn Dataset>, DataError> {
         if !root.is_dir() {
             let missing =

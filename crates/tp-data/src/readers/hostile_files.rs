@@ -1,5 +1,5 @@
-//! Every reader meets damaged files: none may panic, hang, or take memory for what a file only
-//! promises.
+//! Fuzz tests of all readers with damaged files: none may panic, hang, or allocate memory on the
+//! basis of lengths stated in a file.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,7 @@ use super::{
     small_sets::{all_files, png_file, write, write_part_imagenet_coco},
 };
 
-/// In all ten folders together more than 20,000.
+/// More than 20,000 in total over ten folders.
 const CASES_PER_FOLDER: u64 = 2_500;
 
 #[test]
@@ -27,14 +27,14 @@ fn damaged_files_never_panic() {
         formats.par_iter().map(|&(format, as_coco)| n_read_in_spite(format, as_coco)).sum();
     let n_cases = CASES_PER_FOLDER * formats.len() as u64;
     assert!(n_cases >= 20_000, "{n_cases}");
-    // Damage that nobody can read around would test the parsers of JSON and PNG alone.
+    // If no damaged file could be read, only the JSON and PNG parsers would have been tested.
     assert!(
         n_read > n_cases / 4 && n_read < n_cases * 2,
         "{n_read} of {n_cases} cases, each read twice"
     );
 }
 
-/// How often a damaged data set could be read all the same.
+/// The number of damaged data sets that could still be read.
 fn n_read_in_spite(format: DatasetFormat, as_coco: bool) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     if as_coco {
@@ -61,7 +61,7 @@ fn n_read_in_spite(format: DatasetFormat, as_coco: bool) -> u64 {
     n_read
 }
 
-/// Writes a damaged file in the place of a good one.
+/// Replaces a valid file by a damaged one.
 fn damage(path: &Path, original: &[u8], rng: &mut impl Rng) {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
@@ -73,7 +73,7 @@ fn damage(path: &Path, original: &[u8], rng: &mut impl Rng) {
     }
 }
 
-/// Flips, repeats, cuts out or cuts off.
+/// Flips, repeats, removes or truncates bytes.
 fn other_bytes(original: &[u8], rng: &mut impl Rng) -> Vec<u8> {
     let mut bytes = original.to_vec();
     for _ in 0..rng.random_range(1..4) {
@@ -96,7 +96,7 @@ fn other_bytes(original: &[u8], rng: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// A JSON file that still parses, with numbers or words that no one expects.
+/// A JSON file that still parses, with unexpected numbers or words.
 fn other_numbers(original: &[u8], rng: &mut impl Rng) -> String {
     const STRANGE: [&str; 18] = [
         "0",
@@ -127,7 +127,7 @@ fn other_numbers(original: &[u8], rng: &mut impl Rng) -> String {
     format!("{}{}{}", &text[..start], STRANGE[rng.random_range(0..STRANGE.len())], &text[end..])
 }
 
-/// A map of another size, depth or content.
+/// A map with another size, depth or content.
 fn other_map(path: &Path, rng: &mut impl Rng) {
     let (color, bits) = [
         (ColorType::Grayscale, BitDepth::Eight),
@@ -146,7 +146,7 @@ fn other_map(path: &Path, rng: &mut impl Rng) {
 
 #[test]
 fn promises_of_size_cost_nothing() {
-    // Sixteen thousand pixels by as many, in files of a few bytes.
+    // Sixteen thousand by sixteen thousand pixels, in files of a few bytes.
     for (format, file) in [
         (DatasetFormat::PascalPart116, "images/val/2008_000003.jpg"),
         (DatasetFormat::PascalPart116, "annotations_detectron2_part/val/2008_000003.png"),
@@ -157,8 +157,8 @@ fn promises_of_size_cost_nothing() {
         write(format, folder.path());
         let path = folder.path().join(file);
         let mut bytes = fs::read(&path).unwrap();
-        // Width and height of the PNG header; its checksum no longer fits, which the decoder must
-        // survive as well.
+        // Width and height in the PNG header; its CRC becomes invalid, which the decoder must
+        // handle as well.
         bytes[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x40, 0]);
         fs::write(&path, bytes).unwrap();
         let options = ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::Needed };

@@ -1,12 +1,11 @@
-//! Where the picture of a listed image lies: file names as programs write them, compared with what
-//! is on the disk.
+//! Finds the files of listed images: file names as programs write them are matched with those on
+//! disk.
 //!
-//! A name is tried as it stands first. Then backslashes are separators, drives, hosts and `./` are
-//! left out, `%20` is a space and what follows a `?` belongs to an address. If no such file is
-//! there, the folder is looked through for a file of that name, whatever its capitals and however
-//! its accents are composed, in folders as like those of the name as there are. A folder of the
-//! name that is there keeps its files: a picture that is missing in it is not looked for elsewhere.
-//! Nothing outside the root is ever looked at.
+//! A name is first tried as written. Then backslashes count as separators, drives, hosts and `./`
+//! are removed, `%20` is a space, and what follows a `?` is a URL query. If there is no such file,
+//! the folder is searched for a file with that name, ignoring case and Unicode normalization, in
+//! the most similar folder. If a folder in the name exists, its images are not looked for
+//! elsewhere. Nothing outside the root is accessed.
 
 use std::{
     cell::OnceCell,
@@ -23,81 +22,79 @@ use super::{
 };
 use crate::{Split, inner_path::is_inner_path};
 
-/// Folders are looked into this deep at most: a link may lead round in circles.
+/// The maximum depth of folders, because links may form cycles.
 const MAX_DEPTH: usize = 8;
-/// Folders that hold pictures are often called so; others hold masks or thumbnails of the same
-/// names.
+/// Common names of image folders; others may contain masks or thumbnails with the same file names.
 const IMAGE_FOLDERS: [&str; 8] =
     ["images", "image", "imgs", "img", "data", "jpegimages", "photos", "pictures"];
 
-/// Where the pictures of one annotation file are looked for.
+/// Finds the images of one annotation file.
 #[derive(Debug, Default)]
 pub(crate) struct ImageFinder {
     pub(super) root: PathBuf,
-    /// The folder below the root in which most of the pictures lie.
+    /// The folder below the root that contains most of the images.
     pub(super) prefix: String,
-    /// Folders of other sides of a split in which as many of the names are.
+    /// Folders of other splits that contain as many of the names.
     pub(super) rivals: Vec<String>,
-    /// Whether names are looked for in all folders below the root; otherwise in that folder alone.
+    /// Whether all folders below the root are searched; otherwise only that folder.
     pub(super) everywhere: bool,
-    /// Whether the vote for the folder found no picture at all.
+    /// Whether no image was found when the folder was determined.
     pub(super) nothing_found: bool,
-    /// The side of the split that all images of the file are on.
+    /// The split of all images of the file.
     pub(super) side: Option<Split>,
     index: OnceCell<Index>,
 }
 
-/// Where a picture is.
+/// A found image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundImage {
-    /// From the root on, with `/`.
+    /// The path relative to the root, with `/`.
     pub(crate) name: String,
     pub(crate) is_there: bool,
-    /// Whether its file has another name than is written.
+    /// Whether the file has another name than written.
     pub(crate) renamed: bool,
 }
 
-/// A name in one of the ways in which it can be understood.
+/// One interpretation of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
     /// Folders and file, none of them `..`.
     parts: Vec<String>,
-    /// Whether the name says that the file lies outside the folder: the folders in it are those of
-    /// another machine.
+    /// Whether the path is absolute or leaves the folder, so that its folders are those of another
+    /// machine.
     foreign: bool,
 }
 
 impl Reading {
-    /// The name of the file.
+    /// The file name.
     pub(super) fn base_name(&self) -> &str {
         self.parts.last().map_or("", String::as_str)
     }
 }
 
-/// The pictures below a folder.
+/// The image files below a folder.
 #[derive(Debug, Default)]
 struct Index {
-    /// Paths from the root on.
+    /// Paths relative to the root.
     paths: Vec<Vec<String>>,
-    /// By their comparable name.
+    /// Paths by comparable name.
     by_name: HashMap<String, Vec<usize>>,
     /// The comparable names of all folders.
     folders: HashSet<String>,
 }
 
 impl ImageFinder {
-    /// A finder of another folder of the same root.
+    /// A finder for another folder of the same root.
     pub(super) fn new(root: &Path, prefix: String) -> Self {
         Self { root: root.to_owned(), prefix, ..Self::default() }
     }
 
-    /// A finder of all pictures below a folder that names start from.
+    /// A finder for all images below a folder to which names are relative.
     pub(crate) fn below_folder(root: &Path) -> Self {
         Self { everywhere: true, ..Self::new(root, String::new()) }
     }
 
-    /// [`find_all`](Self::find_all) of names that may stand in a list more than once, by their
-    /// name.
+    /// [`find_all`](Self::find_all) for names that may occur more than once, by name.
     pub(crate) fn find_each<'a>(
         &self,
         names: impl Iterator<Item = &'a str>,
@@ -106,8 +103,8 @@ impl ImageFinder {
         names.iter().map(|&name| name.to_owned()).zip(self.find_all(&names)).collect()
     }
 
-    /// Where the pictures of all names are. A file that fits several names belongs to the one that
-    /// names it as it stands.
+    /// The images of all names. A file that matches several names belongs to the one that is
+    /// written exactly like it.
     pub(super) fn find_all(&self, names: &[&str]) -> Vec<Result<FoundImage, Refusal>> {
         let mut found: Vec<Option<FoundImage>> =
             names.iter().map(|name| self.direct(name)).collect();
@@ -147,7 +144,7 @@ impl ImageFinder {
         results
     }
 
-    /// The picture under the name as it is written, in the folder of most.
+    /// The image with the name as written, in the folder of most images.
     pub(super) fn direct(&self, name: &str) -> Option<FoundImage> {
         readings(name).into_iter().enumerate().find_map(|(at, reading)| {
             let path = self.below(&reading.parts.join("/"));
@@ -159,7 +156,7 @@ impl ImageFinder {
         })
     }
 
-    /// The picture under a name like the written one.
+    /// An image with a similar name.
     fn elsewhere(&self, name: &str) -> Result<FoundImage, Refusal> {
         let readings = readings(name);
         let Some(first) = readings.first() else { return Err(Refusal::BadFileName) };
@@ -183,7 +180,7 @@ impl ImageFinder {
         let wanted: Vec<String> = reading.parts.iter().map(|part| comparable(part)).collect();
         let Some((name, folders)) = wanted.split_last() else { return Ok(None) };
         let prefix: Vec<&str> = self.prefix.split('/').filter(|part| !part.is_empty()).collect();
-        // A name without a folder is that of a picture in the folder of most.
+        // A name without a folder refers to the folder of most images.
         let is_bare = folders.is_empty() && !reading.foreign && !self.nothing_found;
         let mut best: (usize, Vec<&[String]>) = (0, Vec::new());
         for &at in index.by_name.get(name).into_iter().flatten() {
@@ -220,8 +217,7 @@ impl ImageFinder {
             }
         }
         let mut found = best.1;
-        // Two files whose names differ in their capitals alone are told apart by them; masks lie
-        // beside images.
+        // Case distinguishes two files whose names differ only in case; masks may be beside images.
         let exact = |path: &&[String]| path.last() == reading.parts.last();
         let in_images = |path: &&[String]| {
             path[..path.len() - 1]
@@ -242,7 +238,7 @@ impl ImageFinder {
     }
 }
 
-/// Keeps those that fulfil a wish, if there are any.
+/// Keeps the elements that satisfy a condition, if there are any.
 fn keep_some<T>(list: &mut Vec<T>, wish: impl Fn(&T) -> bool) {
     if list.iter().any(&wish) {
         list.retain(wish);
@@ -250,7 +246,7 @@ fn keep_some<T>(list: &mut Vec<T>, wish: impl Fn(&T) -> bool) {
 }
 
 impl Index {
-    /// Of all pictures below the root, or of those in one folder.
+    /// All images below the root, or only those in one folder.
     fn of(root: &Path, prefix: &str, everywhere: bool) -> Self {
         let mut index = Self::default();
         let start: Vec<String> = prefix
@@ -263,7 +259,7 @@ impl Index {
     }
 
     fn add(&mut self, folder: &Path, before: &[String], depth: usize) {
-        // A folder that cannot be read has no picture for us.
+        // An unreadable folder is treated as empty.
         for path in entries(folder).unwrap_or_default() {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let inside = [before, &[name.to_owned()]].concat();
@@ -283,12 +279,12 @@ impl Index {
     }
 }
 
-/// A name as it is compared: accents composed, without capitals.
+/// A name as it is compared: Unicode-normalized and in lower case.
 fn comparable(name: &str) -> String {
     name.nfc().map(|(c, _)| c).collect::<String>().to_lowercase()
 }
 
-/// The ways in which a name can be understood, as it stands first. None for a name without a file.
+/// The interpretations of a name, as written first. Empty for a name without a file.
 pub(super) fn readings(name: &str) -> Vec<Reading> {
     let mut found = Vec::new();
     if is_inner_path(name) {
@@ -338,12 +334,12 @@ fn reading(text: &str) -> Option<Reading> {
             part => parts.push(part.to_owned()),
         }
     }
-    // What ends with a separator is a folder.
+    // A path that ends with a separator is a folder.
     (!parts.is_empty() && !text.ends_with('/') && !text.ends_with(".."))
         .then_some(Reading { parts, foreign })
 }
 
-/// The text with its `%XX` decoded, if it has any and is a text then.
+/// The text with `%XX` decoded, if there are any and the result is UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
@@ -359,7 +355,7 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(out).ok().filter(|decoded| decoded != text && !decoded.contains('\0'))
 }
 
-/// The bare names that a file name can mean, in small letters.
+/// The file names that a name can refer to, in lower case.
 pub(super) fn base_names(name: &str) -> Vec<String> {
     readings(name)
         .into_iter()
@@ -367,7 +363,7 @@ pub(super) fn base_names(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// How a bare name of the disk is compared with [`base_names`].
+/// The name of a file on disk in the form of [`base_names`].
 pub(super) fn base_name_on_disk(path: &Path) -> String {
     comparable(&file_name(path))
 }
@@ -390,7 +386,7 @@ mod tests {
         folder
     }
 
-    /// What is found below a root, from its folder `prefix` on.
+    /// The images found below a root, in its folder `prefix`.
     fn found(root: &Path, prefix: &str, names: &[&str]) -> Vec<Result<String, Refusal>> {
         let mut finder = ImageFinder::new(root, prefix.to_owned());
         finder.everywhere = true;
@@ -467,7 +463,7 @@ mod tests {
     #[test]
     fn folders_of_the_name_that_are_there_keep_their_files() {
         let root = folder(&["train/1.png", "val/1.png", "val/2.png"]);
-        // The picture of the other side is another one.
+        // The image of the other split is a different one.
         assert_eq!(
             found(root.path(), "", &["train/2.png", "val/2.png"]),
             [Err(Refusal::MissingFile), Ok("val/2.png".to_owned())]

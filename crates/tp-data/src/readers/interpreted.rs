@@ -1,24 +1,24 @@
-//! What a reader took otherwise than it stands in the files, without leaving anything out.
+//! Counts of entries that were interpreted differently from how they are written.
 
 use serde::Serialize;
 
-/// How often something was read in another way than it is written. All of it is allowed; it is
-/// counted so that nobody has to guess.
+/// How often an entry was interpreted differently from how it is written. All of these are allowed;
+/// they are counted to be transparent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Interpreted {
-    /// Annotations that stand among the objects, and were taken for parts of others.
+    /// Annotations among the objects that were interpreted as parts of others.
     pub parts_among_objects: usize,
-    /// Images whose file was found under another name than the one that is written.
+    /// Images whose file was found under another name than written.
     pub files_under_other_names: usize,
-    /// Images whose size is not written, and was taken from the picture.
+    /// Images without a stated size, which was taken from the image file.
     pub sizes_from_pictures: usize,
-    /// Objects and parts whose box is missing or malformed, and was computed from the outline.
+    /// Objects and parts with a missing or invalid box, which was computed from the outline.
     pub boxes_from_outlines: usize,
 }
 
 impl Interpreted {
-    /// Takes over the counts of another part of the data set.
+    /// Adds the counts of another part of the data set.
     pub fn add(&mut self, other: Self) {
         self.parts_among_objects += other.parts_among_objects;
         self.files_under_other_names += other.files_under_other_names;
@@ -26,7 +26,7 @@ impl Interpreted {
         self.boxes_from_outlines += other.boxes_from_outlines;
     }
 
-    /// A line for each count that is not zero.
+    /// A line for each non-zero count.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let lines = [

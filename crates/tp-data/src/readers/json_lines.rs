@@ -1,5 +1,4 @@
-//! Files with one JSON object a line, read line by line: a bad line does not cost the others, and
-//! none can fill the memory.
+//! Reads JSON lines: an invalid line does not affect the others, and line lengths are limited.
 
 use std::{
     fs::File,
@@ -13,12 +12,12 @@ use tp_core::is_lfs_pointer;
 use super::{Entry, Refusal, Strictness, refusal::Gate};
 use crate::DataError;
 
-/// The largest file that is read, in bytes.
+/// The maximum file size, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
-/// The longest line, in bytes.
+/// The maximum length of a line, in bytes.
 const MAX_LINE_BYTES: u64 = 1 << 18;
 
-/// Gives every line that parses, with its number from 1 on; blank lines are passed over.
+/// Passes on every line that parses, with its number from 1; blank lines are skipped.
 ///
 /// # Errors
 ///
@@ -35,7 +34,7 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
     if file.metadata().map_err(unreadable)?.len() > MAX_FILE_BYTES {
         return Err(DataError::FileTooLong { path: path.to_owned(), max: MAX_FILE_BYTES });
     }
-    // The file may grow while it is read: the cap holds all the same.
+    // The file may grow while it is read, so the limit is enforced here as well.
     let mut lines = BufReader::new(file.take(MAX_FILE_BYTES));
     if is_lfs_pointer(lines.fill_buf().map_err(unreadable)?) {
         return Err(DataError::LfsPointer { path: path.to_owned() });
@@ -43,7 +42,7 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
-        // One byte more than allowed, so that a line of exactly the longest length still passes.
+        // One byte more than the limit, so that a line of exactly the maximum length passes.
         let read = lines
             .by_ref()
             .take(MAX_LINE_BYTES + 1)
@@ -65,7 +64,7 @@ pub(crate) fn for_each_line<Row: DeserializeOwned>(
                 let _ = gate.pass::<()>(Entry::Line, line, Err(Refusal::UnreadableLine))?;
             }
             Err(error) => {
-                // The parser saw a single line: its own line number would only confuse.
+                // The parser saw a single line, so its own line number would be misleading.
                 let text = error.to_string();
                 let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
                 return Err(refused(format!("{text}, column {}", error.column())));

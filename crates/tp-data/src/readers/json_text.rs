@@ -1,30 +1,31 @@
-//! JSON as programs really write it, turned into JSON as it is defined, while it streams.
+//! Converts the JSON variants that programs write to standard JSON, as a stream.
 //!
-//! Read besides the standard: UTF-8 with a byte order mark (PowerShell, Excel), UTF-16, `NaN` and
-//! `Infinity` (Python), exponents beyond a float's, bytes in texts that are no UTF-8, halves of
-//! surrogate pairs, control characters in texts, and backslashes that escape nothing, as in a
-//! Windows path that was written without care. What is no number becomes `null`.
+//! Accepted besides the standard: UTF-8 with a byte order mark (PowerShell, Excel), UTF-16, `NaN`
+//! and `Infinity` (Python), exponents beyond the range of floats, invalid UTF-8 in strings,
+//! unpaired surrogates, control characters in strings, and backslashes that escape nothing, as in
+//! Windows paths. Non-finite numbers become `null`.
 
 use std::io::{self, Read};
 
-/// Bytes that are taken from the file at once.
+/// The number of bytes read at once.
 const CHUNK_BYTES: usize = 1 << 16;
-/// Exponents of ten above this one become this one: still too large for anything, and no overflow.
+/// Larger decimal exponents are replaced by this one: still too large for any use, but without
+/// overflow.
 const MAX_EXPONENT: u32 = 280;
-/// The longest piece that is looked at as a whole: two escapes of a surrogate pair.
+/// The longest sequence that is examined as a whole: the two escapes of a surrogate pair.
 const PAIR_BYTES: usize = 12;
-/// Longer runs of letters and digits are no word that is known here, and pass as they are.
+/// Longer runs of letters and digits are not known words and pass unchanged.
 const MAX_TOKEN_BYTES: usize = 64;
 
-/// A reader that gives standard JSON in UTF-8.
+/// A reader that returns standard JSON in UTF-8.
 pub(super) struct JsonText<R> {
     file: R,
     encoding: Option<Encoding>,
-    /// Read, and not yet UTF-8.
+    /// Read, but not yet decoded.
     raw: Vec<u8>,
-    /// UTF-8, and not yet looked at.
+    /// UTF-8, but not yet examined.
     input: Vec<u8>,
-    /// Looked at; handed out up to `given`.
+    /// Examined; returned up to `given`.
     output: Vec<u8>,
     given: usize,
     in_text: bool,
@@ -63,14 +64,14 @@ impl<R: Read> JsonText<R> {
     fn decode(&mut self) {
         let encoding = match self.encoding {
             Some(encoding) => encoding,
-            // A mark has three bytes.
+            // A byte order mark has up to three bytes.
             None if self.raw.len() < 3 && !self.at_end => return,
             None => {
                 let (encoding, mark) = match *self.raw.as_slice() {
                     [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
                     [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 2),
                     [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 2),
-                    // JSON begins with a sign of ASCII.
+                    // JSON begins with an ASCII character.
                     [first, 0, ..] if first != 0 => (Encoding::Utf16Le, 0),
                     [0, second, ..] if second != 0 => (Encoding::Utf16Be, 0),
                     _ => (Encoding::Utf8, 0),
@@ -101,7 +102,7 @@ impl<R: Read> JsonText<R> {
         self.raw.drain(..used);
     }
 
-    /// Moves what can be judged from `input` to `output`.
+    /// Moves what can be examined from `input` to `output`.
     fn clean(&mut self) {
         let input = std::mem::take(&mut self.input);
         let mut at = 0;
@@ -117,7 +118,7 @@ impl<R: Read> JsonText<R> {
         self.input.drain(..at);
     }
 
-    /// A piece outside of texts; 0 if more must be read first.
+    /// A piece outside of strings; 0 if more must be read first.
     fn other_piece(&mut self, rest: &[u8]) -> usize {
         let starts = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'-' || *byte == b'"';
         let plain = rest.iter().position(starts).unwrap_or(rest.len());
@@ -142,7 +143,7 @@ impl<R: Read> JsonText<R> {
         end
     }
 
-    /// A piece of a text; 0 if more must be read first.
+    /// A piece of a string; 0 if more must be read first.
     fn text_piece(&mut self, rest: &[u8]) -> usize {
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
         let plain = rest.iter().position(ends).unwrap_or(rest.len());
@@ -213,7 +214,7 @@ impl<R: Read> Read for JsonText<R> {
     }
 }
 
-/// A word or a number as the standard has it.
+/// A word or a number in standard form.
 fn standard_token(token: &[u8]) -> Vec<u8> {
     match token.strip_prefix(b"-").unwrap_or(token) {
         b"NaN" | b"nan" | b"NAN" | b"Infinity" | b"infinity" | b"inf" | b"Inf" | b"None"
@@ -224,8 +225,8 @@ fn standard_token(token: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The number with an exponent that does not overflow. Its digits before the exponent may have
-/// passed already.
+/// The number with an exponent that does not overflow. Digits before the exponent may already have
+/// been passed on.
 fn small_exponent(token: &[u8]) -> Vec<u8> {
     let Some(mark) = token.iter().position(|byte| matches!(byte, b'e' | b'E')) else {
         return token.to_vec();
@@ -244,7 +245,7 @@ fn small_exponent(token: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The number of an escape `\uXXXX` at the beginning.
+/// The code unit of an escape `\uXXXX` at the beginning.
 fn code_unit(rest: &[u8]) -> Option<u16> {
     let digits = rest.strip_prefix(b"\\u")?.get(..4)?;
     if !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -253,7 +254,7 @@ fn code_unit(rest: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// How many bytes at the end belong to a character that is not there whole.
+/// The number of bytes at the end that belong to an incomplete character.
 fn cut_off(bytes: &[u8]) -> usize {
     let start = bytes.iter().rev().take(3).position(|byte| *byte >= 0xC0);
     let Some(after) = start else { return 0 };
@@ -271,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that gives one byte at a time, so that every piece is cut everywhere.
+    /// A reader that returns one byte at a time, so that every boundary is tested.
     struct Slowly<'a>(&'a [u8]);
 
     impl Read for Slowly<'_> {
@@ -324,7 +325,8 @@ mod tests {
 
     #[test]
     fn texts_that_are_none_become_texts() {
-        // Latin-1, halves of pairs, a bare line break, and paths whose backslashes escape nothing.
+        // Latin-1, unpaired surrogates, an unescaped line break, and paths whose backslashes escape
+        // nothing.
         assert_eq!(read(b"[\"caf\xE9.png\"]"), json!(["caf\u{fffd}.png"]));
         assert_eq!(read(br#"["\udce9.png", "\ud800x"]"#), json!(["\u{fffd}.png", "\u{fffd}x"]));
         assert_eq!(read(b"[\"a\nb\"]"), json!(["a b"]));

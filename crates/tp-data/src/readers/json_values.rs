@@ -1,6 +1,6 @@
-//! Single values and lists in annotation files, whatever kind of JSON a program writes them as:
-//! `7`, `7.0` and `"7"` are one number, `false`, `null`, `0` and `"0"` are all "no". What cannot be
-//! used is forgotten at once, so that a file takes no more memory than its usual form.
+//! Single values and lists in annotation files, for all JSON types that programs use: `7`, `7.0`
+//! and `"7"` are one number, `false`, `null`, `0` and `"0"` all mean "no". Unusable values are
+//! dropped at once, so that a file takes no more memory than its usual form.
 
 use std::{fmt, marker::PhantomData};
 
@@ -9,31 +9,31 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// Stands for a number that an entry does not have.
+/// Stands for the missing id of an entry.
 pub(super) const NO_ID: u64 = u64::MAX;
-/// Numbers that stand for texts begin here; they are exact as floats, too.
+/// Ids that stand for strings begin here; they are also exact as floats.
 const FIRST_OF_TEXTS: u64 = 1 << 52;
 
-/// One value of a field.
+/// The value of a field.
 #[derive(Debug, PartialEq)]
 pub(super) enum Scalar {
     /// `null`.
     Null,
     /// `true` or `false`.
     Flag(bool),
-    /// A whole number.
+    /// An integer.
     Whole(u64),
     /// Another number.
     Number(f64),
-    /// A text.
+    /// A string.
     Text(String),
-    /// A list or an object; its content is forgotten.
+    /// A list or an object; its content is dropped.
     Other,
 }
 
 impl Scalar {
-    /// The number of an entry. Texts that are no numbers have numbers of their own, equal for equal
-    /// texts.
+    /// The id of an entry. Strings that are not numbers have ids of their own, equal for equal
+    /// strings.
     pub(super) fn id(self) -> u64 {
         let whole = |number: f64| {
             (number.fract() == 0.0 && (0.0..FIRST_OF_TEXTS as f64).contains(&number))
@@ -66,7 +66,7 @@ impl Scalar {
         }
     }
 
-    /// Whether it is true, or stands for true.
+    /// Whether the value means "yes".
     pub(super) fn says_yes(self) -> bool {
         match self {
             Self::Flag(flag) => flag,
@@ -78,7 +78,7 @@ impl Scalar {
         }
     }
 
-    /// The text; a number as it is written.
+    /// The string; a number as it is written.
     pub(super) fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
@@ -149,20 +149,19 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// Passes over the rest of a list.
+/// Skips the rest of a list.
 pub(super) fn forget_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
     while list.next_element::<IgnoredAny>()?.is_some() {}
     Ok(())
 }
 
-/// Passes over the rest of an object.
+/// Skips the rest of an object.
 pub(super) fn forget_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
     while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
     Ok(())
 }
 
-/// Every kind of value that is not the one that is expected, where it must not end the reading of
-/// the whole file.
+/// Accepts values of unexpected types, which must not end the parsing of the whole file.
 macro_rules! other_values {
     ($other:expr) => {
         other_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str; $other);
@@ -175,7 +174,7 @@ macro_rules! other_values {
 }
 pub(super) use other_values;
 
-/// A number, NaN in the place of everything else.
+/// A number; NaN for any other value.
 #[derive(Clone, Copy)]
 pub(super) struct AnyNumber(pub(super) f64);
 
@@ -185,7 +184,7 @@ impl<'de> Deserialize<'de> for AnyNumber {
     }
 }
 
-/// A list of values; empty in the place of everything else.
+/// A list of values; empty for any other value.
 #[derive(Debug, PartialEq)]
 pub(super) struct AnyList<T>(pub(super) Vec<T>);
 
@@ -229,10 +228,10 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
     }
 }
 
-/// An object of JSON whose fields are read one by one; fields that are not needed are passed over,
-/// and of a field that is written twice the last counts, as in Python.
+/// A JSON object whose fields are read one by one. Fields that are not needed are skipped, and of
+/// repeated fields the last counts, as in Python.
 pub(super) trait Fields: Default {
-    /// The names of the fields, those that are not needed as one.
+    /// The names of the fields, with those that are not needed combined in one.
     type Name: DeserializeOwned;
 
     /// Reads the value of a field.
@@ -243,7 +242,7 @@ pub(super) trait Fields: Default {
     ) -> Result<(), A::Error>;
 }
 
-/// An object, or its default in the place of everything else.
+/// An object; its default for any other value.
 pub(super) struct AnyObject<T>(pub(super) Option<T>);
 
 impl<'de, T: Fields> Deserialize<'de> for AnyObject<T> {
@@ -280,13 +279,13 @@ impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// The entries of one of a file's lists; none where there is no list.
+/// The entries of one of a file's lists; empty if there is no list.
 #[derive(Debug)]
 pub(super) struct Entries<T> {
     pub(super) list: Vec<T>,
-    /// How many of the list are no objects, so no entries.
+    /// The number of list elements that are not objects and therefore not entries.
     pub(super) n_odd: usize,
-    /// The place of the first of those, counted from 1.
+    /// The position of the first of those, counted from 1.
     pub(super) first_odd: u64,
 }
 
@@ -349,7 +348,7 @@ mod tests {
             assert_eq!(scalar(none).id(), NO_ID, "{none}");
         }
         assert_eq!(scalar("18446744073709551614").id(), u64::MAX - 1);
-        // Texts, fractions and negative numbers are numbers of their own, exact as floats.
+        // Strings, fractions and negative numbers are ids of their own, exact as floats.
         let others = ["\"a3f\"", "\"a3g\"", "-1", "7.5"].map(|json| scalar(json).id());
         assert!(
             others.iter().all(|&id| (FIRST_OF_TEXTS..FIRST_OF_TEXTS * 2).contains(&id)),

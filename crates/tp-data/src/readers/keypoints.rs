@@ -1,5 +1,5 @@
-//! The keypoints of an object in a COCO file: three numbers x, y and v for every name of the
-//! category. A keypoint that cannot be used costs that keypoint alone.
+//! The keypoints of an object in a COCO file: three numbers x, y and v for every keypoint name of
+//! the category. An invalid keypoint does not affect the others.
 
 use std::fmt;
 
@@ -14,31 +14,31 @@ use super::{
     json_values::{forget_map, other_values},
     numbers::{NumberOrList, Numbers},
 };
-use crate::{Keypoint, Visibility};
+use crate::{Keypoint, KeypointVisibility};
 
-/// What the coordinates of a file's keypoints count.
+/// The frame of a file's keypoint coordinates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum KeypointFrame {
-    /// Distances from the outer edge of the first pixel, as those of boxes do.
+    /// Distances from the outer edge of the first pixel, like those of boxes.
     #[default]
     Edges,
-    /// Pixels, from 0 on: COCO's own keypoints and AP-10K's.
+    /// Pixel indices from 0: COCO's own keypoints, and AP-10K's.
     Pixels,
-    /// Pixels if all are whole numbers, else edges.
+    /// Pixel indices if all are integers, else distances.
     PixelsIfWhole,
 }
 
-/// Keypoints as they stand in the file.
+/// Keypoints as written in the file.
 #[derive(Debug, PartialEq)]
 pub(super) enum RawKeypoints {
-    /// x, y and v one after another; what is no number is NaN.
+    /// x, y and v in sequence; NaN for values that are not numbers.
     Flat(Numbers),
-    /// Something else.
+    /// Any other value.
     Other,
 }
 
 impl RawKeypoints {
-    /// Whether all coordinates are whole, as far as there are numbers.
+    /// Whether all coordinates are integers, as far as they are numbers.
     pub(super) fn are_whole(&self) -> bool {
         let whole = |number: &f64| !number.is_finite() || number.fract() == 0.0;
         match self {
@@ -49,8 +49,8 @@ impl RawKeypoints {
         }
     }
 
-    /// x, y and v of every keypoint, those that cannot be used as if they were not labelled; none
-    /// if no keypoint is labelled. What was wrong comes with it.
+    /// x, y and v of every keypoint, with invalid ones marked as not labeled; empty if no keypoint
+    /// is labeled. Returned with the faults.
     pub(super) fn usable(
         self,
         n_names: usize,
@@ -62,7 +62,7 @@ impl RawKeypoints {
         };
         let mut values = numbers.to_vec();
         if values.len() != n_names * 3 {
-            // Nothing is lost where nothing is labelled.
+            // If nothing is labeled, nothing is lost.
             let labelled = values.chunks(3).any(|xyv| xyv.get(2) != Some(&0.0));
             return (
                 Numbers::default(),
@@ -94,7 +94,7 @@ impl Default for RawKeypoints {
     }
 }
 
-/// The labelled ones among usable keypoints, each with its slot in the category's list of names.
+/// The labeled keypoints, each with its index in the category's list of names.
 pub(super) fn labelled_keypoints(
     usable: &Numbers,
     names: &[String],
@@ -110,17 +110,17 @@ pub(super) fn labelled_keypoints(
     found.collect()
 }
 
-/// Where a keypoint is, if it is labelled.
+/// The position of a keypoint, if it is labeled.
 fn labelled(
     xyv: &[f64],
     size: ImageHw,
     frame: KeypointFrame,
-) -> Result<Option<(PixelXy, Visibility)>, Refusal> {
+) -> Result<Option<(PixelXy, KeypointVisibility)>, Refusal> {
     let &[x, y, v] = xyv else { return Err(Refusal::BadKeypoints) };
     let visibility = match v {
         0.0 => return Ok(None),
-        1.0 => Visibility::Hidden,
-        2.0 => Visibility::Visible,
+        1.0 => KeypointVisibility::Hidden,
+        2.0 => KeypointVisibility::Visible,
         _ => return Err(Refusal::BadKeypoints),
     };
     if !x.is_finite() || !y.is_finite() {
@@ -168,8 +168,8 @@ impl<'de> Visitor<'de> for KeypointsVisitor {
                 }
                 NumberOrList::List(point) => by_point.extend(match point[..] {
                     [x, y, v] => [x, y, v],
-                    // Without a third number nothing says that it is hidden; the corner of the
-                    // image stands for "not labelled".
+                    // Without a third number the keypoint counts as visible, except that the corner
+                    // of the image means "not labeled".
                     [x, y] => [x, y, if x == 0.0 && y == 0.0 { 0.0 } else { 2.0 }],
                     _ => [f64::NAN; 3],
                 }),
@@ -178,7 +178,7 @@ impl<'de> Visitor<'de> for KeypointsVisitor {
         let n_points = by_point.len() / 3;
         Ok(match (flat.len() == n_points, n_numbers) {
             (true, _) => RawKeypoints::Flat(Numbers::from(flat)),
-            // A point that is no list, as `null`, is not labelled.
+            // A point that is not a list, such as `null`, is not labeled.
             (false, 0) => RawKeypoints::Flat(Numbers::from(by_point)),
             (false, _) => RawKeypoints::Other,
         })
@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for KeypointsVisitor {
 mod tests {
     use super::*;
 
-    /// Of a category with two names, in an image of 48 rows and 64 columns.
+    /// For a category with two names, in an image of 48 rows and 64 columns.
     fn usable(json: &str) -> (Vec<f64>, Vec<Refusal>) {
         let raw: RawKeypoints = serde_json::from_str(json).unwrap();
         let (numbers, faults) = raw.usable(2, ImageHw::new(48, 64).unwrap(), KeypointFrame::Pixels);

@@ -1,5 +1,5 @@
-//! PNG files whose pixels are numbers, not colours: read as they are stored, palettes as indices,
-//! 16 bits as 16 bits.
+//! Label maps: PNG files whose pixels are class numbers, read as stored: palettes as indices, 16
+//! bits as 16 bits.
 
 use std::{
     io::Cursor,
@@ -13,23 +13,23 @@ use tp_core::ImageHw;
 use super::Refusal;
 use crate::{DecodeOptions, Mask, capped_file::read_capped};
 
-/// One number for every pixel, row by row.
+/// One number per pixel, row-major.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LabelMap {
     pub(super) size: ImageHw,
     pub(super) labels: Vec<u16>,
 }
 
-/// What a map's pixels are stored as.
+/// The bit depth of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Grey or palette, up to 8 bits.
+    /// Gray or palette, up to 8 bits.
     Eight,
-    /// Grey, 16 bits.
+    /// Gray, 16 bits.
     Sixteen,
 }
 
-/// Reads a map of one number a pixel.
+/// Reads a map with one number per pixel.
 pub(super) fn read_labels(path: &Path, depth: Depth) -> Result<LabelMap, Refusal> {
     let Stored { size, color, bits, bytes, line } = stored(path)?;
     let width = size.width() as usize;
@@ -61,7 +61,7 @@ pub(super) fn read_labels(path: &Path, depth: Depth) -> Result<LabelMap, Refusal
     Ok(LabelMap { size, labels })
 }
 
-/// Reads a map of three numbers a pixel.
+/// Reads a map with three numbers per pixel.
 pub(super) fn read_triples(path: &Path) -> Result<(ImageHw, Vec<[u8; 3]>), Refusal> {
     let Stored { size, color, bits, bytes, .. } = stored(path)?;
     if (color, bits) != (ColorType::Rgb, BitDepth::Eight) {
@@ -70,20 +70,20 @@ pub(super) fn read_triples(path: &Path) -> Result<(ImageHw, Vec<[u8; 3]>), Refus
     Ok((size, bytes.as_chunks::<3>().0.to_vec()))
 }
 
-/// The pixels of an image as they lie in the file.
+/// The pixels of an image as stored in the file.
 struct Stored {
     size: ImageHw,
     color: ColorType,
     bits: BitDepth,
     bytes: Vec<u8>,
-    /// Bytes of a row.
+    /// Bytes per row.
     line: usize,
 }
 
 fn stored(path: &Path) -> Result<Stored, Refusal> {
     let limits = DecodeOptions::default();
     let file = read_capped(path, limits.max_bytes).map_err(|error| Refusal::of_file(&error))?;
-    // The decoder is third-party code that meets hostile bytes.
+    // The decoder is third-party code that processes untrusted bytes.
     catch_unwind(AssertUnwindSafe(|| decoded(&file, &limits)))
         .ok()
         .flatten()
@@ -114,8 +114,8 @@ fn decoded(file: &[u8], limits: &DecodeOptions) -> Option<Stored> {
     })
 }
 
-/// Masks drawn in one pass over the pixels: `place` says for every pixel, row by row, into which of
-/// `n` masks it belongs.
+/// Masks drawn in a single pass over the pixels: for every pixel, row-major, `place` returns to
+/// which of `n` masks it belongs.
 pub(super) fn masks(size: ImageHw, n: usize, place: impl Fn(usize) -> Option<usize>) -> Vec<Mask> {
     let mut masks = vec![Mask::empty(size); n];
     let width = size.width() as usize;
@@ -159,7 +159,7 @@ mod tests {
                 vec![233, 65535, 256],
             ),
             (ColorType::Grayscale, BitDepth::Eight, vec![0, 255, 7], Depth::Eight, vec![0, 255, 7]),
-            // A palette's colours are of no interest.
+            // The colors of a palette are ignored.
             (ColorType::Indexed, BitDepth::Eight, vec![0, 158, 40], Depth::Eight, vec![0, 158, 40]),
             (ColorType::Indexed, BitDepth::Four, vec![0x1f, 0x30], Depth::Eight, vec![1, 15, 3]),
         ] {

@@ -1,5 +1,4 @@
-//! Data sets out of a Git repository whose large files were not fetched: that is what is said, of
-//! every format.
+//! Git LFS pointers in place of a data set's files are reported as such, for every format.
 
 use std::fs;
 
@@ -28,7 +27,7 @@ fn pointers_are_named_in_every_format() {
             let options = ReadOptions { strictness, ..ReadOptions::default() };
             format.open(folder.path(), options).and_then(|set| {
                 let summary = DatasetSummary::of(set.as_ref())?;
-                // What a summary does not look at, a reader of the image does.
+                // Files that a summary does not read are read with the image.
                 for index in 0..set.len() {
                     if let Some(image) = set.load(index)?.image {
                         set.decode(&image)?;

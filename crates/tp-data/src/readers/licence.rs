@@ -1,12 +1,11 @@
-//! Under which terms the images of a format may be used, as far as their publishers say.
+//! The licenses of the images of each format, as stated by its publishers.
 
 use std::sync::Arc;
 
 use super::DatasetFormat;
 use crate::Licence;
 
-/// Where the text of a well-known licence stands, by the name that data sets give it; empty for
-/// others.
+/// The URL of a well-known license by the name used in data sets; empty for others.
 pub(super) fn url_of(name: &str) -> &'static str {
     match name {
         "CC BY 4.0" => "https://creativecommons.org/licenses/by/4.0/",
@@ -18,7 +17,7 @@ pub(super) fn url_of(name: &str) -> &'static str {
     }
 }
 
-/// The terms of a format whose files do not carry them.
+/// The license of a format whose files do not state it.
 pub(super) fn of(format: DatasetFormat) -> Arc<Licence> {
     use DatasetFormat::{Ade20kFull, Ade20kPart234, PartImageNet, PascalPart116, PascalPartMat};
     let (name, url) = match format {

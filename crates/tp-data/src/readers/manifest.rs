@@ -1,4 +1,4 @@
-//! What of a data set is on the disk: asked before a run, so that none stops halfway for want of a
+//! Checks which files of a data set exist, so that a run does not fail halfway because of a missing
 //! file.
 
 use std::{
@@ -13,34 +13,34 @@ use super::{
 };
 use crate::DataError;
 
-/// How many of the missing files are named.
+/// The number of missing files that are listed.
 const N_NAMED: usize = 5;
 
-/// One question about the files of a data set, with its answer.
+/// A check of the files of a data set, with its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked for, e.g. `part maps of train`.
+    /// What was checked, e.g. `part maps of train`.
     pub name: String,
-    /// Where it is expected.
+    /// The expected location.
     #[serde(serialize_with = "as_shown")]
     pub place: PathBuf,
-    /// How many there should be.
+    /// The expected number of files.
     pub expected: usize,
-    /// How many of those are there.
+    /// The number of those that exist.
     pub found: usize,
-    /// The first few that are missing.
+    /// The first few missing files.
     pub missing: Vec<String>,
     /// Whether nothing is missing.
     pub ok: bool,
 }
 
-/// A path as people read it: one that is no UTF-8 has no other form in JSON.
+/// A path as text; a path that is not UTF-8 cannot be represented exactly in JSON.
 fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 
 impl Check {
-    /// A check of files that were looked for one by one.
+    /// A check of individual files.
     pub(super) fn new(
         name: impl Into<String>,
         place: &Path,
@@ -66,14 +66,14 @@ impl Check {
     }
 }
 
-/// What is there of a data set, what is missing, and where it is expected; nothing that belongs to
-/// a single image is read.
+/// Checks which files of a data set exist and where they are expected; nothing that belongs to a
+/// single image is read.
 ///
-/// A folder that does not hold the data set at all gives one check that failed.
+/// A folder that does not contain the data set at all gives a single failed check.
 ///
 /// # Errors
 ///
-/// [`DataError`] for files that cannot be read, or a file for all images that cannot be understood.
+/// [`DataError`] for files that cannot be read, or an invalid file for all images.
 pub fn manifest(format: DatasetFormat, root: &Path) -> Result<Vec<Check>, DataError> {
     match format
         .open(root, ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::NotNeeded })
@@ -91,19 +91,19 @@ pub fn manifest(format: DatasetFormat, root: &Path) -> Result<Vec<Check>, DataEr
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) image: FoundFile,
-    /// In the order in which the lists of files were given.
+    /// In the order of the given lists.
     pub(super) annotations: Vec<PathBuf>,
 }
 
-/// A list of annotation files: what they are called, and where they are expected.
+/// A list of annotation files: their name and expected location.
 pub(super) struct Side {
     pub(super) name: String,
     pub(super) place: PathBuf,
     pub(super) files: Vec<FoundFile>,
 }
 
-/// Pairs every image with its annotation files; what has no other half goes through the gate, and
-/// into the checks.
+/// Pairs every image with its annotation files; unpaired files are passed to the gate and listed in
+/// the checks.
 pub(super) fn paired(
     images: Side,
     sides: Vec<Side>,
@@ -158,7 +158,7 @@ pub(super) fn paired(
     Ok(pairs)
 }
 
-/// Files by key; of several with one key the first stays.
+/// Files by key; of several with equal keys the first is kept.
 fn by_key(
     files: Vec<FoundFile>,
     gate: &mut Gate,

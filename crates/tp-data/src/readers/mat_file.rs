@@ -1,25 +1,25 @@
-//! MATLAB files of level 5, as far as annotations need them: numbers, text, structures and cells,
-//! compressed or not.
+//! Parser of MATLAB level 5 files, restricted to what annotations need: numbers, text, structures
+//! and cells, compressed or not.
 //!
-//! Source: MathWorks, "MAT-File Format", level 5. A file is 128 bytes of header and elements, each
-//! a tag of type and length and its data; a matrix is an element of elements. Lengths are checked
-//! against the data and a budget before anything is allocated.
+//! Source: MathWorks, "MAT-File Format", level 5. A file consists of a header of 128 bytes and
+//! elements, each a tag with type and length followed by data; a matrix is an element of elements.
+//! Lengths are checked against the data and a budget before memory is allocated.
 
 use std::io::{self, Read};
 
 use flate2::read::ZlibDecoder;
 
-/// The most bytes that a file may unpack to.
+/// The maximum number of bytes after decompression.
 const MAX_UNPACKED: u64 = 512 << 20;
-/// Structures within structures.
+/// The maximum nesting depth of structures.
 const MAX_DEPTH: usize = 16;
-/// Elements of a structure or a cell, and fields of a structure.
+/// The maximum number of elements of a structure or cell, and of fields of a structure.
 const MAX_ELEMENTS: usize = 100_000;
 const MAX_FIELDS: usize = 1000;
-/// Bytes of a field's name; MATLAB allows 63.
+/// The maximum length of a field name in bytes; MATLAB allows 63.
 const MAX_NAME_BYTES: usize = 256;
-/// What a value within a value takes of the budget beside its data: as much memory as it needs,
-/// however little of the file.
+/// The memory of a nested value that is charged to the budget in addition to its data, however few
+/// bytes it takes in the file.
 const BYTES_PER_VALUE: u64 = 256;
 
 const INT8: u32 = 1;
@@ -30,10 +30,10 @@ const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
 const UTF16: u32 = 17;
 
-/// A variable, or what stands in a field of one.
+/// A variable, or the value of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// Numbers or truth values of up to two dimensions, column after column.
+    /// Numbers or truth values of up to two dimensions, column-major.
     Numbers {
         height: usize,
         width: usize,
@@ -41,15 +41,15 @@ pub(super) enum Value {
         bytes_per_number: usize,
     },
     Text(String),
-    /// The elements in column order, each with its fields.
+    /// The elements in column-major order, each with its fields.
     Structures(Vec<Vec<(String, Value)>>),
     Cells(Vec<Value>),
-    /// Of a kind that is not needed.
+    /// A type that is not needed.
     Other,
 }
 
 impl Value {
-    /// A field of a structure that is one element.
+    /// A field of a structure with one element.
     pub(super) fn field(&self, name: &str) -> Option<&Value> {
         match self {
             Self::Structures(elements) => field(elements.first()?, name),
@@ -67,11 +67,11 @@ pub(super) fn field<'a>(element: &'a [(String, Value)], name: &str) -> Option<&'
     element.iter().find(|(field, _)| field == name).map(|(_, value)| value)
 }
 
-/// The variable of that name; `None` if the file is no MATLAB file, is damaged, has no such
-/// variable or would unpack to too much.
+/// The variable with this name; `None` if the file is not a MATLAB file, is damaged, lacks the
+/// variable, or exceeds the budget.
 pub(super) fn read_variable(file: &[u8], name: &str) -> Option<Value> {
     let (header, mut rest) = file.split_at_checked(128)?;
-    // Little-endian, as every machine of today writes it.
+    // Little-endian, as written by all current machines.
     if header[126..] != *b"IM" {
         return None;
     }
@@ -107,7 +107,7 @@ fn damaged<T>() -> io::Result<T> {
     Err(io::ErrorKind::InvalidData.into())
 }
 
-/// Data that arrives piece by piece, with how much more of it is accepted.
+/// Data that is read in pieces, with the remaining budget.
 struct Source<R> {
     reader: R,
     budget: u64,
@@ -120,19 +120,19 @@ impl<R: Read> Source<R> {
             return damaged();
         }
         let mut bytes = Vec::new();
-        // Grows with what arrives, not with what was promised.
+        // Grows with the data that arrives, not with the stated length.
         (&mut self.reader).take(n).read_to_end(&mut bytes)?;
         self.budget -= bytes.len() as u64;
         self.position += bytes.len() as u64;
         if bytes.len() as u64 == n { Ok(bytes) } else { damaged() }
     }
 
-    /// An element that is no matrix: its type and its data.
+    /// An element that is not a matrix: its type and its data.
     fn element(&mut self) -> io::Result<(u32, Vec<u8>)> {
         let tag = self.bytes(8)?;
         let first = word(&tag[..4]);
         if first >> 16 != 0 {
-            // A small element: up to four bytes in the tag itself.
+            // A small element has up to four bytes of data in the tag itself.
             let n = (first >> 16) as usize;
             return tag
                 .get(4..4 + n)
@@ -180,7 +180,7 @@ impl<R: Read> Source<R> {
             6..=15 => self.numbers(&dimensions, n_elements)?,
             _ => Value::Other,
         };
-        // What is left is an imaginary part, or of a kind that is not needed.
+        // The rest is an imaginary part, or of a type that is not needed.
         match end.checked_sub(self.position) {
             Some(rest) => self.bytes(rest)?,
             None => return damaged(),
@@ -220,7 +220,7 @@ impl<R: Read> Source<R> {
         Ok(elements)
     }
 
-    /// A matrix within a matrix.
+    /// A matrix nested in a matrix.
     fn inner(&mut self, depth: usize) -> io::Result<Value> {
         self.budget = match self.budget.checked_sub(BYTES_PER_VALUE) {
             Some(rest) => rest,
@@ -246,7 +246,7 @@ impl<R: Read> Source<R> {
 
     fn numbers(&mut self, dimensions: &[usize], n_elements: usize) -> io::Result<Value> {
         let (kind, bytes) = self.element()?;
-        // Numbers may be stored in a smaller type than the array's.
+        // Numbers may be stored in a smaller type than that of the array.
         let bytes_per_number = match kind {
             1 | 2 => 1,
             3 | 4 => 2,
@@ -272,7 +272,7 @@ fn until_zero(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-/// Writes the files that tests read.
+/// Writes the files for tests.
 #[cfg(test)]
 pub(super) mod writer {
     use std::io::Write;
@@ -300,12 +300,12 @@ pub(super) mod writer {
         matrix(4, 1, text.len() as u32, "", &element(UINT16, &units))
     }
 
-    /// Bytes, column after column.
+    /// Bytes, column-major.
     pub(in crate::readers) fn bytes(height: u32, width: u32, values: &[u8]) -> Vec<u8> {
         matrix(9, height, width, "", &element(2, values))
     }
 
-    /// Structures in a row: the values of each, field by field.
+    /// A row of structures, given by the values of each.
     pub(in crate::readers) fn structures(
         name: &str,
         fields: &[&str],
@@ -372,7 +372,7 @@ mod tests {
             false,
         );
         assert!(read_variable(&file, "anno").is_some());
-        // The outer matrix says that it is longer than the file.
+        // The outer matrix claims to be longer than the file.
         file[132..136].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(read_variable(&file, "anno"), None);
         assert_eq!(read_variable(&file[..100], "anno"), None);
@@ -393,7 +393,7 @@ mod tests {
         };
         assert_eq!(elements.len(), 100);
         assert!(read(n_data + 99 * BYTES_PER_VALUE).is_err());
-        // Every element has a copy of the names: none may be as long as the file.
+        // Every element has a copy of the field names, so none may be as long as the file.
         let mut variable = writer::structures("anno", &["mask"], &[]);
         let length = variable.windows(4).rposition(|bytes| bytes == 16_u32.to_le_bytes()).unwrap();
         let length =
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn bomb_stops_at_the_budget() {
-        // A gigabyte of zeros in a megabyte.
+        // A gigabyte of zeros, compressed to a megabyte.
         let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut head = MATRIX.to_le_bytes().to_vec();
         head.extend((1_u32 << 30).to_le_bytes());

@@ -1,4 +1,5 @@
-//! Annotation files in, [`AnnotatedImage`](crate::AnnotatedImage) records out: one file per format.
+//! Readers of annotation files, one per format, which return
+//! [`AnnotatedImage`](crate::AnnotatedImage) records.
 
 mod ade20k_full;
 mod ade20k_part_234;

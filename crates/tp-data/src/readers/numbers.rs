@@ -1,9 +1,8 @@
-//! The long lists of numbers in annotation files, in as little memory as keeps every one to the
-//! last bit.
+//! Compact storage of the long lists of numbers in annotation files, without any loss of precision.
 //!
-//! Coordinates are written with two decimals at most: as whole hundredths they take four bytes
-//! instead of eight. A hundredth divided by 100 is the float nearest to the decimal, which is the
-//! one that was parsed.
+//! Most coordinates have at most two decimals, and as integer hundredths they take four bytes
+//! instead of eight. A hundredth divided by 100 gives the float nearest to the decimal, which is
+//! the one that was parsed.
 
 use std::fmt;
 
@@ -17,14 +16,14 @@ use super::json_values::{AnyNumber, Scalar, forget_map};
 /// A list of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Numbers {
-    /// All of them are whole hundredths.
+    /// All of them are integer hundredths.
     Hundredths(Box<[i32]>),
-    /// One of them, at least, is not.
+    /// At least one of them is not.
     Floats(Box<[f64]>),
 }
 
 impl Numbers {
-    /// The numbers, as they were.
+    /// The numbers, unchanged.
     pub(super) fn to_vec(&self) -> Vec<f64> {
         match self {
             Self::Hundredths(hundredths) => {
@@ -45,7 +44,8 @@ impl From<Vec<f64>> for Numbers {
     fn from(floats: Vec<f64>) -> Self {
         let hundredths = floats.iter().map(|&v| {
             let n = (v * 100.0).round() as i32;
-            // Not-a-number, minus zero and what is too large or too fine do not come back.
+            // NaN, minus zero, and numbers that are too large or have more decimals are not
+            // representable.
             (f64::from(n) / 100.0).to_bits().eq(&v.to_bits()).then_some(n)
         });
         match hundredths.collect() {
@@ -55,7 +55,7 @@ impl From<Vec<f64>> for Numbers {
     }
 }
 
-/// One element of a list: a number, NaN if it is something else, or a list of such numbers.
+/// An element of a list: a number, NaN for any other value, or a list of such numbers.
 pub(super) enum NumberOrList {
     Number(f64),
     List(Vec<f64>),
@@ -114,8 +114,8 @@ impl<'de> Visitor<'de> for NumberOrListVisitor {
     }
 }
 
-/// One element of a list in a list: a number, or a point as a list of two, whose second number
-/// stands apart.
+/// An element of a nested list: a number, or a point as a list of two numbers, whose second number
+/// is stored separately.
 struct NumberOrPair(f64, Option<f64>);
 
 impl<'de> Deserialize<'de> for NumberOrPair {

@@ -1,5 +1,5 @@
-//! COCO files as exporters really write them: each differs from a good one in one place. What can
-//! be read is read, in strict mode, too; what cannot costs its entry, or less, and never the file.
+//! Tests of COCO files with common deviations, each in one place. Whatever is usable must be read,
+//! even in strict mode; an unusable value must cost at most its entry and never the file.
 
 use std::{fs, path::Path};
 
@@ -40,7 +40,7 @@ fn without(pointer: &str) -> String {
     file.to_string()
 }
 
-/// The good file with one of its texts replaced by bytes that need not be JSON.
+/// The valid file with one of its strings replaced by bytes that need not be JSON.
 fn with_bytes(old: &str, new: &str) -> String {
     let text = good().to_string();
     assert!(text.contains(old), "{old}");
@@ -70,10 +70,10 @@ fn read(
     Ok((image, summary))
 }
 
-/// Its box, how many pixels its mask has, and how many keypoints it has.
+/// Its box, the number of pixels of its mask, and the number of its keypoints.
 type SeenObject = (BoxXywh, Option<usize>, usize);
 
-/// Box, pixels of the mask and number of keypoints of every object.
+/// Box, mask pixels and number of keypoints of every object.
 fn objects(image: &AnnotatedImage) -> Vec<SeenObject> {
     image
         .objects
@@ -213,7 +213,7 @@ fn size_is_taken_from_the_picture_if_none_is_written() {
         let image = image.unwrap();
         assert_eq!((image.size, image.objects.len()), (ImageHw::new(48, 64).unwrap(), 1), "{text}");
         assert_eq!(summary.interpreted.sizes_from_pictures, 1);
-        // Without the picture there is no size.
+        // Without the image file there is no size.
         fs::remove_file(folder.path().join("a.png")).unwrap();
         let options =
             ReadOptions { strictness: Strictness::Lenient, images: ImageFiles::NotNeeded };
@@ -252,8 +252,8 @@ fn box_that_is_not_written_is_the_one_around_the_outline() {
     }
 }
 
-/// What the second of two dogs costs, whose annotation differs in some fields: the first is read in
-/// any case.
+/// The result for the second of two dogs, whose annotation differs in some fields; the first is
+/// always read.
 fn second_dog(changes: &[(&str, Value)]) -> (Result<(), Refusal>, Vec<SeenObject>, DatasetSummary) {
     let mut file = good();
     let mut second = file["annotations"][0].clone();
@@ -317,7 +317,7 @@ fn a_part_of_an_annotation_that_cannot_be_used_costs_that_part() {
         ("segmentation", stray(json!([1e9, 8, 40, 8, 5, 5])), Err(Refusal::BadPolygon), whole),
         ("segmentation", stray(json!([])), Err(Refusal::BadPolygon), whole),
         ("segmentation", stray(json!({"x": 1})), Err(Refusal::BadPolygon), whole),
-        // COCO allows polygons that draw nothing.
+        // COCO allows polygons that cover no pixel.
         (
             "segmentation",
             stray(json!([70, 8, 80, 8, 80, 20])),
@@ -390,7 +390,7 @@ fn a_part_of_an_annotation_that_cannot_be_used_costs_that_part() {
         let first = &summary.skipped_first.values().next().unwrap();
         assert!(first.ends_with("annotations.json: object 2"), "{first}");
     }
-    // Keypoints that are not labelled, or are none at all, cost nothing.
+    // Keypoints that are not labeled, or invalid, do not matter.
     for none in [Value::Null, json!([]), json!([0, 0, 0]), json!([0, 0, 0, 0, 0, 0])] {
         let (strict, objects, summary) = second_dog(&[("keypoints", none)]);
         assert_eq!(
@@ -398,7 +398,7 @@ fn a_part_of_an_annotation_that_cannot_be_used_costs_that_part() {
             (Ok(()), vec![(DOG_BOX, Some(768), 0)], true)
         );
     }
-    // Without a box, an outline and keypoints there is nothing.
+    // Without a box, an outline and keypoints there is nothing to use.
     let (strict, objects, summary) =
         second_dog(&[("bbox", Value::Null), ("segmentation", json!([[1, 2]]))]);
     assert_eq!(
@@ -467,7 +467,7 @@ fn lists_that_are_not_there_are_empty_and_that_is_said() {
         assert_eq!((image.unwrap().objects.len(), summary.images), (0, 1));
         assert_eq!(summary.warnings, ["there is no usable object; nothing is listed"]);
     }
-    // Without names of keypoints there are no keypoints, and the object stays.
+    // Without keypoint names there are no keypoints, and the object is kept.
     for text in
         [changed(&[("/categories/0/keypoints", Value::Null)]), without("/categories/0/keypoints")]
     {
@@ -539,11 +539,11 @@ fn names_of_other_machines_are_found_and_counted() {
             );
         }
     }
-    // LVIS has addresses alone.
+    // LVIS has URLs only.
     let address = json!({"id": 1, "coco_url": "http://images.cocodataset.org/train2017/a.png", "width": 64, "height": 48});
     let folder = stored(changed(&[("/images", json!([address]))]).as_bytes());
     assert_eq!(read(folder.path(), Strictness::Strict).unwrap().0.unwrap().name, "a.png");
-    // An image that is not there is told, with the place where it was looked for.
+    // A missing image is reported with the place in which it was expected.
     let folder = stored(changed(&[("/images/0/file_name", json!("b.png"))]).as_bytes());
     let (_, summary) = read(folder.path(), Strictness::Lenient).unwrap();
     assert_eq!(summary.warnings.len(), 2);
@@ -568,7 +568,7 @@ fn same_names_on_two_sides_are_not_mixed_up() {
     let names: Vec<String> =
         (0..2).map(|index| set.load(index).unwrap().image.unwrap().name).collect();
     assert_eq!(names, ["images/train/a.png", "images/val/a.png"]);
-    // A file that names no side could mean either.
+    // A file that states no split could mean either.
     fs::remove_file(folder.path().join("train.json")).unwrap();
     fs::rename(folder.path().join("val.json"), folder.path().join("all.json")).unwrap();
     let error = DatasetFormat::CocoParts

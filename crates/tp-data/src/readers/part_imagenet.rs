@@ -1,11 +1,11 @@
-//! PartImageNet: as label maps (`PartImageNet_Seg`) or as COCO files (`PartImageNet_OOD`, the first
-//! release).
+//! Reader of PartImageNet: as label maps (`PartImageNet_Seg`) or as COCO files (`PartImageNet_OOD`,
+//! the first release).
 //!
 //! Maps: `images/{train,val,test}/n01440764_10.JPEG`, `annotations/{train,val,test}/*.png` with the
 //! parts (0 to 39, 40 = nothing) and `annotations/{train,val,test}_whole/*.png` with the object (0
-//! to 157, 158 = nothing). The numbers of the objects are not documented: an object's name follows
-//! from the WordNet number in the file's name, by `LOC_synset_mapping.txt` of ImageNet beside the
-//! data; without it the kind of object serves, e.g. `quadruped`.
+//! to 157, 158 = nothing). The numbers of the objects are not documented, so an object's name is
+//! derived from the WordNet id in the file name by ImageNet's `LOC_synset_mapping.txt` beside the
+//! data; without it, the kind of object is used, e.g. `quadruped`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -27,7 +27,7 @@ use crate::{
     capped_file::read_capped, image_size,
 };
 
-/// The kinds of object with their parts; part numbers run on through the list.
+/// The kinds of object with their parts; part numbers continue through the list.
 const KINDS: [(&str, &[&str]); 11] = [
     ("quadruped", &["head", "body", "foot", "tail"]),
     ("biped", &["head", "body", "hand", "foot", "tail"]),
@@ -41,26 +41,26 @@ const KINDS: [(&str, &[&str]); 11] = [
     ("aeroplane", &["head", "body", "engine", "wing", "tail"]),
     ("bottle", &["mouth", "body"]),
 ];
-/// No part.
+/// The label of pixels without a part.
 const NOTHING: u16 = 40;
-/// No object.
+/// The label of pixels without an object.
 const NO_OBJECT: u16 = 158;
 pub(super) const SPLITS: [(Split, &str); 3] =
     [(Split::Train, "train"), (Split::Val, "val"), (Split::Test, "test")];
 const FROM_PARTS: &str = "the union of the object's parts";
 const ONE_PER_IMAGE: &str = "the object map; several objects of one class are one";
 
-/// Kind and name of every part, by number.
+/// The kind and the name of every part, by number.
 pub(super) fn part_names() -> Vec<(&'static str, &'static str)> {
     KINDS.iter().flat_map(|&(kind, parts)| parts.iter().map(move |&part| (kind, part))).collect()
 }
 
-/// Names of objects by WordNet number.
+/// Names of objects by WordNet id.
 #[derive(Debug, Default)]
 pub(super) struct Synsets(HashMap<String, String>);
 
 impl Synsets {
-    /// Reads the table if it lies in the folder or the one above.
+    /// Reads the table if it is in the folder or the one above.
     pub(super) fn near(root: &Path) -> Result<Self, DataError> {
         let places = [Some(root), root.parent()].into_iter().flatten();
         let mut tables = places.flat_map(|place| {
@@ -68,7 +68,7 @@ impl Synsets {
         });
         let Some(path) = tables.find(|path| path.is_file()) else { return Ok(Self::default()) };
         let text = String::from_utf8_lossy(&read_capped(&path, 1 << 24)?).into_owned();
-        // `n01440764 tench, Tinca tinca`: the first name is the one that people use.
+        // `n01440764 tench, Tinca tinca`: the first name is the common one.
         let named = text.lines().filter_map(|line| line.split_once(' '));
         Ok(Self(
             named
@@ -79,7 +79,7 @@ impl Synsets {
         ))
     }
 
-    /// The name of the object in a file like `n01440764_10.JPEG`.
+    /// The name of the object in a file such as `n01440764_10.JPEG`.
     pub(super) fn name_of(&self, file: &str) -> Option<&str> {
         let base = file.rsplit('/').next()?;
         self.0.get(base.split('_').next()?).map(String::as_str)
@@ -91,15 +91,15 @@ impl Synsets {
 pub(super) struct PartImageNet {
     folder: DatasetFolder,
     pairs: Vec<(Split, Pair)>,
-    /// Object maps by image name, where there are some.
+    /// Object maps by image name, if available.
     wholes: HashMap<PathBuf, PathBuf>,
     synsets: Synsets,
     parts: Vec<(&'static str, &'static str)>,
 }
 
 impl PartImageNet {
-    /// Opens whichever of the two forms the folder holds; maps where it holds both, because they
-    /// know the object.
+    /// Opens whichever form the folder contains; maps if it contains both, because they include the
+    /// object.
     pub(super) fn open(root: &Path, options: ReadOptions) -> Result<Box<dyn Dataset>, DataError> {
         let has_maps = |root: &Path| {
             let annotations = subfolder(root, "annotations");
@@ -172,7 +172,7 @@ impl PartImageNet {
         Ok(Self { folder, pairs, wholes, synsets, parts: part_names() })
     }
 
-    /// One object for every class in the object map, or one for all parts.
+    /// One object per class in the object map, or one for all parts.
     fn objects(
         &self,
         map: &LabelMap,
@@ -225,7 +225,7 @@ impl PartImageNet {
     }
 }
 
-/// The record of an object; `None` if nothing is known but its pixels.
+/// The record of an object; `None` if nothing is known except its pixels.
 pub(super) fn object(
     id: u64,
     kind: Option<&str>,
@@ -247,7 +247,7 @@ pub(super) fn object(
     })
 }
 
-/// Files without their folders: images lie in folders by class in some copies, maps do not.
+/// Files without their folders: some copies have images in a folder per class, but not the maps.
 fn flat(files: Vec<FoundFile>) -> Result<Vec<FoundFile>, DataError> {
     Ok(files
         .into_iter()
@@ -309,7 +309,7 @@ impl FolderReader for PartImageNet {
     }
 
     fn listed_labels(&self) -> Labels {
-        // The classes are not listed anywhere in the data.
+        // The data contains no list of classes.
         Labels {
             objects: Vec::new(),
             parts: self.parts.iter().map(|(_, part)| (*part).to_owned()).collect(),

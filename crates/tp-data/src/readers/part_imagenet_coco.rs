@@ -1,8 +1,9 @@
-//! PartImageNet as COCO files: one annotation for every piece of a part, none for the object.
+//! Reader of PartImageNet as COCO files: one annotation for every piece of a part, none for the
+//! object.
 //!
 //! `{train,val,test}.json` in the folder, in `annotations/` or in `annotations/{train,val,test}/`;
-//! images in folders by side, by class, or in one. The object is the union of its parts; pieces of
-//! one part are one part.
+//! images in folders by split, by class, or in one. The object is the union of its parts, and a
+//! part is the union of its pieces.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -63,7 +64,7 @@ impl PartImageNetCoco {
             synsets: Synsets::near(&root)?,
             parts: part_names(),
         };
-        // Images are found by their bare names, whatever folders a copy has them in.
+        // Images are found by file name, in whatever folders a copy has them.
         let by_name: HashMap<String, PathBuf> = files(&root, &IMAGE)?
             .into_iter()
             .map(|file| (base_name_on_disk(&file.path), file.path))
@@ -143,8 +144,8 @@ impl PartImageNetCoco {
                 }
                 let &image = by_id.get(&piece.image_id).ok_or(Refusal::UnknownImage)?;
                 let size = self.images[image].size;
-                // Where a rewritten list names classes instead of kinds, the numbers are still
-                // those of the parts.
+                // If a modified list contains classes instead of kinds, the numbers are still those
+                // of the parts.
                 let by_number = || {
                     u16::try_from(piece.category_id)
                         .ok()
@@ -164,7 +165,7 @@ impl PartImageNetCoco {
                     &mut faults,
                     &mut self.folder.interpreted,
                 )?;
-                // The box is not used: without an outline there is nothing.
+                // The box is not used, so without an outline there is nothing.
                 if outline.is_absent() {
                     Err(faults.first().copied().unwrap_or(Refusal::EmptyMask))
                 } else {
@@ -204,7 +205,7 @@ impl PartImageNetCoco {
     }
 }
 
-/// The COCO files of a folder, with their side of the split.
+/// The COCO files of a folder, with their split.
 fn side_files(root: &Path) -> impl Iterator<Item = (Split, PathBuf)> {
     SPLITS.into_iter().filter_map(|(split, side)| {
         let json = format!("{side}.json");

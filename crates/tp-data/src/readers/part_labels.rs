@@ -1,14 +1,14 @@
-//! The label lists of PascalPart116 and ADE20KPart234, in the order of the numbers (OV-PARTS).
+//! The label lists of PascalPart116 and ADE20KPart234, ordered by number (OV-PARTS).
 
-/// Objects by number, and for every object that has parts their names; part numbers run on through
-/// the list.
+/// Objects by number, and the part names of every object that has parts; part numbers continue
+/// through the list.
 pub(super) struct PartLabels {
     objects: &'static [&'static str],
     parts: &'static [(u16, &'static [&'static str])],
 }
 
 /// PascalPart116: the twenty objects of PASCAL VOC and 116 parts. Boats, chairs, tables and sofas
-/// have none.
+/// have no parts.
 pub(super) const PASCAL_PART_116: PartLabels = PartLabels {
     objects: &[
         "aeroplane",
@@ -98,7 +98,7 @@ pub(super) const PASCAL_PART_116: PartLabels = PartLabels {
     ],
 };
 
-/// ADE20KPart234: 44 objects in alphabetical order, and 234 parts in an order of their own.
+/// ADE20KPart234: 44 objects in alphabetical order, and 234 parts in a different order.
 pub(super) const ADE20K_PART_234: PartLabels = PartLabels {
     objects: &[
         "airplane",
@@ -273,7 +273,7 @@ impl PartLabels {
         self.objects.iter().position(|object| *object == name).map(|id| id as u16)
     }
 
-    /// For every part number its object's number and its name.
+    /// The object number and the name of every part, by part number.
     pub(super) fn parts(&self) -> Vec<(u16, &'static str)> {
         self.parts
             .iter()

@@ -1,8 +1,8 @@
-//! PascalPart116 (OV-PARTS): one label map of objects and one of parts for every image.
+//! Reader of PascalPart116 (OV-PARTS): a label map of objects and one of parts per image.
 //!
 //! `images/{train,val}/*.jpg`, `annotations_detectron2_obj/{train,val}/*.png`,
-//! `annotations_detectron2_part/{train,val}/*.png`; 8 bits, 255 = nothing. The maps know classes,
-//! not instances: the connected areas of an object's label stand for them.
+//! `annotations_detectron2_part/{train,val}/*.png`; 8 bits, 255 = nothing. The maps contain classes
+//! and no instances, so connected components of an object's label are used as instances.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{AnnotatedImage, DataError, Mask, ObjectAnnotation, PartAnnotation, Split, image_size};
 
-/// Neither object nor part.
+/// The label of pixels without object or part.
 const NOTHING: u16 = 255;
 const INSTANCE: &str =
     "a connected area of the object map; touching objects of one category are one";
@@ -31,7 +31,7 @@ const INSTANCE: &str =
 pub struct PascalPart116 {
     folder: DatasetFolder,
     pairs: Vec<(Split, Pair)>,
-    /// Object and name of every part.
+    /// The object and the name of every part.
     parts: Vec<(u16, &'static str)>,
 }
 
@@ -41,7 +41,7 @@ impl PascalPart116 {
     /// # Errors
     ///
     /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for
-    /// the first image without its maps, and the other way round.
+    /// the first image without maps or map without image.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let folders = |root: &Path| {
             ["images", "annotations_detectron2_part", "annotations_detectron2_obj"]
@@ -85,7 +85,7 @@ impl PascalPart116 {
         Ok(Self { folder, pairs, parts: PASCAL_PART_116.parts() })
     }
 
-    /// The objects with their parts, and the numbers of parts that lie on no object of theirs.
+    /// The objects with their parts, and the numbers of parts that lie on no matching object.
     fn objects(
         &self,
         objects: &LabelMap,
@@ -93,7 +93,7 @@ impl PascalPart116 {
     ) -> Result<(Vec<ObjectAnnotation>, Vec<u16>), Refusal> {
         let size = objects.size;
         let (areas, labels) = components(objects, |label| label != NOTHING);
-        // A part's pixel belongs to the area under it, if that is of the part's object.
+        // A pixel of a part belongs to the component under it, if that is of the part's object.
         let owner = |at: usize| {
             let part = parts.labels[at];
             let area = areas[at]? as usize;
@@ -143,7 +143,7 @@ impl PascalPart116 {
     }
 }
 
-/// A part with the box of its mask, which has a pixel.
+/// A part with the bounding box of its non-empty mask.
 pub(super) fn part_record(id: u64, name: &str, mask: Mask) -> PartAnnotation {
     PartAnnotation {
         id,
@@ -155,7 +155,7 @@ pub(super) fn part_record(id: u64, name: &str, mask: Mask) -> PartAnnotation {
     }
 }
 
-/// A map that is as large as its image.
+/// A map with the size of its image.
 pub(super) fn labels_of_size(
     path: &Path,
     depth: Depth,

@@ -1,9 +1,8 @@
-//! The original Pascal-Part (Chen and others, "Detect what you can", 2014): one MATLAB file for
-//! every image, with a mask for every object and every part.
+//! Reader of the original Pascal-Part (Chen et al., "Detect what you can", 2014): a MATLAB file per
+//! image, with a mask for every object and every part.
 //!
-//! `Annotations_Part/2008_000003.mat`; photographs in `JPEGImages/` of PASCAL VOC 2010, sides of
-//! the split in its `ImageSets/Main/{train,val}.txt`. Images that nobody annotated are no part of
-//! the set.
+//! `Annotations_Part/2008_000003.mat`; photographs in `JPEGImages/` of PASCAL VOC 2010, splits in
+//! its `ImageSets/Main/{train,val}.txt`. Images without annotation are not part of the set.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,7 +25,7 @@ use crate::{
     capped_file::read_capped,
 };
 
-/// The largest file that is read, in bytes; the published ones have some ten thousand.
+/// The maximum file size, in bytes; published files have about ten thousand.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// The data set on disk.
@@ -49,7 +48,7 @@ impl PascalPartMat {
     /// # Errors
     ///
     /// [`DataError::Layout`]; under [`Strictness::Strict`] also [`DataError::AnnotationFile`] for
-    /// the first file without its image.
+    /// the first file without an image.
     pub fn open(root: &Path, strictness: Strictness) -> Result<Self, DataError> {
         let holds_mat = |folder: &Path| {
             entries(folder).is_ok_and(|paths| {
@@ -90,8 +89,8 @@ impl PascalPartMat {
                 found.push(Annotated { split: sides.get(&mat.key).copied(), mat: mat.path, image });
             }
         }
-        // In a folder of its own, an image without annotation was forgotten; VOC has many more than
-        // were annotated.
+        // In a separate folder, an image without annotation is an omission; VOC has many more
+        // images than were annotated.
         if images == annotations {
             for image in by_key.values() {
                 gate.pass_file::<()>(image, Err(Refusal::MissingAnnotation))?;
@@ -110,7 +109,7 @@ impl PascalPartMat {
     }
 }
 
-/// The side of every image that VOC's lists name.
+/// The split of every image in VOC's lists.
 fn sides(voc: &Path) -> Result<HashMap<String, Split>, DataError> {
     let mut sides = HashMap::new();
     for (split, name) in [(Split::Train, "train.txt"), (Split::Val, "val.txt")] {
@@ -145,7 +144,7 @@ fn object(id: usize, raw: &[(String, Value)], size: ImageHw) -> Result<ObjectAnn
     let (mask, bbox) = mask(field(raw, "mask"), size)?;
     Ok(ObjectAnnotation {
         id: id as u64,
-        // The one class that the set's own programs call otherwise than VOC.
+        // The only class that the data set's own programs name differently from VOC.
         category: if class == "table" { "diningtable".to_owned() } else { class.to_owned() },
         also: Vec::new(),
         family: None,
@@ -222,7 +221,7 @@ fn part_name(code: &str) -> String {
     if let Some((_, words)) = WHOLE.iter().find(|(code, _)| *code == plain) {
         return (*words).to_owned();
     }
-    // A train's head and coaches have sides of their own.
+    // The head and the coaches of a train have sides.
     for (letter, of) in [('h', "head"), ('c', "coach")] {
         let side = plain
             .strip_prefix(letter)
@@ -234,7 +233,8 @@ fn part_name(code: &str) -> String {
     sided_name(plain).unwrap_or_else(|| plain.to_owned())
 }
 
-/// A code of left or right, then perhaps front or back, then perhaps upper or lower, then a word.
+/// A code of left or right, then optionally front or back, then optionally upper or lower, then a
+/// word.
 fn sided_name(code: &str) -> Option<String> {
     const WORDS: [(&str, &str); 11] = [
         ("wing", "wing"),
@@ -254,7 +254,7 @@ fn sided_name(code: &str) -> Option<String> {
         [("f", "front"), ("b", "back")],
         [("u", "upper"), ("l", "lower")],
     ];
-    // Whether front or back, and upper or lower, are named decides how the letters are read.
+    // The letters are parsed according to which of front or back and upper or lower are present.
     [[true, false, false], [true, true, false], [true, false, true], [true, true, true]]
         .into_iter()
         .find_map(|named| {

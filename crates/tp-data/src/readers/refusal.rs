@@ -1,5 +1,5 @@
-//! What can be wrong with one entry of an annotation file, or with one file of many, and whether
-//! that ends the reading.
+//! Faults of a single entry of an annotation file, or of one of many files, and whether they end
+//! reading.
 
 use std::{
     fmt,
@@ -12,32 +12,32 @@ use tp_core::{IS_LFS_POINTER, ImageHw};
 use super::{Skipped, json_values::Entries};
 use crate::{DataError, ImageProblem, image_size, pixel_grid::has_upright_size};
 
-/// What a bad entry does.
+/// The treatment of invalid entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strictness {
-    /// It is an error.
+    /// They are errors.
     #[default]
     Strict,
-    /// It is left out and counted.
+    /// They are skipped and counted.
     Lenient,
 }
 
-/// The kinds of entry an annotation file has.
+/// The kinds of entries of annotation files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// One of `images`.
+    /// An entry of `images`.
     Image,
-    /// One of `categories`.
+    /// An entry of `categories`.
     Category,
-    /// One of `annotations`.
+    /// An entry of `annotations`.
     Object,
-    /// One of `part_categories`.
+    /// An entry of `part_categories`.
     PartCategory,
-    /// One of `part_annotations`.
+    /// An entry of `part_annotations`.
     Part,
-    /// One of the instances of a label map.
+    /// An instance of a label map.
     Instance,
-    /// A line of a file with one record a line; its number counts from 1.
+    /// A line of a file with one record per line, numbered from 1.
     Line,
 }
 
@@ -55,171 +55,173 @@ impl fmt::Display for Entry {
     }
 }
 
-/// Why an entry of an annotation file, or a file of a folder, cannot be used. The message says what
-/// is wrong and what would be accepted.
+/// Why an entry of an annotation file, or a file of a folder, is rejected. The message states the
+/// problem and what would be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The number was given before.
-    #[error("its id stands in the file twice; every id must be unique in its list")]
+    /// The id was used before.
+    #[error("its id occurs twice; every id must be unique in its list")]
     DuplicateId,
-    /// What stands in a list and is no entry.
-    #[error("it is no object with fields; the number is its place in its list, from 1 on")]
-    NoEntry,
-    /// An entry that others could not refer to.
+    /// A list element that is not an entry.
     #[error(
-        "its id is neither a number nor a text; the number is its place in its list, from 1 on"
+        "it is not an object with fields; the number is its position in its list, counted from 1"
+    )]
+    NoEntry,
+    /// An id to which other entries could not refer.
+    #[error(
+        "its id is neither a number nor a text; the number is its position in its list, counted from 1"
     )]
     NoId,
     /// A category without a name.
-    #[error("its name is no text, or an empty one")]
+    #[error("its name is not a text, or is empty")]
     NoName,
     /// A path that leaves the image folder.
     #[error(
-        "its file_name is no relative path inside the image folder, and what it ends with is not there either"
+        "its file_name is not a relative path inside the image folder, and no image there has its last components"
     )]
     BadFileName,
-    /// No such file.
+    /// The file does not exist.
     #[error("its file is not in the image folder")]
     MissingFile,
-    /// Several files that may be meant.
+    /// Several files match.
     #[error(
-        "its file_name fits several files, or its file fits several names; give each image the path of its own file"
+        "its file_name matches several files, or its file matches several names; give each image the path of its own file"
     )]
     AmbiguousFileName,
-    /// No pixels, or more than are decoded.
+    /// An image without pixels, or with too many.
     #[error(
         "its width and height are not those of an image that can be decoded: 1 to 16384 pixels each, 100 million in all"
     )]
     BadSize,
-    /// A side of the split that is not known.
+    /// An unknown split.
     #[error("its split is unknown; train, val and test are accepted")]
     UnknownSplit,
-    /// An image that was not listed, or was left out.
-    #[error("its image_id is of no usable image of this file")]
+    /// An image that is not listed, or was skipped.
+    #[error("its image_id is not that of a usable image of this file")]
     UnknownImage,
-    /// A category that was not listed.
-    #[error("its category_id is of no category of this file")]
+    /// A category that is not listed.
+    #[error("its category_id is not that of a category of this file")]
     UnknownCategory,
-    /// An object that was not listed, or was left out, or is in another image.
-    #[error("its parent_id is of no usable object in the same image")]
+    /// An object that is not listed, was skipped, or is in another image.
+    #[error("its parent_id is not that of a usable object in the same image")]
     UnknownParent,
-    /// A part by its name, without an object that it could belong to.
+    /// A part recognized by name, without an object to which it could belong.
     #[error(
         "its category names a part of a category, and no object of that category covers half of it; link it by parent_id"
     )]
     PartWithoutObject,
-    /// Numbers that are no box.
+    /// An invalid box.
     #[error(
         "its bbox is not four finite numbers [x, y, width, height] with a positive width and height"
     )]
     BadBox,
-    /// A box without a pixel.
+    /// A box that contains no pixel.
     #[error("its bbox lies outside the image")]
     BoxOutsideImage,
-    /// Corners that are no box.
+    /// Invalid corners of a box.
     #[error(
         "its boxes are not four finite numbers [x0, y0, x1, y1] each, with x0 < x1 and y0 < y1"
     )]
     BadCorners,
-    /// A point beyond the border.
-    #[error("its point is not inside the image; columns and rows count from 0")]
+    /// A point outside the image.
+    #[error("its point is not inside the image; columns and rows are counted from 0")]
     PointOutsideImage,
-    /// Names or texts that nobody would write.
+    /// Invalid names or texts.
     #[error(
-        "it has no object name, or a name or text that is longer than 4096 bytes, holds a control character, or comes with too many others"
+        "it has no object name, or a name or text that is longer than 4096 bytes or contains a control character, or too many names"
     )]
     BadText,
-    /// A part's name without a box, or the other way round.
+    /// A part name without a box, or the other way round.
     #[error("it has one of `part` and `part_box` without the other")]
     HalfAPart,
-    /// Two lines that cannot both be true.
+    /// Contradictory lines about the same image.
     #[error(
-        "its width, height, split or group are not those of the lines before it about the same image"
+        "its width, height, split or group differ from those of earlier lines about the same image"
     )]
     OtherImageFacts,
-    /// More points than anybody describes in one image.
+    /// More points than are accepted for one image.
     #[error("its image has 1000 described points already; more are not accepted")]
     TooManyPoints,
-    /// A line that is no record.
-    #[error("it is no JSON object with the fields of this format")]
+    /// An invalid line.
+    #[error("it is not a JSON object with the fields of this format")]
     UnreadableLine,
-    /// A part's box that does not meet its object's.
-    #[error("its bbox does not meet that of its object; a part must lie on its object")]
+    /// A part's box that does not intersect its object's.
+    #[error("its bbox does not intersect that of its object; a part must lie on its object")]
     PartOutsideObject,
-    /// Malformed polygons.
+    /// Invalid polygons.
     #[error(
         "it has a segmentation that is not a list of polygons, each at least three finite points [x0, y0, x1, y1, …] on or near the image"
     )]
     BadPolygon,
-    /// Polygons that would take seconds to draw, or gigabytes.
-    #[error(
-        "the outlines of its polygons together go through more pixels than those of any drawn object; simplify them"
-    )]
+    /// Polygons that would take too much time or memory to draw.
+    #[error("the outlines of its polygons are too long in total; simplify them")]
     OutlineTooLong,
-    /// A polygon without a pixel, among others that have some.
+    /// A polygon that covers no pixel, among others that do.
     #[error("one of its polygons lies outside the image")]
     PolygonOutsideImage,
-    /// Polygons without a pixel.
+    /// Polygons that cover no pixel.
     #[error("its segmentation covers no pixel")]
     EmptyMask,
-    /// Keypoints that do not fit the category.
+    /// Keypoints that do not match the category.
     #[error(
         "it has keypoints that are not three numbers x, y, v (v = 0, 1 or 2) for every keypoint name of its category"
     )]
     BadKeypoints,
-    /// A labelled keypoint beyond the border.
+    /// A labeled keypoint outside the image.
     #[error("it has a labelled keypoint outside the image")]
     KeypointOutsideImage,
-    /// A crowd is not one object.
+    /// A crowd, which is not a single object.
     #[error("it marks a crowd (iscrowd = 1), not one object")]
     Crowd,
-    /// Runs that are no mask of the image.
+    /// Run lengths that are not a mask of the image.
     #[error(
-        "its segmentation is no run-length mask of its image: `size` must be [height, width], and `counts` must sum to their product"
+        "its segmentation is not a run-length mask of its image: `size` must be [height, width], and `counts` must sum to their product"
     )]
     BadRle,
-    /// More mask pixels than one image may have.
+    /// Too many mask pixels for one image.
     #[error(
         "its masks would take more than 4 GiB of memory; scale the image and its annotations down"
     )]
     TooManyMaskPixels,
-    /// An image that nobody annotated, where every image should be.
+    /// An image without an annotation, where every image should have one.
     #[error("there is no annotation for it")]
     MissingAnnotation,
-    /// An annotation of nothing.
+    /// An annotation without an image.
     #[error("there is no image for it")]
     AnnotationWithoutImage,
     /// Two files for one image.
-    #[error("another file of the folder has the same name but for its ending or its capitals")]
+    #[error(
+        "another file of the folder has the same name except for its extension or capitalization"
+    )]
     DuplicateFile,
-    /// A file that is no annotation, or damaged.
+    /// A damaged file, or one that is not an annotation.
     #[error(
         "it cannot be read as an annotation of this format; it is damaged, too large, or of another kind"
     )]
     UnreadableAnnotation,
-    /// What Git leaves where large files were not fetched.
+    /// A Git LFS pointer instead of the file.
     #[error("it {IS_LFS_POINTER}")]
     LfsPointer,
-    /// Something behind the end of the JSON.
-    #[error("it goes on after the end of its JSON; only what stands before is read")]
+    /// Content after the end of the JSON.
+    #[error("it continues after the end of its JSON; only what precedes the end is read")]
     GoesOn,
-    /// An image of which not even the size can be read.
-    #[error("it is no image that can be read; png, jpeg and webp are accepted")]
+    /// An image whose size cannot be read.
+    #[error("it is not a readable image; png, jpeg and webp are accepted")]
     UnreadableImage,
-    /// A label map that was stored with another depth than its labels need.
+    /// A label map with another bit depth than its labels need.
     #[error(
-        "its pixels are not as deep as this format has them, so its labels cannot be trusted; get the original file"
+        "its pixels do not have the bit depth of this format, so its labels cannot be trusted; get the original file"
     )]
     WrongBitDepth,
-    /// An annotation of another size than its image.
+    /// An annotation with another size than its image.
     #[error(
-        "its width and height are those of its image neither as it is stored nor as its EXIF orientation turns it; an annotation must not be resized"
+        "its width and height match its image neither as stored nor as turned by its EXIF orientation; an annotation must not be resized"
     )]
     WrongSize,
-    /// A label that the format does not know.
-    #[error("it has a label that this format does not have")]
+    /// A label that is not defined by the format.
+    #[error("it has a label that this format does not define")]
     UnknownLabel,
     /// Parts that cannot belong to one object.
     #[error("its parts belong to different kinds of object")]
@@ -227,7 +229,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What becomes of an annotation file whose bytes cannot be had.
+    /// The fault of an annotation file that cannot be read.
     pub(super) fn of_file(error: &DataError) -> Self {
         if matches!(error, DataError::LfsPointer { .. }) {
             Self::LfsPointer
@@ -236,15 +238,14 @@ impl Refusal {
         }
     }
 
-    /// Whether a file may have it: no one has to clean a file of crowds, or of polygons that draw
-    /// nothing.
+    /// Whether files may contain such entries: crowds and polygons that cover no pixel are
+    /// legitimate.
     fn is_allowed(self) -> bool {
         matches!(self, Self::Crowd | Self::PolygonOutsideImage)
     }
 }
 
-/// Stands between the entries of a file and the records: lets good ones through, counts or reports
-/// the others.
+/// Filters the entries of a file: passes valid ones on, and counts or reports the others.
 pub(crate) struct Gate {
     path: PathBuf,
     strictness: Strictness,
@@ -256,12 +257,12 @@ impl Gate {
         Self { path, strictness, skipped: Skipped::default() }
     }
 
-    /// What a bad entry does.
+    /// The treatment of invalid entries.
     pub(super) fn strictness(&self) -> Strictness {
         self.strictness
     }
 
-    /// What was found in a good entry, `None` for a bad one.
+    /// The value of a valid entry, `None` for an invalid one.
     pub(crate) fn pass<T>(
         &mut self,
         entry: Entry,
@@ -280,7 +281,7 @@ impl Gate {
         }
     }
 
-    /// What was left out of an entry that is used all the same.
+    /// Counts a fault in an entry that is still used.
     pub(super) fn leave_out(
         &mut self,
         entry: Entry,
@@ -302,7 +303,7 @@ impl Gate {
         Ok(entries.list)
     }
 
-    /// The size of an image, `None` if it is malformed.
+    /// The size of an image, `None` if the image is malformed.
     pub(super) fn pass_image(&mut self, path: &Path) -> Result<Option<ImageHw>, DataError> {
         match image_size(path) {
             Ok(size) => Ok(Some(size)),
@@ -314,8 +315,8 @@ impl Gate {
         }
     }
 
-    /// The same on the grid that an annotation of some size is on: that size, where the image has
-    /// it as its EXIF orientation turns it.
+    /// The size of an image on the pixel grid of its annotation: the annotated size, if the upright
+    /// image has it.
     pub(super) fn pass_image_as(
         &mut self,
         path: &Path,
@@ -329,7 +330,7 @@ impl Gate {
         }))
     }
 
-    /// The same for a whole file.
+    /// The value of a whole file, `None` if the file is invalid.
     pub(super) fn pass_file<T>(
         &mut self,
         path: &Path,

@@ -1,4 +1,5 @@
-//! The outline of an object in a COCO file: polygons, or runs, checked before anything is drawn.
+//! The outline of an object in a COCO file, as polygons or run lengths, validated before anything
+//! is drawn.
 
 use std::fmt;
 
@@ -18,24 +19,25 @@ use crate::{
     polygon::{outline_length, polygon_area},
 };
 
-/// The longest outline that is drawn, in pixels: a tenth of a second, and as many places in memory.
+/// The maximum total length of outlines in pixels, which take a tenth of a second to draw, and
+/// memory in proportion.
 const MAX_OUTLINE: f64 = 16e6;
 
-/// A segmentation as it stands in the file.
+/// A segmentation as written in the file.
 #[derive(Debug, Default, PartialEq)]
 pub(super) enum RawSegmentation {
-    /// None, or an empty list.
+    /// Missing, or an empty list.
     #[default]
     Absent,
-    /// Polygons; coordinates that are not numbers are NaN.
+    /// Polygons; NaN for coordinates that are not numbers.
     Polygons(Box<[Numbers]>),
-    /// Runs.
+    /// Run lengths.
     Runs(Box<RawRuns>),
-    /// Something else.
+    /// Any other value.
     Other,
 }
 
-/// Runs as they stand in the file.
+/// Run lengths as written in the file.
 #[derive(Debug, PartialEq)]
 pub(super) struct RawRuns {
     /// Height and width.
@@ -45,7 +47,7 @@ pub(super) struct RawRuns {
 
 #[derive(Debug, PartialEq)]
 enum RawCounts {
-    /// The lengths; -1 in the place of what is no length.
+    /// The lengths; -1 for invalid ones.
     List(Vec<i64>),
     Packed(String),
     Other,
@@ -60,8 +62,8 @@ pub(super) enum Segmentation {
 }
 
 impl Segmentation {
-    /// What can be drawn of a segmentation, and what is wrong with the rest: a malformed polygon
-    /// costs that polygon alone.
+    /// The part of a segmentation that can be drawn, and the faults of the rest: an invalid polygon
+    /// does not affect the others.
     pub(super) fn read(raw: RawSegmentation, size: ImageHw) -> (Self, Vec<Refusal>) {
         let runs = match raw {
             RawSegmentation::Absent => return (Self::Absent, Vec::new()),
@@ -91,8 +93,8 @@ impl Segmentation {
         }
     }
 
-    /// The box around it, within the image: of polygons around their corners, of runs around their
-    /// pixels.
+    /// The bounding box, within the image: of polygons around their corners, of run lengths around
+    /// their pixels.
     pub(super) fn bounding_box(&self, size: ImageHw) -> Option<BoxXywh> {
         match self {
             Self::Absent => None,
@@ -116,7 +118,7 @@ fn corners(polygons: &[Numbers]) -> Vec<Vec<f64>> {
     polygons.iter().map(Numbers::to_vec).collect()
 }
 
-/// The least and the greatest x and y of a polygon: `[left, top, right, bottom]`.
+/// The minimum and maximum x and y of a polygon: `[left, top, right, bottom]`.
 fn extent(polygon: &[f64]) -> [f64; 4] {
     let start = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
     polygon.chunks_exact(2).fold(start, |[left, top, right, bottom], corner| {
@@ -128,9 +130,9 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
     let polygons = corners(&packed);
     let (width, height) = (f64::from(size.width()), f64::from(size.height()));
     let reach = width.max(height);
-    // Drawing time grows with the outline: what reaches far beyond the image is a mistake or an
-    // attack, and so is what goes to and fro in it. An outline that follows every pixel goes
-    // through each of them twice.
+    // Drawing time grows with the length of the outline. Outlines that extend far beyond the image,
+    // or cross it back and forth, are mistakes or attacks. An outline that follows every pixel
+    // visits each of them twice.
     let near = |v: &f64| (-reach..=2.0 * reach).contains(v);
     let most = (4.0 * width * height).min(MAX_OUTLINE).max(100.0 * (width + height));
     let mut drawn = 0.0;
@@ -153,7 +155,7 @@ fn usable_polygons(packed: Box<[Numbers]>, size: ImageHw) -> (Segmentation, Vec<
         polygons.iter().zip(&found).filter(|(_, fault)| fault.is_none()).map(|(polygon, _)| polygon)
     };
     if drawable().all(|polygon| polygon_area(polygon, size) == 0) {
-        // Of polygons that all lie outside it is enough to say that there is no pixel.
+        // If all polygons lie outside, a single fault is sufficient.
         faults.retain(|&fault| fault != Refusal::PolygonOutsideImage);
         if faults.len() < polygons.len() {
             faults.push(Refusal::EmptyMask);
@@ -205,7 +207,7 @@ impl<'de> Visitor<'de> for SegmentationVisitor {
         if !flat.is_empty() {
             polygons.push(flat);
         }
-        // Three and more lists of two numbers are the corners of one polygon.
+        // Three or more lists of two numbers are the corners of one polygon.
         if polygons.len() >= 3 && polygons.iter().all(|polygon| polygon.len() == 2) {
             polygons = vec![polygons.concat()];
         }
@@ -311,14 +313,14 @@ mod tests {
 
     #[test]
     fn outline_that_goes_to_and_fro_is_not_drawn() {
-        // To the right border of four by six pixels and back: twelve pixels each time, of which a
-        // thousand are accepted.
+        // From the left to the right border of four by six pixels and back: twelve pixels each
+        // time, of which a thousand are accepted.
         let zigzag = |times: usize| {
             format!("[{}, [2, 1, 5, 1, 5, 3, 2, 3]]", serde_json::json!([0, 0, 6, 4].repeat(times)))
         };
         assert!(read(&zigzag(80)).is_ok());
         assert_eq!(read(&zigzag(84)), Err(Refusal::OutlineTooLong));
-        // What stands before it is kept.
+        // Polygons before it are kept.
         let raw = serde_json::from_str(&format!(
             "[[2, 1, 5, 1, 5, 3, 2, 3], {}]",
             serde_json::json!([0, 0, 6, 4].repeat(84))

@@ -1,41 +1,41 @@
-//! What was left out while reading, and why.
+//! Counts of skipped entries, by reason.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::Refusal;
 
-/// How often each reason led to something being left out, with the first place where it did.
+/// The number of skipped entries by reason, each with the first location.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     reasons: BTreeMap<Refusal, (usize, String)>,
 }
 
 impl Skipped {
-    /// Counts one more; `place` names the file, and the entry in it.
+    /// Counts a skipped entry; `place` is its file and location.
     pub fn count(&mut self, reason: Refusal, place: impl FnOnce() -> String) {
         self.reasons.entry(reason).or_insert_with(|| (0, place())).0 += 1;
     }
 
-    /// Takes over the counts of another part of the data set.
+    /// Adds the counts of another part of the data set.
     pub fn add(&mut self, other: Self) {
         for (reason, (n, first)) in other.reasons {
             self.reasons.entry(reason).or_insert((0, first)).0 += n;
         }
     }
 
-    /// How often something was left out for one reason.
+    /// The number of entries skipped for a reason.
     #[must_use]
     pub fn n(&self, reason: Refusal) -> usize {
         self.reasons.get(&reason).map_or(0, |(n, _)| *n)
     }
 
-    /// Whether nothing was left out.
+    /// Whether nothing was skipped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.reasons.is_empty()
     }
 
-    /// Every reason with its count and the first place.
+    /// Every reason with its count and its first location.
     pub fn iter(&self) -> impl Iterator<Item = (Refusal, usize, &str)> {
         self.reasons.iter().map(|(&reason, (n, first))| (reason, *n, first.as_str()))
     }

@@ -1,5 +1,4 @@
-//! Every format in small, for tests: one picture of two objects with two parts each, written as
-//! that format writes it.
+//! A small data set in every format, for tests: one picture of two objects with two parts each.
 
 use std::{
     fs,
@@ -21,10 +20,10 @@ pub(super) const HEIGHT: usize = 6;
 /// A rectangle `[x, y, width, height]`.
 pub(super) type Rectangle = [usize; 4];
 
-/// An object: name, place, and its parts.
+/// An object: name, rectangle, and its parts.
 pub(super) type Drawn = (&'static str, Rectangle, [(&'static str, Rectangle); 2]);
 
-/// What the picture shows, in words that the format has.
+/// The content of the picture, in the labels of the format.
 pub(super) fn picture(format: DatasetFormat) -> Vec<Drawn> {
     let left = |name, parts: [&'static str; 2]| {
         (name, [1, 1, 3, 4], [(parts[0], [1, 1, 3, 2]), (parts[1], [3, 4, 1, 1])])
@@ -36,7 +35,7 @@ pub(super) fn picture(format: DatasetFormat) -> Vec<Drawn> {
         DatasetFormat::Ade20kPart234 => {
             vec![left("car", ["door", "wheel"]), right("person", ["head", "torso"])]
         }
-        // One object an image.
+        // One object per image.
         DatasetFormat::PartImageNet => vec![right("tiger", ["head", "body"])],
         _ => vec![left("dog", ["head", "tail"]), right("person", ["head", "torso"])],
     }
@@ -73,7 +72,7 @@ pub(super) fn write(format: DatasetFormat, root: &Path) {
     }
 }
 
-/// The first release of PartImageNet, whose format has the same name.
+/// The first release of PartImageNet, which shares the name of the format.
 pub(super) fn write_part_imagenet_coco(root: &Path) {
     let objects = picture(DatasetFormat::PartImageNet);
     image(&root.join("images/train/n02129604/n02129604_7.JPEG"));
@@ -125,7 +124,7 @@ pub(super) fn json_file(path: &Path, value: &Value) {
     fs::write(path, serde_json::to_vec_pretty(value).unwrap()).unwrap();
 }
 
-/// Writes a PNG of any kind.
+/// Writes a PNG of any color type.
 pub(super) fn png_file(path: &Path, width: u32, color: ColorType, bits: BitDepth, bytes: &[u8]) {
     make_folder(path);
     let per_pixel = if color == ColorType::Rgb { 3 } else { bits as usize / 8 };
@@ -247,7 +246,7 @@ fn coco_parts(objects: &[Drawn]) -> Value {
             parts.push(part);
         }
     }
-    // One object as runs, down the columns.
+    // One object as run lengths, column-major.
     let runs = crate::Rle::of_mask(&mask(objects[1].1));
     file["annotations"][1]["segmentation"] =
         json!({"size": [HEIGHT, WIDTH], "counts": runs.to_packed()});
@@ -292,7 +291,7 @@ fn pascal_part_mat(root: &Path, objects: &[Drawn]) {
     );
     let path = root.join("Annotations_Part/2008_000003.mat");
     make_folder(&path);
-    // Not compressed, so that a test can damage what is inside.
+    // Not compressed, so that a test can damage its content.
     fs::write(path, writer::file(&anno, false)).unwrap();
 }
 
@@ -346,8 +345,8 @@ fn described_points(root: &Path, objects: &[Drawn]) {
                 "object": object, "object_box": corners(*place), "part": part, "part_box": corners([*x, *y, *width, *height]),
                 "human": format!("the {object}'s {part}")
             });
-            // A space before every value, as tests that put other numbers in need it, but one line
-            // a row.
+            // A space before every value, which tests that replace numbers rely on, but one line
+            // per row.
             format!("{}\n", serde_json::to_string_pretty(&row).unwrap().replace('\n', " "))
         })
     });
@@ -372,7 +371,7 @@ fn item(
     })
 }
 
-/// All files of a folder and of those below it, in the order of their paths.
+/// All files of a folder and its subfolders, sorted by path.
 pub(super) fn all_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

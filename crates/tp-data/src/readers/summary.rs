@@ -1,4 +1,4 @@
-//! How much a data set holds, counted image by image.
+//! Summary of a data set, counted image by image.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,17 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Check, Dataset, Interpreted, Skipped};
-use crate::{AnnotatedImage, DataError, Visibility};
+use crate::{AnnotatedImage, DataError, KeypointVisibility};
 
-/// Images that are counted at once; their records are dropped before the next ones are read.
+/// The number of images that are counted at once; their records are dropped before the next ones
+/// are read.
 const CHUNK: usize = 64;
 
 /// The counts of a data set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct DatasetSummary {
-    /// Usable images, those without an object included.
+    /// Usable images, including those without objects.
     pub images: usize,
     /// Objects.
     pub objects: usize,
@@ -22,40 +24,40 @@ pub struct DatasetSummary {
     pub parts: usize,
     /// Objects and parts together.
     pub annotations: usize,
-    /// Labelled keypoints, hidden ones included.
+    /// Labeled keypoints, including hidden ones.
     pub keypoints: usize,
-    /// Those that can be seen.
+    /// Visible keypoints.
     pub visible_keypoints: usize,
-    /// Categories that the data set lists; where it has no list, those that occur.
+    /// Categories that the data set lists; without a list, those that occur.
     pub categories: usize,
-    /// The same of parts; a word that several kinds of object have counts once for each if it is
-    /// listed so.
+    /// Part names that the data set lists; a name shared by several kinds of object counts once for
+    /// each. Without a list, those that occur.
     pub part_categories: usize,
-    /// How many objects each category has.
+    /// The number of objects by category.
     pub objects_by_category: BTreeMap<String, usize>,
-    /// How many parts have each name.
+    /// The number of parts by name.
     pub parts_by_category: BTreeMap<String, usize>,
-    /// How many objects each family has.
+    /// The number of objects by family.
     pub objects_by_family: BTreeMap<String, usize>,
-    /// How often each reason led to something being left out.
+    /// The number of skipped entries by reason.
     #[serde(serialize_with = "counts_alone")]
     pub skipped: Skipped,
-    /// The first place at which each reason did.
+    /// The first location by reason.
     pub skipped_first: BTreeMap<String, String>,
-    /// What was read otherwise than it is written.
+    /// What was interpreted differently from how it is written.
     pub interpreted: Interpreted,
-    /// What is there, what is missing, and where it is expected.
+    /// The expected files, and which of them are missing.
     pub checks: Vec<Check>,
-    /// Why there is nothing, where there should be something.
+    /// Explanations if there are no images or objects.
     pub warnings: Vec<String>,
 }
 
 impl DatasetSummary {
-    /// Reads all annotations of a data set, and no image.
+    /// Reads all annotations of a data set, but no image.
     ///
     /// # Errors
     ///
-    /// [`DataError`] as [`Dataset::load`]: of the first image that gives one.
+    /// [`DataError`] as [`Dataset::load`], for the first image with an error.
     pub fn of(dataset: &dyn Dataset) -> Result<Self, DataError> {
         let mut summary = Self {
             skipped: dataset.skipped().clone(),
@@ -89,14 +91,14 @@ impl DatasetSummary {
         Ok(summary)
     }
 
-    /// Why there is nothing, where there should be something.
+    /// Explains why there are no images or objects.
     fn what_is_empty(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for check in self.checks.iter().filter(|check| check.expected > 0 && check.found == 0) {
             let first = check
                 .missing
                 .first()
-                .map(|missing| format!("; the first that is missing: {missing}"))
+                .map(|missing| format!("; the first missing one: {missing}"))
                 .unwrap_or_default();
             warnings.push(format!(
                 "{}: none of {} was found in {}{first}",
@@ -108,7 +110,7 @@ impl DatasetSummary {
         let why = if self.skipped.is_empty() {
             "nothing is listed".to_owned()
         } else {
-            format!("left out: {}", self.skipped)
+            format!("skipped: {}", self.skipped)
         };
         if self.images == 0 {
             warnings.push(format!("there is no usable image; {why}"));
@@ -126,7 +128,7 @@ impl DatasetSummary {
             one.visible_keypoints += object
                 .keypoints
                 .iter()
-                .filter(|keypoint| keypoint.visibility == Visibility::Visible)
+                .filter(|keypoint| keypoint.visibility == KeypointVisibility::Visible)
                 .count();
             *one.objects_by_category.entry(object.category.clone()).or_default() += 1;
             if let Some(family) = &object.family {
@@ -164,7 +166,7 @@ fn counts_alone<S: serde::Serializer>(skipped: &Skipped, serializer: S) -> Resul
     serializer.collect_map(skipped.iter().map(|(reason, n, _)| (name_of(&reason), n)))
 }
 
-/// A refusal as it is written in JSON.
+/// A reason as it is written in JSON.
 fn name_of(reason: &impl Serialize) -> String {
     serde_json::to_value(reason)
         .ok()

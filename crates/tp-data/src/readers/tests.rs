@@ -1,4 +1,4 @@
-//! One picture in every format, and everything that can be wrong with a folder.
+//! Tests of one picture in every format, and of faults in folders.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ use super::{
         self, HEIGHT, Rectangle, WIDTH, all_files, image, json_file, picture, png_file, write,
     },
 };
-use crate::{BoxXywh, DataError, Mask, Visibility};
+use crate::{BoxXywh, DataError, KeypointVisibility, Mask};
 
 fn set(format: DatasetFormat) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -28,7 +28,7 @@ fn open(
     format.open(root, ReadOptions { strictness, images: ImageFiles::Needed })
 }
 
-/// Everything that a folder gives under one strictness.
+/// The summary of a folder under one strictness.
 fn summary(
     format: DatasetFormat,
     root: &Path,
@@ -37,7 +37,7 @@ fn summary(
     DatasetSummary::of(open(format, root, strictness)?.as_ref())
 }
 
-/// Strict reading names the file and the reason; lenient reading counts it.
+/// Strict reading reports file and reason; lenient reading counts it.
 fn refused(format: DatasetFormat, root: &Path, refusal: Refusal, file: &str) -> DatasetSummary {
     let error = summary(format, root, Strictness::Strict).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains(file), "{format}: {error} does not name {file}");
@@ -135,10 +135,10 @@ fn keypoints_of_ap10k_are_pixels() {
     assert_eq!((dog.family.as_deref(), dog.keypoints.len()), (Some("Canidae"), 1));
     assert_eq!(
         (dog.keypoints[0].point.x, dog.keypoints[0].point.y, dog.keypoints[0].visibility),
-        (1.0, 1.0, Visibility::Visible)
+        (1.0, 1.0, KeypointVisibility::Visible)
     );
-    // Coordinates that are no whole numbers count edges: the same place lies half a pixel further
-    // left and up.
+    // Coordinates that are not integers are distances from the edge: the same point is half a pixel
+    // further left and up.
     let folder = set(DatasetFormat::CocoKeypoints);
     let path = folder.path().join("annotations/person_keypoints_val2017.json");
     let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -211,7 +211,7 @@ fn image_without_annotation_and_annotation_without_image_are_named() {
     ] {
         let name = |file: &str| Path::new(file).file_stem().unwrap().to_string_lossy().into_owned();
         let folder = set(format);
-        // A second pair keeps the data set one.
+        // A second pair, so that the data set is not empty.
         for file in [image_file, annotation] {
             fs::copy(
                 folder.path().join(file),
@@ -342,7 +342,7 @@ fn unknown_labels_and_strays_are_refused() {
     let folder = set(format);
     grey(&folder.path().join(map), &blank(116));
     refused(format, folder.path(), Refusal::UnknownLabel, map);
-    // The screen of a television that is not there.
+    // The screen of a television that is not in the image.
     grey(&folder.path().join(map), &blank(115));
     assert_eq!(refused(format, folder.path(), Refusal::PartOutsideObject, map).objects, 2);
 
@@ -438,7 +438,7 @@ fn bad_entries_of_ade20k_are_named() {
 fn visible_pixels_come_from_an_instances_own_map() {
     let folder = set(DatasetFormat::Ade20kFull);
     let street = folder.path().join("images/ADE/training/urban/street");
-    // Two pixels are seen, one is hidden.
+    // Two pixels are visible, one is hidden.
     let mut map = vec![0; WIDTH * HEIGHT];
     (map[0], map[1], map[2]) = (255, 255, 128);
     png_file(
@@ -462,7 +462,10 @@ fn folder_of_another_kind_says_what_is_expected() {
     for format in DatasetFormat::ALL {
         let error = open(format, folder.path(), Strictness::Strict).map(|_| ()).unwrap_err();
         assert!(matches!(error, DataError::Layout { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("no {format} data set: expected ")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("not a {format} data set: expected ")),
+            "{error}"
+        );
         assert!(manifest(format, folder.path()).unwrap().iter().any(|check| !check.ok));
         let missing = open(format, &folder.path().join("nowhere"), Strictness::Strict)
             .map(|_| ())

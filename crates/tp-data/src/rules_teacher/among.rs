@@ -1,9 +1,9 @@
-//! How one of several things of a name is told from the others by where it is and how large: left
-//! or right, first or last in a row, in which row, largest or smallest.
+//! How one of several objects with the same name is distinguished by position and size: left or
+//! right, first or last in a row, in which row, largest or smallest.
 
 use crate::BoxXywh;
 
-/// A way out of the picture.
+/// A direction in the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Left,
@@ -12,21 +12,21 @@ pub(super) enum Direction {
     Bottom,
 }
 
-/// What is true of one thing and of no other of its name.
+/// A property that distinguishes an object from all others with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// There is no other.
     Only,
-    /// Further out than all others.
+    /// Further in a direction than all others.
     Outermost(Direction),
-    /// Both at the top or bottom and at the left or right.
+    /// Both at the top or bottom, and at the left or right.
     Corner(Direction, Direction),
-    /// So many stand nearer to the left or right end: 1 is the second from there.
+    /// The number of objects that are nearer to the left or right end: 1 is the second from there.
     From(Direction, usize),
-    /// The middle one of a row of three or five.
+    /// The middle one in a row of three or five.
     Middle,
-    /// In a row of its own kind, so many rows from the top or bottom, and so far from the left or
-    /// right in it.
+    /// In one of several rows, with the index of the row from the top or bottom, and the rank from
+    /// the left or right within it.
     InRow(Direction, usize, (Direction, usize)),
     /// Clearly larger than all others.
     Largest,
@@ -34,14 +34,14 @@ pub(super) enum Standing {
     Smallest,
 }
 
-/// An ordinal beyond this is not counted out by anyone.
+/// Higher ordinals are not used.
 const MOST_COUNTED: usize = 5;
 
-/// By how much the area of the largest must exceed the next.
+/// The minimum ratio between the largest area and the next.
 const CLEARLY_LARGER: f64 = 1.6;
 
-/// Everything that tells the box `at` from the others. Centres decide; those that are nearly level
-/// have no order.
+/// All properties that distinguish the box `at` from the others. They depend on the centers; nearly
+/// equal positions have no order.
 pub(super) fn standings(boxes: &[BoxXywh], at: usize) -> Vec<Standing> {
     let Some(this) = boxes.get(at) else {
         return Vec::new();
@@ -85,7 +85,7 @@ pub(super) fn standings(boxes: &[BoxXywh], at: usize) -> Vec<Standing> {
 }
 
 /// Whether `a` lies clearly further in a direction than `b`: by a third of the larger extent, and
-/// two pixels.
+/// at least two pixels.
 fn is_further(direction: Direction, a: &BoxXywh, b: &BoxXywh) -> bool {
     let (from, to) = (a.center(), b.center());
     let (distance, extent) = match direction {
@@ -97,7 +97,8 @@ fn is_further(direction: Direction, a: &BoxXywh, b: &BoxXywh) -> bool {
     distance > (extent / 3.0).max(2.0)
 }
 
-/// The rank from the nearer end of a line in which everything has a clear order with this one.
+/// The rank from the nearer end of a line in which all others have a clear order relative to this
+/// one.
 fn in_line(this: &BoxXywh, others: &[&BoxXywh]) -> Vec<Standing> {
     let n_left = others.iter().filter(|other| is_further(Direction::Left, other, this)).count();
     let n_right = others.iter().filter(|other| is_further(Direction::Right, other, this)).count();
@@ -111,7 +112,7 @@ fn in_line(this: &BoxXywh, others: &[&BoxXywh]) -> Vec<Standing> {
     if n_right <= n_left && n_right <= MOST_COUNTED {
         standings.push(Standing::From(Direction::Right, n_right));
     }
-    // "The middle one" is said of a line, not of a heap.
+    // "The middle one" is used for a line only.
     let level = others.iter().all(|other| {
         (other.center().y - this.center().y).abs() < (other.center().x - this.center().x).abs()
     });
@@ -121,9 +122,9 @@ fn in_line(this: &BoxXywh, others: &[&BoxXywh]) -> Vec<Standing> {
     standings
 }
 
-/// The row and the place in it, if all boxes stand in clear rows.
+/// The row and the position in it, if all boxes form clear rows.
 fn in_rows(boxes: &[BoxXywh], this: &BoxXywh) -> Option<Standing> {
-    // Fewer are counted, not sorted into rows.
+    // Fewer objects are counted in one sequence.
     if boxes.len() < 6 {
         return None;
     }
@@ -179,7 +180,7 @@ mod tests {
         *,
     };
 
-    /// Boxes of 10 by 10 pixels around these centres.
+    /// Boxes of 10 by 10 pixels around these centers.
     fn boxes(centres: &[(f64, f64)]) -> Vec<BoxXywh> {
         centres
             .iter()
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn two_side_by_side_are_left_and_right_but_not_upper_and_lower() {
-        // Three pixels apart in height is less than a third of ten.
+        // A vertical distance of three pixels is less than a third of ten.
         let two = boxes(&[(10.0, 20.0), (40.0, 23.0)]);
         assert_eq!(standings(&two, 0), [Standing::Outermost(Left)]);
         assert_eq!(standings(&two, 1), [Standing::Outermost(Right)]);
@@ -217,7 +218,7 @@ mod tests {
         let three = boxes(&[(10.0, 20.0), (11.0, 60.0), (50.0, 40.0)]);
         assert_eq!(standings(&three, 0), [Standing::Outermost(Top)]);
         assert_eq!(standings(&three, 1), [Standing::Outermost(Bottom)]);
-        // Two boxes on one spot cannot be told apart.
+        // Two equal boxes cannot be distinguished.
         assert_eq!(standings(&boxes(&[(10.0, 20.0), (10.0, 20.0)]), 0), []);
     }
 

@@ -1,12 +1,12 @@
 //! The paper's four layers as sentences: object in the image, part in the object, point in the
-//! part, and its look.
+//! part, and appearance.
 
 use rand::{Rng, RngExt};
 use tp_core::{PointRecord, Style};
 
 use super::{Rejected, capitalised, keypoint_name, pick, with_article};
 
-/// Everything that sentences are made of.
+/// The words from which sentences are composed.
 pub(super) struct Words {
     pub(super) category: String,
     pub(super) size: &'static str,
@@ -117,7 +117,7 @@ impl Words {
     }
 }
 
-/// The look of the place, in one of several orders.
+/// The appearance at the point, in one of several orders.
 fn look(record: &PointRecord, rng: &mut impl Rng) -> String {
     let PointRecord { colour, texture, shape, .. } = record;
     match rng.random_range(0..3) {
@@ -127,7 +127,7 @@ fn look(record: &PointRecord, rng: &mut impl Rng) -> String {
     }
 }
 
-/// Which one from the left, if there are several; none if it is the only one.
+/// The rank from the left, if there are several objects; `None` if it is the only one.
 pub(super) fn ordinal(
     rivals: &[f64],
     x: f64,
@@ -137,7 +137,7 @@ pub(super) fn ordinal(
     if rivals.len() <= 1 {
         return Ok(None);
     }
-    // A bare name has no room for an ordinal, and equal places have no order.
+    // A bare name cannot contain an ordinal, and equal positions have no order.
     let equal = rivals.iter().filter(|&&other| (other - x).abs() < 1.0).count();
     let before = rivals.iter().filter(|&&other| other < x - 0.5).count();
     if style == Style::Template || equal > 1 || before >= ORDINALS.len() {

@@ -1,10 +1,10 @@
-//! A slip of the fingers: one letter doubled, dropped, or swapped with the next.
+//! Simulated typing errors: one letter doubled, dropped, or swapped with the next.
 
 use rand::{Rng, RngExt};
 
 use crate::lexicon::normal_form;
 
-/// Words that carry the truth of a text; a slip in them could turn it into another.
+/// Words that determine the meaning of a text and must not be changed.
 const SPARED: [&str; 16] = [
     "above",
     "behind",
@@ -24,8 +24,8 @@ const SPARED: [&str; 16] = [
     "without",
 ];
 
-/// The text with one slip in one of its longer words; the same text if no word is long enough. The
-/// first letter stays, and the result is none of the words that `is_word` knows.
+/// The text with an error in one of its longer words; unchanged if no word is long enough. The
+/// first letter stays, and the result is not a word that `is_word` accepts.
 pub(super) fn misspelled(text: &str, is_word: impl Fn(&str) -> bool, rng: &mut impl Rng) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let letters = |word: &str| word.chars().all(|letter| letter.is_ascii_lowercase());
@@ -45,7 +45,7 @@ pub(super) fn misspelled(text: &str, is_word: impl Fn(&str) -> bool, rng: &mut i
     words.join(" ")
 }
 
-/// One slip behind the first letter of a word of ASCII letters.
+/// An error after the first letter of a word of ASCII letters.
 fn slip(word: &str, rng: &mut impl Rng) -> String {
     let mut letters: Vec<char> = word.chars().collect();
     let at = rng.random_range(1..letters.len() - 1);

@@ -1,5 +1,5 @@
-//! Writes descriptions from annotation and pixels alone: the paper's four layers in four styles,
-//! and as people speak.
+//! The rule-based describer: writes descriptions from annotation and pixels alone, with the paper's
+//! four layers in four styles, and in everyday language.
 
 mod among;
 mod layers;
@@ -25,7 +25,7 @@ use crate::{
     position_words::{in_image, size_word, within},
 };
 
-/// The rule describer: nothing to install, the same seed writes the same words.
+/// The rule-based describer. The same seed gives the same text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RulesTeacher;
 
@@ -34,8 +34,8 @@ impl RulesTeacher {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] if the target does not fit the annotation, or its words would fit something
-    /// else, too.
+    /// [`Rejected`] if the target does not match the annotation, or the description would be
+    /// ambiguous.
     pub fn triplet(
         &self,
         image: &RgbImage,
@@ -63,11 +63,11 @@ impl RulesTeacher {
         })
     }
 
-    /// The facts of one point.
+    /// The facts of a point.
     ///
     /// # Errors
     ///
-    /// [`Rejected::NoSuchTarget`] if the target does not fit the annotation.
+    /// [`Rejected::NoSuchTarget`] if the target does not match the annotation.
     pub fn record(
         &self,
         image: &RgbImage,
@@ -105,7 +105,7 @@ impl RulesTeacher {
         })
     }
 
-    /// What stands in the image: its largest objects, at most five, each with size and place.
+    /// A caption of the image: its largest objects, at most five, each with size and position.
     #[must_use]
     pub fn caption(&self, annotation: &AnnotatedImage) -> String {
         const MOST: usize = 5;
@@ -130,13 +130,13 @@ impl RulesTeacher {
         }
     }
 
-    /// The words of one point's facts. Without the pixels, [`Style::Spoken`] names no colour of a
-    /// whole thing.
+    /// The description of a point's facts. Without the pixels, [`Style::Spoken`] does not name the
+    /// color of whole objects.
     ///
     /// # Errors
     ///
-    /// [`Rejected::Ambiguous`] if something else in the image fits the same words and no ordinal
-    /// can tell it apart.
+    /// [`Rejected::Ambiguous`] if something else in the image matches the same description and no
+    /// ordinal can distinguish it.
     pub fn write(
         &self,
         annotation: &AnnotatedImage,
@@ -253,7 +253,7 @@ fn object_size(object: &ObjectAnnotation, annotation: &AnnotatedImage) -> Object
     ObjectSize::of(object.bbox.width.max(object.bbox.height) / longest)
 }
 
-/// The part's centroid, or its box's centre, in the object's box.
+/// The centroid of the part, or the center of its box, in the object's box.
 fn part_cell(object: &ObjectAnnotation, mask: Option<&Mask>, bbox: BoxXywh) -> Cell {
     let center = mask.and_then(|mask| mask.centroid_within(&bbox)).unwrap_or_else(|| bbox.center());
     let (x, y) = object.bbox.place_of(center);

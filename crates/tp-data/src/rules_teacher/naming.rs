@@ -1,5 +1,5 @@
-//! Which nouns a person could use for a thing or a part, and what else in the picture each of them
-//! fits.
+//! The nouns that a person could use for an object or a part, and what else in the picture each of
+//! them matches.
 
 use rand::{Rng, RngExt};
 
@@ -9,30 +9,30 @@ use crate::{
     lexicon::{Noun, normal_form},
 };
 
-/// A noun that is to be said.
+/// A noun that may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
-    /// One: "mug".
+    /// Singular: "mug".
     pub(super) one: String,
-    /// Several: "mugs".
+    /// Plural: "mugs".
     pub(super) several: String,
-    /// Always several, as scissors are.
+    /// Used in the plural only, like "scissors".
     pub(super) plural_only: bool,
-    /// Too general to name a part by itself: "side".
+    /// Too general to name a part on its own: "side".
     pub(super) generic: bool,
 }
 
-/// What a noun fits in the picture: the boxes, and which of them is meant.
+/// What a noun matches in the picture: the boxes, and the index of the intended one.
 pub(super) struct Fitting {
     pub(super) boxes: Vec<BoxXywh>,
     pub(super) at: usize,
-    /// The objects among them, without the one that is meant.
+    /// The other objects among them.
     pub(super) rivals: Vec<usize>,
     /// Whether all of them are objects.
     pub(super) objects_only: bool,
 }
 
-/// The nouns of one picture.
+/// The nouns for one picture.
 #[derive(Clone, Copy)]
 pub(super) struct Naming<'a> {
     pub(super) lexicon: &'a Lexicon,
@@ -40,8 +40,8 @@ pub(super) struct Naming<'a> {
 }
 
 impl Naming<'_> {
-    /// Nouns for an object, the one that is tried first in front: mostly what a person would say
-    /// first, now and then a synonym, seldom the more general word.
+    /// Nouns for an object, the first to be tried in front: usually the most common one, sometimes
+    /// a synonym, rarely the more general noun.
     pub(super) fn of_object(&self, category: &str, rng: &mut impl Rng) -> Vec<Name> {
         let own = normal_form(category);
         let Some(noun) = self.lexicon.object(category) else {
@@ -52,7 +52,7 @@ impl Naming<'_> {
             .map(|word| known(noun, word, noun.generic))
             .collect();
         if !self.lexicon.is_known_object(category) {
-            // "Zebra crossing sign" is read as a sign, but says more.
+            // "Zebra crossing sign" is resolved to a sign, but is more specific.
             names.insert(0, unknown(&own));
         } else if let Some(at) = names.iter().position(|name| normal_form(&name.one) == own) {
             names.swap(0, at);
@@ -75,7 +75,7 @@ impl Naming<'_> {
             return vec![unknown(&own)];
         };
         let mut names = vec![Name { generic: noun.generic, ..known(noun, &own, noun.generic) }];
-        // "Lower left door" is read as a door, but says more.
+        // "Lower left door" is resolved to a door, but is more specific.
         if noun.words().any(|word| normal_form(word) == normal_form(&own)) {
             let others = std::iter::once(&noun.name)
                 .chain(&noun.also)
@@ -89,7 +89,7 @@ impl Naming<'_> {
         names
     }
 
-    /// Everything in the picture that a noun for an object fits, parts of that name included.
+    /// Everything in the picture that a noun for an object matches, including parts with that name.
     pub(super) fn fitting_objects(&self, name: &Name, meant: usize) -> Fitting {
         let objects = &self.annotation.objects;
         let fits = |object: &ObjectAnnotation| {
@@ -114,14 +114,14 @@ impl Naming<'_> {
         }
     }
 
-    /// Which of an object's parts a noun fits.
+    /// Which of an object's parts a noun matches.
     pub(super) fn fitting_parts(&self, name: &Name, object: &ObjectAnnotation) -> Vec<usize> {
         (0..object.parts.len())
             .filter(|&index| self.fits_part(name, &object.parts[index].name, &object.category))
             .collect()
     }
 
-    /// Whether a noun for a part could also be said of a part that the data set calls so.
+    /// Whether a noun for a part also applies to a part with another name in the data set.
     pub(super) fn fits_part(&self, name: &Name, part: &str, category: &str) -> bool {
         let (said, called) = (normal_form(&name.one), normal_form(&keypoint_name(part)));
         if ends_with(&called, &said) {
@@ -138,14 +138,15 @@ impl Naming<'_> {
         one == other && (is_plain(&said) || is_plain(&called))
     }
 
-    /// Whether left and right of the thing are its own, which may not be the viewer's.
+    /// Whether left and right are defined by the object itself, so that they may differ from the
+    /// viewer's.
     pub(super) fn has_own_sides(&self, category: &str) -> bool {
         ["animal", "person", "vehicle", "clothes", "garment", "furniture"]
             .iter()
             .any(|kind| self.lexicon.is_a(category, kind))
     }
 
-    /// Whether it is ground or background rather than a thing.
+    /// Whether it is ground or background and not an object.
     pub(super) fn is_scenery(&self, category: &str) -> bool {
         const SCENERY: [&str; 11] = [
             "structure",
@@ -163,7 +164,7 @@ impl Naming<'_> {
         SCENERY.iter().any(|kind| self.lexicon.is_a(category, kind))
     }
 
-    /// Whether there can be two of it.
+    /// Whether it can be counted.
     pub(super) fn is_countable(&self, name: &Name) -> bool {
         !name.plural_only && (name.one != name.several || self.lexicon.is_a(&name.one, "animal"))
     }

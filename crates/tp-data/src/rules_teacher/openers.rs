@@ -1,11 +1,11 @@
-//! What a person says before the name of what is meant: a command, a question, or nothing.
+//! The opening of a sentence before the noun phrase: a command, a question, or nothing.
 
 use rand::{Rng, RngExt};
 
 use super::{pick, spoken::Meant};
 use crate::Lexicon;
 
-/// Commands that fit anything.
+/// Commands that are suitable for anything.
 const COMMANDS: [&str; 18] = [
     "point at",
     "point to",
@@ -27,18 +27,18 @@ const COMMANDS: [&str; 18] = [
     "pick out",
 ];
 
-/// Parts by which things are held.
+/// Parts by which objects are held.
 const HANDLES: [&str; 7] = ["handle", "knob", "pull", "strap", "neck", "lever", "shaft"];
 
-/// Where animals are petted.
+/// Parts of animals that are petted.
 const PETTED: [&str; 9] =
     ["head", "neck", "back", "belly", "ear", "chin", "flank", "rump", "shoulder"];
 
-/// Things that are held.
+/// Kinds of objects that are held.
 const GRASPABLE: [&str; 8] =
     ["tool", "kitchenware", "container", "utensil", "bag", "toy", "sports gear", "umbrella"];
 
-/// The whole sentence, without capital and full stop; and whether it is a question.
+/// The whole sentence, without capitalization and period, and whether it is a question.
 pub(super) fn opened(meant: &Meant, lexicon: &Lexicon, rng: &mut impl Rng) -> (String, bool) {
     match rng.random_range(0..100) {
         0..5 => (question(meant, rng), true),
@@ -63,7 +63,7 @@ fn question(meant: &Meant, rng: &mut impl Rng) -> String {
 
 fn command(meant: &Meant, lexicon: &Lexicon, rng: &mut impl Rng) -> String {
     let object_is = |kind: &&str| lexicon.is_a(&meant.category, kind);
-    // A place in a part is nothing to grab.
+    // A location within a part cannot be grabbed.
     if rng.random_range(0..5) < 3 && !meant.is_place {
         if let Some(held) = &meant.held {
             let part_is = |word: &str| lexicon.same_part(&held.noun, word);

@@ -1,4 +1,4 @@
-//! Noun phrases: what is put before and behind a noun so that it means one thing of several.
+//! Noun phrases: modifiers before and after a noun that make it refer to one of several objects.
 
 use rand::{Rng, RngExt};
 
@@ -14,7 +14,8 @@ pub(super) struct Reference {
     pub(super) before: String,
     pub(super) noun: String,
     pub(super) after: String,
-    /// Whether the noun stands for several of which one is meant: "leftmost of the three mugs".
+    /// Whether the noun refers to several objects of which one is meant: "leftmost of the three
+    /// mugs".
     pub(super) partitive: bool,
     pub(super) plural_only: bool,
 }
@@ -48,7 +49,7 @@ impl Reference {
         self.before.is_empty() && self.after.is_empty()
     }
 
-    /// The words, apart by single spaces.
+    /// The words, separated by single spaces.
     pub(super) fn words(&self) -> String {
         [&self.before, &self.noun, &self.after]
             .into_iter()
@@ -58,7 +59,7 @@ impl Reference {
             .join(" ")
     }
 
-    /// "left mug's", if one can say it so.
+    /// "left mug's", if the phrase allows a possessive.
     pub(super) fn possessive(&self) -> Option<String> {
         if self.partitive || !self.after.is_empty() {
             return None;
@@ -68,8 +69,8 @@ impl Reference {
     }
 }
 
-/// The usual ways to say a standing. With `own_sides`, "left" stands behind the noun: a horse's
-/// left ear may be on the right.
+/// The usual phrases for a distinguishing property. With `own_sides`, "left" follows the noun,
+/// because a horse's left ear may be on the right.
 pub(super) fn of_standing(
     standing: Standing,
     n: usize,
@@ -180,7 +181,7 @@ pub(super) fn of_standing(
     }
 }
 
-/// The same of what is not counted: "grass on the left". Nothing counts or measures it.
+/// The same for mass nouns: "grass on the left", without counting or measuring.
 pub(super) fn of_mass(standing: Standing, name: &Name) -> Option<Reference> {
     let place = match standing {
         Standing::Only => "",

@@ -1,4 +1,4 @@
-//! Why a point stays without a description.
+//! Reasons for points without a description.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -21,28 +21,28 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejected {
-    /// The point is not in the image.
+    /// The point is outside the image.
     #[error("the point is outside the image")]
     OutsideImage,
-    /// The target names an object or a part that the annotation lacks.
+    /// The target refers to an object or a part that the annotation lacks.
     #[error("the annotation has no such object or part")]
     NoSuchTarget,
-    /// Something else fits the same words.
+    /// The description would be ambiguous.
     #[error("several things fit the same words")]
     Ambiguous,
 }
 
-/// How many points had no description, by reason.
+/// The number of points without a description, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RejectedCounts(BTreeMap<Rejected, usize>);
 
 impl RejectedCounts {
-    /// Counts one more.
+    /// Counts a point.
     pub fn count(&mut self, reason: Rejected) {
         *self.0.entry(reason).or_default() += 1;
     }
 
-    /// How many there are of one reason.
+    /// The count of a reason.
     #[must_use]
     pub fn of(&self, reason: Rejected) -> usize {
         self.0.get(&reason).copied().unwrap_or(0)

@@ -1,10 +1,10 @@
-//! How two things of a picture lie to each other, in the words that people use for it. A relation
-//! is said only where it is beyond doubt, and it counts as true of another thing as soon as someone
-//! could think so.
+//! Spatial relations between two objects, in everyday words. A relation is stated only if it holds
+//! without doubt, and counts as possible for another object as soon as someone could consider it
+//! true.
 
 use crate::{BoxXywh, ObjectAnnotation};
 
-/// How a thing lies to another.
+/// A spatial relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     LeftOf,
@@ -27,7 +27,7 @@ impl Relation {
         Self::Behind,
     ];
 
-    /// In words, before the other thing's name.
+    /// The words before the name of the other object.
     pub(super) fn words(self) -> &'static [&'static str] {
         match self {
             Self::LeftOf => &["to the left of", "left of", "on the left of"],
@@ -40,13 +40,13 @@ impl Relation {
         }
     }
 
-    /// Whether it is said of things that stand on the ground far behind others, too: a car is not
-    /// below the house behind it.
+    /// Whether it also applies between objects at very different distances: a car is not below the
+    /// house behind it.
     pub(super) fn is_sideways(self) -> bool {
         matches!(self, Self::LeftOf | Self::RightOf | Self::NextTo)
     }
 
-    /// Whether it is beyond doubt that `a` lies so to `b`.
+    /// Whether the relation of `a` to `b` holds without doubt.
     pub(super) fn holds(self, a: &ObjectAnnotation, b: &ObjectAnnotation) -> bool {
         let (this, other) = (&a.bbox, &b.bbox);
         match self {
@@ -76,7 +76,7 @@ impl Relation {
         }
     }
 
-    /// Whether someone could say that `a` lies so to `b`.
+    /// Whether someone could consider the relation of `a` to `b` true.
     pub(super) fn may_hold(self, a: &ObjectAnnotation, b: &ObjectAnnotation) -> bool {
         let (this, other) = (&a.bbox, &b.bbox);
         match self {
@@ -90,13 +90,13 @@ impl Relation {
     }
 }
 
-/// Whether `a` stands beyond doubt between two others: in one line with them, one on each side.
+/// Whether `a` is without doubt between two others: on one line with them, one on each side.
 pub(super) fn is_between(a: &ObjectAnnotation, b: &ObjectAnnotation, c: &ObjectAnnotation) -> bool {
     (Relation::RightOf.holds(a, b) && Relation::LeftOf.holds(a, c))
         || (Relation::RightOf.holds(a, c) && Relation::LeftOf.holds(a, b))
 }
 
-/// Whether someone could say that `a` is between the others.
+/// Whether someone could consider `a` to be between the others.
 pub(super) fn may_be_between(
     a: &ObjectAnnotation,
     b: &ObjectAnnotation,
@@ -114,7 +114,7 @@ fn is_above(a: &BoxXywh, b: &BoxXywh) -> bool {
     a.center().y < b.center().y
 }
 
-/// Pixels between the two from side to side; negative if they overlap.
+/// The horizontal gap between the two in pixels; negative if they overlap.
 fn gap_x(a: &BoxXywh, b: &BoxXywh) -> f64 {
     (b.x - a.x - a.width).max(a.x - b.x - b.width)
 }
@@ -123,12 +123,12 @@ fn gap_y(a: &BoxXywh, b: &BoxXywh) -> f64 {
     (b.y - a.y - a.height).max(a.y - b.y - b.height)
 }
 
-/// How far apart two things are neighbours: half of their mean width.
+/// The maximum distance of neighbors: half of their mean width.
 fn reach(a: &BoxXywh, b: &BoxXywh) -> f64 {
     (a.width + b.width) / 4.0
 }
 
-/// The share of the lower one's height at which both are.
+/// The vertical overlap, as a share of the lower one's height.
 fn shared_y(a: &BoxXywh, b: &BoxXywh) -> f64 {
     (-gap_y(a, b)).max(0.0).min(a.height).min(b.height) / a.height.min(b.height)
 }
@@ -137,8 +137,8 @@ fn shared_x(a: &BoxXywh, b: &BoxXywh) -> f64 {
     (-gap_x(a, b)).max(0.0).min(a.width).min(b.width) / a.width.min(b.width)
 }
 
-/// Whether one thing hides another: where their boxes overlap, its pixels are seen and the other's
-/// are not; and it reaches further down, so that it does not just lie on it.
+/// Whether `a` occludes `b`: in the overlap of their boxes, its pixels are visible and those of the
+/// other are not; and it extends further down, so that it does not just lie on the other.
 fn is_in_front(a: &ObjectAnnotation, b: &ObjectAnnotation) -> bool {
     let (Some(front), Some(back)) = (&a.mask, &b.mask) else {
         return false;

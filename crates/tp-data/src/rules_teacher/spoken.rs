@@ -1,9 +1,9 @@
-//! Texts as people say them: short, relational, commanding, asking; with synonyms, with colours,
-//! with or without positions.
+//! Texts in everyday language: short, relational, as commands or questions, with synonyms, colors,
+//! and optional positions.
 //!
-//! A text is made of a noun phrase that singles out the object among all that its noun fits, one
-//! that does so for the part, and sometimes the place in it. What nothing singles out is not
-//! described.
+//! A text consists of a noun phrase that distinguishes the object from everything else that its
+//! noun matches, one that does so for the part, and sometimes the position within it. Points that
+//! cannot be distinguished are not described.
 
 use rand::{Rng, RngExt};
 use tp_core::{Cell, PointRecord, RgbImage, Third};
@@ -24,33 +24,34 @@ use crate::{
     lexicon::normal_form,
 };
 
-/// How often a text has a slip of the fingers.
+/// The share of texts with a typing error.
 const MISSPELLED: f64 = 0.04;
 
-/// One point to speak of.
+/// A point to describe.
 pub(super) struct Spoken<'a> {
     pub(super) lexicon: &'a Lexicon,
-    /// The pixels, for colours of whole things; without them only the colour at the point is said.
+    /// The pixels, for the colors of whole objects; without them only the color at the point is
+    /// used.
     pub(super) image: Option<&'a RgbImage>,
     pub(super) annotation: &'a AnnotatedImage,
     pub(super) target: &'a PointTarget,
     pub(super) record: &'a PointRecord,
 }
 
-/// What is meant, in words.
+/// A referring expression.
 pub(super) struct Meant {
     /// With its article: "the left mug's handle".
     pub(super) words: String,
     /// The noun of the part, or of the object.
     pub(super) noun: String,
-    /// The object's category.
+    /// The category of the object.
     pub(super) category: String,
     pub(super) is_part: bool,
     pub(super) is_place: bool,
     pub(super) plural_only: bool,
-    /// Whether others of its name stand in the picture.
+    /// Whether the picture contains others with its name.
     pub(super) one_of_several: bool,
-    /// The object and its part, apart: "the left mug", "handle".
+    /// The object and its part separately: "the left mug", "handle".
     pub(super) held: Option<Held>,
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Held {
     pub(super) noun: String,
 }
 
-/// What a text may speak of.
+/// What a text may refer to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plan {
     PartAlone,
@@ -72,11 +73,11 @@ enum Plan {
 }
 
 impl Spoken<'_> {
-    /// A text.
+    /// Writes a text.
     ///
     /// # Errors
     ///
-    /// [`Rejected::Ambiguous`] if nothing that people say singles the point out.
+    /// [`Rejected::Ambiguous`] if no expression distinguishes the point.
     pub(super) fn say(&self, rng: &mut impl Rng) -> Result<String, Rejected> {
         let object =
             self.annotation.objects.get(self.target.object).ok_or(Rejected::NoSuchTarget)?;
@@ -105,7 +106,7 @@ impl Spoken<'_> {
         })
     }
 
-    /// What is tried, in order.
+    /// The plans to try, in order.
     fn plans(&self, object: &ObjectAnnotation, rng: &mut impl Rng) -> Vec<Plan> {
         let in_object = self.cell_in(&object.bbox);
         let is_central = in_object == Cell { row: Third::Middle, column: Third::Middle };
@@ -163,14 +164,14 @@ impl Spoken<'_> {
         })
     }
 
-    /// "the left ear", if no other thing in the picture has one.
+    /// "the left ear", if nothing else in the picture has one.
     fn part_alone(&self, object: &ObjectAnnotation, rng: &mut impl Rng) -> Option<Meant> {
         let naming = self.naming();
         let (word, is_keypoint) = self.part_word(object)?;
         let names = naming.of_part(&word, &object.category, rng);
         let (name, reference) =
             names.into_iter().filter(|name| !name.generic).find_map(|name| {
-                // An object of that name would be meant first.
+                // An object with that name would be understood first.
                 if self
                     .annotation
                     .objects
@@ -229,7 +230,7 @@ impl Spoken<'_> {
         let (_, bbox) = self.extent(object);
         let longest = f64::from(self.annotation.size.width().max(self.annotation.size.height()));
         let is_large = bbox.width.max(bbox.height) > 0.08 * longest;
-        // A keypoint is a place already.
+        // A keypoint is already a location.
         let is_keypoint = self.part_word(object).is_some_and(|(_, is_keypoint)| is_keypoint);
         let chance = if name.generic || is_keypoint {
             0
@@ -272,7 +273,7 @@ impl Spoken<'_> {
         }
     }
 
-    /// The noun phrase that means this object alone.
+    /// A noun phrase that refers to this object only.
     fn object_reference(&self, object: &ObjectAnnotation, rng: &mut impl Rng) -> Option<Reference> {
         let naming = self.naming();
         naming.of_object(&object.category, rng).into_iter().filter(|name| !name.generic).find_map(
@@ -302,7 +303,7 @@ impl Spoken<'_> {
                     );
                     ways.extend([plain.clone(), plain]);
                 }
-                // Nobody says of the only thing that it is in the middle.
+                // "In the middle" is not used for the only object.
                 let is_central =
                     self.record.object_cell == Cell { row: Third::Middle, column: Third::Middle };
                 if is_only && (!is_central || rng.random_range(0..8) == 0) {
@@ -360,7 +361,7 @@ impl Spoken<'_> {
             .then(|| Reference::around("", name, &ways[rng.random_range(0..ways.len())]))
     }
 
-    /// "dog on the left", of the only dog.
+    /// "dog on the left", for the only dog.
     fn where_it_is(&self, name: &Name, rng: &mut impl Rng) -> Option<Reference> {
         let Cell { row, column } = self.record.object_cell;
         let place = match (row, column) {
@@ -383,7 +384,7 @@ impl Spoken<'_> {
         Some(Reference::around("", name, place))
     }
 
-    /// "red mug", if it is red all over and every other one is of another colour.
+    /// "red mug", if the object is red and all others have different colors.
     fn colour_of(
         &self,
         object: &ObjectAnnotation,
@@ -404,7 +405,7 @@ impl Spoken<'_> {
             .then(|| Reference::around(colour, name, ""))
     }
 
-    /// The noun phrase that means this part among the object's.
+    /// A noun phrase that refers to this part among those of the object.
     fn part_reference(
         &self,
         object: &ObjectAnnotation,
@@ -425,7 +426,7 @@ impl Spoken<'_> {
         })
     }
 
-    /// A part among others by where it is; alone, it may have its colour said.
+    /// A part distinguished by position; a part without others may have its color stated.
     fn standing_reference(
         &self,
         name: &Name,
@@ -438,7 +439,7 @@ impl Spoken<'_> {
         let has_side = normal_form(word)
             .split(' ')
             .any(|word| matches!(word, "left" | "right" | "upper" | "lower" | "top" | "bottom"));
-        // How much of a leg is seen says little of how large it is.
+        // The visible size of a limb says little about its actual size.
         let has_size = !self.is_alive(category);
         let all: Vec<Standing> = standings(boxes, at)
             .into_iter()
@@ -471,7 +472,7 @@ impl Spoken<'_> {
         Some(reference)
     }
 
-    /// What the part is called, and whether that is the name of the very point.
+    /// The name of the part, and whether it is that of a keypoint.
     fn part_word(&self, object: &ObjectAnnotation) -> Option<(String, bool)> {
         if let Some(keypoint) =
             self.target.keypoint.and_then(|keypoint| object.keypoints.get(keypoint))
@@ -488,7 +489,7 @@ impl Spoken<'_> {
             .map(|part| (keypoint_name(&part.name), false))
     }
 
-    /// Pixels and box of the part, or of the object.
+    /// The pixels and the box of the part, or of the object.
     fn extent<'o>(&self, object: &'o ObjectAnnotation) -> (Option<&'o Mask>, BoxXywh) {
         let part = self.target.part.and_then(|part| object.parts.get(part));
         part.map_or((object.mask.as_ref(), object.bbox), |part| (part.mask.as_ref(), part.bbox))
@@ -508,7 +509,7 @@ impl Spoken<'_> {
     }
 }
 
-/// "the mug's handle", "the handle of the mug on the left", "the mug handle"; or, if nothing is put
+/// "the mug's handle", "the handle of the mug on the left", "the mug handle"; or, without modifiers
 /// before it, "the mug, its handle".
 fn joined(
     part: &Reference,
@@ -533,7 +534,7 @@ fn joined(
             let its = if owner.plural_only { "their" } else { "its" };
             format!("the {owner_words}, {its} {part_words}")
         }
-        // "The second window from the left on the house": "of" would be heard with "left".
+        // In "the second window from the left of the house", "of" would attach to "left".
         _ if !part.after.is_empty() => {
             format!("the {part_words} {} the {owner_words}", if is_alive { "of" } else { "on" })
         }
@@ -541,8 +542,8 @@ fn joined(
     }
 }
 
-/// Where in a thing: "the lower left of the mug". What has sides of its own has an end in the
-/// picture's left.
+/// The position in an object: "the lower left of the mug". For an object with sides of its own,
+/// "end" is used for a side in the picture.
 fn placed(words: &str, cell: Cell, own_sides: bool, rng: &mut impl Rng) -> String {
     let place = match (cell.row, cell.column) {
         (Third::Low, Third::Low) => pick(rng, &["upper left", "top left", "top left part"]),

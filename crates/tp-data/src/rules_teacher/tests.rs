@@ -67,7 +67,7 @@ fn target(object: usize, part: Option<usize>, x: f64, y: f64) -> PointTarget {
     }
 }
 
-/// What is said of a target under many seeds, in lower case.
+/// The texts for a target under many seeds, in lower case.
 fn said(
     image: &RgbImage,
     annotation: &AnnotatedImage,
@@ -92,8 +92,8 @@ fn what_is_said_of_the_left_mug_fits_no_other() {
     let texts = said(&image, &annotation, &target(0, None, 40.0, 80.0), 400);
     assert_eq!(texts.len(), 400);
     for text in &texts {
-        // Of all that can be said of it, only its side and its colour are not true of the other
-        // mug: both are left of the box.
+        // The only properties that do not also apply to the other mug are its side and its color:
+        // both are left of the box.
         assert!(has(text, &["left", "lfet", "red", "lef"]), "{text}");
         assert!(!has(text, &["right", "blue", "next to", "beside", "brown"]), "{text}");
     }
@@ -109,8 +109,8 @@ fn what_is_said_of_the_box_is_true() {
             "{text}"
         );
     }
-    // The only box needs no more words, but may have more: its side of the picture and its colour.
-    // It has no relation to "the mug", of which there are two.
+    // The only box needs no modifiers, but may have some: its side of the picture and its color. It
+    // has no relation to "the mug", of which there are two.
     let all: BTreeSet<&str> = texts.iter().map(String::as_str).collect();
     assert!(
         all.contains("the box")
@@ -202,14 +202,14 @@ fn a_keypoint_is_spoken_of_as_the_place_that_it_is() {
     annotation.objects[0].keypoints = vec![crate::Keypoint {
         name: "l_corner".to_owned(),
         point: PixelXy { x: 24.0, y: 80.0 },
-        visibility: crate::Visibility::Visible,
+        visibility: crate::KeypointVisibility::Visible,
         part: Some(0),
     }];
     let keypoint = PointTarget { keypoint: Some(0), ..target(0, Some(0), 24.0, 80.0) };
     let texts = said(&image, &annotation, &keypoint, 400);
     let named: Vec<&String> = texts.iter().filter(|text| says(text, &["left corner"])).collect();
     assert!(named.len() > 200);
-    // A third of the handle's box is no part of a corner.
+    // A third of the handle's box is not a part of a corner.
     for text in named {
         assert!(
             !has(text, &["middle of", "center of", "part of the left corner", "top of", "end of"])

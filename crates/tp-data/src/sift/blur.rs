@@ -1,20 +1,21 @@
-//! Separable Gaussian blur of single-precision planes, with OpenCV's kernel length and borders.
+//! Separable Gaussian blur of single-precision planes, with OpenCV's kernel length and border
+//! handling.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::scale_space::Plane;
 
-/// Columns whose sums are kept in registers at once.
+/// The number of columns whose sums are kept in registers.
 const LANES: usize = 32;
-/// Rows that are worth a task of their own.
+/// The minimum number of rows per task.
 const MIN_ROWS: usize = 32;
 
-/// Blurs a plane; the image goes on beyond its border as in a mirror whose axis is the last pixel.
+/// Blurs a plane; the image is mirrored beyond its border, about the last pixel.
 pub(super) fn blurred(plane: &Plane, sigma: f64) -> Plane {
     let kernel = half_kernel(sigma);
     let mut result = Plane::zeros(plane.height, plane.width);
-    // One band per thread: every band filters a few rows of its neighbours again.
+    // One band per thread, because every band filters a few rows of its neighbors again.
     let rows = plane.height.div_ceil(rayon::current_num_threads()).max(MIN_ROWS);
     let bands = result.values.par_chunks_mut(rows * plane.width).enumerate();
     bands.for_each(|(index, band)| {
@@ -23,7 +24,7 @@ pub(super) fn blurred(plane: &Plane, sigma: f64) -> Plane {
     result
 }
 
-/// The middle of the kernel and its right half.
+/// The center of the kernel and its right half.
 fn half_kernel(sigma: f64) -> Vec<f32> {
     let length = (sigma * 8.0 + 1.0).round_ties_even() as usize | 1;
     let weight = |at: usize| (-0.5 * (at as f64 / sigma).powi(2)).exp();
@@ -32,8 +33,8 @@ fn half_kernel(sigma: f64) -> Vec<f32> {
     half.into_iter().map(|weight| (weight / sum) as f32).collect()
 }
 
-/// Rows of the result, from `top` on: plain loops, compiled for the vector units that are there.
-/// Nothing is fused, so the values are the same everywhere.
+/// Rows of the result, from `top`: plain loops, compiled for the available vector units. No
+/// multiply-add is fused, so the values are the same on all machines.
 struct Band<'a> {
     plane: &'a Plane,
     kernel: &'a [f32],
@@ -50,8 +51,8 @@ impl WithSimd for Band<'_> {
     }
 }
 
-/// The rows of the result from `top` on: filtered along the rows into a ring, then down the
-/// columns.
+/// Computes the rows of the result from `top`: filters along the rows into a ring buffer, then
+/// along the columns.
 #[inline(always)]
 fn blur_band(plane: &Plane, kernel: &[f32], top: usize, band: &mut [f32]) {
     let (width, reach) = (plane.width, kernel.len() - 1);
@@ -60,7 +61,7 @@ fn blur_band(plane: &Plane, kernel: &[f32], top: usize, band: &mut [f32]) {
     let mut ring = vec![0.0; n_ring * width];
     let mut n_filtered = 0;
     for (row, out) in (top..).zip(band.chunks_exact_mut(width)) {
-        // The first row needs all of its neighbours, every other one more.
+        // The first row needs all of its neighbors, every other row one more.
         while n_filtered < row - top + n_ring {
             let next = (top + n_filtered) as isize - reach as isize;
             pad(plane.row(mirrored(next, plane.height)), reach, &mut padded);
@@ -74,7 +75,8 @@ fn blur_band(plane: &Plane, kernel: &[f32], top: usize, band: &mut [f32]) {
     }
 }
 
-/// `out = k₀ · line(r) + Σ kᵢ · (line(r - i) + line(r + i))`, where `r` is the reach of the kernel.
+/// `out = k₀ · line(r) + Σ kᵢ · (line(r - i) + line(r + i))`, where `r` is the radius of the
+/// kernel.
 #[inline(always)]
 fn symmetric_sum<'a>(out: &mut [f32], kernel: &[f32], line: impl Fn(usize) -> &'a [f32]) {
     let reach = kernel.len() - 1;
@@ -121,7 +123,7 @@ fn pad(row: &[f32], reach: usize, padded: &mut [f32]) {
     }
 }
 
-/// The index of `0..n` that an index beyond it is the mirror image of, without doubling the border.
+/// The index in `0..n` to which an index outside is mirrored, without repeating the border.
 fn mirrored(index: isize, n: usize) -> usize {
     if n == 1 {
         return 0;

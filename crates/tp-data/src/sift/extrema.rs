@@ -1,18 +1,17 @@
-//! Where the difference of neighbouring scales is larger or smaller than all around it, to a
-//! fraction of a pixel.
+//! Extrema of the difference of Gaussians in position and scale, with sub-pixel refinement.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{SiftKeypoint, SiftOptions, orientation::Orientations, scale_space::Octave};
 
-/// No keypoint is looked for this close to the border.
+/// The minimum distance of keypoints from the border, in pixels.
 const BORDER: usize = 5;
-/// A search that has not come to rest after so many steps is given up.
+/// The maximum number of refinement steps.
 const MAX_STEPS: usize = 5;
 /// Brightness is in bytes.
 const SCALE: f32 = 1.0 / 255.0;
-/// Rows that are searched by one task.
+/// The number of rows per task.
 const ROWS_PER_TASK: usize = 32;
 
 /// The keypoints of an octave, in pixels of the doubled image.
@@ -53,8 +52,8 @@ pub(super) fn keypoints_of_octave(
     tops.par_iter().map(search).collect::<Vec<_>>().concat()
 }
 
-/// Calls back with layer, row and column of every pixel that no neighbour in place and scale
-/// exceeds.
+/// Calls back with layer, row and column of every pixel that is not exceeded by a neighbor in
+/// position or scale.
 fn for_each_extremum(
     octave: &Octave,
     rows: std::ops::Range<usize>,
@@ -62,10 +61,10 @@ fn for_each_extremum(
     mut visit: impl FnMut([usize; 3]),
 ) {
     let width = octave.layers[0].width;
-    // Half the contrast that a keypoint needs in the end, in whole steps of brightness.
+    // Half the final contrast threshold, in whole levels of brightness.
     let threshold = (0.5 * options.contrast / options.octave_layers as f32 / SCALE).floor();
     let n_differences = octave.layers.len() - 1;
-    // Three rows of every difference, in turns.
+    // A ring buffer of three rows of every difference.
     let mut differences = vec![vec![0.0_f32; 3 * width]; n_differences];
     let fill = |differences: &mut [Vec<f32>], row: usize| {
         for (layer, lines) in differences.iter_mut().enumerate() {
@@ -110,7 +109,7 @@ fn for_each_extremum(
     }
 }
 
-/// The first comparison, compiled for the vector units that are there.
+/// The first comparison, compiled for the available vector units.
 struct Peaks<'a> {
     center: &'a [f32],
     beside: [&'a [f32]; 4],
@@ -127,7 +126,7 @@ impl WithSimd for Peaks<'_> {
     }
 }
 
-/// Marks the pixels that none of the six nearest neighbours exceeds: few are left for the full
+/// Marks the pixels that are not exceeded by the six nearest neighbors; few remain for the full
 /// comparison.
 #[inline(always)]
 fn mark_peaks(center: &[f32], beside: [&[f32]; 4], threshold: f32, marks: &mut [u32]) {
@@ -152,7 +151,7 @@ fn mark_peaks(center: &[f32], beside: [&[f32]; 4], threshold: f32, marks: &mut [
     }
 }
 
-// `f32::max` and `min` must treat NaN with care, which costs instructions; there is none here.
+// `f32::max` and `min` handle NaN, which costs instructions; there is none here.
 #[inline(always)]
 fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
@@ -168,7 +167,7 @@ fn is_extremum(value: f32, neighbours: &[[&[f32]; 3]; 3], column: usize) -> bool
     if value > 0.0 { around.all(|&v| v <= value) } else { around.all(|&v| v >= value) }
 }
 
-/// An extremum that has come to rest: the nearest pixel and layer, and how far from it the peak is.
+/// A refined extremum: the nearest pixel and layer, and the offset of the peak from it.
 struct Refined {
     layer: usize,
     row: usize,
@@ -194,7 +193,7 @@ impl Refined {
     }
 }
 
-/// The peak of a parabola through the neighbours; moves to the next pixel while the peak is nearer
+/// The peak of a parabola through the neighbors; moves to the next pixel while the peak is nearer
 /// to that one. `None` if it leaves the octave, has too little contrast, or lies on an edge.
 fn refined(
     octave: &Octave,
@@ -218,7 +217,7 @@ fn refined(
             return (!weak && !on_edge).then_some(Refined { layer, row, column, offset, contrast });
         }
         let moved = |at: usize, by: f32, low: usize, high: usize| {
-            // What is not a number, or far too large, leaves the range as well.
+            // Non-finite and very large values leave the range as well.
             let to = at as f32 + by.round_ties_even();
             (low as f32..=high as f32).contains(&to).then_some(to as usize)
         };
@@ -237,7 +236,7 @@ struct Derivatives {
 
 impl Derivatives {
     fn at(octave: &Octave, layer: usize, row: usize, column: usize) -> Self {
-        // Offsets are 0, 1, 2 for one before, here, one after.
+        // The offsets 0, 1, 2 mean previous, current, next.
         let d = |l: usize, r: usize, c: usize| {
             octave.difference(layer + l - 1, row + r - 1, column + c - 1)
         };
@@ -262,7 +261,7 @@ impl Derivatives {
     }
 }
 
-/// The solution of three equations by Cramer's rule; zeros if there is no single one, as in OpenCV.
+/// Solves three linear equations by Cramer's rule; zeros for a singular matrix, as in OpenCV.
 fn solved(matrix: [[f32; 3]; 3], right: [f32; 3]) -> [f32; 3] {
     let m = matrix.map(|row| row.map(f64::from));
     let b = right.map(f64::from);

@@ -1,4 +1,4 @@
-//! SIFT keypoints, as OpenCV's detector finds them: without descriptors, which nothing here needs.
+//! The SIFT keypoint detector of OpenCV, without descriptors, which are not needed here.
 //!
 //! Source: D. Lowe, "Distinctive image features from scale-invariant keypoints" (2004); rules and
 //! constants of OpenCV's `sift.dispatch.cpp` and `sift.simd.hpp`, in its single-precision path. See
@@ -17,23 +17,23 @@ use tp_core::PixelXy;
 use self::scale_space::{Octave, n_octaves, upsampled_base};
 use crate::{DataError, GreyImage, Mask};
 
-/// What counts as a keypoint. The defaults and the meaning of every number are OpenCV's.
+/// Options of the detector. Defaults and meanings are those of OpenCV.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SiftOptions {
-    /// Keep this many of the strongest, and those that equal the last of them; 0 keeps all.
+    /// Keep this many of the strongest keypoints, and those equal to the last of them; 0 keeps all.
     pub n_features: usize,
-    /// Scales per octave that are searched, from 1 to 16.
+    /// The number of searched scales per octave, 1 to 16.
     pub octave_layers: usize,
-    /// A weaker response than this, divided by `octave_layers`, is noise.
+    /// The contrast threshold; it is divided by `octave_layers`.
     pub contrast: f32,
-    /// Keypoints on edges are left out: the larger curvature may be this many times the smaller
-    /// one.
+    /// The edge threshold: the maximum ratio of the larger to the smaller curvature.
     pub edge: f32,
     /// Blur of the first scale, in pixels of the doubled image.
     pub sigma: f32,
     /// How the image is doubled.
     pub upscale: Upscale,
-    /// Larger images are refused: 96 bytes of memory are needed for every pixel.
+    /// The maximum number of pixels; 96 bytes of memory are needed per pixel.
     pub max_pixels: usize,
 }
 
@@ -55,7 +55,7 @@ impl Default for SiftOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Upscale {
-    /// As an image is resized, which moves every keypoint by a quarter of a pixel: OpenCV's
+    /// Like an ordinary resize, which shifts every keypoint by a quarter of a pixel: OpenCV's
     /// default.
     #[default]
     HalfPixel,
@@ -63,10 +63,11 @@ pub enum Upscale {
     Precise,
 }
 
-/// A keypoint. One place may carry several that differ in angle alone.
+/// A keypoint. Several keypoints may differ only in their angle.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SiftKeypoint {
-    /// Column, pixel centres at integers.
+    /// Column; pixel centers are at integers.
     pub x: f32,
     /// Row.
     pub y: f32,
@@ -83,19 +84,20 @@ pub struct SiftKeypoint {
 }
 
 impl SiftKeypoint {
-    /// Where it is.
+    /// The position.
     #[must_use]
     pub fn point(&self) -> PixelXy {
         PixelXy { x: f64::from(self.x), y: f64::from(self.y) }
     }
 
-    /// The `[row, column]` of the pixel by which OpenCV decides whether a mask holds the keypoint.
+    /// The `[row, column]` of the pixel that OpenCV uses to decide whether a keypoint is inside a
+    /// mask.
     #[must_use]
     pub fn pixel(&self) -> [usize; 2] {
         [(self.y + 0.5) as usize, (self.x + 0.5) as usize]
     }
 
-    /// Whether it lies inside a mask.
+    /// Whether it is inside a mask.
     #[must_use]
     pub fn is_in(&self, mask: &Mask) -> bool {
         let [row, column] = self.pixel();
@@ -106,13 +108,13 @@ impl SiftKeypoint {
 /// All keypoints of an image, strongest first; equal responses by row, column and octave.
 ///
 /// The result does not depend on the number of threads. To find the keypoints of a part, search the
-/// whole image once and keep those [inside](SiftKeypoint::is_in) the part: cutting the part out
-/// would make keypoints of its outline.
+/// whole image once and keep those [inside](SiftKeypoint::is_in) the part; cropping the part would
+/// create keypoints on its outline.
 ///
 /// # Errors
 ///
-/// [`DataError::SiftOptions`] for options that describe no detector, [`DataError::TooManyPixels`]
-/// for an image of more than `max_pixels`.
+/// [`DataError::SiftOptions`] for invalid options, [`DataError::TooManyPixels`] for an image with
+/// more than `max_pixels`.
 pub fn sift_keypoints(
     grey: &GreyImage,
     options: &SiftOptions,
@@ -161,8 +163,8 @@ impl SiftOptions {
     }
 }
 
-/// Leaves one of those that agree in place, size and angle, as OpenCV does: the strongest, of the
-/// highest octave.
+/// Keeps one of several keypoints with equal position, size and angle, like OpenCV: the strongest,
+/// of the highest octave.
 fn without_duplicates(keypoints: &mut Vec<SiftKeypoint>) {
     keypoints.sort_unstable_by(|a, b| {
         let place =
@@ -185,7 +187,8 @@ fn keep_strongest(keypoints: &mut Vec<SiftKeypoint>, n_features: usize) {
     }
 }
 
-/// Response, then row, column and octave; what is still equal differs in size or angle.
+/// By response, then row, column and octave; keypoints that are still equal differ in size or
+/// angle.
 fn strongest_first(a: &SiftKeypoint, b: &SiftKeypoint) -> Ordering {
     b.response
         .total_cmp(&a.response)

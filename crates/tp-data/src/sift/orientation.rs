@@ -1,15 +1,16 @@
-//! The dominant directions of the brightness around a keypoint.
+//! The dominant gradient directions around a keypoint.
 
 use super::scale_space::Plane;
 
-/// Bins of the histogram of directions, 10° each.
+/// Bins of the orientation histogram, 10° each.
 const N_BINS: usize = 36;
-/// A direction with this share of the strongest one counts too.
+/// A direction with at least this share of the strongest one is also used.
 const PEAK_SHARE: f32 = 0.8;
-/// The window's standard deviation, in scales of the keypoint; it reaches three of them.
+/// The standard deviation of the window, in units of the keypoint's scale; its radius is three
+/// times that.
 const WINDOW: f32 = 1.5;
 
-/// Finds directions; keeps its buffers from keypoint to keypoint.
+/// Finds directions; the buffers are reused between keypoints.
 #[derive(Default)]
 pub(super) struct Orientations {
     window: Vec<f32>,
@@ -20,7 +21,7 @@ pub(super) struct Orientations {
 }
 
 impl Orientations {
-    /// The angles of a keypoint of a given scale, in pixels of this plane, as OpenCV counts them.
+    /// The angles of a keypoint of a given scale, in pixels of this plane, in OpenCV's convention.
     pub(super) fn at(&mut self, plane: &Plane, row: usize, column: usize, scale: f32) -> &[f32] {
         let histogram = smoothed(self.histogram(plane, row, column, scale));
         let threshold = histogram.iter().copied().fold(0.0, f32::max) * PEAK_SHARE;
@@ -43,14 +44,14 @@ impl Orientations {
         &self.angles
     }
 
-    /// How much brightness rises in each direction, under a Gaussian window.
+    /// The gradient magnitude by direction, under a Gaussian window.
     fn histogram(&mut self, plane: &Plane, row: usize, column: usize, scale: f32) -> [f32; N_BINS] {
         let radius = (3.0 * WINDOW * scale).round_ties_even() as usize;
         let falloff = -1.0 / (2.0 * (WINDOW * scale) * (WINDOW * scale));
         self.window.clear();
         self.window.extend((0..=radius).map(|offset| ((offset * offset) as f32 * falloff).exp()));
         let mut histogram = [0.0; N_BINS];
-        // A pixel at the border has no neighbour to be compared with.
+        // A pixel at the border lacks a neighbor for the gradient.
         let columns =
             column.saturating_sub(radius).max(1)..(column + radius + 1).min(plane.width - 1);
         for y in row.saturating_sub(radius).max(1)..(row + radius + 1).min(plane.height - 1) {
@@ -85,8 +86,7 @@ impl Orientations {
     }
 }
 
-/// `atan2(dy, dx)` in degrees from 0 to 360, by the polynomial that OpenCV uses; off by 0.3° at
-/// most.
+/// `atan2(dy, dx)` in degrees from 0 to 360, by OpenCV's polynomial, with an error of at most 0.3°.
 fn direction(dx: f32, dy: f32) -> f32 {
     const DEGREES: f32 = 180.0 / std::f32::consts::PI;
     let (ax, ay) = (dx.abs(), dy.abs());
@@ -101,7 +101,7 @@ fn direction(dx: f32, dy: f32) -> f32 {
     if dy < 0.0 { 360.0 - angle } else { angle }
 }
 
-/// The histogram under a binomial of five bins, around the circle.
+/// The histogram smoothed by a binomial of five bins, circularly.
 fn smoothed(histogram: [f32; N_BINS]) -> [f32; N_BINS] {
     std::array::from_fn(|bin| {
         let at = |offset: usize| histogram[(bin + offset + N_BINS - 2) % N_BINS];

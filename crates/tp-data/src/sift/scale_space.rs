@@ -1,13 +1,12 @@
-//! The pyramid of ever more blurred images that keypoints are searched in: octaves of halving size,
-//! layers within.
+//! The scale space: octaves of halved size, each with increasingly blurred layers.
 
 use super::{SiftOptions, Upscale, blur::blurred};
 use crate::GreyImage;
 
-/// Blur that a camera is taken to have left in the image, in pixels of the original.
+/// The assumed blur of the input image, in pixels.
 const CAMERA_SIGMA: f64 = 0.5;
 
-/// One channel in single precision, row by row.
+/// One channel in single precision, row-major.
 pub(super) struct Plane {
     pub(super) height: usize,
     pub(super) width: usize,
@@ -29,7 +28,7 @@ impl Plane {
 }
 
 /// The images of one size: `octave_layers + 3` of them, each blurred `2^(1 / octave_layers)` times
-/// as much as the one before.
+/// as much as the previous one.
 pub(super) struct Octave {
     pub(super) layers: Vec<Plane>,
 }
@@ -46,13 +45,13 @@ impl Octave {
         Self { layers }
     }
 
-    /// The difference of two neighbouring layers at a pixel: what an extremum is looked for in.
+    /// The difference of two adjacent layers at a pixel, in which extrema are searched.
     pub(super) fn difference(&self, layer: usize, row: usize, column: usize) -> f32 {
         self.layers[layer + 1].at(row, column) - self.layers[layer].at(row, column)
     }
 
-    /// The first layer of the next octave: every second pixel of the layer that is blurred twice as
-    /// much as the first.
+    /// The first layer of the next octave: every second pixel of the layer with twice the blur of
+    /// the first.
     pub(super) fn next_base(mut self, options: &SiftOptions) -> Option<Plane> {
         let plane = self.layers.swap_remove(options.octave_layers);
         let (height, width) = (plane.height / 2, plane.width / 2);
@@ -61,13 +60,13 @@ impl Octave {
     }
 }
 
-/// How many octaves a doubled image has.
+/// The number of octaves of a doubled image.
 pub(super) fn n_octaves(base: &Plane) -> usize {
     let shorter = base.height.min(base.width) as f64;
     ((shorter.log2() - 2.0).round_ties_even() + 1.0).max(0.0) as usize
 }
 
-/// The image at twice its size and with the first blur.
+/// The image at twice its size, with the initial blur.
 pub(super) fn upsampled_base(grey: &GreyImage, options: &SiftOptions) -> Plane {
     let camera = 4.0 * CAMERA_SIGMA * CAMERA_SIGMA; // doubled with the image
     let blur = (f64::from(options.sigma).powi(2) - camera).max(0.01).sqrt();
@@ -101,7 +100,7 @@ fn widen(row: &[u8], upscale: Upscale, out: &mut [f32]) {
     };
     let last = out.len() - 1;
     (out[0], out[last]) = (mixed(0), mixed(last));
-    // What is left lies in pairs between two neighbours.
+    // The remaining pixels lie between pairs of neighbors.
     let [near, far] = match upscale {
         Upscale::HalfPixel => [0.25, 0.75],
         Upscale::Precise => [0.5, 1.0],
@@ -112,7 +111,8 @@ fn widen(row: &[u8], upscale: Upscale, out: &mut [f32]) {
     }
 }
 
-/// Between which two pixels of `n` a pixel of the doubled image lies, and the share of the second.
+/// The two pixels, of `n`, between which a pixel of the doubled image lies, and the weight of the
+/// second.
 fn neighbours(index: usize, n: usize, upscale: Upscale) -> (usize, usize, f32) {
     let half = index / 2;
     match (upscale, index % 2) {

@@ -1,5 +1,4 @@
-//! The vocabulary of the scene world: every category with its family, its parts and its typical
-//! looks.
+//! The categories of the scenes, with their families, parts and typical colors.
 
 mod building;
 mod household;
@@ -19,19 +18,20 @@ use super::{
     texture::Pattern::{self, Bricks, Gradient, Grain, Patches, Plain, Speckle, Spots, Stripes},
 };
 
-/// One category of the scene world.
+/// A category of the scenes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CategoryInfo {
     /// E.g. `horse`.
     pub name: &'static str,
     /// E.g. `Equidae`.
     pub family: &'static str,
-    /// Names of its parts. An instance may have several of one name (four legs of a chair) and may
-    /// lack some.
+    /// The names of its parts. An instance may have several parts of one name (four legs of a
+    /// chair) and may lack some.
     pub parts: &'static [&'static str],
 }
 
-/// How a category is drawn.
+/// How instances of a category are drawn.
 pub(super) struct Category {
     pub(super) info: CategoryInfo,
     pub(super) coats: &'static [Coat],
@@ -44,7 +44,7 @@ enum Plan {
 }
 
 impl Category {
-    /// A new individual, facing right.
+    /// A random instance, facing right.
     pub(super) fn build(&self, draw: &mut Draw) -> Figure {
         let mut figure = Figure::new();
         match self.plan {
@@ -55,7 +55,7 @@ impl Category {
     }
 }
 
-/// Every category of the world, families together.
+/// All categories, grouped by family.
 #[must_use]
 pub fn categories() -> &'static [CategoryInfo] {
     static INFOS: LazyLock<Vec<CategoryInfo>> =
@@ -63,7 +63,7 @@ pub fn categories() -> &'static [CategoryInfo] {
     &INFOS
 }
 
-/// Every part name of the world, sorted, without repetition.
+/// All part names, sorted and without duplicates.
 #[must_use]
 pub fn part_names() -> Vec<&'static str> {
     categories()

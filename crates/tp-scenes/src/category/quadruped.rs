@@ -1,5 +1,5 @@
-//! Four-legged animals from one plan, so that families share part names: proportions make the
-//! species.
+//! Four-legged animals from one parametric plan, so that families share part names; species differ
+//! in their proportions.
 
 use crate::{
     draw::Draw,
@@ -7,12 +7,12 @@ use crate::{
     geometry::{Vec2, v},
 };
 
-/// Proportions, in trunk lengths. The trunk reaches from -0.5 (rump) to 0.5 (breast), its middle is
-/// at height 0.
+/// Proportions, in trunk lengths. The trunk extends from -0.5 (rump) to 0.5 (breast), with its
+/// middle at height 0.
 pub(super) struct Quadruped {
     /// Depth of the trunk at the breast and at the hips.
     pub(super) trunk: [f32; 2],
-    /// How far the belly is drawn up before the hind legs.
+    /// How far the belly is tucked up before the hind legs.
     pub(super) tuck: f32,
     /// Height of the withers above the back.
     pub(super) hump: f32,
@@ -37,7 +37,7 @@ pub(super) struct Quadruped {
     pub(super) mane: Mane,
     pub(super) wool: bool,
     pub(super) beard: bool,
-    /// Lower legs wear the second colour.
+    /// Whether the lower legs have the second color.
     pub(super) stockings: bool,
     /// Whether neck and muzzle are parts of their own; otherwise they belong to trunk and head.
     pub(super) neck_part: bool,
@@ -58,7 +58,7 @@ pub(super) enum Horn {
     Curved(f32),
     /// Up and backward.
     Swept(f32),
-    /// A snail beside the ear.
+    /// A spiral beside the ear.
     Coiled(f32),
 }
 
@@ -68,7 +68,7 @@ pub(super) enum Tail {
     Tasselled(f32),
     /// Long hair from the root on.
     Hair(f32),
-    /// Thick, with a tip of the second colour if told so.
+    /// Thick, with a tip of the second color if set.
     Bushy(f32, bool),
     /// Thin, carried high.
     Curled(f32),
@@ -135,7 +135,7 @@ impl Quadruped {
             }
         }
         if self.hump > 0.1 {
-            // The shaggy fore part of a bison.
+            // The shaggy forequarters of a bison.
             figure.ellipse(
                 v(0.28, -hump * 0.35),
                 v(0.27, breast * 0.5 + hump * 0.4),

@@ -280,10 +280,10 @@ pub(super) fn shark(figure: &mut Figure, draw: &mut Draw) {
     figure.tone(1.0);
 }
 
-/// The spindle of a fish; the head is its front, closed by a curved gill.
+/// The body of a fish; the head is its front, bounded by a curved gill.
 fn body_and_head(figure: &mut Figure, depth: f32, gill: f32, nose: f32) {
     let rear = -0.55;
-    // Half depth at a place between tail root and nose.
+    // Half the depth at a position between tail root and nose.
     let half = |x: f32| {
         let t = (x - rear) / (nose - rear);
         depth * (4.6 * t.powf(0.85) * (1.0 - t).powf(0.7) / 2.5).min(1.0) + 0.06 * (1.0 - t)
