@@ -1,40 +1,40 @@
-//! Whether there is an NVIDIA card, asked of the driver before anything is built on it.
+//! Checks for an NVIDIA GPU by asking the driver, before Burn uses it.
 //!
-//! Burn opens the driver at the first tensor, and ends the program if that fails. This asks the
-//! same library first.
+//! Burn loads the driver with the first tensor, and terminates the program if that fails. This
+//! module asks the same library first.
 
 use std::ffi::c_int;
 
 use libloading::Library;
 
-/// The library that comes with NVIDIA's driver.
+/// The library of NVIDIA's driver.
 const DRIVER: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
 
-/// What the driver answers where it finds no card.
+/// The driver's error code if there is no GPU.
 const NO_DEVICE: c_int = 100;
 
-/// Why there is no card to calculate on.
+/// Why no GPU can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CudaRefusal {
     /// The driver is not installed, or cannot be loaded.
     NoDriver,
-    /// The driver is there and finds no card.
+    /// The driver finds no GPU.
     NoCard,
-    /// The driver refuses for another reason, a `CUresult`.
+    /// The driver returns another error, a `CUresult`.
     Driver(i32),
 }
 
-/// How many NVIDIA cards the driver offers, at least one.
+/// The number of NVIDIA GPUs that the driver reports, at least one.
 ///
 /// # Errors
 ///
 /// [`CudaRefusal`] if there is none.
 pub fn cuda_cards() -> Result<usize, CudaRefusal> {
-    // SAFETY: loading runs the initialisers of NVIDIA's library, which every program with CUDA
-    // runs.
+    // SAFETY: loading runs the initializers of NVIDIA's library, as in every program that uses
+    // CUDA.
     let driver = unsafe { Library::new(DRIVER) }.map_err(|_| CudaRefusal::NoDriver)?;
     let mut cards: c_int = 0;
-    // SAFETY: both functions have these types since CUDA 2; `cards` is alive while the second one
+    // SAFETY: both functions have had these types since CUDA 2; `cards` outlives the call that
     // writes it.
     let answers = unsafe {
         let init = driver.get::<unsafe extern "C" fn(u32) -> c_int>(b"cuInit\0");
@@ -45,7 +45,7 @@ pub fn cuda_cards() -> Result<usize, CudaRefusal> {
             refusal => refusal,
         }
     };
-    // A driver that has been initialised must not be unloaded.
+    // An initialized driver must not be unloaded.
     std::mem::forget(driver);
     match (answers, cards) {
         (0, 1..) => Ok(cards as usize),

@@ -1,4 +1,4 @@
-//! From Flex tensors to slices of `f32` and back, with one task per piece.
+//! Access to Flex tensors as slices of `f32`, with one task per piece.
 
 use burn::backend::{
     TensorMetadata,
@@ -7,7 +7,7 @@ use burn::backend::{
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
 
-/// True if every tensor holds `f32`: the one case that the fast paths take.
+/// Whether every tensor has the type `f32`, the only one that the fast paths support.
 pub(crate) fn all_f32(tensors: &[&FlexTensor]) -> bool {
     tensors.iter().all(|t| t.dtype() == DType::F32)
 }
@@ -22,8 +22,8 @@ pub(crate) fn tensor_of(elements: Vec<f32>, shape: impl Into<Shape>) -> FlexTens
     FlexTensor::new(Bytes::from_elems(elements), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// Applies `piece(index, elements)` to every piece of `len` elements, in place if nobody else holds
-/// the tensor.
+/// Applies `piece(index, elements)` to every piece of `len` elements, in place if the tensor is not
+/// shared.
 pub(crate) fn map_pieces(
     x: FlexTensor,
     len: usize,
@@ -33,8 +33,8 @@ pub(crate) fn map_pieces(
     map_pieces_with(x, len, &mut beside, 1, |i, elements, _| piece(i, elements))
 }
 
-/// As [`map_pieces`]; piece `i` also gets the `i`-th `beside_len` elements of `beside`, for sums of
-/// its own.
+/// As [`map_pieces`]; piece `i` also gets the `i`-th `beside_len` elements of `beside`, e.g. for
+/// partial sums.
 pub(crate) fn map_pieces_with<T: Send>(
     x: FlexTensor,
     len: usize,
@@ -63,8 +63,8 @@ pub(crate) fn map_pieces_with<T: Send>(
     let source = floats(&x);
     let mut out = Vec::with_capacity(count);
     let room = &mut out.spare_capacity_mut()[..count];
-    // Each piece is copied right before its use, while it is in the cache; the new buffer is
-    // written only once.
+    // Each piece is copied immediately before its use, while it is in the cache, and the new buffer
+    // is written only once.
     if count <= len {
         piece(0, room.write_copy_of_slice(source), beside);
     } else {
@@ -88,7 +88,7 @@ pub(crate) fn piece_of(elements: &[f32], index: usize, len: usize) -> &[f32] {
     &elements[start..elements.len().min(start + len)]
 }
 
-/// What tasks of one head each have made, `[batch · heads][rows, width]`, as one buffer `[batch,
+/// The results of tasks of one head each, `[batch · heads][rows, width]`, as one buffer `[batch,
 /// rows, heads, width]`.
 pub(crate) fn interleaved<T: Sync>(
     maps: &[T],

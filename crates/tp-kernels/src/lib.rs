@@ -1,10 +1,9 @@
 #![doc = include_str!("../README.md")]
-// `flex_buffer.rs` fills fresh memory piece by piece, `simd.rs` calls functions compiled for AVX2
-// and AVX-512 after asking the processor, and `cuda_driver.rs` calls NVIDIA's library: none can be
-// said in safe Rust. Nothing else uses it.
+// `flex_buffer.rs` initializes memory piece by piece, `simd.rs` calls functions compiled for AVX2
+// and AVX-512 after checking the processor, and `cuda_driver.rs` calls NVIDIA's library. None of
+// these can be expressed in safe Rust; no other file uses unsafe code.
 #![allow(unsafe_code)]
-// Burn announces the end of the LibTorch backend by deprecating its type, which every operator's
-// dispatch names.
+// Burn deprecates the type of its LibTorch backend, which the dispatch of every operator names.
 #![cfg_attr(feature = "libtorch", allow(deprecated))]
 
 mod activation;
@@ -51,7 +50,7 @@ pub use normalization::{layer_norm, rms_norm, softmax};
 pub use projected_cross_entropy::projected_cross_entropy;
 pub use windowed_attention::{Windows, windowed_attention};
 
-/// The backend traits behind the functions, for whoever adds a backend.
+/// The backend traits behind the functions, for implementing further backends.
 pub mod ops {
     pub use crate::{
         activation::ActivationOps, cached_attention::CachedAttentionOps,

@@ -1,58 +1,59 @@
-//! Products of matrices in slices, by `faer`.
+//! Matrix products on slices, by `faer`.
 
 use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 
-/// Multiplications that a task is worth: a product is halved until its parts are this small, or
-/// there are enough of them.
+/// The minimum work of a task, in multiplications: a product is halved until its parts are this
+/// small, or there are enough of them.
 const TASK: usize = 1 << 20;
-/// Columns that `faer` multiplies at once on the widest vector units; narrower parts are slow.
+/// The number of columns that `faer` processes at once on the widest vector units; narrower parts
+/// are slow.
 const BLOCK: usize = 96;
-/// Parts of a product that are enough.
+/// The maximum number of parts of a product.
 const PARTS: usize = 64;
 
-/// A matrix in a slice, `[rows, columns]`, the rows contiguous and `stride` elements apart; they
-/// may overlap.
+/// A matrix in a slice, `[rows, columns]`, with contiguous rows `stride` elements apart, which may
+/// overlap.
 ///
 /// # Panics
 ///
-/// If it reaches beyond the slice.
+/// If it extends beyond the slice.
 #[inline]
 pub(crate) fn matrix(data: &[f32], [rows, columns]: [usize; 2], stride: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice_with_stride(data, rows, columns, stride)
 }
 
-/// As [`matrix`], to be written.
+/// As [`matrix`], mutable.
 ///
 /// # Panics
 ///
-/// If it reaches beyond the slice, or rows overlap.
+/// If it extends beyond the slice, or rows overlap.
 #[inline]
 pub(crate) fn matrix_mut(
     data: &mut [f32],
     [rows, columns]: [usize; 2],
     stride: usize,
 ) -> MatMut<'_, f32> {
-    // Not `from_row_major_slice_with_stride_mut`: in faer 0.24.4 it gives a matrix of columns,
-    // which may reach beyond the slice.
+    // `from_row_major_slice_with_stride_mut` of faer 0.24.4 cannot be used: it returns a
+    // column-major matrix, which may extend beyond the slice.
     MatMut::from_column_major_slice_with_stride_mut(data, columns, rows, stride).transpose_mut()
 }
 
-/// `out = a · b`, or `out += a · b` if `add` is set, on this thread alone.
+/// `out = a · b`, or `out += a · b` if `add` is set, on the current thread.
 ///
 /// # Panics
 ///
-/// If the sizes do not fit together.
+/// If the sizes are inconsistent.
 #[inline]
 pub(crate) fn multiply(out: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>, add: bool) {
     matmul(out, if add { Accum::Add } else { Accum::Replace }, a, b, 1.0, Par::Seq);
 }
 
-/// As [`multiply`], on all threads. How it is split, and so the order of every sum, depends on the
-/// sizes alone.
+/// As [`multiply`], on all threads. The division into tasks, and so the order of every sum, depends
+/// on the sizes only.
 ///
 /// # Panics
 ///
-/// If the sizes do not fit together.
+/// If the sizes are inconsistent.
 pub(crate) fn multiply_in_tasks(
     out: MatMut<'_, f32>,
     a: MatRef<'_, f32>,
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn tasks_together_make_the_product() {
-        // Sizes on both sides of every way that products are made: by hand, by blocks, by tasks.
+        // Sizes on both sides of every switch between algorithms.
         for [rows, inner, columns] in [
             [1, 700, 3],
             [3, 5, 1],

@@ -1,4 +1,4 @@
-//! Backends without a fast path of ours: every operator is its reference.
+//! Backends without fast paths of ours, which use the reference of every operator.
 
 use crate::ops::*;
 

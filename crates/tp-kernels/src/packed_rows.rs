@@ -1,15 +1,15 @@
-//! Products of rows with a matrix that is packed once, for kernels that finish each result while it
-//! is in a register.
+//! Products of rows with a packed matrix, for kernels that post-process each result while it is in
+//! a register.
 //!
-//! `faer` wins on large products. Here the matrix is small, the rows are a stretch of a map that is
-//! in the cache, and bias, ReLU6 and what is added would each be one more pass over the result.
+//! `faer` is faster for large products. Here the matrix is small, the rows are in the cache, and
+//! bias, ReLU6 and a skip connection would each be another pass over the result.
 
 use rayon::prelude::*;
 
 use crate::simd::{LANES, Lanes, Vector, WideKernel, dispatch_wide};
 
-/// A matrix `[inner, columns]` as `[block][inner][lane]`, and one number for each column to begin a
-/// sum with; the lanes behind the last column are zero.
+/// A matrix `[inner, columns]` as `[block][inner][lane]`, with an initial value for the sum of each
+/// column; the lanes after the last column are zero.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
     blocks: Vec<Lanes>,
@@ -18,8 +18,8 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Takes in a transposed matrix, `[columns, inner]` row by row, as convolutions have it; rows
-    /// of zeros are added to the matrix until it has `padded_inner`.
+    /// Packs a transposed matrix, `[columns, inner]` row-major, as convolutions have it, padding it
+    /// with zero rows to `padded_inner`.
     pub(crate) fn pack_transposed(
         &mut self,
         weight: &[f32],
@@ -34,7 +34,7 @@ impl Packed {
                 let (block, padding) = block.split_at_mut(inner);
                 padding.fill([0.0; LANES]);
                 if columns.len() == LANES * inner {
-                    // Sixteen columns are read side by side: a write goes to memory once.
+                    // Sixteen columns are read together, so that memory is written only once.
                     let columns: [&[f32]; LANES] =
                         std::array::from_fn(|lane| &columns[lane * inner..][..inner]);
                     for k in 0..inner {
@@ -51,7 +51,7 @@ impl Packed {
     }
 }
 
-/// A vector, filled up with zeros.
+/// A vector, padded with zeros.
 pub(crate) fn in_lanes(vector: &[f32]) -> Vec<Lanes> {
     let mut lanes = vec![[0.0; LANES]; vector.len().div_ceil(LANES)];
     lanes.as_flattened_mut()[..vector.len()].copy_from_slice(vector);
@@ -63,17 +63,17 @@ pub(crate) struct RowsTimes<'a> {
     /// `[rows, inner]`
     pub(crate) x: &'a [f32],
     pub(crate) matrix: &'a Packed,
-    /// What is added to the result, of its shape.
+    /// A tensor of the result's shape that is added to it.
     pub(crate) add: Option<&'a [f32]>,
     pub(crate) relu6: bool,
     /// `[rows, columns]`, or `[rows, padded_columns]`
     pub(crate) y: &'a mut [f32],
-    /// Numbers of a row of `y`.
+    /// The number of elements per row of `y`.
     pub(crate) y_row: usize,
 }
 
 impl RowsTimes<'_> {
-    /// Calculates on this thread.
+    /// Computes the product on the current thread.
     pub(crate) fn run(self) {
         debug_assert_eq!(self.x.len() / self.matrix.inner, self.y.len() / self.y_row);
         dispatch_wide(self);
@@ -86,8 +86,8 @@ impl WideKernel for RowsTimes<'_> {
         let (rows, n_blocks) = (self.y.len() / self.y_row, self.matrix.bias.len());
         let mut block = 0;
         while block < n_blocks {
-            // Twelve rows, or eight times two blocks, where there are 32 registers; six rows where
-            // there are eight.
+            // Twelve rows, or eight times two blocks, if there are 32 registers; six rows if there
+            // are eight.
             let in_pairs = V::HAS_MANY && block + 1 < n_blocks;
             let mut row = 0;
             while row < rows {
@@ -107,7 +107,7 @@ impl WideKernel for RowsTimes<'_> {
 }
 
 impl RowsTimes<'_> {
-    /// `P` rows from `row` on times `B` blocks; returns `P`.
+    /// Computes `P` rows from `row` on for `B` blocks; returns `P`.
     #[inline(always)]
     fn tiles<V: Vector, const P: usize, const B: usize>(
         &mut self,
@@ -138,7 +138,7 @@ impl RowsTimes<'_> {
         P
     }
 
-    /// Writes sixteen sums, or as many as there are columns.
+    /// Writes up to sixteen sums, limited by the number of columns.
     #[inline(always)]
     fn finish<V: Vector>(&mut self, row: usize, block: usize, mut sum: V) {
         let column = block * LANES;

@@ -1,12 +1,12 @@
-//! How many zeros a convolution sees before and behind a side.
+//! The zero padding before and after a side of a convolution's input.
 
-/// What TensorFlow calls SAME padding: a stride of `s` leaves `⌈n / s⌉` of `n` numbers, and where
-/// the zeros that this takes cannot be shared evenly, one more stands behind.
+/// TensorFlow's SAME padding: with a stride of `s`, `n` inputs give `⌈n / s⌉` outputs. If the
+/// required padding is odd, the additional zero is at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SamePadding {
-    /// Numbers of the input.
+    /// The length of the input.
     pub(crate) input: usize,
-    /// Numbers of the output.
+    /// The length of the output.
     pub(crate) output: usize,
     /// Zeros before.
     pub(crate) before: usize,
@@ -15,14 +15,14 @@ pub(crate) struct SamePadding {
 }
 
 impl SamePadding {
-    /// Of a filter of `k` numbers over `input` numbers.
+    /// For a filter of length `k` over `input` elements.
     pub(crate) fn new(input: usize, k: usize, stride: usize) -> Self {
         let output = input.div_ceil(stride);
         let zeros = (output.saturating_sub(1) * stride + k).saturating_sub(input);
         Self { input, output, before: zeros / 2, behind: zeros - zeros / 2 }
     }
 
-    /// Of both sides of a map.
+    /// For both sides of a map.
     pub(crate) fn of_map([height, width]: [usize; 2], k: usize, stride: usize) -> [Self; 2] {
         [Self::new(height, k, stride), Self::new(width, k, stride)]
     }

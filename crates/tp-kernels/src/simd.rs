@@ -1,33 +1,33 @@
-//! Run-time choice of the instruction set, so that one portable build uses AVX2 and FMA, or
-//! AVX-512, where they exist.
+//! Run-time selection of the instruction set, so that one portable build uses AVX2 and FMA, or
+//! AVX-512, where available.
 //!
-//! Kernels are plain loops. They are compiled twice, and the compiler vectorises the second copy
-//! eight lanes wide. A [`WideKernel`] is written in [`Vector`]s of sixteen lanes instead: the
-//! compiler does not see them reliably in loops as tight as those.
+//! Kernels are plain loops, compiled twice; the compiler vectorizes the second copy with eight
+//! lanes. A [`WideKernel`] is written with [`Vector`]s of sixteen lanes instead, because the
+//! compiler does not reliably vectorize loops as tight as those.
 
 /// Work that [`dispatch`] compiles once per instruction set.
 pub(crate) trait Kernel {
-    /// Mark the implementation `#[inline(always)]`: only inlined code takes over the instruction
-    /// set of the caller.
+    /// Mark the implementation `#[inline(always)]`: only inlined code is compiled for the
+    /// instruction set of the caller.
     ///
-    /// `FMA` says that a fused multiply-add is one instruction here, and not a call into the math
+    /// `FMA` states that a fused multiply-add is a single instruction, and not a call into the math
     /// library.
     fn run<const FMA: bool>(self);
 }
 
 /// Work in vectors of sixteen lanes that [`dispatch_wide`] compiles once per instruction set.
 pub(crate) trait WideKernel {
-    /// Mark the implementation `#[inline(always)]`: only inlined code takes over the instruction
-    /// set of the caller.
+    /// Mark the implementation `#[inline(always)]`: only inlined code is compiled for the
+    /// instruction set of the caller.
     fn run<V: Vector>(self);
 }
 
-/// Numbers of a [`Vector`].
+/// The number of elements of a [`Vector`].
 pub(crate) const LANES: usize = 16;
 pub(crate) type Lanes = [f32; LANES];
 
-/// Sixteen numbers in as many registers as the instruction set needs. A value exists only inside of
-/// a [`WideKernel`].
+/// Sixteen numbers in as many registers as the instruction set needs. A value exists only inside a
+/// [`WideKernel`].
 pub(crate) trait Vector: Copy {
     /// Whether there are 32 registers for such vectors, and not eight.
     const HAS_MANY: bool;
@@ -37,11 +37,11 @@ pub(crate) trait Vector: Copy {
     fn plus(self, other: Self) -> Self;
     /// `self + a · b`
     fn plus_product(self, a: Self, b: Self) -> Self;
-    /// Between 0 and 6; what is no number stays none.
+    /// Clamps to 0 … 6; NaN stays NaN.
     fn relu6(self) -> Self;
 }
 
-/// Sixteen numbers, and what the compiler makes of loops over them.
+/// Sixteen numbers, with loops that the compiler may vectorize.
 #[derive(Clone, Copy)]
 struct Plain(Lanes);
 
@@ -82,14 +82,14 @@ impl Vector for Plain {
 
     #[inline(always)]
     fn relu6(self) -> Self {
-        // Not `max` and `min`, which turn NaN into a number.
+        // `max` and `min` would turn NaN into a number.
         Self(self.0.map(|x| if x < 0.0 { 0.0 } else { x }).map(|x| if x > 6.0 { 6.0 } else { x }))
     }
 }
 
-/// Vectors in the registers of x86. Every method's safety: the type is named by the function alone
-/// that has its instruction set enabled and is called after the processor was asked, and values of
-/// it do not leave that function.
+/// Vectors in x86 registers. Safety of every method: the type is only used in the function that has
+/// its instruction set enabled and is called after the processor was checked, and its values do not
+/// leave that function.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
@@ -109,26 +109,26 @@ mod x86 {
 
         #[inline(always)]
         fn load(lanes: &Lanes) -> Self {
-            // SAFETY: sixteen numbers are sixteen numbers. (A load by pointer would check it where
-            // debug assertions are on.)
+            // SAFETY: both types consist of sixteen numbers. (A load through a pointer would check
+            // this when debug assertions are enabled.)
             unsafe { Self(transmute::<Lanes, [__m256; 2]>(*lanes)) }
         }
 
         #[inline(always)]
         fn splat(number: f32) -> Self {
-            // SAFETY: as said above.
+            // SAFETY: see the module documentation.
             unsafe { Self([_mm256_set1_ps(number); 2]) }
         }
 
         #[inline(always)]
         fn lanes(self) -> Lanes {
-            // SAFETY: sixteen numbers are sixteen numbers.
+            // SAFETY: both types consist of sixteen numbers.
             unsafe { transmute::<[__m256; 2], Lanes>(self.0) }
         }
 
         #[inline(always)]
         fn plus(self, other: Self) -> Self {
-            // SAFETY: as said above.
+            // SAFETY: see the module documentation.
             unsafe {
                 Self([_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])])
             }
@@ -136,7 +136,7 @@ mod x86 {
 
         #[inline(always)]
         fn plus_product(self, a: Self, b: Self) -> Self {
-            // SAFETY: as said above.
+            // SAFETY: see the module documentation.
             unsafe {
                 Self([
                     _mm256_fmadd_ps(a.0[0], b.0[0], self.0[0]),
@@ -147,8 +147,8 @@ mod x86 {
 
         #[inline(always)]
         fn relu6(self) -> Self {
-            // SAFETY: as said above. The second operand is the result where one of them is no
-            // number.
+            // SAFETY: see the module documentation. The second operand is the result if one of them
+            // is NaN.
             unsafe {
                 let (zero, six) = (_mm256_set1_ps(0.0), _mm256_set1_ps(6.0));
                 Self(self.0.map(|x| _mm256_min_ps(six, _mm256_max_ps(zero, x))))
@@ -164,38 +164,38 @@ mod x86 {
 
         #[inline(always)]
         fn load(lanes: &Lanes) -> Self {
-            // SAFETY: sixteen numbers are sixteen numbers.
+            // SAFETY: both types consist of sixteen numbers.
             unsafe { Self(transmute::<Lanes, __m512>(*lanes)) }
         }
 
         #[inline(always)]
         fn splat(number: f32) -> Self {
-            // SAFETY: as said above.
+            // SAFETY: see the module documentation.
             unsafe { Self(_mm512_set1_ps(number)) }
         }
 
         #[inline(always)]
         fn lanes(self) -> Lanes {
-            // SAFETY: sixteen numbers are sixteen numbers.
+            // SAFETY: both types consist of sixteen numbers.
             unsafe { transmute::<__m512, Lanes>(self.0) }
         }
 
         #[inline(always)]
         fn plus(self, other: Self) -> Self {
-            // SAFETY: as said above.
+            // SAFETY: see the module documentation.
             unsafe { Self(_mm512_add_ps(self.0, other.0)) }
         }
 
         #[inline(always)]
         fn plus_product(self, a: Self, b: Self) -> Self {
-            // SAFETY: as said above.
+            // SAFETY: see the module documentation.
             unsafe { Self(_mm512_fmadd_ps(a.0, b.0, self.0)) }
         }
 
         #[inline(always)]
         fn relu6(self) -> Self {
-            // SAFETY: as said above. The second operand is the result where one of them is no
-            // number.
+            // SAFETY: see the module documentation. The second operand is the result if one of them
+            // is NaN.
             unsafe {
                 Self(_mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_set1_ps(0.0), self.0)))
             }
@@ -203,7 +203,7 @@ mod x86 {
     }
 }
 
-/// Runs `kernel` with the widest instruction set that this processor has, AVX-512 aside.
+/// Runs `kernel` with the widest instruction set of this processor, except AVX-512.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
@@ -221,7 +221,7 @@ fn run_avx2<K: Kernel>(kernel: K) {
     kernel.run::<true>();
 }
 
-/// Runs `kernel` with the widest instruction set that this processor has.
+/// Runs `kernel` with the widest instruction set of this processor.
 #[inline]
 pub(crate) fn dispatch_wide<K: WideKernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
@@ -254,7 +254,8 @@ fn run_wide_avx512<K: WideKernel>(kernel: K) {
 mod tests {
     use super::*;
 
-    /// `relu6(x + a · b) + 1`, sixteen numbers at a time, in every way that this processor knows.
+    /// `relu6(x + a · b) + 1`, sixteen numbers at a time, with every instruction set of this
+    /// processor.
     struct Formula<'a> {
         x: &'a Lanes,
         y: &'a mut Lanes,

@@ -1,11 +1,11 @@
-//! What every operator of this crate must pass, written once.
+//! The checks that every operator of this crate must pass.
 
 use burn::prelude::*;
 use burn::tensor::DType;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Every device of this build, on the processor: the one with fast paths, then those where every
+/// Every CPU device of this build: the one with fast paths first, then those on which every
 /// operator is its reference.
 pub(crate) fn devices() -> Vec<Device> {
     vec![
@@ -15,7 +15,7 @@ pub(crate) fn devices() -> Vec<Device> {
     ]
 }
 
-/// Numbers in `[-scale, scale]`.
+/// Random numbers in `[-scale, scale]`.
 pub(crate) fn random(seed: u64, count: usize, scale: f64) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| (rng.random::<f64>() * 2.0 - 1.0) * scale).collect()
@@ -52,7 +52,7 @@ pub(crate) fn assert_close(what: &str, actual: &[f64], expected: &[f64], toleran
     }
 }
 
-/// An operator with its inputs flattened; it restores the shapes itself.
+/// An operator with flattened inputs, which restores the shapes itself.
 pub(crate) type Flat<'a> = &'a dyn Fn(&[Tensor<1>]) -> Tensor<1>;
 
 /// How [`check`] runs an operator.
@@ -108,7 +108,7 @@ impl Setting<'_> {
     }
 }
 
-/// Fixed weights that make one number of all outputs.
+/// Fixed weights that reduce all outputs to one number.
 fn loss_weights(count: usize) -> Vec<f64> {
     random(99, count, 1.0)
 }
@@ -123,8 +123,7 @@ pub(crate) struct Tolerance {
 }
 
 impl Tolerance {
-    /// For a device without our fast path: references sum in the order in which the backend likes
-    /// to.
+    /// For a device without a fast path of ours, whose order of summation is up to the backend.
     const OF_REFERENCES: Self = Self { output: 1e-5, gradient: 2e-5 };
 
     fn on(self, device: &Device) -> Self {
@@ -132,9 +131,9 @@ impl Tolerance {
     }
 }
 
-/// Compares, on every device, single precision (the fast path, where there is one), the reference
-/// body in double precision, a composition of Burn's own operators and finite differences; and the
-/// devices with each other.
+/// Compares, on every device, single precision (the fast path, if there is one), the reference in
+/// double precision, a composition of Burn's own operators, and finite differences; and the devices
+/// with each other.
 pub(crate) fn check(operator: Flat, composed: Flat, inputs: &[Vec<f64>], tolerance: Tolerance) {
     let mut of_first: Option<Vec<f64>> = None;
     for device in devices() {
@@ -148,7 +147,7 @@ pub(crate) fn check(operator: Flat, composed: Flat, inputs: &[Vec<f64>], toleran
     }
 }
 
-/// Returns the outputs and gradients in double precision, one after the other.
+/// Returns the outputs and gradients in double precision, concatenated.
 fn check_on(
     device: &Device,
     operator: Flat,

@@ -1,9 +1,9 @@
-//! The cheapest pairing of two small sets (the Hungarian method with potentials).
+//! Minimum-cost assignment between two small sets (the Hungarian method with potentials).
 
-/// The column of each row, `costs[row][column]`; every row gets a column of its own if there are
+/// The column of each row, `costs[row][column]`; every row gets a distinct column if there are
 /// enough, the rest stay `None`.
 ///
-/// A cost that is not a number counts as a very high one.
+/// A NaN cost counts as a very high one.
 pub(crate) fn cheapest_assignment(costs: &[Vec<f64>]) -> Vec<Option<usize>> {
     let (rows, columns) = (costs.len(), costs.first().map_or(0, Vec::len));
     let cost = |row: usize, column: usize| {
@@ -22,15 +22,15 @@ pub(crate) fn cheapest_assignment(costs: &[Vec<f64>]) -> Vec<Option<usize>> {
     assigned
 }
 
-/// The row of each column, for no more rows than columns: rows enter one by one along the cheapest
-/// augmenting path.
+/// The row of each column, for no more rows than columns: rows are inserted one by one along the
+/// cheapest augmenting path.
 fn rows_of_columns(
     rows: usize,
     columns: usize,
     cost: impl Fn(usize, usize) -> f64,
 ) -> Vec<Option<usize>> {
-    // Column 0 is a virtual one that holds the row which is entering; rows and columns count from 1
-    // below.
+    // Column 0 is a virtual one that holds the row being inserted; rows and columns are counted
+    // from 1 below.
     let (mut row_price, mut column_price) = (vec![0.0; rows + 1], vec![0.0; columns + 1]);
     let mut row_at = vec![0; columns + 1];
     for entering in 1..=rows {
@@ -85,7 +85,7 @@ mod tests {
             .sum()
     }
 
-    /// The cheapest way to give every row from `row` on a column that is not yet used.
+    /// The cheapest assignment of every row from `row` on to a column that is not yet used.
     fn by_trial(costs: &[Vec<f64>], row: usize, used: &mut Vec<bool>) -> f64 {
         if row == costs.len() {
             return 0.0;

@@ -1,5 +1,5 @@
-//! Multi-head attention with the packed projection of PyTorch, so that published weights fit as
-//! they are.
+//! Multi-head attention with the packed projection of PyTorch, so that published weights fit
+//! unchanged.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use burn::{
 };
 use tp_kernels::{Windows, affine, linear, softmax, windowed_attention};
 
-/// Projections to queries, keys and values in one matrix, and back.
+/// One matrix for the projections to queries, keys and values, and the output projection.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
     in_proj_weight: Param<Tensor<2>>, // [3 · feat, feat]: queries, keys, values
@@ -40,13 +40,13 @@ impl Attention {
         }
     }
 
-    /// Keys and values of one attended sequence, `[batch, key, feat]`; they do not depend on who
-    /// asks.
+    /// Keys and values of one attended sequence, `[batch, key, feat]`; they do not depend on the
+    /// queries.
     pub(crate) fn keys_values(&self, key: Tensor<3>, value: Tensor<3>) -> KeysValues {
         KeysValues { keys: self.projected(key, 1), values: self.projected(value, 2) }
     }
 
-    /// What queries `[batch, query, feat]` read, `[batch, query, feat]`.
+    /// The attention output of queries `[batch, query, feat]`, `[batch, query, feat]`.
     ///
     /// `bias`, `[batch, query, key]`, is added to the logits of every head.
     pub(crate) fn forward(
@@ -66,8 +66,8 @@ impl Attention {
         linear(&self.out_proj, read.swap_dims(1, 2).reshape([batch, queries, feat]))
     }
 
-    /// As [`forward`](Self::forward), each query within its window alone; `windows` holds `batch ·
-    /// query` of them.
+    /// As [`forward`](Self::forward), with each query restricted to its window; `windows` has
+    /// `batch · query` of them.
     pub(crate) fn forward_windowed(
         &self,
         query: Tensor<3>,
@@ -81,7 +81,7 @@ impl Attention {
         )
     }
 
-    /// What each of `[batch, query, feat]` reads of itself alone: the softmax over one key is 1.
+    /// Attention of each of `[batch, query, feat]` to itself only: the softmax over one key is 1.
     pub(crate) fn forward_alone(&self, x: Tensor<3>) -> Tensor<3> {
         linear(&self.out_proj, self.projected(x, 2))
     }

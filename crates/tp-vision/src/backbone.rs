@@ -1,4 +1,4 @@
-//! Which network sees the image first: ConvNeXt, or EfficientNet-Lite.
+//! The backbone of the vision encoder: ConvNeXt or EfficientNet-Lite.
 
 use burn::{
     module::{
@@ -10,20 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Classifier, ConvNext, EfficientNetLite, EfficientNetLiteConfig, VisionConfig};
 
-/// The choice, as it stands in a configuration: `"convnext"`, which may be left out, or
+/// The backbone as written in a configuration: `"convnext"`, which is the default, or
 /// `{"efficientnet_lite": {…}}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<Named>", into = "Named")]
 pub enum BackboneConfig {
-    /// Shaped by `backbone_dims` and `backbone_depths` alone.
+    /// Defined by `backbone_dims` and `backbone_depths` alone.
     #[default]
     ConvNext,
-    /// Shaped by its own configuration, which the two sum up.
+    /// Defined by its own configuration, from which those two follow.
     EfficientNetLite(EfficientNetLiteConfig),
 }
 
-/// The same, as files spell it. Configurations from before there was a choice do not have the
-/// field.
+/// The same enum in the spelling of files. Older configurations do not have the field.
 #[derive(Serialize, Deserialize)]
 enum Named {
     #[serde(rename = "convnext")]
@@ -50,10 +49,10 @@ impl From<BackboneConfig> for Named {
     }
 }
 
-/// Image → C2 … C5, the maps of strides 4, 8, 16 and 32.
+/// A backbone, which computes C2 … C5, the feature maps of strides 4, 8, 16 and 32, from an image.
 ///
-/// Its parameters have the paths of the network inside, as if the choice were not there: files of
-/// weights need not change.
+/// Its parameter paths are those of the inner network, without the name of the variant, so that
+/// weight files are independent of this enum.
 #[derive(Clone, Debug)]
 pub enum Backbone {
     /// See [`ConvNext`].
@@ -82,7 +81,7 @@ impl Backbone {
         }
     }
 
-    /// The published classes' head, where the network has one and it was kept.
+    /// The classification head, if the network has one and it was kept.
     #[must_use]
     pub fn classifier(&self) -> Option<&Classifier> {
         match self {
@@ -92,7 +91,7 @@ impl Backbone {
     }
 }
 
-/// What is done with the network inside; the second form puts it back into its place.
+/// Delegates to the inner network; the second form wraps the result again.
 macro_rules! inside {
     ($backbone:expr, $network:ident => $body:expr) => {
         match $backbone {
@@ -108,7 +107,7 @@ macro_rules! inside {
     };
 }
 
-// Not derived: Burn would put the name of the variant into the path of every parameter.
+// Not derived, because Burn would put the name of the variant into every parameter path.
 impl Module for Backbone {
     fn collect_devices(&self, devices: Devices) -> Devices {
         inside!(self, network => network.collect_devices(devices))

@@ -1,19 +1,18 @@
-//! A point looked at once more, closer: a section of its image around it, brought into the model's
-//! square.
+//! Close-ups: sections of an image around a point, encoded at the full input resolution.
 //!
-//! In the square of the whole image a thing may be a few cells wide; in the square of its section
-//! it is as large as the things of the photographs on which a backbone was trained.
+//! An object may be only a few cells wide in the feature map of a whole image; in that of a section
+//! it is as large as the objects on which the backbone was trained.
 
 use burn::tensor::Tensor;
 use tp_core::{ImageHw, Letterbox, ModelXy, RgbImage, UnitXy};
 
 use crate::{EncodedImage, VisionError, VisionModel, preprocess::shrunk};
 
-/// The longer side of the pixels that an encoded image keeps: a section of a third still has more
-/// of them than a square of 320.
+/// The longer side of the copy that an encoded image keeps: a third of it still has more pixels
+/// than an input of 320.
 const KEPT_SIDE: u32 = 1024;
 
-/// The pixels that an encoded image keeps for closer looks.
+/// The copy of the pixels that an encoded image keeps for close-ups.
 pub(crate) fn kept_pixels(image: &RgbImage) -> Result<RgbImage, VisionError> {
     let size = image.size();
     let longer = size.height().max(size.width());
@@ -29,9 +28,9 @@ pub(crate) fn kept_pixels(image: &RgbImage) -> Result<RgbImage, VisionError> {
 
 impl VisionModel {
     /// C2 … C5 of one section around each point, `[point, height / stride, width / stride,
-    /// channels]`, and where the points lie in their sections.
+    /// channels]`, and the positions of the points in their sections.
     ///
-    /// - `share`: the section's longer side, as a share of the image's
+    /// - `share`: the section's longer side relative to the image's
     ///
     /// # Errors
     ///
@@ -58,8 +57,7 @@ impl VisionModel {
         Ok((self.encoder.backbone().forward(Tensor::cat(squares, 0)), places))
     }
 
-    /// Encodes a section of an image that has been encoded: all that can be asked about an image
-    /// can be asked about it.
+    /// Encodes a section of an encoded image as an image of its own.
     ///
     /// # Errors
     ///
@@ -73,7 +71,7 @@ impl VisionModel {
     }
 }
 
-/// A section of an image: whole pixels of the copy that an [`EncodedImage`] keeps.
+/// A section of an image, in whole pixels of the copy that an [`EncodedImage`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
     image: ImageHw,
@@ -83,10 +81,10 @@ pub struct Section {
 }
 
 impl Section {
-    /// The section with a point as near to its middle as the image allows.
+    /// The section whose center is as near to a point as the image border allows.
     ///
     /// - `image`: the size of [`EncodedImage::pixels`]
-    /// - `share`: the section's longer side, as a share of the image's
+    /// - `share`: the section's longer side relative to the image's
     #[must_use]
     pub fn around(point: UnitXy, image: ImageHw, share: f64) -> Self {
         let [height, width] = [image.height(), image.width()].map(|n| n as usize);
@@ -102,7 +100,7 @@ impl Section {
         Self { image, top, left, size: ImageHw::new(rows, columns).expect("no side is 0") }
     }
 
-    /// Where a point of the image lies in the section; `None` outside of it.
+    /// The position of a point of the image in the section; `None` outside of it.
     #[must_use]
     pub fn inside(&self, point: UnitXy) -> Option<UnitXy> {
         let [x, y] = self.coordinates(point);
@@ -129,8 +127,7 @@ impl Section {
         let lines =
             image.bytes().chunks_exact(self.image.width() as usize * 3).skip(self.top).take(rows);
         let bytes = lines.flat_map(|line| &line[self.left * 3..][..columns * 3]);
-        RgbImage::from_bytes(self.size, bytes.copied().collect())
-            .expect("three bytes for each pixel")
+        RgbImage::from_bytes(self.size, bytes.copied().collect()).expect("three bytes per pixel")
     }
 }
 
@@ -138,7 +135,7 @@ impl Section {
 mod tests {
     use super::*;
 
-    /// Every pixel says where it is.
+    /// An image in which every pixel encodes its position.
     fn numbered(height: u32, width: u32) -> RgbImage {
         let bytes = (0..height)
             .flat_map(|row| (0..width).flat_map(move |column| [row as u8, column as u8, 0]))
@@ -168,7 +165,7 @@ mod tests {
                 "{row} {column}"
             );
         }
-        // Away from the edges the point is in the middle.
+        // Far from the edges the point is in the center.
         let middle = UnitXy::new(0.5, 0.5).unwrap();
         let section = Section::around(middle, image.size(), 0.2);
         assert_eq!(section.inside(middle), Some(middle));

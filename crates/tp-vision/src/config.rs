@@ -1,36 +1,36 @@
-//! The shape of the eyes, under the names of the published configuration.
+//! The configuration of the vision model, with the field names of the published one.
 
 use burn::config::Config;
 use tp_core::Fit;
 
 use crate::{BackboneConfig, EfficientNetLiteConfig, VisionError};
 
-/// Hyper-parameters of the eyes; the defaults are those that both presets share.
+/// Hyper-parameters of the vision model; the defaults are those that all presets share.
 #[derive(Config, Debug, PartialEq)]
 pub struct VisionConfig {
-    /// Side of the input in pixels that the model ships with; the network runs at any multiple of
-    /// `32 · unshuffle`.
+    /// Default side length of the input in pixels; the network accepts any multiple of `32 ·
+    /// unshuffle`.
     pub image_size: usize,
-    /// How a rectangle becomes a square.
+    /// How an image is fitted into the square input.
     #[config(default = "Fit::PadToSquare")]
     pub fit: Fit,
-    /// Mean of each channel, of values in [0, 1]; also the colour of the padding.
+    /// Mean of each channel, for values in [0, 1]; also the color of the padding.
     #[config(default = "[0.4814, 0.4578, 0.4082]")]
     pub image_mean: [f32; 3],
     /// Standard deviation of each channel.
     #[config(default = "[0.2686, 0.2613, 0.2757]")]
     pub image_std: [f32; 3],
-    /// The network that sees the image first.
+    /// The backbone.
     #[config(default = "BackboneConfig::ConvNext")]
     pub backbone: BackboneConfig,
-    /// Channels of the backbone's four maps, of strides 4, 8, 16 and 32.
+    /// Channels of the backbone's four feature maps, of strides 4, 8, 16 and 32.
     pub backbone_dims: [usize; 4],
-    /// Its blocks before the first of them, and between one and the next.
+    /// Numbers of blocks before the first map, and between consecutive maps.
     pub backbone_depths: [usize; 4],
     /// Epsilon of the backbone's layer norms.
     #[config(default = 1e-6)]
     pub backbone_ln_eps: f64,
-    /// What the layer scale of a backbone block starts at, where it has one.
+    /// The initial layer scale of backbone blocks, if they have one.
     #[config(default = 1e-6)]
     pub layer_scale: f64,
     /// Width of pixel and query decoder.
@@ -42,9 +42,9 @@ pub struct VisionConfig {
     pub norm_eps: f64,
     /// Layers of the deformable encoder.
     pub encoder_layers: usize,
-    /// Its heads.
+    /// Its attention heads.
     pub encoder_heads: usize,
-    /// Sampled points for each head and level.
+    /// Sampled points per head and level.
     #[config(default = 4)]
     pub encoder_points: usize,
     /// Levels of the deformable encoder: strides 32, 16 and 8, always three.
@@ -52,56 +52,56 @@ pub struct VisionConfig {
     pub encoder_levels: usize,
     /// Width of its feed-forward networks.
     pub encoder_ffn: usize,
-    /// Temperature of the sine codes of cells.
+    /// Temperature of the sine position codes.
     #[config(default = 10_000.0)]
     pub pe_temperature: f64,
-    /// What a whole side becomes in the sine codes of cells.
+    /// The value of the image's full extent in the position codes.
     #[config(default = "std::f64::consts::TAU")]
     pub pe_scale: f64,
-    /// Added to a side before cells are divided by it.
+    /// Added to the number of cells before dividing by it.
     #[config(default = 1e-6)]
     pub pe_eps: f64,
-    /// Added to the number of a cell, which counts from 1.
+    /// Added to the index of a cell, which is counted from 1.
     #[config(default = 0.0)]
     pub pe_offset: f64,
-    /// Learned queries.
+    /// Number of learned queries.
     pub num_queries: usize,
     /// Layers of the query decoder.
     pub decoder_layers: usize,
-    /// Its heads.
+    /// Its attention heads.
     pub decoder_heads: usize,
     /// Width of its feed-forward networks.
     pub decoder_ffn: usize,
-    /// Categories, without void.
+    /// Number of categories, without void.
     pub num_classes: usize,
-    /// Phrases for each category.
+    /// Phrases per category.
     pub class_synonyms: usize,
-    /// Width of a phrase's vector.
+    /// Width of a phrase embedding.
     pub class_embed_dim: usize,
     /// The logarithm of the scale of class cosines.
     #[config(default = 4.6052)]
     pub logit_scale: f64,
-    /// Side of the block of coarse cells that becomes one token.
+    /// Side length of the block of stride-32 cells that becomes one token.
     pub unshuffle: usize,
-    /// What a mask weighs in the perception prior if its class score is 0; with a score of 1 it
-    /// weighs 1.
+    /// The weight of a mask in the perception prior at a class score of 0; at a score of 1 the
+    /// weight is 1.
     #[config(default = 0.5)]
     pub prior_smooth: f64,
-    /// Linear layers of each path of the projector.
+    /// Linear layers in each path of the projector.
     #[config(default = 2)]
     pub projector_depth: usize,
-    /// Width of the language model.
+    /// Hidden size of the language model.
     pub hidden_size: usize,
 }
 
-/// No side, width or count may exceed this.
+/// The maximum of all sides, widths and counts.
 const LARGEST: usize = 1 << 16;
 
-/// No network may have more parameters: a configuration comes from a file, and weights are
-/// allocated after it.
+/// The maximum number of parameters: configurations are untrusted files that determine how much
+/// memory is allocated.
 const MOST_PARAMETERS: u64 = 1 << 31;
 
-/// The longest side of an input in pixels.
+/// The maximum side length of an input in pixels.
 pub(crate) const LARGEST_SIDE: usize = 4096;
 
 impl VisionConfig {
@@ -112,7 +112,7 @@ impl VisionConfig {
             image_size: 256,
             backbone_dims: [48, 96, 160, 256],
             backbone_depths: [2, 2, 4, 2],
-            // Beside it 0.1 and less learned nothing in the budget of the tiny model.
+            // With 0.1 and less, the tiny model did not learn within its training budget.
             layer_scale: 0.3,
             feat_channels: 96,
             gn_groups: 8,
@@ -126,14 +126,14 @@ impl VisionConfig {
             num_classes: 64,
             class_synonyms: 1,
             class_embed_dim: 64,
-            // Every cell of stride 32 becomes a token: places count more than few tokens do.
+            // One token per stride-32 cell: precise positions matter more than a short sequence.
             unshuffle: 1,
             hidden_size: 192,
             ..Self::omg_llava_7b()
         }
     }
 
-    /// EfficientNet-Lite0 in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple of
+    /// EfficientNet-Lite0 as the backbone of [`tiny`](Self::tiny); `image_size` is a multiple of
     /// 32.
     #[must_use]
     pub fn lite0(image_size: usize) -> Self {
@@ -152,13 +152,13 @@ impl VisionConfig {
         Self::lite(EfficientNetLiteConfig::lite2(), image_size)
     }
 
-    /// Any EfficientNet-Lite in front of what [`tiny`](Self::tiny) has; `image_size` is a multiple
-    /// of 32.
+    /// An EfficientNet-Lite as the backbone of [`tiny`](Self::tiny); `image_size` is a multiple of
+    /// 32.
     #[must_use]
     pub fn lite(backbone: EfficientNetLiteConfig, image_size: usize) -> Self {
         Self {
             image_size,
-            // `(byte - 127) / 128`: what the published weights were trained on.
+            // `(byte - 127) / 128`, the normalization of the published weights.
             image_mean: [127.0 / 255.0; 3],
             image_std: [128.0 / 255.0; 3],
             backbone_dims: backbone.map_channels(),
@@ -168,7 +168,7 @@ impl VisionConfig {
         }
     }
 
-    /// OMG-LLaVA-7B's eyes: CLIP ConvNeXt-L at 1024 pixels, 300 queries, 133 classes.
+    /// The vision model of OMG-LLaVA-7B: CLIP ConvNeXt-L at 1024 pixels, 300 queries, 133 classes.
     #[must_use]
     pub fn omg_llava_7b() -> Self {
         Self {
@@ -208,23 +208,23 @@ impl VisionConfig {
         }
     }
 
-    /// What sides of inputs must be multiples of.
+    /// Input sides must be multiples of this.
     #[must_use]
     pub fn side_multiple(&self) -> usize {
         32 * self.unshuffle
     }
 
-    /// Width of a query vector, content and position joined, and so of the perception prior.
+    /// Width of a query vector (content and position concatenated), and so of the perception prior.
     #[must_use]
     pub fn prior_dim(&self) -> usize {
         2 * self.feat_channels
     }
 
-    /// Checks that a network of this shape exists and can be allocated.
+    /// Validates the configuration, including the number of parameters.
     ///
     /// # Errors
     ///
-    /// [`VisionError::InvalidConfig`] names the first field that does not fit.
+    /// [`VisionError::InvalidConfig`] with the first invalid field.
     pub fn validate(&self) -> Result<(), VisionError> {
         self.validate_counts()?;
         self.validate_numbers()?;
@@ -263,7 +263,9 @@ impl VisionConfig {
             return refused(
                 "backbone_dims",
                 format!("{:?}", self.backbone_dims),
-                &format!("the eyes would have {parameters} parameters, more than 2147483648"),
+                &format!(
+                    "the vision model would have {parameters} parameters, more than 2147483648"
+                ),
             );
         }
         Ok(())
@@ -362,7 +364,7 @@ impl VisionConfig {
         Ok(())
     }
 
-    /// How many parameters each part has: arithmetic alone, nothing is allocated.
+    /// The number of parameters of each part, computed without allocating them.
     #[must_use]
     pub fn parameter_counts(&self) -> ParameterCounts {
         let [c2, c3, c4, c5] = self.backbone_dims.map(|dim| dim as u64);
@@ -427,8 +429,9 @@ impl VisionConfig {
     }
 }
 
-/// Numbers of parameters, part by part.
+/// The numbers of parameters of each part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParameterCounts {
     /// ConvNeXt or EfficientNet-Lite, with its classifier.
     pub backbone: u64,
@@ -436,15 +439,15 @@ pub struct ParameterCounts {
     pub pixel_decoder: u64,
     /// Queries, layers, heads; not the class vectors.
     pub query_decoder: u64,
-    /// The vectors of the classes' phrases: learned in a tiny model, text embeddings in the base
+    /// The phrase embeddings of the classes: learned in a tiny model, text embeddings in the base
     /// model.
     pub class_embedding: u64,
-    /// Into the language model.
+    /// The projection into the language model.
     pub projector: u64,
 }
 
 impl ParameterCounts {
-    /// All of them.
+    /// The total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.backbone
@@ -482,8 +485,8 @@ mod tests {
         let counts = VisionConfig::omg_llava_7b().parameter_counts();
         assert_eq!(counts.backbone, 196_227_264);
         assert_eq!(counts.projector, 89_155_584);
-        // The published head also holds the IoU head, which nothing reads, and the three tensors of
-        // the point prompt, which belong to the Descriptor.
+        // The published head also includes the unused IoU head, and the three tensors of the point
+        // prompt, which belong to the Descriptor.
         let iou = 2 * (256 * 256 + 256) + 257;
         let prompt = 256 + 2 * 256 + 512 * 256 + 256;
         assert_eq!(counts.pixel_decoder + counts.query_decoder + iou + prompt, 21_010_369);

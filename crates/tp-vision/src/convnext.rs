@@ -1,4 +1,4 @@
-//! The backbone: ConvNeXt, as CLIP's image tower has it; feature maps stay channels-last.
+//! ConvNeXt as in CLIP's image encoder; feature maps are channels-last.
 //!
 //! Source: OMG-LLaVA's frozen CLIP ConvNeXt-L; equal to timm's `convnext_large` without its head.
 
@@ -15,7 +15,7 @@ use crate::{
     norm::ChannelNorm,
 };
 
-/// What PyTorch starts convolutions with: uniform up to `1 / √fan_in`.
+/// PyTorch's default initialization of convolutions: uniform up to `1 / √fan_in`.
 const FAN_IN: Initializer =
     Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
 
@@ -53,7 +53,7 @@ impl ConvNext {
     #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
         let mut x = self.stem.norm.forward(self.stem.conv.patches_of_image(images));
-        // The raw output of a stage is the feature: the published maps have no norm of their own.
+        // The unnormalized output of a stage is the feature map, as in the published network.
         let maps: Vec<Tensor<4>> = self
             .stages
             .iter()
@@ -116,7 +116,7 @@ impl Block {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = linear(&self.fc1, self.norm.forward(self.conv_dw.forward(x.clone())));
-        // γ scales the weights, which are far fewer numbers than what they make.
+        // γ is applied to the weights, which are far fewer numbers than the outputs.
         let gamma = self.gamma.val();
         let bias = self.fc2.bias.as_ref().map(|bias| bias.val() * gamma.clone());
         x + affine(gelu(y), self.fc2.weight.val() * gamma.unsqueeze(), bias)

@@ -7,7 +7,8 @@ use burn::{
 };
 use tp_kernels::{affine, affine_relu6, conv3x3, image_patches};
 
-/// Weights of a convolution, `[to, from, side, side]`; how they are applied is the caller's choice.
+/// Weights of a convolution, `[to, from, side, side]`; each method applies them in a different
+/// form.
 #[derive(Module, Debug)]
 pub(crate) struct Convolution {
     weight: Param<Tensor<4>>,
@@ -35,7 +36,7 @@ impl Convolution {
         self.bias.as_ref().map(Param::val)
     }
 
-    /// Of side 1: `[to, from]`, and the bias or as many zeros.
+    /// The weights of a 1×1 convolution, `[to, from]`, with the bias or zeros.
     pub(crate) fn matrix(&self) -> (Tensor<2>, Tensor<1>) {
         let [to, from, _, _] = self.weight.dims();
         let weight = self.weight.val().reshape([to, from]);
@@ -43,20 +44,21 @@ impl Convolution {
         (weight, bias)
     }
 
-    /// Side 1: `[batch, height, width, from]` → `[batch, height, width, to]`.
+    /// 1×1 convolution: `[batch, height, width, from]` → `[batch, height, width, to]`.
     pub(crate) fn pointwise(&self, x: Tensor<4>) -> Tensor<4> {
         let [to, from, _, _] = self.weight.dims();
         affine(x, self.weight.val().reshape([to, from]).transpose(), self.bias())
     }
 
-    /// As [`pointwise`](Self::pointwise), with ReLU6 behind it.
+    /// As [`pointwise`](Self::pointwise), followed by ReLU6.
     pub(crate) fn pointwise_relu6(&self, x: Tensor<4>) -> Tensor<4> {
         let [to, from, _, _] = self.weight.dims();
         self.affine_relu6(x, self.weight.val().reshape([to, from]).transpose())
     }
 
-    /// Any stride, with TensorFlow's SAME padding and ReLU6 behind it, on an image as it is given:
-    /// `[batch, from, height, width]` → `[batch, ⌈height / stride⌉, ⌈width / stride⌉, to]`.
+    /// Convolution of a channels-first image with any stride and TensorFlow's SAME padding,
+    /// followed by ReLU6: `[batch, from, height, width]` → `[batch, ⌈height / stride⌉, ⌈width /
+    /// stride⌉, to]`.
     pub(crate) fn overlapping_patches_relu6(&self, image: Tensor<4>, stride: usize) -> Tensor<4> {
         let [to, from, side, _] = self.weight.dims();
         let weight = self.weight.val().reshape([to, from * side * side]).transpose();
@@ -70,8 +72,8 @@ impl Convolution {
         }
     }
 
-    /// A stride equal to the side, on an image as it is given, `[batch, from, height, width]` →
-    /// `[batch, height / side, width / side, to]`.
+    /// Non-overlapping patches of a channels-first image, `[batch, from, height, width]` → `[batch,
+    /// height / side, width / side, to]`.
     pub(crate) fn patches_of_image(&self, image: Tensor<4>) -> Tensor<4> {
         let ([batch, channels, height, width], [to, from, side, _]) =
             (image.dims(), self.weight.dims());
@@ -82,7 +84,7 @@ impl Convolution {
         affine(blocks, self.weight.val().reshape([to, from * side * side]).transpose(), self.bias())
     }
 
-    /// A stride equal to the side: `[batch, height, width, from]` → `[batch, height / side, width /
+    /// Non-overlapping patches: `[batch, height, width, from]` → `[batch, height / side, width /
     /// side, to]`.
     pub(crate) fn patches(&self, x: Tensor<4>) -> Tensor<4> {
         let ([batch, height, width, channels], [to, from, side, _]) =
@@ -94,8 +96,8 @@ impl Convolution {
         affine(blocks.reshape([batch, rows, columns, side * side * channels]), weight, self.bias())
     }
 
-    /// Side 3, stride 1, padded with zeros: `[batch, height, width, from]` → `[batch, height,
-    /// width, to]`.
+    /// 3×3 convolution with stride 1 and zero padding: `[batch, height, width, from]` → `[batch,
+    /// height, width, to]`.
     pub(crate) fn same_3x3(&self, x: Tensor<4>) -> Tensor<4> {
         let y = conv3x3(x, self.weight.val());
         match self.bias() {
@@ -136,7 +138,7 @@ impl Depthwise {
         tp_kernels::depthwise_conv2d(x, self.weight.val(), self.bias.val())
     }
 
-    /// With TensorFlow's SAME padding and ReLU6 behind it: `[batch, height, width, channels]` →
+    /// Followed by ReLU6, with TensorFlow's SAME padding: `[batch, height, width, channels]` →
     /// `[batch, ⌈height / stride⌉, ⌈width / stride⌉, channels]`.
     pub(crate) fn strided_relu6(&self, x: Tensor<4>, stride: usize) -> Tensor<4> {
         tp_kernels::depthwise_conv2d_relu6(x, self.weight.val(), self.bias.val(), stride)
@@ -151,7 +153,7 @@ mod tests {
 
     const XAVIER: Initializer = Initializer::XavierUniform { gain: 1.0 };
 
-    /// The same weights in Burn's own convolution.
+    /// The same weights applied by Burn's own convolution.
     fn reference(conv: &Convolution, x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
         let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
         conv2d(x.permute([0, 3, 1, 2]), conv.weight.val(), conv.bias(), options)
@@ -189,7 +191,7 @@ mod tests {
     fn overlapping_patches_are_a_strided_convolution() {
         let mut conv = Convolution::init([5, 3, 3], &XAVIER, &Device::flex());
         conv.bias = conv.bias.map(|bias| bias.map(|bias| bias + 1.0));
-        // Odd sides have a zero on both ends.
+        // For odd sides there is a zero on both ends.
         let x = map(5, 7) * 4.0;
         let expected = reference(&conv, x.clone(), 2, 1).clamp(0.0, 6.0);
         assert_equal(conv.overlapping_patches_relu6(x.permute([0, 3, 1, 2]), 2), expected);

@@ -1,4 +1,4 @@
-//! Deformable self-attention among the cells of three levels.
+//! Deformable self-attention over the cells of three levels.
 //!
 //! Source: Mask2Former's pixel decoder (multi-scale deformable attention, post-norm, without a
 //! final norm).
@@ -12,16 +12,16 @@ use tp_kernels::{affine, deformable_attention, linear, softmax};
 
 use crate::{VisionConfig, norm::ChannelNorm};
 
-/// Where the cells of all levels lie: what every layer needs to know beside the features.
+/// The geometry of the cells of all levels, which every layer needs besides the features.
 pub(crate) struct Pyramid {
     /// `[height, width]` of each level, coarse first.
     shapes: Vec<[usize; 2]>,
-    /// Position code of every cell plus the encoding of its level, `[1, token, feat]`.
+    /// Position code of every cell plus the level embedding, `[1, token, feat]`.
     position: Tensor<3>,
-    /// The centre of every cell, repeated for all that it samples: `[1, token, head · level · point
+    /// The center of every cell, repeated for all of its samples: `[1, token, head · level · point
     /// · 2]`.
     reference: Tensor<3>,
-    /// One over (width, height) of the sampled level, `[1, head · level · point · 2]`.
+    /// The reciprocal of (width, height) of the sampled level, `[1, head · level · point · 2]`.
     inverse_size: Tensor<2>,
 }
 
@@ -56,7 +56,7 @@ impl Pyramid {
     }
 }
 
-/// The cell centres of every level, (x, y) in [0, 1].
+/// The cell centers of every level, (x, y) in [0, 1].
 fn reference_points(shapes: &[[usize; 2]]) -> impl Iterator<Item = [f32; 2]> {
     shapes.iter().flat_map(|&[h, w]| {
         (0..h * w).map(move |cell| {
@@ -119,7 +119,7 @@ impl EncoderLayer {
         let [batch, tokens, feat] = x.dims();
         let (heads, points, levels) = (self.heads, self.points, pyramid.shapes.len());
         let query = x.clone() + pyramid.position.clone();
-        // Positions say where to look, not what is there: the value has none.
+        // Positions determine where to sample but are not part of the values.
         let value =
             linear(&self.value_proj, x.clone()).reshape([batch, tokens, heads, feat / heads]);
         let locations = self
@@ -134,7 +134,7 @@ impl EncoderLayer {
         self.ffn_norm.forward(x + y)
     }
 
-    /// `[batch, token, head · level · point · 2]` in [0, 1]. Offsets count cells of the sampled
+    /// `[batch, token, head · level · point · 2]` in [0, 1]. Offsets are in cells of the sampled
     /// level; dividing the weights by its size is cheaper than dividing the offsets.
     fn locations(&self, query: Tensor<3>, pyramid: &Pyramid) -> Tensor<3> {
         let weight = self.sampling_offsets.weight.val() * pyramid.inverse_size.clone();
@@ -147,7 +147,7 @@ impl EncoderLayer {
     }
 }
 
-/// One direction for each head, the n-th point n times as far: `[head, level, point, (x, y)]`.
+/// One direction per head, with the n-th point n times as far: `[head, level, point, (x, y)]`.
 fn initial_offsets(heads: usize, levels: usize, points: usize) -> Vec<f32> {
     let direction = |head: usize| {
         let (sin, cos) = (std::f64::consts::TAU * head as f64 / heads as f64).sin_cos();
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn offsets_are_divided_by_width_then_height() {
-        // Head 0 looks along x: its first point is one cell to the right of the centre, at every
+        // Head 0 samples along x: its first point is one cell to the right of the center, at every
         // level.
         let device = Device::flex();
         let config = VisionConfig {
@@ -196,9 +196,9 @@ mod tests {
         // Token 0 is at (1/8, 1/4); heads by levels by (x, y).
         let expected = [0.125 + 0.25, 0.25, 0.125 + 0.125, 0.25, 0.125 + 0.0625, 0.25];
         for (actual, expected) in locations.iter().zip(expected) {
-            assert!((actual - expected).abs() < 1e-6, "{actual} is not {expected}");
+            assert!((actual - expected).abs() < 1e-6, "{actual} differs from {expected}");
         }
-        // Head 1 of four looks along y.
+        // Head 1 of four samples along y.
         assert!((locations[6] - 0.125).abs() < 1e-6 && (locations[7] - 0.75).abs() < 1e-6);
     }
 

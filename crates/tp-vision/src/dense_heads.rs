@@ -1,5 +1,5 @@
-//! Training alone: what stands in every cell of the finest features. This is what opens the eyes
-//! (`docs/training.md`).
+//! Dense classification heads on the finest features, used in training only, which train the vision
+//! encoder (`docs/training.md`).
 
 use burn::{
     config::Config,
@@ -8,27 +8,27 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 
-/// How much more a cell of an object counts than one of the background.
+/// The weight of object cells relative to background cells.
 const FOREGROUND_WEIGHT: f32 = 3.0;
-/// Weight of places and sizes beside names.
+/// The weight of positions and sizes relative to class losses.
 const PLACE_WEIGHT: f64 = 2.0;
-/// Places in the object's box (x, y), in the part's box (x, y), size of the object's box (width,
-/// height).
+/// Position in the object's box (x, y), position in the part's box (x, y), size of the object's box
+/// (width, height).
 const N_PLACES: usize = 6;
 
-/// Shape of the dense heads.
+/// Configuration of the dense heads.
 #[derive(Config, Debug)]
 pub struct DenseHeadsConfig {
     /// Width of the finest features.
     pub feat_channels: usize,
-    /// Number of categories.
+    /// The number of categories.
     pub n_categories: usize,
-    /// Number of part names.
+    /// The number of part names.
     pub n_parts: usize,
 }
 
 impl DenseHeadsConfig {
-    /// Heads to be trained.
+    /// Initializes the heads for training.
     #[must_use]
     pub fn init(&self, device: &Device) -> DenseHeads {
         let linear = |n| LinearConfig::new(self.feat_channels, n).init(device);
@@ -40,7 +40,7 @@ impl DenseHeadsConfig {
     }
 }
 
-/// Linear read-outs of cells.
+/// Linear classifiers of cells.
 #[derive(Module, Debug)]
 pub struct DenseHeads {
     category: Linear,
@@ -48,7 +48,7 @@ pub struct DenseHeads {
     place: Linear,
 }
 
-/// What the heads read in every cell of a batch, image by image and row by row.
+/// The outputs of the heads for every cell of a batch, ordered by image, then row-major.
 #[derive(Clone, Debug)]
 pub struct DenseOutput {
     /// `[cell, category + 1]`; the last one is the background.
@@ -60,7 +60,7 @@ pub struct DenseOutput {
 }
 
 impl DenseHeads {
-    /// Reads `mask_features`, `[image, height, width, feat]`.
+    /// Applies the heads to `mask_features`, `[image, height, width, feat]`.
     #[must_use]
     pub fn forward(&self, mask_features: Tensor<4>) -> DenseOutput {
         let [images, height, width, feat] = mask_features.dims();
@@ -73,24 +73,25 @@ impl DenseHeads {
     }
 }
 
-/// What stands in every cell of one image, row-major.
+/// The targets of every cell of an image, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DenseTargets {
-    /// Class of the object; the number of categories = background, [`IGNORED`](Self::IGNORED) = the
-    /// cell teaches nothing.
+    /// The class of the object; the number of categories = background, [`IGNORED`](Self::IGNORED) =
+    /// excluded from the loss.
     pub category: Vec<u32>,
-    /// Class of the part; the number of part names = none.
+    /// The class of the part; the number of part names = none.
     pub part: Vec<u32>,
-    /// Place in the object's box, place in the part's box, size of the object's box in units of the
-    /// image, `[cell, 6]`. Read where there is an object, the part's place where there is a part.
+    /// Position in the object's box, position in the part's box, size of the object's box relative
+    /// to the image, `[cell, 6]`. Used where there is an object, the position in the part where
+    /// there is a part.
     pub place: Vec<f32>,
 }
 
 impl DenseTargets {
-    /// The category of a cell that teaches nothing.
+    /// The category of a cell that is excluded from the loss.
     pub const IGNORED: u32 = u32::MAX;
 
-    /// Background everywhere; the arguments are the numbers of cells, categories and part names.
+    /// Targets of background only, given the numbers of cells, categories and part names.
     #[must_use]
     pub fn background(n_cells: usize, n_categories: u32, n_parts: u32) -> Self {
         Self {
@@ -100,27 +101,28 @@ impl DenseTargets {
         }
     }
 
-    /// Targets of an image that teaches nothing densely.
+    /// Targets of an image that is excluded from the loss.
     #[must_use]
     pub fn ignored(n_cells: usize) -> Self {
         Self::background(n_cells, Self::IGNORED, 0)
     }
 }
 
-/// The dense loss, and how well cells are read.
+/// The dense loss, with accuracies.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DenseLoss {
-    /// To be minimised.
+    /// The value to minimize.
     pub loss: Tensor<1>,
-    /// Share of object cells whose category is right.
+    /// The accuracy of the category on object cells.
     pub category_accuracy: f64,
-    /// Share of part cells whose part is right.
+    /// The accuracy of the part on part cells.
     pub part_accuracy: f64,
-    /// Share of background cells that are taken for an object.
+    /// The share of background cells that are classified as an object.
     pub false_foreground: f64,
 }
 
-/// What kind of cell a target describes.
+/// The kind of cell that a target describes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CellKind {
     Ignored,
@@ -129,13 +131,13 @@ enum CellKind {
     Part,
 }
 
-/// Compares what was read with the targets of each image: cross-entropy of category and part,
-/// object cells counting three times, plus twice the mean absolute error of places and sizes where
-/// they exist.
+/// The loss of the outputs against the targets of each image: cross-entropy of category and part
+/// with triple weight on object cells, plus twice the mean absolute error of positions and sizes
+/// where they are defined.
 ///
 /// # Panics
 ///
-/// If there is not one target for every cell, or a class that the heads do not have.
+/// If the number of targets differs from the number of cells, or a class is out of range.
 #[must_use]
 pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
     let [n_cells, categories] = output.category_logits.dims();
@@ -148,7 +150,7 @@ pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
     let place: Vec<f32> = targets.iter().flat_map(|target| target.place.iter().copied()).collect();
     assert!(
         category.len() == n_cells && part.len() == n_cells && place.len() == n_cells * N_PLACES,
-        "one target for every cell"
+        "one target per cell"
     );
     let kinds: Vec<CellKind> = category
         .iter()
@@ -212,7 +214,7 @@ pub fn dense_loss(output: DenseOutput, targets: &[DenseTargets]) -> DenseLoss {
     }
 }
 
-/// Weights that sum to 1, or all zeros.
+/// Weights normalized to a sum of 1, or all zeros.
 fn normalised(mut weights: Vec<f32>) -> Vec<f32> {
     let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
     if total > 0.0 {
@@ -221,7 +223,7 @@ fn normalised(mut weights: Vec<f32>) -> Vec<f32> {
     weights
 }
 
-/// The class with the highest logit of every cell.
+/// The class with the highest logit, for every cell.
 fn best(logits: &Tensor<2>) -> Vec<u32> {
     let classes = logits.dims()[1];
     let logits: Vec<f32> = logits.clone().into_data().iter::<f32>().collect();
@@ -235,8 +237,8 @@ fn best(logits: &Tensor<2>) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    /// Two cells, two categories, one part; logits say category 0 and part 0 everywhere, places
-    /// 0.5.
+    /// Two cells, two categories, one part; the logits favor category 0 and part 0 everywhere,
+    /// positions are 0.5.
     fn output() -> DenseOutput {
         let device = Device::flex();
         DenseOutput {
@@ -258,8 +260,8 @@ mod tests {
             (dense.category_accuracy, dense.part_accuracy, dense.false_foreground),
             (1.0, 1.0, 1.0)
         );
-        // The object's cell is right: only the background's quarter of the weight costs, 9 + ln(1 +
-        // 2e^-9) and 9 + ln(1 + e^-9).
+        // The object's cell is right: only the background's quarter of the weight contributes, 9 +
+        // ln(1 + 2e^-9) and 9 + ln(1 + e^-9).
         let loss: f32 = dense.loss.into_scalar();
         assert!((loss - 4.5).abs() < 1e-2, "{loss}");
     }

@@ -1,4 +1,4 @@
-//! What others compute from an encoded image, once.
+//! Values that other modules derive from an encoded image and cache in it.
 
 use std::{
     any::Any,
@@ -10,13 +10,13 @@ use std::{
     },
 };
 
-/// The owner of a derived value: one for each set of weights that computes it. Clones are the same
+/// The owner of a derived value: one per set of weights that computes it. Clones denote the same
 /// owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DerivedKey(u64);
 
 impl DerivedKey {
-    /// A key that nobody else has.
+    /// A key that differs from all others.
     #[must_use]
     pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -24,12 +24,12 @@ impl DerivedKey {
     }
 }
 
-/// Values by their owner. Clones of an image share them.
+/// Derived values by owner, shared by clones of an image.
 #[derive(Clone, Default)]
 pub(crate) struct Derived(Arc<Mutex<HashMap<DerivedKey, Arc<dyn Any + Send + Sync>>>>);
 
 impl Derived {
-    /// The value of an owner, computed at the first call. Two threads that ask at once may both
+    /// The value of an owner, computed on the first call. Two concurrent first calls may both
     /// compute it.
     pub(crate) fn get_or_init<T: Any + Send + Sync>(
         &self,

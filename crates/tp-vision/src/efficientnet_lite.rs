@@ -1,13 +1,13 @@
-//! The backbone EfficientNet-Lite: inverted bottlenecks of cheap convolutions, and nothing that a
-//! small device lacks.
+//! The backbone EfficientNet-Lite: inverted bottlenecks of inexpensive operators that mobile
+//! devices support.
 //!
-//! Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), in the variant "Lite" of its authors:
-//! without squeeze-and-excitation, ReLU6 instead of swish, stem and head of one width in every
-//! size. Equal to the package `efficientnet-lite-pytorch` of PyPI.
+//! Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), in its authors' variant "Lite": without
+//! squeeze-and-excitation, with ReLU6 instead of swish, and with stem and head of the same width in
+//! all sizes. Matches the PyPI package `efficientnet-lite-pytorch`.
 //!
-//! Every batch norm is folded into the convolution before it when weights are read
-//! ([`folded_efficientnet_lite`](crate::folded_efficientnet_lite)), so its statistics cannot move
-//! in training.
+//! Batch norms are folded into the preceding convolutions when weights are loaded
+//! ([`folded_efficientnet_lite`](crate::folded_efficientnet_lite)), so their statistics do not
+//! change in training.
 
 use burn::{
     module::Module,
@@ -19,8 +19,8 @@ use tp_kernels::{BottleneckForm, BottleneckWeights, inverted_bottleneck, linear}
 
 use crate::convolution::{Convolution, Depthwise};
 
-/// Stages, and what all sizes have in common: the side of their filters, the stride of their first
-/// block, and how many times as wide a block is inside.
+/// The stages, with what all sizes share: filter side, stride of the first block, and expansion
+/// factor.
 const STAGES: [Stage; 7] = [
     Stage { side: 3, stride: 1, expansion: 1 },
     Stage { side: 3, stride: 2, expansion: 6 },
@@ -40,7 +40,7 @@ struct Stage {
     expansion: usize,
 }
 
-/// The shape of an EfficientNet-Lite.
+/// Configuration of an EfficientNet-Lite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EfficientNetLiteConfig {
     /// Channels of the first convolution.
@@ -49,16 +49,16 @@ pub struct EfficientNetLiteConfig {
     pub stage_channels: [usize; 7],
     /// Blocks of the seven stages.
     pub stage_depths: [usize; 7],
-    /// The head that names classes; absent if nothing asks for them.
+    /// The classification head, if it is needed.
     pub classifier: Option<ClassifierConfig>,
 }
 
-/// The shape of the head that names classes.
+/// Configuration of the classification head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassifierConfig {
     /// Channels before the last layer.
     pub channels: usize,
-    /// Classes.
+    /// The number of classes.
     pub classes: usize,
 }
 
@@ -93,7 +93,8 @@ impl EfficientNetLiteConfig {
         LAST_STAGES.map(|stage| self.stage_channels[stage])
     }
 
-    /// Blocks between one of C2 … C5 and the next, the first ones from the stem on.
+    /// The number of blocks between consecutive maps of C2 … C5, the first ones counted from the
+    /// stem.
     #[must_use]
     pub fn map_depths(&self) -> [usize; 4] {
         let mut from = 0;
@@ -106,7 +107,7 @@ impl EfficientNetLiteConfig {
         })
     }
 
-    /// Every number, by the name of its field.
+    /// Every number in the configuration, with the name of its field.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let head = self.classifier.iter().flat_map(|head| {
             [("classifier.channels", head.channels), ("classifier.classes", head.classes)]
@@ -116,7 +117,7 @@ impl EfficientNetLiteConfig {
         [("stem_channels", self.stem_channels)].into_iter().chain(stages).chain(depths).chain(head)
     }
 
-    /// How many parameters it has with its batch norms folded.
+    /// The number of parameters with folded batch norms.
     pub(crate) fn parameter_count(&self) -> u64 {
         let convolution =
             |from: usize, to: usize, taps: usize| (from * taps + 1) as u64 * to as u64;
@@ -131,7 +132,8 @@ impl EfficientNetLiteConfig {
             convolution(self.stage_channels[6], head.channels, 1)
                 + convolution(head.channels, head.classes, 1)
         });
-        // Blocks of a stage behind its first one are alike: a file may ask for very many.
+        // The blocks of a stage after its first one are equal, and a file may state a very large
+        // number of them.
         let mut from = self.stem_channels;
         let stages: u64 = STAGES
             .iter()
@@ -160,7 +162,7 @@ impl EfficientNetLiteConfig {
     }
 }
 
-/// One block.
+/// The configuration of a block.
 #[derive(Clone, Copy)]
 struct BlockShape {
     from: usize,
@@ -180,7 +182,7 @@ impl BlockShape {
     }
 }
 
-/// Stem, blocks, and the head that names classes.
+/// Stem, blocks and classification head.
 #[derive(Module, Debug)]
 pub struct EfficientNetLite {
     conv_stem: Convolution,
@@ -191,7 +193,7 @@ pub struct EfficientNetLite {
 }
 
 impl EfficientNetLite {
-    /// Weights to be trained or loaded.
+    /// Initializes the weights, for training or loading.
     #[must_use]
     pub fn init(config: &EfficientNetLiteConfig, device: &Device) -> Self {
         Self {
@@ -216,18 +218,18 @@ impl EfficientNetLite {
         })
     }
 
-    /// The head that names classes, if it was kept.
+    /// The classification head, if it was kept.
     #[must_use]
     pub fn classifier(&self) -> Option<&Classifier> {
         self.classifier.as_ref()
     }
 }
 
-/// What the variance of ReLUs asks for.
+/// Initialization suitable for ReLU networks.
 const HE: Initializer =
     Initializer::KaimingNormal { gain: std::f64::consts::SQRT_2, fan_out_only: false };
 
-/// `x + project(ReLU6(depthwise(ReLU6(expand(x)))))`; without `x` where it has another shape.
+/// `x + project(ReLU6(depthwise(ReLU6(expand(x)))))`; without the skip connection if shapes differ.
 #[derive(Module, Debug)]
 struct InvertedBottleneck {
     expand_conv: Option<Convolution>,
@@ -281,7 +283,7 @@ impl InvertedBottleneck {
     }
 }
 
-/// C5 → classes: of every cell, or of the whole image.
+/// The classification head, for single cells or the whole image.
 #[derive(Module, Debug)]
 pub struct Classifier {
     conv_head: Convolution,
@@ -296,14 +298,14 @@ impl Classifier {
         }
     }
 
-    /// What the last layer reads: `[batch, height, width, from]` → `[batch, height, width,
+    /// The input of the last layer: `[batch, height, width, from]` → `[batch, height, width,
     /// channels]`.
     #[must_use]
     pub fn features(&self, coarse: Tensor<4>) -> Tensor<4> {
         self.conv_head.pointwise_relu6(coarse)
     }
 
-    /// Logits of [`features`](Self::features), or of any mean of them: `[.., channels]` → `[..,
+    /// Logits from [`features`](Self::features), or from any mean of them: `[.., channels]` → `[..,
     /// classes]`.
     #[must_use]
     pub fn logits<const D: usize>(&self, features: Tensor<D>) -> Tensor<D> {
@@ -313,13 +315,14 @@ impl Classifier {
     /// Logits of every cell, as if it were the whole image: `[batch, height, width, from]` →
     /// `[batch, height, width, classes]`.
     ///
-    /// Their mean over the cells, weighted or not, is what a mean of the features gives.
+    /// Because the last layer is linear, a weighted mean of these logits equals the logits of the
+    /// mean features.
     #[must_use]
     pub fn dense(&self, coarse: Tensor<4>) -> Tensor<4> {
         self.logits(self.features(coarse))
     }
 
-    /// The published logits: of the mean over all cells, `[batch, height, width, from]` → `[batch,
+    /// The published logits, of the mean over all cells: `[batch, height, width, from]` → `[batch,
     /// classes]`.
     #[must_use]
     pub fn pooled(&self, coarse: Tensor<4>) -> Tensor<2> {
@@ -351,8 +354,8 @@ mod tests {
 
     #[test]
     fn published_networks_have_their_parameters() {
-        // Parameters of the package's modules, less what folding joins: of the two vectors of a
-        // batch norm, one is left.
+        // Parameter counts of the package's modules, minus what folding merges: one of the two
+        // vectors of each batch norm remains.
         for (config, parameters, norm_channels) in [
             (EfficientNetLiteConfig::lite0(), 4_652_008, 21_008),
             (EfficientNetLiteConfig::lite1(), 5_416_680, 26_832),

@@ -1,37 +1,38 @@
-//! What the learned queries have found, as objects that share no cell.
+//! Converts the predictions of the learned queries to objects with disjoint cells.
 //!
-//! Source: the way in which Kirillov et al., "Panoptic Segmentation" (arXiv 1801.00868), join masks
-//! that overlap.
+//! Source: the merging of overlapping masks in Kirillov et al., "Panoptic Segmentation" (arXiv
+//! 1801.00868).
 
 use crate::QueryOutput;
 
-/// A query that keeps less of its mask than this share speaks of an object that a surer query has
-/// found already.
+/// A query that retains a smaller share of its mask is assumed to repeat an object of a more
+/// confident query.
 const LEAST_LEFT: f64 = 0.5;
 
-/// One object that a query has found.
+/// An object found by a query.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FoundObject {
-    /// Which query.
+    /// The index of the query.
     pub query: usize,
     /// Its class.
     pub class: usize,
-    /// The probability of that class, void among the others.
+    /// The probability of that class, among all classes and void.
     pub score: f32,
-    /// Which cells are its own, row-major at stride 4.
+    /// Its cells, row-major at stride 4.
     pub cells: Vec<bool>,
 }
 
 impl QueryOutput {
-    /// The objects of one image of the batch, the surest first.
+    /// The objects of one image of the batch, in order of decreasing confidence.
     ///
-    /// A query counts if its most likely class is not void and reaches `least_score`. The surest
-    /// takes all cells of its mask, the next ones what is left of theirs; one that comes away with
-    /// little is dropped.
+    /// A query counts if its most likely class is not void and has at least the probability
+    /// `least_score`. The most confident query takes all cells of its mask, the next ones what
+    /// remains of theirs; queries that retain little are dropped.
     ///
     /// # Panics
     ///
-    /// If there is no such image.
+    /// If the index of the image is out of range.
     #[must_use]
     pub fn objects(&self, image: usize, least_score: f32) -> Vec<FoundObject> {
         let [_, n_queries, n_classes] = self.class_logits.dims();
@@ -65,14 +66,14 @@ impl QueryOutput {
 }
 
 impl FoundObject {
-    /// How many cells are its own.
+    /// The number of its cells.
     #[must_use]
     pub fn n_cells(&self) -> usize {
         self.cells.iter().filter(|&&own| own).count()
     }
 }
 
-/// The best class of a query, its cells not yet known.
+/// The best class of a query, with its cells not yet determined.
 fn likeliest(query: usize, scores: &[f32]) -> FoundObject {
     let class = (1..scores.len())
         .fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
@@ -104,8 +105,8 @@ mod tests {
             ([6.0, -6.0, 6.0, -6.0], [6.0, 6.0, 6.0, -6.0], [-6.0, 6.0, -6.0, 6.0]);
         let found = queries(&[likely, sure, void, likely], &[all_but_one, left, right, right])
             .objects(0, 0.5);
-        // The first query is left with one of its three cells, and dropped; the last one then has
-        // both of its own.
+        // The first query retains one of its three cells and is dropped; the last one then has both
+        // of its own.
         assert_eq!(
             found.iter().map(|object| (object.query, object.class)).collect::<Vec<_>>(),
             [(1, 0), (3, 1)]

@@ -1,4 +1,4 @@
-//! The eyes: everything that is computed of an image alone, once.
+//! The vision model: everything that is computed from an image alone, once.
 
 use std::{any::Any, sync::Arc};
 
@@ -17,12 +17,12 @@ use crate::{
     preprocess::InputFormat,
 };
 
-/// Network and projection.
+/// The vision encoder with its projection into the language model.
 #[derive(Module, Debug)]
 pub struct VisionModel {
-    /// Image → features.
+    /// Computes features from images.
     pub encoder: VisionEncoder,
-    /// Features → tokens of the language model.
+    /// Computes tokens of the language model from features.
     pub projector: VisualProjector,
     #[module(skip)]
     pub(crate) input: InputFormat,
@@ -36,7 +36,7 @@ pub struct VisionEncoder {
     query_decoder: QueryDecoder,
 }
 
-/// All that is known of a batch of images.
+/// The features of a batch of images.
 #[derive(Clone, Debug)]
 pub struct VisionFeatures {
     /// C2 … C5 of the backbone: `[batch, height / stride, width / stride, channels]` at strides 4,
@@ -48,31 +48,30 @@ pub struct VisionFeatures {
     pub memories: [Tensor<4>; 3],
     /// Keys and values of the memories, for prompts.
     pub attended: AttendedMemories,
-    /// What the learned queries found.
+    /// The predictions of the learned queries.
     pub queries: QueryOutput,
-    /// What the language model is told.
+    /// The visual tokens for the language model.
     pub tokens: VisualTokens,
 }
 
-/// One image, looked at once; any number of points and texts can then be asked about.
+/// An encoded image, about which any number of points and texts can be processed.
 #[derive(Clone, Debug)]
 pub struct EncodedImage {
     /// Features of a batch of one.
     pub features: VisionFeatures,
-    /// How the image lies in the model's square.
+    /// The mapping between the image and the model's square input.
     pub letterbox: Letterbox,
-    /// The side of that square in pixels.
+    /// The side length of that square in pixels.
     pub input_size: usize,
-    /// The image itself, for closer looks at its points; its longer side has at most 1,024 pixels.
+    /// A copy of the image for close-ups, with a longer side of at most 1,024 pixels.
     pub pixels: RgbImage,
-    /// What language models have read of it.
+    /// Values that other models have derived from it.
     derived: Derived,
 }
 
 impl EncodedImage {
-    /// What an owner computes from this image: computed at the first call, and kept as long as the
-    /// image. So a language model reads the tokens of an image once, however many points and texts
-    /// are asked about one after the other.
+    /// A value that an owner derives from this image, computed on the first call and kept as long
+    /// as the image. A language model thereby processes the visual tokens of an image only once.
     pub fn derived<T: Any + Send + Sync>(
         &self,
         owner: DerivedKey,
@@ -83,7 +82,7 @@ impl EncodedImage {
 }
 
 impl VisionConfig {
-    /// Weights to be trained or loaded.
+    /// Initializes the weights, for training or loading.
     #[must_use]
     pub fn init(&self, device: &Device) -> VisionModel {
         VisionModel {
@@ -99,19 +98,19 @@ impl VisionConfig {
 }
 
 impl VisionEncoder {
-    /// Image → C2 … C5.
+    /// The backbone, which computes C2 … C5 from images.
     #[must_use]
     pub fn backbone(&self) -> &Backbone {
         &self.backbone
     }
 
-    /// C2 … C5 → mask features and memories.
+    /// The pixel decoder, which computes mask features and memories from C2 … C5.
     #[must_use]
     pub fn pixel_decoder(&self) -> &PixelDecoder {
         &self.pixel_decoder
     }
 
-    /// The decoder of queries and prompts.
+    /// The decoder of learned queries and prompts.
     #[must_use]
     pub fn query_decoder(&self) -> &QueryDecoder {
         &self.query_decoder
@@ -119,8 +118,8 @@ impl VisionEncoder {
 }
 
 impl VisionModel {
-    /// Looks at a batch of normalised images, `[batch, 3, height, width]`, both sides multiples of
-    /// `32 · unshuffle`.
+    /// Encodes a batch of normalized images, `[batch, 3, height, width]`, with both sides multiples
+    /// of `32 · unshuffle`.
     ///
     /// # Panics
     ///
@@ -130,8 +129,8 @@ impl VisionModel {
         self.look(images, AuxPredictions::None)
     }
 
-    /// As [`forward`](Self::forward), and also what the queries would have said before each layer,
-    /// for [`query_loss`](crate::query_loss).
+    /// As [`forward`](Self::forward), with the queries' predictions before each layer, for
+    /// [`query_loss`](crate::query_loss).
     ///
     /// # Panics
     ///
@@ -141,11 +140,11 @@ impl VisionModel {
         self.look(images, AuxPredictions::EveryLayer)
     }
 
-    /// Looks at one image, brought into a square of `size` pixels.
+    /// Encodes one image, letterboxed into a square of `size` pixels.
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if the network cannot take that size, or the image cannot be resized.
+    /// [`VisionError`] if the size is not supported, or the image cannot be resized.
     pub fn encode(&self, image: &RgbImage, size: usize) -> Result<EncodedImage, VisionError> {
         let multiple = self.side_multiple();
         if size == 0 || size > LARGEST_SIDE || !size.is_multiple_of(multiple) {
@@ -163,8 +162,8 @@ impl VisionModel {
         })
     }
 
-    /// The same eyes with a backbone that does not learn: on a differentiable device, too, nothing
-    /// of it is kept for gradients.
+    /// Freezes the backbone, so that on an autodiff device none of its activations are kept for
+    /// gradients.
     #[must_use]
     pub fn freeze_backbone(mut self) -> Self {
         self.encoder.backbone = self.encoder.backbone.freeze();
@@ -176,7 +175,7 @@ impl VisionModel {
         let multiple = self.side_multiple();
         assert!(
             height.is_multiple_of(multiple) && width.is_multiple_of(multiple),
-            "{height}×{width} is no multiple of {multiple}"
+            "{height}×{width} is not a multiple of {multiple}"
         );
         let maps = self.encoder.backbone.forward(images);
         let (mask_features, memories) = self.encoder.pixel_decoder.forward(maps.clone());
@@ -207,7 +206,7 @@ mod tests {
         query_loss,
     };
 
-    /// Every kind of layer, few numbers.
+    /// Every kind of layer, with few parameters.
     fn small() -> VisionConfig {
         VisionConfig {
             image_size: 64,
@@ -427,7 +426,7 @@ mod tests {
         }
     }
 
-    /// Moves weights away from the zeros that some start at.
+    /// Perturbs weights that are initialized to zero.
     struct Shaken;
 
     impl ModuleMapper for Shaken {
@@ -443,7 +442,7 @@ mod tests {
         }
     }
 
-    /// The same eyes behind a narrow EfficientNet-Lite.
+    /// The same model with a narrow EfficientNet-Lite backbone.
     fn small_lite() -> VisionConfig {
         let lite = EfficientNetLiteConfig {
             stem_channels: 4,
@@ -460,7 +459,7 @@ mod tests {
         }
     }
 
-    /// Parameters that a loss over everything that the eyes say teaches nothing.
+    /// Parameters without a useful gradient from a loss over all outputs of the model.
     fn untaught(eyes: &VisionModel, device: &Device) -> Vec<String> {
         let features = eyes.forward_with_aux(images(2, 64, device));
         let object =

@@ -1,4 +1,4 @@
-//! Norms over channels-last maps.
+//! Normalization layers for channels-last maps.
 
 use burn::{
     module::{Module, Param},
@@ -52,14 +52,15 @@ impl GroupNorm {
         let [batch, height, width, channels] = x.dims();
         let group = channels / self.groups;
         let cells = x.reshape([batch, height * width, channels]);
-        // Over cells first, and over the channels of a group when only one row is left.
+        // First over cells, then over the channels of a group, when only one row remains.
         let n = (height * width * group) as f64;
         let per_group =
             |sums: Tensor<3>| sums.reshape([batch, self.groups, group]).sum_dim(2).div_scalar(n); // [batch, groups, 1]
         let per_channel =
             |t: Tensor<3>| t.expand([batch, self.groups, group]).reshape([batch, 1, channels]);
         let mean = per_channel(per_group(cells.clone().sum_dim(1)));
-        // Centred before it is squared: a mean far from zero would eat the digits of the variance.
+        // Centered before squaring, because a mean far from zero would cancel the digits of the
+        // variance.
         let centred = cells - mean;
         let variance = per_group(centred.clone().square().sum_dim(1));
         let scale = per_channel(variance.add_scalar(self.eps).sqrt().recip())

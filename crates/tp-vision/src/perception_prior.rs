@@ -1,8 +1,8 @@
-//! The perception prior: which query claims which cell of the token grid.
+//! The perception prior: the assignment of queries to cells of the token grid.
 //!
-//! Source: OMG-LLaVA. The original enlarges every mask to the size of the image, takes the sigmoid,
-//! weighs it by the class score and shrinks it to the grid. Shrinking reads two rows and two
-//! columns for each cell, so only those are ever made.
+//! Source: OMG-LLaVA. The original resizes every mask to the size of the image, applies the
+//! sigmoid, weights it by the class score, and resizes it to the grid. The last step reads two rows
+//! and two columns per cell, so only those are computed.
 
 use burn::tensor::{Int, Tensor, TensorData, activation::sigmoid};
 
@@ -11,21 +11,21 @@ use crate::{
     resize::{add_row, neighbours},
 };
 
-/// Pixels for each cell of a mask, along one axis.
+/// The number of pixels per mask cell, along one axis.
 const MASK_STRIDE: usize = 4;
 
-/// What the queries of a batch of images say about the cells of a grid.
+/// The assignment of queries to the cells of a grid, for a batch of images.
 #[derive(Clone, Debug)]
 pub struct PerceptionPrior {
-    /// How much each query claims each cell, `[image, query, cell]`.
+    /// The weight of each query in each cell, `[image, query, cell]`.
     pub claims: Tensor<3>,
-    /// Content and position of each query, `[image, query, 2 · feat]`.
+    /// Content and position of each query, concatenated, `[image, query, 2 · feat]`.
     pub vectors: Tensor<3>,
-    /// Each cell's mixture of the vectors, `[image, cell, 2 · feat]`: a softmax of the claims over
-    /// all queries, kept or not.
+    /// The weighted mean of the vectors in each cell, `[image, cell, 2 · feat]`, with a softmax of
+    /// the claims over all queries, kept or not.
     pub mixture: Tensor<3>,
-    /// For each image the queries that own a cell, in ascending order; of equal claims the first
-    /// wins.
+    /// For each image, the queries with the largest claim in some cell, in ascending order; of
+    /// equal claims the first counts.
     pub kept: Vec<Vec<usize>>,
 }
 
@@ -41,13 +41,14 @@ impl PerceptionPrior {
     }
 
     fn of(claims: Tensor<3>, vectors: Tensor<3>) -> Self {
-        // Whom to keep is a decision: made on the host, without gradient.
+        // The selection of queries is discrete, so it is computed on the host without gradient.
         let kept = kept_queries(&claims);
         let mixture = tp_kernels::softmax(claims.clone().swap_dims(1, 2)).matmul(vectors.clone());
         Self { claims, vectors, mixture, kept }
     }
 
-    /// The vectors of the kept queries, right-padded, `[image, kept of the most, 2 · feat]`.
+    /// The vectors of the kept queries, right-padded, `[image, maximum number of kept queries, 2 ·
+    /// feat]`.
     #[must_use]
     pub fn kept_vectors(&self) -> Tensor<3> {
         let [batch, n_queries, width] = self.vectors.dims();
@@ -76,18 +77,19 @@ impl PerceptionPrior {
     }
 }
 
-/// `[image, query, cell]` row-major: `(smooth + (1 − smooth) · s) · P` with `s` the best score of a
-/// true class and `P` the mask's probability.
+/// `[image, query, cell]` row-major: `(smooth + (1 − smooth) · s) · P`, with `s` the highest score
+/// of a class other than void and `P` the probability of the mask.
 fn claims(queries: &QueryOutput, grid: [usize; 2], smooth: f64) -> Tensor<3> {
     let scores = tp_kernels::softmax(queries.class_logits.clone());
     let with_void = scores.dims()[2];
-    // Void takes its share of the softmax but is no class.
+    // Void takes part in the softmax but is not a class.
     let sure = scores.narrow(2, 0, with_void - 1).max_dim(2); // [batch, query, 1]
     sampled_masks(queries.mask_logits.clone(), grid)
         * sure.mul_scalar(1.0 - smooth).add_scalar(smooth)
 }
 
-/// For each image the queries that own a cell, in ascending order; of equal claims the first wins.
+/// For each image, the queries with the largest claim in some cell, in ascending order; of equal
+/// claims the first counts.
 fn kept_queries(claims: &Tensor<3>) -> Vec<Vec<usize>> {
     let [_, queries, cells] = claims.dims();
     let claims: Vec<f32> = claims.clone().into_data().iter::<f32>().collect();
@@ -129,8 +131,8 @@ fn sampled_masks(logits: Tensor<4>, [rows, columns]: [usize; 2]) -> Tensor<3> {
     cells.reshape([batch, queries, rows * columns])
 }
 
-/// For one axis: how the two pixels that each cell of the grid reads come from the mask, `[2 ·
-/// cells, mask]`, and how the cell comes from its two pixels, `[cells, 2 · cells]`.
+/// The two interpolation steps along one axis: from the mask to the two pixels that each cell
+/// reads, `[2 · cells, mask]`, and from these to the cell, `[cells, 2 · cells]`.
 fn axis(mask: usize, cells: usize) -> (Vec<f32>, Vec<f32>) {
     let image = mask * MASK_STRIDE;
     let (mut pixels, mut sums) = (vec![0.0; 2 * cells * mask], vec![0.0; cells * 2 * cells]);
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn cell_of_64_pixels_reads_the_published_places() {
         // Image 1024, mask 256, grid 16: pixels 31 and 32 of a cell lie 3/8 and 5/8 of the way from
-        // map row 7 to 8.
+        // mask row 7 to 8.
         let (pixels, sums) = axis(256, 16);
         assert_eq!((pixels[7], pixels[8]), (0.625, 0.375));
         assert_eq!((pixels[256 + 7], pixels[256 + 8]), (0.375, 0.625));

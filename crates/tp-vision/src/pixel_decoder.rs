@@ -1,4 +1,4 @@
-//! The pixel decoder: deformable attention among three levels, then one step up to stride 4.
+//! The pixel decoder: deformable attention over three levels, then upsampling to stride 4.
 //!
 //! Source: Mask2Former's multi-scale deformable pixel decoder, as OMG-Seg configures it.
 
@@ -17,7 +17,7 @@ use crate::{
     resize::resized,
 };
 
-/// C2 … C5 → mask features and three memories.
+/// Computes mask features and three memories from C2 … C5.
 #[derive(Module, Debug)]
 pub struct PixelDecoder {
     input_convs: Vec<Projection>,     // of C5, C4, C3
@@ -48,7 +48,7 @@ impl PixelDecoder {
             gn: GroupNorm::init(feat, config.gn_groups, config.norm_eps, device),
         };
         let xavier = Initializer::XavierUniform { gain: 1.0 };
-        // "Caffe2's Xavier" of the original: uniform with variance 1 / fan_in.
+        // The "Caffe2 Xavier" initialization of the original: uniform with variance 1 / fan_in.
         let caffe = Initializer::KaimingUniform { gain: 1.0, fan_out_only: false };
         Self {
             input_convs: [c5, c4, c3]
@@ -80,7 +80,7 @@ impl PixelDecoder {
         (self.mask_feature.pointwise(finest), memories)
     }
 
-    /// The deformable encoder over three maps, coarse first.
+    /// The deformable encoder over three maps, coarsest first.
     fn memories(&self, maps: [Tensor<4>; 3]) -> [Tensor<4>; 3] {
         let device = maps[0].device();
         let maps: Vec<Tensor<4>> = maps

@@ -1,8 +1,8 @@
-//! Sine codes of cells and of boxes.
+//! Sine position codes of cells and of boxes.
 //!
 //! Sources: Mask2Former's sine position code; OMG-LLaVA's code of point and box prompts. The base
-//! model adds one constant vector to the code of its keys, for a time axis of length one; the
-//! softmax removes it, so it is left out.
+//! model adds a constant vector to the code of its keys, for a time axis of length one; the softmax
+//! cancels it, so it is omitted.
 
 use std::f64::consts::TAU;
 
@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::VisionConfig;
 
-/// How the numbers of cells become sines.
+/// The parameters of a position code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SineCode {
     temperature: f64,
@@ -43,7 +43,7 @@ impl SineCode {
     ) -> Tensor<3> {
         let half = channels / 2;
         let along = |n: usize| -> Vec<f32> {
-            // Cells count from 1, as the cumulative sums of the original do.
+            // Cells are counted from 1, like the cumulative sums of the original.
             let place = |index: usize| {
                 (index as f64 + 1.0 + self.offset) / (n as f64 + self.eps) * self.scale
             };
@@ -62,7 +62,7 @@ impl SineCode {
 }
 
 /// The code of every cell of a map, `[height, width, channels]`: the first half of the channels
-/// says the row, the second the column.
+/// encodes the row, the second the column.
 ///
 /// `v = (index + 1) / (n + 1e-6) · 2π`; channel `k` of a half is `sin` (even `k`) or `cos` (odd
 /// `k`) of `v / 10000^(2⌊k/2⌋ / half)`.
@@ -88,8 +88,8 @@ pub fn sine_code_of_grid(
 /// `[…, 4]` boxes (cx, cy, w, h) in the model's unit square → `[…, 4 · num_feats]`, in the order
 /// cy, cx, w, h.
 ///
-/// A number `v` is taken as it is (unlike the number of a cell), kept `1e-5` away from 0 and 1 as
-/// the base model's inverse sigmoid does. No gradient flows to the boxes: they are given.
+/// A coordinate `v` is used unchanged (unlike the index of a cell), but clamped `1e-5` away from 0
+/// and 1, like the base model's inverse sigmoid. No gradient flows to the boxes, which are inputs.
 #[must_use]
 pub fn sine_code_of_box<const D: usize>(boxes: Tensor<D>, num_feats: usize) -> Tensor<D> {
     let device = boxes.device();
@@ -109,7 +109,7 @@ pub fn sine_code_of_box<const D: usize>(boxes: Tensor<D>, num_feats: usize) -> T
     Tensor::from_data(TensorData::new(codes, dims), &device)
 }
 
-/// Sines and cosines of `v`, interleaved, ever slower.
+/// Interleaved sines and cosines of `v` with decreasing frequency.
 fn waves(v: f64, n: usize, temperature: f64) -> impl Iterator<Item = f32> {
     (0..n).map(move |k| {
         let angle = v / temperature.powf((2 * (k / 2)) as f64 / n as f64);
@@ -124,7 +124,7 @@ mod tests {
     fn assert_starts_with(code: &[f32], expected: &[f32]) {
         for (actual, expected) in code.iter().zip(expected) {
             // The epsilon in the denominator shifts the angle by up to 2π · 1e-6.
-            assert!((actual - expected).abs() < 7e-6, "{actual} is not {expected}");
+            assert!((actual - expected).abs() < 7e-6, "{actual} differs from {expected}");
         }
     }
 

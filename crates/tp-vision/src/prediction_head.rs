@@ -1,6 +1,7 @@
-//! What a query has found: a mask, and the class of what lies under it.
+//! The prediction of a query: a mask, and the class of its content.
 //!
-//! Source: OMG-Seg's open-vocabulary head. The published IoU head is left out: nothing reads it.
+//! Source: OMG-Seg's open-vocabulary head. The published IoU head is omitted because its output is
+//! not used.
 
 use burn::{
     module::{Module, Param},
@@ -11,11 +12,11 @@ use tp_kernels::linear;
 
 use crate::{VisionConfig, norm::ChannelNorm};
 
-/// Added to the attention logits of closed cells: their probability is exactly zero in f32, and no
-/// arithmetic overflows.
+/// Added to the attention logits of masked cells: their probability is exactly zero in f32, without
+/// overflow.
 const CLOSED: f64 = -3e4;
 
-/// Class and mask of every query.
+/// The class and the mask of every query.
 #[derive(Clone, Debug)]
 pub struct QueryPrediction {
     /// `[batch, query, class + 1]`; the last class is void, whose logit is 0.
@@ -24,7 +25,7 @@ pub struct QueryPrediction {
     pub mask_logits: Tensor<4>,
 }
 
-/// Query → mask and class, shared by all layers.
+/// Computes mask and class from a query; shared by all layers.
 #[derive(Module, Debug)]
 pub(crate) struct PredictionHead {
     post_norm: ChannelNorm,
@@ -52,8 +53,8 @@ impl PredictionHead {
         }
     }
 
-    /// The vector of each query, `[batch, query, feat]`, whose product with a cell's features is
-    /// the mask's logit there.
+    /// The mask vector of each query, `[batch, query, feat]`; its product with the features of a
+    /// cell is the mask logit.
     pub(crate) fn mask_vectors(&self, x: Tensor<3>) -> Tensor<3> {
         self.mask_embed.forward(self.post_norm.forward(x))
     }
@@ -71,7 +72,7 @@ impl PredictionHead {
         let cells = mask_features.clone().reshape([batch, height * width, feat]);
         let masks = mask_vectors.matmul(cells.clone().swap_dims(1, 2)); // [batch, query, cell]
         let inside = masks.clone().detach().greater_elem(0.0).float();
-        // An empty mask has the zero vector for its mean.
+        // An empty mask has the zero vector as its mean.
         let n_inside = inside.clone().sum_dim(2).add_scalar(1e-8);
         let pooled = inside.matmul(cells) / n_inside;
         let class_logits = self.class_logits(pooled, x);
@@ -81,7 +82,7 @@ impl PredictionHead {
         }
     }
 
-    /// Cosine of each query with the phrases of each class; the best phrase counts.
+    /// The cosine of each query with the phrases of each class; the best phrase counts.
     fn class_logits(&self, pooled: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
         let [batch, queries, _] = x.dims();
         let [classes, synonyms, d_class] = self.class_embed.dims();
@@ -95,17 +96,17 @@ impl PredictionHead {
         let cosines =
             vectors.matmul(phrases.transpose()).reshape([batch, queries, classes, synonyms]);
         let classes = cosines.max_dim(3).squeeze_dim::<3>(3).mul_scalar(self.logit_scale.exp());
-        // Void's vector is the zero vector, so its logit is 0.
+        // Void has the zero vector, so its logit is 0.
         let void = Tensor::zeros([batch, queries, 1], &classes.device());
         Tensor::cat(vec![classes, void], 2)
     }
 }
 
-/// The attention bias `[batch, query, cell]` that the predicted masks give: closed where the logit
-/// is negative, a row that would be closed wholly is opened wholly. `shrunk` is `[batch, cell,
+/// The attention bias `[batch, query, cell]` of the predicted masks: masked where the logit is
+/// negative; a row that would be masked entirely is not masked at all. `shrunk` is `[batch, cell,
 /// feat]`.
 ///
-/// Shrinking commutes with the product: features are shrunk once for all queries and layers.
+/// Resizing commutes with the product, so features are resized once for all queries and layers.
 pub(crate) fn predicted_bias(mask_vectors: Tensor<3>, shrunk: Tensor<3>) -> Tensor<3> {
     bias_of_masks(mask_vectors.detach().matmul(shrunk.swap_dims(1, 2)))
 }
@@ -117,12 +118,12 @@ fn bias_of_masks(logits: Tensor<3>) -> Tensor<3> {
 }
 
 fn unit_length(x: Tensor<2>) -> Tensor<2> {
-    // Clamped before the root, whose slope at zero is infinite.
+    // Clamped before the square root, whose derivative at zero is infinite.
     let length = x.clone().square().sum_dim(1).clamp_min(1e-24).sqrt();
     x / length
 }
 
-/// Three linear layers with ReLUs between.
+/// Three linear layers with ReLU in between.
 #[derive(Module, Debug)]
 struct Perceptron {
     first: Linear,
@@ -170,7 +171,7 @@ mod tests {
         let logits =
             Tensor::<3>::from_data([[[-1.0, 0.0, 2.0], [-1.0, -2.0, -0.1]]], &Device::flex());
         let bias: Vec<f32> = bias_of_masks(logits).into_data().iter::<f32>().collect();
-        // The second row would be closed wholly.
+        // The second row would be masked entirely.
         assert_eq!(
             bias.iter().map(|&v| v.abs()).collect::<Vec<_>>(),
             [3e4, 0.0, 0.0, 0.0, 0.0, 0.0]

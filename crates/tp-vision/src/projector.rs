@@ -1,5 +1,5 @@
-//! What the language model is told of an image: one token for each coarse cell, a separator, one
-//! for each object.
+//! The visual tokens of the language model: one per stride-32 cell or block of cells, a separator,
+//! and one per object.
 //!
 //! Source: OMG-LLaVA's projector.
 
@@ -16,13 +16,13 @@ use crate::{PerceptionPrior, QueryOutput, VisionConfig};
 #[derive(Clone, Debug)]
 pub struct VisualTokens {
     /// `[image, token, hidden]`, right-padded: pixel tokens row by row, separator, object tokens.
-    /// What pads a row means nothing.
+    /// Padding has arbitrary values.
     pub embeddings: Tensor<3>,
-    /// The true number of tokens of each image.
+    /// The number of tokens of each image, without padding.
     pub lengths: Vec<usize>,
 }
 
-/// Eyes → language model.
+/// The projection from the vision encoder to the language model.
 #[derive(Module, Debug)]
 pub struct VisualProjector {
     query_proj: Linear,
@@ -53,10 +53,11 @@ impl VisualProjector {
         }
     }
 
-    /// Query vectors (content and position joined), `[…, 2 · feat]` → tokens `[…, hidden]`.
+    /// Projects query vectors (content and position concatenated), `[…, 2 · feat]`, to tokens `[…,
+    /// hidden]`.
     #[must_use]
     pub fn object_tokens<const D: usize>(&self, vectors: Tensor<D>) -> Tensor<D> {
-        // No activation after the first: the published weights have none.
+        // No activation after the first layer, because the published weights have none.
         through(&self.model, linear(&self.query_proj, vectors))
     }
 
@@ -76,8 +77,8 @@ impl VisualProjector {
         }
     }
 
-    /// One token for each block of coarse cells, row by row, `[batch, cell, hidden]`: C5 and,
-    /// behind its channels, the mixture of the [`PerceptionPrior`].
+    /// One token per block of coarse cells, row by row, `[batch, cell, hidden]`, from C5
+    /// concatenated with the mixture of the [`PerceptionPrior`].
     #[must_use]
     pub fn pixel_tokens(&self, coarse: Tensor<4>, mixture: Tensor<3>) -> Tensor<3> {
         let cells = unshuffled(coarse, self.unshuffle);
@@ -99,13 +100,13 @@ impl VisualProjector {
         self.separator.val().device()
     }
 
-    /// Side of the block of coarse cells that becomes one token.
+    /// Side length of the block of coarse cells that becomes one token.
     pub(crate) fn unshuffle(&self) -> usize {
         self.unshuffle
     }
 }
 
-/// Linear layers with GELUs between.
+/// Linear layers with GELU in between.
 fn through<const D: usize>(layers: &[Linear], x: Tensor<D>) -> Tensor<D> {
     layers
         .iter()
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn unshuffled_channels_are_row_column_channel() {
-        // Cell (y, x) of channel c holds c + 100 y + 10 x; three channels.
+        // Cell (y, x) of channel c has the value c + 100 y + 10 x; three channels.
         let values: Vec<f32> = (0..4)
             .flat_map(|y| {
                 (0..2).flat_map(move |x| (0..3).map(move |c| (c + 100 * y + 10 * x) as f32))

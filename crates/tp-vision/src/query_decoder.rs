@@ -1,5 +1,5 @@
-//! The query decoder: queries read the memories through masks, level after level, and say what they
-//! found.
+//! The query decoder: queries attend to the memories under masks, level by level, and predict
+//! objects.
 //!
 //! Source: OMG-Seg's masked decoder (Mask2Former's layers; order cross-attention, self-attention,
 //! feed-forward; post-norm).
@@ -22,53 +22,53 @@ use crate::{
     resize::resized,
 };
 
-/// Which cells a prompt may read.
+/// The cells to which a prompt may attend.
 #[derive(Clone, Debug)]
 pub enum PromptMask {
-    /// The open cells of each level, coarse first, a window for each prompt, image by image. The
-    /// same in every layer that reads the level, and never opened by itself.
+    /// The visible cells of each level, coarsest first, as one window per prompt, ordered by image.
+    /// They are the same in every layer that uses the level.
     Fixed([Arc<Windows>; 3]),
-    /// The mask that the decoder predicts for the prompt, renewed before every layer: the base
-    /// model's way.
+    /// The mask that the decoder predicts for the prompt, updated before every layer, as in the
+    /// base model.
     Predicted,
-    /// Every cell.
+    /// All cells.
     Open,
 }
 
 impl AttendedMemories {
-    /// `[height, width]` of each level, coarse first.
+    /// `[height, width]` of each level, coarsest first.
     #[must_use]
     pub fn sizes(&self) -> [[usize; 2]; 3] {
         self.sizes
     }
 }
 
-/// What the learned queries found in a batch of images.
+/// The predictions of the learned queries for a batch of images.
 #[derive(Clone, Debug)]
 pub struct QueryOutput {
-    /// Content of each query after the last layer, before the final norm: `[batch, query, feat]`.
+    /// The content of each query after the last layer, before the final norm: `[batch, query,
+    /// feat]`.
     pub query_features: Tensor<3>,
-    /// Position query of each: `[query, feat]`.
+    /// The position embedding of each query: `[query, feat]`.
     pub query_positions: Tensor<2>,
     /// `[batch, query, class + 1]`; the last class is void, whose logit is 0.
     pub class_logits: Tensor<3>,
     /// `[batch, query, height / 4, width / 4]`.
     pub mask_logits: Tensor<4>,
-    /// What the queries would have said before each layer; empty unless asked for, and then for
-    /// training alone.
+    /// The predictions before each layer; empty unless requested for training.
     pub aux: Vec<QueryPrediction>,
 }
 
-/// Keys and values of the memories for every layer: they do not depend on queries, so one image
-/// needs them once.
+/// Keys and values of the memories for every layer. They do not depend on queries, so they are
+/// computed once per image.
 #[derive(Clone, Debug)]
 pub struct AttendedMemories {
     layers: Vec<KeysValues>,
-    /// `[height, width]` of each level, coarse first.
+    /// `[height, width]` of each level, coarsest first.
     sizes: [[usize; 2]; 3],
 }
 
-/// Queries, layers and prediction head.
+/// Learned queries, decoder layers and prediction head.
 #[derive(Module, Debug)]
 pub struct QueryDecoder {
     query_feat: Param<Tensor<2>>,  // [query, feat]
@@ -97,7 +97,8 @@ impl QueryDecoder {
         }
     }
 
-    /// What every layer reads of the memories (coarse first): layer `n` reads level `n mod 3`.
+    /// The keys and values of every layer, from the memories (coarsest first): layer `n` uses level
+    /// `n mod 3`.
     #[must_use]
     pub fn attend(&self, memories: &[Tensor<4>; 3]) -> AttendedMemories {
         let levels = memories.each_ref().map(|memory| {
@@ -111,7 +112,7 @@ impl QueryDecoder {
         });
         let layers = self.layers.iter().enumerate().map(|(index, layer)| {
             let (memory, place) = levels[index % 3].clone();
-            // The level's embedding enters keys and values, the place the keys alone.
+            // The level embedding is part of keys and values, the position code of keys only.
             let value = memory + self.level_embed.val().narrow(0, index % 3, 1).unsqueeze::<3>();
             layer.cross_attn.keys_values(value.clone() + place, value)
         });
@@ -121,7 +122,7 @@ impl QueryDecoder {
         }
     }
 
-    /// The learned queries over a batch of images.
+    /// Applies the decoder to the learned queries for a batch of images.
     ///
     /// - `mask_features`: `[batch, height / 4, width / 4, feat]`
     #[must_use]
@@ -156,12 +157,12 @@ impl QueryDecoder {
         }
     }
 
-    /// Prompts over a batch of images, each alone: prompts see neither each other nor the learned
-    /// queries.
+    /// Applies the decoder to prompts for a batch of images. Prompts attend neither to each other
+    /// nor to the learned queries.
     ///
     /// # Shapes
     ///
-    /// - `mask_features`: `[image, height / 4, width / 4, feat]`, read if the mask is predicted
+    /// - `mask_features`: `[image, height / 4, width / 4, feat]`, used if the mask is predicted
     /// - `content`, `position`: `[image, prompt, feat]`
     /// - output: `[image, prompt, feat]`, before the final norm
     #[must_use]
@@ -189,26 +190,26 @@ impl QueryDecoder {
     }
 }
 
-/// Which keys queries may read.
-#[expect(clippy::large_enum_variant, reason = "one at a time, handed on at once")]
+/// The keys to which queries may attend.
+#[expect(clippy::large_enum_variant, reason = "a single short-lived value")]
 enum OpenKeys<'a> {
     All,
-    /// All, with a number added to each logit, `[batch, query, key]`.
+    /// All keys, with a bias on each logit, `[batch, query, key]`.
     Biased(Tensor<3>),
     Window(&'a Arc<Windows>),
 }
 
-/// Whether the layers' own predictions are kept, for a loss on each of them.
+/// Whether intermediate predictions are returned, for a loss on each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuxPredictions {
-    /// The last one alone.
+    /// Only the final one.
     None,
-    /// One before each layer, too.
+    /// Also one before each layer.
     EveryLayer,
 }
 
-/// Mask features at the size of each level, `[batch, cell, feat]`, without gradient: masks are
-/// decisions.
+/// Mask features resized to each level, `[batch, cell, feat]`, without gradient, because masks are
+/// discrete.
 fn shrunken(mask_features: &Tensor<4>, sizes: &[[usize; 2]; 3]) -> [Tensor<3>; 3] {
     sizes.map(|size| {
         let [batch, _, _, feat] = mask_features.dims();
@@ -250,7 +251,7 @@ impl DecoderLayer {
         }
     }
 
-    /// Queries that see each other.
+    /// With self-attention between queries.
     fn forward(
         &self,
         x: Tensor<3>,
@@ -265,7 +266,7 @@ impl DecoderLayer {
         self.feed_forward(x, read)
     }
 
-    /// Queries that do not.
+    /// Without self-attention between queries.
     fn forward_alone(
         &self,
         x: Tensor<3>,

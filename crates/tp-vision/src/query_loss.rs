@@ -1,7 +1,7 @@
-//! Training alone: every object gets the query that fits it best, and that query learns its class
-//! and mask.
+//! The training loss of the learned queries: every object is assigned to the query that fits it
+//! best, which is trained on its class and mask.
 //!
-//! Source: Mask2Former's set prediction loss; masks are compared at the resolution of the finest
+//! Source: Mask2Former's set prediction loss. Masks are compared at the resolution of the finest
 //! features.
 
 use burn::tensor::{
@@ -11,11 +11,11 @@ use burn::tensor::{
 
 use crate::{QueryOutput, QueryPrediction, assignment::cheapest_assignment};
 
-/// Weight of the class, in the matching and in the loss.
+/// Weight of the class, in the matching cost and in the loss.
 const CLASS_WEIGHT: f64 = 2.0;
-/// Weight of the mask's cross-entropy and of its dice loss, each.
+/// Weight of each of the mask losses, cross-entropy and dice.
 const MASK_WEIGHT: f64 = 5.0;
-/// What a query without an object weighs in the class loss beside one with an object.
+/// Weight of queries without an object in the class loss, relative to those with one.
 const VOID_WEIGHT: f32 = 0.1;
 
 /// One object of an image.
@@ -23,23 +23,23 @@ const VOID_WEIGHT: f32 = 0.1;
 pub struct QueryTarget {
     /// Its category.
     pub class: u32,
-    /// The cells that it covers at stride 4, row-major.
+    /// Its cells at stride 4, row-major.
     pub mask: Vec<bool>,
 }
 
-/// The objects of one image; `None` if not all of them are known, so that the image teaches the
-/// queries nothing.
+/// The objects of one image; `None` if not all of them are annotated, which excludes the image from
+/// the loss.
 pub type QueryTargets = Option<Vec<QueryTarget>>;
 
-/// The loss of the queries of a batch, the mean over the last prediction and those of
+/// The loss of the queries of a batch, averaged over the last prediction and those of
 /// [`QueryOutput::aux`].
 ///
-/// Objects are paired with queries afresh for each prediction.
+/// Objects are matched to queries separately for each prediction.
 ///
 /// # Panics
 ///
-/// If there is not one list for every image, a mask has not one entry for every cell, or a class is
-/// unknown to the network.
+/// If the number of lists differs from the number of images, the length of a mask from the number
+/// of cells, or a class is out of range.
 #[must_use]
 pub fn query_loss(output: &QueryOutput, targets: &[QueryTargets]) -> Tensor<1> {
     let targets = Targets::new(output.mask_logits.clone(), targets);
@@ -51,11 +51,11 @@ pub fn query_loss(output: &QueryOutput, targets: &[QueryTargets]) -> Tensor<1> {
     sum.div_scalar(n as f64)
 }
 
-/// The objects of a batch, padded to equally many for each image.
+/// The objects of a batch, padded to the same number for each image.
 struct Targets {
-    /// Classes of each image's objects; `None` teaches nothing.
+    /// The classes of each image's objects; `None` excludes the image.
     classes: Vec<Option<Vec<usize>>>,
-    /// `[image, object, cell]`, 1 inside; zeros where an image has fewer objects.
+    /// `[image, object, cell]`, 1 inside; zeros for padding objects.
     masks: Tensor<3>,
 }
 
@@ -63,12 +63,12 @@ impl Targets {
     fn new(mask_logits: Tensor<4>, targets: &[QueryTargets]) -> Self {
         let [images, _, height, width] = mask_logits.dims();
         let cells = height * width;
-        assert_eq!(targets.len(), images, "one list of objects for every image");
+        assert_eq!(targets.len(), images, "one list of objects per image");
         let most = targets.iter().flatten().map(Vec::len).max().unwrap_or(0).max(1);
         let mut masks = vec![0.0; images * most * cells];
         for (image, objects) in targets.iter().enumerate() {
             for (at, object) in objects.iter().flatten().enumerate() {
-                assert_eq!(object.mask.len(), cells, "one entry for every cell");
+                assert_eq!(object.mask.len(), cells, "one entry per cell");
                 let start = (image * most + at) * cells;
                 for (value, &inside) in masks[start..start + cells].iter_mut().zip(&object.mask) {
                     *value = f32::from(u8::from(inside));
@@ -145,8 +145,8 @@ impl Targets {
         class_loss + (cross_entropy + dice).mul_scalar(MASK_WEIGHT)
     }
 
-    /// Pairs objects with queries, image by image; costs are made on the device, the pairing on the
-    /// host.
+    /// Matches objects to queries, image by image. Costs are computed on the device, the assignment
+    /// on the host.
     fn pairs(&self, class_logits: Tensor<3>, masks: Tensor<3>) -> Vec<Pair> {
         let [_, queries, with_void] = class_logits.dims();
         let [_, most, cells] = self.masks.dims();
@@ -187,7 +187,7 @@ impl Targets {
     }
 }
 
-/// An object and its query.
+/// An object with its query.
 struct Pair {
     image: usize,
     object: usize,
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn loss_of_undecided_queries_is_known() {
-        // All logits 0: class ln 3 (weights 1 and 0.1 normalised), mask ln 2, dice 1 - (2·1 + 1)/(2
+        // All logits 0: class ln 3 (weights 1 and 0.1 normalized), mask ln 2, dice 1 - (2·1 + 1)/(2
         // + 2 + 1).
         let undecided = output([[0.0; 3]; 2], [[0.0; 4]; 2], &Device::flex());
         let expected = 2.0 * 3.0_f32.ln() + 5.0 * (2.0_f32.ln() + 0.4);

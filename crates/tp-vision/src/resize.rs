@@ -1,19 +1,19 @@
-//! Bilinear resizing of maps as two products with a banded matrix: any sizes, and its gradient is a
-//! product too.
+//! Bilinear resizing of maps as two products with a banded matrix, for any sizes; its gradient is a
+//! product, too.
 //!
-//! Half-pixel centres, no antialiasing, edges repeated: output `i` reads at `s = max((i + ½) · from
-//! / to − ½, 0)`, from the cells `⌊s⌋` and `min(⌊s⌋ + 1, from − 1)`.
+//! Half-pixel centers, no antialiasing, replicated edges: output `i` reads at `s = max((i + ½) ·
+//! from / to − ½, 0)`, from the cells `⌊s⌋` and `min(⌊s⌋ + 1, from − 1)`.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// The two cells that output `index` reads, and the weight of the second.
+/// The two cells that output `index` depends on, and the weight of the second.
 pub(crate) fn neighbours(index: usize, from: usize, to: usize) -> ([usize; 2], f32) {
     let place = ((index as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0);
     let first = (place as usize).min(from - 1);
     ([first, (first + 1).min(from - 1)], (place - first as f64) as f32)
 }
 
-/// Adds to one row of weights, `[from]`, what output `index` reads.
+/// Adds the weights of output `index` to a row of weights, `[from]`.
 pub(crate) fn add_row(row: &mut [f32], index: usize, to: usize, weight: f32) {
     let ([first, second], share) = neighbours(index, row.len(), to);
     row[first] += weight * (1.0 - share);

@@ -1,6 +1,6 @@
-//! Published parameter names ↔ ours.
+//! Mapping between published parameter names and ours.
 //!
-//! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`; inside OMG-LLaVA behind
+//! Source of the names: OMG-Seg (`backbone.*`, `panoptic_head.*`; in OMG-LLaVA with the prefix
 //! `visual_encoder.`) and OMG-LLaVA (`projector.model.*`); the package `efficientnet-lite-pytorch`
 //! (`_conv_stem`, `_blocks.*`, `_conv_head`, `_fc`).
 
@@ -8,10 +8,10 @@ use tp_weights::{Checkpoint, KeyMap, TensorFloat, WeightsError, load_module};
 
 use crate::{VisionError, VisionModel};
 
-/// What the published EfficientNet-Lite adds to the variances of its batch norms.
+/// The epsilon of the published EfficientNet-Lite's batch norms.
 const BATCH_NORM_EPS: f64 = 1e-3;
 
-/// Names in OMG-Seg's checkpoint behind `backbone.` ↔ parameters of [`ConvNext`](crate::ConvNext).
+/// Names in OMG-Seg's checkpoint after `backbone.` ↔ parameters of [`ConvNext`](crate::ConvNext).
 fn convnext_keys() -> KeyMap {
     KeyMap::new(&[
         ("stem.0", "stem.conv"),
@@ -26,8 +26,8 @@ fn convnext_keys() -> KeyMap {
 
 /// Names in OMG-Seg's checkpoint ↔ parameters of [`VisionEncoder`](crate::VisionEncoder).
 ///
-/// The vectors of the classes' phrases are a file of their own there, a bare tensor; here they go
-/// by `class_embed`.
+/// The phrase embeddings of the classes are published in a separate file, as a bare tensor; here
+/// they are named `class_embed`.
 #[must_use]
 pub fn encoder_keys() -> KeyMap {
     let pixel_decoder = KeyMap::new(&[
@@ -77,7 +77,7 @@ pub fn open_clip_keys() -> KeyMap {
     open_clip_trunk_keys().under("visual.trunk", "backbone")
 }
 
-/// The same behind `visual.trunk.` ↔ parameters of [`ConvNext`](crate::ConvNext).
+/// The same names after `visual.trunk.` ↔ parameters of [`ConvNext`](crate::ConvNext).
 fn open_clip_trunk_keys() -> KeyMap {
     KeyMap::new(&[
         ("stem.0", "stem.conv"),
@@ -90,7 +90,7 @@ fn open_clip_trunk_keys() -> KeyMap {
     ])
 }
 
-/// Names in the published file of an EfficientNet-Lite, its batch norms folded ↔ parameters of
+/// Names in the published file of an EfficientNet-Lite with folded batch norms ↔ parameters of
 /// [`Backbone`](crate::Backbone).
 #[must_use]
 pub fn efficientnet_lite_keys() -> KeyMap {
@@ -121,12 +121,12 @@ fn convolution_before(norm: &str) -> Option<String> {
     block.starts_with("_blocks.").then(|| format!("{block}.{convolution}"))
 }
 
-/// A published EfficientNet-Lite with its batch norms folded into the convolutions before them; any
-/// other checkpoint as it is.
+/// A published EfficientNet-Lite with its batch norms folded into the preceding convolutions; any
+/// other checkpoint unchanged.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] if a batch norm lacks its convolution, or does not fit it.
+/// [`WeightsError`] if a batch norm has no matching convolution.
 pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, WeightsError> {
     let norms: Vec<String> = checkpoint
         .entries()
@@ -139,14 +139,14 @@ pub fn folded_efficientnet_lite(checkpoint: Checkpoint) -> Result<Checkpoint, We
 }
 
 impl VisionModel {
-    /// Fills the backbone alone: from the published file of an EfficientNet-Lite, of OMG-Seg or of
-    /// CLIP's ConvNeXt, or from what `talking-points convert` made of one. Other tensors are left
-    /// aside, and so is a classifier for which the backbone has no place.
+    /// Loads the backbone only: from the published file of an EfficientNet-Lite, of OMG-Seg or of
+    /// CLIP's ConvNeXt, or from the output of `talking-points convert` for one of them. Other
+    /// tensors are ignored, and so is a classifier that the backbone does not have.
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if a parameter of the backbone is missing there, has another shape or cannot
-    /// be read; some may be filled by then.
+    /// [`VisionError`] if a parameter of the backbone is missing, has another shape or cannot be
+    /// read; others may already be loaded.
     pub fn load_backbone(&mut self, checkpoint: Checkpoint) -> Result<(), VisionError> {
         let checkpoint = folded_efficientnet_lite(checkpoint)?;
         let (lite, convnext) = (efficientnet_lite_keys(), convnext_keys());

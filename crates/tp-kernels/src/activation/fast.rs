@@ -1,4 +1,5 @@
-//! The activations on the CPU: one fused pass, vectorised, a task per 16 thousand elements.
+//! The activations on the CPU: a single fused, vectorized pass with a task per 16 thousand
+//! elements.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -89,7 +90,7 @@ impl ActivationOps for Flex {
     }
 }
 
-/// ReLU6 of every number, in place.
+/// ReLU6, element-wise and in place.
 pub(crate) struct Relu6<'a> {
     pub(crate) x: &'a mut [f32],
 }
@@ -98,7 +99,7 @@ impl Kernel for Relu6<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         for x in self.x.iter_mut() {
-            // Not `max` and `min`, which turn NaN into a number.
+            // `max` and `min` would turn NaN into a number.
             *x = if *x < 0.0 { 0.0 } else { *x };
             *x = if *x > 6.0 { 6.0 } else { *x };
         }

@@ -12,8 +12,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Activations as backend operators. Each default body is the meaning; a backend overrides what it
-/// can do faster.
+/// Activations as backend operators. The default bodies define the semantics; a backend may
+/// override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ActivationOps: Backend {
     /// See [`gelu`](crate::gelu).
@@ -93,7 +93,7 @@ pub fn silu_gate<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_silu_gate(a.into_dispatch(), b.into_dispatch()))
 }
 
-/// `min(max(x, 0), 6)`; its gradient is 0 at both ends.
+/// `min(max(x, 0), 6)`; its gradient is 0 at both bounds.
 ///
 /// # Shapes
 ///

@@ -1,8 +1,8 @@
-//! What the activations mean, in operators that every backend has.
+//! Reference implementation of the activations, in operators that every backend has.
 
 use burn::backend::{Backend, tensor::FloatTensor};
 
-/// `Φ(x)`, the distribution of the standard normal.
+/// `Φ(x)`, the cumulative distribution of the standard normal.
 fn normal_cdf<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let erf = B::float_erf(B::float_mul_scalar(x, std::f64::consts::FRAC_1_SQRT_2.into()));
     B::float_mul_scalar(B::float_add_scalar(erf, 1.0.into()), 0.5.into())
@@ -25,7 +25,7 @@ pub(super) fn silu<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_mul(x.clone(), B::sigmoid(x))
 }
 
-/// `s (1 + x (1 - s))`, `s` the sigmoid of `x`
+/// `s (1 + x (1 - s))`, with `s` the sigmoid of `x`
 fn silu_slope<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let s = B::sigmoid(x.clone());
     let one_minus_s = B::float_add_scalar(B::float_neg(s.clone()), 1.0.into());
@@ -53,7 +53,7 @@ pub(super) fn relu6<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_clamp(x, 0.0.into(), 6.0.into())
 }
 
-/// `dy` where `0 < y < 6`: there alone both `y` and `6 - y` have the sign 1.
+/// `dy` where `0 < y < 6`, i.e. where both `y` and `6 - y` have the sign 1.
 pub(super) fn relu6_backward<B: Backend>(y: FloatTensor<B>, dy: FloatTensor<B>) -> FloatTensor<B> {
     let below_six = B::float_sign(B::float_add_scalar(B::float_neg(y.clone()), 6.0.into()));
     B::float_mul(dy, B::float_mul(B::float_sign(y), below_six))

@@ -1,5 +1,5 @@
-//! Attention over a cache on the CPU: a task owns one key head of one row, and reads that head's
-//! entries in order.
+//! Attention over a cache on the CPU: each task handles one key head of one row, and reads that
+//! head's entries in order.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use crate::matrix::{matrix, matrix_mut, multiply};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, exp_in_place, maximum};
 
-/// From so many tokens on, matrix products are faster than one token after the other.
+/// The number of tokens from which matrix products are faster than processing tokens one by one.
 const MANY_TOKENS: usize = 4;
 
 /// The inputs of one call, as slices.
@@ -33,7 +33,7 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Numbers of one token's queries.
+    /// The size of one token's queries.
     fn width(&self) -> usize {
         self.kv_heads * self.queries_per_key * self.d_head
     }
@@ -57,7 +57,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What the queries of one key head of one row read: `[tokens, queries_per_key, d_head]`.
+/// The attention output of the queries of one key head of one row: `[tokens, queries_per_key,
+/// d_head]`.
 struct HeadOfRow<'a> {
     call: Call<'a>,
     row: usize,
@@ -95,9 +96,9 @@ impl HeadOfRow<'_> {
             let length = seen_keys.len() / d_head;
             weights.clear();
             weights.resize(length + n, 0.0);
-            // Two plain loops: a closure that an iterator adapter calls is not compiled for the
-            // caller's instruction set, and every fused multiply-add in it becomes a call into the
-            // math library.
+            // Plain loops are required: a closure called by an iterator adapter is not compiled for
+            // the caller's instruction set, and every fused multiply-add in it becomes a call into
+            // the math library.
             let (of_seen, of_own) = weights.split_at_mut(length);
             for (keys, weights) in [(seen_keys, of_seen), (own_keys, of_own)] {
                 for (key, weight) in keys.chunks_exact(d_head).zip(weights) {
@@ -228,7 +229,7 @@ impl CachedAttentionOps for Flex {
             },
         );
         if call.tokens == 1 {
-            return tensor_of(heads_of_rows, shape); // the heads already lie side by side
+            return tensor_of(heads_of_rows, shape); // the heads are already contiguous
         }
         let maps: Vec<&[f32]> = heads_of_rows.chunks_exact(of_head).collect();
         let out = crate::flex_buffer::interleaved(

@@ -1,9 +1,9 @@
-//! Attention of new tokens over a shared prefix and over what each row has read so far: the step of
-//! decoding.
+//! Attention of new tokens over a shared prefix and over the earlier tokens of each row: the
+//! decoding step.
 //!
-//! Keys and values of earlier tokens stay where they were written, in a store with room for more;
-//! nothing of it is copied, cut or repeated, so a step costs what it reads. No gradients: writing
-//! is done with frozen weights.
+//! Keys and values of earlier tokens stay in place, in a preallocated store; nothing is copied or
+//! repeated, so the cost of a step is that of reading them. There are no gradients, because
+//! generation uses frozen weights.
 
 mod fast;
 mod reference;
@@ -16,22 +16,22 @@ use burn::tensor::Tensor;
 
 use crate::{AttentionHeads, AttentionPrefix};
 
-/// What one row has read before its new tokens.
+/// The state of a row before its new tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedRow {
-    /// Whose prefix it continues.
+    /// The group whose prefix it continues.
     pub group: usize,
-    /// Entries of its own store that came before; those of the new tokens are written behind them.
+    /// The number of entries in its own store; those of the new tokens are written after them.
     pub past: usize,
 }
 
-/// Attention over a cache as a backend operator. Each default body is the meaning; a backend
-/// overrides what it can do faster.
+/// Attention over a cache as a backend operator. The default bodies define the semantics; a backend
+/// may override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CachedAttentionOps: Backend {
     /// See [`cached_attention`](crate::cached_attention).
-    // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look
-    // at.
+    // `allow` and not `expect`, because the macro copies the attribute to impls that do not trigger
+    // the lint.
     #[allow(clippy::too_many_arguments, reason = "the operator's inputs")]
     fn fused_cached_attention(
         queries: FloatTensor<Self>,
@@ -56,7 +56,7 @@ pub trait CachedAttentionOps: Backend {
     }
 }
 
-/// Computed beside the graph: the result is a constant.
+/// Computed outside the autodiff graph: the result is a constant.
 impl<B: CachedAttentionOps, C: CheckpointStrategy> CachedAttentionOps for Autodiff<B, C> {
     fn fused_cached_attention(
         queries: FloatTensor<Self>,
@@ -85,10 +85,11 @@ impl<B: CachedAttentionOps, C: CheckpointStrategy> CachedAttentionOps for Autodi
     }
 }
 
-/// `softmax(q · [prefix keys, keys]ᵀ) · [prefix values, values]`, where token `t` of row `r` sees
-/// the true part of its group's prefix and the first `past + t + 1` entries of its row's store.
+/// `softmax(q · [prefix keys, keys]ᵀ) · [prefix values, values]`, where token `t` of row `r`
+/// attends to its group's prefix without padding and to the first `past + t + 1` entries of its
+/// row's store.
 ///
-/// Queries and keys are already turned to their places, queries also divided by `√d_head`.
+/// Rotary positions are already applied to queries and keys, and queries are divided by `√d_head`.
 ///
 /// # Shapes
 ///
@@ -97,7 +98,7 @@ impl<B: CachedAttentionOps, C: CheckpointStrategy> CachedAttentionOps for Autodi
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together, a group does not exist, or the store has no room for the new
+/// If the shapes are inconsistent, a group does not exist, or the store has no room for the new
 /// tokens.
 pub fn cached_attention(
     queries: Tensor<3>,
@@ -125,7 +126,7 @@ pub fn cached_attention(
     let (prefix_keys, prefix_values, lengths) = match prefix {
         Some(AttentionPrefix { keys, values, lengths }) => (keys, values, lengths.to_vec()),
         None => {
-            // An operator has no optional inputs: one key that nobody sees.
+            // Operators have no optional inputs, so a masked key stands for an absent prefix.
             let unseen =
                 Tensor::<3>::zeros([kv_heads, 1, d_head], (&queries.device(), queries.dtype()));
             (unseen.clone(), unseen, vec![0])

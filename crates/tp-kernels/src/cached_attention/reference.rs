@@ -1,4 +1,4 @@
-//! What attention over a cache means, in operators that every backend has.
+//! Reference implementation of attention over a cache, in operators that every backend has.
 
 use burn::backend::{Backend, TensorMetadata, get_device_settings, tensor::FloatTensor};
 use burn::tensor::{Slice, TensorData};
@@ -6,8 +6,8 @@ use burn::tensor::{Slice, TensorData};
 use super::CachedRow;
 use crate::AttentionHeads;
 
-/// Closes a key: `exp` of it is 0, and it stays finite. (In half precision it is −∞, which is right
-/// too, because a token always sees itself.)
+/// The logit bias of masked keys: its `exp` is 0, and it is finite. (In half precision it is −∞,
+/// which is also correct, because a token always attends to itself.)
 const CLOSED: f32 = -1e9;
 
 fn slice<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) -> FloatTensor<B> {
@@ -16,7 +16,7 @@ fn slice<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) ->
     B::float_slice(x, &slices)
 }
 
-#[expect(clippy::too_many_arguments, reason = "queries, four stores, and how they are read")]
+#[expect(clippy::too_many_arguments, reason = "the operator's inputs")]
 pub(super) fn cached_attention<B: Backend>(
     queries: FloatTensor<B>,
     prefix_keys: FloatTensor<B>,
@@ -37,7 +37,7 @@ pub(super) fn cached_attention<B: Backend>(
     let queries =
         B::float_reshape(queries, [batch, kv_heads, queries_per_key * tokens, d_head].into());
 
-    // A copy of its group's prefix for each row, then the row's own entries.
+    // A copy of its group's prefix for each row, followed by the row's own entries.
     let int_dtype = get_device_settings::<B>(&queries.device()).int_dtype;
     let group: Vec<i64> = rows.iter().map(|row| row.group as i64).collect();
     let group = B::int_from_data(

@@ -7,8 +7,7 @@ use crate::{RotaryAngles, causal_attention};
 const HEADS: AttentionHeads = AttentionHeads { kv_heads: 2, queries_per_key: 3 };
 const D_HEAD: usize = 8;
 
-/// Rows that read tokens before, and then `tokens` new ones; the store has entries that nobody may
-/// see.
+/// Rows with earlier tokens and `tokens` new ones; the store also contains masked entries.
 fn inputs(
     device: &Device,
     rows: &[CachedRow],
@@ -65,7 +64,7 @@ fn without_a_past_it_is_causal_attention() {
             RotaryAngles { cos: angle(1.0), sin: angle(0.0) },
         );
 
-        // Angles of zero turn nothing: slots are queries, keys and values as they are.
+        // Rotation by zero has no effect, so the slots are queries, keys and values directly.
         let slots = qkv.reshape([batch, tokens, HEADS.kv_heads, 5, D_HEAD]);
         let queries = slots.clone().narrow(3, 0, 3).reshape([batch, tokens, 6 * D_HEAD])
             * (1.0 / (D_HEAD as f64).sqrt());

@@ -1,4 +1,4 @@
-//! Causal attention on the CPU: a task owns a block of queries, and its scores never leave the
+//! Causal attention on the CPU: each task handles a block of queries, whose scores stay in the
 //! cache.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
@@ -11,8 +11,8 @@ use crate::matrix::{matrix, matrix_mut, multiply};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, dot, exp_in_place, maximum, mul_add};
 
-/// Tokens of one block of queries: its scores fit into the second-level cache, and later keys are
-/// skipped block by block.
+/// Tokens per block of queries: its scores fit into the second-level cache, and later keys are
+/// skipped by block.
 const BLOCK: usize = 64;
 
 /// The inputs of one call, as slices.
@@ -64,7 +64,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Elements from one token's projections to the next one's.
+    /// The number of elements from one token's projections to the next one's.
     fn width(&self) -> usize {
         self.kv_heads * (self.queries_per_key + 2) * self.d_head
     }
@@ -102,7 +102,7 @@ impl<'a> Call<'a> {
         [self.cos, self.sin].map(|all| &all[group * len..][..len])
     }
 
-    /// One slot of the tokens `from..to`, turned and scaled, `[to - from, d_head]`.
+    /// One slot of the tokens `from..to`, rotated and scaled, `[to - from, d_head]`.
     #[inline(always)]
     fn turned<const FMA: bool>(
         &self,
@@ -166,7 +166,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Buffers of one task.
+/// The buffers of one task.
 #[derive(Default)]
 struct Scratch {
     queries: Vec<f32>,
@@ -176,7 +176,7 @@ struct Scratch {
     dturned: Vec<f32>,
 }
 
-/// The answers of the queries `from..to` of a row, `[to - from, out_width]`.
+/// The attention output of the queries `from..to` of a row, `[to - from, out_width]`.
 struct Forward<'a> {
     call: Call<'a>,
     row: usize,
@@ -215,7 +215,7 @@ impl Kernel for Forward<'_> {
     }
 }
 
-/// The gradients that one key head of one row gives.
+/// The gradients from one key head of one row.
 struct RowGradient {
     /// `[tokens, queries_per_key + 2, d_head]`
     slots: Vec<f32>,
@@ -244,7 +244,7 @@ impl Kernel for BackwardPass<'_> {
         let seen = [call.prefix_keys, call.prefix_values].map(|all| call.seen(all, row, head));
         let values = call.slot(row, head, slots + 1);
         call.turned::<FMA>(row, head, slots, [0, tokens], 1.0, keys);
-        let mut dkeys = vec![0.0; tokens * d_head]; // turned
+        let mut dkeys = vec![0.0; tokens * d_head]; // rotated
         for query in 0..slots {
             for from in (0..tokens).step_by(BLOCK) {
                 let to = tokens.min(from + BLOCK);
@@ -322,12 +322,12 @@ impl Kernel for BackwardPass<'_> {
     }
 }
 
-/// What belongs to the prefix, and what to the row's own tokens.
+/// The weights on the prefix, and those on the row's own tokens.
 fn parts(weights: &[f32], n: usize, length: usize, to: usize) -> [MatRef<'_, f32>; 2] {
     [matrix(weights, [n, length], length + to), matrix(&weights[length..], [n, to], length + to)]
 }
 
-/// Gradients of turned vectors → of the vectors, written to the tokens from `from` on.
+/// Maps gradients of rotated vectors back to the vectors, written to the tokens from `from` on.
 #[inline(always)]
 fn turn_back<const FMA: bool>(
     call: &Call<'_>,
@@ -443,8 +443,8 @@ impl CausalAttentionOps for Flex {
     }
 }
 
-/// Adds up what the rows of each group give, in the order of the rows: `[groups · kv_heads, prefix,
-/// d_head]`.
+/// Sums the gradients of the rows of each group, in the order of the rows: `[groups · kv_heads,
+/// prefix, d_head]`.
 fn sum_over_rows(
     call: &Call<'_>,
     gradients: &[RowGradient],

@@ -1,5 +1,5 @@
-//! Causal attention as a node of the autodiff graph: the inputs are kept, the scores are made
-//! again.
+//! Causal attention as a node of the autodiff graph: the inputs are kept, the scores are
+//! recomputed.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, tensor::FloatTensor};
 
 use super::{AttentionHeads, CausalAttentionOps};
 
-/// Everything that the operator was given: projections, prefix keys, prefix values, cosines, sines.
+/// The inputs of the operator: projections, prefix keys, prefix values, cosines, sines.
 #[derive(Clone, Debug)]
 struct Inputs<T> {
     tensors: [T; 5],

@@ -1,9 +1,9 @@
-//! Causal self-attention of rows of tokens that share prefixes, rotary positions and grouped
-//! queries included.
+//! Causal self-attention of rows of tokens that share prefixes, with rotary positions and grouped
+//! queries.
 //!
-//! Many texts about one image share the image's tokens. Here their keys and values are given once
-//! for each group of rows; what a row adds comes as its projections lie in memory, so that nothing
-//! is permuted, copied or padded, and no score leaves the task that made it.
+//! Several texts about one image share the image's tokens, whose keys and values are given once per
+//! group of rows. The row's own projections are used in their memory layout, so nothing is
+//! permuted, copied or padded, and scores never leave the task that computes them.
 //!
 //! Sources: grouped queries, Ainslie et al. (arXiv 2305.13245); rotary positions, Su et al. (arXiv
 //! 2104.09864), in the half-split form of Llama and InternLM2.
@@ -15,7 +15,7 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// How the width of the projections is divided.
+/// The division of the projections into heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionHeads {
     /// Heads of keys and values.
@@ -24,8 +24,8 @@ pub struct AttentionHeads {
     pub queries_per_key: usize,
 }
 
-/// Causal attention as a backend operator. Each default body is the meaning; a backend overrides
-/// what it can do faster.
+/// Causal attention as a backend operator. The default bodies define the semantics; a backend may
+/// override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CausalAttentionOps: Backend {
     /// See [`causal_attention`](crate::causal_attention).
@@ -51,8 +51,8 @@ pub trait CausalAttentionOps: Backend {
 
     /// Gradients of [`causal_attention`](crate::causal_attention) with respect to `qkv`,
     /// `prefix_keys` and `prefix_values`.
-    // `allow`, not `expect`: the macro copies the attribute to impls that the lint does not look
-    // at.
+    // `allow` and not `expect`, because the macro copies the attribute to impls that do not trigger
+    // the lint.
     #[allow(clippy::too_many_arguments, reason = "the operator's inputs")]
     fn fused_causal_attention_backward(
         qkv: FloatTensor<Self>,
@@ -77,30 +77,30 @@ pub trait CausalAttentionOps: Backend {
     }
 }
 
-/// What groups of rows share: keys, already turned to their places, and values.
+/// The shared prefix of a group of rows: keys with rotary positions applied, and values.
 #[derive(Clone, Debug)]
 pub struct AttentionPrefix<'a> {
     /// `[groups · kv_heads, prefix, d_head]`, right-padded.
     pub keys: Tensor<3>,
     /// As `keys`.
     pub values: Tensor<3>,
-    /// The true length of every group's prefix.
+    /// The length of every group's prefix, without padding.
     pub lengths: &'a [usize],
 }
 
-/// Cosines and sines of the angles by which queries and keys are turned.
+/// Cosines and sines of the rotation angles of queries and keys.
 #[derive(Clone, Debug)]
 pub struct RotaryAngles {
-    /// `[groups, tokens, d_head / 2]`; one group if all have the same.
+    /// `[groups, tokens, d_head / 2]`; a single group if all have the same angles.
     pub cos: Tensor<3>,
     /// As `cos`.
     pub sin: Tensor<3>,
 }
 
-/// `softmax(turn(q) · [prefix keys, turn(k)]ᵀ / √d_head) · [prefix values, v]`, where a token sees
-/// the true part of its group's prefix, the tokens of its own row before it, and itself.
+/// `softmax(rotate(q) · [prefix keys, rotate(k)]ᵀ / √d_head) · [prefix values, v]`, where a token
+/// attends to its group's prefix without padding, the earlier tokens of its own row, and itself.
 ///
-/// `turn` pairs component `j` with `j + d_head / 2`: `(a, b) → (a cos - b sin, b cos + a sin)`.
+/// `rotate` pairs component `j` with `j + d_head / 2`: `(a, b) → (a cos - b sin, b cos + a sin)`.
 ///
 /// # Shapes
 ///
@@ -110,7 +110,7 @@ pub struct RotaryAngles {
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together.
+/// If the shapes are inconsistent.
 pub fn causal_attention(
     qkv: Tensor<3>,
     heads: AttentionHeads,
@@ -129,7 +129,7 @@ pub fn causal_attention(
     let (keys, values, lengths) = match prefix {
         Some(AttentionPrefix { keys, values, lengths }) => (keys, values, lengths.to_vec()),
         None => {
-            // An operator has no optional inputs: one key that nobody sees.
+            // Operators have no optional inputs, so a masked key stands for an absent prefix.
             let unseen = Tensor::<3>::zeros([kv_heads, 1, d_head], (&qkv.device(), qkv.dtype()));
             (unseen.clone(), unseen, vec![0])
         }

@@ -1,12 +1,12 @@
-//! What causal attention means, in operators that every backend has.
+//! Reference implementation of causal attention, in operators that every backend has.
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{Slice, TensorData};
 
 use super::AttentionHeads;
 
-/// Closes a key: `exp` of it is 0, and it stays finite. (In half precision it is −∞, which is right
-/// too, because a token always sees itself.)
+/// The logit bias of masked keys: its `exp` is 0, and it is finite. (In half precision it is −∞,
+/// which is also correct, because a token always attends to itself.)
 const CLOSED: f32 = -1e9;
 
 /// Sizes of one call. In comments: `maps` = groups · kv_heads.
@@ -26,7 +26,7 @@ impl Sizes {
         self.groups * self.kv_heads
     }
 
-    /// Queries of one row and key head.
+    /// The number of queries of one row and key head.
     fn queries(&self) -> usize {
         self.queries_per_key * self.tokens
     }
@@ -43,8 +43,8 @@ fn transposed<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_swap_dims(x, last - 1, last)
 }
 
-/// Turns the last dimension by the angles, forwards or back; `x` and the angles have as many
-/// dimensions.
+/// Rotates the last dimension by the angles, forwards or backwards; `x` and the angles have the
+/// same rank.
 fn turned<B: Backend>(
     x: FloatTensor<B>,
     cos: &FloatTensor<B>,
@@ -61,15 +61,15 @@ fn turned<B: Backend>(
     B::float_cat(vec![first, second], last)
 }
 
-/// Everything that forward and backward pass both need.
+/// The intermediate results that forward and backward pass share.
 struct Pass<B: Backend> {
     sizes: Sizes,
     /// `[groups or 1, 1, 1, 1, tokens, d_head / 2]`
     cos: FloatTensor<B>,
     sin: FloatTensor<B>,
-    /// Turned and scaled, `[maps, rows · queries, d_head]`.
+    /// Rotated and scaled, `[maps, rows · queries, d_head]`.
     queries: FloatTensor<B>,
-    /// Turned, `[maps · rows, tokens, d_head]`.
+    /// Rotated, `[maps · rows, tokens, d_head]`.
     keys: FloatTensor<B>,
     /// `[maps · rows, tokens, d_head]`
     values: FloatTensor<B>,
@@ -148,15 +148,15 @@ impl Sizes {
         B::float_reshape(x, [self.maps() * self.rows, self.queries(), width].into())
     }
 
-    /// What belongs to the prefix, `[maps, rows · queries, prefix]`, and to the row, `[maps · rows,
-    /// queries, tokens]`.
+    /// The part of the prefix, `[maps, rows · queries, prefix]`, and that of the row, `[maps ·
+    /// rows, queries, tokens]`.
     fn split<B: Backend>(&self, x: FloatTensor<B>) -> [FloatTensor<B>; 2] {
         let own = slice::<B>(x.clone(), 2, self.prefix, self.tokens);
         [slice::<B>(x, 2, 0, self.prefix), self.by_row::<B>(own, self.tokens)]
     }
 }
 
-/// `[groups, tokens, prefix + tokens]`: 0 where a token may look.
+/// `[groups, tokens, prefix + tokens]`: 0 where a token may attend.
 fn bias(sizes: Sizes, lengths: &[usize]) -> Vec<f32> {
     let Sizes { tokens, prefix, .. } = sizes;
     let mut bias = Vec::with_capacity(lengths.len() * tokens * (prefix + tokens));

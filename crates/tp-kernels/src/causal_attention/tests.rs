@@ -15,7 +15,7 @@ struct Case {
     angle_groups: usize,
 }
 
-/// Angles of places that differ from group to group.
+/// Angles at positions that differ between groups.
 fn angles(case: Case, like: &Tensor<1>) -> RotaryAngles {
     let half = case.d_head / 2;
     let angle = |group: usize, token: usize, j: usize| {
@@ -59,7 +59,7 @@ fn ours(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
     causal_attention(qkv, case.heads, Some(prefix), angles).reshape([-1])
 }
 
-/// Row by row and head by head, the keys of prefix and row written one after the other.
+/// The keys of prefix and row concatenated, row by row and head by head.
 fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
     let (qkv, prefix, angles) = shaped(case, x);
     let AttentionHeads { kv_heads, queries_per_key } = case.heads;
@@ -100,7 +100,7 @@ fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
             let keys = join(&prefix.keys, turn(slot(queries_per_key)));
             let values = join(&prefix.values, slot(queries_per_key + 1));
             for query in 0..queries_per_key {
-                // Burn's division by a number has a gradient in single precision.
+                // Burn's division by a scalar computes its gradient in single precision.
                 let scores =
                     turn(slot(query)).matmul(keys.clone().transpose()) * (1.0 / (d as f64).sqrt());
                 let token = Tensor::<1, Int>::arange(0..tokens as i64, &scores.device())
@@ -132,7 +132,7 @@ const CASES: [Case; 3] = [
         d_head: 4,
         angle_groups: 2,
     },
-    // A prefix that nobody sees.
+    // A fully masked prefix.
     Case {
         lengths: &[0],
         prefix: 1,
@@ -142,7 +142,7 @@ const CASES: [Case; 3] = [
         d_head: 6,
         angle_groups: 1,
     },
-    // One token a row, as in decoding.
+    // One token per row, as in decoding.
     Case {
         lengths: &[2, 2],
         prefix: 2,
@@ -159,7 +159,7 @@ fn equals_rows_and_heads_one_by_one() {
     for case in CASES {
         let inputs = inputs(case).map(elements);
         let tolerance = Tolerance { output: 2e-6, gradient: 1e-5 };
-        // Gradients of a prefix that nobody sees do not exist in the composition.
+        // The composition has no gradients of a fully masked prefix.
         if case.lengths == [0] {
             let [prefix_keys, prefix_values] = [1, 2].map(|i| inputs[i].clone());
             let with_prefix = |x: &[Tensor<1>]| {
@@ -218,7 +218,7 @@ fn first_token_without_a_prefix_answers_with_its_own_value() {
         let qkv = Tensor::<1>::from_data(TensorData::new(x.clone(), [x.len()]), &device);
         let unseen = random_on(&device, 1, [6], 1.0);
         let y = elements(ours(case, &[qkv, unseen.clone(), unseen]));
-        // A row has 2 tokens of 3 slots of 6 numbers; its answers are 2 × 6.
+        // A row has 2 tokens of 3 slots of 6 numbers; its outputs are 2 × 6.
         for row in 0..3 {
             let value = &x[row * 36 + 12..row * 36 + 18];
             for (y, value) in y[row * 12..].iter().zip(value) {

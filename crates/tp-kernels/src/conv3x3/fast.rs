@@ -1,9 +1,9 @@
-//! The convolution on the CPU, as matrix products that copy no neighbourhood.
+//! The convolution on the CPU, as matrix products without an im2col copy.
 //!
-//! A task writes a band of rows with its border of zeros into a buffer `[row][column][channel]`.
-//! There the three neighbours of a pixel in one row are `3 · channels` numbers on end, and those of
-//! the next pixel begin `channels` numbers later: a matrix whose rows overlap. One product for each
-//! row of the filter makes the band; where its rows wrap around, two columns of it mean nothing.
+//! A task copies a band of rows with zero padding into a buffer `[row][column][channel]`. There the
+//! three neighbors of a pixel in one row are `3 · channels` consecutive numbers, and those of the
+//! next pixel begin `channels` numbers later, which is a matrix with overlapping rows. One product
+//! per filter row computes the band; the two columns at which its rows wrap around are discarded.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use faer::MatRef;
@@ -13,9 +13,9 @@ use super::{Conv3x3Ops, reference};
 use crate::flex_buffer::{all_f32, floats, tensor_of};
 use crate::matrix::{matrix, matrix_mut, multiply};
 
-/// Output rows of one task.
+/// Output rows per task.
 const BAND: usize = 8;
-/// The same for the gradient of the filter, of which every task makes a copy.
+/// Output rows per task for the gradient of the filter, of which every task has a copy.
 const TALL_BAND: usize = 32;
 
 /// Sizes of one call.
@@ -28,18 +28,18 @@ struct Geometry {
 }
 
 impl Geometry {
-    /// Columns of a row in a buffer.
+    /// The number of columns of a row in a buffer.
     fn columns(&self) -> usize {
         self.width + 2
     }
 
-    /// Pixels of `rows` rows in a buffer that have three neighbours ahead of them.
+    /// The number of pixels of `rows` buffer rows that are followed by three neighbors.
     fn pixels(&self, rows: usize) -> usize {
         rows * self.columns() - 2
     }
 
-    /// Rows `first..first + rows` of an image of `channels` channels, where the border of zeros is
-    /// row -1, into a buffer with `left` zeros before and `2 - left` behind each.
+    /// Copies the rows `first..first + rows` of an image of `channels` channels, where row -1 is
+    /// the zero border, into a buffer with `left` zeros before and `2 - left` after each.
     fn padded(
         &self,
         image: &[f32],
@@ -59,7 +59,7 @@ impl Geometry {
         buffer
     }
 
-    /// For every pixel of a buffer its three neighbours in row `u`, `[pixel, 3 · from]`.
+    /// For every pixel of a buffer, its three neighbors in row `u`, `[pixel, 3 · from]`.
     fn neighbours<'a>(&self, buffer: &'a [f32], u: usize, rows: usize) -> MatRef<'a, f32> {
         matrix(
             &buffer[u * self.columns() * self.from..],
@@ -78,7 +78,7 @@ fn packed(weight: &[f32], size: Geometry) -> Vec<f32> {
     packed
 }
 
-/// Where a number of the filter stands after packing.
+/// The index of a filter element after packing.
 fn packed_index(index: usize, Geometry { from, to, .. }: Geometry) -> usize {
     let (tap, channels) = (index % 9, index / 9);
     (tap * from + channels % from) * to + channels / from
@@ -137,7 +137,7 @@ impl Conv3x3Ops for Flex {
         let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
         let (x, dy) = (floats(&x), floats(&dy));
         let bands = size.height.div_ceil(TALL_BAND);
-        // A row of the filter each, band by band; added up in that order.
+        // One filter row each, band by band, summed in that order.
         let of_task = |task: usize| {
             let (u, band, image) = (task % 3, task / 3 % bands, task / 3 / bands);
             let of_image = |all: &'_ [f32], channels: usize| {

@@ -9,7 +9,7 @@ use burn::backend::{Autodiff, Backend, tensor::FloatTensor};
 
 use super::Conv3x3Ops;
 
-/// The filter whose convolution is the gradient of the input: turned by 180 degrees, its two
+/// The filter whose convolution is the gradient of the input: rotated by 180 degrees, with its two
 /// channel dimensions swapped.
 fn turned<B: Backend>(weight: FloatTensor<B>) -> FloatTensor<B> {
     B::float_flip(B::float_swap_dims(weight, 0, 1), &[2, 3])

@@ -1,7 +1,7 @@
-//! A 3 × 3 convolution of channels-last maps; stride 1, zeros outside.
+//! A 3 × 3 convolution of channels-last maps with stride 1 and zero padding.
 //!
-//! Burn's is channels-first: around it two permutations of the map, within it a copy of every
-//! neighbourhood.
+//! Burn's convolution is channels-first: it would need two permutations of the map and a copy of
+//! every neighborhood.
 
 mod fast;
 mod gradient;
@@ -10,8 +10,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// The convolution as a backend operator. Each default body is the meaning; a backend overrides
-/// what it can do faster.
+/// The convolution as a backend operator. The default bodies define the semantics; a backend may
+/// override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait Conv3x3Ops: Backend {
     /// See [`conv3x3`](crate::conv3x3).

@@ -1,4 +1,4 @@
-//! What the convolution means: the one that every backend has, between two permutations.
+//! Reference implementation of the convolution: that of the backend, between two permutations.
 
 use burn::backend::{Backend, tensor::FloatTensor};
 use burn::tensor::ops::ConvOptions;

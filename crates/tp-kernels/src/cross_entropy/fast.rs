@@ -9,10 +9,10 @@ use crate::flex_buffer::{all_f32, floats, map_pieces, piece_of, tensor_of};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{exp_in_place, maximum, sum_of_exp};
 
-/// Elements per task, about: 64 KiB.
+/// Approximate number of elements per task: 64 KiB.
 const PIECE: usize = 16 * 1024;
 
-/// Targets as column numbers, checked against the width; `None` for an unusual integer type.
+/// Targets as column indices, checked against the width; `None` for an unsupported integer type.
 fn columns(targets: &FlexTensor, width: usize) -> Option<Vec<usize>> {
     let targets = targets.to_contiguous();
     let column = |target: i64| {

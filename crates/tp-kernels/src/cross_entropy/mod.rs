@@ -10,8 +10,8 @@ use burn::backend::{
 };
 use burn::tensor::{Int, Tensor};
 
-/// Cross-entropy as a backend operator. Each default body is the meaning; a backend overrides what
-/// it can do faster.
+/// Cross-entropy as a backend operator. The default bodies define the semantics; a backend may
+/// override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait CrossEntropyOps: Backend {
     /// See [`token_cross_entropy`](crate::token_cross_entropy). Returns the losses and, for the
@@ -37,8 +37,8 @@ pub trait CrossEntropyOps: Backend {
 
 /// `-ln softmax(logits)[target]` for every row.
 ///
-/// The gradient, `softmax(logits) - one_hot(target)`, is made from the logits: no table of
-/// probabilities is kept.
+/// The gradient, `softmax(logits) - one_hot(target)`, is computed from the logits, so no
+/// probabilities are stored.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,4 @@
-//! What the cross-entropy means, in operators that every backend has.
+//! Reference implementation of the cross-entropy, in operators that every backend has.
 
 use burn::backend::{
     Backend, TensorMetadata,

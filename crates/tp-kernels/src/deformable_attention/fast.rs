@@ -1,8 +1,8 @@
 //! Deformable attention on the CPU.
 //!
-//! Forward, a task owns a block of queries. Backward, a task owns one head of one image: it alone
-//! adds to the gradient of that head's values, in the order of the queries, so that no sum depends
-//! on the threads.
+//! In the forward pass a task handles a block of queries. In the backward pass a task handles one
+//! head of one image, whose value gradients only it updates, in the order of the queries, so that
+//! no sum depends on the threads.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use crate::flex_buffer::{all_f32, floats, interleaved, tensor_of};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{add_scaled, mul_add, short_dot};
 
-/// Queries of one task of the forward pass.
+/// Queries per task in the forward pass.
 const QUERIES: usize = 32;
 
 #[derive(Clone, Copy)]
@@ -55,13 +55,13 @@ impl Geometry {
         }
     }
 
-    /// Weights per query and head.
+    /// The number of weights per query and head.
     fn samples(&self) -> usize {
         self.levels.len() * self.points
     }
 }
 
-/// The four cells around a place: upper left, upper right, lower left, lower right.
+/// The four cells around a location: upper left, upper right, lower left, lower right.
 struct Corners {
     /// `None` outside of the map.
     cells: [Option<usize>; 4],
@@ -70,7 +70,7 @@ struct Corners {
 }
 
 impl Corners {
-    /// `None` if no cell is near, or the place is not a number.
+    /// `None` if no cell is near, or the location is NaN.
     #[inline(always)]
     fn around(level: Level, location: &[f32]) -> Option<Self> {
         let (width, height) = (level.width as f32, level.height as f32);
@@ -189,7 +189,7 @@ impl DeformableAttentionOps for Flex {
     }
 }
 
-/// Gradients of one head of one image, each without the dimension of the heads.
+/// The gradients of one head of one image, each without the head dimension.
 struct HeadGradient {
     value: Vec<f32>,
     locations: Vec<f32>,
@@ -264,7 +264,7 @@ impl Kernel for SampleBackward<'_> {
                     };
                     let weight = self.weights[source];
                     let shares = corners.shares();
-                    // How much the output would gain along `dy` if a corner counted fully.
+                    // The product of `dy` with the value of each corner.
                     let mut slopes = [0.0; 4];
                     for ((cell, share), slope) in corners.cells.iter().zip(shares).zip(&mut slopes)
                     {

@@ -1,8 +1,8 @@
-//! Multi-scale deformable attention: every query reads a few learned places of maps at several
+//! Multi-scale deformable attention: every query samples a few learned locations of maps at several
 //! strides.
 //!
 //! Source: Zhu et al., "Deformable DETR" (arXiv 2010.04159), section 4.1. This is the sampling
-//! core; the linear layers around it belong to the model.
+//! core; the surrounding linear layers belong to the model.
 
 mod fast;
 mod gradient;
@@ -11,8 +11,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Deformable attention as a backend operator. Each default body is the meaning; a backend
-/// overrides what it can do faster.
+/// Deformable attention as a backend operator. The default bodies define the semantics; a backend
+/// may override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait DeformableAttentionOps: Backend {
     /// See [`deformable_attention`](crate::deformable_attention).
@@ -44,20 +44,20 @@ pub trait DeformableAttentionOps: Backend {
     }
 }
 
-/// Sums bilinear samples of the levels' maps with given weights, for every head apart.
+/// The weighted sum of bilinear samples of the levels' maps, separately for every head.
 ///
 /// `y[b, q, h] = Σ_level Σ_point weights[b, q, h, level, point] · bilinear(value[b, level, h],
 /// location · (width, height) - ½)`
 ///
-/// Cell centres lie at integers after that shift, and each of the four cells around a place counts
-/// as zero if it lies outside of the map (`grid_sample` with zero padding and `align_corners =
-/// false`). The weights are used as they are: a softmax over levels and points is the caller's. At
-/// a cell border the gradient is the one of the cell that follows.
+/// Cell centers are at integers after that shift, and each of the four cells around a location
+/// counts as zero if it lies outside the map (`grid_sample` with zero padding and `align_corners =
+/// false`). The weights are used unchanged; a softmax over levels and points is up to the caller.
+/// At a cell border the gradient is that of the following cell.
 ///
 /// # Shapes
 ///
-/// - `value`: `[batch, cells, heads, d_head]`, the levels one after the other, each row by row
-/// - `spatial_shapes`: `[height, width]` of every level; the products add up to `cells`
+/// - `value`: `[batch, cells, heads, d_head]`, the levels concatenated, each row-major
+/// - `spatial_shapes`: `[height, width]` of every level; the products sum to `cells`
 /// - `locations`: `[batch, queries, heads, levels, points, 2]`, `(x, y)` in the unit square of each
 ///   level
 /// - `weights`: `[batch, queries, heads, levels, points]`
@@ -65,7 +65,7 @@ pub trait DeformableAttentionOps: Backend {
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together.
+/// If the shapes are inconsistent.
 pub fn deformable_attention(
     value: Tensor<4>,
     spatial_shapes: &[[usize; 2]],

@@ -1,5 +1,5 @@
-//! What deformable attention means, in operators that every backend has: one gather per level and
-//! corner.
+//! Reference implementation of deformable attention, in operators that every backend has: one
+//! gather per level and corner.
 
 use burn::backend::{
     Backend, TensorMetadata, get_device_settings,
@@ -26,7 +26,7 @@ impl Sizes {
     }
 }
 
-/// Everything about one level, with the heads beside the batch.
+/// The inputs of one level, with the heads merged into the batch.
 struct Level<B: Backend> {
     size: [usize; 2],
     /// `[maps, cells, d_head]`
@@ -38,7 +38,7 @@ struct Level<B: Backend> {
     corners: Vec<Corner<B>>,
 }
 
-/// One of the four cells around each place.
+/// One of the four cells around each location.
 struct Corner<B: Backend> {
     right: bool,
     lower: bool,
@@ -54,15 +54,15 @@ fn slice<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) ->
     B::float_slice(x, &slices)
 }
 
-/// The coordinate along one axis, in cells: integer part and offset, both `[maps, samples, 1]`.
+/// The coordinate along one axis, in cells: integer part and fraction, both `[maps, samples, 1]`.
 fn split_coordinate<B: Backend>(
     locations: &FloatTensor<B>,
     axis: usize,
     cells: usize,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let unit = slice::<B>(locations.clone(), 2, axis, 1);
-    // Places far outside of the map all read zeros, and so does one that is no number: some
-    // backends refuse the index that would be made of it.
+    // Locations far outside the map all read zeros, and so does NaN: some backends reject the index
+    // that would be computed from it.
     let bool_dtype = get_device_settings::<B>(&unit.device()).bool_dtype;
     let unit = B::float_mask_fill(unit.clone(), B::float_is_nan(unit, bool_dtype), (-1.0).into());
     let unit = B::float_clamp(unit, (-1.0).into(), 2.0.into());
@@ -72,7 +72,7 @@ fn split_coordinate<B: Backend>(
     (floor.clone(), B::float_sub(place, floor))
 }
 
-/// The nearest row or column of the map, and 1 where that is the one asked for.
+/// The nearest row or column of the map, and 1 where it equals the requested one.
 fn clamp_to_map<B: Backend>(
     floor: &FloatTensor<B>,
     step: bool,
@@ -89,7 +89,8 @@ fn one_minus<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_add_scalar(B::float_neg(x), 1.0.into())
 }
 
-/// The share of a cell at the lower or right side is the offset, that of its neighbour the rest.
+/// The bilinear weight along one axis: the fraction for the lower or right cell, the rest for the
+/// other.
 fn share<B: Backend>(offset: &FloatTensor<B>, far: bool) -> FloatTensor<B> {
     if far { offset.clone() } else { one_minus::<B>(offset.clone()) }
 }
@@ -228,8 +229,8 @@ pub(super) fn deformable_attention_backward<B: Backend>(
     (B::float_cat(dvalue, 1), B::float_cat(dlocations, 3), B::float_cat(dweights, 3))
 }
 
-/// `[maps, samples, n]` as one level of the locations or of the weights: `[batch, queries, heads,
-/// 1, points]` and then `n`.
+/// `[maps, samples, n]` as one level of the locations or weights: `[batch, queries, heads, 1,
+/// points]` followed by `n`.
 fn per_query<B: Backend>(x: FloatTensor<B>, sizes: &Sizes, n: Option<usize>) -> FloatTensor<B> {
     let &Sizes { batch, queries, heads, points, .. } = sizes;
     let x = B::float_reshape(x, [batch, heads, queries, points, n.unwrap_or(1)].into());

@@ -80,7 +80,7 @@ fn equals_a_composition_of_gathers() {
             }
         };
         let samples = batch * queries * heads * levels * points;
-        // Some places lie outside of the maps, some far outside.
+        // Some locations are outside the maps, some far outside.
         let locations = random(2, samples * 2, 1.0).into_iter().map(|x| 0.5 + 0.9 * x).collect();
         let inputs =
             [random(1, batch * CELLS * heads * d_head, 1.0), locations, random(3, samples, 1.0)];
@@ -110,7 +110,7 @@ fn one_place_by_hand() {
                 Tensor::ones([1, 1, 1, 1, 1], (device, dtype)),
             ))[0]
         };
-        assert_eq!(at(0.25, 0.25), 1.0, "centre of the first cell");
+        assert_eq!(at(0.25, 0.25), 1.0, "center of the first cell");
         assert_eq!(at(0.5, 0.5), 2.5, "mean of all four");
         assert_eq!(at(1.0, 0.75), 2.0, "half of the last cell, half of the outside");
         assert_eq!(at(-1.0, 0.5), 0.0);

@@ -1,11 +1,10 @@
 //! The depthwise convolution on the CPU.
 //!
-//! A task owns a band of output rows. For eight channels at a time it copies the rows that the band
-//! needs into a small buffer `[row][column][lane]` with the zero border written out, so that the
-//! inner loops have no bounds: forward, eight neighbouring pixels are accumulated in eight
-//! registers; for the weights, one row of the filter. The gradient of the input is the same loop
-//! over the gradient of the output, the filter turned, with zeros between the pixels where the
-//! stride left some out.
+//! A task handles a band of output rows. For eight channels at a time it copies the required input
+//! rows into a small buffer `[row][column][lane]` including zero padding, so that the inner loops
+//! need no bounds checks. The forward pass accumulates eight adjacent pixels in eight registers;
+//! the weight gradient, one row of the filter. The input gradient is the same loop over the output
+//! gradient with a rotated filter, with zeros inserted between pixels for strides above 1.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -16,35 +15,35 @@ use crate::same_padding::SamePadding;
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::mul_add;
 
-/// Channels side by side in one register.
+/// Channels that are processed together in one register.
 type Lanes = [f32; LANES];
 const LANES: usize = 8;
-/// Pixels of a row that are computed together.
+/// Adjacent pixels that are computed together.
 const TILE: usize = 8;
-/// Output rows of one task, at most.
+/// The maximum number of output rows per task.
 const BAND: usize = 8;
-/// Tasks that an image makes, if it has as many rows.
+/// The number of tasks per image, if it has enough rows.
 const TASKS: usize = 8;
 
-/// How one map is read to make another.
+/// The geometry of a correlation from one map to another.
 #[derive(Clone, Copy)]
 struct Geometry {
     channels: usize,
     k: usize,
-    /// Rows and columns of the map that is read.
+    /// Rows and columns of the input map.
     from: [usize; 2],
-    /// Rows and columns of the map that is made.
+    /// Rows and columns of the output map.
     to: [usize; 2],
-    /// Zeros above and on the left.
+    /// Zero padding above and on the left.
     before: [usize; 2],
-    /// Steps through the read map for a step through the made one.
+    /// The stride in the input map.
     stride: usize,
-    /// The read map's pixels stand so far apart, with zeros between them.
+    /// The dilation of the input map: its pixels are this far apart, with zeros in between.
     spread: usize,
 }
 
 impl Geometry {
-    /// Of the convolution itself; `None` for a filter size or stride that has no compiled loop.
+    /// For the convolution itself; `None` for a filter size or stride without a compiled loop.
     fn new(x: &FlexTensor, weight: &FlexTensor, stride: usize) -> Option<Self> {
         let (x, k) = (x.shape(), weight.shape()[2]);
         let sides = SamePadding::of_map([x[1], x[2]], k, stride);
@@ -59,7 +58,7 @@ impl Geometry {
         })
     }
 
-    /// Of its gradient with respect to the input, which reads the gradient of the output.
+    /// For its gradient with respect to the input, which correlates the output gradient.
     fn turned(self) -> Self {
         let before = self.before.map(|before| self.k - 1 - before);
         Self { from: self.to, to: self.from, before, stride: 1, spread: self.stride, ..self }
@@ -69,7 +68,7 @@ impl Geometry {
         self.to[1] * self.channels
     }
 
-    /// Numbers of a map that is read, and of one that is made.
+    /// The sizes of the input and the output map.
     fn images(&self) -> [usize; 2] {
         [self.from, self.to].map(|[height, width]| height * width * self.channels)
     }
@@ -78,23 +77,23 @@ impl Geometry {
         self.channels.div_ceil(LANES)
     }
 
-    /// Rows that a convolution makes in one task. No sum is split, so it need not be the same for
-    /// every map.
+    /// Output rows of a convolution per task. No sum is split across tasks, so it may differ
+    /// between maps.
     fn band(&self) -> usize {
         self.to[0].div_ceil(TASKS).clamp(1, BAND)
     }
 
-    /// Rows of the read map, with its zeros, under `rows` made rows.
+    /// The number of padded input rows for `rows` output rows.
     fn read_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.stride + self.k
     }
 
-    /// The first of them under the made row `row`, where the first row of the map is 0.
+    /// The first input row for the output row `row`, relative to the first row of the map.
     fn first_read(&self, row: usize) -> isize {
         (row * self.stride) as isize - self.before[0] as isize
     }
 
-    /// Copies eight channels of the rows from `first` on into `buffer`, with zeros outside of the
+    /// Copies eight channels of the rows from `first` on into `buffer`, with zeros outside the
     /// image and before each row; a row of the buffer has `stride` entries.
     fn gather(
         &self,
@@ -132,8 +131,7 @@ impl Geometry {
     }
 }
 
-/// `[channels, 1, k, k]` as `[group][k · k][lane]`; turned by 180 degrees for the gradient of the
-/// input.
+/// `[channels, 1, k, k]` as `[group][k · k][lane]`; rotated by 180 degrees for the input gradient.
 fn pack_weight(weight: &[f32], size: Geometry, turned: bool) -> Vec<Lanes> {
     let taps = size.k * size.k;
     let mut packed = vec![[0.0; LANES]; size.groups() * taps];
@@ -146,7 +144,7 @@ fn pack_weight(weight: &[f32], size: Geometry, turned: bool) -> Vec<Lanes> {
     packed
 }
 
-/// What is added to the sums, and what becomes of them.
+/// The bias that is added to the sums, and the activation applied to them.
 #[derive(Clone, Copy)]
 struct Finish<'a> {
     bias: Option<&'a [f32]>,
@@ -244,7 +242,7 @@ impl DepthwiseConvOps for Flex {
         let batch = x.shape()[0];
         let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
         let (x, dy, [read, made]) = (floats(&x), floats(&dy), size.images());
-        // Per task and group: one sum per tap of the filter, and the sum of the bias last.
+        // Per task and group: one sum per filter tap, and the bias sum last.
         let sums = size.k * size.k + 1;
         let bands = size.to[0].div_ceil(BAND);
         let mut partial = vec![[0.0; LANES]; batch * bands * size.groups() * sums];
@@ -293,7 +291,7 @@ macro_rules! for_each_filter {
     };
 }
 
-/// One band of output rows.
+/// A band of output rows.
 struct Correlate<'a> {
     x: &'a [f32],
     first_row: usize,
@@ -338,7 +336,7 @@ impl Correlate<'_> {
                     }
                     if relu6 {
                         for sum in sums.as_flattened_mut() {
-                            // Not `max` and `min`, which turn NaN into a number.
+                            // `max` and `min` would turn NaN into a number.
                             *sum = if *sum < 0.0 { 0.0 } else { *sum };
                             *sum = if *sum > 6.0 { 6.0 } else { *sum };
                         }
@@ -381,7 +379,7 @@ impl WeightGradient<'_> {
         let stride = (width - 1) * S + K;
         let mut x_buffer = vec![[0.0; LANES]; size.read_rows(rows) * stride];
         let mut dy_buffer = vec![[0.0; LANES]; rows * width];
-        // The gradient of the output is read as it lies.
+        // The output gradient is read in its own layout.
         let of_dy = Geometry { from: size.to, before: [0, 0], ..size };
         for (group, sums) in sums.chunks_exact_mut(K * K + 1).enumerate() {
             size.gather(x, size.first_read(first_row), group, stride, &mut x_buffer);

@@ -73,7 +73,7 @@ impl<B: DepthwiseConvOps, C: CheckpointStrategy> DepthwiseConvOps for Autodiff<B
         if x.is_tracked() || weight.is_tracked() || bias.is_tracked() {
             return Self::fused_relu6(Self::fused_depthwise_conv2d(x, weight, bias, stride));
         }
-        // Nothing learns here: the inner backend's own way, and no node that anybody asks for.
+        // No input requires a gradient, so the inner backend is used without a node in the graph.
         let (x, weight, bias) =
             (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
         Self::from_inner(B::fused_depthwise_conv2d_relu6(x, weight, bias, stride))

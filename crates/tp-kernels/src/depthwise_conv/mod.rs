@@ -1,8 +1,8 @@
-//! Depthwise convolution of channels-last maps: every channel has a small filter of its own.
+//! Depthwise convolution of channels-last maps: every channel has its own small filter.
 //!
 //! Sources: the 7 × 7 layer of Liu et al., "A ConvNet for the 2020s" (arXiv 2201.03545); the
-//! strided 3 × 3 and 5 × 5 layers of Tan and Le, "EfficientNet" (arXiv 1905.11946). Channels-last,
-//! because the layers around it are norms and matrix products over channels.
+//! strided 3 × 3 and 5 × 5 layers of Tan and Le, "EfficientNet" (arXiv 1905.11946). The maps are
+//! channels-last because the surrounding layers are norms and matrix products over channels.
 
 mod fast;
 mod gradient;
@@ -13,8 +13,8 @@ use burn::tensor::Tensor;
 
 use crate::ops::ActivationOps;
 
-/// Depthwise convolution as a backend operator. Each default body is the meaning; a backend
-/// overrides what it can do faster.
+/// Depthwise convolution as a backend operator. The default bodies define the semantics; a backend
+/// may override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait DepthwiseConvOps: Backend + ActivationOps {
     /// See [`depthwise_conv2d_same`](crate::depthwise_conv2d_same).
@@ -59,8 +59,8 @@ pub trait DepthwiseConvOps: Backend + ActivationOps {
     }
 }
 
-/// Correlates every channel with its own filter; stride 1, zeros outside, output as large as the
-/// input.
+/// Correlates every channel with its own filter, with stride 1 and zero padding; the output has the
+/// size of the input.
 ///
 /// `y[b, i, j, c] = bias[c] + Σ_uv weight[c, 0, u, v] · x[b, i + u - r, j + v - r, c]`, `r = (k -
 /// 1) / 2`
@@ -78,12 +78,12 @@ pub fn depthwise_conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Ten
     depthwise_conv2d_same(x, weight, bias, 1)
 }
 
-/// Correlates every channel with its own filter, in steps of `stride`, with zeros outside as
-/// TensorFlow's SAME padding puts them.
+/// Correlates every channel with its own filter, with stride `stride` and TensorFlow's SAME
+/// padding.
 ///
 /// `y[b, i, j, c] = bias[c] + Σ_uv weight[c, 0, u, v] · x[b, s i + u - p_h, s j + v - p_w, c]`,
-/// where `p` is half of the zeros that a side takes, `(⌈n / s⌉ - 1) s + k - n`, rounded down: what
-/// is left over stands below and on the right.
+/// where `p` is half of the total padding along an axis, `(⌈n / s⌉ - 1) s + k - n`, rounded down;
+/// the rest is below and on the right.
 ///
 /// # Shapes
 ///
@@ -106,7 +106,7 @@ pub fn depthwise_conv2d_same(
     Tensor::from_dispatch(Dispatch::fused_depthwise_conv2d(x, weight, bias.into_dispatch(), stride))
 }
 
-/// As [`depthwise_conv2d_same`], with [`relu6`](crate::relu6) behind it.
+/// As [`depthwise_conv2d_same`], followed by [`relu6`](crate::relu6).
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! What the depthwise convolution means: the grouped convolution that every backend has, between
-//! two permutations.
+//! Reference implementation of the depthwise convolution: the backend's grouped convolution,
+//! between two permutations.
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{
@@ -9,7 +9,7 @@ use burn::tensor::{
 
 use crate::same_padding::SamePadding;
 
-/// The padding of both sides of a map `[batch, height, width, channels]`.
+/// The padding along both sides of a map `[batch, height, width, channels]`.
 fn padding<B: Backend>(
     x: &FloatTensor<B>,
     weight: &FloatTensor<B>,
@@ -19,8 +19,7 @@ fn padding<B: Backend>(
     SamePadding::of_map([shape[1], shape[2]], weight.shape()[2], stride)
 }
 
-/// Zeros that stand on both ends of a side; what stands behind alone is written out by
-/// [`prepared`].
+/// The padding that is equal on both ends of a side; [`prepared`] adds the rest explicitly.
 fn options<B: Backend>(
     weight: &FloatTensor<B>,
     stride: usize,
@@ -29,7 +28,7 @@ fn options<B: Backend>(
     ConvOptions::new([stride; 2], padding.map(|side| side.before), [1, 1], weight.shape()[0])
 }
 
-/// Channels first, with the zeros that stand behind alone.
+/// The map in channels-first layout, with the additional zeros after each side.
 fn prepared<B: Backend>(x: FloatTensor<B>, padding: [SamePadding; 2]) -> FloatTensor<B> {
     let x = channels_first::<B>(x);
     let behind = padding.map(|side| side.behind - side.before);

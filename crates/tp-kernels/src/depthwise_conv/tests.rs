@@ -7,7 +7,7 @@ use burn::tensor::{
 use super::*;
 use crate::testing::{Tolerance, assert_close, check, devices, elements, random, random_tensor};
 
-/// Burn's own grouped convolution, with the zeros of SAME padding written out.
+/// Burn's own grouped convolution, with explicit zeros for SAME padding.
 fn composed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
     let ([_, height, width, channels], [_, _, k, _]) = (x.dims(), weight.dims());
     let zeros = |side: usize| ((side.div_ceil(stride) - 1) * stride + k).saturating_sub(side);
@@ -58,7 +58,7 @@ fn stride_is_that_of_same_padding() {
 #[test]
 fn an_even_side_has_its_odd_zero_behind() {
     // A filter of ones over 1, 2, 4, 8: the first sum begins at the first number, and the last one
-    // ends in the zero.
+    // ends in the padding.
     let x = Tensor::<4>::from_data([[[[1.0], [2.0], [4.0], [8.0]]]], &Device::flex());
     let y = depthwise_conv2d_same(
         x,

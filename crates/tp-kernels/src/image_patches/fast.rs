@@ -1,5 +1,5 @@
-//! Patches on the CPU: a task for every row of them. Their gradient is the reference, for no
-//! network learns its image.
+//! Patches on the CPU, with a task per row of patches. The gradient uses the reference, because
+//! images are rarely trained.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use rayon::prelude::*;
@@ -25,7 +25,7 @@ impl ImagePatchesOps for Flex {
             let image = &images[image * channels * height * width..][..channels * height * width];
             for (plane, image) in image.chunks_exact(height * width).enumerate() {
                 for u in 0..side {
-                    // What lies outside of the image stays zero.
+                    // Pixels outside the image stay zero.
                     let Some(y) =
                         (row * stride + u).checked_sub(rows.before).filter(|&y| y < height)
                     else {

@@ -1,7 +1,7 @@
-//! The overlapping patches of an image, so that the first convolution of a network is one product.
+//! Overlapping patches of an image, with which the first convolution of a network becomes a matrix
+//! product.
 //!
-//! Burn's `unfold4d` is a convolution with filters of a single one each, for every number of a
-//! patch.
+//! Burn's `unfold4d` is a convolution with one-hot filters, one for every element of a patch.
 
 mod fast;
 mod gradient;
@@ -10,8 +10,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Patches as a backend operator. Each default body is the meaning; a backend overrides what it can
-/// do faster.
+/// Patches as a backend operator. The default bodies define the semantics; a backend may override
+/// them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ImagePatchesOps: Backend {
     /// See [`image_patches`](crate::image_patches).
@@ -30,9 +30,9 @@ pub trait ImagePatchesOps: Backend {
     }
 }
 
-/// The squares of `side` pixels in steps of `stride`, with zeros outside as TensorFlow's SAME
-/// padding puts them (see [`depthwise_conv2d_same`](crate::depthwise_conv2d_same)). The numbers of
-/// a patch lie as those of a convolution's filter.
+/// The squares of `side` pixels with stride `stride` and TensorFlow's SAME padding (see
+/// [`depthwise_conv2d_same`](crate::depthwise_conv2d_same)). The elements of a patch are ordered
+/// like those of a convolution's filter.
 ///
 /// `y[b, i, j, (c · side + u) · side + v] = images[b, c, s i + u - p_h, s j + v - p_w]`
 ///

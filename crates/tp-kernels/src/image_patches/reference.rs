@@ -1,4 +1,5 @@
-//! What patches mean: a convolution with one filter for each number of a patch, which picks it.
+//! Reference implementation of patches: a convolution with a one-hot filter for each element of a
+//! patch.
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{
@@ -18,7 +19,7 @@ fn padded<B: Backend>(images: FloatTensor<B>, [rows, columns]: [SamePadding; 2])
     B::float_pad(images, &zeros, PadMode::Constant(0.0))
 }
 
-/// `[channels · side², channels, side, side]`: a one for every number of a patch.
+/// `[channels · side², channels, side, side]`: a one for every element of a patch.
 fn picking<B: Backend>(images: &FloatTensor<B>, side: usize) -> FloatTensor<B> {
     let channels = images.shape()[1];
     let n = channels * side * side;

@@ -7,7 +7,7 @@ use burn::tensor::{
 use super::*;
 use crate::testing::{Tolerance, check, devices, elements, random};
 
-/// Burn's own patches, with the zeros of SAME padding written out.
+/// Burn's own patches, with explicit zeros for SAME padding.
 fn composed(images: Tensor<4>, side: usize, stride: usize) -> Tensor<4> {
     let [batch, channels, height, width] = images.dims();
     let zeros = |n: usize| ((n.div_ceil(stride) - 1) * stride + side).saturating_sub(n);
@@ -40,7 +40,7 @@ fn equal_burns_patches() {
 #[test]
 fn numbers_of_a_patch_lie_as_in_a_filter() {
     for device in devices() {
-        // Two channels of two rows and three columns; one zero below, and columns of zeros on both
+        // Two channels of two rows and three columns; one zero row below, and zero columns on both
         // sides.
         let images = Tensor::<4>::from_data(
             [[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [1.0, 2.0, 3.0]]]],

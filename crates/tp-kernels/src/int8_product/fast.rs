@@ -1,5 +1,5 @@
-//! The product with bytes on the CPU: few rows are multiplied while the bytes are read, many with a
-//! tile that is unpacked.
+//! The int8 product on the CPU: for few rows the bytes are converted while they are read, for many
+//! rows a tile is unpacked first.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use burn::tensor::DType;
@@ -11,9 +11,9 @@ use crate::matrix::{matrix, matrix_mut, multiply};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::mul_add;
 
-/// Up to so many rows, reading the bytes is what costs.
+/// Up to this number of rows, the product is bound by reading the bytes.
 const FEW_ROWS: usize = 16;
-/// Bytes of the matrix a task, about.
+/// Approximate number of matrix bytes per task.
 const STRETCH: usize = 128 * 1024;
 
 impl Int8ProductOps for Flex {
@@ -87,7 +87,7 @@ fn dot_with_steps<const FMA: bool>(x: &[f32], steps: &[i8]) -> f32 {
     x_rest.iter().zip(rest).fold(sum, |sum, (x, &step)| sum + x * f32::from(step))
 }
 
-/// Unpacks the outputs of a task, and multiplies them as any matrix.
+/// Unpacks the weights of a task's outputs, and multiplies them as an ordinary matrix.
 fn many_rows(x: &[f32], steps: &[i8], scales: &[f32], width: usize, y: &mut [f32]) {
     let (rows, outputs) = (x.len() / width, scales.len());
     let mut unpacked = vec![0.0; steps.len()];

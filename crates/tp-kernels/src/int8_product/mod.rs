@@ -1,8 +1,7 @@
-//! Products with matrices of eight-bit numbers: a quarter of the memory, and of the time that is
-//! spent reading it.
+//! Products with int8 matrices, which take a quarter of the memory and of the time for reading it.
 //!
-//! Every output has a scale of its own, and numbers are rounded to 127 steps of it on either side;
-//! inputs and sums stay in single precision. (Weight-only quantisation, symmetric, per channel.)
+//! Weight-only, symmetric, per-channel quantization: every output has its own scale, and weights
+//! are rounded to 127 steps of it in either direction; inputs and sums stay in single precision.
 
 mod fast;
 mod reference;
@@ -15,11 +14,11 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-/// The largest step: -128 would have no counterpart.
+/// The largest step; -128 would have no positive counterpart.
 const STEPS: f32 = 127.0;
 
-/// The product with a matrix of bytes as a backend operator. The default body is the meaning; a
-/// backend overrides what it can do faster.
+/// The product with an int8 matrix as a backend operator. The default body defines the semantics; a
+/// backend may override it with a faster one.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait Int8ProductOps: Backend {
     /// `x · (scales · steps)ᵀ`, `[rows, in]`, `[out, in]` and `[out]` → `[rows, out]`.
@@ -32,7 +31,7 @@ pub trait Int8ProductOps: Backend {
     }
 }
 
-/// Computed beside the graph: the result is a constant.
+/// Computed outside the autodiff graph: the result is a constant.
 impl<B: Int8ProductOps, C: CheckpointStrategy> Int8ProductOps for Autodiff<B, C> {
     fn fused_int8_product(
         x: FloatTensor<Self>,
@@ -47,7 +46,7 @@ impl<B: Int8ProductOps, C: CheckpointStrategy> Int8ProductOps for Autodiff<B, C>
     }
 }
 
-/// A matrix of bytes with a scale for each output.
+/// An int8 matrix with a scale per output.
 #[derive(Clone, Debug)]
 pub struct Int8Matrix {
     steps: Tensor<2, Int>, // [out, in]
@@ -55,10 +54,10 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
-    /// The nearest matrix of bytes to `weight`, `[in, out]`.
+    /// Quantizes `weight`, `[in, out]`, to the nearest int8 matrix.
     ///
-    /// A number is off by at most half a step, a step being the largest number of its column
-    /// divided by 127.
+    /// The error of a weight is at most half a step, which is the largest absolute weight of its
+    /// column divided by 127.
     #[must_use]
     pub fn nearest(weight: &Tensor<2>) -> Self {
         let device = weight.device();
@@ -78,27 +77,27 @@ impl Int8Matrix {
         }
     }
 
-    /// What the bytes stand for, `[in, out]`.
+    /// The dequantized matrix, `[in, out]`.
     #[must_use]
     pub fn to_weight(&self) -> Tensor<2> {
         (self.steps.clone().float().cast(DType::F32) * self.scales.clone().unsqueeze_dim::<2>(1))
             .transpose()
     }
 
-    /// Number of outputs.
+    /// The number of outputs.
     #[must_use]
     pub fn n_outputs(&self) -> usize {
         self.scales.dims()[0]
     }
 
-    /// Bytes of memory.
+    /// The memory in bytes.
     #[must_use]
     pub fn n_bytes(&self) -> usize {
         self.steps.shape().num_elements() + 4 * self.n_outputs()
     }
 }
 
-/// `x · matrix`. No gradients: a matrix of bytes cannot learn.
+/// `x · matrix`, without gradients.
 ///
 /// # Shapes
 ///
@@ -107,7 +106,7 @@ impl Int8Matrix {
 ///
 /// # Panics
 ///
-/// If `x` is not as wide as the matrix' input.
+/// If the width of `x` differs from the input width of the matrix.
 pub fn int8_product<const D: usize>(x: Tensor<D>, matrix: &Int8Matrix) -> Tensor<D> {
     let mut shape = x.dims();
     let [out, width] = matrix.steps.dims();
@@ -120,7 +119,7 @@ pub fn int8_product<const D: usize>(x: Tensor<D>, matrix: &Int8Matrix) -> Tensor
         .reshape(shape)
 }
 
-/// A tensor without its history.
+/// Detaches a tensor from the autodiff graph.
 trait InnerIfTracked {
     fn inner_if_tracked(self) -> Self;
 }

@@ -1,4 +1,4 @@
-//! What the product means, in operators that every backend has.
+//! Reference implementation of the int8 product, in operators that every backend has.
 
 use burn::backend::{
     Backend, TensorMetadata,

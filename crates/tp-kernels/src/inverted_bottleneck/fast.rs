@@ -1,8 +1,8 @@
-//! The block on the CPU, slab by slab.
+//! The inverted bottleneck on the CPU, slab by slab.
 //!
-//! A slab is as many output rows as the wide map under them fits into the cache. Its rows are
-//! widened first, then filtered and narrowed; each of the two steps is shared by all threads. No
-//! sum is split, so the result is the same for any number of them.
+//! A slab is the number of output rows for which the expanded map fits into the cache. Its rows are
+//! first expanded, then filtered and projected; each of the two steps is shared by all threads. No
+//! sum is split, so the result does not depend on the number of threads.
 
 use std::cell::RefCell;
 
@@ -15,16 +15,16 @@ use crate::packed_rows::{Packed, RowsTimes, in_lanes};
 use crate::same_padding::SamePadding;
 use crate::simd::{LANES, Lanes, Vector, WideKernel, dispatch_wide};
 
-/// Numbers of a slab's wide map, about: 2 MiB.
+/// Approximate number of elements of a slab's expanded map: 2 MiB.
 const SLAB: usize = 512 * 1024;
-/// Tasks of a step, about.
+/// Approximate number of tasks per step.
 const TASKS: usize = 8;
-/// Pixels of a task, at least: weights are read once for each.
+/// The minimum number of pixels per task: weights are read once for each.
 const PIXELS: usize = 24;
 
 thread_local! {
-    /// What the last block of this thread needed: fresh pages would cost more than the sums in
-    /// them.
+    /// The buffers of the last block on this thread: allocating fresh pages would cost more than
+    /// the computation in them.
     static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
 
@@ -38,7 +38,7 @@ struct Workspace {
     project: Packed,
 }
 
-/// Sizes of a block; `inside` is a multiple of the lanes.
+/// The sizes of a block; `inside` is a multiple of the lanes.
 #[derive(Clone, Copy)]
 struct Geometry {
     rows: SamePadding,
@@ -51,15 +51,15 @@ struct Geometry {
 }
 
 impl Geometry {
-    /// Output rows of a slab.
+    /// The number of output rows of a slab.
     fn slab(&self) -> usize {
         let fitting = SLAB / (self.columns.input * self.inside);
         let rows = (fitting.saturating_sub(self.k) / self.stride + 1).min(self.rows.output);
-        // Slabs of one size.
+        // Slabs of equal size.
         self.rows.output.div_ceil(self.rows.output.div_ceil(rows))
     }
 
-    /// The input rows under some output rows.
+    /// The input rows for a range of output rows.
     fn under(&self, first: usize, rows: usize) -> std::ops::Range<usize> {
         let end = (first + rows - 1) * self.stride + self.k;
         (first * self.stride).saturating_sub(self.rows.before)
@@ -118,7 +118,8 @@ impl InvertedBottleneckOps for Flex {
             project_weight,
             project_bias,
         ] = tensors.map(|tensor| tensor.to_contiguous());
-        // Taken, not borrowed: while this thread waits for others it may begin another block.
+        // Taken and not borrowed, because this thread may start another block while it waits for
+        // other threads.
         let mut workspace = WORKSPACE.take();
         workspace.expand.pack_transposed(floats(&expand_weight), floats(&expand_bias), from, from);
         workspace.project.pack_transposed(
@@ -152,7 +153,7 @@ impl InvertedBottleneckOps for Flex {
     }
 }
 
-/// One filter for every channel.
+/// One filter per channel.
 struct Filters {
     /// `[block][tap][lane]`
     taps: Vec<Lanes>,
@@ -170,7 +171,7 @@ fn packed_filters(weight: &[f32], taps: usize) -> Vec<Lanes> {
     packed
 }
 
-/// The output rows from `first` on.
+/// Computes the output rows from `first` on.
 fn make_slab(
     image: &[f32],
     first: usize,
@@ -219,7 +220,7 @@ fn make_slab(
 
 /// One row of the filtered map.
 struct FilteredRow<'a> {
-    /// Rows of the wide map from `first_row` on.
+    /// Rows of the expanded map from `first_row` on.
     expanded: &'a [f32],
     first_row: usize,
     row: usize,
@@ -244,7 +245,7 @@ impl FilteredRow<'_> {
     #[inline(always)]
     fn run_filter<V: Vector, const K: usize, const S: usize>(mut self) {
         let columns = self.size.columns;
-        // Columns whose filters lie inside of the map.
+        // Columns whose filters lie inside the map.
         let begin = columns.before.div_ceil(S).min(columns.output);
         let end = ((columns.input + columns.before).saturating_sub(K) / S + 1)
             .clamp(begin, columns.output);
@@ -264,8 +265,8 @@ impl FilteredRow<'_> {
         }
     }
 
-    /// The rows of the filter that lie inside of the map, and the row of `expanded` that the first
-    /// of them reads.
+    /// The rows of the filter inside the map, and the row of `expanded` to which the first of them
+    /// applies.
     #[inline(always)]
     fn rows<const K: usize, const S: usize>(&self) -> (std::ops::Range<usize>, usize) {
         let rows = self.size.rows;
@@ -274,7 +275,7 @@ impl FilteredRow<'_> {
         (above..K.min(rows.input + rows.before - self.row * S), top - self.first_row)
     }
 
-    /// `T` pixels whose filters lie inside of the map's columns; returns `T`.
+    /// Computes `T` pixels whose filters lie inside the map's columns; returns `T`.
     #[inline(always)]
     fn tile<V: Vector, const K: usize, const S: usize, const T: usize>(
         &mut self,
@@ -304,7 +305,7 @@ impl FilteredRow<'_> {
         T
     }
 
-    /// A pixel whose filter reaches over the map's border.
+    /// A pixel whose filter extends beyond the map's border.
     #[inline(always)]
     fn border_pixel<V: Vector, const K: usize, const S: usize>(
         &mut self,

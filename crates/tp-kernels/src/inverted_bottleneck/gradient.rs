@@ -1,5 +1,5 @@
-//! The block on a differentiable device: where something learns, its layers are nodes of the graph;
-//! where nothing does, it is the inner backend's.
+//! The inverted bottleneck on an autodiff device: as separate nodes of the graph if any input
+//! requires a gradient, otherwise as that of the inner backend.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::{Autodiff, AutodiffBackend, tensor::FloatTensor};

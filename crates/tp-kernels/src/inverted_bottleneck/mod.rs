@@ -1,4 +1,5 @@
-//! The block of small convolutional networks: widened, filtered channel by channel, narrowed again.
+//! The inverted bottleneck of small convolutional networks: expansion, depthwise filter,
+//! projection.
 //!
 //! Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv
 //! 1801.04381).
@@ -12,8 +13,8 @@ use burn::tensor::Tensor;
 
 use crate::ops::{DepthwiseConvOps, ProductOps};
 
-/// The block as a backend operator. The default body is the meaning; a backend overrides what it
-/// can do faster.
+/// The inverted bottleneck as a backend operator. The default body defines the semantics; a backend
+/// may override it with a faster one.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait InvertedBottleneckOps: Backend + DepthwiseConvOps + ProductOps {
     /// See [`inverted_bottleneck`](crate::inverted_bottleneck).
@@ -40,16 +41,16 @@ pub trait InvertedBottleneckOps: Backend + DepthwiseConvOps + ProductOps {
     }
 }
 
-/// What a block does besides its weights.
+/// The form of a block, apart from its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BottleneckForm {
-    /// Steps of the filters.
+    /// The stride of the filters.
     pub stride: usize,
     /// Whether the input is added to the output.
     pub adds_input: bool,
 }
 
-/// The weights of a block, as convolutions have them.
+/// The weights of a block, in the layout of convolutions.
 #[derive(Clone, Debug)]
 pub struct BottleneckWeights {
     /// `[inside, from]`
@@ -66,10 +67,10 @@ pub struct BottleneckWeights {
     pub project_bias: Tensor<1>,
 }
 
-/// `project(relu6(depthwise(relu6(expand(x)))))`, and `x` besides if the form says so. The filters
-/// have the zeros of [`depthwise_conv2d_same`](crate::depthwise_conv2d_same).
+/// `project(relu6(depthwise(relu6(expand(x)))))`, plus `x` if the form says so. The filters use the
+/// padding of [`depthwise_conv2d_same`](crate::depthwise_conv2d_same).
 ///
-/// Where nothing learns, the wide maps are never in memory as a whole.
+/// If no input requires a gradient, the expanded maps are never in memory as a whole.
 ///
 /// # Shapes
 ///
@@ -78,7 +79,7 @@ pub struct BottleneckWeights {
 ///
 /// # Panics
 ///
-/// If shapes do not fit together, or `x` is to be added to an output of another shape.
+/// If shapes are inconsistent, or `x` is to be added to an output of another shape.
 pub fn inverted_bottleneck(
     x: Tensor<4>,
     weights: BottleneckWeights,

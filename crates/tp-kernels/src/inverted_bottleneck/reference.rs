@@ -1,4 +1,4 @@
-//! What the block means: its three layers, one after the other.
+//! Reference implementation of the inverted bottleneck: its three layers in sequence.
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
 

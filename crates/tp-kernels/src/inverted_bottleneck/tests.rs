@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{assert_close, devices, elements, random_tensor};
 use crate::{affine, depthwise_conv2d_same, relu6};
 
-/// A block of the sizes given, random on a device.
+/// A random block of the given sizes on a device.
 struct Block {
     x: Tensor<4>,
     weights: BottleneckWeights,
@@ -28,7 +28,7 @@ impl Block {
         Self { x: on(1, shape), weights }
     }
 
-    /// The three layers apart.
+    /// The three layers separately.
     fn composed(&self, form: BottleneckForm) -> Tensor<4> {
         let weights = self.weights.clone();
         let wide = relu6(affine(
@@ -47,8 +47,8 @@ impl Block {
     }
 }
 
-/// Sizes that leave a rest in every blocking: `[batch, height, width, from]`, inside, to, side,
-/// stride.
+/// Sizes that are not multiples of any block size: `[batch, height, width, from]`, inside, to,
+/// side, stride.
 const SIZES: [([usize; 4], usize, usize, usize, usize); 8] = [
     ([2, 9, 10, 4], 24, 4, 3, 1),
     ([1, 13, 21, 16], 96, 24, 3, 2),

@@ -1,6 +1,6 @@
-//! Products on the CPU. The time of a product of few rows is that of reading the matrix, so every
-//! task reads a stretch of it in order, once, and all rows are multiplied while the stretch is in
-//! the cache. Other products are `faer`'s.
+//! Products on the CPU. A product with few rows is bound by reading the matrix, so every task reads
+//! a contiguous range of it once, and multiplies all rows while it is in the cache. Other products
+//! use `faer`.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor, ops::FloatTensorOps};
 use faer::MatRef;
@@ -15,22 +15,22 @@ use crate::packed_rows::{Packed, RowsTimes};
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{dot, mul_add};
 
-/// Up to so many rows, a product is bound by reading the matrix.
+/// Up to this number of rows, a product is bound by reading the matrix.
 const FEW_ROWS: usize = 3;
-/// Rows of the matrix that are multiplied together: their sum is one pass over the result.
+/// Rows of the matrix that are multiplied together, in a single pass over the result.
 const TOGETHER: usize = 8;
-/// Columns whose results stay in the first-level cache meanwhile.
+/// Columns whose results stay in the first-level cache.
 const TILE: usize = 512;
-/// Rows of the matrix a task, at least: what it adds to the sum should be little beside what it
-/// reads.
+/// The minimum number of matrix rows per task, so that adding its result is cheap compared with
+/// reading.
 const ROWS: usize = 64;
-/// Elements of the matrix a task, about: 1 MiB. It depends on shapes alone, and so does the order
-/// of every sum.
+/// Approximate number of matrix elements per task: 1 MiB. It depends on the shapes only, and so
+/// does the order of every sum.
 const STRETCH: usize = 256 * 1024;
 
-/// Numbers of a rectified product that a task makes at once, about: 256 KiB.
+/// Approximate number of elements of a rectified product that a task computes at once: 256 KiB.
 const BLOCK: usize = 64 * 1024;
-/// Pieces of a rectified product, at least, if it has rows for them.
+/// The minimum number of pieces of a rectified product, if it has enough rows.
 const PIECES: usize = 8;
 
 impl ProductOps for Flex {
@@ -59,7 +59,7 @@ impl ProductOps for Flex {
     }
 }
 
-/// What is done with every row of a product.
+/// What is applied to every row of a product.
 #[derive(Clone, Copy)]
 enum Behind<'a> {
     Nothing,
@@ -117,8 +117,8 @@ fn product(a: FlexTensor, b: FlexTensor, behind: Behind) -> FlexTensor {
     tensor_of(y, [rows, columns])
 }
 
-/// `relu6(a · b + bias)`, where `b` lies column by column: both are seen to while the sums are in
-/// registers.
+/// `relu6(a · b + bias)`, with `b` in column-major order; bias and ReLU6 are applied while the sums
+/// are in registers.
 fn rectified(a: &[f32], columns: &[f32], bias: &[f32], inner: usize) -> Vec<f32> {
     let rows = a.len() / inner;
     let mut packed = Packed::default();
@@ -134,12 +134,12 @@ fn rectified(a: &[f32], columns: &[f32], bias: &[f32], inner: usize) -> Vec<f32>
     y
 }
 
-/// The same matrix, lying row by row or column by column without gaps.
+/// The same matrix in row-major or column-major order without gaps.
 fn dense(x: FlexTensor) -> FlexTensor {
     if x.is_contiguous() || x.transpose(0, 1).is_contiguous() { x } else { x.to_contiguous() }
 }
 
-/// What [`dense`] returned, as it lies.
+/// A view of the result of [`dense`] in its own order.
 fn view(x: &FlexTensor) -> MatRef<'_, f32> {
     let [rows, columns] = [x.shape()[0], x.shape()[1]];
     if x.is_contiguous() {
@@ -149,7 +149,7 @@ fn view(x: &FlexTensor) -> MatRef<'_, f32> {
     matrix(&x.storage()[from..to], [columns, rows], rows).transpose()
 }
 
-/// The matrix lies row by row: a task takes some rows, and the tasks' results are added up in
+/// For a row-major matrix: each task handles some rows, and the results of the tasks are summed in
 /// order.
 fn by_rows(x: &[f32], weight: &[f32], [rows, width, out]: [usize; 3]) -> Vec<f32> {
     let stretch = (STRETCH / out).next_multiple_of(TOGETHER).max(ROWS);
@@ -167,7 +167,7 @@ fn by_rows(x: &[f32], weight: &[f32], [rows, width, out]: [usize; 3]) -> Vec<f32
     sum
 }
 
-/// Adds `x[.., first + i] · weight[i]` over the rows of a stretch.
+/// Adds `x[.., first + i] · weight[i]` over a range of rows.
 struct ByRows<'a> {
     x: &'a [f32],
     weight: &'a [f32],
@@ -218,7 +218,7 @@ fn add_rows<const FMA: bool, const N: usize>(y: &mut [f32], x: &[f32; N], rows: 
     }
 }
 
-/// The matrix lies column by column: a task takes some columns, and a result is one dot product.
+/// For a column-major matrix: each task handles some columns, and each result is a dot product.
 fn by_columns(x: &[f32], columns: &[f32], [rows, width, out]: [usize; 3]) -> Vec<f32> {
     let stretch = (STRETCH / width).max(1);
     let part = |columns: &[f32]| {

@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, TensorMetadata, tensor::
 use super::ProductOps;
 use crate::ops::ActivationOps;
 
-/// Two factors, each kept if the other one has a gradient.
+/// Two factors, each kept if the other one requires a gradient.
 #[derive(Clone, Debug)]
 struct Factors<B: Backend> {
     left: Option<FloatTensor<B>>,
@@ -27,12 +27,12 @@ impl<B: ProductOps> Factors<B> {
     }
 
     fn of_left(&self, dy: FloatTensor<B>) -> FloatTensor<B> {
-        let right = self.right.clone().expect("kept because the left factor has a gradient");
+        let right = self.right.clone().expect("kept because the left factor requires a gradient");
         B::matrix_product(dy, B::float_transpose(right))
     }
 
     fn of_right(&self, dy: FloatTensor<B>) -> FloatTensor<B> {
-        let left = self.left.clone().expect("kept because the right factor has a gradient");
+        let left = self.left.clone().expect("kept because the right factor requires a gradient");
         B::matrix_product(B::float_transpose(left), dy)
     }
 }
@@ -123,7 +123,7 @@ impl<B: ProductOps, C: CheckpointStrategy> ProductOps for Autodiff<B, C> {
         if x.is_tracked() || weight.is_tracked() || bias.is_tracked() {
             return Self::fused_relu6(Self::affine_product(x, weight, bias));
         }
-        // Nothing learns here: the inner backend's own way, and no node that anybody asks for.
+        // No input requires a gradient, so the inner backend is used without a node in the graph.
         Self::from_inner(B::affine_relu6_product(
             x.into_primitive(),
             weight.into_primitive(),

@@ -1,10 +1,10 @@
 //! The affine map of a layer.
 //!
-//! Three things are ours. All leading dimensions are folded into one: Burn multiplies a batch of
-//! matrices one by one as soon as each has a few dozen rows, and its backward pass then takes twice
-//! as long. The product is `faer`'s, which is faster than what Burn's CPU backend multiplies with,
-//! most with 8 to 64 rows. And one to three rows go through a product that reads the weights once,
-//! in order, on all threads (`docs/kernels.md`).
+//! It differs from Burn's in three ways. All leading dimensions are folded into one, because Burn
+//! multiplies the matrices of a batch one by one as soon as each has a few dozen rows, and its
+//! backward pass then takes twice as long. The product is that of `faer`, which is faster than
+//! Burn's CPU backend, most with 8 to 64 rows. And products with one to three rows read the weights
+//! once, in order, on all threads (`docs/kernels.md`).
 
 mod fast;
 mod gradient;
@@ -15,8 +15,8 @@ use burn::tensor::Tensor;
 
 use crate::ops::ActivationOps;
 
-/// Products of matrices as backend operators. The default body is the meaning; a backend overrides
-/// what it can do faster.
+/// Matrix products as backend operators. The default bodies define the semantics; a backend may
+/// override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProductOps: Backend + ActivationOps {
     /// `a · b`, `[rows, inner]` and `[inner, columns]` → `[rows, columns]`.
@@ -44,7 +44,7 @@ pub trait ProductOps: Backend + ActivationOps {
     }
 }
 
-/// What a layer makes of `x`, as [`affine`] does.
+/// Applies a linear layer, like [`affine`].
 ///
 /// # Shapes
 ///
@@ -53,7 +53,7 @@ pub trait ProductOps: Backend + ActivationOps {
 ///
 /// # Panics
 ///
-/// If `x` is not as wide as the layer's input.
+/// If the width of `x` differs from that of the layer's input.
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     affine(x, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()))
 }
@@ -69,7 +69,7 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together.
+/// If the shapes are inconsistent.
 pub fn affine<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
@@ -85,7 +85,7 @@ pub fn affine<const D: usize>(
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together.
+/// If the shapes are inconsistent.
 pub fn affine_relu6<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
     over_rows(x, weight, |x, weight| {
         Dispatch::affine_relu6_product(x, weight, bias.into_dispatch())
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn few_rows_are_multiplied_as_many_are() {
-        // Sizes that leave a rest in every blocking, the weights row by row and column by column.
+        // Sizes that are not multiples of any block size, with row-major and column-major weights.
         let sizes = [(1, 1000, 70), (3, 37, 530), (16, 264, 129), (8, 9, 1)];
         for (device, (rows, width, out)) in
             devices().iter().flat_map(|device| sizes.map(|size| (device, size)))

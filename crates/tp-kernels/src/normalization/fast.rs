@@ -1,4 +1,4 @@
-//! The normalisations on the CPU: a few passes over a row while it is in the first-level cache, a
+//! Normalization on the CPU: a few passes over a row while it is in the first-level cache, with a
 //! task per block of rows.
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
@@ -8,11 +8,11 @@ use crate::flex_buffer::{all_f32, floats, map_pieces, map_pieces_with, piece_of,
 use crate::simd::{Kernel, dispatch};
 use crate::vector_math::{centered_dot, dot, exp_in_place, maximum, mul_add, sum, sum_of_squares};
 
-/// Elements per task, about: 64 KiB.
+/// Approximate number of elements per task: 64 KiB.
 const PIECE: usize = 16 * 1024;
 
-/// Width of a row and elements per task: whole rows. It depends on the shape alone, and so does
-/// every sum over rows.
+/// The width of a row, and the number of elements per task, in whole rows. They depend on the shape
+/// only, and so does every sum over rows.
 fn row_and_piece(x: &FlexTensor) -> (usize, usize) {
     let shape = x.shape();
     let width = shape[shape.num_dims() - 1].max(1);
@@ -107,7 +107,7 @@ fn normalize_backward<const CENTER: bool>(
     let (x, gamma) = (x.to_contiguous(), gamma.to_contiguous());
     let (x, gamma) = (floats(&x), floats(&gamma));
     let width = width.min(gamma.len());
-    // One pair of partial sums per piece, added up in the order of the pieces.
+    // One pair of partial sums per piece, summed in the order of the pieces.
     let mut partial = vec![0.0; x.len().div_ceil(piece) * 2 * width];
     let dx = map_pieces_with(dy, piece, &mut partial, 2 * width, |i, dy, sums| {
         let (dgamma, dbeta) = sums.split_at_mut(width);
@@ -156,7 +156,7 @@ impl Kernel for SoftmaxBackward<'_> {
     }
 }
 
-/// Mean (0 without `CENTER`) and inverse root of the mean square around it.
+/// The mean (0 without `CENTER`) and the inverse root mean square around it.
 #[inline(always)]
 fn moments<const CENTER: bool, const FMA: bool>(row: &[f32], eps: f32) -> (f32, f32) {
     let count = row.len() as f32;

@@ -1,4 +1,4 @@
-//! The normalisations as nodes of the autodiff graph.
+//! Normalization as nodes of the autodiff graph.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},

@@ -10,8 +10,8 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Normalisations as backend operators. Each default body is the meaning; a backend overrides what
-/// it can do faster.
+/// Normalization as backend operators. The default bodies define the semantics; a backend may
+/// override them with faster ones.
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait NormalizationOps: Backend {
     /// See [`softmax`](crate::softmax).
@@ -70,7 +70,7 @@ pub trait NormalizationOps: Backend {
 ///
 /// - `x`, output: `[.., width]`
 ///
-/// A row of nothing but `-∞` gives NaN.
+/// A row that consists of `-∞` only gives NaN.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_softmax(x.into_dispatch()))
 }
@@ -85,7 +85,7 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 ///
 /// # Panics
 ///
-/// If `gamma` or `beta` does not have the width of `x`.
+/// If the width of `gamma` or `beta` differs from that of `x`.
 pub fn layer_norm<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
@@ -111,7 +111,7 @@ pub fn layer_norm<const D: usize>(
 ///
 /// # Panics
 ///
-/// If `gamma` does not have the width of `x`.
+/// If the width of `gamma` differs from that of `x`.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, eps: f64) -> Tensor<D> {
     assert_eq!(gamma.dims(), [x.dims()[D - 1]], "rms_norm needs gamma as wide as x");
     Tensor::from_dispatch(Dispatch::fused_rms_norm(x.into_dispatch(), gamma.into_dispatch(), eps))

@@ -1,4 +1,4 @@
-//! What the normalisations mean, in operators that every backend has.
+//! Reference implementation of normalization, in operators that every backend has.
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
@@ -8,7 +8,7 @@ fn last<B: Backend>(x: &FloatTensor<B>) -> usize {
     x.shape().num_dims() - 1
 }
 
-/// `[width]` beside `x`: one leading dimension of size 1 for every further dimension of `x`.
+/// `[width]` in the rank of `x`, with leading dimensions of size 1.
 fn row<B: Backend>(gamma: FloatTensor<B>, x: &FloatTensor<B>) -> FloatTensor<B> {
     let mut shape = vec![1; last::<B>(x)];
     shape.push(gamma.shape().num_elements());
@@ -70,7 +70,7 @@ pub(super) fn layer_norm_backward<B: Backend>(
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     let dbeta = sum_of_rows::<B>(dy.clone());
     let (dcentered, dgamma) = rms_norm_backward::<B>(centered::<B>(x), gamma, dy, eps);
-    // Centring is a projection: its gradient is itself.
+    // Centering is a projection, which is its own gradient.
     (centered::<B>(dcentered), dgamma, dbeta)
 }
 

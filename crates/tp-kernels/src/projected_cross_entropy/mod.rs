@@ -1,8 +1,8 @@
-//! Cross-entropy from hidden states: the logits of all rows never exist at once.
+//! Cross-entropy from hidden states, without materializing the logits of all rows.
 //!
-//! A vocabulary of a hundred thousand tokens makes logits, their gradient and whatever softmax
-//! keeps the largest tensors of a training step. Here a block of rows is projected, judged and
-//! forgotten; the backward pass projects it again.
+//! With a vocabulary of a hundred thousand tokens, the logits, their gradient and the saved softmax
+//! are the largest tensors of a training step. Here the loss is computed for one block of rows at a
+//! time; the backward pass projects it again.
 
 mod gradient;
 
@@ -15,10 +15,10 @@ use burn::tensor::{Int, Slice, Tensor};
 
 use crate::ops::{CrossEntropyOps, ProductOps};
 
-/// Logits that exist at once, about: 32 MiB.
+/// Approximate number of logits that exist at once: 32 MiB.
 const LOGITS: usize = 8 << 20;
 
-/// Cross-entropy from hidden states as a backend operator, made of products and of
+/// Cross-entropy from hidden states as a backend operator, composed of products and
 /// [`token_cross_entropy`](crate::token_cross_entropy).
 #[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"), Cube: cfg(feature = "cuda"), Autodiff)]
 pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
@@ -75,7 +75,7 @@ pub trait ProjectedCrossEntropyOps: CrossEntropyOps + ProductOps {
     }
 }
 
-/// The products and the judging of a block are what is fast.
+/// The products and the cross-entropy of a block have fast paths.
 impl ProjectedCrossEntropyOps for Flex {}
 
 /// First and last row of every block.
@@ -100,7 +100,7 @@ fn rows<B: Backend>(x: FloatTensor<B>, [from, to]: [usize; 2]) -> FloatTensor<B>
 ///
 /// # Panics
 ///
-/// If the shapes do not fit together, there is no row, or a target is not in the vocabulary.
+/// If the shapes are inconsistent, there is no row, or a target is not in the vocabulary.
 pub fn projected_cross_entropy(
     hidden: Tensor<2>,
     weight: Tensor<2>,
