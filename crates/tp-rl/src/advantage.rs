@@ -1,32 +1,33 @@
-//! How much better a completion is than the others that were written for the same point.
+//! Group-relative advantages: each completion is compared with the others for the same point.
 //!
-//! Sources: Talking Points, section on reinforcement learning (mean and deviation of the group;
-//! which deviation is not published); GRPO (arXiv 2402.03300); Dr. GRPO (arXiv 2503.20783) for no
-//! scale at all.
+//! Sources: Talking Points, section on reinforcement learning (mean and standard deviation of the
+//! group; which estimator of the deviation is not published); GRPO (arXiv 2402.03300); Dr. GRPO
+//! (arXiv 2503.20783) for the variant without scaling.
 
 use serde::{Deserialize, Serialize};
 use tp_core::UnitXy;
 
-/// What centred rewards are divided by.
+/// What centered rewards are divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
-    /// The deviation of their own group: the paper's.
+    /// The standard deviation of their own group, as in the paper.
     #[default]
     Group,
-    /// The deviation of all rewards of the batch.
+    /// The standard deviation of all rewards of the batch.
     Batch,
-    /// Nothing.
+    /// Nothing: advantages are the centered rewards.
     None,
-    /// No comparison at all: the best of a group has the advantage 1, the others are left out. With
-    /// one update a batch this is rejection sampling and fine-tuning on what was best.
+    /// No centering: the best completion of a group has the advantage 1 and the others are left
+    /// out. With one update per batch this is rejection sampling followed by fine-tuning on the
+    /// best samples.
     Best,
-    /// The best of a group has the advantage 1, the worst −1, the others are left out: pairs for
-    /// [`dpo_loss`](crate::dpo_loss).
+    /// The best completion of a group has the advantage 1, the worst −1, and the others are left
+    /// out: the preference pairs of [`dpo_loss`](crate::dpo_loss).
     Pair,
 }
 
-/// Which standard deviation.
+/// The estimator of the standard deviation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deviation {
@@ -37,32 +38,32 @@ pub enum Deviation {
     Sample,
 }
 
-/// What becomes of a group whose rewards are all equal, or that lies below the spread floor.
+/// What happens to a group whose rewards are all equal or that lies below the spread floor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlatGroups {
-    /// Its advantages are 0: the divergence from the reference alone acts on it. The paper's
-    /// formula.
+    /// Its advantages are 0, so that only the KL term acts on it. This is the paper's formula.
     #[default]
     Keep,
-    /// It is left out of the loss, as DAPO does.
+    /// It is left out of the loss, as in DAPO.
     Drop,
 }
 
-/// How rewards become advantages.
+/// How advantages are computed from rewards.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdvantageConfig {
-    /// What they are divided by.
+    /// What centered rewards are divided by.
     pub scale: Scale,
-    /// Which deviation.
+    /// The estimator of the standard deviation.
     pub deviation: Deviation,
-    /// Added to the deviation.
+    /// Added to the standard deviation before dividing.
     pub epsilon: f64,
-    /// What becomes of groups without spread.
+    /// What happens to groups without spread.
     pub flat: FlatGroups,
-    /// A group whose located points are all nearer to one another than this, a distance in the unit
-    /// square, gives no policy gradient: such points differ by the Localizer's jitter, and dividing
-    /// by their deviation would turn noise into a gradient of full size. 0 turns the floor off.
+    /// A group whose located points all lie within this distance of one another, in the unit
+    /// square, contributes no policy gradient: the points differ only by the Localizer's jitter,
+    /// and dividing by their standard deviation would amplify noise to a gradient of full size. 0
+    /// disables the floor.
     pub spread_floor: f64,
 }
 
@@ -78,10 +79,11 @@ impl Default for AdvantageConfig {
     }
 }
 
-/// Advantages of a batch, and what the scaling did.
+/// The advantages of a batch, with statistics of the scaling.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Advantages {
-    /// One for every completion; `None` = left out of the loss.
+    /// One per completion; `None` if the completion is left out of the loss.
     pub values: Vec<Option<f64>>,
     /// Completions without a reward.
     pub n_unscorable: usize,
@@ -89,19 +91,19 @@ pub struct Advantages {
     pub n_below_floor: usize,
     /// The share of groups whose rewards are all equal.
     pub frac_zero_std: f64,
-    /// The mean share of epsilon in the divisor: how much it bites. 1 = it is all there is.
+    /// The mean share of epsilon in the divisor, 0 to 1. At 1 the divisor is epsilon alone.
     pub epsilon_share: f64,
-    /// The mean deviation within groups.
+    /// The mean standard deviation within groups.
     pub mean_std: f64,
 }
 
-/// Compares every completion with its group, `group_size` in a row; those without a reward are left
-/// out of it.
+/// Computes the advantage of every completion within its group of `group_size` consecutive
+/// completions; those without a reward are left out.
 ///
 /// `Aᵢ = (rᵢ − mean) / (deviation + epsilon)`, or `rᵢ − mean` with [`Scale::None`].
 ///
-/// `points` are where the judge located each completion; the spread floor is applied to groups in
-/// which every scored completion has one.
+/// `points` holds the point at which the judge located each completion. The spread floor applies to
+/// groups in which every scored completion was located.
 ///
 /// # Panics
 ///
@@ -187,7 +189,7 @@ fn chosen(rewards: &[Option<f64>], flat: bool, pairs: bool) -> Vec<Option<f64>> 
 pub(crate) fn deviation(values: &[f64], kind: Deviation) -> f64 {
     let n = values.len();
     if values.iter().all(|value| *value == values[0]) {
-        return 0.0; // the mean of equal numbers may differ from them in the last digit
+        return 0.0; // the mean of equal numbers may differ from them by rounding
     }
     let mean = values.iter().sum::<f64>() / n as f64;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

@@ -1,4 +1,4 @@
-//! How reinforcement is done.
+//! The settings of a reinforcement run.
 
 use serde::{Deserialize, Serialize};
 use tp_core::{Sampling, Seed};
@@ -9,11 +9,11 @@ use crate::{
     dapo_loss, dpo_loss, dr_grpo_loss, grpo_loss, gspo_loss,
 };
 
-/// Which loss; each is a function of its own.
+/// The loss; each is a function of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
-    /// The paper's, [`grpo_loss`].
+    /// [`grpo_loss`], the paper's loss.
     #[default]
     Grpo,
     /// [`dapo_loss`]
@@ -26,40 +26,40 @@ pub enum Algorithm {
     Dpo,
 }
 
-/// How reinforcement is done.
+/// The settings of a reinforcement run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GrpoConfig {
-    /// Completions for every point.
+    /// Completions per point.
     pub group_size: usize,
-    /// Images a step.
+    /// Images per step.
     pub images_per_step: usize,
-    /// Sequences that are scored in one pass; decides memory, not the result.
+    /// Sequences per forward pass; affects memory, not the result.
     pub micro_batch: usize,
-    /// Updates for every batch of completions; from the second on the ratio to the old policy is no
-    /// longer 1.
+    /// Updates per batch of completions; from the second on, the ratio to the old policy differs
+    /// from 1.
     pub inner_steps: usize,
-    /// The most tokens of a completion, the end token included.
+    /// The maximum number of tokens of a completion, including the end token.
     pub max_new_tokens: usize,
-    /// How completions are sampled. Anything but temperature 1 and the whole distribution samples
-    /// from another policy than the one that is trained.
+    /// How completions are sampled. Any setting other than temperature 1 over the full distribution
+    /// samples from a different policy than the one being trained.
     pub sampling: Sampling,
-    /// How rewards become advantages.
+    /// How advantages are computed from rewards.
     pub advantage: AdvantageConfig,
-    /// Which loss.
+    /// The loss.
     pub algorithm: Algorithm,
-    /// Clip and divergence.
+    /// Ratio clipping and KL divergence.
     pub loss: LossOptions,
-    /// The largest mean difference, in nats, between a token's log-probability in the sampler and
-    /// in the trainer.
+    /// The largest mean difference, in nats, between the log-probabilities of a token in the
+    /// sampler and in the trainer.
     pub gap_limit: f64,
-    /// Optimizer, schedule, checkpoints, seed. `accumulate` and `groups` have no meaning here.
+    /// Optimizer, schedule, checkpoints and seed. `accumulate` and `groups` are ignored here.
     pub training: TrainConfig,
 }
 
 impl GrpoConfig {
-    /// The paper's settings where it names them: three completions a point, beta 0.1, learning rate
-    /// 5e-6 (three epochs: [`steps_of`](Self::steps_of)). The clip is GRPO's usual one; with one
-    /// update a batch it never acts.
+    /// The paper's settings where it states them: three completions per point, beta 0.1, learning
+    /// rate 5e-6 (three epochs: [`steps_of`](Self::steps_of)). The clip range is GRPO's default;
+    /// with one update per batch it has no effect.
     #[must_use]
     pub fn paper(steps: u64, seed: Seed) -> Self {
         let schedule = Schedule { peak: 5e-6, warmup: 0, steps, floor: 1.0 };
@@ -83,13 +83,13 @@ impl GrpoConfig {
         }
     }
 
-    /// How many steps so many epochs over a source are; the last step may begin another epoch.
+    /// The number of steps that cover a source of `n_images` images `epochs` times, rounded up.
     #[must_use]
     pub fn steps_of(&self, epochs: u64, n_images: usize) -> u64 {
         (epochs * n_images as u64).div_ceil(self.images_per_step as u64)
     }
 
-    /// Sequences in a pass; pairs stay together.
+    /// Sequences per forward pass; both sequences of a pair stay together.
     pub(crate) fn sequences_per_pass(&self) -> usize {
         if self.algorithm == Algorithm::Dpo {
             (self.micro_batch / 2).max(1) * 2
@@ -98,7 +98,7 @@ impl GrpoConfig {
         }
     }
 
-    /// The loss of some sequences of a batch.
+    /// The loss of some of a batch's sequences.
     pub(crate) fn loss_of(&self, sequences: &[Sequence<'_>], whole: BatchTotals) -> PolicyLoss {
         match self.algorithm {
             Algorithm::Grpo => grpo_loss(sequences, whole, &self.loss),
@@ -111,7 +111,7 @@ impl GrpoConfig {
 
     /// # Errors
     ///
-    /// [`RlError::Setting`] for the first setting that makes no sense.
+    /// [`RlError::Setting`] for the first invalid setting.
     pub(crate) fn validate(&self) -> Result<(), RlError> {
         let from_0 = |value: f64| value.is_finite() && value >= 0.0;
         let Clip { low, high } = self.loss.clip.unwrap_or(Clip { low: 0.0, high: 0.0 });
@@ -120,7 +120,7 @@ impl GrpoConfig {
                 "group_size",
                 self.group_size as f64,
                 self.group_size >= 2,
-                "at least 2: a completion is compared with its group",
+                "at least 2, because a completion is compared with its group",
             ),
             (
                 "images_per_step",
@@ -141,41 +141,41 @@ impl GrpoConfig {
                 "sampling.temperature",
                 self.sampling.temperature.into(),
                 self.sampling.temperature > 0.0,
-                "above 0: equal samples teach nothing",
+                "above 0, because greedy samples are all equal",
             ),
             (
                 "advantage.epsilon",
                 self.advantage.epsilon,
                 from_0(self.advantage.epsilon),
-                "a number from 0",
+                "a finite number of at least 0",
             ),
             (
                 "advantage.spread_floor",
                 self.advantage.spread_floor,
                 from_0(self.advantage.spread_floor),
-                "a distance from 0",
+                "a finite distance of at least 0",
             ),
             ("loss.clip.low", low, (0.0..=1.0).contains(&low), "from 0 to 1"),
-            ("loss.clip.high", high, from_0(high), "a number from 0"),
-            ("loss.beta", self.loss.beta, from_0(self.loss.beta), "a number from 0"),
+            ("loss.clip.high", high, from_0(high), "a finite number of at least 0"),
+            ("loss.beta", self.loss.beta, from_0(self.loss.beta), "a finite number of at least 0"),
             (
                 "loss.kl_limit",
                 self.loss.kl_limit,
                 self.loss.kl_limit > 0.0 && self.loss.kl_limit <= 80.0,
                 "above 0 and at most 80",
             ),
-            ("gap_limit", self.gap_limit, self.gap_limit > 0.0, "a number above 0"),
+            ("gap_limit", self.gap_limit, self.gap_limit > 0.0, "a finite number above 0"),
             (
                 "training.schedule.peak",
                 self.training.schedule.peak,
                 from_0(self.training.schedule.peak),
-                "a number from 0",
+                "a finite number of at least 0",
             ),
             (
                 "training.clip_norm",
                 self.training.clip_norm,
                 self.training.clip_norm > 0.0,
-                "a number above 0",
+                "a finite number above 0",
             ),
         ];
         match rules.into_iter().find(|(_, _, fine, _)| !fine) {
@@ -188,13 +188,13 @@ impl GrpoConfig {
         serde_json::to_string(self).expect("a struct of numbers and strings has a JSON form")
     }
 
-    /// What a run that was saved with these settings would do differently, or `None`. How often
-    /// checkpoints are written may change, and so may the number of sequences in a pass.
+    /// The first setting that differs from those of a saved run, described in words, or `None`. The
+    /// checkpoint interval and the number of sequences per pass may change.
     pub(crate) fn difference(&self, saved: &str) -> Option<String> {
         let Ok(saved) = serde_json::from_str::<Self>(saved) else {
             return Some("its settings cannot be read".to_owned());
         };
-        // Both sides are read from text, as reading may move the last digit of a number.
+        // Both sides are parsed from text, because parsing may change the last digit of a number.
         let Ok(ours) = serde_json::from_str::<Self>(&self.to_text()) else {
             return Some("these settings have no text form".to_owned());
         };

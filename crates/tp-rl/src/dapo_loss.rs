@@ -1,6 +1,7 @@
-//! DAPO's loss: every token counts the same, so that long completions weigh more.
+//! DAPO's loss: every token has the same weight, so longer completions count more.
 //!
-//! Source: DAPO (arXiv 2503.14476), token-level policy gradient; its upper clip is the larger one.
+//! Source: DAPO (arXiv 2503.14476), token-level policy gradient; its upper clip bound is larger
+//! than its lower one.
 
 use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 

@@ -1,31 +1,32 @@
-//! Trains for a few steps on a reward that must rise, and says which link of the chain is broken if
-//! it does not.
+//! Trains for a few steps on a reward that must rise and reports which link of the training chain
+//! is broken if it does not.
 
 use serde::Serialize;
 
 use crate::{Judge, Link, PointSource, Policy, RlError, StepReport, Trainer};
 
-/// What the doctor found out about a link.
+/// The diagnosis of one link.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
-    /// Which link.
+#[non_exhaustive]
+pub struct LinkDiagnosis {
+    /// The link.
     pub name: Link,
-    /// Whether it holds. Links behind a broken one cannot be judged and count as not holding.
+    /// Whether it holds. Links after a broken one cannot be examined and count as not holding.
     pub ok: bool,
-    /// What was seen.
+    /// The observation behind the verdict.
     pub evidence: String,
 }
 
-/// Runs `steps` steps and examines every link. Give it a trainer whose reward is easy,
-/// [`Length`](crate::Length) say, and whose learning rate is high enough to see it rise.
+/// Runs `steps` steps and examines every link. The trainer should have an easy reward, such as
+/// [`Length`](crate::Length), and a learning rate high enough for the reward to rise.
 ///
 /// # Errors
 ///
-/// [`RlError`] if something fails that is no link: a file, the model itself, a non-finite number.
+/// [`RlError`] if something outside the chain fails: a file, the model, or a non-finite number.
 pub fn examine<P, J, S>(
     mut trainer: Trainer<'_, P, J, S>,
     steps: usize,
-) -> Result<Vec<Finding>, RlError>
+) -> Result<Vec<LinkDiagnosis>, RlError>
 where
     P: Policy,
     J: Judge<Image = P::Image>,
@@ -44,22 +45,28 @@ where
     Ok(findings(&reports))
 }
 
-/// The findings if a link is broken before there is anything to report.
+/// The diagnosis if a link breaks before any step is reported.
 #[must_use]
-pub fn broken_at(broken: Link, evidence: &str) -> Vec<Finding> {
+pub fn broken_at(broken: Link, evidence: &str) -> Vec<LinkDiagnosis> {
     let finding = |name: Link| match name.cmp(&broken) {
-        std::cmp::Ordering::Less => Finding { name, ok: true, evidence: "holds so far".to_owned() },
-        std::cmp::Ordering::Equal => Finding { name, ok: false, evidence: evidence.to_owned() },
-        std::cmp::Ordering::Greater => {
-            Finding { name, ok: false, evidence: format!("not examined: `{broken}` comes first") }
+        std::cmp::Ordering::Less => {
+            LinkDiagnosis { name, ok: true, evidence: "holds so far".to_owned() }
         }
+        std::cmp::Ordering::Equal => {
+            LinkDiagnosis { name, ok: false, evidence: evidence.to_owned() }
+        }
+        std::cmp::Ordering::Greater => LinkDiagnosis {
+            name,
+            ok: false,
+            evidence: format!("not examined: `{broken}` comes first"),
+        },
     };
     Link::ALL.map(finding).into()
 }
 
-/// Steps that raised no error have shown most links to hold; advantages and reward show in their
-/// numbers.
-fn findings(reports: &[StepReport]) -> Vec<Finding> {
+/// Steps that return without an error imply that most links hold; advantages and reward are judged
+/// by their values.
+fn findings(reports: &[StepReport]) -> Vec<LinkDiagnosis> {
     let largest = |value: fn(&StepReport) -> f64| reports.iter().map(value).fold(0.0, f64::max);
     let steps = reports.len();
     let idle = reports.iter().filter(|report| report.frac_zero_std >= 1.0).count();
@@ -78,7 +85,7 @@ fn findings(reports: &[StepReport]) -> Vec<Finding> {
                 }
                 Link::Reference => (true, "policy and reference agreed before the first step".to_owned()),
                 Link::Frozen => (true, "judge and base did not change".to_owned()),
-                Link::Masks => (true, format!("sampler and trainer differ by at most {:.1e} nats at a token", largest(|r| r.gap_max))),
+                Link::Masks => (true, format!("sampler and trainer differ by at most {:.1e} nats per token", largest(|r| r.gap_max))),
                 Link::Sampler => (true, format!("the sampler wrote with the weights of each of {steps} steps")),
                 Link::Advantages => (
                     idle < steps && unscorable < samples,
@@ -90,7 +97,7 @@ fn findings(reports: &[StepReport]) -> Vec<Finding> {
                     (rise > 2.0 * noise && rise > 0.0, text)
                 }
             };
-            Finding { name, ok, evidence }
+            LinkDiagnosis { name, ok, evidence }
         })
         .into()
 }

@@ -1,17 +1,17 @@
-//! Direct preference optimisation on the best and the worst completion of each group: a baseline
-//! beside GRPO.
+//! Direct preference optimization on the best and the worst completion of each group: a baseline
+//! for GRPO.
 //!
 //! Source: DPO (arXiv 2305.18290); the preference is the judge's reward.
 
 use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence};
 
-/// `−(1/P) Σ ln σ(z)`, with `z = β [(log π − log reference)(preferred) − (log π − log
-/// reference)(other)]`, sums over the tokens of each, and `P` the pairs of the batch, half of
-/// [`BatchTotals::n_sequences`].
+/// `−(1/P) Σ ln σ(z)` with `z = β [(log π − log π_ref)(preferred) − (log π − log
+/// π_ref)(rejected)]`, where the log-probabilities are summed over the tokens of each completion
+/// and `P` is the number of pairs in the batch, half of [`BatchTotals::n_sequences`].
 ///
-/// Sequences come in pairs; of each pair, the one of the larger advantage is preferred
-/// ([`Scale::Pair`](crate::Scale::Pair)). The divergence is reported, and is not part of the loss:
-/// `beta` has another meaning here.
+/// Sequences come in pairs; the one with the larger advantage is preferred
+/// ([`Scale::Pair`](crate::Scale::Pair)). The KL divergence is reported but is not part of the
+/// loss, in which `beta` has a different meaning.
 ///
 /// # Panics
 ///
@@ -22,7 +22,11 @@ pub fn dpo_loss(
     whole: BatchTotals,
     options: &LossOptions,
 ) -> PolicyLoss {
-    assert!(sequences.len().is_multiple_of(2), "{} sequences are no pairs", sequences.len());
+    assert!(
+        sequences.len().is_multiple_of(2),
+        "{} sequences cannot be split into pairs",
+        sequences.len()
+    );
     let of_pair = 2.0 / whole.n_sequences as f64;
     let mut sum = PolicyLoss::default();
     for pair in sequences.chunks_exact(2) {
@@ -36,7 +40,7 @@ pub fn dpo_loss(
         };
         let sign = if pair[0].advantage >= pair[1].advantage { 1.0 } else { -1.0 };
         let z = sign * options.beta * (gain(&pair[0]) - gain(&pair[1]));
-        // −ln σ(z), without overflow on either side
+        // −ln σ(z), computed without overflow for either sign
         sum.loss += of_pair * ((-z.abs()).exp().ln_1p() + (-z).max(0.0));
         let slope = of_pair * options.beta * sign / (1.0 + z.exp());
         for (sequence, slope) in pair.iter().zip([-slope, slope]) {

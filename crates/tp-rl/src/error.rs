@@ -1,53 +1,53 @@
-//! Why reinforcement could not go on.
+//! Errors of reinforcement.
 
 use tp_train::TrainError;
 
-/// Why reinforcement could not go on.
+/// Why a reinforcement run failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum RlError {
-    /// A setting that makes no sense.
+    /// An invalid setting.
     #[error("setting {name} is {value}; accepted is {accepted}")]
     Setting { name: &'static str, value: f64, accepted: &'static str },
-    /// There is nothing to learn from.
+    /// The source has no points.
     #[error("the source has no image with a point")]
     NothingToAsk,
-    /// Something between sampling and update does not hold.
+    /// A consistency check between sampling and update failed.
     #[error("step {step}: the {link} link is broken: {evidence}")]
     BrokenLink { step: u64, link: Link, evidence: String },
-    /// A non-finite number.
+    /// A loss, gradient, reward or log-probability is not finite.
     #[error("step {step}: the {what} of {sequence} is {value}")]
     NotFinite { step: u64, what: &'static str, sequence: String, value: f64 },
-    /// The policy failed.
+    /// The policy returned an error.
     #[error("step {step}: the policy failed")]
     Policy { step: u64, source: Box<dyn std::error::Error + Send + Sync> },
-    /// The judge failed.
+    /// The judge returned an error.
     #[error("step {step}: the judge failed")]
     Judge { step: u64, source: Box<dyn std::error::Error + Send + Sync> },
-    /// An image could not be had.
+    /// An image of the source cannot be loaded.
     #[error("image {index} of the source cannot be used")]
     Source { index: usize, source: Box<dyn std::error::Error + Send + Sync> },
-    /// A file of the run.
+    /// A file of the run cannot be read or written.
     #[error(transparent)]
     Train(#[from] TrainError),
 }
 
-/// A link of the chain from sampling to a better policy.
+/// A link of the chain from sampling to an improved policy.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
-    /// The policy has something to train, and gradients reach all of it.
+    /// The policy has trainable parameters, and gradients reach all of them.
     Trainable,
-    /// Before the first step the policy is its reference.
+    /// Before the first step the policy equals its reference.
     Reference,
-    /// The judge is frozen, and so is all that the policy does not train.
+    /// The judge and the frozen part of the policy do not change.
     Frozen,
-    /// Sampler and trainer mean the same tokens: as many numbers as tokens, and the same numbers.
+    /// Sampler and trainer agree on the tokens: one log-probability per token, with equal values.
     Masks,
-    /// The sampler writes with the weights that were updated.
+    /// The sampler uses the updated weights.
     Sampler,
     /// Rewards differ within groups.
     Advantages,
@@ -70,7 +70,7 @@ impl Link {
         Self::Reward,
     ];
 
-    /// The name that is printed.
+    /// The name in messages and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,19 +1,19 @@
-//! A number that changes if any weight does.
+//! A hash of a module's weights.
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::Tensor,
 };
 
-/// FNV-1a over the bytes of every float parameter, in the module's order.
+/// FNV-1a over the bytes of every float parameter, in the order of the module.
 #[must_use]
 pub fn fingerprint<M: Module>(module: &M) -> u64 {
     struct Hash(u64);
     impl ModuleVisitor for Hash {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let data = param.val().into_data();
-            // Whole words first: a byte at a time would be the slowest part of a small model's
-            // step.
+            // Hashed in whole words, because a byte at a time would dominate the step time of a
+            // small model.
             let (words, rest) = data.as_bytes().as_chunks::<8>();
             for word in words {
                 self.add(u64::from_le_bytes(*word));
@@ -24,7 +24,8 @@ pub fn fingerprint<M: Module>(module: &M) -> u64 {
     impl Hash {
         fn add(&mut self, word: u64) {
             let mixed = (self.0 ^ word).wrapping_mul(0x0100_0000_01b3);
-            // A product spreads upwards alone: the high bits have to come down again.
+            // A product carries differences only upwards, so the high bits are folded back into the
+            // low ones.
             self.0 = mixed ^ (mixed >> 29);
         }
     }
@@ -33,7 +34,7 @@ pub fn fingerprint<M: Module>(module: &M) -> u64 {
     hash.0
 }
 
-/// How many float parameters of a module a gradient could change: those that ask for one, on an
+/// The number of trainable float parameters of a module: those that require a gradient, on an
 /// autodiff device.
 #[must_use]
 pub fn n_trainable<M: Module>(module: &M) -> usize {

@@ -1,4 +1,4 @@
-//! GSPO's loss: one ratio a sequence.
+//! GSPO's loss: one importance ratio per sequence.
 //!
 //! Source: Group Sequence Policy Optimization (arXiv 2507.18071).
 
@@ -6,8 +6,8 @@ use crate::{BatchTotals, LossOptions, PolicyLoss, Sequence, policy_loss::Gain};
 
 /// `−(1/N) Σᵢ [ min(sᵢ Aᵢ, clip(sᵢ) Aᵢ) − β (1/|oᵢ|) Σₜ KL ]`, with `sᵢ = exp((1/|oᵢ|) Σₜ log ρ)`.
 ///
-/// Ratios of whole sequences stay near 1: the clip has to be narrow, the authors take 3e-4 and
-/// 4e-4.
+/// Ratios of whole sequences stay near 1, so the clip range has to be narrow: the authors use 3e-4
+/// and 4e-4.
 #[must_use]
 pub fn gspo_loss(
     sequences: &[Sequence<'_>],

@@ -1,31 +1,30 @@
-//! How far the policy is from its reference, estimated token by token from the token that was
-//! sampled.
+//! The KL divergence between the policy and its reference, estimated per token from the sampled
+//! token.
 //!
-//! Source: J. Schulman, "Approximating KL divergence" (2020); trl's `GRPOTrainer` knows k3 alone.
+//! Source: J. Schulman, "Approximating KL divergence" (2020). trl's `GRPOTrainer` offers k3 only.
 
 use serde::{Deserialize, Serialize};
 
-/// An estimator of `KL(π ‖ reference)`, with `d = log π − log reference` of the sampled token, in
-/// nats.
+/// An estimator of `KL(π ‖ π_ref)`, where `d = log π − log π_ref` of the sampled token, in nats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KlEstimator {
-    /// `d`: unbiased, of high variance, and negative at times. Its gradient is zero on average: as
-    /// a loss it holds nothing.
+    /// `d`: unbiased, with high variance, sometimes negative. Its expected gradient is zero, so as
+    /// a loss term it does not constrain the policy.
     K1,
-    /// `d² / 2`: biased, of low variance; its gradient is an unbiased estimate of the gradient of
+    /// `d² / 2`: biased, with low variance. Its gradient is an unbiased estimate of the gradient of
     /// the divergence.
     K2,
-    /// `e^−d + d − 1`: unbiased and never negative; the one of GRPO, and the default.
+    /// `e^−d + d − 1`: unbiased and never negative. GRPO's estimator, and the default.
     #[default]
     K3,
 }
 
 impl KlEstimator {
-    /// The estimate at one token in nats, and its derivative with respect to `log π`.
+    /// The estimate at one token, in nats, and its derivative with respect to `log π`.
     ///
-    /// `d` is clamped to `[−limit, limit]` first: a token that the reference finds all but
-    /// impossible would make `e^−d` infinite. Beyond the limit the derivative is 0.
+    /// `d` is clamped to `[−limit, limit]` first, because `e^−d` would overflow for a token that is
+    /// nearly impossible under the reference. Outside the limits the derivative is 0.
     #[must_use]
     pub fn at(self, log_prob: f64, reference: f64, limit: f64) -> (f64, f64) {
         let apart = log_prob - reference;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod advantage;
+mod checks;
 mod config;
 mod dapo_loss;
 mod doctor;
@@ -25,7 +26,7 @@ mod training_loop;
 pub use advantage::{AdvantageConfig, Advantages, Deviation, FlatGroups, Scale, advantages};
 pub use config::{Algorithm, GrpoConfig};
 pub use dapo_loss::dapo_loss;
-pub use doctor::{Finding, broken_at, examine};
+pub use doctor::{LinkDiagnosis, broken_at, examine};
 pub use dpo_loss::dpo_loss;
 pub use dr_grpo_loss::dr_grpo_loss;
 pub use error::{Link, RlError};
@@ -34,7 +35,8 @@ pub use grpo_loss::grpo_loss;
 pub use gspo_loss::gspo_loss;
 pub use kl::KlEstimator;
 pub use policy::{
-    Completion, Judge, PointSource, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written,
+    Judge, PointSource, PointsOfImage, Policy, SampleOptions, SampledBatch, SampledCompletion,
+    ToScore, WhichWeights,
 };
 pub use policy_loss::{BatchTotals, Clip, LossOptions, PolicyLoss, Sequence, with_host_gradient};
 pub use records::{SampleRecord, StepReport};

@@ -1,144 +1,145 @@
-//! What the trainer needs to know of the model that writes, of the one that judges, and of where
-//! images come from.
+//! The interfaces of the trainer: the model that writes, the model that judges, and the source of
+//! images.
 
 use std::error::Error;
 
 use burn::{module::Module, tensor::Tensor};
 use tp_core::{LocalizePoint, Sampling, Seed, UnitXy};
 
-/// An image, ready to be asked about, and the points of it that are to be described.
+/// An encoded image with the points to describe on it.
 #[derive(Clone, Debug)]
 pub struct PointsOfImage<I> {
-    /// Names the image in logs.
+    /// The name of the image in logs.
     pub name: String,
-    /// The image, encoded once: all samples of all its points share it.
+    /// The image, encoded once; all samples of all its points share the encoding.
     pub image: I,
-    /// Where the points are.
+    /// The points to describe.
     pub points: Vec<UnitXy>,
 }
 
-/// Where images come from: the same index gives the same image every time.
+/// A source of images; the same index always gives the same image.
 pub trait PointSource {
-    /// What policy and judge see.
+    /// The encoded image that policy and judge operate on.
     type Image;
-    /// Why an image cannot be had.
+    /// The error of loading an image.
     type Error: Error + Send + Sync + 'static;
 
-    /// How many images there are.
+    /// The number of images.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no images.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The image of an index below [`len`](Self::len).
+    /// The image at an index below [`len`](Self::len).
     ///
     /// # Errors
     ///
-    /// Whatever the implementation names.
+    /// As the implementation documents.
     fn image(&self, index: usize) -> Result<PointsOfImage<Self::Image>, Self::Error>;
 }
 
-/// What was written for one point.
+/// A description written for one point.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Completion {
-    /// The tokens, with the end token if it came.
+pub struct SampledCompletion {
+    /// The tokens, including the end token if it was generated.
     pub tokens: Vec<u32>,
-    /// The log-probability of each in nats, as the sampler has it.
+    /// The log-probability of each token under the sampler, in nats.
     pub log_probs: Vec<f32>,
-    /// The words.
+    /// The decoded text.
     pub text: String,
-    /// Whether the end token came before the tokens ran out.
+    /// Whether generation ended with the end token and not at the token limit.
     pub finished: bool,
 }
 
-/// What the sampler wrote, and with which weights.
+/// A batch of completions, with a hash of the weights that produced them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Written {
-    /// Image by image, point by point, sample by sample.
-    pub completions: Vec<Completion>,
-    /// [`fingerprint`](crate::fingerprint) of the weights that the sampler itself used.
+pub struct SampledBatch {
+    /// Ordered by image, then by point, then by sample.
+    pub completions: Vec<SampledCompletion>,
+    /// [`fingerprint`](crate::fingerprint) of the weights that the sampler used.
     pub fingerprint: u64,
 }
 
-/// How completions are sampled.
+/// Options of sampling.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleOptions {
-    /// Completions for every point.
+    /// Completions per point.
     pub group_size: usize,
-    /// The most tokens of one, the end token included.
+    /// The maximum number of tokens of a completion, including the end token.
     pub max_new_tokens: usize,
     /// How the next token is chosen.
     pub sampling: Sampling,
-    /// Every sequence draws from a stream of its own, `seed.nth(number of the sequence)`.
+    /// Each sequence draws from its own stream, `seed.nth(index of the sequence)`.
     pub seed: Seed,
 }
 
-/// A completion that is to be scored: which point of which image it is about, and its tokens.
+/// A completion to score: its image, its point, and its tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct ToScore<'a> {
     /// Index of the image.
     pub image: usize,
-    /// Index of the point among the image's.
+    /// Index of the point within the image.
     pub point: usize,
-    /// The tokens, with the end token if it came. None is padding: their number is the mask.
+    /// The tokens, including the end token if it was generated. There is no padding: the length is
+    /// the mask.
     pub tokens: &'a [u32],
 }
 
-/// With which weights tokens are scored.
+/// The weights under which tokens are scored.
 #[derive(Clone, Copy, Debug)]
-pub enum Weights<'a, W> {
-    /// With these; gradients flow to them if they live on an autodiff device.
+pub enum WhichWeights<'a, W> {
+    /// The given weights; gradients flow to them if they live on an autodiff device.
     Learning(&'a W),
-    /// With those of the reference, without gradients: the adapter left out, or a frozen copy of
-    /// it.
+    /// The weights of the reference, without gradients: the base without its adapter, or a frozen
+    /// copy of the adapter.
     Reference,
 }
 
-/// A model that writes about points and can be trained to write better.
+/// A model that describes points and can be trained.
 pub trait Policy {
-    /// What learns, and nothing else: an adapter, say.
+    /// The trainable weights only, for example an adapter.
     type Weights: Module;
     /// An encoded image.
     type Image;
-    /// Why it can fail.
+    /// The error of the model.
     type Error: Error + Send + Sync + 'static;
 
     /// Writes [`SampleOptions::group_size`] completions for every point of every image.
     ///
     /// # Errors
     ///
-    /// Whatever the implementation names; a failure of one completion fails the call.
+    /// As the implementation documents; a failure of one completion fails the call.
     fn sample(
         &self,
         weights: &Self::Weights,
         images: &[PointsOfImage<Self::Image>],
         options: &SampleOptions,
-    ) -> Result<Written, Self::Error>;
+    ) -> Result<SampledBatch, Self::Error>;
 
-    /// The log-probability of every token of every sequence in nats, one after the other, at
-    /// temperature 1: `[tokens]`.
+    /// The log-probability of every token of every sequence, in nats, at temperature 1. The
+    /// sequences are concatenated: `[tokens]`.
     ///
     /// # Errors
     ///
-    /// Whatever the implementation names.
+    /// As the implementation documents.
     fn log_probs(
         &self,
-        weights: Weights<'_, Self::Weights>,
+        weights: WhichWeights<'_, Self::Weights>,
         images: &[PointsOfImage<Self::Image>],
         sequences: &[ToScore<'_>],
     ) -> Result<Tensor<1>, Self::Error>;
 
-    /// Changes if anything changes that the policy must not train.
+    /// A hash of everything that the policy must not train.
     fn frozen_fingerprint(&self) -> u64;
 }
 
-/// A Localizer that rewards, and is itself never trained.
+/// A frozen Localizer that provides the reward.
 pub trait Judge: LocalizePoint {
-    /// How many of its tensors a gradient could change; anything but 0 is refused.
+    /// The number of its trainable tensors; anything but 0 is refused.
     fn n_trainable(&self) -> usize;
 
-    /// Changes if its weights change.
+    /// A hash of its weights.
     fn fingerprint(&self) -> u64;
 }

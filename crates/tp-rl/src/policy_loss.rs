@@ -1,41 +1,41 @@
-//! What every loss of this crate is made of: sequences, the batch that they are a part of, and the
-//! clipped ratio.
+//! Shared parts of the policy losses: sequences, batch totals and the clipped ratio.
 //!
-//! A policy loss is a function of one number a token, so it is computed on the host in f64, with
-//! its derivative written out; [`with_host_gradient`] then hands the derivative to the graph. The
-//! graph sees one multiplication, and a batch gives the same gradient whole or in parts. Which
-//! tokens count is decided by the lengths of the sequences, never by token ids.
+//! A policy loss is a function of one log-probability per token, so it is computed on the host in
+//! f64 with an explicit derivative, which [`with_host_gradient`] passes to the autodiff graph. The
+//! graph then contains a single multiplication, and a batch gives the same gradient whether it is
+//! processed whole or in micro-batches. Sequence lengths, never token ids, decide which tokens
+//! count.
 
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::KlEstimator;
 
-/// One completion as a loss sees it: log-probabilities in nats, one a token, the end token
-/// included.
+/// One completion as a loss sees it: one log-probability in nats per token, including the end
+/// token.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence<'a> {
-    /// Under the weights that learn.
+    /// Under the weights being trained.
     pub log_probs: &'a [f64],
-    /// Under the weights that wrote it, by the same forward path.
+    /// Under the weights that generated it, computed by the same forward path.
     pub old_log_probs: &'a [f64],
     /// Under the reference.
     pub ref_log_probs: &'a [f64],
-    /// How much better than its group it is; every token has it.
+    /// Its advantage, shared by all its tokens.
     pub advantage: f64,
 }
 
-/// The batch that all micro-batches of a step make up: its size decides what each of them counts.
+/// The totals of a whole batch, by which the losses of its micro-batches are normalized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchTotals {
-    /// Sequences in all.
+    /// The number of sequences.
     pub n_sequences: usize,
-    /// Tokens in all.
+    /// The number of tokens.
     pub n_tokens: usize,
 }
 
 impl BatchTotals {
-    /// The batch of these lengths, in tokens.
+    /// The totals of a batch of sequences with these lengths, in tokens.
     #[must_use]
     pub fn of(lengths: impl IntoIterator<Item = usize>) -> Self {
         lengths.into_iter().fold(Self { n_sequences: 0, n_tokens: 0 }, |whole, length| Self {
@@ -45,31 +45,31 @@ impl BatchTotals {
     }
 }
 
-/// How far the ratio to the old policy may go before it gains nothing more.
+/// The range around 1 outside which the ratio to the old policy is clipped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clip {
     /// How far the ratio may fall below 1, e.g. 0.2.
     pub low: f64,
-    /// Above 1.
+    /// How far the ratio may rise above 1.
     pub high: f64,
 }
 
-/// What all losses have in common.
+/// Options that all losses share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossOptions {
-    /// `None`: the ratio is never clipped.
+    /// `None` disables clipping.
     pub clip: Option<Clip>,
-    /// How much the divergence from the reference counts.
+    /// The coefficient of the KL divergence from the reference.
     pub beta: f64,
-    /// How that divergence is estimated.
+    /// The estimator of the divergence.
     pub kl: KlEstimator,
-    /// The largest log-ratio that the estimate sees, in nats.
+    /// The largest absolute log-ratio passed to the estimator, in nats.
     pub kl_limit: f64,
 }
 
 impl Default for LossOptions {
-    /// The paper's weight of the divergence (section on reinforcement learning); clip and estimator
-    /// are those of GRPO.
+    /// The paper's KL coefficient (section on reinforcement learning), with the clip range and the
+    /// estimator of GRPO.
     fn default() -> Self {
         Self {
             clip: Some(Clip { low: 0.2, high: 0.2 }),
@@ -80,24 +80,26 @@ impl Default for LossOptions {
     }
 }
 
-/// A loss on some sequences of a batch. Losses of micro-batches add up to that of the whole.
+/// The loss of some of a batch's sequences. The losses of micro-batches add up to that of the
+/// batch.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct PolicyLoss {
-    /// To be minimised.
+    /// The value to minimize.
     pub loss: f64,
-    /// The divergence that the loss contains, before `beta`.
+    /// The KL divergence that the loss contains, before multiplication by `beta`.
     pub kl: f64,
-    /// Tokens whose gain was cut off by the clip.
+    /// The number of tokens whose objective was clipped.
     pub n_clipped: usize,
-    /// The divergence at every token.
+    /// The KL divergence at every token.
     pub token_kl: Vec<Vec<f64>>,
     /// The derivative of the loss with respect to every log-probability.
     pub gradient: Vec<Vec<f64>>,
 }
 
 impl PolicyLoss {
-    /// A loss in which every token has a ratio of its own; a token of a sequence counts
-    /// `weight(sequence length)`.
+    /// A loss with one ratio per token; each token of a sequence has the weight `weight(sequence
+    /// length)`.
     pub(crate) fn by_tokens(
         sequences: &[Sequence<'_>],
         options: &LossOptions,
@@ -121,7 +123,7 @@ impl PolicyLoss {
         sum
     }
 
-    /// Adds the divergence of a sequence; gives `beta` times its derivative.
+    /// Adds the divergence of a sequence and returns `beta` times its derivative.
     pub(crate) fn add_kl(
         &mut self,
         sequence: &Sequence<'_>,
@@ -161,21 +163,21 @@ impl Gain {
     }
 }
 
-/// A number in the graph whose derivative with respect to `log_probs` is `gradient`: the way from a
-/// loss on the host to the weights. Its value, `Σ gradient · log_prob`, means nothing.
+/// A scalar in the graph whose derivative with respect to `log_probs` is `gradient`, which connects
+/// a loss computed on the host to the weights. Its value, `Σ gradient · log_prob`, has no meaning.
 ///
 /// # Shapes
 ///
 /// - `log_probs`: `[tokens]`
-/// - `gradient`: one number a token, rounded to the precision of `log_probs`
+/// - `gradient`: one number per token, rounded to the precision of `log_probs`
 /// - output: `[1]`
 ///
 /// # Panics
 ///
-/// If there are not as many numbers as tokens.
+/// If the lengths differ.
 #[must_use]
 pub fn with_host_gradient(log_probs: Tensor<1>, gradient: &[f64]) -> Tensor<1> {
-    assert_eq!(log_probs.dims(), [gradient.len()], "one number a token");
+    assert_eq!(log_probs.dims(), [gradient.len()], "one gradient per log-probability");
     let dtype = log_probs.dtype();
     let gradient = Tensor::from_data(
         TensorData::new(gradient.to_vec(), [gradient.len()]).convert_dtype(dtype),

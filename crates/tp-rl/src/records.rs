@@ -1,4 +1,4 @@
-//! What is written down of every step and every sample. No time is in here: a resumed run writes
+//! The records of every step and every sample. They contain no times, so that a resumed run writes
 //! the same bytes.
 
 use serde::{Deserialize, Serialize};
@@ -8,48 +8,49 @@ use tp_train::rounded;
 
 use crate::{Reward, Rollout, Sample, StyleReport};
 
-/// One step, a line of `steps.jsonl`; numbers have nine significant digits.
+/// One step: a line of `steps.jsonl`. Numbers have nine significant digits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepReport {
     /// Counted from 1.
     pub step: u64,
-    /// The loss that the update went down.
+    /// The loss before the update.
     pub loss: f64,
-    /// The divergence from the reference, by the estimator in use, in nats a token.
+    /// The KL divergence from the reference by the configured estimator, in nats per token.
     pub kl: f64,
     /// The mean reward of the scored samples.
     pub reward: f64,
-    /// The mean deviation of rewards within groups.
+    /// The mean standard deviation of rewards within groups.
     pub reward_std: f64,
-    /// The mean distance of the located samples, in the unit square; 0 if none is located.
+    /// The mean distance of the located samples, in the unit square; 0 if none was located.
     pub distance: f64,
-    /// Samples in all.
+    /// The number of samples.
     pub n_samples: usize,
-    /// Samples without a reward.
+    /// The number of samples without a reward.
     pub n_unscorable: usize,
-    /// Groups below the spread floor.
+    /// The number of groups below the spread floor.
     pub n_below_floor: usize,
     /// The share of groups whose rewards are all equal.
     pub frac_zero_std: f64,
-    /// How much the epsilon bites, 0 to 1.
+    /// The mean share of epsilon in the divisor of the advantages, 0 to 1.
     pub epsilon_share: f64,
-    /// The share of tokens whose gain was clipped, over all inner steps.
+    /// The share of tokens whose objective was clipped, over all inner steps.
     pub clipped: f64,
-    /// The mean difference between sampler and trainer, in nats a token.
+    /// The mean difference between the log-probabilities of sampler and trainer, in nats per token.
     pub gap_mean: f64,
-    /// The largest one.
+    /// The largest such difference.
     pub gap_max: f64,
-    /// The norm of the gradient before clipping, of the last inner step.
+    /// The gradient norm before clipping, of the last inner step.
     pub gradient_norm: f64,
     /// The learning rate.
     pub learning_rate: f64,
-    /// The mean number of tokens of a sample.
+    /// The mean number of tokens per sample.
     pub mean_tokens: f64,
-    /// The share of samples that ended by themselves.
+    /// The share of samples that ended with the end token.
     pub finished: f64,
-    /// What the texts look like.
+    /// Statistics of the texts.
     pub style: StyleReport,
-    /// Of the weights after the step.
+    /// A hash of the weights after the step.
     pub fingerprint: String,
 }
 
@@ -82,32 +83,33 @@ impl StepReport {
     }
 }
 
-/// One sample, a line of `samples.jsonl`.
+/// One sample: a line of `samples.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SampleRecord {
-    /// The step that it was written in, counted from 1.
+    /// The step in which it was generated, counted from 1.
     pub step: u64,
-    /// Names the image.
+    /// The name of the image.
     pub image: String,
-    /// The point that it describes.
+    /// The described point.
     pub point: UnitXy,
     /// The description.
     pub text: String,
-    /// How many tokens it has, the end token included.
+    /// The number of tokens, including the end token.
     pub tokens: usize,
-    /// Whether it ended by itself.
+    /// Whether it ended with the end token.
     pub finished: bool,
-    /// Where the judge found it.
+    /// Where the judge located it.
     pub located: Option<UnitXy>,
-    /// How sure the judge was.
+    /// The judge's confidence.
     pub confidence: Option<f32>,
-    /// Every reward term by its name, unweighted.
+    /// Every reward term by its name, before weighting.
     pub terms: Map<String, Value>,
-    /// The weighted sum; absent if unscorable.
+    /// The weighted sum of the terms; absent if unscorable.
     pub reward: Option<f64>,
-    /// How much better than its group; absent if it was left out of the loss.
+    /// Its advantage; absent if it was left out of the loss.
     pub advantage: Option<f64>,
-    /// The sum of its tokens' log-probabilities when it was sampled, in nats.
+    /// The sum of the log-probabilities of its tokens when it was sampled, in nats.
     pub log_prob: f64,
 }
 

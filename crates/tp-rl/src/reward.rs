@@ -1,44 +1,44 @@
-//! What a description is worth: named terms, weighted and added up.
+//! The reward of a description: a weighted sum of named terms.
 //!
-//! The paper's reward is the negative squared error of the point that a frozen Localizer finds by
-//! the description. The other terms are shapings of the same distance, and one that has nothing to
-//! do with it, for self-tests.
+//! The paper's reward is the negative squared error of the point that a frozen Localizer finds from
+//! the description. The other terms are transformations of the same distance, and one for
+//! self-tests that is unrelated to it.
 
 use tp_core::{Located, UnitXy};
 
-/// What is known of a completion when it is judged.
+/// What is known about a completion when its reward is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Judged<'a> {
-    /// The point that was to be described.
+    /// The point that it describes.
     pub truth: UnitXy,
-    /// Where the judge found it; `None` = "nowhere", or there was nothing to read.
+    /// Where the judge located it; `None` for "nowhere" and for an empty text.
     pub located: Option<Located>,
-    /// The words.
+    /// The text of the completion.
     pub text: &'a str,
-    /// How many tokens they are, the end token included.
+    /// The number of tokens, including the end token.
     pub n_tokens: usize,
-    /// Whether the completion ended by itself.
+    /// Whether the completion ended with the end token.
     pub finished: bool,
 }
 
 impl Judged<'_> {
-    /// How far off the judge is, in the unit square.
+    /// The distance between the located and the true point, in the unit square.
     #[must_use]
     pub fn distance(&self) -> Option<f64> {
         self.located.map(|located| located.point.distance(self.truth))
     }
 }
 
-/// One reason to like a description.
+/// A term of the reward.
 pub trait RewardTerm: Sync {
-    /// Names the term in logs.
+    /// The name of the term in logs.
     fn name(&self) -> &str;
 
-    /// How good the description is in this respect; higher is better. `None` = it cannot be said.
+    /// The value of the term; higher is better. `None` if it is undefined for this completion.
     fn reward(&self, judged: &Judged<'_>) -> Option<f64>;
 }
 
-/// `−MSE`, the mean over both coordinates: half the squared distance. The paper's reward.
+/// `−MSE` over both coordinates, i.e. half the negative squared distance. The paper's reward.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NegativeMse;
 
@@ -52,7 +52,7 @@ impl RewardTerm for NegativeMse {
     }
 }
 
-/// `−distance`: a step towards the point counts the same near it as far from it.
+/// `−distance`: its gradient does not vanish near the point.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NegativeDistance;
 
@@ -66,10 +66,10 @@ impl RewardTerm for NegativeDistance {
     }
 }
 
-/// `−ln(distance + floor)`: halving the distance counts the same near the point as far from it.
+/// `−ln(distance + floor)`: halving the distance gains the same amount at any distance.
 #[derive(Clone, Copy, Debug)]
 pub struct NegativeLogDistance {
-    /// Distances well below this are not told apart.
+    /// Distances well below this are not distinguished.
     pub floor: f64,
 }
 
@@ -89,7 +89,7 @@ impl RewardTerm for NegativeLogDistance {
     }
 }
 
-/// 1 if the point is nearer than the threshold, else 0: what PCK counts.
+/// 1 if the located point is nearer than the threshold, else 0: the criterion of PCK.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit {
     /// In the unit square.
@@ -112,7 +112,7 @@ impl RewardTerm for Hit {
     }
 }
 
-/// The judge's own confidence; unscorable if it has none.
+/// The judge's confidence; unscorable if it reports none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Confidence;
 
@@ -126,7 +126,7 @@ impl RewardTerm for Confidence {
     }
 }
 
-/// The number of tokens, whatever they say: the reward of self-tests.
+/// The number of tokens, regardless of content: the reward of self-tests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Length;
 
@@ -140,43 +140,43 @@ impl RewardTerm for Length {
     }
 }
 
-/// Terms and their weights.
+/// A weighted sum of terms.
 pub struct Reward {
     terms: Vec<(f64, Box<dyn RewardTerm>)>,
 }
 
 impl Reward {
-    /// No terms yet; add them with [`plus`](Self::plus).
+    /// A reward without terms; add them with [`plus`](Self::plus).
     #[must_use]
     pub fn nothing() -> Self {
         Self { terms: Vec::new() }
     }
 
-    /// The paper's.
+    /// The paper's reward, [`NegativeMse`] alone.
     #[must_use]
     pub fn paper() -> Self {
         Self::nothing().plus(1.0, NegativeMse)
     }
 
-    /// The same with one more term.
+    /// The same reward with one more term.
     #[must_use]
     pub fn plus(mut self, weight: f64, term: impl RewardTerm + 'static) -> Self {
         self.terms.push((weight, Box::new(term)));
         self
     }
 
-    /// Names and weights of the terms, in order.
+    /// The names and weights of the terms, in order.
     pub fn names(&self) -> impl Iterator<Item = (&str, f64)> {
         self.terms.iter().map(|(weight, term)| (term.name(), *weight))
     }
 
-    /// Every term's word, unweighted.
+    /// The value of every term, before weighting.
     #[must_use]
     pub fn terms(&self, judged: &Judged<'_>) -> Vec<Option<f64>> {
         self.terms.iter().map(|(_, term)| term.reward(judged)).collect()
     }
 
-    /// The weighted sum of the [`terms`](Self::terms); `None` if one of them has no word.
+    /// The weighted sum of the [`terms`](Self::terms); `None` if one of them is undefined.
     #[must_use]
     pub fn total(&self, terms: &[Option<f64>]) -> Option<f64> {
         self.terms.iter().zip(terms).map(|((weight, _), term)| term.map(|term| weight * term)).sum()

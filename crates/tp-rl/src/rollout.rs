@@ -1,47 +1,49 @@
-//! A group of completions for every point, each judged.
+//! Sampling: a group of completions for every point, each scored by the judge.
 
 use tp_core::{LocalizePoint, Located, UnitXy};
 
 use crate::{
-    Completion, Judged, Link, PointsOfImage, Policy, Reward, RlError, SampleOptions, ToScore,
+    Judged, Link, PointsOfImage, Policy, Reward, RlError, SampleOptions, SampledCompletion, ToScore,
 };
 
-/// One completion and what it is worth.
+/// A completion with its reward.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Index of its image in the rollout.
     pub image: usize,
     /// Index of its point among those of the image.
     pub point: usize,
-    /// What was written.
-    pub completion: Completion,
-    /// Where the judge found it.
+    /// The completion.
+    pub completion: SampledCompletion,
+    /// Where the judge located it.
     pub located: Option<Located>,
-    /// Every reward term, unweighted.
+    /// The value of every reward term, before weighting.
     pub terms: Vec<Option<f64>>,
     /// Their weighted sum; `None` = unscorable.
     pub reward: Option<f64>,
 }
 
-/// Some images, and a group of samples for each of their points: image by image, point by point.
+/// A batch of images with a group of samples for each of their points, ordered by image, then
+/// point.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Rollout<I> {
     /// The images.
     pub images: Vec<PointsOfImage<I>>,
     /// The samples.
     pub samples: Vec<Sample>,
-    /// Of the weights that the sampler used.
+    /// A hash of the weights that the sampler used.
     pub fingerprint: u64,
 }
 
 impl<I> Rollout<I> {
-    /// The point that a sample is about.
+    /// The point that a sample describes.
     #[must_use]
     pub fn truth(&self, sample: &Sample) -> UnitXy {
         self.images[sample.image].points[sample.point]
     }
 
-    /// A sample as the policy scores it.
+    /// The sample in the form in which the policy scores it.
     #[must_use]
     pub fn to_score<'a>(&self, sample: &'a Sample) -> ToScore<'a> {
         ToScore { image: sample.image, point: sample.point, tokens: &sample.completion.tokens }
@@ -57,12 +59,13 @@ impl<I> Rollout<I> {
     }
 }
 
-/// Lets the policy write and the judge read. The judge sees all texts of an image at once.
+/// Samples completions from the policy and scores them with the judge, which receives all texts of
+/// an image in one call.
 ///
 /// # Errors
 ///
-/// [`RlError`] if policy or judge fails, or the policy gives other numbers of completions or
-/// log-probabilities than asked for.
+/// [`RlError`] if policy or judge fails, or the policy returns a different number of completions or
+/// log-probabilities than requested.
 pub fn roll_out<P, J>(
     policy: &P,
     weights: &P::Weights,
@@ -88,7 +91,7 @@ where
     let broken = |evidence: String| RlError::BrokenLink { step, link: Link::Masks, evidence };
     if written.completions.len() != places.len() {
         return Err(broken(format!(
-            "{} completions were asked for, {} came",
+            "{} completions were requested, {} returned",
             places.len(),
             written.completions.len()
         )));
@@ -116,7 +119,7 @@ where
         })
         .collect();
     for (index, image) in images.iter().enumerate() {
-        // A text without words cannot be looked for.
+        // An empty text cannot be located.
         let spoken: Vec<usize> = (0..samples.len())
             .filter(|&at| {
                 samples[at].image == index && !samples[at].completion.text.trim().is_empty()

@@ -1,24 +1,25 @@
-//! Is there anything to learn? Rewards that do not differ within a group give no gradient, however
-//! good they are.
+//! The spread of rewards within groups. Rewards that do not differ within a group give no gradient,
+//! however high they are.
 
 use serde::{Deserialize, Serialize};
 use tp_core::UnitXy;
 
 use crate::{AdvantageConfig, advantage::deviation, advantages};
 
-/// How rewards of a first batch are spread, before any training.
+/// The spread of the rewards of a first batch, before training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SpreadReport {
-    /// Groups.
+    /// The number of groups.
     pub n_groups: usize,
     /// The mean reward.
     pub mean: f64,
-    /// The deviation of all rewards.
+    /// The standard deviation of all rewards.
     pub std: f64,
-    /// The mean deviation within groups: what the policy gradient lives on.
+    /// The mean standard deviation within groups, on which the size of the policy gradient depends.
     pub std_within: f64,
-    /// The share of the variance that lies within groups; the rest is that some points are harder
-    /// than others.
+    /// The share of the variance that lies within groups; the rest is due to points of different
+    /// difficulty.
     pub share_within: f64,
     /// The share of groups whose rewards are all equal.
     pub frac_zero_std: f64,
@@ -26,13 +27,13 @@ pub struct SpreadReport {
     pub frac_below_floor: f64,
     /// The share of completions without a reward.
     pub frac_unscorable: f64,
-    /// The mean, over groups, of best minus mean: what choosing the best would gain.
+    /// The mean over groups of best minus mean reward: the gain of best-of-group selection.
     pub best_gain: f64,
 }
 
 impl SpreadReport {
-    /// The report on rewards of groups of `group_size` in a row, with the points that the judge
-    /// found.
+    /// Computes the report for rewards in consecutive groups of `group_size`, with the points that
+    /// the judge located.
     ///
     /// # Panics
     ///
@@ -73,7 +74,7 @@ impl SpreadReport {
         }
     }
 
-    /// Why training on such rewards is a waste of time, or `None`.
+    /// Why training on such rewards would have no effect, or `None`.
     #[must_use]
     pub fn objection(&self) -> Option<String> {
         if self.frac_unscorable >= 0.9 {

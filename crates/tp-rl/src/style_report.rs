@@ -1,43 +1,46 @@
-//! Does the policy still write for people? A reward that one Localizer gives can be had by a
-//! private code.
+//! Text statistics that reveal reward hacking: one Localizer can be satisfied by a code that people
+//! do not understand.
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-/// Words in a row that are compared with the reference texts.
+/// The length of the n-grams that are compared with the reference texts.
 const N_GRAM: usize = 3;
 
-/// What texts look like, beside those that the judge was trained on.
+/// Statistics of generated texts, compared with those that the judge was trained on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StyleReport {
     /// The share of texts with a digit.
     pub with_digits: f64,
     /// The share of texts with something like a coordinate: a decimal number, a percentage, `x=`,
-    /// two numbers with a comma.
+    /// or two numbers separated by a comma.
     pub with_coordinates: f64,
-    /// The share of the texts' word triples that occur in the reference texts; 1 if there are none.
+    /// The share of the texts' word trigrams that occur in the reference texts; 1 if there are
+    /// none.
     pub overlap: f64,
     /// The mean number of words.
     pub mean_words: f64,
-    /// Different texts over all texts: near 0, every point is described alike.
+    /// The number of distinct texts divided by the number of texts: near 0 if all points are
+    /// described alike.
     pub distinct: f64,
 }
 
-/// Knows the style of reference texts.
+/// Compares texts with the style of reference texts.
 #[derive(Clone, Debug, Default)]
 pub struct StyleMonitor {
     known: HashSet<String>,
 }
 
 impl StyleMonitor {
-    /// Learns the word triples of texts in the judge's training style.
+    /// Collects the word trigrams of reference texts.
     #[must_use]
     pub fn of<'a>(reference: impl IntoIterator<Item = &'a str>) -> Self {
         Self { known: reference.into_iter().flat_map(n_grams).collect() }
     }
 
-    /// What these texts look like.
+    /// Computes the statistics of these texts.
     #[must_use]
     pub fn report(&self, texts: &[&str]) -> StyleReport {
         let n = texts.len().max(1) as f64;
@@ -67,7 +70,7 @@ fn n_grams(text: &str) -> Vec<String> {
     words.windows(N_GRAM).map(|words| words.join(" ")).collect()
 }
 
-/// Something that a program would read as a place.
+/// Whether the text contains something that a program could parse as a position.
 fn has_coordinates(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);

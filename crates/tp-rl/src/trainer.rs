@@ -4,30 +4,28 @@ use std::time::{Duration, Instant};
 
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use rand::seq::SliceRandom;
-use tp_train::{adamw, clipped, gradient_norm};
+use tp_train::{adamw, clip_gradients, gradient_norm};
 
 use crate::{
-    Advantages, BatchTotals, GrpoConfig, Judge, Link, PointSource, PointsOfImage, Policy,
-    PolicyLoss, Reward, RlError, Rollout, SampleOptions, SampleRecord, Sequence, SpreadReport,
-    StepReport, StyleMonitor, ToScore, Weights, advantages, fingerprint, n_trainable, roll_out,
-    with_host_gradient,
+    Advantages, BatchTotals, GrpoConfig, Judge, PointSource, PointsOfImage, Policy, PolicyLoss,
+    Reward, RlError, Rollout, SampleOptions, SampleRecord, Sequence, SpreadReport, StepReport,
+    StyleMonitor, ToScore, WhichWeights, advantages,
+    checks::{Checks, sampler_gap},
+    fingerprint, n_trainable, roll_out, with_host_gradient,
 };
 
-/// How far policy and reference may be apart before the first step, in nats at any token: rounding.
-const SAME: f64 = 1e-4;
-
-/// What reinforcement works with.
+/// The components of a reinforcement run.
 #[derive(Debug)]
 pub struct GrpoParts<'a, P, J, S> {
-    /// Writes, and learns.
+    /// The model that is trained.
     pub policy: &'a P,
-    /// Reads, and never learns.
+    /// The frozen Localizer that provides the reward.
     pub judge: &'a J,
-    /// Where images come from.
+    /// The source of images.
     pub source: &'a S,
-    /// What a description is worth.
+    /// The reward of a description.
     pub reward: &'a Reward,
-    /// Knows the style that the judge was trained on.
+    /// Compares texts with the style that the judge was trained on.
     pub style: &'a StyleMonitor,
 }
 
@@ -41,25 +39,26 @@ impl<P, J, S> Copy for GrpoParts<'_, P, J, S> {}
 
 /// The result of one step.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StepOutcome {
-    /// The step in numbers.
+    /// The statistics of the step.
     pub report: StepReport,
     /// Every sample.
     pub samples: Vec<SampleRecord>,
-    /// Time that sampling and judging took.
+    /// Time spent on sampling and judging.
     pub rollout_time: Duration,
-    /// Time that scoring and updating took.
+    /// Time spent on scoring and updating.
     pub update_time: Duration,
 }
 
-/// A policy on its way.
+/// The state of a reinforcement run.
 pub struct Trainer<'a, P: Policy, J, S> {
     parts: GrpoParts<'a, P, J, S>,
     config: GrpoConfig,
     weights: P::Weights,
     optimizer: ModuleOptimizer,
     step: u64,
-    /// Fingerprints of what must not change: policy's frozen part, judge.
+    /// Fingerprints of the policy's frozen part and of the judge, before the first step.
     frozen: [u64; 2],
 }
 
@@ -69,12 +68,12 @@ where
     J: Judge<Image = P::Image>,
     S: PointSource<Image = P::Image>,
 {
-    /// A trainer at step 0. The weights live on an autodiff device.
+    /// A trainer at step 0. The weights must live on an autodiff device.
     ///
     /// # Errors
     ///
-    /// [`RlError`] if a setting makes no sense, there are no images, nothing can be trained, or the
-    /// judge could be.
+    /// [`RlError`] if a setting is invalid, there are no images, the policy has no trainable
+    /// parameters, or the judge has some.
     pub fn new(
         parts: GrpoParts<'a, P, J, S>,
         config: GrpoConfig,
@@ -84,26 +83,13 @@ where
         if parts.source.is_empty() {
             return Err(RlError::NothingToAsk);
         }
-        let broken = |link, evidence: String| Err(RlError::BrokenLink { step: 0, link, evidence });
-        if n_trainable(&weights) == 0 {
-            return broken(
-                Link::Trainable,
-                "the policy has no tensor that a gradient could change".to_owned(),
-            );
-        }
-        let of_judge = parts.judge.n_trainable();
-        if of_judge > 0 {
-            return broken(
-                Link::Frozen,
-                format!("{of_judge} tensors of the judge could be trained"),
-            );
-        }
+        Checks { step: 0 }.trainable(n_trainable(&weights), parts.judge.n_trainable())?;
         let optimizer = adamw(&weights, &config.training);
         let frozen = [parts.policy.frozen_fingerprint(), parts.judge.fingerprint()];
         Ok(Self { parts, config, weights, optimizer, step: 0, frozen })
     }
 
-    /// Goes on from a step with the weights and the optimizer of then.
+    /// Continues from a step, with the weights and the optimizer state of that step.
     pub(crate) fn at(mut self, step: u64, optimizer: ModuleOptimizer) -> Self {
         (self.step, self.optimizer) = (step, optimizer);
         self
@@ -115,25 +101,25 @@ where
         &self.config
     }
 
-    /// The weights as they are now.
+    /// The current weights.
     #[must_use]
     pub fn weights(&self) -> &P::Weights {
         &self.weights
     }
 
-    /// The state of the optimizer.
+    /// The optimizer state.
     pub(crate) fn optimizer(&self) -> &ModuleOptimizer {
         &self.optimizer
     }
 
-    /// Steps that are done.
+    /// The number of completed steps.
     #[must_use]
     pub fn steps_done(&self) -> u64 {
         self.step
     }
 
-    /// Is there anything to learn? Samples `n_images` images with the weights as they are, and
-    /// changes nothing.
+    /// Samples `n_images` images with the current weights, without an update, and reports the
+    /// spread of their rewards.
     ///
     /// # Errors
     ///
@@ -147,46 +133,32 @@ where
         Ok(SpreadReport::of(&rewards, &points, self.config.group_size, &self.config.advantage))
     }
 
-    /// One step. Its images and samples are functions of the seed and the number of the step.
+    /// Performs one step. Its images and samples are functions of the seed and the step number.
     ///
     /// # Errors
     ///
-    /// [`RlError`] if policy, judge or source fails, a number is not finite, or a link of the chain
-    /// is seen to be broken. The run ends there: what was wrong may have reached the weights
-    /// already.
+    /// [`RlError`] if policy, judge or source fails, a number is not finite, or a consistency check
+    /// fails. The run must end there, because the fault may already have affected the weights.
     pub fn step(&mut self) -> Result<StepOutcome, RlError> {
         let began = Instant::now();
         let before = fingerprint(&self.weights);
         let rollout = self.rollout(self.images_of_step()?, self.sample_options("samples"))?;
-        let step = self.step;
-        let broken = |link, evidence: String| RlError::BrokenLink { step, link, evidence };
-        if rollout.fingerprint != before {
-            let evidence = format!(
-                "the sampler wrote with weights {:016x}, those that learn are {before:016x}",
-                rollout.fingerprint
-            );
-            return Err(broken(Link::Sampler, evidence));
-        }
+        self.checks().sampler_weights(rollout.fingerprint, before)?;
         let rollout_time = began.elapsed();
 
         let began = Instant::now();
         let (rewards, points) = rollout.outcomes();
         let advantages =
             advantages(&rewards, &points, self.config.group_size, &self.config.advantage);
-        let mut report = self.described(&rollout, &advantages);
+        let mut report = self.report_of(&rollout, &advantages);
         self.update(&rollout, &advantages, &mut report)?;
         if self.step == 0 {
-            self.check_frozen()?;
-            self.check_optimizer(&report)?;
+            self.checks().frozen(self.frozen, self.fingerprints_of_frozen())?;
+            let n_moments = self.optimizer.to_record().len();
+            self.checks().optimizer(&report, n_moments, n_trainable(&self.weights))?;
         }
         let after = fingerprint(&self.weights);
-        if report.gradient_norm > 0.0 && after == before {
-            let evidence = format!(
-                "a gradient of norm {} at learning rate {} moved nothing",
-                report.gradient_norm, report.learning_rate
-            );
-            return Err(broken(Link::Update, evidence));
-        }
+        self.checks().update(&report, before, after)?;
         report.fingerprint = format!("{after:016x}");
         self.step += 1;
         let record = |(sample, advantage): (_, &Option<f64>)| {
@@ -199,6 +171,15 @@ where
             rollout_time,
             update_time: began.elapsed(),
         })
+    }
+
+    fn checks(&self) -> Checks {
+        Checks { step: self.step }
+    }
+
+    /// Fingerprints of what must not change: the policy's frozen part, and the judge.
+    fn fingerprints_of_frozen(&self) -> [u64; 2] {
+        [self.parts.policy.frozen_fingerprint(), self.parts.judge.fingerprint()]
     }
 
     fn sample_options(&self, purpose: &str) -> SampleOptions {
@@ -227,7 +208,7 @@ where
             .map_err(|error| RlError::Source { index, source: Box::new(error) })
     }
 
-    /// Every epoch shows all images, each in an order of its own.
+    /// Every epoch visits all images, each in its own random order.
     fn images_of_step(&self) -> Result<Vec<PointsOfImage<P::Image>>, RlError> {
         let (n, wanted) = (self.parts.source.len() as u64, self.config.images_per_step as u64);
         let first = self.step * wanted;
@@ -246,8 +227,8 @@ where
             .collect()
     }
 
-    /// What can be said of a rollout before it is learned from.
-    fn described(&self, rollout: &Rollout<P::Image>, advantages: &Advantages) -> StepReport {
+    /// The statistics of a rollout before the update.
+    fn report_of(&self, rollout: &Rollout<P::Image>, advantages: &Advantages) -> StepReport {
         let samples = &rollout.samples;
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let of_all =
@@ -275,7 +256,7 @@ where
         }
     }
 
-    /// Goes down the loss of the samples that have an advantage.
+    /// Updates the weights on the samples that have an advantage.
     fn update(
         &mut self,
         rollout: &Rollout<P::Image>,
@@ -305,16 +286,13 @@ where
                 let log_probs = self
                     .parts
                     .policy
-                    .log_probs(Weights::Learning(&self.weights), &rollout.images, micro_batch)
+                    .log_probs(WhichWeights::Learning(&self.weights), &rollout.images, micro_batch)
                     .map_err(|error| RlError::Policy {
                         step: self.step,
                         source: Box::new(error),
                     })?;
-                let values = self.split(
-                    log_probs.clone().into_data().iter::<f64>().collect(),
-                    micro_batch,
-                    rollout,
-                )?;
+                let values: Vec<f64> = log_probs.clone().into_data().iter().collect();
+                let values = self.checks().split(&values, micro_batch, rollout)?;
                 if inner == 0 {
                     old.extend(values.iter().cloned());
                 }
@@ -327,7 +305,7 @@ where
                     })
                     .collect();
                 let loss = self.config.loss_of(&parts, whole);
-                self.check_finite(&loss, micro_batch, rollout)?;
+                self.checks().finite_gradient(&loss, micro_batch, rollout)?;
                 first += micro_batch.len();
                 (sum.loss, sum.kl, n_clipped) =
                     (sum.loss + loss.loss, sum.kl + loss.kl, n_clipped + loss.n_clipped);
@@ -341,8 +319,11 @@ where
             }
             let gradients = gradients.grads();
             if inner == 0 {
-                self.compare_with_sampler(rollout, &kept, &old, report);
-                self.preflight(&old, &reference, gradients.len(), report)?;
+                let sampled = kept.iter().map(|&(at, _)| &rollout.samples[at]);
+                (report.gap_mean, report.gap_max) = sampler_gap(sampled, &old);
+                self.checks().sampler_gap(report.gap_mean, self.config.gap_limit)?;
+                self.checks().gradients_reach(gradients.len(), n_trainable(&self.weights))?;
+                self.checks().starts_at_reference(&old, &reference)?;
                 (report.loss, report.kl) = (sum.loss, sum.kl);
             }
             report.gradient_norm = gradient_norm(&self.weights, &gradients);
@@ -355,7 +336,7 @@ where
                     value: report.gradient_norm,
                 });
             }
-            let gradients = clipped(
+            let gradients = clip_gradients(
                 &self.weights,
                 gradients,
                 report.gradient_norm,
@@ -378,169 +359,11 @@ where
             let log_probs = self
                 .parts
                 .policy
-                .log_probs(Weights::Reference, &rollout.images, micro_batch)
+                .log_probs(WhichWeights::Reference, &rollout.images, micro_batch)
                 .map_err(|error| RlError::Policy { step: self.step, source: Box::new(error) })?;
-            scored.extend(self.split(
-                log_probs.into_data().iter::<f64>().collect(),
-                micro_batch,
-                rollout,
-            )?);
+            let values: Vec<f64> = log_probs.into_data().iter().collect();
+            scored.extend(self.checks().split(&values, micro_batch, rollout)?);
         }
         Ok(scored)
     }
-
-    /// Numbers of all tokens, sequence by sequence; each has to be one.
-    fn split(
-        &self,
-        values: Vec<f64>,
-        sequences: &[ToScore<'_>],
-        rollout: &Rollout<P::Image>,
-    ) -> Result<Vec<Vec<f64>>, RlError> {
-        let n_tokens: usize = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
-        if values.len() != n_tokens {
-            let evidence = format!("{n_tokens} tokens were scored with {} numbers", values.len());
-            return Err(RlError::BrokenLink { step: self.step, link: Link::Masks, evidence });
-        }
-        let mut rest = values.as_slice();
-        sequences
-            .iter()
-            .map(|sequence| {
-                let (own, others) = rest.split_at(sequence.tokens.len());
-                rest = others;
-                match own.iter().find(|value| !value.is_finite()) {
-                    None => Ok(own.to_vec()),
-                    Some(&value) => Err(RlError::NotFinite {
-                        step: self.step,
-                        what: "log-probability",
-                        sequence: named(sequence, rollout),
-                        value,
-                    }),
-                }
-            })
-            .collect()
-    }
-
-    fn check_finite(
-        &self,
-        loss: &PolicyLoss,
-        sequences: &[ToScore<'_>],
-        rollout: &Rollout<P::Image>,
-    ) -> Result<(), RlError> {
-        for (sequence, slopes) in sequences.iter().zip(&loss.gradient) {
-            if let Some(&value) = slopes.iter().find(|slope| !slope.is_finite()) {
-                return Err(RlError::NotFinite {
-                    step: self.step,
-                    what: "gradient",
-                    sequence: named(sequence, rollout),
-                    value,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The same tokens under the same weights, by two paths: one token at a time, and all at once.
-    fn compare_with_sampler(
-        &self,
-        rollout: &Rollout<P::Image>,
-        kept: &[(usize, f64)],
-        scored: &[Vec<f64>],
-        report: &mut StepReport,
-    ) {
-        let sampled = kept.iter().flat_map(|&(at, _)| &rollout.samples[at].completion.log_probs);
-        let gaps: Vec<f64> = sampled
-            .zip(scored.iter().flatten())
-            .map(|(sampled, scored)| (f64::from(*sampled) - scored).abs())
-            .collect();
-        report.gap_mean = gaps.iter().sum::<f64>() / gaps.len().max(1) as f64;
-        report.gap_max = gaps.iter().copied().fold(0.0, f64::max);
-    }
-
-    /// What must hold before weights are changed.
-    fn preflight(
-        &self,
-        ours: &[Vec<f64>],
-        reference: &[Vec<f64>],
-        n_gradients: usize,
-        report: &StepReport,
-    ) -> Result<(), RlError> {
-        let broken =
-            |link, evidence: String| Err(RlError::BrokenLink { step: self.step, link, evidence });
-        if report.gap_mean > self.config.gap_limit {
-            let limit = self.config.gap_limit;
-            let evidence = format!(
-                "sampler and trainer differ by {:.3} nats a token on average, more than {limit}",
-                report.gap_mean
-            );
-            return broken(Link::Masks, evidence);
-        }
-        let n_trainable = n_trainable(&self.weights);
-        if n_gradients != n_trainable {
-            return broken(
-                Link::Trainable,
-                format!("gradients reach {n_gradients} of {n_trainable} trainable tensors"),
-            );
-        }
-        if self.step == 0 {
-            let apart = ours
-                .iter()
-                .flatten()
-                .zip(reference.iter().flatten())
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f64::max);
-            if apart > SAME {
-                return broken(
-                    Link::Reference,
-                    format!(
-                        "before the first step policy and reference differ by {apart:.2e} nats at a token"
-                    ),
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// AdamW keeps two moments of every tensor that it updates.
-    fn check_optimizer(&self, report: &StepReport) -> Result<(), RlError> {
-        let (held, n_trainable) = (self.optimizer.to_record().len(), n_trainable(&self.weights));
-        if report.gradient_norm > 0.0 && held != 2 * n_trainable {
-            let evidence = format!(
-                "the optimizer holds {held} moments of {n_trainable} trainable tensors, two of each are expected"
-            );
-            return Err(RlError::BrokenLink { step: self.step, link: Link::Trainable, evidence });
-        }
-        Ok(())
-    }
-
-    fn check_frozen(&self) -> Result<(), RlError> {
-        let now = [self.parts.policy.frozen_fingerprint(), self.parts.judge.fingerprint()];
-        for (what, (now, then)) in ["the frozen part of the policy", "the judge"]
-            .into_iter()
-            .zip(now.into_iter().zip(self.frozen))
-        {
-            if now != then {
-                return Err(RlError::BrokenLink {
-                    step: self.step,
-                    link: Link::Frozen,
-                    evidence: format!("{what} has changed"),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A sequence as an error names it.
-fn named<I>(sequence: &ToScore<'_>, rollout: &Rollout<I>) -> String {
-    let image = &rollout.images[sequence.image];
-    let point = image.points[sequence.point];
-    let text = rollout
-        .samples
-        .iter()
-        .find(|sample| {
-            (sample.image, sample.point) == (sequence.image, sequence.point)
-                && sample.completion.tokens == sequence.tokens
-        })
-        .map_or("", |sample| sample.completion.text.as_str());
-    format!("`{text}` at ({}, {}) of {}", point.x(), point.y(), image.name)
 }

@@ -1,4 +1,4 @@
-//! The whole run: steps, files, checkpoints, resumption.
+//! A whole reinforcement run: steps, files, checkpoints and resumption.
 
 use std::{
     ops::Range,
@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 use tp_train::{
-    AfterStep, Outcome, Run, StepLines, TrainConfig, TrainError, adamw, clock, plot::plot_curve,
+    AfterStep, Run, RunOutcome, StepLines, TrainConfig, TrainError, adamw, clock, plot::plot_curve,
     rounded,
 };
 
@@ -17,25 +17,26 @@ use crate::{
     GrpoConfig, GrpoParts, Judge, PointSource, Policy, RlError, StepOutcome, StepReport, Trainer,
 };
 
-/// At most this often a run says where it stands.
+/// The minimum interval between progress messages.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// A policy after its run.
+/// The result of a run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reinforced<W> {
     /// The weights after the last step.
     pub weights: W,
     /// How the run ended.
-    pub outcome: Outcome,
-    /// Steps that are done.
+    pub outcome: RunOutcome,
+    /// The number of completed steps.
     pub steps: u64,
     /// The reports of the steps of this call.
     pub reports: Vec<StepReport>,
-    /// Samples written, judged and learned from per second, in this call.
+    /// Samples generated, judged and trained on per second, in this call.
     pub samples_per_second: f64,
 }
 
-/// What is drawn of a run, and where it stands in a report.
+/// The plotted statistics, and how each is read from a report.
 const CURVES: [(&str, Reading); 4] = [
     ("reward", |step| step.reward),
     ("kl", |step| step.kl),
@@ -45,7 +46,7 @@ const CURVES: [(&str, Reading); 4] = [
 
 type Reading = fn(&StepReport) -> f64;
 
-/// A line of `timings.jsonl`: the one file of a run that differs when it is done again.
+/// A line of `timings.jsonl`, the only file of a run that is not reproducible.
 #[derive(Serialize)]
 struct Timing {
     step: u64,
@@ -54,15 +55,15 @@ struct Timing {
     samples_per_second: f64,
 }
 
-/// Reinforces a policy, from the newest checkpoint in `folder` if `resume` is set and there is one.
+/// Trains a policy, continuing from the newest checkpoint in `folder` if `resume` is set.
 ///
-/// `folder` receives `steps.jsonl` (a line a step), `samples.jsonl` (a line a sample: description,
-/// reward terms, true and found point), `timings.jsonl`, `reward.png`, `kl.png`, `distance.png` and
-/// `checkpoints/`. The run ends after its last step, or at the end of the step in which `stop` is
-/// raised, with a checkpoint; a flag that is raised in the last step is for the caller to see,
-/// before it begins anything else. Interrupted anyhow and resumed, it writes the same bytes (but
-/// the timings) as undisturbed: every random draw is a function of the seed and the number of the
-/// step.
+/// `folder` receives `steps.jsonl` (one line per step), `samples.jsonl` (one line per sample:
+/// description, reward terms, true and located point), `timings.jsonl`, `reward.png`, `kl.png`,
+/// `distance.png` and `checkpoints/`. The run ends after its last step, or with a checkpoint after
+/// the step in which `stop` is raised. A flag raised in the last step is left for the caller to
+/// handle. A run that is interrupted at any time and resumed writes the same bytes (except the
+/// timings) as an uninterrupted one, because every random draw is a function of the seed and the
+/// step number.
 ///
 /// # Errors
 ///
@@ -87,14 +88,14 @@ where
         Run::open(folder, &training, resume, weights, config.to_text(), |saved| {
             config.difference(saved)
         })?;
-    let optimizer = run.resumed(adamw(&weights, &training))?;
+    let optimizer = run.resume_optimizer(adamw(&weights, &training))?;
     let mut trainer = Trainer::new(parts, config.clone(), weights)?.at(run.step(), optimizer);
     let mut step_lines = StepLines::open(&folder.join("steps.jsonl"), run.step())?;
     let mut sample_lines = StepLines::open(&folder.join("samples.jsonl"), run.step())?;
     let mut timing_lines = StepLines::open(&folder.join("timings.jsonl"), run.step())?;
 
     let Range { start: first, end: steps } = run.remaining();
-    let (mut reports, mut n_samples, mut outcome) = (Vec::new(), 0, Outcome::Finished);
+    let (mut reports, mut n_samples, mut outcome) = (Vec::new(), 0, RunOutcome::Finished);
     let (began, mut said) = (Instant::now(), Instant::now());
     for _ in first..steps {
         let StepOutcome { report, samples, rollout_time, update_time } = trainer.step()?;
@@ -124,7 +125,7 @@ where
         }
         reports.push(report);
         if run.end_step(trainer.weights(), trainer.optimizer(), stop)? == AfterStep::Stop {
-            outcome = Outcome::Stopped;
+            outcome = RunOutcome::Stopped;
             break;
         }
     }
@@ -139,7 +140,7 @@ where
     })
 }
 
-/// Every step of a run that has been written down.
+/// Reads the reports of all recorded steps.
 ///
 /// # Errors
 ///

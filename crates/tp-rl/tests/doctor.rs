@@ -5,11 +5,16 @@ mod table;
 
 use table::{Fault, FirstWord, Points, Table, TablePolicy, config};
 use tp_rl::{
-    Finding, GrpoConfig, GrpoParts, Hit, Length, Link, Reward, RlError, StyleMonitor, Trainer,
-    broken_at, examine,
+    GrpoConfig, GrpoParts, Hit, Length, Link, LinkDiagnosis, Reward, RlError, StyleMonitor,
+    Trainer, broken_at, examine,
 };
 
-fn findings(fault: Fault, judge: &FirstWord, reward: &Reward, learning_rate: f64) -> Vec<Finding> {
+fn findings(
+    fault: Fault,
+    judge: &FirstWord,
+    reward: &Reward,
+    learning_rate: f64,
+) -> Vec<LinkDiagnosis> {
     let (policy, source, style) = (TablePolicy::new(fault), Points(5), StyleMonitor::default());
     let parts = GrpoParts { policy: &policy, judge, source: &source, reward, style: &style };
     let config = GrpoConfig { images_per_step: 5, ..config(20, learning_rate) };
@@ -24,7 +29,7 @@ fn length() -> Reward {
     Reward::nothing().plus(1.0, Length)
 }
 
-fn first_broken(findings: &[Finding]) -> Option<Link> {
+fn first_broken(findings: &[LinkDiagnosis]) -> Option<Link> {
     findings.iter().find(|finding| !finding.ok).map(|finding| finding.name)
 }
 

@@ -18,7 +18,7 @@ use tp_rl::{
     AdvantageConfig, Algorithm, FlatGroups, GrpoConfig, GrpoParts, Hit, Link, Reward, RlError,
     SampleRecord, Scale, StepReport, StyleMonitor, Trainer, read_steps,
 };
-use tp_train::Outcome;
+use tp_train::RunOutcome;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -286,7 +286,7 @@ fn stopped_and_resumed_run_writes_the_same_bytes() {
     // A raised flag ends the run after one step.
     for _ in 0..20 {
         if run(&config, parts.path(), true, &AtomicBool::new(true)).unwrap().outcome
-            == Outcome::Finished
+            == RunOutcome::Finished
         {
             break;
         }

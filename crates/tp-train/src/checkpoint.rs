@@ -1,5 +1,5 @@
-//! Folders from which a run can go on: written under another name, synced, renamed, so that each is
-//! whole or not there.
+//! Checkpoint folders: written under a temporary name, synced and renamed, so that each is either
+//! complete or absent.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,17 +23,19 @@ const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const PROGRESS: &str = "progress.json";
 const BEST: &str = "best";
-/// Characters of a reason that are shown; Burn names every tensor of a model that does not fit.
+/// The number of characters of a reason that are shown, because Burn lists every tensor of a model
+/// that does not fit.
 const LONGEST_REASON: usize = 240;
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Progress {
-    /// Steps that are done.
+    /// The number of completed steps.
     pub step: u64,
     /// The best score so far.
     pub best_score: Option<f64>,
-    /// Says which settings the run has: its configuration as JSON.
+    /// The configuration of the run as JSON.
     pub settings: String,
 }
 
@@ -45,12 +47,11 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints in the folder of a run, after clearing away what an interrupted write has
-    /// left.
+    /// The checkpoints in the folder of a run, after removing the remains of interrupted writes.
     ///
     /// # Errors
     ///
-    /// [`TrainError`] if the folder cannot be made, read or cleared.
+    /// [`TrainError`] if the folder cannot be created, read or cleaned.
     pub(crate) fn open(folder: &Path, keep: usize) -> Result<Self, TrainError> {
         let checkpoints = Self { folder: folder.join("checkpoints"), keep };
         fs::create_dir_all(&checkpoints.folder).map_err(failed(&checkpoints.folder))?;
@@ -67,7 +68,7 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
-    /// Whether there is none.
+    /// Whether there are no checkpoints.
     ///
     /// # Errors
     ///
@@ -76,11 +77,11 @@ impl Checkpoints {
         Ok(self.steps()?.is_empty() && !self.folder.join(BEST).exists())
     }
 
-    /// Writes a checkpoint and drops those beyond the last few.
+    /// Writes a checkpoint and removes the oldest ones beyond the configured number.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Write`] if it cannot be written; the earlier ones are still there.
+    /// [`TrainError::Write`] if it cannot be written; the earlier ones are kept.
     pub(crate) fn save<M: Module>(
         &self,
         model: &M,
@@ -94,7 +95,7 @@ impl Checkpoints {
             .try_for_each(|(_, name)| self.discard(name))
     }
 
-    /// Writes the best checkpoint, in place of the one before.
+    /// Writes the best checkpoint, replacing the previous one.
     pub(crate) fn save_best<M: Module>(
         &self,
         model: &M,
@@ -134,7 +135,7 @@ impl Checkpoints {
             .and_then(|mut file| writeln!(file, "{text}"))
             .map_err(failed(&partial))?;
         for name in [MODEL, OPTIMIZER, PROGRESS] {
-            // Windows syncs only what is open for writing.
+            // Windows can only sync a file that is open for writing.
             OpenOptions::new()
                 .write(true)
                 .open(partial.join(name))
@@ -142,8 +143,8 @@ impl Checkpoints {
                 .map_err(failed(&partial))?;
         }
         sync_folder(&partial)?;
-        // A folder cannot be renamed onto a full one: the old one steps aside first. `open` brings
-        // it back if we die here.
+        // A folder cannot be renamed onto a non-empty one, so the old one is moved aside first.
+        // `open` restores it if the process dies here.
         let (place, old) = (self.folder.join(name), self.folder.join(hidden(name, "old")));
         if place.exists() {
             fs::rename(&place, &old).map_err(failed(&place))?;
@@ -156,7 +157,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Removes a checkpoint; what is half removed no longer has its name.
+    /// Removes a checkpoint, renaming it first so that a partly removed one is never mistaken for
+    /// one.
     fn discard(&self, name: &str) -> Result<(), TrainError> {
         let (path, old) = (self.folder.join(name), self.folder.join(hidden(name, "old")));
         fs::rename(&path, &old).map_err(failed(&path))?;
@@ -183,8 +185,8 @@ impl Checkpoints {
     }
 }
 
-/// Writes the state of an optimizer, its tensors in the order of their names: Burn hands them out
-/// in another one each time.
+/// Writes the state of an optimizer with its tensors sorted by name, because Burn returns them in
+/// an arbitrary order.
 fn save_in_order(state: OptimizerRecord, path: &Path) -> Result<(), RecordError> {
     let state = Reader::from_bytes(state.into_bytes()?)?;
     let (scalars, paths) = (state.scalars().clone(), state.metadata().clone());
@@ -198,13 +200,13 @@ fn save_in_order(state: OptimizerRecord, path: &Path) -> Result<(), RecordError>
         .write_to_file(path)?)
 }
 
-/// Reads the weights of a checkpoint into a model of the same shape; the parameters get the ids
-/// that they had.
+/// Loads the weights of a checkpoint into a model of the same shape. The parameters get the ids
+/// that they had when it was written.
 ///
 /// # Errors
 ///
-/// [`TrainError::OtherRun`] if `difference`, told the settings of the run, finds one;
-/// [`TrainError::Checkpoint`] if a file is not whole, or more than `steps` steps are done.
+/// [`TrainError::OtherRun`] if `difference` reports one for the saved settings;
+/// [`TrainError::Checkpoint`] if a file is damaged or more than `steps` steps are done.
 pub(crate) fn load_model<M: Module>(
     path: &Path,
     model: M,
@@ -222,7 +224,7 @@ pub(crate) fn load_model<M: Module>(
         return Err(unusable(
             path,
             PROGRESS,
-            &format!("{} steps of {} are done", progress.step, steps),
+            &format!("it has done {} steps, the run has {}", progress.step, steps),
         ));
     }
     let model =
@@ -230,11 +232,11 @@ pub(crate) fn load_model<M: Module>(
     Ok((model, progress))
 }
 
-/// Reads the state of an optimizer whose groups were made for the loaded model.
+/// Loads the state of an optimizer whose parameter groups were made for the loaded model.
 ///
 /// # Errors
 ///
-/// [`TrainError::Checkpoint`] if the file is not whole.
+/// [`TrainError::Checkpoint`] if the file is damaged.
 pub(crate) fn load_optimizer(
     path: &Path,
     optimizer: ModuleOptimizer,
@@ -243,8 +245,7 @@ pub(crate) fn load_optimizer(
         .map_err(|error| unusable(path, OPTIMIZER, &error))?;
     let saved = record.len();
     let optimizer = optimizer.load_record(record);
-    // Burn leaves out without a word what it cannot rebuild, and the moments would start from
-    // nothing.
+    // Burn silently drops what it cannot restore, and the moments would restart from zero.
     match optimizer.to_record().len() {
         loaded if loaded == saved => Ok(optimizer),
         loaded => {
@@ -253,7 +254,7 @@ pub(crate) fn load_optimizer(
     }
 }
 
-/// `.best.old`: hidden, so that nobody takes it for a checkpoint.
+/// `.best.old`: hidden, so that it is not mistaken for a checkpoint.
 fn hidden(name: &str, state: &str) -> String {
     format!(".{name}.{state}")
 }

@@ -1,4 +1,4 @@
-//! How a run is done, and which of it a resumed run may change.
+//! The settings of a run, and which of them a resumed run may change.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,51 +6,51 @@ use tp_core::Seed;
 
 use crate::{Schedule, TrainError};
 
-/// What a resumed run may change: these decide what is kept and shown, not what is learned.
+/// The settings that a resumed run may change, because they do not affect what is learned.
 const FREE: [&str; 5] = ["name", "evaluate_every", "checkpoint_every", "keep", "prefetch"];
 
-/// How a run is done.
+/// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
-    /// The name of the run, for logs and plots.
+    /// The name of the run in logs and plots.
     pub name: String,
-    /// Learning rate and number of steps.
+    /// Learning-rate schedule and number of steps.
     pub schedule: Schedule,
-    /// AdamW's weight decay; vectors (biases, norms) and embeddings have none.
+    /// AdamW's weight decay; not applied to vectors (biases, norms) and embeddings.
     pub weight_decay: f32,
     /// AdamW's first decay rate.
     #[serde(default = "usual_beta_1")]
     pub beta_1: f32,
     /// AdamW's second decay rate.
     pub beta_2: f32,
-    /// The norm of all gradients together is clipped to this.
+    /// The global gradient norm is clipped to this value.
     pub clip_norm: f64,
-    /// Micro-batches a step; their gradients are averaged.
+    /// Micro-batches per step; their gradients are averaged.
     pub accumulate: u64,
-    /// Parts of the model that learn slower, faster or not at all; the last group that matches a
-    /// parameter counts.
+    /// Parameter groups with a learning rate of their own; the last group that matches a parameter
+    /// applies.
     #[serde(default)]
     pub groups: Vec<LrGroup>,
-    /// Judge the model every so many steps; 0 = only after the last.
+    /// Steps between two evaluations; 0 = only after the last step.
     pub evaluate_every: u64,
-    /// Write a checkpoint every so many steps; 0 = only after the last.
+    /// Steps between two checkpoints; 0 = only after the last step.
     pub checkpoint_every: u64,
-    /// How many checkpoints are kept beside the best.
+    /// The number of checkpoints kept besides the best.
     pub keep: usize,
-    /// Micro-batches that are made ahead of the step that needs them.
+    /// Micro-batches prepared ahead of the step that needs them.
     #[serde(default = "usual_prefetch")]
     pub prefetch: usize,
-    /// Decides the data.
+    /// Determines the data.
     pub seed: Seed,
 }
 
-/// A part of a model with a learning rate of its own.
+/// A parameter group with its own learning rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LrGroup {
-    /// One or more whole names in a row of a parameter's path: `eyes` and `network.eyes` match
-    /// `network.eyes.stem.weight`.
+    /// One or more consecutive path components of a parameter: `decoder` and `network.decoder` both
+    /// match `network.decoder.embed_tokens.weight`.
     pub path: String,
-    /// Times the schedule's learning rate; 0 freezes.
+    /// Factor on the schedule's learning rate; 0 freezes the group.
     pub factor: f64,
 }
 
@@ -63,7 +63,7 @@ fn usual_prefetch() -> usize {
 }
 
 impl TrainConfig {
-    /// Common settings.
+    /// Default settings.
     #[must_use]
     pub fn new(name: &str, schedule: Schedule, seed: Seed) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl TrainConfig {
 
     /// # Errors
     ///
-    /// [`TrainError::Setting`] for the first setting that makes no sense.
+    /// [`TrainError::Setting`] for the first invalid setting.
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
         let share = 0.0..=1.0;
         let at_least_0 = |value: f64| value.is_finite() && value >= 0.0;
@@ -94,7 +94,7 @@ impl TrainConfig {
                 "schedule.peak",
                 self.schedule.peak,
                 at_least_0(self.schedule.peak),
-                "a number from 0",
+                "a finite number of at least 0",
             ),
             (
                 "schedule.floor",
@@ -106,7 +106,7 @@ impl TrainConfig {
                 "weight_decay",
                 self.weight_decay.into(),
                 at_least_0(self.weight_decay.into()),
-                "a number from 0",
+                "a finite number of at least 0",
             ),
             ("beta_1", self.beta_1.into(), (0.0..1.0).contains(&self.beta_1), "from 0 to below 1"),
             ("beta_2", self.beta_2.into(), (0.0..1.0).contains(&self.beta_2), "from 0 to below 1"),
@@ -114,13 +114,18 @@ impl TrainConfig {
                 "clip_norm",
                 self.clip_norm,
                 self.clip_norm.is_finite() && self.clip_norm > 0.0,
-                "a number above 0",
+                "a finite number above 0",
             ),
             ("accumulate", self.accumulate as f64, self.accumulate > 0, "at least 1"),
             ("keep", self.keep as f64, self.keep > 0, "at least 1"),
         ];
         let factors = self.groups.iter().map(|group| {
-            ("groups.factor", group.factor, at_least_0(group.factor), "a number from 0")
+            (
+                "groups.factor",
+                group.factor,
+                at_least_0(group.factor),
+                "a finite number of at least 0",
+            )
         });
         match rules.into_iter().chain(factors).find(|(_, _, fine, _)| !fine) {
             Some((name, value, _, accepted)) => Err(TrainError::Setting { name, value, accepted }),
@@ -128,14 +133,14 @@ impl TrainConfig {
         }
     }
 
-    /// The settings as a checkpoint keeps them.
+    /// The settings as text, as a checkpoint stores them.
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).expect("a struct of numbers and strings has a JSON form")
     }
 
-    /// What a run that was saved with these settings would do differently, or `None`.
+    /// The first setting that differs from those of a saved run, described in words, or `None`.
     ///
-    /// A setting that the saved text does not know has its usual value.
+    /// A setting that is missing from the saved text has its default value.
     pub(crate) fn difference(&self, saved: &str) -> Option<String> {
         let Some(saved) = comparable(saved) else {
             return Some("its settings cannot be read".to_owned());
@@ -155,7 +160,7 @@ impl TrainConfig {
     }
 }
 
-/// Both sides of a comparison are read from text, as reading may move the last digit of a number.
+/// Both sides are parsed from text, because parsing may change the last digit of a number.
 fn comparable(settings: &str) -> Option<Value> {
     serde_json::to_value(serde_json::from_str::<TrainConfig>(settings).ok()?).ok()
 }

@@ -1,5 +1,4 @@
-//! The norm of all gradients together, and clipping by it. Burn's own clipping works tensor by
-//! tensor.
+//! The global gradient norm, and clipping by it. Burn's own clipping works per tensor.
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -7,7 +6,7 @@ use burn::{
     tensor::{DType, Tensor},
 };
 
-/// The Euclidean norm over the gradients of every parameter.
+/// The Euclidean norm over the gradients of all parameters.
 #[must_use]
 pub fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     struct SumsOfSquares<'a> {
@@ -26,13 +25,13 @@ pub fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     if visitor.sums.is_empty() {
         return 0.0;
     }
-    // One transfer for all parameters: on a GPU each one waits for the device.
+    // A single transfer for all parameters, because on a GPU each transfer waits for the device.
     Tensor::cat(visitor.sums, 0).into_data().iter::<f64>().sum::<f64>().sqrt()
 }
 
-/// Scales the gradients down to a norm of at most `limit`, given the norm that they have.
+/// Scales the gradients to a norm of at most `limit`, given their norm.
 #[must_use]
-pub fn clipped<M: Module>(
+pub fn clip_gradients<M: Module>(
     model: &M,
     gradients: GradientsParams,
     norm: f64,
@@ -98,7 +97,13 @@ mod tests {
                 gradients.get::<1>(model.bias.as_ref().unwrap().id).unwrap().into_scalar::<f32>(),
             )
         };
-        assert_eq!(read(&clipped(&model, gradients(&model), 6.0, 3.0)), (vec![1.0, 2.0], 2.0));
-        assert_eq!(read(&clipped(&model, gradients(&model), 6.0, 6.0)), (vec![2.0, 4.0], 4.0));
+        assert_eq!(
+            read(&clip_gradients(&model, gradients(&model), 6.0, 3.0)),
+            (vec![1.0, 2.0], 2.0)
+        );
+        assert_eq!(
+            read(&clip_gradients(&model, gradients(&model), 6.0, 6.0)),
+            (vec![2.0, 4.0], 4.0)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C asks a run to stop at the end of its step.
+//! Ctrl-C requests a run to stop at the end of the current step.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::TrainError;
 
-/// A flag that Ctrl-C raises. The second Ctrl-C ends the process at once.
+/// Returns a flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! AdamW, and which parameter is decayed, slowed down or frozen.
+//! AdamW with parameter groups: which parameters are decayed, slowed down or frozen.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use burn::{
 
 use crate::{LrGroup, TrainConfig, TrainError};
 
-/// AdamW; vectors and embeddings are not decayed.
+/// AdamW without weight decay on vectors and embeddings.
 ///
-/// The groups name parameters by id, so the model has to have its final ids: a checkpoint is loaded
-/// before.
+/// The groups refer to parameters by id, so a checkpoint has to be loaded before the optimizer is
+/// made.
 #[must_use]
 pub fn adamw<M: Module>(model: &M, config: &TrainConfig) -> ModuleOptimizer {
     let adam = AdamWConfig::new()
@@ -28,10 +28,10 @@ pub fn adamw<M: Module>(model: &M, config: &TrainConfig) -> ModuleOptimizer {
     adam.init().with_group(undecayed, adam.clone().with_weight_decay(0.0).build(), None)
 }
 
-/// The learning rate of every parameter, as a factor of the schedule's.
+/// The learning rate of every parameter, relative to the schedule's.
 #[derive(Debug)]
 pub(crate) struct LearningRates {
-    /// Parameters by factor; those of factor 1 are left out.
+    /// Parameters by factor; those with factor 1 are omitted.
     slowed: Vec<(f64, ParamGroup)>,
     frozen: ParamGroup,
 }
@@ -39,8 +39,8 @@ pub(crate) struct LearningRates {
 impl LearningRates {
     /// # Errors
     ///
-    /// [`TrainError::Group`] if a group matches no parameter: a misspelt path would silently train
-    /// what was to be frozen.
+    /// [`TrainError::Group`] if a group matches no parameter, because a misspelt path would
+    /// silently train what was meant to be frozen.
     pub(crate) fn of<M: Module>(model: &M, groups: &[LrGroup]) -> Result<Self, TrainError> {
         let parameters = parameters(model);
         for group in groups {
@@ -50,7 +50,7 @@ impl LearningRates {
                 return Err(TrainError::Group { path: group.path.clone(), examples });
             }
         }
-        // Factors are at least 0, and of such numbers the bits are ordered as the numbers are.
+        // Factors are non-negative, so their bit patterns sort like the numbers.
         let mut by_factor: BTreeMap<u64, Vec<ParamId>> = BTreeMap::new();
         for parameter in &parameters {
             if let Some(group) = groups.iter().rfind(|group| holds(&parameter.path, &group.path)) {
@@ -65,12 +65,12 @@ impl LearningRates {
         Ok(Self { slowed, frozen })
     }
 
-    /// The model without gradients for the groups of factor 0.
+    /// The model with gradients disabled for the groups with factor 0.
     pub(crate) fn freeze<M: Module>(&self, model: M) -> M {
         model.freeze_group(self.frozen.clone())
     }
 
-    /// The learning rates of a step for which the schedule says `rate`.
+    /// The learning rates of a step at which the schedule's rate is `rate`.
     pub(crate) fn at(&self, rate: f64) -> ModuleLearningRate {
         self.slowed
             .iter()
@@ -83,7 +83,7 @@ impl LearningRates {
     }
 }
 
-/// Whether a path holds the names of another one in a row.
+/// Whether the components of `names` are consecutive components of `path`.
 fn holds(path: &str, names: &str) -> bool {
     format!(".{path}.").contains(&format!(".{names}."))
 }
@@ -95,7 +95,7 @@ struct Parameter {
     rank: usize,
 }
 
-/// Every parameter of a model, and every flag, which freezing must reach too.
+/// Every parameter of a model, and every flag, because freezing has to reach those as well.
 fn parameters<M: Module>(model: &M) -> Vec<Parameter> {
     #[derive(Default)]
     struct Listing {
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn group_that_matches_nothing_is_refused() {
-        // Whole names count: `eye` is not `eyes`.
+        // Components match as a whole: `eye` does not match `eyes`.
         let error = LearningRates::of(&pair(), &[group("eye", 0.1)]).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn vectors_and_embeddings_are_not_decayed() {
         let pair = pair();
-        // A gradient of zero moves a parameter by its decay alone: w ← (1 − 1 · 0.5) w.
+        // With a zero gradient, only weight decay changes a parameter: w ← (1 − 1 · 0.5) w.
         let config = TrainConfig {
             weight_decay: 0.5,
             ..TrainConfig::new(

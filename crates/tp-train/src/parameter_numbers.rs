@@ -1,5 +1,5 @@
-//! Numbers in the place of the random ids that Burn gives to parameters, so that equal runs write
-//! equal checkpoints.
+//! Sequential parameter ids in place of Burn's random ones, so that equal runs write equal
+//! checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use burn::{
     tensor::{Bool, Int, Tensor},
 };
 
-/// The model with its parameters numbered in the order in which they stand in it, from 1; what
-/// shared an id still does.
+/// The model with its parameters numbered from 1 in module order. Parameters that shared an id
+/// still do.
 ///
-/// A checkpoint names the moments of its optimizer by these ids. To be called before the optimizer
-/// and its groups are made, and before a checkpoint is loaded, which brings the ids of its own run.
+/// A checkpoint refers to the optimizer's moments by these ids. Call this before the optimizer and
+/// its groups are made, and before a checkpoint is loaded, which restores the ids of its run.
 #[must_use]
 pub(crate) fn with_numbered_parameters<M: Module>(model: M) -> M {
     model.map(&mut Numbering::default())

@@ -1,4 +1,4 @@
-//! The loss, or another number of every step, as a picture.
+//! Plots of the loss, or another per-step number, as PNG files.
 
 use std::{io::Write, path::Path};
 
@@ -10,12 +10,12 @@ use tp_core::write_atomically;
 
 use crate::{StepRecord, TrainError};
 
-/// The font that pictures of this workspace are labelled with: Go Regular, ASCII alone.
+/// The font of the pictures in this workspace: Go Regular, ASCII only.
 pub const FONT: &[u8] = include_bytes!("../assets/Go-Regular.ttf");
 
 const SIZE: (u32, u32) = (900, 520);
 
-/// Draws the loss of every step as [`plot_curve`] does.
+/// Plots the loss of every step; see [`plot_curve`].
 ///
 /// # Errors
 ///
@@ -25,8 +25,8 @@ pub fn plot_losses(path: &Path, title: &str, records: &[StepRecord]) -> Result<(
     plot_curve(path, title, "loss", &points, points.len() / 40)
 }
 
-/// Draws a number of every step, thin, and its moving average over `window` steps, thick, and
-/// writes a PNG.
+/// Plots a per-step number as a thin line and its moving average over `window` steps as a thick
+/// line, and writes a PNG file.
 ///
 /// # Errors
 ///
@@ -58,13 +58,13 @@ fn drawn(
     window: usize,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     register_font("sans-serif", FontStyle::Normal, FONT)
-        .map_err(|_| "the font that ships with the program is unsound")?;
+        .map_err(|_| "the bundled font cannot be parsed")?;
     let (first, last) = (points[0].0, points[points.len() - 1].0);
-    // The first few steps are far above the rest: let the picture show the rest.
+    // The first few steps are far above the rest, so the range is chosen to show the rest.
     let mut sorted: Vec<f64> = points.iter().map(|&(_, loss)| loss).collect();
     sorted.sort_by(f64::total_cmp);
     let (low, high) = (sorted[0], sorted[(sorted.len() - 1) * 98 / 100]);
-    // A loss that hardly moves is shown as a level line, not as its rounding errors.
+    // A nearly constant loss is shown as a level line instead of its rounding errors.
     let margin = ((high - low) * 0.05).max(high.abs() * 0.01).max(1e-6);
 
     let mut pixels = vec![0_u8; (SIZE.0 * SIZE.1 * 3) as usize];
@@ -81,7 +81,7 @@ fn drawn(
         chart.draw_series(LineSeries::new(points.iter().copied(), RGBColor(190, 205, 225)))?;
         let smooth = smoothed(points, window.max(1));
         let color = RGBColor(30, 80, 160);
-        // The end is marked: a run of one step has no line.
+        // The last point is marked, because a run of one step has no line.
         chart.draw_series(smooth.last().map(|&end| Circle::new(end, 3, color.filled())))?;
         chart.draw_series(LineSeries::new(smooth, color.stroke_width(2)))?;
         area.present()?;
@@ -89,7 +89,7 @@ fn drawn(
     Ok(pixels)
 }
 
-/// The mean over a window that ends at each point.
+/// The mean over the window that ends at each point.
 fn smoothed(points: &[(u64, f64)], window: usize) -> Vec<(u64, f64)> {
     (0..points.len())
         .map(|end| {
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!((info.width, info.height), SIZE);
             assert!(
                 pixels.chunks(3).any(|pixel| pixel == [30, 80, 160]),
-                "{losses:?} are not to be seen"
+                "{losses:?} are not visible"
             );
         }
     }

@@ -1,5 +1,4 @@
-//! Named numbers as one JSON object, in their order. A number that JSON has no word for is `null`
-//! there.
+//! Named numbers as a JSON object that keeps their order. Non-finite numbers are written as `null`.
 
 use std::fmt;
 
@@ -39,7 +38,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
             Ok(pairs)
         }
 
-        /// Logs were once lists of pairs.
+        /// Older logs stored lists of pairs.
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
             let mut pairs = Vec::new();
             while let Some((name, value)) = seq.next_element::<(String, Option<f64>)>()? {
@@ -51,13 +50,13 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer.deserialize_any(Pairs)
 }
 
-/// A lone number, `null` if it is not one.
+/// A number that may be `null`, which is read as NaN.
 pub(crate) fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(<Option<f64> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// To nine significant digits: all that an f32 holds, and few enough that every JSON reader gives
-/// back the same number.
+/// Rounds to nine significant digits: enough for an f32, and few enough that every JSON reader
+/// restores the same number.
 #[must_use]
 pub fn rounded(value: f64) -> f64 {
     format!("{value:.8e}").parse().unwrap_or(value)

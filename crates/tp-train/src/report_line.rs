@@ -1,13 +1,13 @@
-//! Where a run stands, as a line that people read.
+//! A readable progress line.
 
 use std::time::{Duration, Instant};
 
 use crate::StepRecord;
 
-/// At most this often.
+/// The minimum interval between two lines.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Says from time to time where a run stands.
+/// Logs the progress of a run from time to time.
 pub(crate) struct ReportLine<'a> {
     name: &'a str,
     steps: u64,
@@ -16,7 +16,7 @@ pub(crate) struct ReportLine<'a> {
 }
 
 impl<'a> ReportLine<'a> {
-    /// For a run of `steps` steps of which `first` were done before it was resumed.
+    /// For a run of `steps` steps, `first` of which were done before it was resumed.
     pub(crate) fn new(name: &'a str, first: u64, steps: u64) -> Self {
         Self { name, steps, first, last: Instant::now() }
     }
@@ -50,7 +50,7 @@ fn listed(readings: &[(String, f64)], digits: usize) -> String {
     })
 }
 
-/// Seconds as hours, minutes and seconds: `1:05`, `1:02:05`.
+/// Formats seconds as minutes or hours: `1:05`, `1:02:05`.
 #[must_use]
 pub fn clock(seconds: f64) -> String {
     let seconds = seconds.round() as u64;

@@ -1,5 +1,5 @@
-//! A run in its folder: the lock, the checkpoints, where it stands, and when it is saved. Every
-//! training loop of the workspace is written around it.
+//! The skeleton of a run in its folder: lock, checkpoints, progress. All training loops of the
+//! workspace are built on it.
 
 use std::{
     ops::Range,
@@ -16,7 +16,7 @@ use crate::{
     run_folder::RunFolder,
 };
 
-/// A run that has been opened. Nobody else can write to its folder as long as it lives.
+/// An open run. It holds the lock of its folder until it is dropped.
 #[derive(Debug)]
 pub struct Run {
     _folder: RunFolder,
@@ -27,28 +27,28 @@ pub struct Run {
     checkpoint_every: u64,
 }
 
-/// Whether a run goes on after a step.
+/// What a training loop does after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterStep {
-    /// Nothing was written.
+    /// Continue; nothing was written.
     GoOn,
-    /// A checkpoint was written.
+    /// Continue; a checkpoint was written.
     Saved,
-    /// A checkpoint was written, because the run was asked to stop.
+    /// Stop as requested; a checkpoint was written.
     Stop,
 }
 
 impl Run {
-    /// Opens a run, and fills the model from the newest checkpoint in its folder, if there is one.
+    /// Opens a run and loads the newest checkpoint in its folder, if there is one, into the model.
     ///
-    /// - `resume`: whether there may be one
-    /// - `settings`: the configuration of the run as text, kept in its checkpoints
-    /// - `difference`: how the settings of a checkpoint differ from those of the run, if they do
+    /// - `resume`: whether an existing run may be continued
+    /// - `settings`: the configuration of the run as text, stored in its checkpoints
+    /// - `difference`: given the settings of a checkpoint, describes how they differ, if they do
     ///
     /// # Errors
     ///
-    /// [`TrainError`] if the folder is in use or has a run already, or a checkpoint is damaged or
-    /// of another run.
+    /// [`TrainError`] if the folder is in use or already holds a run, or a checkpoint is damaged or
+    /// belongs to a run with other settings.
     pub fn open<M: Module>(
         folder: &Path,
         config: &TrainConfig,
@@ -64,7 +64,7 @@ impl Run {
         }
         let steps = config.schedule.steps;
         let mut progress = Progress::default();
-        // A checkpoint knows parameters by their number.
+        // A checkpoint refers to parameters by number.
         let mut model = with_numbered_parameters(model);
         let resumed_from = checkpoints.last()?;
         if let Some(path) = &resumed_from {
@@ -82,49 +82,53 @@ impl Run {
         Ok((run, model))
     }
 
-    /// An optimizer with the state that it had in the checkpoint from which the run goes on.
+    /// Restores the state of the optimizer from the checkpoint at which the run was resumed, if
+    /// there is one.
     ///
     /// # Errors
     ///
     /// [`TrainError`] if the checkpoint is damaged.
-    pub fn resumed(&self, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
+    pub fn resume_optimizer(
+        &self,
+        optimizer: ModuleOptimizer,
+    ) -> Result<ModuleOptimizer, TrainError> {
         match &self.resumed_from {
             Some(path) => load_optimizer(path, optimizer),
             None => Ok(optimizer),
         }
     }
 
-    /// Steps that are done.
+    /// The number of completed steps.
     #[must_use]
     pub fn step(&self) -> u64 {
         self.progress.step
     }
 
-    /// The numbers of the steps that are to be done.
+    /// The numbers of the remaining steps.
     #[must_use]
     pub fn remaining(&self) -> Range<u64> {
         self.progress.step..self.steps
     }
 
-    /// Where the run stands.
+    /// The progress of the run.
     #[must_use]
     pub fn into_progress(self) -> Progress {
         self.progress
     }
 
-    /// Counts a step.
+    /// Counts a completed step.
     pub fn advance(&mut self) {
         self.progress.step += 1;
     }
 
-    /// Whether something that is done every so many steps (0 = after the last alone) is due.
+    /// Whether something that happens every `every` steps (0 = only after the last) is due.
     #[must_use]
     pub fn is_due(&self, every: u64) -> bool {
         let step = self.progress.step;
         step == self.steps || (every > 0 && step.is_multiple_of(every))
     }
 
-    /// Saves model and optimizer apart from the newest checkpoints if no score was better before.
+    /// Saves model and optimizer as the best checkpoint if the score is the highest so far.
     ///
     /// # Errors
     ///
@@ -142,7 +146,7 @@ impl Run {
         self.checkpoints.save_best(model, optimizer, &self.progress)
     }
 
-    /// Ends a step that has been counted: saves a checkpoint if one is due or `stop` was raised.
+    /// Ends a counted step: saves a checkpoint if one is due or `stop` is set.
     ///
     /// # Errors
     ///

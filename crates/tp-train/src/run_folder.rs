@@ -1,4 +1,4 @@
-//! The folder of a run, which one process at a time may write to.
+//! The folder of a run, locked for one process at a time.
 
 use std::{fs, path::Path};
 
@@ -6,20 +6,20 @@ use tp_core::{FileLock, LockMode};
 
 use crate::TrainError;
 
-/// Held as long as a run writes to its folder; the system frees it when the process ends, however
-/// it ends.
+/// Held while a run writes to its folder. The operating system releases it when the process ends,
+/// even after a crash.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     _lock: FileLock,
 }
 
 impl RunFolder {
-    /// Makes the folder if need be, and locks it.
+    /// Creates the folder if necessary, and locks it.
     ///
     /// # Errors
     ///
-    /// [`TrainError::InUse`] if another process holds it, [`TrainError::Write`] if it cannot be
-    /// made.
+    /// [`TrainError::InUse`] if another process holds the lock, [`TrainError::Write`] if the folder
+    /// cannot be created.
     pub(crate) fn open(folder: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(folder)
             .map_err(|source| TrainError::Write { path: folder.to_owned(), source })?;
@@ -29,7 +29,7 @@ impl RunFolder {
         let lock = lock.ok_or_else(|| TrainError::InUse { folder: folder.to_owned() })?;
         if !lock.is_held() {
             tracing::warn!(
-                "the file system of {} has no locks: see to it that one process at a time trains there",
+                "the file system of {} does not support locks: make sure that only one process trains there",
                 folder.display()
             );
         }

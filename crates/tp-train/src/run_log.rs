@@ -1,4 +1,5 @@
-//! One JSON line a step, appended; a resumed run drops the lines of the steps that it repeats.
+//! The training log: one JSON line per step. A resumed run drops the lines of the steps that it
+//! repeats.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,29 +15,31 @@ use crate::{
     readings::{self, rounded},
 };
 
-/// What is known of one step; numbers have nine significant digits.
+/// The record of one step. Numbers have nine significant digits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepRecord {
     /// Counted from 1.
     pub step: u64,
-    /// The mean loss of the step's micro-batches.
+    /// The mean loss over the step's micro-batches.
     pub loss: f64,
-    /// The norm of the gradient before clipping.
+    /// The gradient norm before clipping.
     pub gradient_norm: f64,
-    /// The learning rate of the schedule.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// Since the run, or its last resumption, began.
+    /// Seconds since the run started or was resumed.
     pub seconds: f64,
-    /// Samples of the step.
+    /// The number of samples in the step.
     #[serde(default)]
     pub samples: usize,
-    /// Samples over the seconds of this step, without evaluation and checkpoint.
+    /// Samples per second in this step, without evaluation and checkpoint.
     #[serde(default)]
     pub samples_per_second: f64,
-    /// Parts of the loss and other readings, by name: means over the micro-batches that have them.
+    /// Components of the loss and other metrics by name, averaged over the micro-batches that
+    /// report them.
     #[serde(with = "readings")]
     pub readings: Vec<(String, f64)>,
-    /// The judge's word, at steps that were judged.
+    /// The evaluation, at steps at which one was due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluation>,
 }
@@ -68,7 +71,7 @@ pub(crate) struct RunLog {
 }
 
 impl RunLog {
-    /// Opens the log of a run that has done `steps` steps.
+    /// Opens the log of a run that has completed `steps` steps.
     pub(crate) fn open(path: &Path, steps: u64) -> Result<Self, TrainError> {
         let write = |source| TrainError::Write { path: path.to_owned(), source };
         let text = match fs::read(path) {
@@ -83,9 +86,9 @@ impl RunLog {
             match serde_json::from_slice::<StepRecord>(line) {
                 Ok(record) if record.step <= steps => records.push(record),
                 Ok(_) => {}
-                // A run that was killed leaves half a line.
+                // A killed process leaves an incomplete last line.
                 Err(error) => {
-                    tracing::warn!("{}, line {}: left out, {error}", path.display(), number + 1)
+                    tracing::warn!("{}, line {}: skipped, {error}", path.display(), number + 1)
                 }
             }
         }

@@ -1,17 +1,17 @@
-//! The learning rate of each step: a linear warm-up, then half a cosine down to a floor.
+//! Learning-rate schedule: linear warm-up, then cosine decay to a floor.
 
 use serde::{Deserialize, Serialize};
 
-/// When to learn how fast.
+/// The learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// The highest learning rate.
     pub peak: f64,
-    /// Steps until the peak.
+    /// The number of warm-up steps.
     pub warmup: u64,
-    /// Steps in all.
+    /// The total number of steps.
     pub steps: u64,
-    /// The last learning rate as a share of the peak.
+    /// The final learning rate as a share of the peak.
     pub floor: f64,
 }
 

@@ -1,4 +1,4 @@
-//! JSON lines that belong to steps, any number for each; a resumed run drops those of the steps
+//! JSON lines that belong to steps, any number per step. A resumed run drops the lines of the steps
 //! that it repeats.
 
 use std::{
@@ -12,7 +12,7 @@ use tp_core::write_atomically;
 
 use crate::TrainError;
 
-/// A file of JSON objects, one a line, each with the number of its `step`. Nothing of it is held in
+/// A file of JSON objects, one per line, each with the number of its `step`. It is not held in
 /// memory.
 #[derive(Debug)]
 pub struct StepLines {
@@ -20,15 +20,15 @@ pub struct StepLines {
     file: File,
 }
 
-/// What is read of a line that was written before.
+/// The part of an existing line that is parsed.
 #[derive(Deserialize)]
 struct Numbered {
     step: u64,
 }
 
 impl StepLines {
-    /// Opens the lines of a run that has done `steps` steps; lines of later steps, and half a line
-    /// at the end, are dropped, all others keep their bytes.
+    /// Opens the file of a run that has completed `steps` steps. Lines of later steps and an
+    /// incomplete last line are removed; all others keep their bytes.
     ///
     /// # Errors
     ///
@@ -58,7 +58,8 @@ impl StepLines {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Appends the records of a step, one a line, in one write: each has to have a field `step`.
+    /// Appends the records of a step, one per line, in a single write. Each must have a field
+    /// `step`.
     ///
     /// # Errors
     ///

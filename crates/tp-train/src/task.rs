@@ -1,5 +1,4 @@
-//! What the loop needs to know of a model: how a batch is made, what is lost on it, how the model
-//! is judged.
+//! The interface between the training loop and a model: batches, loss and evaluation.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -7,18 +6,18 @@ use tp_core::Seed;
 
 use crate::readings::{self, number_or_nan, rounded};
 
-/// Something that a model can be trained on.
+/// A training task.
 pub trait Task<M>: Sync {
-    /// What one micro-batch holds before any tensor exists; made on a worker thread.
+    /// A micro-batch before any tensor is created; made on a worker thread.
     type Batch: Send;
 
-    /// The batch of a seed: the same seed, the same batch.
+    /// The batch of a seed; equal seeds give equal batches.
     fn batch(&self, seed: Seed) -> Self::Batch;
 
     /// The loss on a batch.
     fn loss(&self, model: &M, batch: Self::Batch) -> StepLoss;
 
-    /// How good the model is now; `None` if the task has no judge.
+    /// Evaluates the model; `None` if the task has no evaluation.
     fn evaluate(&self, model: &M) -> Option<Evaluation> {
         let _ = model;
         None
@@ -41,30 +40,30 @@ impl<M, T: Task<M> + ?Sized> Task<M> for &T {
     }
 }
 
-/// What a model loses on one batch.
+/// The loss of one batch.
 #[derive(Debug)]
 pub struct StepLoss {
-    /// To be minimised; one number on the autodiff device.
+    /// The value to minimize: a scalar on the autodiff device, `[1]`.
     pub loss: Tensor<1>,
-    /// Parts of the loss and other readings, by name.
+    /// Components of the loss and other metrics, by name.
     pub readings: Vec<(&'static str, f64)>,
-    /// Names of the samples, for the message if the loss is not a number, and to count them.
+    /// The names of the samples, for their number and for the message if the loss is not finite.
     pub samples: Vec<String>,
 }
 
-/// How good a model is.
+/// The result of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Decides which checkpoint is the best; higher is better.
+    /// Determines which checkpoint is the best; higher is better.
     #[serde(deserialize_with = "number_or_nan")]
     pub score: f64,
-    /// Everything else worth a line, by name.
+    /// Other metrics to log, by name.
     #[serde(with = "readings")]
     pub readings: Vec<(String, f64)>,
 }
 
 impl Evaluation {
-    /// As a log and a checkpoint keep it.
+    /// Rounded as logs and checkpoints store it.
     pub(crate) fn rounded(self) -> Self {
         let readings =
             self.readings.into_iter().map(|(name, value)| (name, rounded(value))).collect();

@@ -1,4 +1,4 @@
-//! The whole loop on one screen.
+//! The training loop.
 
 use std::{
     ops::Range,
@@ -18,7 +18,7 @@ use burn::{
 
 use crate::{
     Evaluation, Progress, StepLoss, StepRecord, Task, TrainConfig, TrainError,
-    gradient_norm::{clipped, gradient_norm},
+    gradient_norm::{clip_gradients, gradient_norm},
     optimizer::{LearningRates, adamw},
     plot::plot_losses,
     report_line::ReportLine,
@@ -28,38 +28,39 @@ use crate::{
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every step was done.
+pub enum RunOutcome {
+    /// All steps were done.
     Finished,
-    /// The stop flag was raised; a checkpoint was written.
+    /// The stop flag was set; a checkpoint was written.
     Stopped,
 }
 
-/// A trained model.
+/// The result of a training run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Trained<M> {
-    /// The model after its last step; what a group froze is still frozen.
+    /// The model after its last step; frozen groups are still frozen.
     pub model: M,
     /// How the run ended.
-    pub outcome: Outcome,
-    /// Where it stands.
+    pub outcome: RunOutcome,
+    /// Its progress.
     pub progress: Progress,
-    /// Every step.
+    /// The records of all steps.
     pub records: Vec<StepRecord>,
 }
 
-/// Trains a model, from the newest checkpoint in `folder` if `resume` is set and there is one.
+/// Trains a model, continuing from the newest checkpoint in `folder` if `resume` is set.
 ///
-/// The model lives on an autodiff device. `folder` receives `log.jsonl`, `loss.png` and
-/// `checkpoints/`. The run ends after its last step, or at the end of the step in which `stop` is
-/// raised, with a checkpoint; a flag that is raised in the last step is for the caller to see,
-/// before it begins anything else. Equal runs write equal checkpoints.
+/// The model must live on an autodiff device. `folder` receives `log.jsonl`, `loss.png` and
+/// `checkpoints/`. The run ends after its last step, or with a checkpoint after the step in which
+/// `stop` is raised. A flag raised in the last step is left for the caller to handle. Equal runs
+/// write equal checkpoints.
 ///
 /// # Errors
 ///
-/// [`TrainError`] if a loss or gradient is not a number (the samples are named, the last checkpoint
-/// stays), a setting makes no sense, a checkpoint is damaged or of another run, the folder belongs
-/// to another run, or a file cannot be read or written.
+/// [`TrainError`] if a loss or gradient is not finite (the message names the samples, and the last
+/// checkpoint is kept), a setting is invalid, a checkpoint is damaged or belongs to a run with
+/// other settings, the folder belongs to another run, or a file cannot be read or written.
 ///
 /// # Panics
 ///
@@ -82,21 +83,22 @@ where
     })?;
     let rates = LearningRates::of(&model, &config.groups)?;
     let mut model = rates.freeze(model);
-    let mut optimizer = run.resumed(adamw(&model, config))?;
+    let mut optimizer = run.resume_optimizer(adamw(&model, config))?;
     let mut log = RunLog::open(&folder.join("log.jsonl"), run.step())?;
     let Range { start: first, end: steps } = run.remaining();
     let mut line = ReportLine::new(&config.name, first, steps);
     let began = Instant::now();
 
     let (model, outcome) = std::thread::scope(|scope| {
-        // Batches are functions of their number alone: making them ahead changes nothing.
+        // A batch is a function of its number alone, so making batches ahead of time changes
+        // nothing.
         let (made, batches) = sync_channel(config.prefetch);
         let worker = scope.spawn(move || {
             let numbers =
                 first.saturating_mul(config.accumulate)..steps.saturating_mul(config.accumulate);
             for number in numbers {
                 if made.send(task.batch(config.seed.split("batch").nth(number))).is_err() {
-                    return; // nobody listens any more
+                    return; // the training loop has ended
                 }
             }
         });
@@ -122,7 +124,8 @@ where
                     samples,
                 });
             }
-            let gradients = clipped(&model, gradients, record.gradient_norm, config.clip_norm);
+            let gradients =
+                clip_gradients(&model, gradients, record.gradient_norm, config.clip_norm);
             record.learning_rate = config.schedule.rate(step);
             model = optimizer.step(rates.at(record.learning_rate), model, gradients);
             record.samples_per_second =
@@ -143,23 +146,23 @@ where
                 plot_losses(&folder.join("loss.png"), &config.name, log.records())?;
             }
             if after == AfterStep::Stop {
-                return Ok((model, Outcome::Stopped));
+                return Ok((model, RunOutcome::Stopped));
             }
         }
-        Ok((model, Outcome::Finished))
+        Ok((model, RunOutcome::Finished))
     })?;
     Ok(Trained { model, outcome, progress: run.into_progress(), records: log.into_records() })
 }
 
-/// Which way is down from where the model stands.
+/// The averaged gradient of a step, with its loss and metrics.
 struct Slope {
     gradients: GradientsParams,
     record: StepRecord,
-    /// Names of the samples of all micro-batches.
+    /// The names of the samples in all micro-batches.
     samples: Vec<String>,
 }
 
-/// The mean gradient over the micro-batches of a step; `None` if the batches end too early.
+/// The mean gradient over the micro-batches of a step; `None` if the batches end early.
 fn slope<M, T>(
     model: &M,
     task: &T,
@@ -185,7 +188,7 @@ where
                 None => readings.push((name, value, 1.0)),
             }
         }
-        // Gradients of micro-batches are added up: each loss gives its share.
+        // Gradients of micro-batches accumulate, so each loss is divided by their number.
         let loss = loss.div_scalar(config.accumulate as f64);
         record.loss += f64::from(loss.clone().into_scalar::<f32>());
         if !record.loss.is_finite() {

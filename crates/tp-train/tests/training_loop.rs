@@ -14,7 +14,8 @@ use burn::{
 use rand::RngExt;
 use tp_core::Seed;
 use tp_train::{
-    Evaluation, LrGroup, Outcome, Schedule, StepLoss, Task, TrainConfig, TrainError, Trained, train,
+    Evaluation, LrGroup, RunOutcome, Schedule, StepLoss, Task, TrainConfig, TrainError, Trained,
+    train,
 };
 
 /// Learns y = x₀ + 2 x₁.
@@ -108,11 +109,11 @@ fn config(steps: u64) -> TrainConfig {
 fn stopping_and_resuming_changes_no_byte() {
     let (whole, halves) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let undisturbed = run(whole.path(), &config(8), false);
-    assert_eq!(undisturbed.outcome, Outcome::Finished);
+    assert_eq!(undisturbed.outcome, RunOutcome::Finished);
     // Every call stops after one step and writes a checkpoint.
     for _ in 0..4 {
         let stopped = run(halves.path(), &config(8), true);
-        assert_eq!(stopped.outcome, Outcome::Stopped);
+        assert_eq!(stopped.outcome, RunOutcome::Stopped);
     }
     let resumed = run(halves.path(), &config(8), false);
     assert_eq!(resumed.progress.step, 8);
@@ -308,13 +309,13 @@ fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
     let stop = AtomicBool::new(false);
     let task = Until(Sum::new(&device, 8), &stop, 20, Default::default());
     let stopped = train(model(&device), &task, &config, halves.path(), false, &stop).unwrap();
-    assert_eq!((stopped.outcome, stopped.progress.step), (Outcome::Stopped, 10));
+    assert_eq!((stopped.outcome, stopped.progress.step), (RunOutcome::Stopped, 10));
     assert_eq!(checkpoints(halves.path()), ["step-00000009", "step-00000010"]);
     // Nothing that has no say in the result may keep a run from going on.
     let resumed = run(halves.path(), &TrainConfig { prefetch: 0, keep: 5, ..config }, false);
     assert_eq!(
         (resumed.outcome, resumed.progress.step, resumed.records.len()),
-        (Outcome::Finished, 20, 20)
+        (RunOutcome::Finished, 20, 20)
     );
     assert_eq!(numbers(&resumed.model), numbers(&undisturbed.model));
     assert_eq!(resumed.progress.best_score, undisturbed.progress.best_score);

@@ -15,9 +15,9 @@ use burn::{
 use rand::RngExt;
 use tp_core::{LocalizePoint, Located, Seed, UnitXy};
 use tp_rl::{
-    Completion, GrpoConfig, GrpoParts, Judge, LossOptions, PointSource, PointsOfImage, Policy,
-    Reinforced, Reward, RlError, SampleOptions, StyleMonitor, ToScore, Weights, Written,
-    fingerprint, reinforce,
+    GrpoConfig, GrpoParts, Judge, LossOptions, PointSource, PointsOfImage, Policy, Reinforced,
+    Reward, RlError, SampleOptions, SampledBatch, SampledCompletion, StyleMonitor, ToScore,
+    WhichWeights, fingerprint, reinforce,
 };
 use tp_train::{Schedule, TrainConfig};
 
@@ -99,7 +99,7 @@ impl Policy for TablePolicy {
         weights: &Table,
         images: &[PointsOfImage<()>],
         options: &SampleOptions,
-    ) -> Result<Written, Infallible> {
+    ) -> Result<SampledBatch, Infallible> {
         let weights = if self.fault == Fault::StaleSampler {
             self.first.get_or_init(|| weights.clone())
         } else {
@@ -110,7 +110,7 @@ impl Policy for TablePolicy {
         for point in images.iter().flat_map(|image| &image.points) {
             for _ in 0..options.group_size {
                 let mut rng = options.seed.nth(completions.len() as u64).rng();
-                let mut completion = Completion::default();
+                let mut completion = SampledCompletion::default();
                 while completion.tokens.len() < options.max_new_tokens && !completion.finished {
                     let (log_probs, mut at) = (&rows[row_of(*point)], rng.random::<f64>());
                     let token = log_probs.iter().position(|log_prob| {
@@ -132,20 +132,20 @@ impl Policy for TablePolicy {
                 completions.push(completion);
             }
         }
-        Ok(Written { completions, fingerprint: fingerprint(weights) })
+        Ok(SampledBatch { completions, fingerprint: fingerprint(weights) })
     }
 
     fn log_probs(
         &self,
-        weights: Weights<'_, Table>,
+        weights: WhichWeights<'_, Table>,
         images: &[PointsOfImage<()>],
         sequences: &[ToScore<'_>],
     ) -> Result<Tensor<1>, Infallible> {
         let logits = match weights {
-            Weights::Learning(weights) => weights.logits.val(),
-            Weights::Reference => self.reference.logits.val().inner(),
+            WhichWeights::Learning(weights) => weights.logits.val(),
+            WhichWeights::Reference => self.reference.logits.val().inner(),
         };
-        let learning = matches!(weights, Weights::Learning(_));
+        let learning = matches!(weights, WhichWeights::Learning(_));
         let shift = u32::from(self.fault == Fault::ShiftedMask && learning);
         let (mut rows, mut ids) = (Vec::new(), Vec::new());
         for sequence in sequences {
