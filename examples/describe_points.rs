@@ -1,4 +1,4 @@
-//! Says in words what stands at some points of a photograph.
+//! Describes some points of a photograph.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let points = pixels.map(|pixel| image.size().unit_from_pixel(pixel));
     let points = points.into_iter().collect::<Result<Vec<UnitXy>, _>>()?;
 
-    // The image is encoded once, however many points are asked about.
+    // The image is encoded once for any number of points.
     let encoded = models.encode(&image)?;
     for (pixel, said) in
         pixels.iter().zip(models.describe(&encoded, &points, &DescribeOptions::default())?)

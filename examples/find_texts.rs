@@ -1,4 +1,4 @@
-//! Finds the points of a photograph that a person's words mean.
+//! Locates points of a photograph from texts.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 

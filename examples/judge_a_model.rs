@@ -1,4 +1,4 @@
-//! Judges a model on a few scenes: are the right descriptions found, and are its own?
+//! Evaluates a model on a few scenes, with reference descriptions and with its own.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models = ModelDir::open(root.join("models/tiny"))?.load(&DeviceName::Flex.open()?)?;
 
-    // Any set of points with descriptions will do: `EvalSet::from_triplets` reads a file of them.
+    // Any set of described points can be used: `EvalSet::from_triplets` reads a file of them.
     let set = EvalSet::drawn("scenes", &Scenes::default(), 6, 4, Style::CoarseToFine, Seed(1));
     let rows = [RowName::Reference, RowName::Ours, RowName::Centre];
     let answers =

@@ -1,5 +1,4 @@
-//! Loads a language model from a Hugging Face folder, and asks it for the most probable next
-//! tokens.
+//! Loads a language model from a Hugging Face folder, and predicts the next tokens of a text.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -13,7 +12,7 @@ use talking_points::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // A Llama of random weights in the published layout; name the folder of a real one instead.
+    // A Llama with random weights in the published layout; replace it by the folder of a real one.
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/language-llama/model");
     let decoder = load_hugging_face(&folder, TensorFloat::F32, &DeviceName::Flex.open()?)?;

@@ -1,4 +1,4 @@
-//! Asks about a grid of points at once, and counts what stands there.
+//! Describes a grid of points in one call, and counts the objects.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 

@@ -1,5 +1,5 @@
-//! Two steps of GRPO: the Descriptor writes, the frozen Localizer looks, the distance is the
-//! reward.
+//! Two steps of GRPO: the Descriptor samples descriptions, the frozen Localizer locates them, and
+//! the distance gives the reward.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models = ModelDir::open(root.join("models/tiny"))?.load(&DeviceName::Flex.open()?)?;
 
-    // Points without a description: the Localizer alone says whether a text is good.
+    // Points without reference descriptions: the Localizer alone scores a text.
     let scenes = family_scenes("Bovidae", 128, 4, 2, Seed(0))?;
     let (policy, judge) =
         (DescriptorPolicy::new(&models, Style::Terse), LocalizerJudge::new(&models));

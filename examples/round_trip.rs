@@ -1,11 +1,11 @@
-//! Describes a point, finds it again from the words alone, and shows how far off it was.
+//! Describes a point, locates it again from the description alone, and shows the error.
 //!
 //! ```sh
 //! cargo run --example round_trip
 //! cargo run --example round_trip -- --image photo.jpg --point 120,85 --out overlay.png
 //! ```
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is how a program speaks")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -18,8 +18,7 @@ use talking_points::{
     error_line,
 };
 
-/// Describes a point of an image, finds it again from the words alone, and shows how far off it
-/// was.
+/// Describes a point of an image, locates it again from the description alone, and shows the error.
 #[derive(Parser)]
 struct Args {
     /// A JPEG, PNG or WebP file.
@@ -31,16 +30,16 @@ struct Args {
     /// A model folder.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny"))]
     model: PathBuf,
-    /// Where the picture of the round trip goes.
+    /// Output file for the picture of the round trip.
     #[arg(long, default_value = "round_trip.png")]
     out: PathBuf,
-    /// Print one JSON object on standard output and nothing else there.
+    /// Print a single JSON object on standard output.
     #[arg(long)]
     json: bool,
-    /// Where tensors live: flex; with Cargo features of these names also libtorch or cuda.
+    /// The device: flex; libtorch and cuda need the Cargo feature of the same name.
     #[arg(long, default_value = "flex")]
     device: DeviceName,
-    /// Decides every random choice.
+    /// The seed of every random choice.
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

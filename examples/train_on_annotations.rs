@@ -1,5 +1,4 @@
-//! Goes on training the shipped model's Localizer on described points of one's own, for a few
-//! steps.
+//! Fine-tunes the Localizer of the bundled model on described points for a few steps.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -23,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = plain.clone().autodiff();
     let shipped = ModelDir::open(root.join("models/tiny"))?.load(&plain)?;
 
-    // `docs/data.md` says what such a folder holds; readers of eight other formats are in
-    // `talking_points::data`.
+    // `docs/data.md` describes the format of this folder. `talking_points::data` has readers for
+    // eight other formats.
     let points = DescribedPoints::open(&root.join("data/everyday_points"), ReadOptions::default())?;
     let vocabulary = Vocabulary::of_scenes_and(&[]);
     let task = TrainingTask {
@@ -40,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         config: shipped.config.clone(),
         device: device.clone(),
-        judge: |_| Evaluation::default(),
+        evaluator: |_| Evaluation::default(),
     };
     let heads = TrainingModelConfig::of(shipped.config.clone(), &vocabulary).init(&device);
     let model = TrainingModel { network: shipped.network.fork(&device).train(), ..heads };

@@ -1,52 +1,52 @@
-//! The one place that turns a name into a Burn device.
+//! The devices on which models run, by name.
 
 use std::{fmt, str::FromStr};
 
 use burn::tensor::Device;
 
-/// Where tensors live.
+/// A device by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceName {
     /// The CPU, in pure Rust.
     #[default]
     Flex,
-    /// The CPU through LibTorch.
+    /// The CPU, through LibTorch.
     Libtorch,
-    /// An NVIDIA card.
+    /// An NVIDIA GPU.
     Cuda,
 }
 
-/// Why a device cannot be had.
+/// Why a device is not available.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum DeviceError {
     /// No device has this name.
-    #[error("unknown device `{name}`: this build knows {}", known())]
+    #[error("unknown device `{name}`: this build supports {}", known())]
     Unknown { name: String },
-    /// The backend is not part of this build; its Cargo feature has the device's name.
+    /// The backend is not part of this build; the Cargo feature has the name of the device.
     #[error(
-        "this build holds no `{name}` backend: build with `--features {name}`, or run on `--device flex`"
+        "this build does not include the `{name}` backend: build with `--features {name}`, or run on `--device flex`"
     )]
     NotCompiledIn { name: DeviceName },
-    /// NVIDIA's driver is not there.
+    /// The NVIDIA driver is not installed.
     #[error(
         "no NVIDIA driver: `libcuda.so.1` cannot be loaded; install the driver, or run on `--device flex`"
     )]
     NoDriver,
-    /// The driver finds no card.
+    /// The driver finds no GPU.
     #[error(
-        "no NVIDIA card: the driver is there, but finds none; see what `nvidia-smi` lists, or run on `--device flex`"
+        "no NVIDIA GPU: the driver is installed but finds none; see what `nvidia-smi` lists, or run on `--device flex`"
     )]
     NoCard,
-    /// The driver answers with an error.
+    /// The driver reports an error.
     #[error(
-        "the NVIDIA driver refuses to start, with error {code}; see what `nvidia-smi` says, or run on `--device flex`"
+        "the NVIDIA driver fails to start with error {code}; see what `nvidia-smi` reports, or run on `--device flex`"
     )]
     DriverRefused { code: i32 },
 }
 
-/// The names that this build can open.
+/// The device names that this build supports.
 fn known() -> String {
     let names: Vec<String> = DeviceName::ALL
         .iter()
@@ -57,10 +57,10 @@ fn known() -> String {
 }
 
 impl DeviceName {
-    /// Every device that some build knows.
+    /// Every device that some build supports.
     pub const ALL: [Self; 3] = [Self::Flex, Self::Libtorch, Self::Cuda];
 
-    /// Whether this build holds the backend.
+    /// Whether this build includes the backend.
     #[must_use]
     pub fn is_compiled_in(self) -> bool {
         match self {
@@ -74,8 +74,8 @@ impl DeviceName {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NotCompiledIn`] if this build does not hold its backend, another
-    /// [`DeviceError`] if this machine has no such device; never a silent fallback.
+    /// [`DeviceError::NotCompiledIn`] if this build does not include the backend, another
+    /// [`DeviceError`] if this machine has no such device. There is no fallback.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Flex => Ok(Device::flex()),
@@ -88,22 +88,21 @@ impl DeviceName {
         }
     }
 
-    /// Every device of this build that can be opened here, the processor in pure Rust first.
+    /// Every device of this build that can be opened on this machine, the pure-Rust CPU first.
     #[must_use]
     pub fn usable() -> Vec<(Self, Device)> {
         Self::ALL.into_iter().filter_map(|name| Some((name, name.open().ok()?))).collect()
     }
 }
 
-/// The processor through LibTorch. A card of LibTorch's would be another device.
+/// The CPU through LibTorch. A GPU of LibTorch would be a different device.
 #[cfg(feature = "libtorch")]
 #[expect(deprecated, reason = "Burn's next version ends this backend")]
 fn libtorch() -> Device {
     Device::libtorch()
 }
 
-/// Burn panics without a usable message if there is no driver or no card, so both are asked for
-/// first.
+/// Burn panics without a usable message if there is no driver or no GPU, so both are checked first.
 #[cfg(feature = "cuda")]
 fn first_card() -> Result<Device, DeviceError> {
     use tp_kernels::CudaRefusal;
@@ -115,7 +114,7 @@ fn first_card() -> Result<Device, DeviceError> {
     }
 }
 
-/// What a device is called: the name that opens it, or what Burn calls a device that no name opens.
+/// The name that opens a device, or Burn's name for a device that has none here.
 pub(crate) fn name_of(device: &Device) -> String {
     let plain = device.clone().without_autodiff();
     let ours = DeviceName::usable().into_iter().find(|(_, usable)| *usable == plain);

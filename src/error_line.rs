@@ -1,8 +1,8 @@
-//! An error and its causes, on one line.
+//! Formats an error with its causes on one line.
 
 use std::error::Error;
 
-/// An error with its causes, on one line, as programs print it.
+/// The error and its causes on one line, as programs print it.
 ///
 /// ```
 /// let error = "x".parse::<f64>().unwrap_err();

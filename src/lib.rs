@@ -1,4 +1,4 @@
-//! A point on a photograph becomes words, and the words become a point again.
+//! Describes points of photographs in words, and locates points from words.
 //!
 //! This crate is the facade: it re-exports every crate of the workspace ([`core`], [`data`],
 //! [`vision`], …) and holds what needs both models: devices, model folders, evaluation, pictures,
@@ -7,9 +7,9 @@
 //! | module | for |
 //! |---|---|
 //! | [`prelude`] | describing points and finding texts |
-//! | [`evaluation`] | judging a model against baselines |
-//! | [`recipe`], [`train`] | training one |
-//! | [`reinforcement`], [`rl`] | improving the Descriptor with the Localizer as the judge |
+//! | [`evaluation`] | evaluating a model against baselines |
+//! | [`recipe`], [`train`] | training a model |
+//! | [`reinforcement`], [`rl`] | training the Descriptor with the Localizer as the reward |
 //! | [`data`], [`scenes`], `builder` | annotations, procedural scenes, data sets of described points |
 //! | [`vision`], [`language`], [`descriptor`], [`localizer`], [`kernels`], [`weights`] | the networks, their operators and their files |
 //! | [`metrics`] | PCK with confidence intervals |

@@ -1,4 +1,4 @@
-//! All weights of one model, and the configuration that shapes them.
+//! All weights of a model, and its configuration.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use tp_vision::{
     VisionModel,
 };
 
-/// The share of the image in which a text is looked for once more: of 0.5 and 0.7 the one that
-/// loses fewer answers whose text speaks of what stands beside the section
+/// The section in which a text is located a second time, as a share of the image. Of 0.5 and 0.7,
+/// the latter loses fewer answers for texts that mention something outside the section
 /// (`docs/experiments/sight.md`).
 const CLOSER_LOOK: f64 = 0.7;
 
@@ -26,41 +26,41 @@ const NAMER_DROPOUT: f64 = 0.5;
 /// What the published classes alone count in the name of an object (`docs/experiments/sight.md`).
 const PUBLISHED_SHARE: f32 = 0.2;
 
-/// The shape of a whole model: base, Descriptor, Localizer.
+/// The configuration of a whole model: base, Descriptor and Localizer.
 #[derive(Config, Debug)]
 pub struct NetworkConfig {
-    /// The eyes, and their projection into the language model.
+    /// The vision encoder and its projection into the language model.
     pub vision: VisionConfig,
     /// The language model.
     pub language: DecoderConfig,
-    /// What the Descriptor adds.
+    /// The Descriptor's own parts.
     pub descriptor: DescriptorConfig,
-    /// What the Localizer adds.
+    /// The Localizer's own parts.
     pub localizer: LocalizerConfig,
-    /// The names of the eyes' classes, in their order; the classes after the last name were never
-    /// taught.
+    /// The names of the vision encoder's classes, in order; classes beyond the last name were not
+    /// trained.
     pub class_names: Option<Vec<String>>,
-    /// What names points before anything is written of them, and maps the nouns of texts.
+    /// The namer, which names points for the Descriptor's request and locates the nouns of texts.
     pub namer: Option<PointNamerConfig>,
 }
 
-/// The base (eyes and language model) with both of its inverse tasks.
+/// The base (vision encoder and language model) with both of its inverse tasks.
 #[derive(Module, Debug)]
 pub struct Network {
-    /// The eyes.
+    /// The vision encoder.
     pub eyes: VisionModel,
     /// The language model.
     pub decoder: Decoder,
-    /// What the Descriptor adds to the base.
+    /// The Descriptor's own weights.
     pub descriptor: DescriptorNet,
-    /// What the Localizer adds to the base.
+    /// The Localizer's own weights.
     pub localizer: LocalizerNet,
-    /// What names points; beside it a model folder has a table of nouns.
+    /// The namer; a model folder with a namer also contains a table of nouns.
     pub namer: Option<PointNamer>,
 }
 
 impl NetworkConfig {
-    /// The model that ships with this repository.
+    /// The model for procedural scenes.
     #[must_use]
     pub fn tiny(vocab_size: usize) -> Self {
         Self::of(
@@ -71,8 +71,8 @@ impl NetworkConfig {
         )
     }
 
-    /// On EfficientNet-Lite0, with a namer: knows everyday things, once the backbone has its
-    /// published weights.
+    /// A model with an EfficientNet-Lite0 backbone and a namer, which knows everyday objects once
+    /// the backbone has its published weights.
     #[must_use]
     pub fn everyday(vocab_size: usize, nouns: &NounTable) -> Self {
         let vision = VisionConfig::lite0(320);
@@ -103,8 +103,8 @@ impl NetworkConfig {
         )
     }
 
-    /// Everything that follows from eyes and language model; the heat-map compares in `d_match`
-    /// dimensions.
+    /// The configuration derived from vision encoder and language model; the heat-map compares
+    /// vectors of `d_match` dimensions.
     #[must_use]
     pub fn of(
         vision: VisionConfig,
@@ -128,7 +128,7 @@ impl NetworkConfig {
         Self::new(vision, language, descriptor, localizer)
     }
 
-    /// Weights to be trained.
+    /// Initializes the weights for training.
     #[must_use]
     pub fn init(&self, device: &Device) -> Network {
         Network {
@@ -142,7 +142,7 @@ impl NetworkConfig {
 }
 
 impl Network {
-    /// The namer ready for use, if the network has one and its nouns are known.
+    /// The namer ready for use, if the network has one and its nouns are given.
     #[must_use]
     pub fn namer(&self, config: &NetworkConfig, nouns: Option<&Arc<Nouns>>) -> Option<Namer> {
         let classifier = self.eyes.encoder.backbone().classifier().cloned();

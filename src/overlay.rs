@@ -1,11 +1,11 @@
-//! Pictures of points: rings on a photograph, words below it.
+//! Pictures with marked points and captions.
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use tp_core::{ImageHw, RgbImage, UnitXy};
 
-/// The colour of the point that was asked about.
+/// The color of the described point.
 pub const TRUE_POINT: [u8; 3] = [40, 220, 90];
-/// The colour of the point that was found again.
+/// The color of the located point.
 pub const FOUND_POINT: [u8; 3] = [255, 70, 190];
 
 const INK: [u8; 3] = [30, 30, 34];
@@ -13,8 +13,7 @@ const PAPER: [u8; 3] = [250, 249, 246];
 const LINE_PX: f32 = 20.0;
 const MARGIN_PX: u32 = 14;
 
-/// A photograph, enlarged to a comfortable size, on which points are marked and below which lines
-/// are written.
+/// A photograph, enlarged for viewing, with marked points and lines of text below it.
 #[derive(Clone, Debug)]
 pub struct Overlay {
     canvas: RgbImage,
@@ -24,8 +23,8 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// A clean copy of a photograph, enlarged by a whole factor until its longer side has at least
-    /// 600 pixels.
+    /// A copy of a photograph, enlarged by an integer factor until its longer side has at least 600
+    /// pixels.
     #[must_use]
     pub fn new(photograph: &RgbImage) -> Self {
         let size = photograph.size();
@@ -43,7 +42,7 @@ impl Overlay {
         Self { canvas, scale, photograph: size, captions: Vec::new() }
     }
 
-    /// Marks a point with a ring and a dot, outlined in black so that it shows on every ground.
+    /// Marks a point with a ring and a dot, outlined in black for contrast with any background.
     pub fn ring(&mut self, at: UnitXy, colour: [u8; 3]) {
         let center = self.canvas.size().pixel_from_unit(at);
         let radius = f64::from(self.canvas.size().height().max(self.canvas.size().width())) / 55.0;
@@ -91,7 +90,7 @@ impl Overlay {
         }
     }
 
-    /// Writes a paragraph below the photograph, broken into lines.
+    /// Adds a paragraph below the photograph, wrapped to its width.
     pub fn caption(&mut self, text: impl Into<String>, colour: Option<[u8; 3]>) {
         self.captions.push((text.into(), colour.unwrap_or(INK)));
     }
@@ -100,11 +99,11 @@ impl Overlay {
     ///
     /// # Panics
     ///
-    /// Never: the font is part of the program.
+    /// Never, because the font is bundled.
     #[must_use]
     pub fn finish(self) -> RgbImage {
-        let font = FontRef::try_from_slice(tp_train::plot::FONT)
-            .expect("the font that ships with the program is sound");
+        let font =
+            FontRef::try_from_slice(tp_train::plot::FONT).expect("the bundled font is valid");
         let size = self.canvas.size();
         let room = size.width().saturating_sub(2 * MARGIN_PX) as f32;
         let lines: Vec<(String, [u8; 3])> = self
@@ -131,13 +130,13 @@ impl Overlay {
         page
     }
 
-    /// The size of the photograph before it was enlarged.
+    /// The size of the photograph before enlargement.
     #[must_use]
     pub fn photograph_size(&self) -> ImageHw {
         self.photograph
     }
 
-    /// By how much the photograph was enlarged.
+    /// The enlargement factor.
     #[must_use]
     pub fn scale(&self) -> u32 {
         self.scale
@@ -165,7 +164,7 @@ fn blended(under: [u8; 3], over: [u8; 3], weight: f64) -> [u8; 3] {
     })
 }
 
-/// Breaks a paragraph at spaces so that every line fits.
+/// Wraps a paragraph at spaces so that every line fits.
 fn wrapped(font: &FontRef<'_>, text: &str, room: f32) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -245,7 +244,7 @@ mod tests {
         assert_eq!(picture.pixel(599, 0), [9, 9, 9]);
         assert!(
             picture.bytes()[600 * 600 * 3..].iter().any(|&byte| byte < 100),
-            "ink below the photograph"
+            "text below the photograph"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The loop, once: a point is described, and looked for again from the words alone.
+//! A round trip: a point is described, and located again from the description alone.
 
 use std::time::Instant;
 
@@ -11,53 +11,52 @@ use crate::{
     overlay::{FOUND_POINT, Overlay, TRUE_POINT},
 };
 
-/// What became of one point.
+/// The result of a round trip.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RoundTrip {
-    /// Columns of the image.
+    /// The width of the image in pixels.
     pub width: u32,
-    /// Rows of the image.
+    /// The height of the image in pixels.
     pub height: u32,
     /// The point that was described.
     pub point: PixelXy,
-    /// What the Descriptor wrote of it.
+    /// The Descriptor's description.
     pub description: String,
-    /// Where the Localizer found the description; `None` if it says that it is nowhere in the
-    /// image.
+    /// The point that the Localizer found; `None` if its answer is "nowhere".
     pub located: Option<PixelXy>,
-    /// The probability, in the model's own eyes, that the found point is within 0.1 of the unit
-    /// square of what is described.
+    /// The model's estimate of the probability that the located point is within 0.1, in the unit
+    /// square, of the described one.
     pub confidence: Option<f32>,
-    /// How far the found point is from the described one, in pixels.
+    /// The distance between the located and the described point, in pixels.
     pub error_px: Option<f64>,
-    /// The same in the unit square of the image.
+    /// The same distance in the unit square.
     pub error_unit: Option<f64>,
-    /// Seconds that each step took.
+    /// The duration of each step.
     pub seconds: RoundTripSeconds,
 }
 
-/// Seconds that the steps of a round trip took.
+/// The durations of the steps of a round trip, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RoundTripSeconds {
-    /// Loading the model, if whoever loaded it says so.
+    /// Loading the model, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
     /// Encoding the image.
     pub encode: f64,
     /// Describing the point.
     pub describe: f64,
-    /// Finding the description.
+    /// Locating the description.
     pub locate: f64,
 }
 
 impl RoundTrip {
-    /// Describes a point of an image, and looks for the description.
+    /// Describes a point of an image, and locates the description.
     ///
     /// # Errors
     ///
-    /// [`EvaluationError`] if the point is not in the image, or a model refuses.
+    /// [`EvaluationError`] if the point is outside the image, or a model rejects it.
     pub fn run(
         models: &Models,
         image: &RgbImage,
@@ -86,7 +85,7 @@ impl RoundTrip {
         })
     }
 
-    /// The description, the verdict, the confidence and the times, for people.
+    /// The result as readable text: description, verdict, confidence and durations.
     #[must_use]
     pub fn as_text(&self, run: &RunInfo) -> String {
         let RoundTripSeconds { load, encode, describe, locate } = self.seconds;
@@ -101,7 +100,7 @@ impl RoundTrip {
         )
     }
 
-    /// Which point was asked about, which was found, and how far they are apart.
+    /// The described and the located point, with their distance.
     #[must_use]
     pub fn verdict(&self) -> String {
         match (self.located, self.error_px, self.error_unit) {
@@ -109,7 +108,7 @@ impl RoundTrip {
                 "green: asked ({:.0}, {:.0}); pink: found ({:.0}, {:.0}), {error_px:.1} px = {error_unit:.3} of the unit square away",
                 self.point.x, self.point.y, found.x, found.y
             ),
-            _ => "green: asked; the words were not found in the image".to_owned(),
+            _ => "green: asked; the description was not found in the image".to_owned(),
         }
     }
 
@@ -139,7 +138,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Seconds since the last lap.
+    /// The seconds since the previous call.
     fn lap(&mut self) -> f64 {
         let seconds = self.0.elapsed().as_secs_f64();
         self.0 = Instant::now();

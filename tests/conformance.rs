@@ -220,7 +220,7 @@ fn training_task(
         },
         config: tiny.config().clone(),
         device: device.clone(),
-        judge: |_| Evaluation::default(),
+        evaluator: |_| Evaluation::default(),
     }
 }
 

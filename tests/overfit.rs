@@ -86,7 +86,7 @@ fn eight_triplets_are_memorized_in_both_directions() {
         },
         config: config.clone(),
         device: device.clone().autodiff(),
-        judge: |_| Evaluation::default(),
+        evaluator: |_| Evaluation::default(),
     };
     let model = TrainingModelConfig::of(config.clone(), &vocabulary).init(&task.device);
     let run = TrainConfig::new(

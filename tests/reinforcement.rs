@@ -18,7 +18,7 @@ use talking_points::{
     },
     rl::{
         GrpoConfig, GrpoParts, Judge, Judged, Link, PointSource, Policy, Reward, RewardTerm,
-        RlError, SampleOptions, StyleMonitor, Trainer, Weights, fingerprint, n_trainable,
+        RlError, SampleOptions, StyleMonitor, Trainer, WhichWeights, fingerprint, n_trainable,
         read_steps, reinforce,
     },
     scenes::{Scene, SceneOptions},
@@ -130,14 +130,14 @@ fn samples_score_the_same_one_token_at_a_time_and_all_at_once() {
     // Whole images share a pass; parts of images do not. The reference is the policy before it has
     // learned.
     let cut = [
-        values(Weights::Learning(&weights), &sequences[..7]),
-        values(Weights::Learning(&weights), &sequences[7..]),
+        values(WhichWeights::Learning(&weights), &sequences[..7]),
+        values(WhichWeights::Learning(&weights), &sequences[7..]),
     ]
     .concat();
     for (name, scored) in [
-        ("whole", values(Weights::Learning(&weights), &sequences)),
+        ("whole", values(WhichWeights::Learning(&weights), &sequences)),
         ("cut", cut),
-        ("reference", values(Weights::Reference, &sequences)),
+        ("reference", values(WhichWeights::Reference, &sequences)),
     ] {
         assert_eq!(scored.len(), sampled.len());
         let apart = sampled.iter().zip(&scored).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

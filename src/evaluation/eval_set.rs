@@ -1,4 +1,4 @@
-//! The images and points that a model is judged on.
+//! The images and points on which a model is evaluated.
 
 use std::{collections::HashMap, path::Path};
 
@@ -14,41 +14,41 @@ use crate::recipe::{SampleSettings, SampleSource};
 /// A set of images with described points.
 #[derive(Clone, Debug)]
 pub struct EvalSet {
-    /// What the set is called in reports.
+    /// The name of the set in reports.
     pub name: String,
     /// Its images.
     pub images: Vec<EvalImage>,
-    /// How many of them were annotated as their EXIF orientation turns them, and not as they are
-    /// stored.
+    /// The number of images whose annotations refer to the orientation given by EXIF and not to the
+    /// stored one.
     pub upright_images: usize,
 }
 
 /// One image of a set.
 #[derive(Clone, Debug)]
 pub struct EvalImage {
-    /// Names the image; points of one group are resampled together.
+    /// The resampling group of the image: points of one group are resampled together.
     pub group: String,
     /// The pixels.
     pub image: RgbImage,
-    /// The points that are asked about.
+    /// The points of the image.
     pub points: Vec<EvalPoint>,
 }
 
-/// One point of a set.
+/// An evaluation point.
 #[derive(Clone, Debug)]
 pub struct EvalPoint {
     /// Where it is.
     pub point: UnitXy,
     /// The reference description.
     pub description: String,
-    /// What is known of it.
+    /// The known attributes of the point.
     pub record: PointRecord,
-    /// Other right names of its object and of its part.
+    /// Further correct names of its object and of its part.
     pub also: [Vec<String>; 2],
 }
 
 impl EvalSet {
-    /// A set drawn from a source; `seed` must be one that training never draws from.
+    /// Draws a set from a source. `seed` must not be used in training.
     #[must_use]
     pub fn drawn(
         name: &str,
@@ -74,17 +74,18 @@ impl EvalSet {
         Self { name: name.to_owned(), images, upright_images: 0 }
     }
 
-    /// A set from a file of triplets, whose images are found in `folder`. Each is decoded on the
-    /// grid of pixels that its triplets are on: see [`PixelGrid`].
+    /// Loads a set from a file of triplets, with the images in `folder`. Each image is decoded on
+    /// the pixel grid to which its triplets refer: see [`PixelGrid`].
     ///
     /// # Errors
     ///
-    /// [`DataError`] if the file or one of its images cannot be read, there is no triplet in it, or
-    /// an image has not the size that a triplet says.
+    /// [`DataError`] if the file or an image cannot be read, the file contains no triplet, or the
+    /// size of an image differs from the one in its triplets.
     pub fn from_triplets(file: &Path, folder: &Path) -> Result<Self, DataError> {
         let mut set =
             Self { name: file.display().to_string(), images: Vec::new(), upright_images: 0 };
-        // The size belongs to the name: two triplets of one file may be on different grids of it.
+        // The key includes the size, because two triplets of one file may refer to different grids
+        // of the same image.
         let mut known: HashMap<(String, ImageHw), usize> = HashMap::new();
         for triplet in read_triplets(file)? {
             let key = (triplet.image.clone(), triplet.size);
@@ -111,12 +112,12 @@ impl EvalSet {
         Ok(set)
     }
 
-    /// The points of one split that people have described, with the first text of a kind as their
-    /// reference. Points without one are left out.
+    /// The human-described points of one split, with the first text of a kind as their reference.
+    /// Points without such a text are skipped.
     ///
     /// # Errors
     ///
-    /// [`DataError`] if an image cannot be read, or the split holds no such point.
+    /// [`DataError`] if an image cannot be read, or the split contains no such point.
     pub fn described(
         points: &DescribedPoints,
         split: Option<Split>,
@@ -144,13 +145,13 @@ impl EvalSet {
         Ok(set)
     }
 
-    /// How many points there are in all.
+    /// The total number of points.
     #[must_use]
     pub fn n_points(&self) -> usize {
         self.images.iter().map(|image| image.points.len()).sum()
     }
 
-    /// Every point with its image's index, image by image.
+    /// Every point with the index of its image, ordered by image.
     pub fn points(&self) -> impl Iterator<Item = (usize, &EvalPoint)> {
         self.images
             .iter()
@@ -159,7 +160,7 @@ impl EvalSet {
     }
 }
 
-/// A described point with what people say of it.
+/// A described point with the human texts about it.
 fn eval_point(
     described: &DescribedPoint,
     kind: TextKind,
@@ -209,8 +210,8 @@ mod tests {
 
     use super::*;
 
-    /// A black picture, 3 pixels wide and 2 high as stored, with a white pixel at the top right,
-    /// that asks to be turned.
+    /// A black picture, 3 pixels wide and 2 high as stored, with a white pixel at the top right and
+    /// an EXIF orientation.
     fn write_photograph(path: &Path, orientation: u8) {
         let mut image = RgbImage::filled(ImageHw::new(2, 3).unwrap(), [0; 3]);
         image.set_pixel(0, 2, [255; 3]);
@@ -226,7 +227,7 @@ mod tests {
             })
         });
         let mut png = std::fs::read(path).unwrap();
-        // After the signature and the header's chunk.
+        // After the PNG signature and the header chunk.
         png.splice(
             33..33,
             [(exif.len() as u32 - 4).to_be_bytes().as_slice(), &exif, &crc.to_be_bytes()].concat(),
@@ -266,7 +267,7 @@ mod tests {
     fn images_are_decoded_on_the_grid_of_their_triplets() {
         let folder = tempfile::tempdir().unwrap();
         let mut triplets = Vec::new();
-        // Where EXIF puts the pixel (2, 0) when the sides are swapped.
+        // The position of the stored pixel (2, 0) for the orientations that swap the sides.
         let upright = [(5, (0.0, 2.0)), (6, (1.0, 2.0)), (7, (1.0, 0.0)), (8, (0.0, 0.0))];
         for orientation in 1..=8 {
             let name = format!("{orientation}.png");

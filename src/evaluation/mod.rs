@@ -1,9 +1,9 @@
-//! Judging a model honestly: the closed loop, its ceiling, and the controls that tell seeing from
-//! reading.
+//! Evaluation of a model: the closed loop, its upper bound, and baselines that separate image
+//! evidence from text priors.
 //!
-//! Every row answers for the same points. A score means nothing without its neighbours: words alone
-//! say how much the position words carry, the wrong image says whether the eyes are trusted,
-//! shuffled texts say what the image alone gives away.
+//! All rows answer for the same points, and a score is only meaningful beside the others: "words
+//! only" measures how much the position words alone convey, "wrong image" how much the answer
+//! depends on the image, and "shuffled" what can be guessed without the text.
 
 mod certainty;
 mod eval_set;

@@ -1,5 +1,4 @@
-//! Whether people would call the thing so: names of everyday things, judged with all words that are
-//! right.
+//! Accuracy of the names of everyday objects, accepting every name that people would use.
 
 use std::fmt;
 
@@ -8,14 +7,15 @@ use tp_data::{Lexicon, says};
 
 use super::EvalPoint;
 
-/// The share of descriptions, in percent, that name what the point is on.
+/// The share of descriptions, in percent, that correctly name what is at the point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NameAccuracy {
-    /// The object: by one of its names, a synonym of the lexicon, or a more special word.
+    /// The object: one of its names, a lexicon synonym, or a more specific noun counts.
     pub object: f64,
-    /// The part, among points whose part has a name of its own ("middle" and the like are none).
+    /// The part, over points whose part has a name of its own ("middle" and the like do not count).
     pub part: f64,
-    /// The colour.
+    /// The color.
     pub colour: f64,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for NameAccuracy {
     }
 }
 
-/// Compares texts with the names that people gave.
+/// Compares texts with the names given by people.
 #[must_use]
 pub fn name_accuracy<'a>(
     described: impl IntoIterator<Item = (&'a str, &'a EvalPoint)>,
@@ -47,13 +47,13 @@ pub fn name_accuracy<'a>(
     NameAccuracy { object, part, colour }
 }
 
-/// Whether a text names the object of a point by one of its names, a synonym, or a more special
-/// word.
+/// Whether a text names the object of a point by one of its names, a synonym, or a more specific
+/// noun.
 pub(super) fn names_object(text: &str, point: &EvalPoint) -> bool {
     Lexicon::shipped().names_object(text, &with(&point.record.category, &point.also[0]))
 }
 
-/// Whether a text names the part of a point; `None` if that has no name of its own.
+/// Whether a text names the part of a point; `None` if the part has no name of its own.
 pub(super) fn names_part(text: &str, point: &EvalPoint) -> Option<bool> {
     let lexicon = Lexicon::shipped();
     let part = point

@@ -1,4 +1,4 @@
-//! The rows of the table: one way of answering each.
+//! The rows of an evaluation: the model and its baselines.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -19,28 +19,28 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowName {
-    /// The reference description, read by the heat-map head: the ceiling of the loop.
+    /// The reference description, located by the heat-map head: the upper bound of the loop.
     Reference,
-    /// The reference description, read by the paper's head.
+    /// The reference description, located by the paper's regression head.
     ReferenceRegress,
-    /// The Descriptor's own words, read by the heat-map head: the closed loop.
+    /// The Descriptor's own description, located by the heat-map head: the closed loop.
     Ours,
-    /// The same without the Gaussian mask at test time.
+    /// The closed loop without the Gaussian mask at test time.
     OursWithoutMask,
-    /// A regressor that reads the position record and sees nothing.
+    /// A regressor on the position record, without the image.
     WordsOnly,
     /// The image without a text: the mean of the heat-maps of other images' texts.
     ImageOnly,
-    /// The right text on another image.
+    /// The reference description on another image.
     WrongImage,
-    /// Another image's text on the right image.
+    /// A description of another image on the right image.
     Shuffled,
-    /// The centre of the image.
+    /// The center of the image.
     Centre,
 }
 
 impl RowName {
-    /// Every row, in the order of the table.
+    /// Every row, in the order of the report.
     pub const ALL: [Self; 9] = [
         Self::Reference,
         Self::ReferenceRegress,
@@ -70,23 +70,24 @@ impl fmt::Display for RowName {
     }
 }
 
-/// The answers of every row, in the order of [`EvalSet::points`], and the Descriptor's words.
+/// The answers of every row, in the order of [`EvalSet::points`], with the Descriptor's texts.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Rows {
-    /// Where each row says that the points are.
+    /// The located point of every evaluation point, by row.
     pub answers: BTreeMap<RowName, Vec<Option<Located>>>,
-    /// What the Descriptor wrote, if it was asked.
+    /// The Descriptor's texts, if it was run.
     pub descriptions: Vec<String>,
 }
 
-/// Why a model could not be judged.
+/// Why an evaluation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluationError {
-    /// A point is not in its image.
+    /// A point lies outside its image.
     #[error(transparent)]
     Point(#[from] PointError),
-    /// An image could not be looked at.
+    /// An image could not be encoded.
     #[error(transparent)]
     Vision(#[from] VisionError),
     /// A point could not be described.
@@ -97,17 +98,17 @@ pub enum EvaluationError {
     Localizer(#[from] LocalizerError),
 }
 
-/// How many texts of other images stand for "no text".
+/// The number of other images' texts that are averaged for the row without a text.
 const IMAGE_ONLY_TEXTS: usize = 24;
 
-/// Asks a model about every point of a set, in every row.
+/// Computes the answers of a model for every point of a set, row by row.
 ///
-/// Images are encoded once each. `words_only` answers the row of that name; without it the row is
-/// left out.
+/// Each image is encoded once. `words_only` answers the row of that name; without it the row is
+/// omitted.
 ///
 /// # Errors
 ///
-/// [`EvaluationError`] if an image, a point or a text is refused.
+/// [`EvaluationError`] if an image, a point or a text is rejected.
 pub fn evaluate_rows(
     models: &Models,
     set: &EvalSet,
@@ -119,7 +120,7 @@ pub fn evaluate_rows(
     let mut rows = Rows::default();
     let wants = |row| wanted.contains(&row);
     let regress = models.localizer.clone().with_head(LocalizerHead::Regress);
-    // Closer looks follow the answers of single texts; the mean of many texts has none.
+    // A closer look follows the answer to a single text; the mean of many texts has none.
     let once = models.localizer.clone().without_closer_look();
     let unmasked =
         models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
@@ -168,7 +169,7 @@ pub fn evaluate_rows(
             );
         }
         if wants(RowName::WrongImage) {
-            // The image before; the first is asked on the last.
+            // The previous image; the first one is paired with the last.
             let wrong = match before.take() {
                 Some(wrong) => wrong,
                 None => models.encode(&set.images[set.images.len() - 1].image)?,
@@ -206,7 +207,7 @@ pub fn evaluate_rows(
     Ok(rows)
 }
 
-/// The answers of a row as the metrics read them: what was not found is a miss, and is counted.
+/// The answers of a row in the form of the metrics; "nowhere" counts as a miss.
 #[must_use]
 pub fn point_rows(set: &EvalSet, answers: &[Option<Located>]) -> Vec<PointRow> {
     set.points()
@@ -228,17 +229,17 @@ pub fn point_rows(set: &EvalSet, answers: &[Option<Located>]) -> Vec<PointRow> {
         .collect()
 }
 
-/// mPCK of a row by the paper's protocol, in percent; what was not found is a miss.
+/// mPCK of a row by the paper's protocol, in percent; "nowhere" counts as a miss.
 ///
 /// # Errors
 ///
-/// Whatever [`Accumulator`] refuses.
+/// Any error of [`Accumulator`].
 pub fn mpck(set: &EvalSet, answers: &[Option<Located>]) -> Result<Option<f64>, MetricsError> {
     let rows = point_rows(set, answers);
     Ok(Accumulator::of(&rows, &Protocol::paper())?.summary(&Bootstrap::new(Seed(0))).mpck)
 }
 
-/// What a Descriptor writes about points.
+/// The Descriptor's descriptions of points.
 fn described<D: DescribePoint>(
     describer: &D,
     image: &D::Image,
@@ -252,7 +253,7 @@ fn described<D: DescribePoint>(
         .collect())
 }
 
-/// Where words are found; a Descriptor that wrote nothing is not found.
+/// Where texts are located; an empty text is a miss.
 pub(crate) fn located_words(
     models: &Models,
     image: &EncodedImage,
@@ -280,7 +281,7 @@ impl<'a> OtherImageTexts<'a> {
         Self { texts }
     }
 
-    /// `n` texts that speak of other images than `image`; fewer if there are no more.
+    /// `n` texts that describe other images than `image`; fewer if there are no more.
     fn texts(&self, image: usize, n: usize) -> Vec<&'a str> {
         let start = image * 7919 % self.texts.len().max(1);
         self.texts[start..]

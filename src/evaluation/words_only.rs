@@ -1,7 +1,6 @@
-//! The control that reads and does not look: a small regressor from the position record to the
-//! point.
+//! A baseline without the image: a small regressor from the position record to the point.
 //!
-//! What a model scores above it, it owes to its eyes.
+//! What a model scores above this baseline is owed to the image.
 
 use burn::{
     module::Module,
@@ -12,14 +11,14 @@ use burn::{
 use rand::RngExt;
 use tp_core::{Cell, PointRecord, Seed, UnitXy};
 
-/// One-hot row, column and cell of three cells, the size, and whether there is a part.
+/// One-hot row, column and cell of three grid cells, the size, and whether there is a part.
 const N_INPUTS: usize = 3 * 15 + 4 + 1;
 
-/// Enough for the score to stop rising on scenes (`docs/training.md`).
+/// Enough for the score on scenes to converge (`docs/training.md`).
 const STEPS: usize = 3000;
 const BATCH: usize = 512;
 
-/// A fitted regressor.
+/// A trained regressor.
 #[derive(Debug)]
 pub struct WordsOnly {
     net: Mlp,
@@ -42,7 +41,7 @@ impl Mlp {
 }
 
 impl WordsOnly {
-    /// Fits the regressor to described points, by least squares.
+    /// Fits the regressor to described points by least squares.
     #[must_use]
     pub fn fit(examples: &[(PointRecord, UnitXy)], device: &Device, seed: Seed) -> Self {
         let device = device.clone();
@@ -69,7 +68,7 @@ impl WordsOnly {
         Self { net: net.valid(), device }
     }
 
-    /// Where the words alone say that the points are.
+    /// The points predicted from position records.
     #[must_use]
     pub fn predict(&self, records: &[PointRecord]) -> Vec<UnitXy> {
         if records.is_empty() {

@@ -1,4 +1,5 @@
-//! Samples → token ids and plain numbers, on worker threads, before any tensor exists.
+//! Training batches: samples as token ids and class indices, assembled on worker threads before any
+//! tensor is created.
 
 use std::sync::Arc;
 
@@ -16,70 +17,70 @@ use crate::recipe::{
     dense::{dense_targets, query_targets},
 };
 
-/// What one step shows and asks.
+/// One training batch: inputs and targets of every objective.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// The images, squares of one size.
     pub images: Vec<RgbImage>,
-    /// What stands in every cell of every image.
+    /// The dense targets of every image.
     pub dense: Vec<DenseTargets>,
-    /// The objects of every image.
+    /// The objects of every image, as query targets.
     pub objects: Vec<QueryTargets>,
     /// The described points of each image.
     pub points: Vec<Vec<ModelXy>>,
     /// Their descriptions, image by image.
     pub describe: Vec<DescribeTarget>,
-    /// What stands in each image, as token ids.
+    /// The caption of each image, as token ids.
     pub captions: Vec<Vec<u32>>,
-    /// What is true of each point.
+    /// The true facts of each point.
     pub facts: Facts,
-    /// What the token of each point is to tell of it: not the names, where the request tells them.
+    /// The facts that each point token has to carry: without the names if the request states them.
     pub told: Facts,
-    /// The nouns of each point.
+    /// The noun classes of each point.
     pub names: NameTargets,
-    /// The texts that the Localizer reads, image by image.
+    /// The texts for the Localizer, image by image.
     pub texts: Vec<String>,
-    /// The same with the conversation around them, as token ids.
+    /// The same texts inside their conversation, as token ids.
     pub localize: Vec<Vec<u32>>,
-    /// What each of these texts says.
+    /// The facts that each of these texts states.
     pub spoken: Facts,
-    /// Where it should point; `None` = nowhere in this image.
+    /// The target point of each text; `None` = "nowhere" in this image.
     pub targets: Vec<Option<ModelXy>>,
     /// Names of the images, for error messages.
     pub image_names: Vec<String>,
 }
 
-/// Makes batches from a source.
+/// Assembles batches from a source.
 pub struct Batcher<S> {
-    /// Where samples come from.
+    /// The source of the samples.
     pub source: S,
-    /// How they are made.
+    /// How samples are made.
     pub options: SampleSettings,
-    /// Images a batch.
+    /// Images per batch.
     pub n_images: usize,
-    /// The share of texts that are about another image, with "nowhere" as the right answer.
+    /// The share of texts that belong to another image, for which "nowhere" is the right answer.
     pub swapped_share: f64,
     /// Text → ids.
     pub tokenizer: Arc<Tokenizer>,
-    /// Names → classes.
+    /// Names and their classes.
     pub vocabulary: Vocabulary,
-    /// The nouns that the network tells apart, if it names points.
+    /// The nouns of the namer, if the network has one.
     pub nouns: Option<Arc<Nouns>>,
 }
 
 impl<S: SampleSource> Batcher<S> {
-    /// The batch of a seed: the same seed, the same batch, on any number of threads.
+    /// The batch of a seed: equal seeds give equal batches on any number of threads.
     #[must_use]
     pub fn batch(&self, seed: Seed) -> Batch {
         let options = self.options.in_one_style(seed.split("style"));
-        // Seeds without a describable point are passed over.
+        // Seeds whose image has no describable point are skipped.
         let sample =
             |seed: Seed| (0..).find_map(|attempt| self.source.sample(seed.nth(attempt), &options));
         let samples: Vec<TrainingSample> = (0..self.n_images as u64)
             .into_par_iter()
             .map(|slot| {
                 sample(seed.split("sample").nth(slot))
-                    .expect("an endless search ends with a sample")
+                    .expect("the search does not end without a sample")
             })
             .collect();
         self.assemble(&samples, seed)
@@ -155,7 +156,7 @@ impl<S: SampleSource> Batcher<S> {
     }
 }
 
-/// The names of a point as its texts write them.
+/// The names of a point as its texts state them.
 fn name_of(record: &PointRecord) -> PointName {
     let written = |name: &str| name.to_lowercase().replace(['-', '_'], " ");
     PointName {
@@ -167,12 +168,12 @@ fn name_of(record: &PointRecord) -> PointName {
     }
 }
 
-/// The names of a point (object, part, colour) as far as the network tells them apart. The colours
-/// that the rules measure teach none: people see others.
+/// The noun classes of a point (object, part, color), where the network has such classes. Colors
+/// measured by the rules are not used as targets, because people name them differently.
 fn names_of(record: &PointRecord, is_described: bool, nouns: &Nouns) -> [Option<usize>; 3] {
     let lexicon = Lexicon::shipped();
-    // The lexicon reads phrases that are not known as a whole, and knows which sense of a part's
-    // word an object has.
+    // The lexicon also resolves phrases that are not entries themselves, and the sense in which an
+    // object has a part.
     let object = lexicon.object(&record.category).and_then(|noun| nouns.object(&noun.name));
     let part = record.part.as_deref().and_then(|part| lexicon.part(part, Some(&record.category)));
     [
@@ -182,7 +183,7 @@ fn names_of(record: &PointRecord, is_described: bool, nouns: &Nouns) -> [Option<
     ]
 }
 
-/// The image on a square of gray, as it is shown to the network.
+/// The image letterboxed onto a gray square, as the network receives it.
 fn squared(image: &RgbImage) -> RgbImage {
     let letterbox = Letterbox::new(image.size(), Fit::PadToSquare);
     let [above, left] = letterbox.padding().map(|n| n as usize);
@@ -199,7 +200,7 @@ fn squared(image: &RgbImage) -> RgbImage {
     square
 }
 
-/// A triplet of another sample about a category that this image truly lacks.
+/// A triplet of another sample whose category does not occur in this image.
 fn absent_triplet<'a>(
     here: &TrainingSample,
     samples: &'a [TrainingSample],
@@ -212,7 +213,7 @@ fn absent_triplet<'a>(
     others.into_iter().find(|triplet| is_absent(&triplet.record.category))
 }
 
-/// The side of a sample's image as a square.
+/// The side of the square onto which a sample's image is letterboxed.
 fn side(sample: &TrainingSample) -> usize {
     sample.image.size().height().max(sample.image.size().width()) as usize
 }

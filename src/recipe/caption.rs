@@ -1,9 +1,9 @@
-//! Captions of whole images: one of the samples by which the base learns to say what its eyes see.
+//! Image captioning, one of the objectives that align the vision encoder with the language model.
 
 use burn::tensor::Tensor;
 use tp_language::{Context, Decoder, SpecialToken, Tokenizer, token_loss};
 
-/// The conversation around a caption, and its loss.
+/// The prompt of the captioning task, and its loss.
 pub(crate) struct CaptionConversation {
     request: Vec<u32>,
     end: u32,
@@ -19,7 +19,7 @@ impl CaptionConversation {
         Self { request, end: tokenizer.special(SpecialToken::ImEnd) }
     }
 
-    /// Mean cross-entropy of the captions' tokens, one caption for each image of the context.
+    /// The mean cross-entropy of the caption tokens, one caption per image of the context.
     pub(crate) fn loss(
         &self,
         decoder: &Decoder,

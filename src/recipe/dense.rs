@@ -1,4 +1,4 @@
-//! What stands in every cell of an image: annotation → dense targets.
+//! Dense targets from annotations: the classes of every cell of an image.
 
 use tp_core::{Fit, ImageHw, Letterbox, ModelXy};
 use tp_data::{AnnotatedImage, ObjectAnnotation};
@@ -6,10 +6,10 @@ use tp_vision::{DenseTargets, QueryTarget, QueryTargets};
 
 use crate::recipe::Vocabulary;
 
-/// The targets at one cell for every 4×4 pixels of a square image of this side.
+/// The targets of a square image of this side, one cell per 4×4 pixels.
 ///
-/// The object in front counts where several have a mask. An image with an object that has no mask
-/// teaches nothing densely: every cell of it is ignored.
+/// Where masks overlap, the object in front counts. If an object has no mask, every cell of the
+/// image is ignored.
 #[must_use]
 pub(crate) fn dense_targets(
     annotation: &AnnotatedImage,
@@ -41,7 +41,7 @@ pub(crate) fn dense_targets(
             object.mask.as_ref().is_some_and(|mask| mask.contains(row, column))
         };
         let Some(object) = annotation.objects.iter().find(holds) else { continue };
-        // A category that the vocabulary lacks is no background either.
+        // A category outside the vocabulary is not background either.
         let Some(category) = vocabulary.category(&object.category) else {
             targets.category[cell] = DenseTargets::IGNORED;
             continue;
@@ -73,7 +73,7 @@ pub(crate) fn dense_targets(
 }
 
 /// The objects of a square image of this side, as masks over cells of 4×4 pixels; `None` if one has
-/// no mask or a category that the vocabulary lacks.
+/// no mask or its category is not in the vocabulary.
 #[must_use]
 pub(crate) fn query_targets(
     annotation: &AnnotatedImage,
@@ -108,7 +108,7 @@ pub(crate) fn query_targets(
         .collect()
 }
 
-/// Whether a place of the model's square shows the image, not what it was padded with.
+/// Whether a point of the model's square lies on the image and not on its padding.
 fn is_on_image(place: ModelXy, letterbox: &Letterbox, size: ImageHw) -> bool {
     let ([height, width], [above, left]) = (letterbox.canvas(), letterbox.padding());
     let (row, column) = (
@@ -119,7 +119,7 @@ fn is_on_image(place: ModelXy, letterbox: &Letterbox, size: ImageHw) -> bool {
         && (0.0..f64::from(size.width())).contains(&column)
 }
 
-/// An extent in units of the image's longer side.
+/// An extent relative to the image's longer side.
 fn share(extent: f64, size: ImageHw) -> f64 {
     extent / f64::from(size.height().max(size.width()))
 }
@@ -171,7 +171,7 @@ mod tests {
         let targets = dense_targets(&annotation, 32, &vocabulary); // 8×8 cells, the first 4×4 hold the cow
         assert_eq!((targets.category[0], targets.part[0]), (0, 0));
         assert_eq!((targets.category[4], targets.part[63]), (1, 1));
-        // Cell (0, 0) has its centre 2 pixels from the edges of a 16-pixel box in a 32-pixel image.
+        // Cell (0, 0) has its center 2 pixels from the edges of a 16-pixel box in a 32-pixel image.
         assert_eq!(targets.place[..6], [0.125, 0.125, 0.125, 0.125, 0.5, 0.5]);
     }
 }

@@ -1,4 +1,4 @@
-//! A training of a whole model: phase by phase, and the phase that is best is what ships.
+//! Training of a whole model, phase by phase; the best phase's model is kept.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use serde::Serialize;
 use tp_core::{DescribeOptions, Seed, Style};
 use tp_data::Lexicon;
 use tp_language::Tokenizer;
-use tp_train::{Evaluation, Outcome, Schedule, TrainConfig, train};
+use tp_train::{Evaluation, RunOutcome, Schedule, TrainConfig, train};
 use tp_vision::{NounTable, Nouns, VisionConfig, VisionModel};
 use tp_weights::{Checkpoint, refuse_lfs_pointer};
 
@@ -34,57 +34,59 @@ use crate::{
     save_model_dir,
 };
 
-/// Tokens of a model that knows scenes, and of one that knows everyday nouns.
+/// The vocabulary sizes of a model for scenes and of one for everyday nouns.
 const VOCAB_SIZES: [usize; 2] = [1024, 4096];
-/// Images on whose texts a tokenizer is trained.
+/// The number of images whose texts train the tokenizer.
 const TOKENIZER_IMAGES: u64 = 1500;
-/// Batches of 64 points from which the vectors of facts of another model are recovered.
+/// The number of 64-point batches from which another model's fact embeddings are recovered.
 const RECOVERY_BATCHES: u64 = 120;
-/// Scenes, and points on each, on which phases are compared.
-const JUDGE_SCENES: (u64, usize) = (75, 4);
-/// Steps between two judgements.
-const JUDGE_EVERY: u64 = 500;
-/// Steps over which the learning rate rises, at most; a tenth of a shorter phase.
+/// The scenes, and the points on each, on which phases are evaluated.
+const EVALUATION_SCENES: (u64, usize) = (75, 4);
+/// Steps between two evaluations.
+const EVALUATE_EVERY: u64 = 500;
+/// The maximum number of warm-up steps; shorter phases use a tenth of their steps.
 const MOST_WARMUP: u64 = 60;
-/// The learning rate at the end of a phase, as a share of its highest.
+/// The final learning rate of a phase as a share of its peak.
 const FLOOR: f64 = 0.03;
 
-/// What the weights of a model start from; later entries count more where several have a weight.
+/// The initial weights of a model; where several sources provide a weight, the later field wins.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// A model folder: every weight that has a place and the same shape.
+    /// A model folder: every weight with a counterpart of the same shape is copied.
     pub warm_start: Option<PathBuf>,
-    /// The published weights of EfficientNet-Lite0. With them the model knows everyday things and
-    /// names points.
+    /// The published weights of EfficientNet-Lite0. A model with this backbone knows everyday
+    /// objects and names points.
     pub backbone: Option<PathBuf>,
     /// A checkpoint of an earlier training, `model.bpk`.
     pub checkpoint: Option<PathBuf>,
-    /// The vision model of a model folder; the phase that trains it alone is then left out.
+    /// A model folder whose vision model is copied; the phase that trains the vision model alone is
+    /// then skipped.
     pub vision: Option<PathBuf>,
 }
 
-/// A training of a whole model.
+/// The training of a whole model.
 #[derive(Clone, Debug)]
 pub struct Experiment {
-    /// Where samples come from.
+    /// The training data.
     pub material: Material,
     /// The phases, in order.
     pub phases: Vec<Phase>,
-    /// How samples are made, besides what each phase says.
+    /// How samples are made, except for what each phase sets.
     pub samples: SampleSettings,
-    /// The share of texts that are about another image, with "nowhere" as the right answer.
+    /// The share of texts that belong to another image, for which "nowhere" is the right answer.
     pub swapped_share: f64,
-    /// What the weights start from.
+    /// The initial weights.
     pub start: Start,
-    /// Where logs, checkpoints and the model go; a tokenizer that is there is used.
+    /// The output folder for logs, checkpoints and the model. A tokenizer that is already there is
+    /// reused.
     pub out: PathBuf,
-    /// Go on from the newest checkpoints in the folder.
+    /// Continue from the newest checkpoints in the folder.
     pub resume: bool,
-    /// Decides every random choice.
+    /// The seed of every random choice.
     pub seed: Seed,
 }
 
-/// How a training went.
+/// The result of a training.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ExperimentReport {
@@ -93,45 +95,45 @@ pub struct ExperimentReport {
     pub phases: Vec<PhaseReport>,
     /// The phase whose model was kept.
     pub shipped: &'static str,
-    /// mPCK on held-out scenes with the right descriptions, in percent.
+    /// mPCK on held-out scenes with the reference descriptions, in percent.
     pub mpck: f64,
-    /// The same with the model's own descriptions.
+    /// mPCK with the model's own descriptions.
     pub mpck_ours: f64,
-    /// The same with descriptions of other images.
+    /// mPCK with descriptions of other images.
     pub mpck_shuffled: f64,
 }
 
-/// How one phase went.
+/// The result of one phase.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PhaseReport {
-    /// Its name.
+    /// The name of the phase.
     pub name: &'static str,
-    /// Optimizer steps, those of earlier runs included.
+    /// Optimizer steps, including those before a resumption.
     pub steps: u64,
-    /// The last loss.
+    /// The last training loss.
     pub loss: f64,
-    /// Seconds of this run.
+    /// Duration in seconds, since the last resumption.
     pub seconds: f64,
 }
 
-/// What does not change from phase to phase.
+/// What is shared by all phases.
 struct Fixed<'a> {
     experiment: &'a Experiment,
     config: NetworkConfig,
     tokenizer: Arc<Tokenizer>,
     vocabulary: Vocabulary,
     nouns: Option<Arc<Nouns>>,
-    judge_set: EvalSet,
+    held_out: EvalSet,
 }
 
 impl Experiment {
-    /// Trains on a plain (not differentiable) device, and keeps the best model in `out/model`.
+    /// Trains on a plain (non-autodiff) device, and saves the best model in `out/model`.
     ///
     /// # Errors
     ///
-    /// [`ExperimentError`]; with [`ExperimentError::Stopped`] after `stop` was raised, what is done
-    /// is on the disk.
+    /// [`ExperimentError`]. After `stop` is set it is [`ExperimentError::Stopped`], and all
+    /// progress is on disk.
     pub fn run(
         &self,
         plain: &Device,
@@ -146,23 +148,23 @@ impl Experiment {
         if let Some(vision) = vision {
             model.network.eyes = vision;
         }
-        let judge = |network: Network| fixed.judged(network).unwrap_or_default();
+        let evaluate = |network: Network| fixed.evaluate_held_out(network).unwrap_or_default();
         let mut phases = Vec::new();
         let mut shipped: Option<(&'static str, Evaluation)> = None;
         for phase in &self.phases {
             if self.start.vision.is_some() && phase.objective == Objective::Vision {
                 continue;
             }
-            // Raised in the last step of the phase before, or since.
+            // Set in the last step of the previous phase, or since then.
             if stop.load(Ordering::SeqCst) {
                 return Err(ExperimentError::Stopped { place: format!("before {}", phase.name) });
             }
-            let task = fixed.task(phase, &device, &judge)?;
+            let task = fixed.task(phase, &device, &evaluate)?;
             let warmup = (phase.steps / 10).min(MOST_WARMUP);
             let schedule =
                 Schedule { peak: phase.learning_rate, warmup, steps: phase.steps, floor: FLOOR };
             let run = TrainConfig {
-                evaluate_every: JUDGE_EVERY,
+                evaluate_every: EVALUATE_EVERY,
                 ..TrainConfig::new(phase.name, schedule, self.seed.split(phase.name))
             };
             let began = Instant::now();
@@ -181,24 +183,25 @@ impl Experiment {
                 loss,
                 seconds: began.elapsed().as_secs_f64(),
             });
-            // A checkpoint keeps what was frozen; the next phase may teach it again.
+            // A checkpoint preserves which parameters were frozen; the next phase may train them.
             model = trained.model.unfreeze();
-            // A later phase is kept if it is no worse than the ones before, for the size that it
-            // has seen.
-            let judged = trained.records.iter().rev().find_map(|record| record.evaluation.clone());
+            // A later phase is kept if it is no worse than the ones before, measured at its own
+            // image size.
+            let evaluation =
+                trained.records.iter().rev().find_map(|record| record.evaluation.clone());
             let is_no_worse = |before: &Evaluation| {
-                judged.as_ref().is_none_or(|now| both_ways(now) >= both_ways(before))
+                evaluation.as_ref().is_none_or(|now| both_ways(now) >= both_ways(before))
             };
             if shipped.as_ref().is_none_or(|(_, before)| is_no_worse(before)) {
                 fixed.save(&model.network, phase.size as usize)?;
-                shipped = judged.map(|evaluation| (phase.name, evaluation)).or(shipped);
+                shipped = evaluation.map(|evaluation| (phase.name, evaluation)).or(shipped);
             }
-            if trained.outcome == Outcome::Stopped {
+            if trained.outcome == RunOutcome::Stopped {
                 return Err(ExperimentError::Stopped { place: format!("in {}", phase.name) });
             }
         }
         let (name, evaluation) =
-            shipped.unwrap_or_else(|| ("the last phase", judge(model.network.valid())));
+            shipped.unwrap_or_else(|| ("the last phase", evaluate(model.network.valid())));
         let reading = |name| reading(&evaluation, name);
         Ok(ExperimentReport {
             phases,
@@ -211,7 +214,7 @@ impl Experiment {
 
     fn fixed(&self) -> Result<Fixed<'_>, ExperimentError> {
         let vocabulary = Vocabulary::of_scenes_and(&self.material.photograph_sets()?);
-        let judged = self.material.scenes()?;
+        let scenes = self.material.scenes()?;
         let nouns = self.start.backbone.is_some().then(|| noun_table(Lexicon::shipped()));
         std::fs::create_dir_all(&self.out)
             .map_err(|source| ExperimentError::Folder { path: self.out.clone(), source })?;
@@ -220,7 +223,7 @@ impl Experiment {
             None => NetworkConfig::tiny(tokenizer.vocab_size()),
             Some(nouns) => NetworkConfig::everyday(tokenizer.vocab_size(), nouns),
         };
-        let (n_scenes, n_points) = JUDGE_SCENES;
+        let (n_scenes, n_points) = EVALUATION_SCENES;
         Ok(Fixed {
             experiment: self,
             config: config.with_class_names(Some(vocabulary.categories.clone())),
@@ -231,9 +234,9 @@ impl Experiment {
                 .transpose()
                 .map_err(|error| ExperimentError::Nouns { problem: error.to_string() })?
                 .map(Arc::new),
-            judge_set: EvalSet::drawn(
+            held_out: EvalSet::drawn(
                 "scenes",
-                &judged,
+                &scenes,
                 n_scenes,
                 n_points,
                 Style::CoarseToFine,
@@ -242,7 +245,7 @@ impl Experiment {
         })
     }
 
-    /// The tokenizer of an earlier run in this folder, or a new one.
+    /// Loads the tokenizer of an earlier run in this folder, or trains one.
     fn tokenizer(
         &self,
         path: &Path,
@@ -300,7 +303,7 @@ impl Fixed<'_> {
         }
         if let Some(file) = checkpoint {
             refuse_lfs_pointer(file)?;
-            // What an older run did not have starts fresh.
+            // Parameters that an older run did not have keep their initialization.
             let mut store = BurnpackStore::from_file(file).allow_partial(true);
             let loaded = model.load_from(&mut store).map_err(|error| {
                 ExperimentError::Checkpoint { path: file.clone(), problem: error.to_string() }
@@ -319,7 +322,7 @@ impl Fixed<'_> {
         &self,
         phase: &Phase,
         device: &Device,
-        judge: E,
+        evaluator: E,
     ) -> Result<TrainingTask<super::Mixture, E>, ExperimentError> {
         let Experiment { material, samples, swapped_share, .. } = self.experiment;
         Ok(TrainingTask {
@@ -339,7 +342,7 @@ impl Fixed<'_> {
             },
             config: self.config.clone(),
             device: device.clone(),
-            judge,
+            evaluator,
         })
     }
 
@@ -356,9 +359,9 @@ impl Fixed<'_> {
         )?)
     }
 
-    /// mPCK of held-out scenes: with the right descriptions (the score), with shuffled ones, and
-    /// with the model's own.
-    fn judged(&self, network: Network) -> Result<Evaluation, EvaluationError> {
+    /// mPCK on held-out scenes: with the reference descriptions (the score), with shuffled ones,
+    /// and with the model's own.
+    fn evaluate_held_out(&self, network: Network) -> Result<Evaluation, EvaluationError> {
         let run = RunInfo::on(&network.decoder.embed_tokens.weight.val().device(), String::new());
         let mut models = Models::new(
             network,
@@ -367,14 +370,14 @@ impl Fixed<'_> {
             self.nouns.clone(),
             run,
         );
-        // What is compared is what training changes; closer looks would cost as much again.
+        // Closer looks are independent of training and would double the cost.
         models.localizer = models.localizer.without_closer_look();
         let rows =
             [RowName::Reference, RowName::ReferenceRegress, RowName::Shuffled, RowName::Ours];
         let how = DescribeOptions { max_new_tokens: 80, ..Default::default() };
-        let answers = evaluate_rows(&models, &self.judge_set, &rows, None, &how, |_| {})?.answers;
+        let answers = evaluate_rows(&models, &self.held_out, &rows, None, &how, |_| {})?.answers;
         let score =
-            |row: RowName| mpck(&self.judge_set, &answers[&row]).ok().flatten().unwrap_or(0.0);
+            |row: RowName| mpck(&self.held_out, &answers[&row]).ok().flatten().unwrap_or(0.0);
         let readings = vec![
             ("regress".to_owned(), score(RowName::ReferenceRegress)),
             ("shuffled".to_owned(), score(RowName::Shuffled)),
@@ -392,14 +395,14 @@ fn reading(evaluation: &Evaluation, name: &str) -> f64 {
         .map_or(f64::NAN, |&(_, value)| value)
 }
 
-/// What decides between phases: how well the right descriptions are found, and how well the model's
-/// own are.
+/// The criterion for choosing between phases: how well the reference descriptions are located, plus
+/// how well the model's own are.
 fn both_ways(evaluation: &Evaluation) -> f64 {
     evaluation.score + reading(evaluation, "ours")
 }
 
-/// The vision model of a folder, if it has the shape of the one to be trained; the size of the
-/// images may differ.
+/// The vision model of a folder, if its shape matches that of the model to train; the image size
+/// may differ.
 fn vision_of(folder: &Path, device: &Device) -> Result<VisionModel, ExperimentError> {
     let models = ModelDir::open(folder)?.load(device)?;
     let shape = |vision: &VisionConfig| {

@@ -1,4 +1,4 @@
-//! Why a training of a whole model failed.
+//! Errors of training a whole model.
 
 use std::path::PathBuf;
 
@@ -17,43 +17,43 @@ use crate::ModelError;
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum ExperimentError {
-    /// The folder of the training cannot be made.
-    #[error("cannot make {}", path.display())]
+    /// The output folder cannot be created.
+    #[error("cannot create {}", path.display())]
     Folder { path: PathBuf, source: std::io::Error },
-    /// A data set that cannot be used.
+    /// A data set cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Scenes that cannot be drawn.
+    /// Scenes cannot be generated.
     #[error(transparent)]
     Scenes(#[from] SceneError),
-    /// A size that no image has.
+    /// An invalid image size.
     #[error(transparent)]
     Size(#[from] PointError),
-    /// A tokenizer that cannot be trained or read.
+    /// The tokenizer cannot be trained or loaded.
     #[error(transparent)]
     Language(#[from] LanguageError),
-    /// A model folder that cannot be read or written.
+    /// A model folder cannot be read or written.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Weights that cannot be loaded.
+    /// Weights cannot be loaded.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// A backbone that does not fit.
+    /// The backbone does not fit the configuration.
     #[error(transparent)]
     Vision(#[from] VisionError),
-    /// A table of nouns that cannot be used.
-    #[error("the table of nouns is unsound: {problem}")]
+    /// The table of nouns is invalid.
+    #[error("the table of nouns is invalid: {problem}")]
     Nouns { problem: String },
-    /// A checkpoint that cannot be started from.
+    /// Training cannot start from the checkpoint.
     #[error("cannot start from {}: {problem}", path.display())]
     Checkpoint { path: PathBuf, problem: String },
-    /// A vision model of another shape than the one to be trained.
-    #[error("the vision model of {} has another shape than the tiny model's", path.display())]
+    /// The vision model has another shape than the one to train.
+    #[error("the vision model of {} has a different shape from the tiny model's", path.display())]
     VisionShape { path: PathBuf },
-    /// A phase that failed.
+    /// A phase failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// A request to stop; what is done is on the disk.
-    #[error("stopped {place}: call again with --resume to go on")]
+    /// Training was stopped on request; all progress is on disk.
+    #[error("stopped {place}: run again with --resume to continue")]
     Stopped { place: String },
 }

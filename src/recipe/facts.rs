@@ -1,8 +1,9 @@
-//! Facts about a point, and their way out of vectors and into them.
+//! Facts about a point, with linear read-outs and embeddings for them.
 //!
-//! Linear read-outs of facts: used in training alone, so that a vector holds what matters before
-//! anything has to use it (`docs/training.md`). The keypoint feature learns what stands at the
-//! point and where; the state of `[SEG]` learns what the text said.
+//! A linear read-out is an auxiliary loss that exists only in training: it makes a vector encode
+//! the facts before another part of the network has learned to use it (`docs/training.md`). The
+//! keypoint feature learns what is at the point and where; the state of `[SEG]` learns what the
+//! text states.
 
 use std::collections::HashSet;
 
@@ -13,28 +14,28 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 
-/// The class of a fact that is not asked for.
+/// The class that marks a fact as not asked for.
 const UNASKED: u32 = u32::MAX;
 
-/// The facts of some points or texts.
+/// The facts of some points or texts, as classes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// For each fact its class in every row.
+    /// For each fact, its class in every row.
     classes: Vec<Vec<u32>>,
 }
 
 impl Facts {
-    /// No rows of `n` facts.
+    /// An empty table of `n` facts.
     #[must_use]
     pub fn new(n: usize) -> Self {
         Self { classes: vec![Vec::new(); n] }
     }
 
-    /// Adds one row; `None` teaches nothing.
+    /// Adds a row; `None` excludes the fact from the loss.
     ///
     /// # Panics
     ///
-    /// If it has not as many facts as the other rows.
+    /// If the row has a different number of facts.
     pub fn push(&mut self, row: &[Option<u32>]) {
         assert_eq!(row.len(), self.classes.len(), "every row has the same facts");
         for (classes, class) in self.classes.iter_mut().zip(row) {
@@ -42,11 +43,11 @@ impl Facts {
         }
     }
 
-    /// Adds all rows of others.
+    /// Appends all rows of another table.
     ///
     /// # Panics
     ///
-    /// If they are of another number of facts.
+    /// If the numbers of facts differ.
     pub fn append(&mut self, others: &Self) {
         assert_eq!(others.classes.len(), self.classes.len(), "every row has the same facts");
         for (classes, others) in self.classes.iter_mut().zip(&others.classes) {
@@ -55,20 +56,20 @@ impl Facts {
     }
 }
 
-/// Shape of [`FactTables`].
+/// Configuration of [`FactTables`].
 #[derive(Config, Debug)]
 pub struct FactTablesConfig {
     /// Width of the vectors.
     pub d_output: usize,
-    /// The number of values of every fact.
+    /// The number of classes of every fact.
     pub classes: Vec<usize>,
 }
 
 impl FactTablesConfig {
-    /// Tables to be trained.
+    /// Initializes the tables for training.
     #[must_use]
     pub fn init(&self, device: &Device) -> FactTables {
-        // Vectors that add up to about unit length, whatever their number.
+        // Scaled so that a sum has about unit length for any number of facts.
         let std = 1.0 / ((self.classes.len() * self.d_output) as f64).sqrt();
         let table = |&n: &usize| {
             EmbeddingConfig::new(n + 1, self.d_output)
@@ -79,21 +80,21 @@ impl FactTablesConfig {
     }
 }
 
-/// One vector for every value of every fact: what a point's token would say if all of it were
-/// known. The language model learns from them to write about its point before there are eyes to
-/// tell it anything.
+/// Embeddings of known facts: one vector for every class of every fact. Their sum stands in for the
+/// point token while the language model learns to write about a point before the vision encoder
+/// provides any information.
 #[derive(Module, Debug)]
 pub struct FactTables {
     facts: Vec<Embedding>,
 }
 
 impl FactTables {
-    /// The sum of the facts' vectors, `[row, d_output]`; a fact that is not asked for has a vector
-    /// of its own.
+    /// The sum of the embeddings of each row's facts, `[row, d_output]`; a fact that is not asked
+    /// for has an embedding of its own.
     ///
     /// # Panics
     ///
-    /// If there are other facts than tables, or a class that its fact does not have.
+    /// If the number of facts or a class is out of range.
     #[must_use]
     pub fn forward(&self, facts: &Facts) -> Tensor<2> {
         assert_eq!(facts.classes.len(), self.facts.len(), "one list of classes for every fact");
@@ -110,18 +111,18 @@ impl FactTables {
         vectors.reduce(|sum, vector| sum + vector).expect("there are facts")
     }
 
-    /// The tables whose sums come closest to given vectors, by least squares: those that another
-    /// model's points have.
+    /// The tables whose sums approximate the given vectors best in the least-squares sense, for
+    /// example the point tokens of another model.
     ///
-    /// Backfitting (Hastie and Tibshirani, Generalized Additive Models): each table in turn takes
-    /// the class means of what the others leave, a class with few rows less of it. A class without
-    /// rows, and the fact that is not asked for, have the mean of all.
+    /// Backfitting (Hastie and Tibshirani, Generalized Additive Models): each table in turn is set
+    /// to the class means of the residual of the others, shrunk for classes with few rows. A class
+    /// without rows, and the fact that is not asked for, get the overall mean.
     ///
     /// - `vectors`: `[row, d_output]`
     ///
     /// # Panics
     ///
-    /// If there is not one class for every row and fact, or a class that its fact does not have.
+    /// If the number of rows differs, or a class is out of range.
     #[must_use]
     pub fn fitted(mut self, facts: &Facts, vectors: &Tensor<2>) -> Self {
         const SWEEPS: usize = 20;
@@ -132,7 +133,7 @@ impl FactTables {
                 && facts.classes.iter().all(|classes| classes.len() == n_rows),
             "one class for every row"
         );
-        // What the tables do not yet explain of each row.
+        // The residual of each row.
         let mut left: Vec<f32> = vectors.clone().into_data().iter::<f32>().collect();
         let n_classes: Vec<usize> = self.facts.iter().map(|table| table.weight.dims()[0]).collect();
         let mut tables: Vec<Vec<f32>> = n_classes.iter().map(|&n| vec![0.0; n * width]).collect();
@@ -140,7 +141,7 @@ impl FactTables {
         for _ in 0..SWEEPS {
             for ((table, classes), mean) in tables.iter_mut().zip(&facts.classes).zip(&mut means) {
                 let mut change = vec![0.0; table.len()];
-                let mut n_of_class = vec![1.0; table.len() / width]; // one row that asks for no change
+                let mut n_of_class = vec![1.0; table.len() / width]; // one pseudo-row with a zero residual
                 for (&class, left) in classes.iter().zip(left.chunks_exact(width)) {
                     n_of_class[class as usize] += 1.0;
                     change[class as usize * width..][..width]
@@ -180,17 +181,17 @@ impl FactTables {
     }
 }
 
-/// Which facts are read out, and how many values each has.
+/// Configuration of [`FactReadout`].
 #[derive(Config, Debug)]
 pub struct FactReadoutConfig {
-    /// Width of the vector that is read.
+    /// Width of the input vectors.
     pub d_input: usize,
-    /// The number of values of every fact, e.g. 9 for a cell.
+    /// The number of classes of every fact, e.g. 9 for a grid cell.
     pub classes: Vec<usize>,
 }
 
 impl FactReadoutConfig {
-    /// Read-outs to be trained.
+    /// Initializes the read-outs for training.
     #[must_use]
     pub fn init(&self, device: &Device) -> FactReadout {
         FactReadout {
@@ -209,17 +210,18 @@ pub struct FactReadout {
     facts: Vec<Linear>,
 }
 
-/// The loss of the read-outs, and how often each was right.
+/// The loss and the accuracy of the read-outs.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ReadoutLoss {
-    /// Cross-entropy, its mean over the rows that ask for a fact, summed over facts.
+    /// Cross-entropy, averaged over the rows that ask for a fact and summed over facts.
     pub loss: Tensor<1>,
-    /// The share of rows whose fact was read right, fact by fact; NaN where none asks for it.
+    /// Accuracy per fact; NaN if no row asks for it.
     pub accuracy: Vec<f64>,
 }
 
 impl FactReadout {
-    /// Compares what is read with the facts.
+    /// Computes the loss of the read-outs against the facts.
     ///
     /// # Shapes
     ///
@@ -227,7 +229,7 @@ impl FactReadout {
     ///
     /// # Panics
     ///
-    /// If there is not one class for every row and fact, or a class that its fact does not have.
+    /// If the number of rows differs, or a class is out of range.
     #[must_use]
     pub fn loss(&self, vectors: &Tensor<2>, facts: &Facts) -> ReadoutLoss {
         let device = vectors.device();
@@ -283,7 +285,7 @@ mod tests {
     fn fitted_tables_add_up_to_the_vectors_of_known_rows_and_means_of_the_others() {
         let device = Device::flex();
         let mut facts = Facts::new(2);
-        // 40 rows of each pair; nobody has the third class of the first fact.
+        // 40 rows of each pair; the third class of the first fact does not occur.
         let mut vectors = Vec::new();
         for row in 0..240 {
             let [a, b] = [row % 2, row % 3];
@@ -313,7 +315,7 @@ mod tests {
     fn unasked_fact_neither_counts_nor_costs() {
         let device = Device::flex();
         let mut readout = FactReadoutConfig::new(2, vec![2, 3]).init(&device);
-        // The first fact is the sign of the first component; the second is undecided.
+        // The first fact is the sign of the first component; the second cannot be predicted.
         readout.facts[0].weight = readout.facts[0]
             .weight
             .clone()

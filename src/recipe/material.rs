@@ -1,4 +1,4 @@
-//! What samples are made of: folders of photographs and cut-outs, and procedural scenes.
+//! The training data: folders of photographs and cut-outs, and procedural scenes.
 
 use std::path::{Path, PathBuf};
 
@@ -13,22 +13,22 @@ use super::{
     Compositions, ExperimentError, Mixture, Photographs, SampleSource, Scenes, plan::MixtureShares,
 };
 
-/// The share of described points among photographs of everyday things: what people have described
-/// teaches more than boxes do.
+/// The share of human-described points among photographs of everyday objects; human descriptions
+/// teach more than boxes.
 const DESCRIBED_SHARE: f64 = 0.7;
 
-/// Where samples come from.
+/// The sources of training data.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
-    /// Folders with `annotations.json` and photographs, whose names the vision model learns
-    /// densely.
+    /// Folders with `annotations.json` and photographs, whose category and part names are dense
+    /// targets.
     pub photographs: Vec<PathBuf>,
-    /// Folders of described points, or of photographs with boxes, whose nouns are everyday ones.
+    /// Folders with human-described points, or with photographs and boxes, that use everyday nouns.
     pub everyday: Vec<PathBuf>,
-    /// The labels of cut-outs, and the folder of their pictures; they are composed onto the
+    /// The labels of cut-outs, and the folder of their pictures. They are composed onto the
     /// photographs of `everyday`.
     pub cutouts: Option<(PathBuf, PathBuf)>,
-    /// Families that neither scenes nor photographs show. Their words stay in the vocabulary.
+    /// Families excluded from scenes and photographs. Their words stay in the vocabulary.
     pub without_families: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Material {
         self.photographs.iter().map(|folder| open(folder)).collect()
     }
 
-    /// Scenes of 256 pixels, without the families that are left out.
+    /// Scenes of 256 pixels, without the excluded families.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Material {
         Ok(Scenes { options, ..Default::default() })
     }
 
-    /// Samples in these shares, as far as their sources are at hand, with images whose longer side
+    /// A mixture with these shares of the sources that are available, with images whose longer side
     /// has `size` pixels.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ fn is_described(folder: &Path) -> bool {
     folder.join("labels.jsonl").is_file()
 }
 
-/// A data set in the format that its files have.
+/// Opens a data set in the format of its files.
 fn open(folder: &Path) -> Result<Box<dyn Dataset>, DataError> {
     let options = ReadOptions { strictness: Strictness::Lenient, ..Default::default() };
     Ok(if is_described(folder) {

@@ -1,10 +1,10 @@
-//! How the tiny model is taught: what is shown, in which order, and what is asked for.
+//! The training recipe of the tiny model: data, schedule and losses.
 //!
-//! Stage 0 teaches the base, the role of OMG-LLaVA: first the eyes alone, densely
-//! ([`Objective::Vision`]), then eyes and language together on both inverse tasks
-//! ([`Objective::Base`]). Stage 1 fits the Descriptor ([`Objective::Descriptor`]), stage 2 the
-//! Localizer ([`Objective::Localizer`]), each through its own adapter on the frozen base.
-//! `docs/training.md` gives the reasons and the figures.
+//! Stage 0 trains the base, which takes the role of OMG-LLaVA: first the vision encoder alone with
+//! dense losses ([`Objective::Vision`]), then the vision encoder and the language model together on
+//! both inverse tasks ([`Objective::Base`]). Stage 1 trains the Descriptor
+//! ([`Objective::Descriptor`]) and stage 2 the Localizer ([`Objective::Localizer`]), each through
+//! its own adapter on the frozen base. `docs/training.md` gives reasons and results.
 
 mod batch;
 mod caption;

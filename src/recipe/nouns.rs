@@ -1,24 +1,24 @@
-//! The nouns of a model, taken from the lexicon.
+//! The noun table of a model, built from the lexicon.
 
 use std::collections::HashMap;
 
 use tp_data::{Lexicon, N_CLASSES};
 use tp_vision::{NamedNoun, NounTable};
 
-/// The words that people choose from when they say the colour of a spot (`data/everyday_points`).
+/// The color words offered to annotators (`data/everyday_points`).
 const COLOURS: [&str; 12] = [
     "beige", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white",
     "yellow",
 ];
 
-/// All nouns of a lexicon with which somebody would point: those for objects, those for parts, and
+/// All nouns of a lexicon that people would point with: nouns for objects, nouns for parts, and
 /// which of them people use for each class of the 1,000-way classifiers.
 ///
-/// Generic nouns ("thing", "middle") are left out, unless a class has no other.
+/// Generic nouns ("thing", "middle") are omitted, unless a class has no other.
 ///
 /// # Panics
 ///
-/// If a class of the classifiers has no noun; the lexicon that ships has one for each.
+/// If a class of the classifiers has no noun; the bundled lexicon has one for each.
 #[must_use]
 pub fn noun_table(lexicon: &Lexicon) -> NounTable {
     let of_class: Vec<&str> = (0..N_CLASSES)
@@ -39,8 +39,8 @@ pub fn noun_table(lexicon: &Lexicon) -> NounTable {
     let objects = kept.iter().map(|noun| NamedNoun {
         name: noun.name.clone(),
         words: noun.all_words(),
-        // Above a noun that is left out stands the one above it: a dog is a mammal, which nobody
-        // says, and that an animal.
+        // The parent of an omitted noun takes its place: a dog is a mammal, which is not a noun
+        // people point with, and a mammal is an animal.
         kind: std::iter::successors(lexicon.kind_of(noun), |kind| lexicon.kind_of(kind))
             .find_map(|kind| index.get(kind.name.as_str()).copied()),
     });
@@ -72,7 +72,7 @@ mod tests {
         let mentioned = nouns.mentions("the mugs' handles beside the thing in the middle");
         assert_eq!(name(mentioned.objects[0][0]), "cup");
         assert_eq!(mentioned.parts.len(), 1);
-        // Whoever asks for an animal may mean a dog.
+        // A request for an animal may refer to a dog.
         let [animals] = &nouns.mentions("an animal").objects[..] else { panic!("one mention") };
         assert!(animals.contains(&nouns.object("dog").unwrap()) && animals.len() > 50);
     }

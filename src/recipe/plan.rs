@@ -1,39 +1,39 @@
-//! How long each stage lasts, at which size, and how fast it learns.
+//! The schedule of the phases: length, image size and learning rate.
 
 use crate::recipe::Objective;
 
 /// One phase of training at one setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Phase {
-    /// What is taught.
+    /// The training objective.
     pub objective: Objective,
     /// Its name in logs, folders and results.
     pub name: &'static str,
     /// Optimizer steps.
     pub steps: u64,
-    /// Side of the images in pixels.
+    /// Side length of the images in pixels.
     pub size: u32,
-    /// Images a step.
+    /// Images per step.
     pub n_images: usize,
-    /// Described points an image.
+    /// Described points per image.
     pub n_points: usize,
-    /// The highest learning rate.
+    /// The peak learning rate.
     pub learning_rate: f64,
-    /// What is shown.
+    /// The mixture of training data.
     pub diet: MixtureShares,
-    /// The share of samples in which things are called by other nouns than their own: see
+    /// The share of samples whose objects are renamed with other nouns: see
     /// [`SampleSettings::foreign_nouns`](crate::recipe::SampleSettings::foreign_nouns).
     pub foreign_nouns: f64,
 }
 
-/// Shares of what is shown; what is not at hand is left out.
+/// The shares of a data mixture; unavailable sources are skipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MixtureShares {
     /// Procedural scenes.
     pub scenes: f64,
-    /// Photographs with parts, whose names the eyes tell apart densely.
+    /// Photographs with part annotations, whose names are dense targets.
     pub photographs: f64,
-    /// Photographs of everyday things, described by people or with boxes alone.
+    /// Photographs of everyday objects, described by people or annotated with boxes only.
     pub everyday: f64,
     /// Cut-outs on photographs.
     pub compositions: f64,
@@ -51,8 +51,8 @@ impl MixtureShares {
         Self { scenes: 0.25, photographs: 0.2, everyday: 0.45, compositions: 0.1 };
 }
 
-/// The phases, in order. Most steps see 128 pixels, a quarter of the cost; the end sees 256, as
-/// users do.
+/// The phases, in order. Most steps use images of 128 pixels at a quarter of the cost; the last
+/// ones use 256, the size at inference.
 #[must_use]
 pub fn full() -> Vec<Phase> {
     vec![
@@ -125,8 +125,7 @@ pub fn full() -> Vec<Phase> {
     ]
 }
 
-/// The phases on a backbone that knows the world already: names first, then how they are written
-/// and read.
+/// The phases for a pretrained backbone: the namer first, then describing and localizing.
 #[must_use]
 pub fn everyday() -> Vec<Phase> {
     let phase = |objective, name, steps, size, n_images, n_points, learning_rate, diet| Phase {
@@ -158,7 +157,7 @@ pub fn everyday() -> Vec<Phase> {
     ]
 }
 
-/// Twenty minutes on scenes alone: enough to see a loss fall.
+/// Twenty minutes on scenes alone: enough for the losses to fall visibly.
 #[must_use]
 pub fn quick() -> Vec<Phase> {
     let phase = |objective, name, steps, n_images, n_points| Phase {

@@ -1,5 +1,5 @@
-//! Where samples come from: procedural scenes and compositions without end, and annotated
-//! photographs.
+//! Sources of training samples: procedural scenes and compositions, of which there is no end, and
+//! annotated photographs.
 
 use std::path::PathBuf;
 
@@ -13,23 +13,23 @@ use tp_scenes::{Scene, SceneOptions};
 
 use crate::recipe::{SampleSettings, TrainingSample};
 
-/// Anything that makes a sample from a seed: the same seed, the same sample.
+/// A source that makes a sample from a seed: equal seeds give equal samples.
 pub trait SampleSource: Sync {
-    /// The sample of a seed, or `None` if that seed's image has no describable point.
+    /// The sample of a seed, or `None` if the image of that seed has no describable point.
     fn sample(&self, seed: Seed, options: &SampleSettings) -> Option<TrainingSample>;
 
-    /// Whether there is nothing to make samples of.
+    /// Whether the source cannot make any sample.
     fn is_empty(&self) -> bool {
         false
     }
 }
 
-/// Procedural scenes: every seed is a new image.
+/// Procedural scenes: every seed gives a new image.
 #[derive(Clone, Debug, Default)]
 pub struct Scenes {
-    /// What the scenes look like.
+    /// The options of the scene generator.
     pub options: SceneOptions,
-    /// Who describes them.
+    /// The describer of the scenes.
     pub teacher: RulesTeacher,
 }
 
@@ -40,16 +40,16 @@ impl SampleSource for Scenes {
     }
 }
 
-/// Cut-outs on photographs: every seed is a new picture.
+/// Cut-outs composed onto photographs: every seed gives a new image.
 #[derive(Clone, Debug)]
 pub struct Compositions {
-    /// What is put on photographs.
+    /// The cut-outs.
     pub cutouts: CutOuts,
-    /// The photographs.
+    /// The background photographs.
     pub backgrounds: Vec<PathBuf>,
-    /// How.
+    /// The options of the composition.
     pub options: ComposeOptions,
-    /// Who describes them.
+    /// The describer of the compositions.
     pub teacher: RulesTeacher,
 }
 
@@ -68,25 +68,25 @@ impl SampleSource for Compositions {
                 TrainingSample::new(image, annotation, &self.teacher, options, seed)
             }
             Err(error) => {
-                tracing::warn!("left out: {error}");
+                tracing::warn!("skipped: {error}");
                 None
             }
         }
     }
 }
 
-/// Annotated photographs: each draw is another section, mirror image and light of one of them.
+/// Annotated photographs, augmented by a random crop, mirroring and lighting.
 pub struct Photographs {
     sets: Vec<Box<dyn Dataset>>,
-    /// Set and annotation of everything that may be drawn.
+    /// The data set and the annotation of every image that can be drawn.
     drawable: Vec<(usize, AnnotatedImage)>,
     longest_side: u32,
     teacher: RulesTeacher,
 }
 
 impl Photographs {
-    /// The images of one split, with their longer side at `longest_side` pixels. What cannot be
-    /// read is left out.
+    /// The images of one split, with their longer side scaled to `longest_side` pixels. Unreadable
+    /// images are skipped.
     #[must_use]
     pub fn new(sets: Vec<Box<dyn Dataset>>, split: Split, longest_side: u32) -> Self {
         let mut drawable = Vec::new();
@@ -99,14 +99,14 @@ impl Photographs {
                             .filter(|image| image.split == Some(split))
                             .map(|image| (set, image)),
                     ),
-                    Err(error) => tracing::warn!("left out: {error}"),
+                    Err(error) => tracing::warn!("skipped: {error}"),
                 }
             }
         }
         Self { sets, drawable, longest_side, teacher: RulesTeacher }
     }
 
-    /// The same without the photographs that show an object of one of these families.
+    /// The same source without photographs that show an object of one of these families.
     #[must_use]
     pub fn without_families(mut self, families: &[String]) -> Self {
         self.drawable.retain(|(_, image)| {
@@ -117,20 +117,20 @@ impl Photographs {
         self
     }
 
-    /// How many photographs can be drawn.
+    /// The number of photographs that can be drawn.
     #[must_use]
     pub fn n_drawable(&self) -> usize {
         self.drawable.len()
     }
 
-    /// A section and its mirror image, in another light.
+    /// A random crop, possibly mirrored, with changed lighting.
     fn seen_another_way(
         &self,
         image: &RgbImage,
         annotation: &AnnotatedImage,
         rng: &mut impl Rng,
     ) -> Option<(RgbImage, AnnotatedImage)> {
-        // Half of the photographs are seen as a whole, as users show theirs.
+        // Half of the photographs are used whole, as at inference.
         let (image, annotation) = match rng.random::<bool>() {
             true => (image.clone(), annotation.clone()),
             false => cropped(image, annotation, section(annotation.size, rng))?,
@@ -142,7 +142,7 @@ impl Photographs {
     }
 }
 
-/// A random section: half of each side to all of it.
+/// A random crop: between half and all of each side.
 fn section(size: ImageHw, rng: &mut impl Rng) -> BoxXywh {
     let (height, width) = (f64::from(size.height()), f64::from(size.width()));
     let [new_height, new_width] =
@@ -169,27 +169,27 @@ impl SampleSource for Photographs {
                 TrainingSample::new(image, annotation, &self.teacher, options, seed)
             }
             Err(error) => {
-                tracing::warn!("left out: {error}");
+                tracing::warn!("skipped: {error}");
                 None
             }
         }
     }
 }
 
-/// Several sources, each with its share of the samples.
+/// A weighted mixture of sources.
 pub struct Mixture(Vec<(f64, Box<dyn SampleSource>)>);
 
 impl Mixture {
-    /// Sources with their weights, which need not sum to 1.
+    /// The sources with their weights, which need not sum to 1.
     ///
     /// # Panics
     ///
-    /// Unless there is a source, and all weights are above 0.
+    /// If there is no source, or a weight is not above 0.
     #[must_use]
     pub fn new(sources: Vec<(f64, Box<dyn SampleSource>)>) -> Self {
         assert!(
             !sources.is_empty() && sources.iter().all(|(weight, _)| *weight > 0.0),
-            "every source has a share"
+            "every source has a weight above 0"
         );
         Self(sources)
     }
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    /// Samples that say where they come from.
+    /// Samples that record their source.
     struct Named(&'static str);
 
     impl SampleSource for Named {

@@ -1,4 +1,5 @@
-//! The tokenizer's training text: what the describer writes, and what the conversations say.
+//! The training text of the tokenizer: generated descriptions and the fixed texts of the
+//! conversations.
 
 use rayon::prelude::*;
 use tp_core::{Seed, Style};
@@ -7,11 +8,11 @@ use tp_vision::NounTable;
 
 use crate::recipe::{SampleSettings, SampleSource};
 
-/// How often a noun counts that may be in no sample.
+/// How often a noun that may occur in no sample is repeated.
 const NOUN_WEIGHT: usize = 2;
 
-/// Trains a byte-level BPE on the descriptions of `n_images` samples, and on every word of `nouns`,
-/// so that words which no sample has are few tokens, too.
+/// Trains a byte-level BPE on the descriptions of `n_images` samples and on every word of `nouns`,
+/// so that words outside the samples also become few tokens.
 ///
 /// # Errors
 ///
@@ -30,7 +31,7 @@ pub fn train_tokenizer(
         .filter_map(|index| source.sample(seed.nth(index), &options))
         .flat_map_iter(|sample| sample.triplets.into_iter().map(|triplet| triplet.description))
         .collect();
-    // The fixed sentences of both conversations, often enough to become few tokens.
+    // The fixed sentences of both conversations, repeated often enough to become few tokens.
     let sentences = [
         "user\n",
         "assistant\n",

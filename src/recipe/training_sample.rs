@@ -1,4 +1,4 @@
-//! What one image teaches: its pixels, what stands in every cell, and a few described points.
+//! A training sample: an image with its annotation and a few described points.
 
 use std::collections::HashMap;
 
@@ -12,18 +12,18 @@ use tp_data::{
 /// How samples are made from images.
 #[derive(Clone, Debug)]
 pub struct SampleSettings {
-    /// Described points an image, 0 to teach the eyes alone; an image with fewer describable points
-    /// repeats some in other words.
+    /// Described points per image, 0 to train the vision encoder alone. If an image has fewer
+    /// describable points, some are repeated with different wording.
     pub n_points: usize,
-    /// Weights of the styles, in the order of [`Style::ALL`].
+    /// Weights of the description styles, in the order of [`Style::ALL`].
     pub style_weights: [f64; Style::ALL.len()],
-    /// Which points are looked for on images whose points nobody has described.
+    /// How points are chosen on images without human-described points.
     pub points: PointOptions,
-    /// The share of samples whose things are called by other nouns of the lexicon: for texts that
-    /// nobody compares with an image.
+    /// The share of samples whose objects are renamed with other nouns of the lexicon. Only for
+    /// texts that are never compared with an image.
     pub foreign_nouns: f64,
-    /// The share of described points whose place is asked for in people's own words, whatever the
-    /// style of the sample.
+    /// The share of described points that the Localizer receives in people's own words, whatever
+    /// the style of the sample.
     pub own_words: f64,
 }
 
@@ -39,24 +39,24 @@ impl Default for SampleSettings {
     }
 }
 
-/// One image, ready to be taught.
+/// One training image with its described points.
 #[derive(Clone, Debug)]
 pub struct TrainingSample {
     /// The pixels.
     pub image: RgbImage,
-    /// What is annotated in them.
+    /// The annotation of the image.
     pub annotation: AnnotatedImage,
     /// Exactly [`SampleSettings::n_points`] described points.
     pub triplets: Vec<Triplet>,
-    /// The same points in the words by which they are to be found: often those of the description.
+    /// The same points with the texts for the Localizer, most of them the descriptions above.
     pub heard: Vec<Triplet>,
 }
 
 impl TrainingSample {
-    /// A sample, or `None` if no point of the image can be described without ambiguity.
+    /// Makes a sample, or `None` if no point of the image can be described without ambiguity.
     ///
-    /// Where people have described points these are taken, and no others; [`Style::Spoken`] then is
-    /// their own words.
+    /// If people have described points on the image, only these are used, and [`Style::Spoken`]
+    /// means their own words.
     #[must_use]
     pub fn new(
         image: RgbImage,
@@ -90,7 +90,7 @@ impl TrainingSample {
         let total: f64 = options.style_weights.iter().sum();
         let (mut triplets, mut heard) =
             (Vec::with_capacity(options.n_points), Vec::with_capacity(options.n_points));
-        // A second round repeats points in other words; a third would teach nothing new.
+        // A second round repeats points with different wording; a third would add nothing.
         for round in 0..2 {
             for (index, (target, described)) in targets.iter().enumerate() {
                 if triplets.len() == options.n_points {
@@ -140,7 +140,7 @@ fn target_of(described: &DescribedPoint) -> PointTarget {
     }
 }
 
-/// What somebody has written of a point, in a share of cases.
+/// A human text about a point, with the given probability.
 fn own_words(described: &DescribedPoint, share: f64, seed: Seed) -> Option<String> {
     let mut rng = seed.rng();
     (rng.random::<f64>() < share)
@@ -148,8 +148,8 @@ fn own_words(described: &DescribedPoint, share: f64, seed: Seed) -> Option<Strin
         .flatten()
 }
 
-/// A described point in words: people's own where they are asked for, otherwise those of the rules,
-/// with the colour that people see.
+/// A described point with its text: in people's own words where requested, otherwise by the rules
+/// with the color that people named.
 fn triplet_of(
     described: &DescribedPoint,
     target: &PointTarget,
@@ -181,8 +181,7 @@ fn triplet_of(
     })
 }
 
-/// The same with other nouns: one of the lexicon for every category, and one for every name of a
-/// part.
+/// The annotation with other nouns: one of the lexicon for every category and for every part name.
 fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage {
     let lexicon = Lexicon::shipped();
     let (mut objects, mut parts) = (HashMap::new(), HashMap::new());
@@ -206,16 +205,16 @@ fn renamed(mut annotation: AnnotatedImage, rng: &mut impl Rng) -> AnnotatedImage
 }
 
 impl SampleSettings {
-    /// Samples of which a fifth is in the style of people, who also lead to most points that they
-    /// have described.
+    /// Settings in which a fifth of the samples is in the spoken style, and most human-described
+    /// points are localized from people's own words.
     #[must_use]
     pub fn spoken() -> Self {
         Self { style_weights: [0.5, 0.15, 0.1, 0.05, 0.2], own_words: 0.6, ..Self::default() }
     }
 
-    /// The same with one style for all texts, drawn by its weight.
+    /// The same settings with a single style for all texts, drawn by the style weights.
     ///
-    /// Texts of one style are of about one length, so that a batch of them is hardly padded.
+    /// Texts of one style have similar lengths, so that a batch needs little padding.
     #[must_use]
     pub fn in_one_style(&self, seed: Seed) -> Self {
         let total: f64 = self.style_weights.iter().sum();
@@ -250,7 +249,7 @@ mod tests {
         SampleSettings { n_points: 4, style_weights, ..Default::default() }
     }
 
-    /// A gray picture with a mug, whose handle somebody has described.
+    /// A gray picture with a mug whose handle a person has described.
     fn described() -> (RgbImage, AnnotatedImage) {
         let size = ImageHw::new(40, 60).unwrap();
         let bbox = BoxXywh { x: 10.0, y: 10.0, width: 30.0, height: 20.0 };
@@ -330,7 +329,7 @@ mod tests {
             heard.into_iter().collect::<Vec<_>>(),
             ["A mug; the point is on its handle.", "grab the mug here"]
         );
-        // The rules write what people see: the pixels are gray.
+        // The rules use the color that people named; the pixels are gray.
         for triplet in sample(Style::CoarseToFine, 0) {
             assert!(
                 triplet.description.contains("blue") && !triplet.description.contains("gray"),

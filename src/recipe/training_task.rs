@@ -1,4 +1,4 @@
-//! The stages: which weights move, and what is asked of them.
+//! The training objectives: which weights are trained, and by which losses.
 
 use burn::{
     config::Config,
@@ -22,43 +22,43 @@ use crate::{
     },
 };
 
-/// Standard deviation of the heat-map's target around the point, in units of the model's square.
+/// Standard deviation of the target heat-map around the point, in units of the model's square.
 const TARGET_SIGMA: f64 = 0.03;
 
-/// How much each loss counts.
+/// The weights of the losses.
 ///
-/// Losses in nats start between 1 and 8, and those that the product depends on (words, the
-/// heat-map, the known-fact embedding) count about once. Auxiliary losses count less: they end near
-/// their floor, and would crowd out the others.
+/// Losses in nats start between 1 and 8, and those on which the results depend directly (tokens,
+/// heat-map, known-fact embedding) have a weight near 1. Auxiliary losses have smaller weights,
+/// because they stay near their floor and would dominate otherwise.
 mod weight {
-    /// Dense classes of cells, beside the other losses of the base.
+    /// Dense classification of cells, beside the other losses of the base.
     pub(super) const DENSE_IN_BASE: f64 = 0.4;
-    /// The masks of the learned queries, relative to the dense loss: a sum over layers and queries,
-    /// ten times as large.
+    /// The masks of the learned queries, relative to the dense loss. It is a sum over layers and
+    /// queries and about ten times as large.
     pub(super) const QUERIES: f64 = 0.1;
-    /// The facts that a linear read-out finds in a point's feature.
+    /// The facts that a linear read-out finds in a keypoint feature.
     pub(super) const SEEN_FACTS: f64 = 0.4;
-    /// The facts that a linear read-out finds in a text's `[SEG]` state.
+    /// The facts that a linear read-out finds in the `[SEG]` state of a text.
     pub(super) const SAID_FACTS: f64 = 0.3;
-    /// Captions of whole images: they only keep the image tokens readable.
+    /// Captions of whole images, which only keep the image tokens informative.
     pub(super) const CAPTION: f64 = 0.2;
-    /// The paper's regression, a mean squared error in the unit square: a good one is 0.01.
+    /// The paper's regression: a mean squared error in the unit square, near 0.01 when trained.
     pub(super) const REGRESSION: f64 = 5.0;
-    /// The heat-map, by which points are found.
+    /// The heat-map from which points are read.
     pub(super) const HEATMAP: f64 = 1.5;
 }
 
-/// What is taught.
+/// A training objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objective {
-    /// The namer alone, on a backbone that has its published weights.
+    /// The namer alone, on a pretrained backbone.
     Names,
-    /// The eyes alone, densely: what stands in every cell.
+    /// The vision encoder alone, by dense classification of cells.
     Vision,
-    /// The language model alone, without an image: what a text says, and how a point is written
-    /// about whose facts are known.
+    /// The language model alone, without images: the facts that a text states, and descriptions of
+    /// points whose facts are given.
     Language,
-    /// Eyes and language model together, on both inverse tasks.
+    /// Vision encoder and language model together, on both inverse tasks.
     Base,
     /// The Descriptor on the frozen base.
     Descriptor,
@@ -66,36 +66,36 @@ pub enum Objective {
     Localizer,
 }
 
-/// The network and the heads that exist in training alone.
+/// The network with the heads that exist only in training.
 #[derive(Module, Debug)]
 pub struct TrainingModel {
-    /// What is shipped.
+    /// The network that is saved.
     pub network: Network,
-    /// What stands in every cell.
+    /// The dense classification heads.
     pub dense: DenseHeads,
-    /// What a keypoint feature knows of its point.
+    /// The read-out of facts from keypoint features.
     pub point_readout: FactReadout,
-    /// What the projected state of `[SEG]` knows of its text.
+    /// The read-out of facts from the projected `[SEG]` state.
     pub text_readout: FactReadout,
-    /// What a point's token would be if all facts were known.
+    /// The embeddings of known facts, which stand in for point tokens.
     pub known_points: FactTables,
 }
 
-/// Shape of a [`TrainingModel`].
+/// Configuration of a [`TrainingModel`].
 #[derive(Config, Debug)]
 pub struct TrainingModelConfig {
     /// The network.
     pub network: NetworkConfig,
-    /// Number of categories.
+    /// The number of categories.
     pub n_categories: usize,
-    /// Number of part names.
+    /// The number of part names.
     pub n_parts: usize,
-    /// Number of values of every fact.
+    /// The number of classes of every fact.
     pub fact_classes: Vec<usize>,
 }
 
 impl TrainingModelConfig {
-    /// The shape that fits a vocabulary.
+    /// The configuration that fits a vocabulary.
     #[must_use]
     pub fn of(network: NetworkConfig, vocabulary: &Vocabulary) -> Self {
         Self::new(
@@ -106,7 +106,7 @@ impl TrainingModelConfig {
         )
     }
 
-    /// Weights to be trained.
+    /// Initializes the weights for training.
     #[must_use]
     pub fn init(&self, device: &Device) -> TrainingModel {
         let feat_channels = self.network.vision.feat_channels;
@@ -127,18 +127,18 @@ impl TrainingModelConfig {
     }
 }
 
-/// One stage as a task of the training loop.
+/// One objective as a task of the training loop.
 pub struct TrainingTask<S, E> {
-    /// What is taught.
+    /// The objective.
     pub objective: Objective,
-    /// What is shown.
+    /// The source of batches.
     pub batcher: Batcher<S>,
-    /// The shape of the network.
+    /// The configuration of the network.
     pub config: NetworkConfig,
-    /// Where it is trained.
+    /// The device of the tensors.
     pub device: Device,
-    /// How the model is judged on the way.
-    pub judge: E,
+    /// Evaluates the model during training.
+    pub evaluator: E,
 }
 
 impl<S, E> Task<TrainingModel> for TrainingTask<S, E>
@@ -192,12 +192,12 @@ where
 
     fn evaluate(&self, model: &TrainingModel) -> Option<Evaluation> {
         (!matches!(self.objective, Objective::Names | Objective::Vision | Objective::Language))
-            .then(|| (self.judge)(model.valid().network))
+            .then(|| (self.evaluator)(model.valid().network))
     }
 }
 
 impl<S: SampleSource, E> TrainingTask<S, E> {
-    /// What are these points taken for?
+    /// The naming loss: which noun classes the namer predicts at points.
     fn ask_for_names(
         &self,
         model: &TrainingModel,
@@ -223,7 +223,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         losses.read("colour_named", loss.colour_accuracy);
     }
 
-    /// What do these texts say?
+    /// The read-out loss of the facts that texts state.
     fn ask_about_texts(&self, model: &TrainingModel, batch: &Batch, losses: &mut Losses) {
         let Network { decoder, localizer, .. } = &model.network;
         let hidden = localizer.read(decoder, None, None, &batch.localize);
@@ -231,7 +231,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         losses.read_out("said", 1.0, model.text_readout.loss(&states, &batch.spoken));
     }
 
-    /// How are these points written about, whose facts are known?
+    /// The description loss for points represented by known-fact embeddings.
     fn ask_for_words_about_known_points(
         &self,
         model: &TrainingModel,
@@ -256,7 +256,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         );
     }
 
-    /// What stands at these points, and in these images?
+    /// The description and captioning losses.
     fn ask_for_words(
         &self,
         model: &TrainingModel,
@@ -265,7 +265,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         losses: &mut Losses,
     ) {
         let network = &model.network;
-        // The base is taught without adapters; afterwards each task has its own.
+        // The base is trained without adapters; afterwards each task has its own.
         let adapter =
             (self.objective == Objective::Descriptor).then_some(&network.descriptor.adapter);
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
@@ -294,9 +294,9 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
                 .loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts),
         );
         let tokens = network.eyes.projector.object_tokens(points);
-        // The point token is pulled towards the known-fact embedding that the decoder was trained
-        // on. What all embeddings share carries no information, so the loss is the share of their
-        // variance that is missed.
+        // The point token is regressed onto the known-fact embedding that the decoder was trained
+        // on. The mean of all embeddings carries no information, so the loss is the unexplained
+        // share of their variance.
         let known = model.known_points.forward(&batch.told).detach();
         let hidden = known.dims()[1];
         let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
@@ -324,7 +324,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         }
     }
 
-    /// Where are the points that these texts speak of?
+    /// The localization losses.
     fn ask_for_points(
         &self,
         model: &TrainingModel,
@@ -344,8 +344,8 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
             weight::SAID_FACTS,
             model.text_readout.loss(&states, &batch.spoken),
         );
-        // Two numbers cannot say "nowhere": the paper's head learns from the texts that have a
-        // point.
+        // Two coordinates cannot express "nowhere", so the paper's regression head is trained only
+        // on texts that have a point.
         let (found, points): (Vec<i64>, Vec<ModelXy>) = batch
             .targets
             .iter()
@@ -371,7 +371,8 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         );
     }
 
-    /// Where the nouns of the texts are. The namer has learned before, and learns nothing here.
+    /// Where the nouns of the texts are in the image. The namer was trained before and is frozen
+    /// here.
     fn mention_maps(
         &self,
         model: &TrainingModel,
@@ -402,8 +403,8 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
     }
 }
 
-/// Names of the facts of [`Vocabulary::facts`], in their order: as a keypoint feature sees them,
-/// and as a text says them.
+/// Names of the facts of [`Vocabulary::facts`], in order: read from keypoint features, and read
+/// from texts.
 const SEEN: [&str; 7] = [
     "category_seen",
     "part_seen",
@@ -423,7 +424,7 @@ const SAID: [&str; 7] = [
     "point_cell_said",
 ];
 
-/// The weighted sum of losses, and each by its name.
+/// The weighted sum of losses, with each loss by its name.
 #[derive(Default)]
 struct Losses {
     sum: Option<Tensor<1>>,
@@ -440,7 +441,7 @@ impl Losses {
         });
     }
 
-    /// The loss of read-outs, and the share of facts that were read right.
+    /// Adds the loss of read-outs, and records their accuracy.
     fn read_out(&mut self, name: &'static str, weight: f64, readout: ReadoutLoss) {
         self.add(name, weight, readout.loss);
         let names = match name {
@@ -465,7 +466,7 @@ impl Losses {
     }
 }
 
-/// The same network with everything frozen that a stage does not teach.
+/// The model with everything frozen that an objective does not train.
 #[must_use]
 pub fn frozen_for(objective: Objective, model: TrainingModel) -> TrainingModel {
     match objective {
@@ -480,8 +481,8 @@ pub fn frozen_for(objective: Objective, model: TrainingModel) -> TrainingModel {
         }
         Objective::Vision | Objective::Language | Objective::Base => {
             let Network { eyes, namer, .. } = model.network;
-            // Published weights of a backbone know more than our samples do; those of a namer were
-            // taught before.
+            // The published weights of a backbone are better than what our samples could teach;
+            // those of a namer were trained before.
             let eyes = if eyes.encoder.backbone().classifier().is_some() {
                 eyes.freeze_backbone()
             } else {

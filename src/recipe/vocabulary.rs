@@ -1,11 +1,11 @@
-//! The names that dense losses and read-outs tell apart, and their numbers.
+//! The class names of dense losses and fact read-outs.
 
 use serde::{Deserialize, Serialize};
 use tp_core::{COLOURS, PointRecord, Style};
 use tp_data::{AnnotatedImage, Dataset};
 use tp_scenes::{categories, part_names};
 
-/// Categories, part names and colours, each sorted; a name's class is its index.
+/// Categories, part names and colors, each sorted; the class of a name is its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vocabulary {
     /// Names of objects.
@@ -17,7 +17,7 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// A vocabulary of these names, each once.
+    /// The vocabulary of these names, without duplicates.
     #[must_use]
     pub fn new(
         categories: impl IntoIterator<Item = String>,
@@ -27,7 +27,7 @@ impl Vocabulary {
         Self { categories: sorted(categories), parts: sorted(parts), colours: sorted(colours) }
     }
 
-    /// Every name of the procedural world, and of annotated photographs.
+    /// All names of the procedural scenes and of annotated photographs.
     #[must_use]
     pub fn of_scenes_and(photographs: &[Box<dyn Dataset>]) -> Self {
         let owned = |name: &str| name.to_owned();
@@ -63,24 +63,24 @@ impl Vocabulary {
         class_of(&self.parts, name)
     }
 
-    /// The number of values of every fact that is read out of a keypoint feature: category, part,
-    /// colour, object cell, object size, part cell, point cell. The last class of the first three,
-    /// and of the part cell, means "none of these".
+    /// The number of classes of every fact that is read out of a keypoint feature: category, part,
+    /// color, object cell, object size, part cell, point cell. The last class of the first three
+    /// and of the part cell means "none of these".
     #[must_use]
     pub fn fact_classes(&self) -> Vec<usize> {
         vec![self.categories.len() + 1, self.parts.len() + 1, self.colours.len() + 1, 9, 4, 10, 9]
     }
 
-    /// Those facts of one point that a text of this style says, in the order of
+    /// The facts of a point that a text of this style states, in the order of
     /// [`fact_classes`](Self::fact_classes).
     #[must_use]
     pub fn spoken_facts(&self, record: &PointRecord, style: Style) -> [Option<u32>; 7] {
         let facts = self.facts(record).map(Some);
         match style {
             Style::CoarseToFine | Style::Terse | Style::Colloquial => facts,
-            // A person leaves out any of them, and says some in other words.
+            // A person may omit any fact, or express it in other words.
             Style::Spoken => [None; 7],
-            // A keypoint's name stands in the place of the part's.
+            // The name of a keypoint takes the place of the part name.
             Style::Template => [
                 facts[0],
                 facts[1].filter(|_| record.keypoint.is_none()),
@@ -93,7 +93,7 @@ impl Vocabulary {
         }
     }
 
-    /// Facts of one point without its category, its part and its colour.
+    /// The facts of a point without its category, part and color.
     #[must_use]
     pub fn without_names(facts: [Option<u32>; 7]) -> [Option<u32>; 7] {
         let [_, _, _, places @ ..] = facts;
@@ -102,7 +102,7 @@ impl Vocabulary {
         left
     }
 
-    /// The classes of one point's facts, in the order of [`fact_classes`](Self::fact_classes).
+    /// The fact classes of a point, in the order of [`fact_classes`](Self::fact_classes).
     #[must_use]
     pub fn facts(&self, record: &PointRecord) -> [u32; 7] {
         let or_last = |class: Option<usize>, names: &[String]| class.unwrap_or(names.len()) as u32;

@@ -1,5 +1,4 @@
-//! A network that starts from what another one has learned: another backbone, another tokenizer,
-//! the same of the rest.
+//! Initializes a network from a trained one that has another backbone or another tokenizer.
 
 use burn::tensor::{Tensor, TensorData};
 use tp_core::Seed;
@@ -11,8 +10,8 @@ use crate::{
     recipe::{Batcher, FactTables, Facts, SampleSource},
 };
 
-/// The network with every weight of a model folder that has a place and the same shape in it; the
-/// embedding of a token is the mean of what the old tokenizer made of its letters.
+/// The network with every weight of a model folder that has a counterpart of the same shape. The
+/// embedding of a token is the mean of the old embeddings of its text.
 ///
 /// # Errors
 ///
@@ -57,15 +56,15 @@ pub fn warm_started(
     Ok(network)
 }
 
-/// The vectors by which another model's language model knows the facts of points.
+/// Recovers the embeddings by which another model's language model represents the facts of points.
 ///
-/// They are part of its training alone; they are recovered as the tables whose sums come closest to
-/// the tokens that it makes of points whose facts are known. A language model that starts from its
-/// weights then understands its point's token from the first step.
+/// They exist only during training. They are recovered as the tables whose sums are closest to that
+/// model's tokens of points with known facts. A language model that starts from its weights then
+/// understands its point tokens from the first step.
 ///
 /// - `tables`: tables of the same width, whose values are replaced
-/// - `batcher`: samples of the size that the other model has learned from, in the vocabulary of the
-///   tables
+/// - `batcher`: samples of the image size that the other model was trained on, in the vocabulary of
+///   the tables
 ///
 /// # Panics
 ///
@@ -101,8 +100,7 @@ pub fn recovered_tables(
     tables.fitted(&facts, &Tensor::cat(tokens, 0))
 }
 
-/// What the old tokenizer makes of a token: the special token of the same name, or the tokens of
-/// its letters.
+/// The old tokens of a token: the special token of the same name, or the tokens of its text.
 fn old_ids(token: u32, tokenizer: &Tokenizer, old: &Tokenizer) -> Option<Vec<u32>> {
     if let Some(special) = tp_language::SpecialToken::ALL
         .into_iter()
@@ -159,7 +157,7 @@ mod tests {
                 .for_each(|(mean, value)| *mean += value / letters.len() as f32);
         }
         assert!(row(&network, word).iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-6));
-        // Everything else has its place.
+        // Everything else is copied.
         let content = |network: &Network| read(network.descriptor.prompt.content());
         assert_eq!(content(&network), content(&old.network));
     }

@@ -1,4 +1,5 @@
-//! One model writes, another reads: is a better score a better description, or a private code?
+//! Evaluation with one model describing and another localizing, to detect descriptions that only
+//! the model itself understands.
 
 use tp_core::{DescribeOptions, DescribePoint, Located, UnitXy};
 use tp_metrics::PointRow;
@@ -8,7 +9,7 @@ use crate::{
     evaluation::{EvalSet, EvaluationError, located_words, point_rows},
 };
 
-/// What `writer` says of every point of a set, in the set's order.
+/// The descriptions that `writer` produces for every point of a set, in the order of the set.
 ///
 /// # Errors
 ///
@@ -27,8 +28,8 @@ pub fn descriptions(
     Ok(texts)
 }
 
-/// The points of a set as `reader` finds them by `texts`, one for each point, in the set's order.
-/// What is not found, and what was not said, is a miss.
+/// The points that `reader` locates from `texts`, one per point, in the order of the set. "Nowhere"
+/// and empty texts are misses.
 ///
 /// # Errors
 ///
@@ -53,8 +54,8 @@ pub fn points_by_words(
     Ok(point_rows(set, &answers))
 }
 
-/// The points of a set as `reader` finds them by the words of `writer`; each model looks at the
-/// images with its own eyes.
+/// The points that `reader` locates from the descriptions of `writer`. Each model encodes the
+/// images itself.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The Descriptor's adapter, as a policy.
+//! The Descriptor's adapter as a policy.
 
 use burn::{module::Module, tensor::Tensor};
 use tp_core::{PointName, Style};
@@ -8,21 +8,22 @@ use tp_language::{
     visual_context,
 };
 use tp_rl::{
-    Completion, PointsOfImage, Policy, SampleOptions, ToScore, Weights, Written, fingerprint,
+    PointsOfImage, Policy, SampleOptions, SampledBatch, SampledCompletion, ToScore, WhichWeights,
+    fingerprint,
 };
 
 use super::SeenImage;
 use crate::Models;
 
-/// Writes descriptions with an adapter that learns, over a base that does not.
+/// A policy that describes points with a trainable adapter over a frozen base.
 ///
-/// Images are encoded and points turned into tokens before ([`SeenImage`]); all samples of all
-/// points of an image share the keys and values of its prefix, and all rows of a batch are written
-/// together.
+/// Images are encoded and points turned into tokens beforehand ([`SeenImage`]). All samples of all
+/// points of an image share the keys and values of its prefix, and all rows of a batch are
+/// generated together.
 #[derive(Clone, Debug)]
 pub struct DescriptorPolicy {
     decoder: Decoder,
-    /// The same weights on the autodiff device, frozen: gradients flow through them, not to them.
+    /// The same weights on the autodiff device, frozen: gradients pass through them to the adapter.
     learning_decoder: Decoder,
     reference: Option<LoraAdapter>,
     conversation: DescribeConversation,
@@ -30,8 +31,8 @@ pub struct DescriptorPolicy {
 }
 
 impl DescriptorPolicy {
-    /// The supervised Descriptor of these models, asked for one style. Its adapter, copied and
-    /// frozen, is the reference.
+    /// The trained Descriptor of these models, prompted for one style. A frozen copy of its adapter
+    /// is the reference.
     #[must_use]
     pub fn new(models: &Models, style: Style) -> Self {
         let network = models.network.valid();
@@ -45,21 +46,21 @@ impl DescriptorPolicy {
         }
     }
 
-    /// The same with the base alone as the reference: adapters off. Fits a policy whose adapter is
-    /// fresh.
+    /// Uses the base without an adapter as the reference, for a policy whose adapter is newly
+    /// initialized.
     #[must_use]
     pub fn with_base_as_reference(mut self) -> Self {
         self.reference = None;
         self
     }
 
-    /// The adapter of these models, ready to learn.
+    /// The adapter of these models, on the autodiff device.
     #[must_use]
     pub fn weights(models: &Models) -> LoraAdapter {
         models.network.descriptor.adapter.clone().train()
     }
 
-    /// What all rows of an image share.
+    /// The prefix that all rows of an image share.
     fn context(
         &self,
         decoder: &Decoder,
@@ -78,12 +79,12 @@ impl DescriptorPolicy {
         visual_context(decoder, self.conversation.head(), embeddings, &lengths, adapter)
     }
 
-    /// How this point of an image is asked about.
+    /// The prompt for a point of an image.
     fn request(&self, image: &SeenImage, point: usize) -> Request {
         self.conversation.request(self.style, image.names.get(point))
     }
 
-    /// Scores rows of some images, equally many for each: `[tokens]`.
+    /// The log-probabilities of rows of some images, the same number for each: `[tokens]`.
     fn scored(
         &self,
         adapter: Option<&LoraAdapter>,
@@ -114,7 +115,7 @@ impl DescriptorPolicy {
             Some(&context),
             adapter,
         );
-        // The state at a token predicts the next one.
+        // The hidden state at a token predicts the next one.
         let answers: Vec<_> = rows
             .iter()
             .zip(&requests)
@@ -124,7 +125,7 @@ impl DescriptorPolicy {
     }
 }
 
-/// Zeros behind the tokens of an image; what pads a row is never read.
+/// Pads the tokens of an image with zeros, which are masked.
 fn padded(embeddings: Tensor<3>, tokens: usize) -> Tensor<3> {
     let [images, own, hidden] = embeddings.dims();
     if own == tokens {
@@ -145,11 +146,11 @@ impl Policy for DescriptorPolicy {
         weights: &LoraAdapter,
         images: &[PointsOfImage<SeenImage>],
         options: &SampleOptions,
-    ) -> Result<Written, LanguageError> {
+    ) -> Result<SampledBatch, LanguageError> {
         let adapter = weights.valid();
         let fingerprint = fingerprint(&adapter);
         if images.iter().all(|image| image.points.is_empty()) {
-            return Ok(Written { completions: Vec::new(), fingerprint });
+            return Ok(SampledBatch { completions: Vec::new(), fingerprint });
         }
         let seen: Vec<&SeenImage> = images.iter().map(|image| &image.image).collect();
         let context = self.context(&self.decoder, &seen, Some(&adapter), false);
@@ -170,7 +171,7 @@ impl Policy for DescriptorPolicy {
             .unzip();
         let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
         let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
-        // Every point token once for each sample.
+        // Every point token, repeated once per sample.
         let tokens = images.iter().map(|image| image.image.point_tokens.clone());
         let tokens: Tensor<2> = Tensor::cat(tokens.collect(), 0); // [point, hidden]
         let [points, hidden] = tokens.dims();
@@ -199,7 +200,7 @@ impl Policy for DescriptorPolicy {
                     let text = self.conversation.text_of(&completion.ids, name.as_ref());
                     let mut tokens = completion.ids;
                     tokens.extend(completion.finished.then_some(end));
-                    Completion {
+                    SampledCompletion {
                         tokens,
                         log_probs: completion.log_probs,
                         text,
@@ -207,22 +208,23 @@ impl Policy for DescriptorPolicy {
                     }
                 })
                 .collect();
-        Ok(Written { completions, fingerprint })
+        Ok(SampledBatch { completions, fingerprint })
     }
 
     fn log_probs(
         &self,
-        weights: Weights<'_, LoraAdapter>,
+        weights: WhichWeights<'_, LoraAdapter>,
         images: &[PointsOfImage<SeenImage>],
         sequences: &[ToScore<'_>],
     ) -> Result<Tensor<1>, LanguageError> {
         let (adapter, learns) = match weights {
-            Weights::Learning(adapter) => (Some(adapter), true),
-            Weights::Reference => (self.reference.as_ref(), false),
+            WhichWeights::Learning(adapter) => (Some(adapter), true),
+            WhichWeights::Reference => (self.reference.as_ref(), false),
         };
         let runs: Vec<&[ToScore<'_>]> = sequences.chunk_by(|a, b| a.image == b.image).collect();
         let of: Vec<usize> = runs.iter().map(|run| run[0].image).collect();
-        // A batch shares its prefixes evenly; a micro-batch that cuts an image in two does not.
+        // Prefixes can only be shared if every image has the same number of rows, which fails for a
+        // micro-batch that splits an image.
         if runs.iter().all(|run| run.len() == runs[0].len()) {
             return Ok(self.scored(adapter, images, &of, sequences, learns));
         }
@@ -234,7 +236,7 @@ impl Policy for DescriptorPolicy {
     }
 
     fn frozen_fingerprint(&self) -> u64 {
-        // Computed anew each time, or no change could show.
+        // Recomputed each time, because a cached value could not show a change.
         let reference = self.reference.as_ref().map_or(0, fingerprint);
         fingerprint(&self.learning_decoder.valid())
             ^ fingerprint(&self.decoder).rotate_left(1)

@@ -1,4 +1,4 @@
-//! Why an experiment of reinforcement failed.
+//! Errors of reinforcement experiments.
 
 use std::path::PathBuf;
 
@@ -11,39 +11,39 @@ use tp_vision::VisionError;
 
 use crate::{ModelError, evaluation::EvaluationError};
 
-/// Why an experiment of reinforcement failed.
+/// Why a reinforcement experiment failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 #[non_exhaustive]
 pub enum ReinforcementError {
-    /// A file that cannot be written.
+    /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    /// A data set that cannot be used, or shows none of a family.
+    /// A data set cannot be used, or shows no object of a family.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Scenes that cannot be drawn.
+    /// Scenes cannot be generated.
     #[error(transparent)]
     Scenes(#[from] SceneError),
-    /// An image that cannot be encoded.
+    /// An image cannot be encoded.
     #[error(transparent)]
     Vision(#[from] VisionError),
-    /// A point or a text that a model refuses.
+    /// A model rejects a point or a text.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
-    /// A training that failed.
+    /// The training failed.
     #[error(transparent)]
     Rl(#[from] RlError),
-    /// A log that cannot be read.
+    /// A log cannot be read.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// Points that cannot be compared.
+    /// Points cannot be compared.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// A model folder that cannot be written.
+    /// The model folder cannot be written.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A request to stop; what is done is on the disk.
-    #[error("stopped: call again with --resume to go on")]
+    /// The run was stopped on request; all progress is on disk.
+    #[error("stopped: run again with --resume to continue")]
     Stopped,
 }

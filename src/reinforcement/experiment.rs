@@ -1,5 +1,5 @@
-//! The paper's experiment: the Descriptor is reinforced on one family of objects and judged on
-//! another.
+//! The paper's reinforcement experiment: the Descriptor is trained on one family of objects and
+//! evaluated on another.
 
 use std::{
     io::Write,
@@ -15,7 +15,7 @@ use tp_rl::{
     AdvantageConfig, Algorithm, GrpoConfig, GrpoParts, LossOptions, Reward, Scale, SpreadReport,
     StepReport, StyleMonitor, Trainer, read_steps, reinforce,
 };
-use tp_train::{Outcome, Schedule, TrainConfig};
+use tp_train::{RunOutcome, Schedule, TrainConfig};
 
 use super::{
     DescriptorPolicy, LocalizerJudge, ReinforcementError, SeenPoints, descriptions,
@@ -23,30 +23,30 @@ use super::{
 };
 use crate::{Models, evaluation::EvalSet, save_model_dir};
 
-/// Images whose heat-maps tell how much the Localizer's answers scatter.
+/// The number of images on which the jitter of the Localizer is measured.
 const JITTER_IMAGES: usize = 8;
-/// Groups that are sampled before training, to see whether there is anything to learn from.
+/// The number of groups sampled before training to measure the spread of rewards.
 const SPREAD_GROUPS: usize = 12;
 
-/// What is learned from, what is held back of its family, and the other family.
+/// The training points, the held-out points of the same family, and the points of the other family.
 #[derive(Clone, Debug)]
 pub struct ExperimentSets {
-    /// Points whose descriptions are rewarded.
+    /// Training points, whose descriptions are rewarded.
     pub train: EvalSet,
-    /// Other points of the same family.
+    /// Held-out points of the same family.
     pub held_back: EvalSet,
     /// Points of the other family.
     pub test: EvalSet,
 }
 
-/// How many images an experiment has, where that can be chosen.
+/// The numbers of images and points of an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExperimentSize {
-    /// Images that are learned from.
+    /// Training images.
     pub train_images: u64,
-    /// Images of either set that is tested on.
+    /// Images in each of the two test sets.
     pub test_images: u64,
-    /// Points on each image.
+    /// Points per image.
     pub points_per_image: usize,
 }
 
@@ -58,7 +58,7 @@ impl ExperimentSize {
 }
 
 impl ExperimentSets {
-    /// Scenes of `side` pixels that show one family each.
+    /// Scenes of `side` pixels, each showing objects of a single family.
     ///
     /// # Errors
     ///
@@ -79,8 +79,8 @@ impl ExperimentSets {
         })
     }
 
-    /// Photographs of a data set: the training family on the training side of its split and on the
-    /// others, and all of the other family.
+    /// Photographs of a data set: the training split of the training family to train on, its other
+    /// splits held out, and all images of the other family.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl ExperimentSets {
         })
     }
 
-    /// At most as many images as a size says.
+    /// Truncates the sets to this size.
     pub fn truncate(&mut self, size: ExperimentSize) {
         self.train.images.truncate(size.train_images as usize);
         [&mut self.held_back, &mut self.test]
@@ -110,38 +110,38 @@ impl ExperimentSets {
     }
 }
 
-/// How the policy learns from its samples.
+/// The training method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
-    /// The paper's: group-relative advantages.
+    /// Group-relative policy optimization, the paper's method.
     #[default]
     Grpo,
-    /// Fine-tuning on the best of each group.
+    /// Supervised fine-tuning on the best sample of each group.
     BestOf,
-    /// Direct preference optimisation on the best and the worst of each group.
+    /// Direct preference optimization on the best and the worst sample of each group.
     Dpo,
 }
 
-/// What decides the settings of the training.
+/// The settings of the training.
 #[derive(Clone, Debug, Default)]
 pub struct ExperimentSettings {
-    /// Updates.
+    /// The number of updates.
     pub steps: u64,
-    /// The paper's settings where it names them: three samples a point, beta 0.1, learning rate
-    /// 5e-6, three epochs. Otherwise those of a small model, which needs a larger group and larger
-    /// steps than seven billion parameters (`docs/reinforcement.md`).
+    /// Use the paper's settings where it states them: three samples per point, beta 0.1, learning
+    /// rate 5e-6, three epochs. The alternative are settings for a small model, which needs larger
+    /// groups and larger steps than one with seven billion parameters (`docs/reinforcement.md`).
     pub paper: bool,
-    /// How the policy learns.
+    /// The training method.
     pub method: Method,
-    /// Another learning rate than the settings have.
+    /// Overrides the learning rate of the settings.
     pub learning_rate: Option<f64>,
-    /// Another weight of the divergence from the reference than the settings have.
+    /// Overrides the KL coefficient of the settings.
     pub beta: Option<f64>,
 }
 
 impl ExperimentSettings {
-    /// The configuration of the training; advantages below `jitter`, the scatter of the Localizer's
-    /// answers, are idle.
+    /// The configuration of the training. Groups whose located points lie within `jitter` of one
+    /// another give no gradient.
     #[must_use]
     pub fn config(&self, name: String, train_images: usize, jitter: f64, seed: Seed) -> GrpoConfig {
         let steps = self.steps;
@@ -181,31 +181,31 @@ impl ExperimentSettings {
     }
 }
 
-/// A reinforcement and its judgement.
+/// A reinforcement run with its evaluation.
 #[derive(Debug)]
 pub struct Experiment<'a> {
-    /// The models: the Descriptor that learns, the Localizer that judges.
+    /// The models: the Descriptor is trained, the Localizer provides the reward.
     pub models: &'a Models,
-    /// Another model, whose Localizer reads the same texts and is never learned from: reward
-    /// hacking would show here.
+    /// A second model whose Localizer reads the same texts but provides no reward, to detect reward
+    /// hacking.
     pub referee: Option<&'a Models>,
-    /// What is learned from and tested on.
+    /// The training and test sets.
     pub sets: &'a ExperimentSets,
-    /// What a description is worth.
+    /// The reward of a description.
     pub reward: &'a Reward,
     /// The settings of the training.
     pub settings: &'a ExperimentSettings,
-    /// What the experiment is called, on its page and in its logs.
+    /// The title of the experiment in its HTML page and its logs.
     pub title: &'a str,
-    /// Where logs, checkpoints, texts, points, page and model go.
+    /// The output folder for logs, checkpoints, texts, points, HTML page and model.
     pub out: &'a Path,
-    /// Go on from the newest checkpoint in the folder.
+    /// Continue from the newest checkpoint in the folder.
     pub resume: bool,
-    /// Decides every random choice.
+    /// The seed of every random choice.
     pub seed: Seed,
 }
 
-/// How an experiment went; shares are in percent.
+/// The result of an experiment; shares are in percent.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names say it")]
@@ -217,27 +217,27 @@ pub struct ExperimentReport {
     pub reward_last: f64,
     pub mpck_before: Option<f64>,
     pub mpck_after: Option<f64>,
-    /// The interval of the difference.
+    /// The confidence interval of the difference.
     pub ci: Option<[f64; 2]>,
     pub smallest_detectable: Option<f64>,
     pub family_before: Option<f64>,
     pub family_after: Option<f64>,
     pub referee_before: Option<f64>,
     pub referee_after: Option<f64>,
-    /// How much the Localizer's answers scatter, if it says so.
+    /// The jitter of the Localizer, in the unit square, if it was measured.
     pub jitter: Option<f64>,
     pub spread: SpreadReport,
     pub samples_per_second: f64,
 }
 
 impl Experiment<'_> {
-    /// Trains, describes the held-back points and those of the other family before and after, and
-    /// compares where the words lead.
+    /// Trains the policy, and compares its descriptions of both test sets before and after by where
+    /// the Localizer finds them.
     ///
     /// # Errors
     ///
-    /// [`ReinforcementError`]; with [`ReinforcementError::Stopped`] after `stop` was raised, what
-    /// is done is on the disk.
+    /// [`ReinforcementError`]. After `stop` is set it is [`ReinforcementError::Stopped`], and all
+    /// progress is on disk.
     pub fn run(&self, stop: &AtomicBool) -> Result<ExperimentReport, ReinforcementError> {
         let Self { models, sets, out, .. } = *self;
         let go_on =
@@ -276,7 +276,7 @@ impl Experiment<'_> {
         let steps = read_steps(out)?;
         write_page(out, self.title, &sets.train, &steps)
             .map_err(|source| ReinforcementError::Write { path: out.to_owned(), source })?;
-        if trained.outcome == Outcome::Stopped {
+        if trained.outcome == RunOutcome::Stopped {
             return Err(ReinforcementError::Stopped);
         }
         let after = with_adapter(models, &trained.weights);
@@ -346,7 +346,7 @@ fn log_spread(spread: &SpreadReport, jitter: Option<f64>) {
     }
 }
 
-/// Writes what is said of every point: by the annotation, before and after.
+/// Writes the texts of every point: the reference, and the descriptions before and after.
 fn save_texts(
     folder: &Path,
     name: &str,
@@ -361,7 +361,7 @@ fn save_texts(
     write(folder.join(format!("texts-{name}.jsonl")), &lines.collect::<String>())
 }
 
-/// Writes where words led, point by point.
+/// Writes the located points.
 fn save_points(folder: &Path, name: &str, rows: &[PointRow]) -> Result<(), ReinforcementError> {
     write(folder.join(format!("points-{name}.jsonl")), &rows_to_jsonl(rows, &Protocol::paper())?)
 }

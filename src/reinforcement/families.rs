@@ -1,4 +1,4 @@
-//! Sets of images that show one family, and models with another adapter.
+//! Image sets of a single family, and models with a replaced adapter.
 
 use burn::module::Module;
 use rayon::prelude::*;
@@ -13,12 +13,12 @@ use crate::{
     recipe::{SampleSettings, Scenes, TrainingSample},
 };
 
-/// Scenes of `side` pixels that hold objects of one family alone, `points_per_image` described
-/// points each.
+/// Scenes of `side` pixels that contain only objects of one family, with `points_per_image`
+/// described points each.
 ///
 /// # Errors
 ///
-/// [`SceneError`] if there is no such family; the message names those that are.
+/// [`SceneError`] if there is no such family; the message lists the available ones.
 pub fn family_scenes(
     family: &str,
     side: u32,
@@ -35,16 +35,16 @@ pub fn family_scenes(
     Ok(EvalSet::drawn(family, &source, n_images, points_per_image, Style::CoarseToFine, seed))
 }
 
-/// All photographs of a data set on these sides of its split that show a family: up to
-/// `points_per_image` points on objects of that family, whatever else is in the picture. What the
-/// data set puts on no side is training's.
+/// All photographs of a data set, in these splits, that show a family: up to `points_per_image`
+/// points on objects of that family, whatever else is in the picture. Images that the data set
+/// assigns to no split count as training images.
 ///
-/// The photographs are held in memory, decoded.
+/// The photographs are decoded and held in memory.
 ///
 /// # Errors
 ///
-/// [`DataError::NoFamily`] if the data set shows none of that family; and whatever its reader
-/// refuses.
+/// [`DataError::NoFamily`] if the data set shows no object of that family, and any error of its
+/// reader.
 pub fn family_photographs(
     dataset: &dyn Dataset,
     family: &str,
@@ -100,7 +100,7 @@ fn asked(sample: TrainingSample) -> EvalImage {
     EvalImage { group, image, points }
 }
 
-/// The same models, the Descriptor with another adapter.
+/// The same models with another adapter for the Descriptor.
 #[must_use]
 pub fn with_adapter(models: &Models, adapter: &LoraAdapter) -> Models {
     let mut network: Network = models.network.clone();

@@ -1,14 +1,14 @@
-//! How much a Localizer's answer moves when nothing that matters does.
+//! The jitter of a Localizer: how far its answers move under irrelevant changes of the image.
 
 use tp_core::{ImageHw, LocalizePoint, RgbImage, UnitXy};
 use tp_vision::VisionError;
 
 use crate::{Models, evaluation::EvalSet};
 
-/// The share of each side that a crop leaves out.
+/// The share of each side that a crop removes.
 const CROP: f64 = 0.08;
 
-/// One way of looking at an image: a crop at one of four corners, mirrored or not.
+/// A view of an image: a crop at one of its four corners, possibly mirrored.
 #[derive(Clone, Copy, Debug)]
 struct View {
     right: bool,
@@ -45,7 +45,7 @@ impl View {
         Some(view)
     }
 
-    /// From the unit square of the view to that of the image.
+    /// Maps a point from the unit square of the view to that of the image.
     fn image_from_view(self, point: UnitXy, size: ImageHw) -> UnitXy {
         let [left, top, width, height] = self.section(size);
         let x = if self.mirrored { 1.0 - point.x() } else { point.x() };
@@ -60,11 +60,11 @@ impl View {
 }
 
 /// The median distance, in the unit square, between two answers to the same text on different views
-/// of the same image (four crops, each mirrored or not), mapped back: differences in reward that
-/// stem from less are noise. `None` if nothing is located.
+/// of the same image (four crops, each mirrored or not), mapped back to the image. Smaller
+/// differences in reward are noise. `None` if no text is located.
 ///
-/// Reference descriptions of the first points of the first `n_images` images are asked about. Texts
-/// that say left or right are not asked about mirror images.
+/// The texts are the reference descriptions of the first points on the first `n_images` images.
+/// Texts that contain "left" or "right" are not used on mirrored views.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn localizer_jitter(
                 continue;
             }
             let encoded = models.encode(&seen)?;
-            // A text that the Localizer refuses says nothing about its jitter.
+            // A text that the Localizer rejects does not contribute.
             let located = models.localizer.locate(&encoded, &asked).unwrap_or_default();
             for (place, located) in places.into_iter().zip(located) {
                 answers[place].extend(

@@ -1,4 +1,4 @@
-//! The frozen Localizer, as the one who rewards.
+//! The frozen Localizer as the source of rewards.
 
 use tp_core::{LocalizePoint, Located};
 use tp_localizer::{LocalizerError, PointLocalizer};
@@ -7,7 +7,7 @@ use tp_rl::{Judge, fingerprint, n_trainable};
 use super::SeenImage;
 use crate::{Models, Network};
 
-/// A Localizer on a plain device: no gradient can reach it.
+/// A Localizer on a plain device, without gradients.
 #[derive(Clone, Debug)]
 pub struct LocalizerJudge {
     localizer: PointLocalizer,
@@ -15,7 +15,7 @@ pub struct LocalizerJudge {
 }
 
 impl LocalizerJudge {
-    /// The Localizer of these models, which looks once: a reward is asked for many texts about each
+    /// The Localizer of these models without closer looks, because a reward needs many texts per
     /// image.
     #[must_use]
     pub fn new(models: &Models) -> Self {
@@ -30,8 +30,8 @@ impl LocalizePoint for LocalizerJudge {
     type Image = SeenImage;
     type Error = LocalizerError;
 
-    /// All texts at once. A text that the Localizer refuses (too long, say) is "nowhere" and does
-    /// not fail the others.
+    /// Locates all texts in one call. A text that the Localizer rejects (for example because it is
+    /// too long) is "nowhere" and does not fail the others.
     fn locate(
         &self,
         image: &SeenImage,

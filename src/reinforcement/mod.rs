@@ -1,9 +1,10 @@
-//! The paper's reinforcement: the Descriptor learns to write what the Localizer finds.
+//! The paper's reinforcement: the Descriptor is trained to write descriptions that the Localizer
+//! finds.
 //!
-//! [`DescriptorPolicy`] lets the Descriptor's adapter learn, with a frozen copy of it as the
-//! reference; [`LocalizerJudge`] is the frozen Localizer; [`SeenPoints`] are the points of a set of
-//! images, each encoded once. What reinforcement itself is stands in [`rl`](crate::rl), which knows
-//! none of them.
+//! [`DescriptorPolicy`] trains the Descriptor's adapter, with a frozen copy of it as the reference;
+//! [`LocalizerJudge`] wraps the frozen Localizer; [`SeenPoints`] holds the points of a set of
+//! images, each encoded once. The algorithm itself is in [`rl`](crate::rl), which is independent of
+//! these models.
 
 mod closed_loop;
 mod descriptor_policy;

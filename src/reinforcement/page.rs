@@ -1,4 +1,5 @@
-//! A run as a page: the same points over time, what was written about them, and where it was found.
+//! An HTML page of a run: the same points over time, with their descriptions and where these were
+//! located.
 
 use std::{
     collections::BTreeMap,
@@ -17,19 +18,19 @@ use crate::{
     overlay::{FOUND_POINT, Overlay, TRUE_POINT},
 };
 
-/// Points that are shown, and moments of each.
+/// The number of points shown, and of steps per point.
 const MAX_POINTS: usize = 8;
 const MAX_MOMENTS: usize = 4;
 
 /// Writes `index.html` and its pictures into the folder of a run: curves, and for a few points the
-/// best-rewarded description of the group at several moments, drawn on the image (green: the point,
-/// pink: where it was found).
+/// best-rewarded description of the group at several steps, drawn on the image (green: the true
+/// point, pink: the located point).
 ///
-/// `set` is the one that the run drew its images from.
+/// `set` is the one from which the run drew its images.
 ///
 /// # Errors
 ///
-/// Any failure of the file system, or a picture that cannot be encoded.
+/// Any error of the file system or of encoding a picture.
 pub fn write_page(
     folder: &Path,
     title: &str,
@@ -99,12 +100,12 @@ pub fn write_page(
     write_atomically(&folder.join("index.html"), |out| out.write_all(page.as_bytes()))
 }
 
-/// For each of the first points that were seen more than once if there are such: the best sample of
-/// its group at every step.
+/// The best sample of every group of a point, step by step, for a few points; those sampled most
+/// often come first.
 fn shown(samples: &Path) -> io::Result<Vec<(String, Vec<SampleRecord>)>> {
     let mut points: BTreeMap<String, Vec<SampleRecord>> = BTreeMap::new();
     for line in BufReader::new(File::open(samples)?).lines() {
-        // An incomplete line was cut off when the process was killed.
+        // A killed process leaves an incomplete last line.
         let Ok(sample) = serde_json::from_str::<SampleRecord>(&line?) else { continue };
         let moments = points.entry(format!("{} {:?}", sample.image, sample.point)).or_default();
         match moments.last_mut() {
@@ -119,13 +120,13 @@ fn shown(samples: &Path) -> io::Result<Vec<(String, Vec<SampleRecord>)>> {
         }
     }
     let mut points: Vec<_> = points.into_iter().collect();
-    // A stable sort: those that were seen most often first.
+    // The sort is stable, so points with equal counts keep their order.
     points.sort_by_key(|(_, moments)| std::cmp::Reverse(moments.len()));
     points.truncate(MAX_POINTS);
     Ok(points)
 }
 
-/// At most `n` of them, the first and the last included.
+/// At most `n` evenly spaced records, including the first and the last.
 fn spread(moments: &[SampleRecord], n: usize) -> Vec<&SampleRecord> {
     if moments.len() <= n {
         return moments.iter().collect();

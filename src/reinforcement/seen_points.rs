@@ -1,4 +1,4 @@
-//! The points of a set of images, as the Descriptor sees them.
+//! The points of a set of images, encoded for the Descriptor.
 
 use burn::tensor::Tensor;
 use tp_core::{PointName, UnitXy};
@@ -7,19 +7,18 @@ use tp_vision::{EncodedImage, VisionError};
 
 use crate::{Models, evaluation::EvalSet};
 
-/// An image that was looked at once, and what the language model is told of each of its points.
-/// Nothing in here is trained.
+/// An encoded image with the token embeddings of its points. None of it is trained.
 #[derive(Clone, Debug)]
 pub struct SeenImage {
-    /// What eyes see.
+    /// The encoded image.
     pub encoded: EncodedImage,
-    /// The embedding that stands for each point, `[point, hidden]`.
+    /// The token embedding of each point, `[point, hidden]`.
     pub point_tokens: Tensor<2>,
-    /// What each point is taken for; none if the model does not name points.
+    /// The predicted names of each point; empty if the model has no namer.
     pub names: Vec<PointName>,
 }
 
-/// The images of a set, encoded when they are asked for.
+/// The images of a set, encoded on demand.
 #[derive(Clone, Debug)]
 pub struct SeenPoints<'a> {
     models: &'a Models,
@@ -27,7 +26,7 @@ pub struct SeenPoints<'a> {
 }
 
 impl<'a> SeenPoints<'a> {
-    /// The images of `set` through the eyes of `models`.
+    /// The images of `set`, encoded by the vision model of `models`.
     #[must_use]
     pub fn new(models: &'a Models, set: &'a EvalSet) -> Self {
         Self { models, set }
@@ -49,7 +48,7 @@ impl PointSource for SeenPoints<'_> {
         let features = self.models.descriptor.point_features(&encoded, &points); // [point, 2 · feat_channels]
         let point_tokens = self.models.network.eyes.projector.object_tokens(features);
         let names = self.models.descriptor.names(&encoded, &points)?;
-        // Scenes have a group of their own each, photographs may share one.
+        // Each scene is a group of its own; photographs may share one.
         Ok(PointsOfImage {
             name: format!("{index}:{}", image.group),
             image: SeenImage { encoded, point_tokens, names },

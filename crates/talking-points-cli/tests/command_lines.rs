@@ -787,7 +787,7 @@ fn sets_without_a_point_are_not_judged() {
         fs::write(&set, nothing).unwrap();
         assert!(
             one_line("evaluate", &["--set", &set, "--out", &out])
-                .contains("set.jsonl holds no triplets")
+                .contains("set.jsonl contains no triplets")
         );
     }
     // Of one image no text can be another image's.
@@ -825,7 +825,7 @@ fn triplets_that_reach_out_of_their_folder_are_refused() {
         let line = one_line("evaluate", &["--set", &set, "--out", &out]);
         assert!(
             line.contains("set.jsonl, line 1")
-                && line.contains("no relative path inside the image folder"),
+                && line.contains("not a relative path inside the image folder"),
             "{line}"
         );
     }

@@ -149,7 +149,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let options = in_bucket(args, options(args, out, strictness, config.as_ref()))?;
     let models =
         args.localizer.as_ref().map(|folder| ModelDir::open(folder)?.load(&device)).transpose()?;
-    let judge = models.as_ref().map(|models| {
+    let localizer = models.as_ref().map(|models| {
         TextLocalizer::new(&models.run.model, &models.localizer, |image: &RgbImage| {
             models.encode(image)
         })
@@ -166,7 +166,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         dataset: &*dataset,
         recipe: &recipe,
         teachers: &teachers,
-        judge: judge.as_ref(),
+        localizer: localizer.as_ref(),
         options: &options,
         limits: &limits,
         listener: &listener,
@@ -269,13 +269,11 @@ fn options(
     strictness: Strictness,
     config: Option<&TeachersConfig>,
 ) -> BuildOptions {
-    let mut options = BuildOptions {
-        resume: args.resume || args.plan,
-        shard: args.shard,
-        merge: args.merge,
-        strictness,
-        ..BuildOptions::new(out)
-    };
+    let mut options = BuildOptions::new(out);
+    options.resume = args.resume || args.plan;
+    options.shard = args.shard;
+    options.merge = args.merge;
+    options.strictness = strictness;
     if let Some(n_threads) = args.threads {
         options.n_threads = n_threads;
     }
@@ -287,9 +285,9 @@ fn options(
 }
 
 #[cfg(feature = "bucket")]
-fn in_bucket(args: &Args, options: BuildOptions) -> Result<BuildOptions, Box<dyn Error>> {
-    let bucket = args.bucket.as_deref().map(tp_builder::Bucket::open).transpose()?;
-    Ok(BuildOptions { bucket, ..options })
+fn in_bucket(args: &Args, mut options: BuildOptions) -> Result<BuildOptions, Box<dyn Error>> {
+    options.bucket = args.bucket.as_deref().map(tp_builder::Bucket::open).transpose()?;
+    Ok(options)
 }
 
 #[cfg(not(feature = "bucket"))]

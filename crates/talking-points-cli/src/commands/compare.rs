@@ -113,7 +113,7 @@ fn text(compared: &Compared, args: &Args) -> String {
 }
 
 fn line(run: &Paired) -> String {
-    let PairedMean { a, b, difference, ci, smallest_detectable } = &run.mpck;
+    let PairedMean { a, b, difference, ci, smallest_detectable, .. } = &run.mpck;
     let number =
         |value: &Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
     format!(

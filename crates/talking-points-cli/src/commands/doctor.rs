@@ -12,7 +12,7 @@ use talking_points::{
     core::{Seed, Style},
     reinforcement::{DescriptorPolicy, LocalizerJudge, SeenPoints, family_scenes},
     rl::{
-        Finding, GrpoConfig, GrpoParts, Length, LossOptions, Reward, RlError, StyleMonitor,
+        GrpoConfig, GrpoParts, Length, LinkDiagnosis, LossOptions, Reward, RlError, StyleMonitor,
         Trainer, broken_at, examine,
     },
     train::{Schedule, TrainConfig},
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Report {
-    links: Vec<Finding>,
+    links: Vec<LinkDiagnosis>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let broken = links.iter().find(|finding| !finding.ok).map(|finding| finding.name);
     let report = Report { links };
     cli::print_result(args.common.json, &report, || {
-        let line = |finding: &Finding| {
+        let line = |finding: &LinkDiagnosis| {
             format!(
                 "{} {:<10} {}",
                 if finding.ok { "ok" } else { "NO" },

@@ -111,18 +111,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     if set.upright_images > 0 {
         tracing::info!(
-            "{} images were annotated as their EXIF orientation turns them, and are shown so",
+            "{} images are annotated in their EXIF orientation, and are used in it",
             set.upright_images
         );
     }
     if set.n_points() == 0 {
-        return Err(format!("{} holds no points, so there is nothing to judge", set.name).into());
+        return Err(
+            format!("{} contains no points, so there is nothing to evaluate", set.name).into()
+        );
     }
     let wanted = wanted(args, &set)?;
     std::fs::create_dir_all(&args.out)
-        .map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
+        .map_err(|error| format!("cannot create {}: {error}", args.out.display()))?;
 
-    // The control that reads is fitted to scenes that the test does not hold.
+    // The baseline without the image is fitted to scenes outside the test set.
     let words_only = wanted.contains(&RowName::WordsOnly).then(|| {
         let training = EvalSet::drawn(
             "training",
@@ -145,6 +147,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     })?;
 
     let report = reported(&set, &rows, seed)?;
+    let [shuffled, image_only] = [RowName::Shuffled, RowName::ImageOnly];
+    if wanted.contains(&shuffled)
+        && wanted.contains(&image_only)
+        && let Err(leak) = report.check_leak(&shuffled.to_string(), &image_only.to_string())
+    {
+        tracing::warn!("{leak}");
+    }
     let is_described = args.set.is_dir();
     let named =
         rows.descriptions.iter().zip(set.points()).map(|(text, (_, point))| (text.as_str(), point));
@@ -180,7 +189,7 @@ fn wanted(args: &Args, set: &EvalSet) -> Result<Vec<RowName>, String> {
     };
     match named.iter().find(|row| !has_images(row)) {
         Some(row) => Err(format!(
-            "the row {row} needs texts or pixels of another image, and {} holds one image",
+            "the row {row} needs texts or pixels of another image, and {} contains one image",
             set.name
         )),
         None if named.is_empty() => Ok(RowName::ALL.into_iter().filter(has_images).collect()),

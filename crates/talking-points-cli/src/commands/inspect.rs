@@ -58,7 +58,7 @@ fn table(Inspected { format, summary }: &Inspected) -> String {
         let first = check
             .missing
             .first()
-            .map(|missing| format!(", the first that is missing: {missing}"))
+            .map(|missing| format!(", the first missing one: {missing}"))
             .unwrap_or_default();
         let place = check.place.display();
         lines.push(format!(
