@@ -7,6 +7,7 @@
 
 mod certainty;
 mod eval_set;
+mod judgement;
 mod names;
 mod rows;
 mod spoken;
@@ -14,6 +15,7 @@ mod words_only;
 
 pub use certainty::{Asked, Certainty, Fitted};
 pub use eval_set::{EvalImage, EvalPoint, EvalSet};
+pub use judgement::Judgement;
 pub use names::{NameAccuracy, name_accuracy};
 pub(crate) use rows::located_words;
 pub use rows::{EvaluationError, RowName, Rows, evaluate_rows, mpck, point_rows};

@@ -1,6 +1,6 @@
 //! The rows of an evaluation: the model and its baselines.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -52,11 +52,11 @@ impl RowName {
         Self::Shuffled,
         Self::Centre,
     ];
-}
 
-impl fmt::Display for RowName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+    /// The row's name in reports and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Reference => "reference",
             Self::ReferenceRegress => "reference-regress",
             Self::Ours => "ours",
@@ -66,7 +66,39 @@ impl fmt::Display for RowName {
             Self::WrongImage => "wrong-image",
             Self::Shuffled => "shuffled",
             Self::Centre => "centre",
-        })
+        }
+    }
+
+    /// The rows that a set has images enough for: those of `named`, or all of them if none is.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluationError::OneImage`] if one that is named needs another image, and there is none.
+    pub fn available(named: &[Self], set: &EvalSet) -> Result<Vec<Self>, EvaluationError> {
+        let has_images = |row: &Self| {
+            set.images.len() > 1
+                || !matches!(row, Self::ImageOnly | Self::WrongImage | Self::Shuffled)
+        };
+        match named.iter().find(|row| !has_images(row)) {
+            Some(&row) => Err(EvaluationError::OneImage { row, set: set.name.clone() }),
+            None if named.is_empty() => Ok(Self::ALL.into_iter().filter(has_images).collect()),
+            None => Ok(named.to_vec()),
+        }
+    }
+}
+
+impl FromStr for RowName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|row| row.as_str() == name);
+        named.ok_or_else(|| format!("no row is named {name}"))
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -96,6 +128,31 @@ pub enum EvaluationError {
     /// A text could not be localized.
     #[error(transparent)]
     Localizer(#[from] LocalizerError),
+    /// The answers cannot be scored.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// There is nothing to evaluate.
+    #[error("{set} contains no points, so there is nothing to evaluate")]
+    NoPoints {
+        /// The name of the set.
+        set: String,
+    },
+    /// A row needs more images than there are.
+    #[error("the row {row} needs texts or pixels of another image, and {set} contains one image")]
+    OneImage {
+        /// The row.
+        row: RowName,
+        /// The name of the set.
+        set: String,
+    },
+    /// A result could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// The number of other images' texts that are averaged for the row without a text.

@@ -1,0 +1,184 @@
+//! A complete evaluation: every row, the correctness of the words, and a report that can be saved.
+
+use std::{fmt, io::Write, path::Path};
+
+use burn::tensor::Device;
+use tp_core::{DescribeOptions, Seed, Style, write_atomically};
+use tp_metrics::{Bootstrap, EvalReport, MetricsError, Protocol, rows_to_jsonl};
+
+use super::{
+    EvalSet, EvaluationError, NameAccuracy, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows,
+    name_accuracy, point_rows, word_accuracy,
+};
+use crate::{Models, recipe::Scenes};
+
+/// Scenes to which the baseline without the image is fitted, and points on each.
+const WORDS_ONLY_SCENES: (u64, usize) = (3000, 8);
+
+/// Tokens of a description, at most.
+const MAX_NEW_TOKENS: usize = 96;
+
+/// Rows whose paired difference is reported: the first minus the second.
+const PAIRS: [(RowName, RowName); 4] = [
+    (RowName::Reference, RowName::WordsOnly),
+    (RowName::Ours, RowName::Reference),
+    (RowName::OursWithoutMask, RowName::Ours),
+    (RowName::Shuffled, RowName::ImageOnly),
+];
+
+/// What a model reaches on a set.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// The answers of every row, and the descriptions.
+    pub rows: Rows,
+    /// The metrics of every row, and their paired differences.
+    pub report: EvalReport,
+    /// The correctness of descriptions by the annotations; `None` without descriptions, or if people
+    /// have described the points.
+    pub words: Option<WordAccuracy>,
+    /// The correctness of descriptions by the names that people gave; `None` without descriptions,
+    /// or if the points have annotations alone.
+    pub names: Option<NameAccuracy>,
+}
+
+impl Judgement {
+    /// Evaluates a model on a set.
+    ///
+    /// - `wanted`: the rows, see [`RowName::available`]
+    /// - `is_described`: whether people have described the points of the set
+    /// - `progress`: is called with the number of images that are done
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluationError`] if the set has no points, or an image, a point or a text is rejected.
+    pub fn of(
+        models: &Models,
+        set: &EvalSet,
+        wanted: &[RowName],
+        is_described: bool,
+        seed: Seed,
+        progress: impl FnMut(usize),
+    ) -> Result<Self, EvaluationError> {
+        if set.n_points() == 0 {
+            return Err(EvaluationError::NoPoints { set: set.name.clone() });
+        }
+        if set.upright_images > 0 {
+            tracing::info!(
+                "{} images are annotated in their EXIF orientation, and are used in it",
+                set.upright_images
+            );
+        }
+        let device = models.network.decoder.embed_tokens.weight.val().device();
+        let words_only =
+            wanted.contains(&RowName::WordsOnly).then(|| fitted_words_only(&device, seed));
+        let how =
+            DescribeOptions { max_new_tokens: MAX_NEW_TOKENS, seed: seed.0, ..Default::default() };
+        let rows = evaluate_rows(models, set, wanted, words_only.as_ref(), &how, progress)?;
+        let report = reported(set, &rows, seed)?;
+        let described = || rows.descriptions.iter().map(String::as_str).zip(set.points());
+        let is_empty = rows.descriptions.is_empty();
+        let names = (is_described && !is_empty)
+            .then(|| name_accuracy(described().map(|(text, (_, point))| (text, point))));
+        let words = (!is_described && !is_empty)
+            .then(|| word_accuracy(described().map(|(text, (_, point))| (text, &point.record))));
+        Ok(Self { rows, report, words, names })
+    }
+
+    /// Whether texts of other images are located better than no text at all: then the set or the
+    /// model lets answers be guessed.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`] that says by how much.
+    pub fn check_leak(&self) -> Result<(), MetricsError> {
+        let [shuffled, image_only] = [RowName::Shuffled, RowName::ImageOnly];
+        if [shuffled, image_only].iter().all(|row| self.rows.answers.contains_key(row)) {
+            self.report.check_leak(&shuffled.to_string(), &image_only.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the report, every answer and every description into a folder, from which the report
+    /// can be computed again.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluationError::Write`] if a file cannot be written.
+    pub fn save(&self, set: &EvalSet, out: &Path) -> Result<(), EvaluationError> {
+        let write = |name: String, text: String| {
+            let path = out.join(name);
+            write_atomically(&path, |file| file.write_all(text.as_bytes()))
+                .map_err(|source| EvaluationError::Write { path, source })
+        };
+        std::fs::create_dir_all(out)
+            .map_err(|source| EvaluationError::Write { path: out.to_owned(), source })?;
+        write("report.md".into(), self.report.to_markdown())?;
+        let json = serde_json::to_string_pretty(&self.report).map_err(std::io::Error::from);
+        let json = json
+            .map_err(|source| EvaluationError::Write { path: out.join("report.json"), source })?;
+        write("report.json".into(), json)?;
+        for (row, answers) in &self.rows.answers {
+            write(
+                format!("points-{row}.jsonl"),
+                rows_to_jsonl(&point_rows(set, answers), &Protocol::paper())?,
+            )?;
+        }
+        if !self.rows.descriptions.is_empty() {
+            let pairs = set
+                .points()
+                .zip(&self.rows.descriptions)
+                .map(|((_, point), ours)| format!("{}\t{ours}\n", point.description));
+            write("descriptions.tsv".into(), pairs.collect())?;
+        }
+        Ok(())
+    }
+}
+
+/// The report and the correctness of the words, for terminals.
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.report.to_text())?;
+        if let Some(words) = &self.words {
+            write!(f, "\nwords, % right: {words}\n")?;
+        }
+        if let Some(names) = &self.names {
+            write!(f, "\nnames, % right: {names}\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// The baseline without the image, fitted to scenes outside every test set.
+fn fitted_words_only(device: &Device, seed: Seed) -> WordsOnly {
+    let (n_scenes, n_points) = WORDS_ONLY_SCENES;
+    let training = EvalSet::drawn(
+        "training",
+        &Scenes::default(),
+        n_scenes,
+        n_points,
+        Style::CoarseToFine,
+        seed.split("training scenes"),
+    );
+    let examples: Vec<_> =
+        training.points().map(|(_, point)| (point.record.clone(), point.point)).collect();
+    WordsOnly::fit(&examples, device, seed)
+}
+
+fn reported(set: &EvalSet, rows: &Rows, seed: Seed) -> Result<EvalReport, MetricsError> {
+    let mut report = EvalReport::new(set.name.clone(), Protocol::paper(), Bootstrap::new(seed));
+    let points: Vec<_> =
+        rows.answers.iter().map(|(&row, answers)| (row, point_rows(set, answers))).collect();
+    for (row, points) in &points {
+        report.add(row.to_string(), points)?;
+    }
+    let of = |name: RowName| {
+        points.iter().find(|(row, _)| *row == name).map(|(_, points)| points.as_slice())
+    };
+    for (a, b) in PAIRS {
+        if let (Some(points_a), Some(points_b)) = (of(a), of(b)) {
+            report.add_pair((&a.to_string(), points_a), (&b.to_string(), points_b))?;
+        }
+    }
+    Ok(report)
+}
