@@ -1,5 +1,5 @@
-//! The gate of the shipped model: on scenes that it never saw, words lead back to their point, and
-//! only the right words do.
+//! The acceptance test of the bundled model: on unseen scenes the right texts lead back to their
+//! points, and other texts do not.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn shipped_model_finds_what_it_and_others_describe() {
         .unwrap()
         .answers;
     let [reference, ours, shuffled] = rows.map(|row| mpck(&set, &answers[&row]).unwrap().unwrap());
-    // Its card has them on 996 points; 100 points scatter by 3.
+    // The model card has the scores on 996 points; on 100 points they vary by 3.
     assert!(reference >= 80.0, "reference {reference}");
     assert!(ours >= 0.85 * reference, "ours {ours} of {reference}");
     assert!(reference - shuffled >= 50.0, "shuffled {shuffled} of {reference}");

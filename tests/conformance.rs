@@ -1,10 +1,10 @@
-//! The shipped model on every device of this build: the same weights give the same numbers, answers
-//! and gradients as on `flex`, each within its bound.
+//! The bundled model on every device of this build: equal weights give the same values, answers and
+//! gradients as on `flex`, each within its bound.
 //!
-//! The default build holds `flex` alone and has nothing to compare; `docs/backends.md` says how a
-//! second backend comes in.
+//! The default build contains `flex` only and has nothing to compare; `docs/backends.md` explains
+//! how to add a second backend.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-#![expect(clippy::print_stdout, reason = "`--nocapture` shows how near each tensor is")]
+#![expect(clippy::print_stdout, reason = "`--nocapture` shows the difference of each tensor")]
 
 use std::{
     collections::BTreeMap,
@@ -29,11 +29,12 @@ use talking_points::{
     vision::VisionConfig,
 };
 
-/// How far a device may be from `flex`: the largest difference, as a share of the largest number
-/// there. Gradients are compared part by part.
+/// The maximum difference from `flex`, relative to the largest absolute value of the tensor.
+/// Gradients are compared by part of the model.
 ///
-/// Both sides compute in single precision and add in different orders. With LibTorch 2.9.0 on
-/// x86-64 no tensor was off by more than 4e-6; each bound is about ten times what was found for it.
+/// Both sides compute in single precision with different orders of summation. With LibTorch 2.9.0
+/// on x86-64 no tensor differed by more than 4e-6; each bound is about ten times the observed
+/// difference.
 const BOUNDS: [(&str, f64); 27] = [
     ("coarse", 5e-6),
     ("mask_features", 1e-5),
@@ -72,7 +73,8 @@ fn bound(name: &str) -> f64 {
         .1
 }
 
-/// Runs `compare` for every other device of the build, with what `of` gives there and on `flex`.
+/// Runs `compare` for every other device of the build, with the results of `of` there and on
+/// `flex`.
 fn compare_devices<T>(of: impl Fn(&Device) -> T, compare: impl Fn(DeviceName, &T, &T)) {
     let others: Vec<_> =
         DeviceName::usable().into_iter().filter(|(name, _)| *name != DeviceName::Flex).collect();
@@ -87,7 +89,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// What is drawn while a model is made comes from one generator: models are made one at a time.
+/// Initialization draws from a global generator, so models are created one at a time.
 static MAKING: Mutex<()> = Mutex::new(());
 
 fn models(device: &Device) -> Models {
@@ -95,14 +97,14 @@ fn models(device: &Device) -> Models {
     ModelDir::open(root().join("models/tiny")).unwrap().load(device).unwrap()
 }
 
-/// Numbers by name.
+/// Values by name.
 type Numbers = BTreeMap<String, Vec<f64>>;
 
 fn elements<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
-/// Panics, naming all of them, if some numbers are farther apart than their bounds.
+/// Panics with a list of all values whose difference exceeds their bound.
 fn compare(device: DeviceName, ours: &Numbers, flex: &Numbers) {
     assert_eq!(ours.keys().collect::<Vec<_>>(), flex.keys().collect::<Vec<_>>());
     let mut apart = Vec::new();
@@ -116,10 +118,10 @@ fn compare(device: DeviceName, ours: &Numbers, flex: &Numbers) {
             apart.push(format!("{name}: {share:.1e} instead of {:.0e}", bound(name)));
         }
     }
-    assert!(apart.is_empty(), "{device} is not flex: {}", apart.join("; "));
+    assert!(apart.is_empty(), "{device} differs from flex: {}", apart.join("; "));
 }
 
-/// The larger of two numbers, and NaN if one of them is.
+/// The larger of two numbers, and NaN if one of them is NaN.
 fn largest(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
@@ -131,7 +133,8 @@ fn points() -> [UnitXy; 2] {
 
 const TEXTS: [&str; 2] = ["The horse's head, near the top of the image.", "A hoof at the bottom."];
 
-/// What the eyes see, what the Gaussian mask lets a point read of it, and where texts are found.
+/// The features of the vision model, the keypoint features under the Gaussian mask, and the located
+/// texts.
 fn forward(models: &Models) -> Numbers {
     let image =
         decode_image(&root().join("examples/images/horse.jpg"), &DecodeOptions::default()).unwrap();
@@ -224,8 +227,8 @@ fn training_task(
     }
 }
 
-/// The shipped network, with training heads that are drawn on `flex`: every backend draws other
-/// numbers.
+/// The bundled network with training heads initialized on `flex`, because random numbers differ
+/// between backends.
 fn model() -> TrainingModel {
     let _alone = MAKING.lock().unwrap();
     let tiny = ModelDir::open(root().join("models/tiny")).unwrap();
@@ -236,7 +239,7 @@ fn model() -> TrainingModel {
     TrainingModel { network: tiny.load(&device).unwrap().network, ..heads.materialize() }
 }
 
-/// The gradients of the parameters of each part, joined.
+/// The gradients of the parameters of each part, concatenated.
 struct GradientsByPart<'a> {
     gradients: &'a Gradients,
     path: Vec<String>,
@@ -274,9 +277,9 @@ fn training_gives_the_loss_and_the_gradients_of_flex() {
     let learn = |stage: Objective, device: &Device| {
         let (mut model, task) =
             (model.clone().fork(device).train(), training_task(stage, &device.clone().autodiff()));
-        // As in training. Through the ReLU6 of the whole EfficientNet-Lite0, gradients on LibTorch
-        // were off by 8e-4; presumably activations within rounding of a kink are on different sides
-        // of it. Gradients through a smooth backbone are compared below.
+        // Frozen as in training. Through the ReLU6 of the whole EfficientNet-Lite0, gradients on
+        // LibTorch differed by 8e-4; presumably activations within rounding of a kink are on
+        // different sides of it. Gradients through a smooth backbone are compared below.
         model.network.eyes = model.network.eyes.freeze_backbone();
         let step = task.loss(&model, task.batch(Seed(5)));
         let gradients = step.loss.backward();

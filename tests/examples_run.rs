@@ -1,4 +1,4 @@
-//! Every example runs on what is bundled, and prints what it promises.
+//! Every example runs on bundled inputs, and prints the expected output.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{path::PathBuf, process::Command, sync::LazyLock};
@@ -9,7 +9,7 @@ static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     test.ancestors().nth(2).unwrap().join("examples")
 });
 
-/// What an example prints when it runs in a folder of its own.
+/// The output of an example in a temporary working directory.
 fn printed(example: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(EXAMPLES.join(example)).current_dir(folder.path()).output().unwrap();

@@ -1,4 +1,4 @@
-//! Which crates may depend on which, and what the default build may not contain.
+//! Which crates may depend on which, and which packages the default build must not contain.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Every crate and the crates of this workspace that it may use, in the order of
+/// Every crate with the crates of this workspace on which it may depend, in the order of
 /// `docs/ARCHITECTURE.md`.
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("tp-core", &[]),
@@ -47,15 +47,15 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("talking-points-cli", &["talking-points", "tp-builder"]),
 ];
 
-/// These compile in seconds and test without a device.
+/// These crates compile in seconds and are tested without a device.
 const WITHOUT_BURN: [&str; 5] = ["tp-core", "tp-metrics", "tp-data", "tp-scenes", "tp-builder"];
 
-/// Packages that compile C or assembly, or look for a library that somebody else compiled.
+/// Packages that compile C or assembly, or link a system library.
 const NATIVE: [&str; 8] =
     ["aws-lc-sys", "bindgen", "cc", "cmake", "nasm-rs", "pkg-config", "ring", "vcpkg"];
 
-/// Stands in every resolution and is compiled for Haiku alone: a lock file names the dependencies
-/// of all platforms.
+/// Part of every resolution but compiled for Haiku only: a lock file lists the dependencies of all
+/// platforms.
 const FOR_HAIKU: &str = "iana-time-zone-haiku";
 
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
@@ -69,8 +69,8 @@ fn cargo(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
 
-/// The packages in the normal and build tree of one crate, with its default features: they are all
-/// downloaded, because the tests of the workspace are built from them.
+/// The packages in the normal and build dependency tree of a crate with default features. They are
+/// all downloaded, because the tests of the workspace are built from them.
 fn tree(package: &str) -> BTreeSet<String> {
     let arguments = [
         "tree",
@@ -90,16 +90,15 @@ fn tree(package: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The packages that a crate is resolved to with these features, and whose dependency each is.
+/// The packages to which a crate is resolved with these features, with their dependents.
 ///
-/// `cargo tree` would want to read the manifests of all of them, and nobody has downloaded the
-/// packages of optional features. To resolve a package that depends on the crate takes their
-/// entries in the index alone, which cargo keeps from the first build on. The versions are those of
-/// our lock file; the dependencies of other platforms are among them.
+/// `cargo tree` would need the manifests of all packages, and those of optional features may not be
+/// downloaded. Resolving a package that depends on the crate needs only their index entries, which
+/// cargo caches from the first build. The versions are those of our lock file; dependencies of
+/// other platforms are included.
 fn resolved(package: &str, features: &[&str]) -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Below the target folder, so that cargo finds the configuration that it finds for the
-    // workspace.
+    // Inside the target folder, so that cargo uses the same configuration as for the workspace.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = serde_json::to_string(&root.join("crates").join(package)).unwrap(); // quoted as TOML quotes
     let manifest = format!(
@@ -131,10 +130,10 @@ fn resolved(package: &str, features: &[&str]) -> BTreeMap<String, String> {
     users
 }
 
-/// A package of a lock file.
+/// The name and the version of a package.
 type NameAndVersion = (String, String);
 
-/// What a folder's `Cargo.lock` says: every package and its dependencies.
+/// The content of a folder's `Cargo.lock`: every package with its dependencies.
 fn locked(folder: &Path) -> BTreeMap<NameAndVersion, Vec<NameAndVersion>> {
     let text = fs::read_to_string(folder.join("Cargo.lock")).unwrap();
     let quoted = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
@@ -146,7 +145,7 @@ fn locked(folder: &Path) -> BTreeMap<NameAndVersion, Vec<NameAndVersion>> {
         .iter()
         .map(|package| (field(package, "name"), field(package, "version")))
         .collect();
-    // A dependency is written without its version where there is one version alone.
+    // The version of a dependency is omitted if only one version is in the file.
     let whole = |dependency: String| match dependency.split_once(' ') {
         Some((name, version)) => {
             (name.to_owned(), version.split(' ').next().unwrap_or_default().to_owned())
@@ -184,7 +183,7 @@ fn arrows_between_crates_point_downwards() {
         let Some((_, allowed)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
             assert!(
                 ["tp-benches", "tp-features"].contains(&name),
-                "a new crate needs its place in MAY_USE and in docs/ARCHITECTURE.md: {name}"
+                "a new crate needs an entry in MAY_USE and in docs/ARCHITECTURE.md: {name}"
             );
             continue;
         };
@@ -225,7 +224,7 @@ fn builder_and_buckets_compile_no_c() {
             "{features:?} brings (package, for) {native:?}"
         );
     }
-    // The same look finds what is there.
+    // The same function finds existing dependencies.
     let users = resolved("tp-builder", &["https"]);
     assert!(users.contains_key("ring") && users.contains_key("cc"), "{:?}", users.keys());
 }
@@ -254,7 +253,7 @@ fn unsafe_code_is_forbidden_outside_the_kernels() {
     }
 }
 
-/// Rust files under a folder.
+/// The Rust files below a folder.
 fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     for item in std::fs::read_dir(folder).expect("a folder of the workspace") {
         let path = item.expect("an entry of a folder").path();
@@ -268,7 +267,7 @@ fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 
 #[test]
 fn nobody_asks_for_burns_default_device() {
-    // It changes with the features of the build, and with a variable of the environment.
+    // The default device depends on the features of the build and on an environment variable.
     let asked = concat!("Device::", "default()");
     let mut files = Vec::new();
     for folder in ["src", "examples", "tests", "benches", "crates"] {

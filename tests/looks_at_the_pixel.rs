@@ -1,4 +1,4 @@
-//! The gate of the shipped model: does the Descriptor look at the pixel?
+//! The acceptance test of the Descriptor of the bundled model: its features depend on the pixel.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{path::Path, sync::LazyLock};
@@ -26,7 +26,7 @@ fn head_and_hoof() -> [UnitXy; 2] {
     [UnitXy::new(0.72, 0.26).unwrap(), UnitXy::new(0.36, 0.73).unwrap()]
 }
 
-/// Relative distance of the keypoint features of two points.
+/// The relative distance between the keypoint features of two points.
 fn feature_distance(mask: GaussianMask) -> f32 {
     let (models, encoded) = &*SHIPPED;
     let features = models
@@ -35,7 +35,7 @@ fn feature_distance(mask: GaussianMask) -> f32 {
         .with_mask(mask)
         .unwrap()
         .point_features(encoded, &head_and_hoof());
-    // The second half is the position query, which differs whatever the eyes see.
+    // The second half is the position query, which always differs.
     let width = features.dims()[1] / 2;
     let read: Vec<f32> = features.narrow(1, 0, width).into_data().iter::<f32>().collect();
     let (a, b) = read.split_at(width);

@@ -1,5 +1,5 @@
-//! The gate of names: on photographs of everyday things that it never learned from, the shipped
-//! model says what a point is on, and people's words lead it to the point.
+//! The acceptance test of names: on photographs of everyday objects outside the training set, the
+//! bundled model names what is at a point, and locates points from human texts.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn shipped_model_names_everyday_things_and_finds_what_people_say() {
     let points =
         DescribedPoints::open(&root.join("data/everyday_points"), ReadOptions::default()).unwrap();
     let mut set = EvalSet::described(&points, Some(Split::Val), TextKind::Spoken).unwrap();
-    // The first 20 photographs that have three points.
+    // The first 20 photographs with three points.
     set.images.retain(|image| image.points.len() == 3);
     set.images.truncate(20);
     assert_eq!(set.n_points(), 60);
@@ -31,7 +31,7 @@ fn shipped_model_names_everyday_things_and_finds_what_people_say() {
         judged.descriptions.iter().map(String::as_str).zip(set.points().map(|(_, point)| point)),
     );
     let [people, _, centre] = rows.map(|row| mpck(&set, &judged.answers[&row]).unwrap().unwrap());
-    // It reaches 33, 45 and the centre 20; 60 points scatter by 6.
+    // The model reaches 33 and 45, the center 20; on 60 points the scores vary by 6.
     assert!(names.object >= 25.0, "{names}");
     assert!(people >= centre + 12.0, "people's words {people}, the centre {centre}");
 }

@@ -1,5 +1,5 @@
-//! Each model memorizes eight triplets: a gradient that does not arrive, or a sentence that is not
-//! read, fails here.
+//! Each model memorizes eight triplets, which fails if a gradient does not arrive or a text is
+//! ignored.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{path::Path, sync::Arc, sync::atomic::AtomicBool};
@@ -44,7 +44,7 @@ fn two_scenes() -> [TrainingSample; 2] {
     [found.next().unwrap(), found.next().unwrap()]
 }
 
-/// Every kind of layer, at a size that learns in seconds.
+/// Every kind of layer, at a size that trains in seconds.
 fn small(vocab_size: usize) -> NetworkConfig {
     let vision = VisionConfig {
         image_size: 64,
@@ -123,6 +123,6 @@ fn eight_triplets_are_memorized_in_both_directions() {
     let last = &trained.records[trained.records.len() - 1];
     assert!(
         found == 8 && said >= 7,
-        "{found} of 8 points found, {said} of 8 descriptions said; {last:?}"
+        "{found} of 8 points located, {said} of 8 descriptions reproduced; {last:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! Every committed fixture of a public peer, and folders that do not fit together.
+//! Every committed fixture of a public implementation, and invalid fixture folders.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -32,7 +32,7 @@ fn every_module_gives_the_numbers_of_its_peer() {
     }
 }
 
-/// A copy of a fixture, to be spoilt.
+/// A copy of a fixture, to be damaged.
 fn copy(name: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for item in fs::read_dir(fixtures().join(name)).unwrap() {
@@ -44,7 +44,7 @@ fn copy(name: &str) -> TempDir {
     copy
 }
 
-/// Writes one file of a fixture again, with some tensors changed.
+/// Rewrites a file of a fixture with some tensors changed.
 fn rewrite(folder: &Path, file: &str, mut change: impl FnMut(&mut TensorEntry, &mut Vec<u8>)) {
     let path = folder.join(file);
     let checkpoint = Checkpoint::open(&path).unwrap();

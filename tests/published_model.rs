@@ -1,5 +1,5 @@
-//! The published model's weights: names and shapes at full size, and the way of its files into one
-//! folder.
+//! The weights of the published model: names and shapes at full size, and the conversion of its
+//! files to a model folder.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -13,8 +13,8 @@ use talking_points::{
     weights::{Checkpoint, TensorEntry, TensorFloat, parameter_shapes, write_safetensors},
 };
 
-/// The language model, the point prompt and the way back to the eyes; those of the eyes are listed
-/// in `tp-vision`.
+/// The language model, the point prompt and the projection back to the vision model; the names of
+/// the vision model are listed in `tp-vision`.
 fn published_list() -> BTreeMap<String, Vec<usize>> {
     let mut list = BTreeMap::new();
     let mut add =
@@ -50,14 +50,14 @@ fn published_list() -> BTreeMap<String, Vec<usize>> {
 #[test]
 fn full_size_network_has_the_published_parameters() {
     let found = parameter_shapes(&NetworkConfig::omg_llava_7b().init(&Device::flex()));
-    // Vectors that begin at a pattern are made at once; they weigh nothing.
+    // Vectors with a patterned initialization are allocated at once; they are small.
     assert!(found.values().all(|parameter| parameter.shape.len() == 1 || !parameter.is_allocated));
     let keys = network_keys();
     for (name, shape) in published_list() {
         let path = keys.ours(&name).unwrap();
         assert_eq!(found.get(&path).map(|parameter| &parameter.shape), Some(&shape), "{name}");
     }
-    // What has no published name is what Talking Points adds to its base.
+    // Parameters without a published name are those that Talking Points adds to its base.
     let is_added = |path: &String| {
         ["descriptor.adapter.", "localizer.adapter.", "localizer.heatmap."]
             .iter()
@@ -82,7 +82,7 @@ fn fixture(name: &str) -> PathBuf {
 
 const KEEP: ConversionOptions = ConversionOptions { float: None, max_shard_bytes: u64::MAX };
 
-/// Type, shape and bytes of every tensor.
+/// The type, the shape and the bytes of every tensor.
 fn tensors(path: &Path) -> BTreeMap<String, (DType, Vec<usize>, Vec<u8>)> {
     let checkpoint = Checkpoint::open(path).unwrap();
     let tensor = |entry: &TensorEntry| {
@@ -103,7 +103,7 @@ fn conversion_keeps_every_bit_and_gathers_the_adapter() {
     );
     assert_eq!((conversion.tensors, conversion.adapter_tensors), (before.len(), 4));
     assert_eq!((base.len(), adapter.len()), (before.len() - 4, 4));
-    // The head of CLIP is kept, and said to have no place here.
+    // CLIP's head is kept, and reported as unknown.
     assert_eq!(conversion.unknown, ["visual_encoder.backbone.head.0.norm.weight"]);
     for (name, tensor) in &before {
         let plain = name.replace("llm.base_model.model.", "llm.").replace(".base_layer", "");
@@ -126,7 +126,7 @@ fn pytorch_files_old_and_new_give_the_same_bits() {
     }
 }
 
-/// The shipped model without the tensors whose names `is_left_out` says.
+/// The bundled model without the tensors selected by `is_left_out`.
 fn model_without(is_left_out: impl Fn(&str) -> bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");

@@ -26,7 +26,7 @@ use talking_points::{
     vision::VisionConfig,
 };
 
-/// Device seeds are global: models are made one at a time.
+/// Device seeds are global, so models are created one at a time.
 static MAKING: Mutex<()> = Mutex::new(());
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -77,7 +77,7 @@ fn config(steps: u64) -> GrpoConfig {
     }
 }
 
-/// Random texts hardly ever end, but some have more vowels than others.
+/// Random texts rarely end, but differ in their number of vowels.
 struct Vowels;
 
 impl RewardTerm for Vowels {
@@ -127,8 +127,8 @@ fn samples_score_the_same_one_token_at_a_time_and_all_at_once() {
     };
     let sampled: Vec<f32> =
         written.completions.iter().flat_map(|completion| completion.log_probs.clone()).collect();
-    // Whole images share a pass; parts of images do not. The reference is the policy before it has
-    // learned.
+    // Whole images share a pass; parts of images do not. The reference is the policy before
+    // training.
     let cut = [
         values(WhichWeights::Learning(&weights), &sequences[..7]),
         values(WhichWeights::Learning(&weights), &sequences[7..]),
@@ -192,7 +192,7 @@ fn base_is_no_reference_for_an_adapter_that_has_learned() {
         style: &style,
     };
     let mut trainer = Trainer::new(parts, config(2), DescriptorPolicy::weights(&models)).unwrap();
-    trainer.step().unwrap(); // a fresh adapter changes nothing yet
+    trainer.step().unwrap(); // a newly initialized adapter has no effect
     let learned = trainer.weights().clone();
     let mut trainer = Trainer::new(parts, config(2), learned).unwrap();
     assert!(matches!(
@@ -239,7 +239,7 @@ fn run_leaves_a_page_with_pictures_and_can_be_resumed() {
     .unwrap();
     assert_eq!(whole.steps, 3);
 
-    // The same without a stop: parameters by value, and every line that was written.
+    // The same run without a stop, with equal parameters and an equal log.
     let other = tempfile::tempdir().unwrap();
     let undisturbed = reinforce(
         parts,
@@ -290,7 +290,7 @@ fn jitter_is_a_distance_and_unknown_families_are_named() {
 
 #[test]
 fn photographs_of_a_family_ask_about_nothing_else_that_they_show() {
-    // Two photographs, one on each side of the split: a cow on the left, a horse on the right.
+    // Two photographs, one in each split: a cow on the left, a horse on the right.
     let folder = tempfile::tempdir().unwrap();
     let (mut images, mut objects, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for (image, split) in [(1, "train"), (2, "val")] {

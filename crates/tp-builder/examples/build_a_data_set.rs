@@ -1,5 +1,5 @@
-//! Builds a data set of described points from one annotated photograph, with the rules as the
-//! teacher.
+//! Builds a data set of described points from one annotated photograph, with the rule-based
+//! describer as the teacher.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -8,7 +8,7 @@ use std::{error::Error, fs, path::Path};
 use tp_builder::{Build, BuildConfig, BuildOptions, BuildOutcome, RunLimits, Teachers};
 use tp_data::{CocoParts, Strictness};
 
-/// One object with two of its parts, in COCO's layout.
+/// One object with two of its parts, in COCO's format.
 const ANNOTATIONS: &str = r#"{
     "images": [{"id": 1, "file_name": "horse.jpg", "width": 640, "height": 360}],
     "categories": [{"id": 1, "name": "horse"}],
@@ -21,7 +21,7 @@ const ANNOTATIONS: &str = r#"{
 }"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?; // give a folder that stays, and the build can be stopped and resumed
+    let folder = tempfile::tempdir()?; // use a permanent folder to be able to resume the build
     let photograph = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/images/horse.jpg");
     fs::copy(photograph, folder.path().join("horse.jpg"))?;
     let annotations = folder.path().join("annotations.json");

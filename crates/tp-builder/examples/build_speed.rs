@@ -1,15 +1,11 @@
-//! How fast the builder is, and how much memory it takes; the folder is made and removed.
+//! Measures the speed and the memory of the builder in a temporary folder.
 //!
 //! ```sh
 //! cargo run --example build_speed -- photographs coco-parts DIR   # images on disk to Parquet, by rules
 //! cargo run --example build_speed -- records 100000              # memory over generated records
 //! cargo run --example build_speed -- server 200 64 600           # milliseconds, slots, points
 //! ```
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a measurement for those who work on the builder"
-)]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark program")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -60,7 +56,7 @@ fn photographs(format: DatasetFormat, folder: &Path) {
 }
 
 fn records(n: usize) {
-    // A scene of 128 pixels gives some twenty points.
+    // A scene of 128 pixels has about twenty points.
     let scenes = Scenes::draw(n / 18 + 10, 128);
     let recipe = BuildConfig {
         sizes: Sizes { train: Some(n), val: Some(0), test: Some(0) },
@@ -94,7 +90,7 @@ fn server(ms: u64, slots: usize, points: usize) {
         sizes: Sizes { train: Some(points), val: Some(0), test: Some(0) },
         ..BuildConfig::default()
     };
-    // What comes before and after the questions is measured apart.
+    // The time before and after the questions is measured separately.
     let (_, without) = built(&scenes, &recipe, &Teachers::rules(), 1);
     let (n, with) = built(&scenes, &recipe, &teachers, config.n_questions());
     let calls = n as f64 * 3.0;
@@ -106,7 +102,7 @@ fn server(ms: u64, slots: usize, points: usize) {
     );
 }
 
-/// Rows and seconds of a build.
+/// The number of rows of a build, and its seconds.
 fn built(
     dataset: &dyn Dataset,
     recipe: &BuildConfig,
@@ -133,14 +129,14 @@ fn built(
     (summary.statistics.triplets, began.elapsed().as_secs_f64())
 }
 
-/// The most memory that was resident so far, as Linux tells it.
+/// The peak resident memory, as reported by Linux.
 fn peak_resident_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
 }
 
-/// Answers every request with the same good answer, after a while.
+/// Answers every request with the same valid answer, after a delay.
 fn serve(mut stream: TcpStream, wait: Duration) {
     const ANSWER: &str = r#"{\"object\":\"a\",\"part\":\"b\",\"point\":\"c\",\"appearance\":\"d\",\"context\":\"e\",\"colour\":\"f\",\"texture\":\"g\",\"shape\":\"h\",\"detail\":\"\"}"#;
     let body =
@@ -172,7 +168,7 @@ fn serve(mut stream: TcpStream, wait: Duration) {
     }
 }
 
-/// Scenes as files; what is annotated in them is drawn again when it is asked for.
+/// Scenes as files; their annotations are generated on demand.
 struct Scenes {
     folder: tempfile::TempDir,
     options: SceneOptions,

@@ -1,5 +1,5 @@
-//! The committed inputs of the fuzz targets, run without a fuzzer: none may panic.
-//! `docs/fuzzing.md` says how they were found.
+//! Runs the committed inputs of the fuzz targets without a fuzzer: none may panic. See
+//! `docs/fuzzing.md`.
 
 #[path = "../../../fuzz/bodies/journal.rs"]
 mod journal;

@@ -1,4 +1,4 @@
-//! What stays where it is when something is written to it: links, pipes, devices, modes.
+//! Atomic writes to links, pipes and devices, and file modes.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
@@ -16,7 +16,7 @@ use std::{
 
 use tp_core::write_atomically;
 
-/// Set in the child processes that [`as_child`] starts: the path that is to be written.
+/// Set in the child processes that [`as_child`] starts: the path to write.
 const CHILD_WRITES: &str = "TP_TEST_WRITES";
 
 fn put(path: &Path, text: &str) -> io::Result<()> {
@@ -40,7 +40,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Makes a pipe or a device; `false` if this machine does not let us.
+/// Creates a pipe or a device; `false` if this machine does not permit it.
 fn made(command: &str, path: &Path, arguments: &[&str]) -> bool {
     Command::new(command)
         .arg(path)
@@ -77,8 +77,8 @@ fn link_stays_and_its_target_is_replaced() {
     fs::create_dir_all(root.join("far/away")).unwrap();
     let target = root.join("far/away/report.json");
     fs::write(&target, "old").unwrap();
-    // Relative and absolute, a link to a link, and one whose target is reached through a linked
-    // folder.
+    // Relative and absolute links, a link to a link, and a link whose target is reached through a
+    // linked folder.
     symlink("far/away/report.json", root.join("relative")).unwrap();
     symlink(&target, root.join("absolute")).unwrap();
     symlink("relative", root.join("twice")).unwrap();
@@ -145,11 +145,11 @@ fn socket_is_refused_and_stays_a_socket() {
 #[test]
 fn devices_of_our_own_stay_devices() {
     let folder = tempfile::tempdir().unwrap();
-    // The numbers of the null, the full and a loop device, made anew so that the machine's own are
-    // never at risk.
+    // The numbers of the null, the full and a loop device, created anew so that the machine's own
+    // are not at risk.
     let device = |name: &str, numbers: [&str; 3]| {
         let path = folder.path().join(name);
-        // A user namespace may let us make a device that nobody can open.
+        // A user namespace may allow creating a device that cannot be opened.
         (made("mknod", &path, &numbers)
             && (numbers[0] == "b" || OpenOptions::new().write(true).open(&path).is_ok()))
         .then_some(path)
@@ -160,11 +160,11 @@ fn devices_of_our_own_stay_devices() {
         device("disk", ["b", "7", "250"]),
     );
     let (Some(null), Some(full), Some(disk)) = (null, full, disk) else {
-        eprintln!("passed over: this user may not make device nodes");
+        eprintln!("skipped: this user may not create device nodes");
         return;
     };
     put(&null, "swallowed").unwrap();
-    // The full device takes nothing, and that must not go unnoticed.
+    // Writing to the full device fails, and the failure must be reported.
     assert_eq!(put(&full, "too much").unwrap_err().kind(), io::ErrorKind::StorageFull);
     let error = put(&disk, "").unwrap_err().to_string();
     assert!(error.contains("block device"), "{error}");
@@ -196,14 +196,14 @@ fn file_that_may_not_be_written_is_not_replaced() {
     fs::write(&path, "old").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
     if OpenOptions::new().write(true).open(&path).is_ok() {
-        eprintln!("passed over: root may write every file");
+        eprintln!("skipped: root may write every file");
         return;
     }
     assert_eq!(put(&path, "new").unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     assert_eq!(text(&path), "old");
 }
 
-/// Runs [`child_writes`] in a process of its own, started by a shell line in which `$0` is the
+/// Runs [`child_writes`] in a separate process, started by a shell line in which `$0` is the
 /// program.
 fn as_child(line: &str, path: &Path) -> Command {
     let mut command = Command::new("sh");
@@ -241,7 +241,7 @@ fn standard_output_is_written_whatever_it_is() {
     let piped = as_child(CHILD, Path::new("/dev/stdout")).output().unwrap();
     assert!(String::from_utf8_lossy(&piped.stdout).contains("from the child\n"));
 
-    // A file that the shell has opened grows; it is neither replaced nor cut.
+    // A file that the shell has opened is appended to; it is neither replaced nor truncated.
     let log = folder.path().join("log");
     fs::write(&log, "before\n").unwrap();
     let inode = fs::metadata(&log).unwrap().ino();

@@ -1,5 +1,5 @@
-//! Searches keypoints once for every line on standard input and prints the seconds: what
-//! `tests/oracles/sift_speed.py` drives, so that it can take turns with OpenCV.
+//! Detects keypoints once for every line on standard input and prints the seconds; driven by
+//! `tests/oracles/sift_speed.py`, which alternates with OpenCV.
 //!
 //! ```sh
 //! cargo run -p tp-data --example sift_speed -- photo.png 2

@@ -1,5 +1,5 @@
-//! COCO-style files with parts: what is read from a good one, and how every kind of bad entry is
-//! named.
+//! COCO-style files with parts: the records of a valid file, and the errors for every kind of
+//! invalid entry.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn good() -> Value {
     })
 }
 
-/// The file on disk, next to its image.
+/// The file on disk, beside its image.
 fn stored(file: &Value) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("images")).unwrap();
@@ -233,7 +233,7 @@ fn every_bad_entry_is_an_error_or_a_counted_skip() {
 fn parts_of_a_skipped_object_are_skipped_and_counted() {
     let mut file = good();
     file["annotations"][0]["iscrowd"] = json!(1);
-    // A crowd is legal COCO, but its parts are not.
+    // A crowd is valid COCO, but its parts are not.
     assert!(matches!(
         opened(&file, Strictness::Strict),
         Err(DataError::Annotation { id: 90, refusal: Refusal::UnknownParent, .. })

@@ -1,4 +1,4 @@
-//! Cut-outs composed onto photographs: masks, parts and words are those of the picture.
+//! Cut-outs composed onto photographs: masks, parts and texts match the picture.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{fs, path::Path};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tp_core::{ImageHw, RgbImage, Seed};
 use tp_data::{ComposeOptions, CutOuts, Mask, Strictness, TextKind};
 
-/// A block in a transparent frame, red on its left and blue on its right, with a part on each side.
+/// A block in a transparent frame, red on the left and blue on the right, with a part on each side.
 fn write_block(folder: &Path, file: &str, noun: &str) -> Value {
     let pixels = RgbaImage::from_fn(64, 48, |x, y| match (x, y) {
         (8..32, 8..40) => Rgba([200, 30, 30, 255]),
@@ -57,10 +57,10 @@ fn masks_are_what_was_drawn() {
         for (row, column) in (0..96).flat_map(|row| (0..128).map(move |column| (row, column))) {
             let [red, green, blue] = picture.pixel(row, column).map(i32::from);
             let inside = masks.iter().filter(|mask| mask.contains(row, column)).count();
-            assert!(inside <= 1, "two things at {row}, {column}");
+            assert!(inside <= 1, "two objects at {row}, {column}");
             owners += inside;
-            // Inside, more of the block than of the grey shows; grey has three equal channels in
-            // any light.
+            // Inside, the block is more opaque than the gray background, which has equal channels
+            // at any brightness.
             assert!(
                 inside == 0 || (red - green).max(blue - green) > 25,
                 "{red} {green} {blue} inside, seed {seed}"

@@ -1,5 +1,5 @@
-//! Image files of every accepted kind are decoded, and whatever else a file may hold is refused
-//! with a message, not a panic.
+//! Image files of every accepted kind are decoded, and all other files are rejected with a message
+//! and not a panic.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{fs, io::Cursor};
@@ -37,7 +37,8 @@ fn photograph(format: ImageFormat) -> Vec<u8> {
     encoded(image::RgbImage::from_fn(40, 28, pixel), format)
 }
 
-/// A PNG built by hand, with stored (uncompressed) scan lines: for what the encoder will not write.
+/// A PNG built by hand, with stored (uncompressed) scan lines, for variants that the encoder does
+/// not write.
 fn png(
     width: u32,
     height: u32,
@@ -187,7 +188,7 @@ fn missing_files_folders_and_long_files_are_refused() {
 
 #[test]
 fn jpeg_that_decodes_has_a_size_whichever_decoder_takes_it() {
-    // Four components and a Huffman table that the common decoder refuses in the header; the
+    // Four components and a Huffman table that the common decoder rejects in the header; the
     // general one decodes it.
     let path =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/huffman_table.jpg");

@@ -1,7 +1,6 @@
-//! JPEGs of every structure are decoded to the pixels that Pillow sees, or refused: never to
-//! others.
+//! JPEG files of every structure are decoded to the same pixels as by Pillow, or rejected.
 //!
-//! `tests/oracles/jpeg_files.py` writes the files, and Pillow's answers beside them.
+//! `tests/oracles/jpeg_files.py` writes the files, with Pillow's results beside them.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use std::{
@@ -13,14 +12,14 @@ use std::{
 use tp_core::{ImageHw, RgbImage};
 use tp_data::{DataError, DecodeOptions, decode_image};
 
-/// How far a decoder may be from Pillow's on average and in one sample, of 255. Cosine transforms
-/// that round in another way differ by 1 or 2, ways to blow up chroma by up to 10 where colours
-/// change within a few pixels. A block in a wrong place or a component that is missing differs by
+/// The maximum difference from Pillow on average and in one sample, of 255. Inverse cosine
+/// transforms with different rounding differ by 1 or 2, methods of chroma upsampling by up to 10
+/// where colors change within a few pixels. A misplaced block or a missing component differs by
 /// tens on average, and by more than a hundred somewhere.
 const MEAN: f64 = 1.2;
 const MOST: u8 = 20;
 
-/// What became of a file.
+/// The result for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Right,
@@ -36,7 +35,7 @@ fn verdict(file: &Path) -> (Verdict, String) {
     };
     let answer = file.with_extension("ppm");
     if !answer.exists() {
-        return (Verdict::Wrong, "decoded, where Pillow refuses".to_owned());
+        return (Verdict::Wrong, "decoded, but rejected by Pillow".to_owned());
     }
     let answer = ppm(&answer);
     if answer.size() != image.size() {
@@ -94,7 +93,7 @@ fn files_are_decoded_as_pillow_does_or_refused() {
 #[test]
 fn many_files_agree_with_pillow() {
     let Some(folder) = std::env::var_os("TP_JPEG_FILES") else {
-        println!("passed over: TP_JPEG_FILES names no folder of tests/oracles/jpeg_files.py");
+        println!("skipped: TP_JPEG_FILES names no folder of tests/oracles/jpeg_files.py");
         return;
     };
     let mut table: BTreeMap<String, [usize; 3]> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Polygons are filled pixel for pixel as pycocotools fills them.
+//! Polygons are filled exactly as by pycocotools.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use serde::Deserialize;
@@ -41,8 +41,8 @@ fn eighty_polygon_masks_equal_those_of_pycocotools() {
     }
 }
 
-/// COCO's compressed run lengths: down the columns, zeros first, each run from the third on as the
-/// difference to the one two before, five bits a character.
+/// COCO's compressed run lengths: column-major, zeros first, each run from the third on as the
+/// difference to the one two before, five bits per character.
 fn compressed(mask: &Mask) -> String {
     let mut runs: Vec<i64> = vec![0];
     let mut value = false;

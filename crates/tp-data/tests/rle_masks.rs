@@ -1,4 +1,4 @@
-//! Run-length masks, their unions, intersections and overlaps are those of pycocotools 2.0.11.
+//! Run-length masks, their unions, intersections and overlaps equal those of pycocotools 2.0.11.
 
 use serde::Deserialize;
 use tp_core::ImageHw;

@@ -1,4 +1,4 @@
-//! Our SIFT detector finds what OpenCV's finds. The reference is written by
+//! Our SIFT detector finds the same keypoints as OpenCV's. The reference is written by
 //! `tests/oracles/sift_keypoints.py`.
 #![expect(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
@@ -10,10 +10,10 @@ use tp_data::{
     DecodeOptions, GreyImage, Mask, SiftKeypoint, SiftOptions, decode_image, sift_keypoints,
 };
 
-/// A keypoint is found if one lies within half a pixel and differs by at most 5 % in size.
+/// A keypoint matches if one lies within half a pixel and differs by at most 5 % in size.
 const PLACE_TOLERANCE_PX: f32 = 0.5;
 const SIZE_TOLERANCE: f32 = 0.05;
-/// Rounding decides on keypoints that sit on a threshold: OpenCV's own builds differ by some 0.1 %.
+/// Keypoints at a threshold depend on rounding: OpenCV's own builds differ by about 0.1 %.
 const MIN_SHARE: f64 = 0.97;
 
 #[derive(Deserialize)]

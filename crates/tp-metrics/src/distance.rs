@@ -46,7 +46,7 @@ impl Distances {
     }
 }
 
-/// The p-quantile of ascending values, linear between neighbours (definition 7 of Hyndman and Fan,
+/// The p-quantile of ascending values, linear between neighbors (definition 7 of Hyndman and Fan,
 /// NumPy's default); `None` without values or for a p that is not in `[0, 1]`.
 #[must_use]
 pub fn quantile(sorted: &[f64], p: f64) -> Option<f64> {

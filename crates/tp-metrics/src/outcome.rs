@@ -31,7 +31,7 @@ pub enum Visibility {
     Occluded,
 }
 
-/// NormaliserLengths in pixels of the original image by which distances may be divided. The caller chooses
+/// Lengths in pixels of the original image by which distances may be divided. The caller chooses
 /// them according to the protocol, e.g. the longer side of the object's box (PCK of bounding
 /// boxes), 0.6 times the diagonal of the head's box (PCKh), or the distance from left shoulder to
 /// right hip (torso).
@@ -68,7 +68,7 @@ pub struct PointRow {
     pub truth: UnitXy,
     /// The answer.
     pub predicted: Prediction,
-    /// NormaliserLengths for normalizers other than those of the image.
+    /// Lengths for normalizers other than those of the image.
     #[serde(default)]
     pub lengths: NormaliserLengths,
     /// Whether the true point is visible.

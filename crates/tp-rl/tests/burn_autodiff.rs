@@ -1,5 +1,5 @@
-//! The derivative that is written out on the host, against Burn's own through the same formula in
-//! tensor operations.
+//! The explicit derivative on the host, compared with Burn's own for the same formula in tensor
+//! operations.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -8,12 +8,12 @@ use tp_core::Seed;
 use tp_rl::{BatchTotals, Clip, KlEstimator, LossOptions, Sequence, grpo_loss, with_host_gradient};
 
 const LENGTHS: [usize; 3] = [5, 2, 3];
-/// Sums over ten tokens in another order.
+/// Sums over ten tokens in different orders.
 const F64: f64 = 1e-14;
 /// The same, and `exp` in single precision.
 const F32: f64 = 1e-6;
 
-/// Derivative of the paper's loss by Burn's autodiff and by ours, at the precision given.
+/// The derivative of the paper's loss by Burn's autodiff and by ours, at the given precision.
 fn gradients(dtype: DType) -> [Vec<f64>; 2] {
     let mut rng = Seed(3).rng();
     let n: usize = LENGTHS.iter().sum();

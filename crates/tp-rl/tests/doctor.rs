@@ -1,4 +1,4 @@
-//! Each link of the chain broken once, and named.
+//! Each link of the chain is broken once, and must be diagnosed.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod table;
@@ -63,6 +63,6 @@ fn each_broken_link_is_the_one_that_is_named() {
     let flat = Reward::nothing().plus(1.0, Hit { threshold: 0.0 });
     assert_eq!(first_broken(&findings(Fault::None, &judge, &flat, 0.1)), Some(Link::Advantages));
     assert_eq!(first_broken(&findings(Fault::None, &judge, &length(), 0.0)), Some(Link::Update));
-    // Weights move, but by next to nothing.
+    // Weights change, but too little.
     assert_eq!(first_broken(&findings(Fault::None, &judge, &length(), 1e-6)), Some(Link::Reward));
 }

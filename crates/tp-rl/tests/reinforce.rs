@@ -1,4 +1,4 @@
-//! Whole runs with a policy that is a table of numbers.
+//! Whole runs with a policy that is a table of logits.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod table;
@@ -26,7 +26,7 @@ fn values(table: &Table) -> Vec<f32> {
     table.logits.val().into_data().iter::<f32>().collect()
 }
 
-/// One step of a fresh trainer, or why there was none.
+/// One step of a new trainer, or its error.
 fn first_step(
     config: &GrpoConfig,
     policy: &TablePolicy,
@@ -48,7 +48,7 @@ fn reward_rises_until_words_name_their_place() {
         steps.iter().map(|step| step.reward).sum::<f64>() / steps.len() as f64
     };
     let (before, after) = (reward(&trained.reports[..5]), reward(&trained.reports[55..]));
-    // Uniform words are 0.33 off on average; right ones, at most an eighth.
+    // Random words have an error of 0.33 on average, right ones of at most an eighth.
     assert!(before < -0.04 && after > -0.02, "{before} {after}");
     for name in [
         "steps.jsonl",
@@ -143,7 +143,7 @@ fn first_step_starts_at_the_reference() {
 
 #[test]
 fn groups_without_spread_change_nothing() {
-    // Nothing is a hit at this threshold, and everything below it is dropped.
+    // Nothing is a hit at this threshold, and all groups are below the floor and dropped.
     let reward = Reward::nothing().plus(1.0, Hit { threshold: 0.0 });
     let advantage = AdvantageConfig { flat: FlatGroups::Drop, ..Default::default() };
     let config = GrpoConfig { advantage, ..config(1, 0.1) };
@@ -219,7 +219,7 @@ fn every_epoch_shows_every_image_once() {
     assert_eq!(seen.into_values().collect::<Vec<_>>(), [36; 5]);
 }
 
-/// Every file of a run that has to be the same when the run is done again.
+/// Every file of a run that must be reproducible.
 fn bytes_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for name in ["steps.jsonl", "samples.jsonl", "reward.png", "kl.png"] {
@@ -283,7 +283,7 @@ fn stopped_and_resumed_run_writes_the_same_bytes() {
     started(whole.path(), &config);
     copied(whole.path(), parts.path());
     run(&config, whole.path(), true, &GO_ON).unwrap();
-    // A raised flag ends the run after one step.
+    // A set flag ends the run after one step.
     for _ in 0..20 {
         if run(&config, parts.path(), true, &AtomicBool::new(true)).unwrap().outcome
             == RunOutcome::Finished
@@ -291,7 +291,7 @@ fn stopped_and_resumed_run_writes_the_same_bytes() {
             break;
         }
     }
-    // Those of the stops are kept beside those of every fifth step.
+    // The checkpoints of the stops are kept besides those of every fifth step.
     for files in [whole.path(), parts.path()] {
         let steps: Vec<_> = fs::read_dir(files.join("checkpoints"))
             .unwrap()
@@ -317,7 +317,7 @@ fn other_settings_and_new_runs_do_not_touch_a_run() {
     assert!(error.contains("group_size was 6, is 4"), "{error}");
 }
 
-/// What the child of the next test does; prints a line for every step that is done.
+/// The child process of the next test; prints a line for every completed step.
 #[test]
 #[ignore = "the child of killed_runs_resume_to_the_same_bytes"]
 fn child() {
@@ -347,15 +347,15 @@ fn killed_runs_resume_to_the_same_bytes() {
     let mut deaths = 0;
     for death in 1..=10 {
         let mut child = child().spawn().unwrap();
-        // The first line says that the test has begun; then it is killed as soon as it has got a
-        // little further.
+        // The first line reports that the test has begun; the process is then killed soon
+        // afterwards.
         BufReader::new(child.stdout.take().unwrap()).lines().next();
         let at = lines();
         while lines() < (at + 3 + death).min(198) && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         child.kill().unwrap();
-        // No exit code: it was killed, and did not end before.
+        // No exit code: it was killed before its end.
         deaths += usize::from(child.wait().unwrap().code().is_none());
     }
     assert!(deaths >= 5, "{deaths} of 10 children were killed in the middle");

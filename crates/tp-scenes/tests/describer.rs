@@ -1,5 +1,5 @@
-//! The rule describer over procedural scenes: what it says can be read back, and it seldom says the
-//! same twice.
+//! The rule-based describer on procedural scenes: its facts can be parsed back, and its texts
+//! rarely repeat.
 
 use std::collections::HashSet;
 
@@ -78,7 +78,7 @@ fn ambiguous_points_are_dropped_and_counted() {
     assert!(rejected.of(Rejected::Ambiguous) > 0);
     assert!(
         written.iter().all(|triplet| triplet.description.split(' ').count() <= 10),
-        "a name is short"
+        "a bare name is short"
     );
 }
 

@@ -1,4 +1,4 @@
-//! A process of its own, as a signal reaches every test of a process.
+//! A separate process, because a signal reaches every test of a process.
 #![cfg(unix)]
 
 use std::{

@@ -1,4 +1,4 @@
-//! The loop with a model of four numbers.
+//! The training loop with a model of four parameters.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use tp_train::{
 /// Learns y = x₀ + 2 x₁.
 struct Sum {
     device: Device,
-    /// The first batch of this stream of batches is not a number.
+    /// The first batch of this stream is NaN.
     broken: Option<Seed>,
     size: usize,
 }
@@ -63,7 +63,7 @@ impl Task<Linear> for Sum {
 
 fn model(device: &Device) -> Linear {
     let mut linear = LinearConfig::new(2, 1).init(device);
-    // Not random: tests run side by side and share the device's generator.
+    // Not random, because concurrent tests share the device's generator.
     linear.weight = Param::from_tensor(
         Tensor::from_data(TensorData::new(vec![0.1_f32, -0.2], [2, 1]), device).require_grad(),
     );
@@ -71,12 +71,12 @@ fn model(device: &Device) -> Linear {
     linear
 }
 
-/// Runs to the end, or, with the flag raised, for one step.
+/// Runs to the end, or, if the flag is set, for one step.
 fn run(folder: &Path, config: &TrainConfig, stop: bool) -> Trained<Linear> {
     let device = Device::flex().autodiff();
     let task = Sum::new(&device, 8);
     train(model(&device), &task, config, folder, true, &AtomicBool::new(stop))
-        .expect("the run has no reason to fail")
+        .expect("the run does not fail")
 }
 
 fn numbers(model: &Linear) -> Vec<u32> {
@@ -167,7 +167,7 @@ fn loss_that_is_not_a_number_names_its_samples_and_leaves_the_last_checkpoint() 
             .unwrap_err()
     };
     for _ in 0..2 {
-        // The second time the run starts from the checkpoint of step 3, and meets the same batch.
+        // The second run resumes at step 3, and encounters the same batch.
         let error = broken();
         assert!(matches!(error, TrainError::NotFinite { step: 5, what: "loss", .. }));
         assert_eq!(
@@ -176,7 +176,7 @@ fn loss_that_is_not_a_number_names_its_samples_and_leaves_the_last_checkpoint() 
         );
     }
     assert_eq!(checkpoints(folder.path()), ["step-00000003"]);
-    // With the sample mended, the run goes on as if nothing had been.
+    // With a valid sample, the run continues unaffected.
     let (mended, whole) = (run(folder.path(), &config(8), false), tempfile::tempdir().unwrap());
     assert_eq!(numbers(&mended.model), numbers(&run(whole.path(), &config(8), false).model));
 }
@@ -206,7 +206,7 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
             self.0.loss(model, batch)
         }
     }
-    // The first step of eight micro-batches reads batches 0 to 7 of the run's stream.
+    // The first step of eight micro-batches uses batches 0 to 7 of the run's stream.
     fn seed_of(_: Seed, number: u64) -> Seed {
         Seed(1).split("batch").nth(number)
     }
@@ -284,7 +284,7 @@ fn checkpoint_of_another_run_is_refused() {
 
 #[test]
 fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
-    /// Raises the flag after a number of batches, as Ctrl-C would.
+    /// Sets the flag after a number of batches, like Ctrl-C.
     struct Until<'a>(Sum, &'a AtomicBool, usize, std::sync::atomic::AtomicUsize);
     impl Task<Linear> for Until<'_> {
         type Batch = Vec<f32>;
@@ -311,7 +311,7 @@ fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
     let stopped = train(model(&device), &task, &config, halves.path(), false, &stop).unwrap();
     assert_eq!((stopped.outcome, stopped.progress.step), (RunOutcome::Stopped, 10));
     assert_eq!(checkpoints(halves.path()), ["step-00000009", "step-00000010"]);
-    // Nothing that has no say in the result may keep a run from going on.
+    // Settings without influence on the result must not prevent a resumption.
     let resumed = run(halves.path(), &TrainConfig { prefetch: 0, keep: 5, ..config }, false);
     assert_eq!(
         (resumed.outcome, resumed.progress.step, resumed.records.len()),

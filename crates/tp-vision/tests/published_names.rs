@@ -1,5 +1,5 @@
-//! The full-size eyes have exactly the parameters of the published checkpoints, by name and shape.
-//! No matrix is allocated.
+//! The full-size vision model has exactly the parameters of the published checkpoints, by name and
+//! shape. No matrix is allocated.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use burn::{module::Module, tensor::Device};
 use tp_vision::{VisionConfig, efficientnet_lite_keys, encoder_keys, projector_keys};
 use tp_weights::{KeyMap, ParameterShape, parameter_shapes};
 
-/// Names and shapes, as PyTorch would list them.
+/// Names and shapes as PyTorch lists them.
 #[derive(Default)]
 struct Published(BTreeMap<String, Vec<usize>>);
 
@@ -27,7 +27,7 @@ impl Published {
     }
 }
 
-/// ConvNeXt-Large of CLIP, without its head.
+/// CLIP's ConvNeXt-Large, without its head.
 fn backbone(list: &mut Published) {
     let dims = [192, 384, 768, 1536];
     list.with_bias("backbone.stem.0", &[192, 3, 4, 4]);
@@ -74,8 +74,7 @@ fn pixel_decoder(list: &mut Published) {
     list.with_bias(&name("mask_feature"), &[256, 256, 1, 1]);
 }
 
-/// Without the IoU head, which nothing reads, and the point prompt, which belongs to the
-/// Descriptor.
+/// Without the unused IoU head, and without the point prompt, which belongs to the Descriptor.
 fn query_decoder(list: &mut Published) {
     let name = |tail: &str| format!("panoptic_head.{tail}");
     list.add(&name("query_feat.weight"), &[300, 256]);
@@ -113,10 +112,11 @@ fn projector() -> Published {
     list
 }
 
-/// Our parameters by path, matrices of layers as PyTorch has them; fails if a matrix was allocated.
+/// Our parameters by path, with matrices of layers in PyTorch's layout; fails if a matrix was
+/// allocated.
 fn parameters(module: &impl Module) -> BTreeMap<String, Vec<usize>> {
     let checked = |(path, found): (String, ParameterShape)| {
-        // Vectors that begin at a pattern are made at once; they weigh nothing.
+        // Vectors with a patterned initialization are allocated at once; they are small.
         assert!(found.shape.len() == 1 || !found.is_allocated, "{path} was allocated");
         (path, found.shape)
     };
@@ -128,10 +128,10 @@ fn assert_same(list: Published, keys: &KeyMap, ours: &BTreeMap<String, Vec<usize
         .0
         .iter()
         .map(|(name, shape)| {
-            (keys.ours(name).unwrap_or_else(|| panic!("{name} has no place")), shape.clone())
+            (keys.ours(name).unwrap_or_else(|| panic!("{name} has no counterpart")), shape.clone())
         })
         .collect();
-    assert_eq!(translated.len(), list.0.len(), "two names have one place");
+    assert_eq!(translated.len(), list.0.len(), "two names have the same counterpart");
     for (path, shape) in ours {
         assert_eq!(translated.get(path), Some(shape), "{path}");
         let name = keys.published(path).unwrap_or_else(|| panic!("{path} has no published name"));
@@ -158,7 +158,7 @@ fn projector_has_the_published_parameters() {
     assert_same(projector(), &projector_keys(), &parameters(&eyes.projector));
 }
 
-/// Parameters of the package's Lite0 with its batch norms folded, from its own list of blocks.
+/// The parameters of the package's Lite0 with its batch norms folded, from its own list of blocks.
 fn lite0() -> Published {
     let mut list = Published::default();
     list.with_bias("_conv_stem", &[32, 3, 3, 3]);

@@ -1,5 +1,5 @@
-//! Shards in folders of their own that meet in a bucket: together they are the whole, and a lost
-//! disk loses little.
+//! Distributed builds through a bucket: the shards together equal a single run, and a lost disk
+//! loses little.
 
 use std::{
     fs,
@@ -77,7 +77,7 @@ fn done(run: &Run<'_>) {
     assert!(matches!(run.build().run().unwrap(), BuildOutcome::Shard(_)));
 }
 
-/// The files of a folder of the bucket, by name.
+/// The files in a folder of the bucket, by name.
 fn objects(place: &Place, folder: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(place.path("bucket").join(folder)) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -85,7 +85,7 @@ fn objects(place: &Place, folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The answers that the bucket has.
+/// The number of answers in the bucket.
 fn n_answers(place: &Place) -> usize {
     let text = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
     objects(place, "work/answers").iter().map(|path| text(path).matches("\"done\":").count()).sum()
@@ -144,7 +144,7 @@ fn whole_build_whose_folder_is_lost_goes_on_from_the_bucket() {
     assert_same_files(&place.path("whole"), &place.path("bucket"));
 }
 
-/// A shard as a process of its own: this very test, started by the test below.
+/// A shard in a separate process: this very test, started by the test below.
 #[test]
 #[ignore = "it is started, and killed, by the test below"]
 fn child() {
@@ -162,7 +162,7 @@ fn child() {
 }
 
 /// Starts the child, whose server falls silent after a few answers, and kills it when the bucket
-/// has some of them.
+/// contains some of them.
 fn kill_at_work(place: &Place) {
     let n_asked = AtomicUsize::new(0);
     let silent = ChatServer::start(move |asked| {
@@ -183,7 +183,7 @@ fn kill_at_work(place: &Place) {
     child.wait().unwrap();
 }
 
-/// What the end of the hold of a killed process looks like.
+/// Makes the lease of a killed process expire.
 fn let_hold_run_out(place: &Place) {
     for path in objects(place, "work/leases") {
         let mut hold: serde_json::Value =
@@ -271,7 +271,7 @@ fn run_ends_when_the_bucket_is_away_and_keeps_what_it_has() {
     let mut shard = place.shard("part", 1, 1);
     shard.options.bucket =
         shard.options.bucket.map(|bucket| bucket.upload_every(Duration::from_millis(1)));
-    // No answer can be put where a file is in the way.
+    // No answer can be written where a file is in the way.
     let in_the_way = place.path("bucket/work/answers");
     let listener = |report: &Report| {
         if report.stage == BuildStage::Ask && report.done == 0 {
@@ -302,7 +302,7 @@ fn upload_that_was_stopped_has_no_manifest_and_the_next_one_leaves_nothing_old()
     let interrupted = Arc::new(AtomicBool::new(false));
     let mut merge = place.merge("merged");
     merge.limits = RunLimits::new(Budget::default(), interrupted.clone());
-    // With the last row: the files are written, and not yet uploaded.
+    // With the last row the files are written but not yet uploaded.
     let listener = |report: &Report| {
         if report.stage == BuildStage::Write && report.done == report.of {
             interrupted.store(true, Ordering::SeqCst);
@@ -329,7 +329,7 @@ fn keys_stand_in_no_error_and_no_object() {
         println!("{:?} {}", run.options, run.build().run().unwrap_err());
         return;
     }
-    // A server that repeats what it was sent, as some do to be helpful.
+    // A server that repeats the request in its error message.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let heard = Arc::new(Mutex::new(String::new()));
@@ -363,10 +363,10 @@ fn keys_stand_in_no_error_and_no_object() {
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("InvalidAccessKeyId"), "{said}");
     assert!(KEYS.iter().all(|key| !said.contains(key)), "a key is told");
-    assert!(heard.lock().unwrap().contains(KEYS[0]), "the server was not told who asks");
+    assert!(heard.lock().unwrap().contains(KEYS[0]), "the request had no credentials");
 }
 
-/// The same on an S3 server; `bucket_server.py` beside this file is one, and names it.
+/// The same on an S3 server; `bucket_server.py` beside this file starts one and names it.
 #[test]
 fn shards_and_merge_equal_one_run_on_a_server() {
     let Ok(url) = std::env::var("TP_TEST_BUCKET") else {
@@ -401,7 +401,7 @@ fn shards_and_merge_equal_one_run_on_a_server() {
     place.merge("merged").finished();
     assert_eq!((place.server.n_requests(), tried.into_inner()), (2 * one_pass, true));
     assert_same_files(&place.path("whole"), &place.path("merged"));
-    // Amazon's own client says what lies there.
+    // Amazon's own client lists the objects.
     let (python, there) = (std::env::var_os("TP_PYTHON").unwrap(), place.path("there"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/builder/bucket_server.py");
     let output = Command::new(python).arg(script).arg("fetch").arg(&there).output().unwrap();

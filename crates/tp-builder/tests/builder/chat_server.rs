@@ -1,5 +1,5 @@
-//! A server in this process that speaks chat completions, as well or as badly as a test wants it
-//! to.
+//! An in-process chat completions server that behaves as correctly or incorrectly as a test
+//! requires.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -14,25 +14,25 @@ use std::{
 use serde_json::{Value, json};
 use tp_builder::TeachersConfig;
 
-/// What a request looks like to the server.
+/// A request as the server sees it.
 pub(crate) struct Asked {
     pub(crate) headers: String,
     pub(crate) body: Value,
 }
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 pub(crate) enum Deed {
-    /// Answers well, with this text.
+    /// A valid answer with this text.
     Say(String),
     /// A status, more headers, a body.
     Status(u16, &'static str, String),
-    /// Half of the head and body, then silence until the other side goes away.
+    /// Half of head and body, then silence until the client disconnects.
     Stall,
-    /// Half of the body, then the connection ends.
+    /// Half of the body, then the connection is closed.
     DropMidBody,
-    /// The connection ends without a word.
+    /// The connection is closed without a response.
     Drop,
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     Babble,
 }
 
@@ -57,17 +57,17 @@ impl ChatServer {
         Self { url, requests }
     }
 
-    /// How many requests came in whole.
+    /// The number of complete requests.
     pub(crate) fn n_requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// All three roles at this server, with quick retries.
+    /// All three roles at this server, with fast retries.
     pub(crate) fn config(&self, more: &str) -> TeachersConfig {
         TeachersConfig::parse(&self.toml(more)).unwrap()
     }
 
-    /// The same as a file; `more` comes in `[retry]`, and other tables can follow.
+    /// The same as a file; `more` is inserted into `[retry]`, and further tables may follow.
     pub(crate) fn toml(&self, more: &str) -> String {
         let role = |role| format!("[roles.{role}]\nmodel = \"{role}-model\"\nmax_tokens = 100\n");
         let endpoint = format!("[endpoints.here]\nurl = \"{}\"\nmax_concurrent = 4\n", self.url);
@@ -107,7 +107,7 @@ fn serve(stream: TcpStream, deed: &dyn Fn(&Asked) -> Deed, counter: &AtomicUsize
                             .as_bytes(),
                     )
                     .unwrap();
-                // Until the client hangs up.
+                // Until the client disconnects.
                 let _ = reader.read(&mut [0]);
                 return;
             }
@@ -150,18 +150,18 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
     serde_json::from_slice(&body).ok().map(|body| (headers, body))
 }
 
-/// The role that a request is for, by its model.
+/// The role of a request, by its model.
 pub(crate) fn role_of(body: &Value) -> String {
     body["model"].as_str().unwrap().trim_end_matches("-model").to_owned()
 }
 
-/// The words of the question.
+/// The text of the question.
 pub(crate) fn prompt_of(body: &Value) -> String {
     let content = &body["messages"][1]["content"];
     content.as_str().or_else(|| content[0]["text"].as_str()).unwrap().to_owned()
 }
 
-/// A good answer, the same for the same question.
+/// A valid answer, equal for equal questions.
 pub(crate) fn good_answer(body: &Value) -> String {
     let prompt = prompt_of(body);
     match role_of(body).as_str() {
@@ -175,7 +175,7 @@ pub(crate) fn good_answer(body: &Value) -> String {
     .to_string()
 }
 
-/// The same, with an object that the schema asks for.
+/// The same, with an object that satisfies the schema.
 pub(crate) fn say_well(asked: &Asked) -> Deed {
     let mut answer: Value = serde_json::from_str(&good_answer(&asked.body)).unwrap();
     if role_of(&asked.body) == "context" {
@@ -184,7 +184,7 @@ pub(crate) fn say_well(asked: &Asked) -> Deed {
     Deed::Say(answer.to_string())
 }
 
-/// A server that takes its time, as those of large models do.
+/// A server with latency, like those of large models.
 pub(crate) fn after(
     time: Duration,
     deed: impl Fn(&Asked) -> Deed + Send + Sync,

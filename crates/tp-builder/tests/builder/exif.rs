@@ -1,5 +1,5 @@
-//! Photographs that are stored on their side: whoever reads the data set sees the picture that the
-//! points are on.
+//! Photographs with an EXIF orientation: every reader of the data set sees the picture to which the
+//! points refer.
 
 use std::{fs, io::Cursor, path::Path, process::Command};
 
@@ -13,8 +13,8 @@ use super::scenes_on_disk::{Run, assert_same_files};
 /// The stored picture.
 const WIDTH: u32 = 96;
 const HEIGHT: u32 = 64;
-/// The object, and its only part in it, on the stored grid: left, top, right and bottom, in no
-/// turned picture where they are here.
+/// The object and its only part, on the stored grid: left, top, right and bottom, at a different
+/// position in every turned picture.
 const OBJECT: [u32; 4] = [48, 0, 96, 32];
 const PART: [u32; 4] = [64, 4, 88, 20];
 
@@ -30,7 +30,7 @@ fn picture() -> image::RgbImage {
     })
 }
 
-/// Where EXIF puts a pixel of the stored picture in the upright one.
+/// The position of a stored pixel in the upright picture, by EXIF's definition.
 fn upright_of(orientation: u8, x: u32, y: u32) -> (u32, u32) {
     let (right, bottom) = (WIDTH - 1 - x, HEIGHT - 1 - y);
     match orientation {
@@ -45,7 +45,7 @@ fn upright_of(orientation: u8, x: u32, y: u32) -> (u32, u32) {
     }
 }
 
-/// A box of the stored picture as COCO has it, on the grid that is annotated.
+/// A box of the stored picture in COCO's form, on the annotated grid.
 fn coco_box([left, top, right, bottom]: [u32; 4], orientation: u8) -> [u32; 4] {
     let (a, b) =
         (upright_of(orientation, left, top), upright_of(orientation, right - 1, bottom - 1));
@@ -98,8 +98,8 @@ fn file(format: ImageFormat, orientation: u8) -> Vec<u8> {
     file
 }
 
-/// Every orientation, annotated as it is stored and, where that has another size, upright; how many
-/// are upright.
+/// Every orientation, annotated as stored and, if that has another size, upright; returns the
+/// number of upright ones.
 fn photographs(root: &Path, format: ImageFormat) -> usize {
     let (mut images, mut objects, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for orientation in 1..=8 {
@@ -125,7 +125,7 @@ fn photographs(root: &Path, format: ImageFormat) -> usize {
     n - 8
 }
 
-/// Every way in which programs look at a file: as stored, and turned by its tag.
+/// The two ways in which programs display a file: as stored, and turned by its tag.
 fn views(bytes: &[u8]) -> [image::RgbImage; 2] {
     let decoder = || {
         ImageReader::new(Cursor::new(bytes.to_vec()))
@@ -156,14 +156,14 @@ fn eight_orientations_from_the_build_to_every_reader() {
             CocoParts::open(&root.join("annotations.json"), root, Strictness::Strict).unwrap();
         let out = root.join("out");
         let summary = Run::new(&dataset, &out).finished();
-        // Images are counted by their bytes: an upright annotation is of the same file as a stored
-        // one.
+        // Images are counted by their bytes: an upright annotation refers to the same file as a
+        // stored one.
         assert_eq!(
             (summary.statistics.images, summary.statistics.upright_images, n_upright),
             (8, 4, 4)
         );
 
-        // Embedded: turned or not, the pixel under the point is the part's.
+        // Embedded pictures: turned or not, the pixel at the point is that of the part.
         let mut n_rows = 0;
         for row in ParquetRows::open(&out.join("data/test-00000.parquet")).unwrap() {
             let (row, bytes) = row.unwrap();
@@ -180,8 +180,8 @@ fn eight_orientations_from_the_build_to_every_reader() {
         }
         assert!(n_rows >= 12, "{n_rows}");
 
-        // Beside the lines: the file as it came is decoded on the grid of its row, as an evaluation
-        // does.
+        // Beside the lines: the original file is decoded on the grid of its row, as in an
+        // evaluation.
         for triplet in read_triplets(&out.join("triplets/test.jsonl")).unwrap() {
             let (seen, grid) = decode_annotated(&root.join(&triplet.image), triplet.size).unwrap();
             let [row_at, column] = triplet.size.cell_from_unit(triplet.point);
@@ -189,7 +189,7 @@ fn eight_orientations_from_the_build_to_every_reader() {
             assert_eq!(grid == PixelGrid::Upright, triplet.image.contains("true"));
         }
 
-        // The gallery's pictures are what browsers turn.
+        // Browsers turn the gallery's pictures.
         let pictures =
             fs::read_dir(out.join("gallery")).unwrap().map(|entry| entry.unwrap().path());
         let pictures: Vec<_> = pictures
@@ -215,9 +215,7 @@ fn datasets_shows_the_points_where_they_are() {
         .output()
         .is_ok_and(|output| output.status.success());
     if !has_all {
-        println!(
-            "passed over: {python} cannot import datasets and PIL; TP_PYTHON may name another"
-        );
+        println!("skipped: {python} cannot import datasets and PIL; TP_PYTHON may name another");
         return;
     }
     for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
@@ -255,7 +253,7 @@ fn annotation_that_fits_neither_grid_is_an_error_that_names_exif() {
     let root = folder.path();
     photographs(root, ImageFormat::Jpeg);
     let text = fs::read_to_string(root.join("annotations.json")).unwrap();
-    // The sixth picture's own size is 96 by 64, upright 64 by 96.
+    // The stored size of the sixth picture is 96 by 64, the upright one 64 by 96.
     let wrong = text.replace(
         "\"file_name\":\"6-false.jpg\",\"height\":64",
         "\"file_name\":\"6-false.jpg\",\"height\":65",

@@ -1,5 +1,4 @@
-//! The builder as a whole: what it writes, that being killed changes nothing, and how it deals with
-//! servers that misbehave.
+//! Tests of the whole builder: its outputs, resumption after being killed, and misbehaving servers.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,4 +1,4 @@
-//! What the builder writes.
+//! The outputs of the builder.
 
 use std::{fs, sync::Arc};
 
@@ -34,7 +34,7 @@ fn lines_and_parquet_hold_the_same_rows_and_the_images() {
     let test = lines(&out.join("triplets/test.jsonl"));
     assert_eq!(train.len() + test.len(), summary.statistics.triplets);
     assert!(train.len() > 40 && !test.is_empty());
-    // A row is a triplet for whoever reads triplets.
+    // The JSON of a row can be read as a triplet.
     assert_eq!(read_triplets(&out.join("triplets/train.jsonl")).unwrap().len(), train.len());
     let mut files: Vec<_> =
         fs::read_dir(out.join("data")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -57,7 +57,7 @@ fn lines_and_parquet_hold_the_same_rows_and_the_images() {
 #[test]
 fn build_without_a_point_is_an_error_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    // The one image is not there, and is left out.
+    // The only image is missing, and is skipped.
     let file = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 6}], "categories": [{"id": 1, "name": "dog"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4]}]}"#;
     fs::create_dir(folder.path().join("set")).unwrap();
@@ -197,7 +197,7 @@ fn manifest_has_the_hash_of_every_file_and_image() {
 fn copies_across_the_sides_are_told_and_left_out_if_asked() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = ScenesOnDisk::draw(folder.path(), 10);
-    // A picture to report on is, under another name, one to learn from.
+    // A test picture is, under another name, also a training picture.
     fs::copy(folder.path().join("scene-9.png"), folder.path().join("scene-0.png")).unwrap();
     let mut run = Run::new(&dataset, &folder.path().join("told"));
     let told = run.finished().statistics;
@@ -210,7 +210,7 @@ fn copies_across_the_sides_are_told_and_left_out_if_asked() {
     assert_eq!(dropped.sides["test"], told.sides["test"]);
 }
 
-/// Finds every text at one place.
+/// Locates every text at the same point.
 struct Stubborn(UnitXy);
 
 impl LocalizePoint for Stubborn {

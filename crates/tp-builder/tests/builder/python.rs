@@ -1,5 +1,5 @@
-//! The engines that people run read what is written: Hugging Face's `datasets`, `pyarrow`, Ray Data
-//! and Spark. Passed over where Python or an engine is absent.
+//! Reading the outputs with common engines: Hugging Face's `datasets`, `pyarrow`, Ray Data and
+//! Spark. Skipped if Python or an engine is not installed.
 
 use std::{path::Path, process::Command};
 
@@ -27,8 +27,8 @@ fn spark_reads_the_shards_in_parallel_partitions() {
     read_by("read_with_engines.py", &["spark"], "pyspark, PIL");
 }
 
-/// Has a script read a data set of several shards with several row groups each; it fails where a
-/// row is not as it was written.
+/// Runs a script that reads a data set of several shards with several row groups each; it fails if
+/// a row differs.
 fn read_by(script: &str, arguments: &[&str], packages: &str) {
     let python = std::env::var("TP_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_all = Command::new(&python)
@@ -36,7 +36,7 @@ fn read_by(script: &str, arguments: &[&str], packages: &str) {
         .output()
         .is_ok_and(|output| output.status.success());
     if !has_all {
-        println!("passed over: {python} cannot import {packages}; TP_PYTHON may name another");
+        println!("skipped: {python} cannot import {packages}; TP_PYTHON may name another");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

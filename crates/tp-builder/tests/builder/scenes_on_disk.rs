@@ -1,4 +1,4 @@
-//! A small data set: procedural scenes as PNG files, with the masks that they were drawn from.
+//! A small data set: procedural scenes as PNG files, with their exact masks.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) struct ScenesOnDisk {
 }
 
 impl ScenesOnDisk {
-    /// Draws scenes into a folder, if they are not there; the last fifth is to report on.
+    /// Draws scenes into a folder, unless they exist; the last fifth is the test split.
     pub(crate) fn draw(folder: &Path, n: u64) -> Self {
         let annotations = (0..n).map(|seed| {
             let scene = Scene::generate(Seed(seed), &SceneOptions::default());
@@ -68,7 +68,7 @@ impl Dataset for ScenesOnDisk {
     }
 }
 
-/// A run with everything that a test may want to be different.
+/// A run with all settings that a test may change.
 pub(crate) struct Run<'a> {
     pub(crate) dataset: &'a dyn Dataset,
     pub(crate) recipe: BuildConfig,
@@ -79,7 +79,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// The rules in every role, in a folder in which a build may have been begun.
+    /// The rules in every role, in a folder that may contain an unfinished build.
     pub(crate) fn new(dataset: &'a dyn Dataset, out: &Path) -> Self {
         let mut options = BuildOptions::new(out);
         options.resume = true;
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Every file of a data set but those of its work folder, by name.
+/// Every file of a data set except those of its work folder, by name.
 pub(crate) fn files_of(out: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     collect(out, "", &mut files);

@@ -1,4 +1,4 @@
-//! A job in parts: the parts together are the whole.
+//! Builds in shards: the shards together equal a single run.
 
 use tp_builder::{BuildOutcome, Shard};
 
@@ -108,7 +108,7 @@ fn merge_counts_what_was_refused_and_stops_at_what_was_never_asked() {
         "{:?}",
         statistics.rejected
     );
-    // Another prompt, of which the shard knows nothing.
+    // A different prompt, which the shards were not built with.
     merge.teachers = {
         let text = server.toml("").replace(
             "model = \"local-model\"",

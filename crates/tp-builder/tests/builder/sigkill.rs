@@ -1,4 +1,4 @@
-//! A builder that is killed twenty times leaves the same data set as one that is not.
+//! A builder that is killed twenty times writes the same data set as an uninterrupted one.
 
 use std::{
     io::{BufRead, BufReader},
@@ -20,7 +20,7 @@ const N_KILLS: usize = 20;
 /// What a listener prints for every step.
 const STEP: &str = "step";
 
-/// The builder as a process of its own: this very test, started by the test below.
+/// The builder in a separate process: this very test, started by the test below.
 #[test]
 #[ignore = "it is started, and killed, by the test below"]
 fn child() {
@@ -56,7 +56,7 @@ fn start(folder: &Path, out: &Path, config: &str) -> Child {
         .unwrap()
 }
 
-/// Reads the child's steps, and kills it after `n` of them; how many there were.
+/// Reads the child's steps, and kills it after `n` of them; returns their number.
 fn kill_after(mut child: Child, n: usize) -> usize {
     let mut steps = 0;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
@@ -84,7 +84,7 @@ fn twenty_kills_lose_nothing_but_the_answers_in_flight() {
     let mut rng = Seed(17).rng();
     let mut moments = Vec::new();
     for at in 0..N_KILLS {
-        // The moments move on, so that the last kills fall into the writing of the data set.
+        // The moments move on, so that the last kills occur while the data set is written.
         let n = rng.random_range(1..=n_steps * (at + 4) / N_KILLS);
         moments.push(kill_after(start(folder.path(), &killed, &server.toml("")), n));
     }
@@ -109,8 +109,7 @@ fn second_process_on_the_same_folder_is_refused() {
     let out = folder.path().join("out");
     let server = ChatServer::start(say_well);
     let mut child = start(folder.path(), &out, &server.toml(""));
-    // It holds the lock from before its first step, and is stuck on its full pipe or at work until
-    // it is killed.
+    // It acquires the lock before its first step, and holds it until it is killed.
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.by_ref().any(|line| line.unwrap().contains(STEP)));
     let refused = Run::new(&dataset, &out).build().run();

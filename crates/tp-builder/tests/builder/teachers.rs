@@ -1,4 +1,4 @@
-//! Teachers behind servers that delay, fail, lie, stall and hang up.
+//! Teachers behind servers that delay, fail, return invalid answers, stall and disconnect.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use super::{
     scenes_on_disk::{Run, ScenesOnDisk, assert_same_files},
 };
 
-/// Six points to learn from, described by servers.
+/// Six training points, described by servers.
 fn run_of<'a>(
     dataset: &'a ScenesOnDisk,
     folder: &std::path::Path,
@@ -114,7 +114,7 @@ fn server_that_fails_lies_stalls_and_hangs_up_is_asked_until_it_answers() {
     let good = ChatServer::start(say_well);
     let calm = run_of(&dataset, folder.path(), "calm", &good, "");
     calm.finished();
-    // Every question meets every misfortune before it is answered.
+    // Every question encounters every fault before it is answered.
     let tries: Mutex<HashMap<String, usize>> = Mutex::default();
     let server = ChatServer::start(move |asked: &Asked| {
         let question = format!("{} {}", role_of(&asked.body), asked.body["messages"][1]);
@@ -209,9 +209,9 @@ fn misshapen_answer_is_corrected_a_few_times_and_then_given_up() {
     let server = ChatServer::start(|asked: &Asked| {
         let n_messages = asked.body["messages"].as_array().unwrap().len();
         match role_of(&asked.body).as_str() {
-            // Good at the second try.
+            // Valid at the second try.
             "context" if n_messages == 2 => Deed::Say("{\"object\": \"thing\"}".to_owned()),
-            // Never good.
+            // Never valid.
             "organiser" => Deed::Say("{\"object\": 3}".to_owned()),
             _ => say_well(asked),
         }
@@ -219,8 +219,8 @@ fn misshapen_answer_is_corrected_a_few_times_and_then_given_up() {
     let run = run_of(&dataset, folder.path(), "out", &server, "");
     let statistics = run.finished().statistics;
     assert_eq!(statistics.rejected["organiser_bad_answer"], 6);
-    // Two for the context, one for the look, and one and two repairs for the text; organisers of
-    // equal words share a question.
+    // Two for the context, one for the local role, and one and two repairs for the text; organizers
+    // with equal inputs share a question.
     assert!(server.n_requests() <= 6 * (2 + 1 + 3), "{}", server.n_requests());
     let journal = fs::read_to_string(run.options.out.join("work/answers/whole.jsonl")).unwrap();
     assert!(
@@ -273,7 +273,7 @@ fn calls_end_at_their_limit_and_the_next_run_goes_on() {
     assert_eq!(server.n_requests(), 18);
 }
 
-/// A teacher of somebody else: it knows what the rules know, and wants 0.25 a call.
+/// Another implementation of a teacher: it answers like the rules, at a cost of 0.25 per call.
 struct PaidTeacher {
     n_calls: Arc<AtomicU64>,
 }
@@ -309,7 +309,7 @@ fn paid_teacher_of_somebody_else_keeps_within_the_budget() {
         ..BuildConfig::default()
     };
     run.teachers = Teachers::one(PaidTeacher { n_calls: n_calls.clone() });
-    // Of the eighteen calls seven, then four more, since a fifth would cost 1.25.
+    // Seven of the eighteen calls, then four more, because a fifth would cost 1.25.
     for (budget, reason, n) in [
         (Budget { max_calls: Some(7), ..Budget::default() }, StopReason::MaxCalls, 7),
         (Budget { max_cost: Some(1.1), ..Budget::default() }, StopReason::MaxCost, 4),
@@ -403,8 +403,8 @@ fn plan_bounds_what_a_run_spends() {
 #[test]
 fn key_goes_into_the_header_and_nowhere_else() {
     const KEY: &str = "sk-do-not-tell-anybody-0123456789";
-    // The variable is set by whoever starts the tests of this name; without it only its absence can
-    // be seen.
+    // The variable can only be set when a process is started, so in this one only its absence is
+    // tested.
     let folder = tempfile::tempdir().unwrap();
     let dataset = ScenesOnDisk::draw(folder.path(), 3);
     let server = ChatServer::start(|asked: &Asked| {
@@ -428,7 +428,7 @@ fn key_goes_into_the_header_and_nowhere_else() {
         assert!(
             source.to_string().contains("set the environment variable TP_TEST_KEY_THAT_IS_SET")
         );
-        // Once more, as a process that has the key.
+        // The same in a process that has the key.
         let this = std::env::current_exe().unwrap();
         let name = "teachers::key_goes_into_the_header_and_nowhere_else";
         let output = std::process::Command::new(this)
@@ -474,7 +474,7 @@ fn wrong_key_and_absent_server_end_the_run_with_their_reason() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    // Waits of an hour, which nobody may be left in when the run ends.
+    // Waits of an hour, which must end when the run ends.
     let more = "max_tries = 1\nfirst_wait_ms = 3600000\nmax_wait_secs = 3600";
     let text = server
         .toml("")

@@ -1,4 +1,4 @@
-//! A policy that is a table of numbers, and a judge that reads its first word.
+//! A policy that is a table of logits, and a judge that reads its first word.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 use std::{
@@ -25,8 +25,7 @@ pub(crate) const ROWS: usize = 4;
 /// Token 0 ends a completion; token k is the word `wk`.
 pub(crate) const VOCAB: usize = 9;
 
-/// One row of logits for every quarter of the image: tokens are drawn from it one by one, without
-/// memory.
+/// One row of logits for every quarter of the image; tokens are drawn independently.
 #[derive(Module, Debug)]
 pub(crate) struct Table {
     pub(crate) logits: Param<Tensor<2>>,
@@ -48,23 +47,23 @@ impl Table {
     }
 }
 
-/// What is wrong with a policy.
+/// A fault of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// Scores without a way back to the weights.
+    /// Log-probabilities are detached from the weights.
     Detached,
-    /// The reference is another policy.
+    /// The reference is a different policy.
     OtherReference,
-    /// The sampler keeps the weights that it saw first.
+    /// The sampler keeps the first weights.
     StaleSampler,
     /// The scorer shifts tokens by one.
     ShiftedMask,
     /// The scorer scores one token too many.
     LongMask,
-    /// Something changes that must not.
+    /// The frozen part changes.
     Thaws,
-    /// One sequence gets a score that is not a number.
+    /// The log-probability of one sequence is NaN.
     NotANumber,
 }
 
@@ -180,11 +179,12 @@ impl Policy for TablePolicy {
     }
 }
 
-/// Reads the first word: `wk` stands for a place on the middle line, k eighths from the left.
+/// Reads the first word: `wk` stands for a point on the horizontal center line, k eighths from the
+/// left.
 #[derive(Default)]
 pub(crate) struct FirstWord {
     pub(crate) n_trainable: usize,
-    /// How many texts were read.
+    /// The number of texts read.
     pub(crate) read: Cell<usize>,
 }
 
@@ -215,7 +215,7 @@ impl Judge for FirstWord {
     }
 }
 
-/// Images of two points each.
+/// Images with two points each.
 pub(crate) struct Points(pub(crate) usize);
 
 impl PointSource for Points {
