@@ -32,6 +32,7 @@ pub use tp_weights as weights;
 
 mod conversion;
 mod device;
+mod device_check;
 mod error_line;
 pub mod evaluation;
 mod model_dir;
@@ -46,6 +47,7 @@ mod round_trip;
 
 pub use conversion::{Conversion, ConversionOptions, convert_weights};
 pub use device::{DeviceError, DeviceName};
+pub use device_check::{DeviceCheck, Difference};
 pub use error_line::error_line;
 pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir, save_settings};
 pub use network::{Network, NetworkConfig};

@@ -1,6 +1,7 @@
 //! Training of a whole model, phase by phase; the best phase's model is kept.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -101,6 +102,20 @@ pub struct ExperimentReport {
     pub mpck_ours: f64,
     /// mPCK with descriptions of other images.
     pub mpck_shuffled: f64,
+}
+
+/// A line for each phase, and the scores.
+impl fmt::Display for ExperimentReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for PhaseReport { name, steps, loss, seconds } in &self.phases {
+            writeln!(f, "{name}: {steps} steps, loss {loss:.3}, {seconds:.0} s")?;
+        }
+        write!(
+            f,
+            "mPCK {:.1} with the reference descriptions, {:.1} with its own, {:.1} with shuffled ones, after {}",
+            self.mpck, self.mpck_ours, self.mpck_shuffled, self.shipped
+        )
+    }
 }
 
 /// The result of one phase.

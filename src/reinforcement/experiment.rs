@@ -230,6 +230,36 @@ pub struct ExperimentReport {
     pub samples_per_second: f64,
 }
 
+impl ExperimentReport {
+    /// The report as people read it, with the names of the training family and of the test family.
+    #[must_use]
+    pub fn text(&self, [own, other]: [&str; 2]) -> String {
+        let number =
+            |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
+        let referee = match (self.referee_before, self.referee_after) {
+            (None, None) => String::new(),
+            (before, after) => {
+                format!("\nthe same read by the referee: {} → {}", number(before), number(after))
+            }
+        };
+        format!(
+            "{} steps, reward {:.4} → {:.4} (first and last fifth), {:.1} samples/s\n\
+             mPCK on {other}: {} → {}, difference {}, smallest detectable {}{referee}\n\
+             mPCK on held-out {own}: {} → {}",
+            self.steps,
+            self.reward_first,
+            self.reward_last,
+            self.samples_per_second,
+            number(self.mpck_before),
+            number(self.mpck_after),
+            self.ci.map_or("–".to_owned(), |[lo, hi]| format!("[{lo:.1}, {hi:.1}]")),
+            number(self.smallest_detectable),
+            number(self.family_before),
+            number(self.family_after),
+        )
+    }
+}
+
 impl Experiment<'_> {
     /// Trains the policy, and compares its descriptions of both test sets before and after by where
     /// the Localizer finds them.

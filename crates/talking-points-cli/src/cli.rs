@@ -1,4 +1,4 @@
-//! What the subcommands share: flags, logs, one way to fail, and the parsing of points.
+//! Shared by the subcommands: flags, logging, error reporting, and the parsing of points.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ pub(crate) struct CommonArgs {
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Decides every random choice.
+    /// The seed of every random choice.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     pub(crate) seed: u64,
 }
@@ -25,7 +25,7 @@ pub(crate) struct CommonArgs {
 /// The flag of subcommands that compute with tensors.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DeviceArgs {
-    /// Where tensors live: flex; with Cargo features of these names also libtorch or cuda.
+    /// The device of the tensors: flex; with Cargo features of these names also libtorch or cuda.
     #[arg(long = "device", default_value = "flex")]
     name: DeviceName,
 }
@@ -37,7 +37,7 @@ impl DeviceArgs {
     }
 }
 
-/// The flags of subcommands that ask a model.
+/// The flags of subcommands that run a model.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModelArgs {
     /// A model folder.
@@ -75,10 +75,10 @@ pub(crate) fn text_arg(text: &str) -> Result<String, String> {
     }
 }
 
-/// Sends logs to standard error (`RUST_LOG` chooses which) and runs a subcommand.
+/// Sends logs to standard error (filtered by `RUST_LOG`) and runs a subcommand.
 ///
-/// A failure becomes one line on standard error, causes included, and exit code 1; a success may
-/// bring a code of its own.
+/// An error becomes one line on standard error, with its causes, and exit code 1; a subcommand may
+/// return other exit codes.
 pub(crate) fn run<T: Termination>(main: impl FnOnce() -> Result<T, Box<dyn Error>>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -102,7 +102,7 @@ fn print_error(error: &dyn Error) {
     eprintln!("error: {}", error_line(error));
 }
 
-/// Prints a result: as JSON if asked, else as the text that `human` writes.
+/// Prints a result, either as JSON or as the text that `human` returns.
 ///
 /// # Errors
 ///

@@ -34,7 +34,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Pixel grounding: a point on a photograph becomes words, and the words become a point again.
+/// Pixel grounding: describes points of an image in words, and finds points from words.
 ///
 /// Results go to standard output, with --json as one JSON object; logs and errors go to standard
 /// error (RUST_LOG chooses which logs). Exit codes: 0 done; 1 an error, in one line; 2 wrong flags.
@@ -55,24 +55,24 @@ enum Command {
     Train(Box<train::Args>),
     Calibrate(calibrate::Args),
     Reinforce(Box<Reinforce>),
-    /// Data sets: inspect, describe, build, draw.
+    /// Inspects, describes, builds and draws data sets.
     #[command(subcommand)]
     Data(Data),
     Generate(generate::Args),
     Convert(convert::Args),
     Verify(verify::Args),
     Selftest(selftest::Args),
-    /// Pictures of what a model sees.
+    /// Draws what a model predicts or attends to.
     #[command(subcommand)]
     Show(Show),
-    /// Prints the completions of a shell.
+    /// Prints the completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
 }
 
-/// Teaches the Descriptor to write what the Localizer finds.
+/// Reinforces the Descriptor with the Localizer's error as the reward.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Reinforce {

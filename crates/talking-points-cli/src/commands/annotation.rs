@@ -1,4 +1,4 @@
-//! Describes the points of an annotated data set by rules alone: one JSON line a triplet.
+//! Describes the points of an annotated data set by rules alone, one JSON line per triplet.
 //!
 //! ```sh
 //! talking-points data describe --coco annotations.json --images . --split test --limit 20
@@ -18,30 +18,28 @@ use talking_points::{
     },
 };
 
-/// Describes the points of an annotated data set by rules alone: one JSON line a triplet.
+/// Describes the points of an annotated data set by rules alone, one JSON line per triplet.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A COCO-style annotation file with parts.
     #[arg(long)]
     coco: PathBuf,
-    /// The folder that its file names start from.
+    /// The folder that its file names are relative to.
     #[arg(long)]
     images: PathBuf,
-    /// Only the images that the file puts on this side of its split; all of them if nothing is
-    /// said.
+    /// The side of the file's split to describe; all images by default.
     #[arg(long, value_enum)]
     split: Option<Side>,
     /// Stop after this many triplets.
     #[arg(long, allow_negative_numbers = true, default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
-    /// Refuse a file with any faulty record, instead of passing the record over.
+    /// Refuse a file with a malformed record, instead of skipping the record.
     #[arg(long)]
     strict: bool,
-    /// Changes nothing: standard output holds one JSON object a line, one line a triplet, and
-    /// nothing else.
+    /// Has no effect: the output is JSON lines, one triplet per line, in any case.
     #[arg(long)]
     json: bool,
-    /// Decides every random choice.
+    /// The seed of every random choice.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     seed: u64,
 }

@@ -1,5 +1,5 @@
-//! Fits the temperatures of a trained model, so that its probabilities come true, and the limits
-//! from which it answers, and writes them into its configuration.
+//! Calibrates a trained model on validation images: its probabilities, and the limits below which it
+//! gives no answer.
 //!
 //! ```sh
 //! talking-points calibrate --model runs/everyday/model --set data/everyday_points
@@ -17,16 +17,16 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, DeviceArgs};
 
-/// Fits the temperatures of a trained model, so that its probabilities come true.
+/// Calibrates the probabilities of a trained model on validation images.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A model folder; its configuration is written anew.
+    /// A model folder; its configuration and its nouns are rewritten.
     #[arg(long)]
     model: PathBuf,
     /// A folder of points that people have described; its validation split is used.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/everyday_points"))]
     set: PathBuf,
-    /// Say what there is, and change nothing.
+    /// Print the fitted values without writing them.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

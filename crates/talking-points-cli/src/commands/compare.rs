@@ -1,13 +1,12 @@
-//! Is one system better than another? Reads what both answered to the same points, from one run or
-//! from many.
+//! Compares two systems on the same points, in one run or in several.
 //!
 //! ```sh
 //! talking-points compare --a runs/*/points-other-family-after.jsonl --b runs/*/points-other-family-before.jsonl
 //! ```
 //!
-//! The n-th file of `--a` is compared with the n-th of `--b`; then all together. Files are what
-//! `evaluate` and `talking-points reinforce` write: one point a line. Points of one image, in
-//! whichever run, are resampled together.
+//! The n-th file of `--a` is compared with the n-th of `--b`, then all together. `evaluate` and
+//! `reinforce` write the files: one point per line. Points of one image are resampled together,
+//! across runs, too.
 
 use std::{
     error::Error,
@@ -23,13 +22,13 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs};
 
-/// Is one system better than another? Reads what both answered to the same points.
+/// Compares two systems on the same points.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Points of the system in question, one file a run.
+    /// The points of system A, one file per run.
     #[arg(long, required = true, num_args = 1..)]
     a: Vec<PathBuf>,
-    /// Points of the one that it is compared with, in the same order.
+    /// The points of system B, in the same order.
     #[arg(long, required = true, num_args = 1..)]
     b: Vec<PathBuf>,
     #[command(flatten)]
@@ -39,7 +38,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Compared {
     runs: Vec<Paired>,
-    /// The mean of the runs' differences in mPCK.
+    /// The mean of the differences in mPCK over the runs.
     mean_of_runs: Option<f64>,
     together: Paired,
 }
@@ -98,7 +97,7 @@ fn rows(file: &PathBuf) -> Result<Vec<PointRow>, Box<dyn Error>> {
     }
 }
 
-/// What people read.
+/// The comparison as text.
 fn text(compared: &Compared, args: &Args) -> String {
     let mut text = String::new();
     for (run, file) in compared.runs.iter().zip(&args.a) {

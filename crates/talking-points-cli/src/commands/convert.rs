@@ -1,4 +1,4 @@
-//! Gathers published weights, whatever their files, into one folder of safetensors.
+//! Converts published weights of several files into one folder of safetensors.
 //!
 //! ```sh
 //! talking-points convert --from convnext_large_d_320.bin --from omg_seg_convl.pth \
@@ -12,20 +12,20 @@ use talking_points::{ConversionOptions, convert_weights, weights::TensorFloat};
 
 use crate::cli::{self, CommonArgs};
 
-/// Gathers published weights, whatever their files, into one folder of safetensors.
+/// Converts published weights of several files into one folder of safetensors.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A safetensors or PyTorch file, an index of shards, or a folder; may be given many times, and
     /// the last one that has a tensor counts.
     #[arg(long, required = true)]
     from: Vec<PathBuf>,
-    /// The folder to be written; it must not hold weights.
+    /// The folder to write; it must not contain weights.
     #[arg(long)]
     out: PathBuf,
     /// The number format of floats.
     #[arg(long, value_enum, default_value_t = Float::Keep)]
     float: Float,
-    /// A file that would grow beyond so many GiB is split into shards.
+    /// The maximum size of a file in GiB, beyond which weights are split into shards.
     #[arg(long, allow_negative_numbers = true, default_value_t = 4.0)]
     max_shard_gib: f64,
     #[command(flatten)]

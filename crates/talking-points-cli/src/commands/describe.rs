@@ -1,5 +1,4 @@
-//! Says in words where points of an image are. The image is looked at once, however many points
-//! there are.
+//! Describes points of an image in words. The image is encoded once for all points.
 //!
 //! ```sh
 //! talking-points describe --image photo.jpg --point 120,85 --point 40,60
@@ -17,7 +16,7 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, ModelArgs};
 
-/// Says in words where points of an image are.
+/// Describes points of an image in words.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.

@@ -1,5 +1,5 @@
-//! Reinforces the Descriptor on a reward that must rise, the length of its texts, and names the
-//! broken link if it does not.
+//! Reinforces the Descriptor on a reward that is easy to raise, the length of its texts, and names
+//! the faulty step if it does not rise.
 //!
 //! ```sh
 //! talking-points reinforce doctor
@@ -20,7 +20,7 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, ModelArgs};
 
-/// Finds the broken link between sampling and a better policy.
+/// Finds the faulty step between sampling and a better policy.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Counts what a data set on disk holds, says what is missing, and where it is expected.
+//! Counts the contents of a data set on disk, and lists missing files with their expected paths.
 //!
 //! ```sh
 //! talking-points data inspect --format coco-parts --root DIR --json
@@ -11,7 +11,7 @@ use talking_points::data::{DatasetFormat, DatasetSummary, ImageFiles, ReadOption
 
 use crate::cli::{self, CommonArgs};
 
-/// Counts what a data set on disk holds, says what is missing, and where it is expected.
+/// Counts the contents of a data set on disk, and lists missing files with their expected paths.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// One of pascal-part-116, ade20k-part-234, part-imagenet, ap10k, coco-keypoints, coco-parts,
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// The data set's folder, or one above it.
     #[arg(long)]
     root: PathBuf,
-    /// Leave out and count what is wrong, instead of stopping at it.
+    /// Skip and count malformed entries instead of stopping at the first.
     #[arg(long)]
     lenient: bool,
     #[command(flatten)]

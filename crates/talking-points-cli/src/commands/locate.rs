@@ -1,5 +1,4 @@
-//! Finds the points that texts talk about. The image is looked at once, however many texts there
-//! are.
+//! Finds the points that texts refer to. The image is encoded once for all texts.
 //!
 //! ```sh
 //! talking-points locate --image photo.jpg --text "the cow's head, near its right end"
@@ -15,13 +14,13 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, ModelArgs};
 
-/// Finds the points of an image that texts talk about.
+/// Finds the points of an image that texts refer to.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
     #[arg(long)]
     image: PathBuf,
-    /// What to look for; may be given many times.
+    /// The text to locate; may be given many times.
     #[arg(long, required = true, allow_hyphen_values = true, value_parser = cli::text_arg)]
     text: Vec<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Shows which feature cells the query of a point may read, level by level.
+//! Draws the feature cells that the query of a point may attend to, level by level.
 //!
 //! ```sh
 //! talking-points show mask --image photo.jpg --point 120,85 --sigma 0.03125 --rule threshold --out mask.png
@@ -17,7 +17,7 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs};
 
-/// Shows which feature cells the query of a point may read, level by level.
+/// Draws the feature cells that the query of a point may attend to, level by level.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
@@ -29,13 +29,13 @@ pub(crate) struct Args {
     /// Standard deviation, as a fraction of the model input's side.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0.03125)]
     sigma: f64,
-    /// How the Gaussian becomes a mask.
+    /// The rule that turns the Gaussian into a mask.
     #[arg(long, value_enum, default_value_t = Rule::Threshold)]
     rule: Rule,
     /// Side of the model's input in pixels.
     #[arg(long, allow_negative_numbers = true, default_value_t = 256, value_parser = clap::value_parser!(u32).range(32..=4096))]
     input_size: u32,
-    /// Where the picture goes.
+    /// The picture to write.
     #[arg(long)]
     out: PathBuf,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 enum Rule {
     /// The paper's: open or closed.
     Threshold,
-    /// Ours: the log of the Gaussian is added to the attention logits.
+    /// The logarithm of the Gaussian is added to the attention logits.
     LogBias,
 }
 

@@ -1,4 +1,4 @@
-//! One file a subcommand: its flags, its result, and `run`.
+//! One module for each subcommand: its flags, its result, and `run`.
 
 pub(crate) mod annotation;
 pub(crate) mod build;

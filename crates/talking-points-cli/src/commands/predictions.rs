@@ -1,5 +1,5 @@
-//! Shows what the eyes have found in an image before anybody asked: masks and classes of the
-//! learned queries.
+//! Draws the objects that the vision encoder predicts in an image: masks and classes of the learned
+//! queries.
 //!
 //! ```sh
 //! talking-points show predictions --image photo.jpg --out found.png
@@ -20,11 +20,11 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, ModelArgs};
 
-/// Of objects, in the order in which they are found.
+/// Colors of the objects, in order.
 const COLOURS: [[u8; 3]; 6] =
     [[255, 70, 190], [40, 150, 255], [255, 150, 20], [30, 190, 90], [150, 80, 240], [200, 170, 0]];
 
-/// Shows what the eyes have found in an image: masks and classes of the learned queries.
+/// Draws the objects that the vision encoder predicts: masks and classes of the learned queries.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A JPEG, PNG or WebP file; without one, the procedural scene of the seed.
@@ -32,10 +32,10 @@ pub(crate) struct Args {
     image: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// A less probable class is not shown.
+    /// The minimum probability of a class that is drawn.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0.3)]
     least_score: f32,
-    /// Where the picture goes.
+    /// The picture to write.
     #[arg(long)]
     out: PathBuf,
     #[command(flatten)]
@@ -51,7 +51,7 @@ struct Found {
 struct ShownObject {
     class: String,
     score: f32,
-    /// Of the model's square.
+    /// The share of the model's square input that the mask covers.
     area_share: f64,
     query: usize,
 }
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// An object with the name of its class, or the class's number where it has none.
+/// An object with the name of its class, or the index of a class without a name.
 fn shown(models: &Models, object: &FoundObject) -> ShownObject {
     let name = models.config.class_names.as_ref().and_then(|names| names.get(object.class));
     ShownObject {

@@ -1,4 +1,4 @@
-//! Describes a point, finds it again from the words alone, and shows how far off it was.
+//! Describes a point, finds it again from the words alone, and shows the distance between the two.
 
 use std::{error::Error, path::PathBuf, time::Instant};
 
@@ -11,8 +11,8 @@ use talking_points::{
 
 use crate::cli::{self, CommonArgs, ModelArgs};
 
-/// Describes a point of an image, finds it again from the words alone, and shows how far off it
-/// was.
+/// Describes a point of an image, finds it again from the words alone, and shows the distance
+/// between the two.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Column and row of the point in pixels.
     #[arg(long, allow_hyphen_values = true, value_name = "X,Y")]
     point: PixelXy,
-    /// Where the picture of the round trip goes.
+    /// The picture to write.
     #[arg(long, default_value = "round_trip.png")]
     out: PathBuf,
     #[command(flatten)]

@@ -20,13 +20,13 @@ pub(crate) struct Args {
     /// A JPEG, PNG or WebP file.
     #[arg(long)]
     image: PathBuf,
-    /// An image of the same size: only keypoints where it is not black.
+    /// A mask of the same size; only keypoints on its non-black pixels are kept.
     #[arg(long)]
     mask: Option<PathBuf>,
-    /// Keep this many of the strongest; 0 keeps all.
+    /// The number of strongest keypoints to keep; 0 keeps all.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     limit: usize,
-    /// A keypoint's least contrast.
+    /// The minimum contrast of a keypoint.
     #[arg(long, allow_negative_numbers = true, default_value_t = SiftOptions::default().contrast)]
     contrast: f32,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Compares our modules with the numbers of public peers, over folders that the scripts under
+//! Compares the modules with reference implementations, on fixtures that the scripts in
 //! `tests/oracles/` write.
 //!
 //! ```text
@@ -12,10 +12,10 @@ use talking_points::parity::{ParityReport, verify};
 
 use crate::cli::{self, CommonArgs, DeviceArgs};
 
-/// Compares our modules with the numbers of public peers.
+/// Compares the modules with reference implementations.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A folder that a script under tests/oracles/ wrote; may be given more than once.
+    /// A fixture folder, as the scripts in tests/oracles/ write it; may be given many times.
     #[arg(long, required = true, num_args = 1..)]
     fixture: Vec<PathBuf>,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     common: CommonArgs,
 }
 
-/// What is printed for several folders.
+/// The output for several folders.
 #[derive(Serialize)]
 struct Reports<'a> {
     fixtures: &'a [ParityReport],
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if pass { Ok(()) } else { Err(differing(args, &reports).into()) }
 }
 
-/// The folders that do not pass, and what differs there.
+/// The folders that fail, with their differences.
 fn differing(args: &Args, reports: &[ParityReport]) -> String {
     let faults = args.fixture.iter().zip(reports).filter(|(_, report)| !report.pass).map(
         |(folder, report)| {

@@ -5,16 +5,18 @@
 //! talking-points data scene --statistics 500
 //! ```
 
+mod shown;
+
 use std::{error::Error, path::PathBuf};
 
-use serde::Serialize;
 use talking_points::{
     core::{ImageHw, PixelXy, Seed, Style},
-    data::{BoxXywh, PointOptions, RulesTeacher, points_of_image, write_png},
+    data::{PointOptions, RulesTeacher, points_of_image, write_png},
     overlay::{Overlay, TRUE_POINT},
     scenes::{Scene, SceneOptions, SceneStatistics},
 };
 
+use self::shown::{Shown, ShownObject, ShownPoint};
 use crate::cli::{self, CommonArgs};
 
 /// Draws a procedural scene and says what is in it; or measures many of them.
@@ -34,37 +36,6 @@ pub(crate) struct Args {
     points: bool,
     #[command(flatten)]
     common: CommonArgs,
-}
-
-#[derive(Serialize)]
-struct Shown {
-    objects: Vec<ShownObject>,
-    points: Vec<ShownPoint>,
-}
-
-#[derive(Serialize)]
-struct ShownObject {
-    category: String,
-    family: Option<String>,
-    #[serde(rename = "box")]
-    bbox: BoxXywh,
-    parts: Vec<ShownPart>,
-}
-
-#[derive(Serialize)]
-struct ShownPart {
-    name: String,
-    #[serde(rename = "box")]
-    bbox: BoxXywh,
-    area: usize,
-}
-
-#[derive(Serialize)]
-struct ShownPoint {
-    x: f64,
-    y: f64,
-    part: Option<String>,
-    description: String,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
@@ -119,7 +90,7 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
         write_png(out, &overlay.finish())?;
     }
 
-    let objects = annotation.objects.iter().map(shown_object).collect();
+    let objects = annotation.objects.iter().map(ShownObject::from).collect();
     let shown = Shown { objects, points: points.into_iter().map(|(_, point)| point).collect() };
     cli::print_result(args.common.json, &shown, || {
         let names: Vec<_> = shown.objects.iter().map(|object| object.category.as_str()).collect();
@@ -134,22 +105,4 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
 
 fn options(args: &Args) -> Result<SceneOptions, Box<dyn Error>> {
     Ok(SceneOptions { size: ImageHw::new(args.size, args.size)?, ..Default::default() })
-}
-
-fn shown_object(object: &talking_points::data::ObjectAnnotation) -> ShownObject {
-    let parts = object
-        .parts
-        .iter()
-        .map(|part| ShownPart {
-            name: part.name.clone(),
-            bbox: part.bbox,
-            area: part.mask.as_ref().map_or(part.bbox.area() as usize, |mask| mask.area()),
-        })
-        .collect();
-    ShownObject {
-        category: object.category.clone(),
-        family: object.family.clone(),
-        bbox: object.bbox,
-        parts,
-    }
 }
