@@ -7,6 +7,7 @@
 #![cfg_attr(feature = "libtorch", allow(deprecated))]
 
 mod activation;
+mod bicubic;
 mod cached_attention;
 mod causal_attention;
 mod conv3x3;
@@ -34,6 +35,7 @@ mod vector_math;
 mod windowed_attention;
 
 pub use activation::{gelu, relu6, silu, silu_gate};
+pub use bicubic::{Framed, resize_bicubic};
 pub use cached_attention::{CachedRow, cached_attention};
 pub use causal_attention::{AttentionHeads, AttentionPrefix, RotaryAngles, causal_attention};
 pub use conv3x3::conv3x3;

@@ -13,11 +13,11 @@ use crate::{EncodedImage, VisionError, VisionModel, preprocess::shrunk};
 const KEPT_SIDE: u32 = 1024;
 
 /// The copy of the pixels that an encoded image keeps for close-ups.
-pub(crate) fn kept_pixels(image: &RgbImage) -> Result<RgbImage, VisionError> {
+pub(crate) fn kept_pixels(image: &RgbImage) -> RgbImage {
     let size = image.size();
     let longer = size.height().max(size.width());
     if longer <= KEPT_SIDE {
-        return Ok(image.clone());
+        return image.clone();
     }
     let side = |n: u32| {
         ((u64::from(n) * u64::from(KEPT_SIDE) + u64::from(longer) / 2) / u64::from(longer)).max(1)
@@ -34,7 +34,7 @@ impl VisionModel {
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if a section cannot be resized.
+    /// As [`encode_section`](Self::encode_section).
     pub(crate) fn close_ups(
         &self,
         image: &EncodedImage,
@@ -52,7 +52,7 @@ impl VisionModel {
                 &pixels,
                 image.input_size,
                 &self.projector.device(),
-            )?);
+            ));
         }
         Ok((self.encoder.backbone().forward(Tensor::cat(squares, 0)), places))
     }
@@ -61,7 +61,7 @@ impl VisionModel {
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if the section cannot be resized.
+    /// As [`encode`](Self::encode).
     pub fn encode_section(
         &self,
         image: &EncodedImage,
@@ -174,11 +174,10 @@ mod tests {
 
     #[test]
     fn kept_pixels_are_the_image_or_a_smaller_one_of_its_shape() {
-        assert_eq!(kept_pixels(&numbered(40, 100)).unwrap().bytes(), numbered(40, 100).bytes());
-        let kept = kept_pixels(&numbered(3, 4096)).unwrap();
+        assert_eq!(kept_pixels(&numbered(40, 100)).bytes(), numbered(40, 100).bytes());
+        let kept = kept_pixels(&numbered(3, 4096));
         assert_eq!((kept.size().height(), kept.size().width()), (1, 1024));
-        let kept =
-            kept_pixels(&RgbImage::filled(ImageHw::new(2048, 1024).unwrap(), [9, 8, 7])).unwrap();
+        let kept = kept_pixels(&RgbImage::filled(ImageHw::new(2048, 1024).unwrap(), [9, 8, 7]));
         assert_eq!((kept.size().height(), kept.size().width()), (1024, 512));
         assert!(kept.bytes().chunks_exact(3).all(|pixel| pixel == [9, 8, 7]));
     }

@@ -17,11 +17,6 @@ pub enum VisionError {
         "the input's side must be a multiple of {multiple} from {multiple} to {largest}, got {side}"
     )]
     InvalidSide { side: usize, multiple: usize, largest: usize },
-    /// The image cannot be resized.
-    #[error(
-        "cannot resize an image of {height} rows and {width} columns to {side}×{side}: {reason}"
-    )]
-    Resize { height: u32, width: u32, side: usize, reason: String },
     /// Missing or invalid weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),

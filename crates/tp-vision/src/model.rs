@@ -140,24 +140,30 @@ impl VisionModel {
         self.look(images, AuxPredictions::EveryLayer)
     }
 
+    /// The normalized input of the backbone for an image, letterboxed into a square of `size`
+    /// pixels, `[1, 3, size, size]`.
+    #[must_use]
+    pub fn input(&self, image: &RgbImage, size: usize) -> Tensor<4> {
+        self.input.preprocess(image, size, &self.projector.device())
+    }
+
     /// Encodes one image, letterboxed into a square of `size` pixels.
     ///
     /// # Errors
     ///
-    /// [`VisionError`] if the size is not supported, or the image cannot be resized.
+    /// [`VisionError`] if the network does not support that size.
     pub fn encode(&self, image: &RgbImage, size: usize) -> Result<EncodedImage, VisionError> {
         let multiple = self.side_multiple();
         if size == 0 || size > LARGEST_SIDE || !size.is_multiple_of(multiple) {
             return Err(VisionError::InvalidSide { side: size, multiple, largest: LARGEST_SIDE });
         }
         let letterbox = Letterbox::new(image.size(), self.input.fit);
-        let features =
-            self.forward(self.input.preprocess(image, size, &self.projector.device())?);
+        let features = self.forward(self.input.preprocess(image, size, &self.projector.device()));
         Ok(EncodedImage {
             features,
             letterbox,
             input_size: size,
-            pixels: kept_pixels(image)?,
+            pixels: kept_pixels(image),
             derived: Derived::default(),
         })
     }
