@@ -4,6 +4,7 @@
 
 `zip.pth` is what `torch.save` writes today, with the tensors under `state_dict`; `legacy.pth` what it wrote before 1.6, the
 tensors at the top. Both hold every family of names in three number formats, one of them as a view into a larger storage.
+`bare.pth` is one tensor without a name, as the phrases of classes are published, in an order that is not that of its storage.
 """
 
 import sys
@@ -44,3 +45,7 @@ tensors[NAMES[0]] = torch.randn(9, 3, generator=generator)[4:7]
 torch.save({"state_dict": tensors, "epoch": 3}, out / "zip.pth")
 torch.save(tensors, out / "legacy.pth", _use_new_zipfile_serialization=False)
 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, out / "expected.safetensors")
+
+phrases = torch.randn(3, 5, 2, generator=generator)
+torch.save(phrases.permute(1, 0, 2), out / "bare.pth")
+save_file({"class_embed": phrases.permute(1, 0, 2).contiguous()}, out / "bare.safetensors")

@@ -13,12 +13,21 @@ use serde::Deserialize;
 use tp_core::is_lfs_pointer;
 
 use crate::{
-    TensorEntry, WeightsError, batch_norm::BatchNorm, safetensors_file::SafetensorsFile,
-    safetensors_header::Placed,
+    TensorEntry, WeightsError, bare_tensor::BareTensor, batch_norm::BatchNorm,
+    safetensors_file::SafetensorsFile, safetensors_header::Placed,
 };
 
 /// An index of shards is a list of names; more is not one.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
+/// Endings of indexes of shards.
+const INDEXES: [&str; 2] = [".safetensors.index.json", ".bin.index.json"];
+/// What the weights of a folder are called, the first that is there.
+const USUAL: [&str; 4] = [
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+];
 /// Endings of PyTorch files.
 const PYTORCH: [&str; 3] = ["pth", "pt", "bin"];
 
@@ -46,6 +55,7 @@ enum Source {
     Safetensors(SafetensorsSource),
     #[cfg(feature = "pytorch")]
     Pytorch(pytorch_reader::Tensor),
+    Bare(BareTensor),
     Joined(Vec<Piece>),
     Folded(Folded),
 }
@@ -236,6 +246,7 @@ impl Checkpoint {
             Source::Pytorch(tensor) => tensor
                 .read()
                 .map_err(|source| WeightsError::Read { path: stored.file.clone(), source }),
+            Source::Bare(tensor) => tensor.read(),
         }
     }
 
@@ -318,28 +329,15 @@ impl Checkpoint {
         let ending = path.extension().and_then(|ending| ending.to_str());
         refuse_lfs_pointer(path)?;
         match ending {
-            _ if name.ends_with(".safetensors.index.json") => self.add_shards(path),
-            Some("safetensors") => self.add_safetensors(path, None),
+            _ if INDEXES.iter().any(|index| name.ends_with(index)) => self.add_shards(path),
+            Some("safetensors") => self.add_safetensors(path),
             Some(ending) if PYTORCH.contains(&ending) => self.add_pytorch(path),
             _ => Err(WeightsError::NoWeights { path: path.to_owned() }),
         }
     }
 
-    /// All tensors of a file, or those that an index expects in it.
-    fn add_safetensors(
-        &mut self,
-        path: &Path,
-        expected: Option<&[&str]>,
-    ) -> Result<(), WeightsError> {
+    fn add_safetensors(&mut self, path: &Path) -> Result<(), WeightsError> {
         let file = std::sync::Arc::new(SafetensorsFile::open(path)?);
-        let there: HashSet<&str> =
-            file.tensors.iter().map(|tensor| tensor.entry.name.as_str()).collect();
-        if let Some(&lacking) = expected.unwrap_or(&[]).iter().find(|&name| !there.contains(name)) {
-            return Err(WeightsError::NoSuchTensor {
-                path: path.to_owned(),
-                tensor: lacking.to_owned(),
-            });
-        }
         file.tensors.iter().try_for_each(|placed| {
             let source = Source::Safetensors(SafetensorsSource {
                 file: file.clone(),
@@ -376,13 +374,37 @@ impl Checkpoint {
                 return Err(WeightsError::MissingShard { index, tensor, shard: shard.to_owned() });
             }
             refuse_lfs_pointer(&path)?;
-            self.add_safetensors(&path, Some(&tensors))?;
+            let n_before = self.tensors.len();
+            if path.extension().is_some_and(|ending| ending == "bin") {
+                self.add_pytorch(&path)?;
+            } else {
+                self.add_safetensors(&path)?;
+            }
+            let there: HashSet<&str> =
+                self.tensors[n_before..].iter().map(|stored| stored.entry.name.as_str()).collect();
+            if let Some(&lacking) = tensors.iter().find(|&tensor| !there.contains(tensor)) {
+                let tensor = lacking.to_owned();
+                return Err(WeightsError::NoSuchTensor { path, tensor });
+            }
         }
         Ok(())
     }
 
-    #[cfg(feature = "pytorch")]
+    /// All tensors of a file of names, or the one tensor of a file of numbers alone, whose name is
+    /// empty.
     fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
+        match BareTensor::open(path)? {
+            Some(tensor) => self.add(Stored {
+                entry: tensor.entry.clone(),
+                file: path.to_owned(),
+                source: Source::Bare(tensor),
+            }),
+            None => self.add_state_dict(path),
+        }
+    }
+
+    #[cfg(feature = "pytorch")]
+    fn add_state_dict(&mut self, path: &Path) -> Result<(), WeightsError> {
         crate::pytorch_file::open(path)?.into_iter().try_for_each(|(entry, tensor)| {
             self.add(Stored { entry, file: path.to_owned(), source: Source::Pytorch(tensor) })
         })
@@ -390,7 +412,7 @@ impl Checkpoint {
 
     #[cfg(not(feature = "pytorch"))]
     #[expect(clippy::unused_self, reason = "the other build needs it")]
-    fn add_pytorch(&mut self, path: &Path) -> Result<(), WeightsError> {
+    fn add_state_dict(&mut self, path: &Path) -> Result<(), WeightsError> {
         Err(WeightsError::PytorchNotBuilt { path: path.to_owned() })
     }
 }
@@ -411,10 +433,10 @@ pub fn refuse_lfs_pointer(path: &Path) -> Result<(), WeightsError> {
     }
 }
 
-/// The file of a folder that holds its weights: an index, `model.safetensors`, or the only weight
-/// file.
+/// The file of a folder that holds its weights: an index or a file under a usual name, or the only
+/// weight file.
 fn file_of(folder: &Path) -> Result<PathBuf, WeightsError> {
-    for usual in ["model.safetensors.index.json", "model.safetensors"] {
+    for usual in USUAL {
         let path = folder.join(usual);
         if path.is_file() {
             return Ok(path);

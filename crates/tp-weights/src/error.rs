@@ -19,9 +19,9 @@ pub enum WeightsError {
     #[error("{} {IS_LFS_POINTER}", path.display())]
     LfsPointer { path: PathBuf },
     /// A path under which there are no weights.
-    #[error("no weights in {}: a file .safetensors, .pth, .pt, .bin or .safetensors.index.json is read, or a folder that holds model.safetensors or one such file", path.display())]
+    #[error("no weights in {}: a file .safetensors, .pth, .pt, .bin or .index.json is read, or a folder that holds model.safetensors, pytorch_model.bin, an index of either, or one such file", path.display())]
     NoWeights { path: PathBuf },
-    /// A PyTorch file, which this build does not read.
+    /// A PyTorch file of named tensors, which this build does not read.
     #[error("{} is a PyTorch file: build with the feature `pytorch` to read it", path.display())]
     PytorchNotBuilt { path: PathBuf },
     /// A file that is not what its name says, or that contradicts itself.

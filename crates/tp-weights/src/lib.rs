@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bare_tensor;
 mod batch_norm;
 mod checkpoint;
 mod error;
