@@ -122,6 +122,30 @@ impl TextTokenizer {
         }
     }
 
+    /// The same with more special tokens, whose ids follow the largest; names that it has keep
+    /// theirs.
+    pub(crate) fn with_special_tokens(
+        mut self,
+        names: impl IntoIterator<Item = &'static str>,
+    ) -> Result<Self, LanguageError> {
+        let invalid = |reason| LanguageError::InvalidTokenizer { reason };
+        let names: Vec<_> = names.into_iter().collect();
+        let new: Vec<_> =
+            names.iter().filter(|name| self.inner.token_to_id(name).is_none()).collect();
+        let tokens: Vec<_> =
+            names.iter().map(|&name| tokenizers::AddedToken::from(name, true)).collect();
+        guarded(|| self.inner.add_special_tokens(tokens)).map_err(invalid)?;
+        let id = |name: &str| self.inner.token_to_id(name).map_or(0, |id| id as usize);
+        // The library counts on where the vocabulary ends if it has no holes.
+        match new.into_iter().find(|name| id(name) < self.vocab_size) {
+            Some(name) => Err(invalid(format!(
+                "its ids have gaps, and {name} would get {}, which is another token's",
+                id(name)
+            ))),
+            None => Self::new(self.inner),
+        }
+    }
+
     /// Makes tokens stand for no text: they are left out of it, and no text becomes one.
     pub(crate) fn are_no_text(&mut self, ids: impl IntoIterator<Item = u32>) {
         self.no_text.extend(ids);

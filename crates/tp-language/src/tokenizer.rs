@@ -1,7 +1,7 @@
 //! Text ↔ token ids of our conversations. What stands for no text is a [`SpecialToken`]; plain text
 //! can never become one.
 
-use std::{fmt, path::Path};
+use std::{collections::HashSet, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 use tokenizers::{
@@ -23,7 +23,7 @@ const TRAINED_VOCAB: std::ops::RangeInclusive<usize> = 256 + SpecialToken::ALL.l
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpecialToken {
-    /// Fills rows up.
+    /// Fills rows up; a tokenizer without it fills them with `Eos`, as InternLM2's does.
     Pad,
     /// Begins a conversation.
     Bos,
@@ -46,7 +46,7 @@ pub enum SpecialToken {
 }
 
 impl SpecialToken {
-    /// Every special token, in the order of the ids that [`train_bpe`] gives.
+    /// Every special token, in the order of the ids that [`train_bpe`] gives: `Pad` is the first.
     pub const ALL: [Self; 10] = [
         Self::Pad,
         Self::Bos,
@@ -59,6 +59,11 @@ impl SpecialToken {
         Self::Region,
         Self::Mark,
     ];
+
+    /// What OMG-LLaVA adds to InternLM2's tokenizer, in this order. The embedding table grows before
+    /// the last one is added.
+    pub const OF_OMG_LLAVA: [Self; 5] =
+        [Self::Seg, Self::PhraseOpen, Self::PhraseClose, Self::Region, Self::Mark];
 
     /// How it is written in a tokenizer file.
     #[must_use]
@@ -91,9 +96,22 @@ impl Tokenizer {
     /// # Errors
     ///
     /// If the file cannot be read, has more than 32 MiB, is no tokenizer, or lacks a single id for
-    /// a [`SpecialToken`].
+    /// a [`SpecialToken`] other than [`SpecialToken::Pad`].
     pub fn from_file(path: &Path) -> Result<Self, LanguageError> {
         Self::new(TextTokenizer::from_file(path)?).map_err(|error| error.in_tokenizer(path))
+    }
+
+    /// Reads the `tokenizer.json` of a chat model and adds what OMG-LLaVA adds to it, in the same
+    /// order and so under the same ids; tokens that are there keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::from_file`], for the tokens that a chat model has itself.
+    pub fn from_chat_model(path: &Path) -> Result<Self, LanguageError> {
+        TextTokenizer::from_file(path)?
+            .with_special_tokens(SpecialToken::OF_OMG_LLAVA.map(SpecialToken::name))
+            .and_then(Self::new)
+            .map_err(|error| error.in_tokenizer(path))
     }
 
     /// As [`Tokenizer::from_file`], from the file's content.
@@ -106,16 +124,14 @@ impl Tokenizer {
     }
 
     pub(crate) fn new(mut text: TextTokenizer) -> Result<Self, LanguageError> {
-        let mut specials = [0; SpecialToken::ALL.len()];
-        for (id, token) in specials.iter_mut().zip(SpecialToken::ALL) {
-            *id = text
-                .single_id(token.name())
-                .ok_or(LanguageError::SpecialToken { token: token.name() })?;
-        }
-        for (at, token) in SpecialToken::ALL.into_iter().enumerate() {
-            if specials[..at].contains(&specials[at]) {
-                return Err(LanguageError::SpecialToken { token: token.name() });
-            }
+        let single = |token: SpecialToken| text.single_id(token.name());
+        let lacks = |token: SpecialToken| LanguageError::SpecialToken { token: token.name() };
+        // Absent, padding is done with the token that ends a text, and the two share an id.
+        let pad = single(SpecialToken::Pad).or_else(|| single(SpecialToken::Eos));
+        let mut specials = [pad.ok_or_else(|| lacks(SpecialToken::Pad))?; SpecialToken::ALL.len()];
+        let mut used: HashSet<u32> = single(SpecialToken::Pad).into_iter().collect();
+        for (id, token) in specials.iter_mut().zip(SpecialToken::ALL).skip(1) {
+            *id = single(token).filter(|&id| used.insert(id)).ok_or_else(|| lacks(token))?;
         }
         text.are_no_text(specials);
         Ok(Self { text, specials })
@@ -369,8 +385,48 @@ mod tests {
 
     #[test]
     fn tokenizer_without_a_special_token_is_refused_by_name() {
-        let json = tokenizer().text.to_json().replace("[SEG]", "[XEG]");
-        let message = Tokenizer::from_bytes(json.as_bytes()).unwrap_err().to_string();
-        assert!(message.contains("[SEG]"), "{message}");
+        for (name, other) in [("[SEG]", "[XEG]"), ("</s>", "</x>")] {
+            let json = tokenizer().text.to_json().replace(name, other);
+            let message = Tokenizer::from_bytes(json.as_bytes()).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn without_a_token_of_its_own_padding_is_the_end_of_a_text() {
+        let json = tokenizer().text.to_json().replace("<pad>", "<unused>");
+        let tokenizer = Tokenizer::from_bytes(json.as_bytes()).unwrap();
+        assert_eq!(tokenizer.special(SpecialToken::Pad), tokenizer.special(SpecialToken::Eos));
+    }
+
+    #[test]
+    fn chat_model_gets_the_tokens_of_omg_llava_behind_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let mut json: serde_json::Value =
+            serde_json::from_str(&tokenizer().text.to_json()).unwrap();
+        let of_chat_model = |token: &serde_json::Value| {
+            ["<s>", "</s>", "<|im_start|>", "<|im_end|>"]
+                .contains(&token["content"].as_str().unwrap())
+        };
+        json["added_tokens"].as_array_mut().unwrap().retain(of_chat_model);
+        // Their ids stay, as those of pieces of text: the vocabulary has no gaps.
+        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+        for token in SpecialToken::OF_OMG_LLAVA.iter().chain([&SpecialToken::Pad]) {
+            let id = vocab.remove(token.name()).unwrap();
+            vocab.insert(format!("piece{id}"), id);
+        }
+        fs::write(&path, json.to_string()).unwrap();
+        assert!(Tokenizer::from_file(&path).unwrap_err().to_string().contains("tokenizer.json"));
+        let plain = TextTokenizer::from_file(&path).unwrap();
+        let extended = Tokenizer::from_chat_model(&path).unwrap();
+        let ids = SpecialToken::OF_OMG_LLAVA.map(|token| extended.special(token) as usize);
+        let first = ids[0];
+        assert_eq!(first, plain.vocab_size());
+        assert_eq!(ids, std::array::from_fn(|place| first + place));
+        assert_eq!(extended.encode_text("the ear"), plain.encode_text("the ear"));
+        extended.save(&path).unwrap();
+        let again = Tokenizer::from_chat_model(&path).unwrap();
+        assert_eq!(again.special(SpecialToken::Mark), extended.special(SpecialToken::Mark));
     }
 }
