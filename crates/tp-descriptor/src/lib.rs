@@ -8,7 +8,7 @@ mod model;
 mod point_prompt;
 mod told_names;
 
-pub use conversation::{DescribeConversation, Request};
+pub use conversation::{DescribeConversation, Request, Wording};
 pub use error::DescriptorError;
 pub use gaussian_mask::{GaussianMask, MaskRule};
 pub use model::{

@@ -16,7 +16,9 @@ use tp_language::{
 };
 use tp_vision::{DerivedKey, EncodedImage, Namer, VisionError, VisionFeatures, VisionModel};
 
-use crate::{DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig};
+use crate::{
+    DescribeConversation, DescriptorError, GaussianMask, PointPrompt, PointPromptConfig, Wording,
+};
 
 /// How many points are described in one batch: bounds the memory of the cache.
 const POINTS_PER_BATCH: usize = 32;
@@ -105,12 +107,13 @@ impl DescriptorNet {
 /// The token embeddings of rows, right-padded, each row's mark replaced by its point token: `[row,
 /// token, hidden]`.
 ///
-/// - `marks`: where in each row the point's token goes
+/// - `marks`: where in each row the point's token goes; the id that stands there is never looked
+///   up, because the published base has no embedding for it
 /// - `point_tokens`: one for every row, `[.., .., hidden]`
 ///
 /// # Panics
 ///
-/// If there are not as many point tokens as rows.
+/// If there are not as many point tokens as rows, or an id elsewhere has no embedding.
 #[must_use]
 pub fn insert_point_tokens(
     decoder: &Decoder,
@@ -118,7 +121,16 @@ pub fn insert_point_tokens(
     marks: &[usize],
     point_tokens: Tensor<3>,
 ) -> Tensor<3> {
-    let embeddings = decoder.embed_rows(rows); // [row, token, hidden]
+    // The base adds `<mark>` after its table has grown: any id that has a row serves in its place.
+    let with_embedding = |(row, &mark): (&Vec<u32>, &usize)| {
+        let mut row = row.clone();
+        if let Some(id) = row.get_mut(mark) {
+            *id = 0;
+        }
+        row
+    };
+    let rows: Vec<Vec<u32>> = rows.iter().zip(marks).map(with_embedding).collect();
+    let embeddings = decoder.embed_rows(&rows); // [row, token, hidden]
     let [n_rows, length, hidden] = embeddings.dims();
     let tokens = point_tokens.reshape([n_rows, 1, hidden]).expand([n_rows, length, hidden]);
     let is_mark: Vec<bool> =
@@ -161,6 +173,13 @@ impl PointDescriptor {
     #[must_use]
     pub fn with_namer(mut self, namer: Option<Namer>) -> Self {
         self.namer = namer;
+        self
+    }
+
+    /// The same Descriptor, which asks in other words.
+    #[must_use]
+    pub fn with_wording(mut self, wording: Wording) -> Self {
+        self.conversation = self.conversation.with_wording(wording);
         self
     }
 
@@ -240,7 +259,7 @@ impl DescribePoint for PointDescriptor {
         let options = GenerateOptions {
             max_new_tokens: how.max_new_tokens,
             sampling: how.sampling,
-            stop: vec![self.conversation.end()],
+            stop: self.conversation.stops().to_vec(),
         };
         let mut descriptions = Vec::with_capacity(points.len());
         for points in points.chunks(POINTS_PER_BATCH) {
@@ -285,5 +304,32 @@ impl DescribePoint for PointDescriptor {
             }
         }
         Ok(descriptions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_language::DecoderConfig;
+
+    use super::*;
+
+    #[test]
+    fn mark_needs_no_embedding() {
+        let device = Device::flex();
+        // As many rows as the id of the mark: the published base has no row for it.
+        let decoder = DecoderConfig::new(20, 16, 24, 1, 2, 1).init(&device);
+        let rows = vec![vec![3, 20, 5], vec![20, 4]];
+        let tokens = Tensor::<3>::ones([1, 2, 16], &device);
+        let spliced = insert_point_tokens(&decoder, &rows, &[1, 0], tokens);
+        let plain = decoder.embed_rows(&[[3, 0, 5], [0, 4, 0]]);
+        let place = |t: &Tensor<3>, row: usize, token: usize| {
+            t.clone().narrow(0, row, 1).narrow(1, token, 1).into_data()
+        };
+        for (row, token) in [(0, 0), (0, 2), (1, 1)] {
+            assert_eq!(place(&spliced, row, token), place(&plain, row, token));
+        }
+        for (row, token) in [(0, 1), (1, 0)] {
+            assert!(place(&spliced, row, token).iter::<f32>().all(|number| number == 1.0));
+        }
     }
 }

@@ -10,11 +10,17 @@ use tp_language::{SpecialToken, Tokenizer};
 /// What is asked, in front of the text.
 const REQUEST: &str = "\nPlease segment region1: ";
 
+/// What the published base is asked, and how its answer goes on until `[SEG]` (OMG-LLaVA,
+/// `referring_seg_process.py`).
+const BASE_REQUEST: [&str; 2] = ["\nPlease segment ", " in this image."];
+
 /// The token ids of every fixed piece of the conversation around image and text.
 #[derive(Clone, Debug)]
 pub struct LocalizeConversation {
     tokenizer: Arc<Tokenizer>,
     head: Vec<u32>,
+    /// From the end of the user's turn to the opened phrase.
+    answer: Vec<u32>,
     after_text: Vec<u32>,
 }
 
@@ -27,16 +33,25 @@ impl LocalizeConversation {
         let special = |token| tokenizer.special(token);
         let mut head = vec![special(SpecialToken::Bos), special(SpecialToken::ImStart)];
         head.extend(tokenizer.encode_text("user\n"));
-        let mut after_text = vec![special(SpecialToken::ImEnd)];
-        after_text.extend(tokenizer.encode_text("\n"));
-        after_text.push(special(SpecialToken::ImStart));
-        after_text.extend(tokenizer.encode_text("assistant\n"));
-        after_text.push(special(SpecialToken::PhraseOpen));
-        after_text.extend(tokenizer.encode_text(" keypoint "));
-        after_text.push(special(SpecialToken::PhraseClose));
-        after_text.extend(tokenizer.encode_text(" "));
-        after_text.push(special(SpecialToken::Seg));
-        Self { tokenizer, head, after_text }
+        let mut answer = vec![special(SpecialToken::ImEnd)];
+        answer.extend(tokenizer.encode_text("\n"));
+        answer.push(special(SpecialToken::ImStart));
+        answer.extend(tokenizer.encode_text("assistant\n"));
+        answer.push(special(SpecialToken::PhraseOpen));
+        let mut conversation = Self { tokenizer, head, after_text: Vec::new(), answer };
+        conversation.after_text = conversation.answered(" keypoint ");
+        conversation
+    }
+
+    /// The answer whose phrase is this, up to `[SEG]`.
+    fn answered(&self, phrase: &str) -> Vec<u32> {
+        let special = |token| self.tokenizer.special(token);
+        let mut ids = self.answer.clone();
+        ids.extend(self.tokenizer.encode_text(phrase));
+        ids.push(special(SpecialToken::PhraseClose));
+        ids.extend(self.tokenizer.encode_text(" "));
+        ids.push(special(SpecialToken::Seg));
+        ids
     }
 
     /// What stands before the image.
@@ -56,7 +71,21 @@ impl LocalizeConversation {
         row
     }
 
-    /// How many tokens of a row follow the text.
+    /// As [`row`](Self::row), in the published base's own words: "Please segment … in this image."
+    /// and `<p> … </p> [SEG]`, the text in lower case and then with a capital.
+    #[must_use]
+    pub fn base_row(&self, text: &str) -> Vec<u32> {
+        let name = text.trim().trim_end_matches('.').to_lowercase();
+        let [before, after] = BASE_REQUEST;
+        let mut row = self.tokenizer.encode_text(&format!("{before}{name}{after}"));
+        let mut letters = name.chars();
+        let capital = letters.next().map(char::to_uppercase);
+        let phrase: String = capital.into_iter().flatten().chain(letters).collect();
+        row.extend(self.answered(&format!(" {phrase} ")));
+        row
+    }
+
+    /// How many tokens of a [`row`](Self::row) follow the text.
     #[must_use]
     pub fn n_after_text(&self) -> usize {
         self.after_text.len()
@@ -95,5 +124,26 @@ mod tests {
             [&[special(SpecialToken::PhraseClose)][..], &space, &[special(SpecialToken::Seg)]]
                 .concat();
         assert_eq!(row[row.len() - end.len()..], end);
+    }
+
+    #[test]
+    fn base_is_asked_as_it_was_trained() {
+        let tokenizer = Arc::new(train_bpe(["segment the left ear", "The left ear"], 290).unwrap());
+        let special = |token| tokenizer.special(token);
+        let row = LocalizeConversation::new(tokenizer.clone()).base_row("The left ear.");
+        let expected = [
+            &tokenizer.encode_text("\nPlease segment the left ear in this image.")[..],
+            &[special(SpecialToken::ImEnd)],
+            &tokenizer.encode_text("\n"),
+            &[special(SpecialToken::ImStart)],
+            &tokenizer.encode_text("assistant\n"),
+            &[special(SpecialToken::PhraseOpen)],
+            &tokenizer.encode_text(" The left ear "),
+            &[special(SpecialToken::PhraseClose)],
+            &tokenizer.encode_text(" "),
+            &[special(SpecialToken::Seg)],
+        ]
+        .concat();
+        assert_eq!(row, expected);
     }
 }

@@ -53,6 +53,28 @@ impl Heatmap {
         Self { size, cells, nowhere }
     }
 
+    /// A mask as a distribution: the probabilities of the cells that are more likely inside than
+    /// not, scaled so that they sum to the greatest of all; the rest is "nowhere".
+    ///
+    /// # Panics
+    ///
+    /// Unless there are `height · width` logits.
+    #[must_use]
+    pub fn from_mask(logits: &[f32], size: [usize; 2]) -> Self {
+        assert_eq!(logits.len(), size[0] * size[1], "one logit for every cell");
+        let probability = |logit: f32| 1.0 / (1.0 + (-logit).exp());
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        // An empty mask leaves its best cell, with a probability below one half.
+        let limit = highest.min(0.0);
+        let mut cells: Vec<f32> = logits
+            .iter()
+            .map(|&logit| if logit >= limit { probability(logit) } else { 0.0 })
+            .collect();
+        let scale = probability(highest) / cells.iter().sum::<f32>();
+        cells.iter_mut().for_each(|cell| *cell *= scale);
+        Self { size, cells, nowhere: 1.0 - probability(highest) }
+    }
+
     /// A distribution that is known cell by cell.
     pub(crate) fn of(size: [usize; 2], cells: Vec<f32>, nowhere: f32) -> Self {
         debug_assert_eq!(cells.len(), size[0] * size[1]);
@@ -258,6 +280,23 @@ mod tests {
         let heatmap = map([4, 5], &[(3, 2.0), (20, 1.0)]);
         let total = heatmap.cells().iter().sum::<f32>() + heatmap.nowhere();
         assert!((total - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn mask_is_read_where_it_is_and_may_be_empty() {
+        let mut logits = [-3.0; 400];
+        for cell in [42, 43, 62, 63] {
+            logits[cell] = 4.0;
+        }
+        let heatmap = Heatmap::from_mask(&logits, [20, 20]);
+        let located = heatmap.locate(&square(), Decoding::Mass, 0.5).unwrap();
+        assert!((located.point.x() - 0.15).abs() < 0.05 && (located.point.y() - 0.15).abs() < 0.05);
+        let best = 1.0 / (1.0 + (-4.0_f32).exp());
+        assert!((located.confidence.unwrap() - best).abs() < 1e-5);
+        assert!((heatmap.nowhere() - (1.0 - best)).abs() < 1e-5);
+        let empty = Heatmap::from_mask(&[-0.5; 400], [20, 20]);
+        assert!(empty.nowhere() > 0.5);
+        assert!(empty.locate(&square(), Decoding::Mass, 0.5).is_none());
     }
 
     #[test]

@@ -12,7 +12,9 @@ use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{
     Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context,
 };
-use tp_vision::{CellNames, DerivedKey, EncodedImage, Namer, Section, VisionModel};
+use tp_vision::{
+    CellNames, DerivedKey, EncodedImage, Namer, PromptMask, Section, VisionModel,
+};
 
 use crate::{
     AbsenceWeights, Decoding, Evidence, Heatmap, HeatmapHead, HeatmapHeadConfig,
@@ -32,6 +34,9 @@ pub enum LocalizerHead {
     /// Ours: a distribution over cells, with confidence and "nowhere".
     #[default]
     Heatmap,
+    /// The published base's: the mask that its query decoder draws for `[SEG]`, asked for in the
+    /// base's own words. Needs nothing that Talking Points adds.
+    Mask,
 }
 
 /// Everything that makes a Localizer out of eyes and a language model.
@@ -176,7 +181,7 @@ impl PointLocalizer {
     }
 
     /// The same Localizer with the eyes that encode its images, so that it can take
-    /// [`LocalizerConfig::closer_look`].
+    /// [`LocalizerConfig::closer_look`] and draw masks.
     #[must_use]
     pub fn with_vision_model(mut self, eyes: VisionModel) -> Self {
         self.eyes = Some(eyes);
@@ -223,8 +228,8 @@ impl PointLocalizer {
         self.config.head
     }
 
-    /// The heat-map of each text, whatever head answers: that of a closer look, too, where the
-    /// configuration has one.
+    /// The heat-map of each text, of the mask where that head answers and of the heat-map's head
+    /// else: that of a closer look, too, where the configuration has one.
     ///
     /// # Errors
     ///
@@ -279,6 +284,12 @@ impl PointLocalizer {
         texts: &[&str],
     ) -> Result<Vec<Heatmap>, LocalizerError> {
         let rows = self.rows(texts)?;
+        if let (LocalizerHead::Mask, Some(eyes)) = (self.config.head, &self.eyes) {
+            return Ok(self
+                .states(image, &rows)
+                .flat_map(|states| mask_heatmaps(eyes, image, states))
+                .collect());
+        }
         let mask_features = &image.features.mask_features;
         let [_, height, width, _] = mask_features.dims();
         let names = self.cell_names(image);
@@ -328,9 +339,14 @@ impl PointLocalizer {
                 if text.trim().is_empty() {
                     return Err(LocalizerError::EmptyText { index });
                 }
-                let row = self.conversation.row(text);
-                let (tokens, limit) =
-                    (row.len() - self.conversation.n_after_text(), self.config.max_text_tokens);
+                let row = match self.config.head {
+                    LocalizerHead::Mask => self.conversation.base_row(text),
+                    LocalizerHead::Regress | LocalizerHead::Heatmap => self.conversation.row(text),
+                };
+                let (tokens, limit) = (
+                    row.len().saturating_sub(self.conversation.n_after_text()),
+                    self.config.max_text_tokens,
+                );
                 if tokens > limit {
                     return Err(LocalizerError::TextTooLong { index, tokens, limit });
                 }
@@ -363,6 +379,31 @@ impl PointLocalizer {
     }
 }
 
+/// What the base's query decoder draws for the projected states of `[SEG]`, `[text, 2 ·
+/// feat_channels]`: their halves are content and position of a query.
+///
+/// Source: OMG-LLaVA's `forward_llm_seg`.
+fn mask_heatmaps(eyes: &VisionModel, image: &EncodedImage, states: Tensor<2>) -> Vec<Heatmap> {
+    let features = &image.features;
+    let decoder = eyes.encoder.query_decoder();
+    let mut halves = states.unsqueeze::<3>().chunk(2, 2);
+    let (position, content) = (halves.remove(1), halves.remove(0));
+    let queries = decoder.forward_prompts(
+        &features.attended,
+        &features.mask_features,
+        content,
+        position,
+        &PromptMask::Predicted,
+    );
+    let logits = decoder.mask_logits(queries, &features.mask_features);
+    let [_, _, height, width] = logits.dims();
+    let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    logits
+        .chunks_exact(height * width)
+        .map(|logits| Heatmap::from_mask(logits, [height, width]))
+        .collect()
+}
+
 impl LocalizePoint for PointLocalizer {
     type Image = EncodedImage;
     type Error = LocalizerError;
@@ -374,7 +415,7 @@ impl LocalizePoint for PointLocalizer {
     ) -> Result<Vec<Option<Located>>, LocalizerError> {
         match self.config.head {
             LocalizerHead::Regress => self.regressed(image, texts),
-            LocalizerHead::Heatmap => Ok(self
+            LocalizerHead::Heatmap | LocalizerHead::Mask => Ok(self
                 .heatmaps(image, texts)?
                 .iter()
                 .map(|heatmap| self.read_heatmap(heatmap, image))

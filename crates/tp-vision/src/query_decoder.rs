@@ -188,6 +188,22 @@ impl QueryDecoder {
             layer.forward_alone(x, &position, &attended.layers[index], open)
         })
     }
+
+    /// The masks of queries.
+    ///
+    /// # Shapes
+    ///
+    /// - `queries`: `[image, query, feat]`, as [`forward_prompts`](Self::forward_prompts) gives them
+    /// - `mask_features`: `[image, height / 4, width / 4, feat]`
+    /// - output: logits, `[image, query, height / 4, width / 4]`
+    #[must_use]
+    pub fn mask_logits(&self, queries: Tensor<3>, mask_features: &Tensor<4>) -> Tensor<4> {
+        let [batch, height, width, feat] = mask_features.dims();
+        let n_queries = queries.dims()[1];
+        let cells = mask_features.clone().reshape([batch, height * width, feat]);
+        let masks = self.head.mask_vectors(queries).matmul(cells.swap_dims(1, 2));
+        masks.reshape([batch, n_queries, height, width])
+    }
 }
 
 /// The keys to which queries may attend.
