@@ -1,27 +1,49 @@
 //! Weight files of many kinds → one folder of safetensors, tensor by tensor.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
     path::{Path, PathBuf},
 };
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 use serde::Serialize;
+use tp_core::write_atomically;
 use tp_vision::folded_efficientnet_lite;
 use tp_weights::{
-    Checkpoint, TensorEntry, TensorFloat, WeightsError, write_safetensors, write_safetensors_file,
+    Checkpoint, TensorEntry, TensorFloat, WeightsError, parameter_shapes, write_safetensors,
+    write_safetensors_file,
 };
 
-use crate::published::{PublishedName, network_keys, published_name};
+use crate::{
+    NetworkConfig,
+    model_dir::is_added,
+    published::{PublishedName, network_keys, published_name},
+};
+
+/// Where an adapter's weights and its configuration go, within the folder of a model.
+const ADAPTER_WEIGHTS: &str = "adapter/adapter_model.safetensors";
+const ADAPTER_CONFIG: &str = "adapter/adapter_config.json";
+/// What OMG-LLaVA's adapter was trained with; its files do not say so.
+const ADAPTER_DROPOUT: f64 = 0.05;
 
 /// How weights are converted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConversionOptions {
     /// The number format of floats; `None` keeps each tensor's own, bit for bit where nothing is
     /// folded.
     pub float: Option<TensorFloat>,
     /// A file that would grow beyond this is split into shards.
     pub max_shard_bytes: u64,
+    /// The update of an adapter counts `lora_alpha / rank`. No published file holds this number.
+    pub lora_alpha: f64,
+}
+
+impl Default for ConversionOptions {
+    /// Every number as it is, in one file; the alpha of OMG-LLaVA's configuration.
+    fn default() -> Self {
+        Self { float: None, max_shard_bytes: u64::MAX, lora_alpha: 256.0 }
+    }
 }
 
 /// What was converted.
@@ -33,64 +55,214 @@ pub struct Conversion {
     pub bytes: u64,
     /// Tensors among them that belong to an adapter and stand in `adapter/`.
     pub adapter_tensors: usize,
+    /// The rank of that adapter.
+    pub adapter_rank: Option<usize>,
     /// Tensors of earlier files that a later file had, too: the later one counts.
     pub overridden: Vec<String>,
     /// Tensors that were kept under their names, although no part of the network is called so.
     pub unknown: Vec<String>,
 }
 
-/// Where a tensor's numbers are.
-struct Origin<'a> {
-    checkpoint: &'a Checkpoint,
-    entry: &'a TensorEntry,
+/// The tensors of several files, gathered under one spelling; their numbers are read when they are
+/// written.
+#[derive(Clone, Debug)]
+pub struct PublishedFiles {
+    checkpoints: Vec<Checkpoint>,
+    base: BTreeMap<String, Origin>,
+    adapter: BTreeMap<String, Origin>,
+    overridden: Vec<String>,
 }
 
-/// Writes the tensors of all `sources` into `out`, under the spelling of [`published_name`]; of one
-/// name the last source's tensor counts. Batch norms of an EfficientNet-Lite are folded into its
-/// convolutions, whose tensors are in single precision then, whatever they were. No more than one
-/// tensor is in memory at a time.
+/// Where a tensor's numbers are.
+#[derive(Clone, Debug)]
+struct Origin {
+    /// The place among the checkpoints.
+    checkpoint: usize,
+    entry: TensorEntry,
+}
+
+/// Writes the tensors of all `sources` into `out`: [`PublishedFiles::open`] and
+/// [`PublishedFiles::write`].
 ///
 /// # Errors
 ///
-/// [`WeightsError`] if a source is missing or unsound, or a file cannot be written.
+/// As both.
 pub fn convert_weights(
     sources: &[PathBuf],
     out: &Path,
     options: ConversionOptions,
 ) -> Result<Conversion, WeightsError> {
-    let checkpoints = sources
-        .iter()
-        .map(|source| folded_efficientnet_lite(Checkpoint::open(source)?))
-        .collect::<Result<Vec<_>, _>>()?;
-    let keys = network_keys();
-    let mut conversion = Conversion::default();
-    let (mut base, mut adapter) = (BTreeMap::new(), BTreeMap::new());
-    for checkpoint in &checkpoints {
-        for entry in checkpoint.entries() {
-            let origin = Origin { checkpoint, entry };
-            let (name, replaced) = match published_name(&entry.name) {
-                PublishedName::Base(name) => (name.clone(), base.insert(name, origin)),
-                PublishedName::Adapter(name) => (name.clone(), adapter.insert(name, origin)),
-            };
-            if replaced.is_some() {
-                conversion.overridden.push(name);
+    PublishedFiles::open(sources)?.write(out, options)
+}
+
+impl PublishedFiles {
+    /// Gathers the tensors of all `sources` under the spelling of [`published_name`]; of one name
+    /// the last source's tensor counts. Batch norms of an EfficientNet-Lite are folded into its
+    /// convolutions, whose tensors are in single precision then, whatever they were.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if a source is missing or unsound.
+    pub fn open(sources: &[PathBuf]) -> Result<Self, WeightsError> {
+        let checkpoints = sources
+            .iter()
+            .map(|source| folded_efficientnet_lite(Checkpoint::open(source)?))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (mut base, mut adapter, mut overridden) =
+            (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (checkpoint, opened) in checkpoints.iter().enumerate() {
+            for entry in opened.entries() {
+                let origin = Origin { checkpoint, entry: entry.clone() };
+                let (name, replaced) = match published_name(&entry.name) {
+                    PublishedName::Base(name) => (name.clone(), base.insert(name, origin)),
+                    PublishedName::Adapter(name) => (name.clone(), adapter.insert(name, origin)),
+                };
+                if replaced.is_some() {
+                    overridden.push(name);
+                }
             }
         }
+        Ok(Self { checkpoints, base, adapter, overridden })
     }
-    conversion.unknown = base.keys().filter(|name| keys.ours(name).is_none()).cloned().collect();
-    conversion.adapter_tensors = adapter.len();
-    conversion.tensors = base.len() + adapter.len();
-    let entries = entries_of(&base, options);
-    conversion.bytes = write_safetensors(out, &entries, options.max_shard_bytes, |target| {
-        bytes_of(&base, target)
-    })?;
-    if !adapter.is_empty() {
-        let entries = entries_of(&adapter, options);
-        let path = out.join("adapter/adapter_model.safetensors");
-        conversion.bytes +=
-            write_safetensors_file(&path, &entries, |target| bytes_of(&adapter, target))?;
+
+    /// What a network of this shape still lacks to be a published base, by its published names:
+    /// tensors that no file has, and tensors of another shape, with both shapes.
+    #[must_use]
+    pub fn lacking(&self, config: &NetworkConfig) -> Vec<String> {
+        let keys = network_keys();
+        let found: BTreeMap<String, &[usize]> = self
+            .base
+            .iter()
+            .filter_map(|(name, origin)| Some((keys.ours(name)?, &origin.entry.shape[..])))
+            .collect();
+        // No parameter is allocated: shapes are all that is asked for.
+        let wanted = parameter_shapes(&config.init(&Device::flex()));
+        wanted
+            .into_iter()
+            .filter(|(path, _)| !is_added(path))
+            .filter_map(|(path, parameter)| {
+                let name = keys.published(&path).unwrap_or_else(|| path.clone());
+                match found.get(&path) {
+                    None => Some(name),
+                    Some(&shape) if shape == parameter.shape => None,
+                    Some(shape) => {
+                        Some(format!("{name} (of shape {:?}, not {shape:?})", parameter.shape))
+                    }
+                }
+            })
+            .collect()
     }
-    Ok(conversion)
+
+    /// Writes everything into `out`, no more than one tensor in memory at a time.
+    ///
+    /// The tensors of an adapter become a folder `adapter/` as PEFT keeps it, whose configuration
+    /// has the rank and the layers of the tensors themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] if an adapter has not one rank, a source is unsound, or a file cannot be
+    /// written.
+    pub fn write(
+        &self,
+        out: &Path,
+        options: ConversionOptions,
+    ) -> Result<Conversion, WeightsError> {
+        let Self { base, adapter, overridden, .. } = self;
+        let keys = network_keys();
+        let adapter_config = (!adapter.is_empty())
+            .then(|| AdapterConfig::of(self, options.lora_alpha))
+            .transpose()?;
+        let mut conversion = Conversion {
+            tensors: base.len() + adapter.len(),
+            bytes: 0,
+            adapter_tensors: adapter.len(),
+            adapter_rank: adapter_config.as_ref().map(|config| config.r),
+            overridden: overridden.clone(),
+            unknown: base.keys().filter(|name| keys.ours(name).is_none()).cloned().collect(),
+        };
+        let entries = entries_of(base, options);
+        conversion.bytes += write_safetensors(out, &entries, options.max_shard_bytes, |target| {
+            self.bytes_of(&base[&target.name], target.dtype)
+        })?;
+        if let Some(config) = adapter_config {
+            let path = out.join(ADAPTER_WEIGHTS);
+            let entries = entries_of(adapter, options);
+            conversion.bytes += write_safetensors_file(&path, &entries, |target| {
+                self.bytes_of(&adapter[&target.name], target.dtype)
+            })?;
+            let path = out.join(ADAPTER_CONFIG);
+            let text = serde_json::to_string_pretty(&config)
+                .expect("a struct of numbers and strings has a JSON form");
+            write_atomically(&path, |file| writeln!(file, "{text}"))
+                .map_err(|source| WeightsError::Write { path, source })?;
+        }
+        Ok(conversion)
+    }
+
+    /// The bytes of one tensor in this number format.
+    fn bytes_of(&self, origin: &Origin, dtype: DType) -> Result<Vec<u8>, WeightsError> {
+        let Origin { checkpoint, entry } = origin;
+        let bytes = self.checkpoints[*checkpoint].read(&entry.name)?;
+        if dtype == entry.dtype {
+            return Ok(bytes);
+        }
+        let data = TensorData::from_bytes_vec(bytes, entry.shape.clone(), entry.dtype)
+            .convert_dtype(dtype);
+        Ok(data.as_bytes().to_vec())
+    }
+}
+
+/// What PEFT wants to know of an adapter beside its tensors.
+#[derive(Serialize)]
+struct AdapterConfig {
+    peft_type: &'static str,
+    task_type: &'static str,
+    r: usize,
+    lora_alpha: f64,
+    lora_dropout: f64,
+    bias: &'static str,
+    target_modules: BTreeSet<String>,
+}
+
+impl AdapterConfig {
+    /// The configuration that the tensors of an adapter have.
+    fn of(files: &PublishedFiles, lora_alpha: f64) -> Result<Self, WeightsError> {
+        let mut rank: Option<(usize, &str)> = None;
+        let mut target_modules = BTreeSet::new();
+        for (name, Origin { checkpoint, entry }) in &files.adapter {
+            let unsound = |reason| WeightsError::Unsound {
+                path: files.checkpoints[*checkpoint].path().to_owned(),
+                reason,
+            };
+            let (layer, own) = match (name.split_once(".lora_A."), &entry.shape[..]) {
+                (Some((layer, _)), &[rank, _]) => (layer, rank),
+                (None, &[_, rank]) => (name.split(".lora_B.").next().unwrap_or_default(), rank),
+                _ => {
+                    return Err(unsound(format!(
+                        "{} has the shape {:?}, and an update of low rank is a matrix",
+                        entry.name, entry.shape
+                    )));
+                }
+            };
+            if let Some((rank, first)) = rank.filter(|&(rank, _)| rank != own) {
+                return Err(unsound(format!(
+                    "{} has the rank {own}, and {first} the rank {rank}: an adapter has one",
+                    entry.name
+                )));
+            }
+            rank = rank.or(Some((own, &entry.name)));
+            target_modules.extend(layer.rsplit('.').next().map(str::to_owned));
+        }
+        Ok(Self {
+            peft_type: "LORA",
+            task_type: "CAUSAL_LM",
+            r: rank.map_or(1, |(rank, _)| rank),
+            lora_alpha,
+            lora_dropout: ADAPTER_DROPOUT,
+            bias: "none",
+            target_modules,
+        })
+    }
 }
 
 fn entries_of(tensors: &BTreeMap<String, Origin>, options: ConversionOptions) -> Vec<TensorEntry> {
@@ -104,18 +276,4 @@ fn entries_of(tensors: &BTreeMap<String, Origin>, options: ConversionOptions) ->
             shape: entry.shape.clone(),
         })
         .collect()
-}
-
-fn bytes_of(
-    tensors: &BTreeMap<String, Origin>,
-    target: &TensorEntry,
-) -> Result<Vec<u8>, WeightsError> {
-    let Origin { checkpoint, entry } = &tensors[&target.name];
-    let bytes = checkpoint.read(&entry.name)?;
-    if target.dtype == entry.dtype {
-        return Ok(bytes);
-    }
-    let data = TensorData::from_bytes_vec(bytes, entry.shape.clone(), entry.dtype)
-        .convert_dtype(target.dtype);
-    Ok(data.as_bytes().to_vec())
 }

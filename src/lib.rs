@@ -45,7 +45,7 @@ pub mod recipe;
 pub mod reinforcement;
 mod round_trip;
 
-pub use conversion::{Conversion, ConversionOptions, convert_weights};
+pub use conversion::{Conversion, ConversionOptions, PublishedFiles, convert_weights};
 pub use device::{DeviceError, DeviceName};
 pub use device_check::{DeviceCheck, Difference};
 pub use error_line::error_line;

@@ -16,15 +16,16 @@ use tp_core::{
     DescribeOptions, DescribePoint, Description, IS_LFS_POINTER, LocalizePoint, Located, RgbImage,
     UnitXy, is_lfs_pointer, write_atomically,
 };
-use tp_descriptor::{DescriptorError, PointDescriptor};
-use tp_language::{Tokenizer, load_adapter};
-use tp_localizer::{LocalizerConfig, LocalizerError, PointLocalizer};
+use tp_descriptor::{DescriptorError, MaskRule, PointDescriptor, Wording};
+use tp_language::{SpecialToken, Tokenizer, load_adapter};
+use tp_localizer::{LocalizerConfig, LocalizerError, LocalizerHead, PointLocalizer};
 use tp_vision::{
     BackboneConfig, EncodedImage, MENTION_CHANNELS, NounTable, Nouns, PointNamerConfig,
     VisionConfig, VisionError,
 };
 use tp_weights::{
-    Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, write_safetensors,
+    Checkpoint, LoadReport, TensorEntry, TensorFloat, WeightsError, load_module, parameter_shapes,
+    write_safetensors,
 };
 
 use crate::{Network, NetworkConfig, device::name_of, network_keys};
@@ -202,20 +203,51 @@ impl ModelDir {
 
     /// Loads tokenizer and weights.
     ///
+    /// A folder without anything that Talking Points adds is a published base: it answers as it
+    /// was published, in its own words ([`Wording::BaseMark`]) and through its own masks
+    /// ([`LocalizerHead::Mask`], [`MaskRule::Object`]).
+    ///
     /// # Errors
     ///
     /// [`ModelError`] if a file is missing, unsound, or does not fit the configuration; every
     /// tensor that is missing, unused or of the wrong shape is named at once.
     pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
-        let tokenizer = Tokenizer::from_file(&self.path.join(TOKENIZER))?;
+        let tokenizer = self.tokenizer()?;
         let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
         let model = fingerprint(&weights_of(&self.path))?;
         let (network, report) = load_weights(self.config.init(device), &self.path)?;
+        let run = RunInfo::on(device, model);
+        let (mut config, tokenizer) = (self.config.clone(), Arc::new(tokenizer));
+        if lacks_what_is_added(&network, &report) {
+            let network = self.completed_base(network, report, device)?;
+            config.descriptor.mask.rule = MaskRule::Object;
+            config.localizer.head = LocalizerHead::Mask;
+            config.localizer.closer_look = None;
+            let mut models = Models::new(network, config, tokenizer, None, run);
+            models.descriptor = models.descriptor.with_wording(Wording::BaseMark);
+            return Ok(models);
+        }
         if !report.is_complete() {
             return Err(mismatch(&self.path, report));
         }
-        let run = RunInfo::on(device, model);
-        Ok(Models::new(network, self.config.clone(), Arc::new(tokenizer), nouns.map(Arc::new), run))
+        Ok(Models::new(network, config, tokenizer, nouns.map(Arc::new), run))
+    }
+
+    /// The tokenizer, every id of which has an embedding; `<mark>` alone needs none, because a
+    /// point's token stands in its place.
+    fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
+        let path = self.path.join(TOKENIZER);
+        let tokenizer = Tokenizer::from_file(&path)?;
+        let (ids, rows) = (tokenizer.vocab_size(), self.config.language.vocab_size);
+        let mark = tokenizer.special(SpecialToken::Mark) as usize;
+        if ids > rows && !(ids == rows + 1 && mark == rows) {
+            let reason = format!(
+                "it has ids up to {}, the language model of {CONFIG} has embeddings for {rows}: it belongs to another model",
+                ids - 1
+            );
+            return Err(ModelError::Shape { path, source: reason.into() });
+        }
+        Ok(tokenizer)
     }
 
     /// The network with every tensor of the folder that has a place and the same shape in it; the
@@ -296,16 +328,27 @@ impl ModelDir {
     /// [`ModelError`] if a file is missing or unsound, or a tensor of the base is missing or of the
     /// wrong shape. Tensors that no part of the network is called by are left alone, and logged.
     pub fn load_base(&self, device: &Device) -> Result<Network, ModelError> {
-        let (mut network, mut report) = load_weights(self.config.init(device), &self.path)?;
-        report.missing.retain(|name| !ADDED.iter().any(|part| name.starts_with(part)));
+        let (network, report) = load_weights(self.config.init(device), &self.path)?;
+        self.completed_base(network, report, device)
+    }
+
+    /// A base whose weights have been read, with the update of its `adapter/`.
+    fn completed_base(
+        &self,
+        mut network: Network,
+        mut report: LoadReport,
+        device: &Device,
+    ) -> Result<Network, ModelError> {
+        report.missing.retain(|name| !is_added(name));
         if !report.missing.is_empty() || !report.unusable.is_empty() {
             return Err(mismatch(&self.path, report));
         }
         if !report.unused.is_empty() {
             tracing::warn!(
-                "{} tensors have no place in the network: {}",
+                "{} tensors have no place in the network: {}{}",
                 report.unused.len(),
-                report.unused.join(", ")
+                report.unused[..report.unused.len().min(3)].join(", "),
+                if report.unused.len() > 3 { ", …" } else { "" }
             );
         }
         let path = self.path.join(ADAPTER);
@@ -524,6 +567,19 @@ fn load_weights(mut network: Network, folder: &Path) -> Result<(Network, LoadRep
     let checkpoint = Checkpoint::open(weights_of(folder))?;
     let report = load_module(&mut network, &checkpoint, &network_keys(), TensorFloat::F32);
     Ok((network, report))
+}
+
+/// Whether a parameter is one that Talking Points adds to its base.
+pub(crate) fn is_added(name: &str) -> bool {
+    ADDED.iter().any(|part| name.starts_with(part))
+}
+
+/// Whether a folder filled the base and nothing of what Talking Points adds to it.
+fn lacks_what_is_added(network: &Network, report: &LoadReport) -> bool {
+    let n_added = parameter_shapes(network).keys().filter(|name| is_added(name)).count();
+    report.unusable.is_empty()
+        && report.missing.len() == n_added
+        && report.missing.iter().all(|name| is_added(name))
 }
 
 /// The one file of weights, or the index of many.

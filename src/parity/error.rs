@@ -6,6 +6,8 @@ use tp_language::LanguageError;
 use tp_vision::VisionError;
 use tp_weights::{LoadReport, WeightsError};
 
+use crate::ModelError;
+
 /// Why a folder cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
@@ -26,6 +28,9 @@ pub enum ParityError {
     /// A file that cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A model folder that was converted and cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A configuration without eyes.
     #[error(transparent)]
     Vision(#[from] VisionError),

@@ -81,6 +81,15 @@ impl Fixture {
         T::deserialize(value).map_err(|error| self.unusable(&format!("`{key}`: {error}")))
     }
 
+    /// The id of a placeholder among the inputs; `ids.json` lists them.
+    pub(crate) fn named_id(&self, name: &str) -> Result<i64, ParityError> {
+        let path = self.folder.join("ids.json");
+        let ids: HashMap<String, Value> = read_json(&path)?;
+        ids.get(name)
+            .and_then(Value::as_i64)
+            .ok_or_else(|| ParityError::Config { path, reason: format!("`{name}` is no id") })
+    }
+
     /// The weights under their published names.
     pub(crate) fn weights(&self) -> Result<Checkpoint, WeightsError> {
         Checkpoint::open(self.folder.join("weights.safetensors"))

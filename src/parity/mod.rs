@@ -2,8 +2,10 @@
 //!
 //! A folder says which stage it is of and holds weights under their published names, inputs and
 //! expected outputs; `tests/oracles/README.md` says how such folders are made and what each stage
-//! holds. [`verify`] runs our module over the inputs and compares tensor by tensor.
+//! holds. A folder of published files, from a picture to the mask of `[SEG]`, needs no stage.
+//! [`verify`] runs our module over the inputs and compares tensor by tensor.
 
+mod end_to_end;
 mod error;
 mod fixture;
 mod grpo;
@@ -21,6 +23,9 @@ use fixture::Fixture;
 use report::Outcome;
 pub use report::{ParityReport, TensorParity};
 
+/// What a folder without a stage is.
+const END_TO_END: &str = "end_to_end";
+
 /// Computes what the folder expects, on a plain device, and compares.
 ///
 /// # Errors
@@ -29,7 +34,9 @@ pub use report::{ParityReport, TensorParity};
 /// no error: the report says so.
 pub fn verify(folder: &Path, device: &Device) -> Result<ParityReport, ParityError> {
     let fixture = Fixture::open(folder)?;
-    let stage: String = fixture.setting("stage")?;
+    let stage: Option<String> = fixture.setting("stage")?;
+    // The files of a whole model are no stage of it.
+    let stage = stage.unwrap_or_else(|| END_TO_END.to_owned());
     let outcome: Outcome = match stage.as_str() {
         "convnext" => vision::convnext(&fixture, device)?,
         "efficientnet_lite" => vision::efficientnet_lite(&fixture, device)?,
@@ -42,6 +49,7 @@ pub fn verify(folder: &Path, device: &Device) -> Result<ParityReport, ParityErro
         "grpo_loss" => grpo::grpo_loss_stage(&fixture, device)?,
         "localizer" => localizer::localizer(&fixture, device)?,
         "language" => language::language(&fixture, device)?,
+        END_TO_END => end_to_end::end_to_end(&fixture, device)?,
         _ => return Err(ParityError::UnknownStage { folder: folder.to_owned(), stage }),
     };
     outcome.compared(stage, &fixture)

@@ -40,8 +40,7 @@ done
 for rule in threshold log_bias object open; do
     oracle point_prompt "$committed/point_prompt-$rule" --variant $rule
 done
-oracle perception_prior "$committed/perception_prior"
-oracle projector "$committed/projector"
+# perception_prior, projector and end_to_end were made by the original code, which does not run here: see the README.
 for activation in sigmoid linear; do
     oracle localizer "$committed/localizer-$activation" --variant $activation
 done

@@ -6,12 +6,14 @@
 
 use std::{error::Error, fs, path::PathBuf};
 
+use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
     core::{
         DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, PointName, UnitXy, is_lfs_pointer,
     },
     data::{DecodeOptions, decode_image},
+    descriptor::Wording,
 };
 
 use crate::cli::{self, CommonArgs, ModelArgs};
@@ -33,10 +35,23 @@ pub(crate) struct Args {
     /// A JSON file with a list of points: [{"x": 120, "y": 85}, …].
     #[arg(long, conflicts_with = "point")]
     points: Option<PathBuf>,
+    /// In whose words points are asked about: by default those that the model was trained on.
+    #[arg(long, value_enum)]
+    wording: Option<WordingArg>,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum WordingArg {
+    /// Those of the adapters of Talking Points.
+    TalkingPoints,
+    /// The published base's for points: "There are some marks: Mark 1 <mark>."
+    BaseMark,
+    /// The published base's for regions: "region1 <region>".
+    BaseRegion,
 }
 
 #[derive(Serialize)]
@@ -66,9 +81,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         .collect::<Result<Vec<UnitXy>, _>>()?;
 
     let models = args.model.load()?;
+    let descriptor = match args.wording {
+        None => models.descriptor.clone(),
+        Some(wording) => models.descriptor.clone().with_wording(match wording {
+            WordingArg::TalkingPoints => Wording::TalkingPoints,
+            WordingArg::BaseMark => Wording::BaseMark,
+            WordingArg::BaseRegion => Wording::BaseRegion,
+        }),
+    };
     let encoded = models.encode(&image)?;
     let how = DescribeOptions { seed: args.common.seed, ..Default::default() };
-    let descriptions = models.descriptor.describe(&encoded, &points, &how)?;
+    let descriptions = descriptor.describe(&encoded, &points, &how)?;
 
     let points = pixels
         .iter()

@@ -15,7 +15,8 @@ use crate::cli::{self, CommonArgs, DeviceArgs};
 /// Compares the modules with reference implementations.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A fixture folder, as the scripts in tests/oracles/ write it; may be given many times.
+    /// A fixture folder, as the scripts in tests/oracles/ write it, or a folder of published files
+    /// with the original's values; may be given many times.
     #[arg(long, required = true, num_args = 1..)]
     fixture: Vec<PathBuf>,
     #[command(flatten)]
