@@ -130,24 +130,21 @@ impl PublishedFiles {
     #[must_use]
     pub fn lacking(&self, config: &NetworkConfig) -> Vec<String> {
         let keys = network_keys();
-        let found: BTreeMap<String, &[usize]> = self
+        let found: BTreeMap<String, (&String, &Vec<usize>)> = self
             .base
             .iter()
-            .filter_map(|(name, origin)| Some((keys.ours(name)?, &origin.entry.shape[..])))
+            .filter_map(|(name, origin)| Some((keys.ours(name)?, (name, &origin.entry.shape))))
             .collect();
         // No parameter is allocated: shapes are all that is asked for.
         let wanted = parameter_shapes(&config.init(&Device::flex()));
         wanted
             .into_iter()
             .filter(|(path, _)| !is_added(path))
-            .filter_map(|(path, parameter)| {
-                let name = keys.published(&path).unwrap_or_else(|| path.clone());
-                match found.get(&path) {
-                    None => Some(name),
-                    Some(&shape) if shape == parameter.shape => None,
-                    Some(shape) => {
-                        Some(format!("{name} (of shape {:?}, not {shape:?})", parameter.shape))
-                    }
+            .filter_map(|(path, parameter)| match found.get(&path) {
+                None => Some(keys.published(&path).unwrap_or(path)),
+                Some((_, shape)) if **shape == parameter.shape => None,
+                Some((name, shape)) => {
+                    Some(format!("{name} (of shape {:?}, not {shape:?})", parameter.shape))
                 }
             })
             .collect()

@@ -23,7 +23,7 @@ fn every_module_gives_the_numbers_of_its_peer() {
     let mut folders: Vec<_> =
         fs::read_dir(fixtures()).unwrap().map(|item| item.unwrap().path()).collect();
     folders.sort();
-    assert!(folders.len() >= 35, "{} fixtures", folders.len());
+    assert!(folders.len() >= 36, "{} fixtures", folders.len());
     for (name, device) in DeviceName::usable() {
         for folder in &folders {
             let report = verify(folder, &device).unwrap();

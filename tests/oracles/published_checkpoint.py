@@ -37,7 +37,9 @@ out.mkdir(parents=True, exist_ok=True)
 generator = torch.Generator().manual_seed(7)
 formats = [torch.float32, torch.float16, torch.bfloat16]
 tensors = {
-    name: torch.randn(2 + index % 3, 3, generator=generator).to(formats[index % 3]) for index, name in enumerate(NAMES)
+    # Both halves of an update have the rank 3.
+    name: torch.randn(3 if "lora" in name else 2 + index % 3, 3, generator=generator).to(formats[index % 3])
+    for index, name in enumerate(NAMES)
 }
 # A view: its numbers are rows of a storage that others could share.
 tensors[NAMES[0]] = torch.randn(9, 3, generator=generator)[4:7]
