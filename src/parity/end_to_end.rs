@@ -20,7 +20,7 @@ use super::{
     fixture::{ANY, Fixture},
     report::Outcome,
 };
-use crate::{ConversionOptions, ModelDir, Network, NetworkConfig, convert_weights, save_config};
+use crate::{ConversionOptions, ModelDir, Network, NetworkConfig, convert_weights, save_settings};
 
 /// Where the published files are.
 const PUBLISHED: &str = "published";
@@ -129,7 +129,7 @@ fn converted(
         ..ConversionOptions::default()
     };
     convert_weights(&sources, folder.path(), options)?;
-    save_config(folder.path(), config)?;
+    save_settings(folder.path(), config, None)?;
     Ok(ModelDir::open(folder.path())?.load_base(device)?)
 }
 

@@ -12,9 +12,7 @@ use tp_core::{LocalizePoint, Located, ModelXy};
 use tp_language::{
     Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context,
 };
-use tp_vision::{
-    CellNames, DerivedKey, EncodedImage, Namer, PromptMask, Section, VisionModel,
-};
+use tp_vision::{CellNames, DerivedKey, EncodedImage, Namer, PromptMask, Section, VisionModel};
 
 use crate::{
     AbsenceWeights, Decoding, Evidence, Heatmap, HeatmapHead, HeatmapHeadConfig,

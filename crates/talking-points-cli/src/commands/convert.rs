@@ -170,7 +170,7 @@ fn refuse_gaps(lacking: &[String]) -> Result<(), Box<dyn Error>> {
 
 /// Writes what makes the weights a model folder; what it cannot write is said.
 fn complete(args: &Args, config: &NetworkConfig) -> Result<Vec<String>, Box<dyn Error>> {
-    save_config(&args.out, config)?;
+    save_settings(&args.out, config, None)?;
     let files = args.from.iter().map(|source| source.join(TOKENIZER));
     match files.into_iter().find(|file| file.is_file()) {
         Some(file) => {
