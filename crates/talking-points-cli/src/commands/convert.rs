@@ -162,7 +162,7 @@ fn refuse_gaps(lacking: &[String]) -> Result<(), Box<dyn Error>> {
     let few = lacking[..lacking.len().min(3)].join(", ");
     let more = if lacking.len() > 3 { ", …" } else { "" };
     Err(format!(
-        "{} tensors of the network are in none of the files, or have another shape: {few}{more}; add the missing files with --from (docs/published.md lists them)",
+        "the files lack {} of the network's tensors, or have them in another shape: {few}{more}; add the missing files with --from (docs/published.md lists them)",
         lacking.len()
     )
     .into())
