@@ -35,7 +35,7 @@ pub struct Batch {
     /// The true facts of each point.
     pub facts: Facts,
     /// The facts that each point token has to carry: without the names if the request states them.
-    pub told: Facts,
+    pub token_facts: Facts,
     /// The noun classes of each point.
     pub names: NameTargets,
     /// The texts for the Localizer, image by image.
@@ -107,7 +107,7 @@ impl<S: SampleSource> Batcher<S> {
                 .map(|sample| self.tokenizer.encode_text(&RulesTeacher.caption(&sample.annotation)))
                 .collect(),
             facts: Facts::new(n_facts),
-            told: Facts::new(n_facts),
+            token_facts: Facts::new(n_facts),
             names: NameTargets::default(),
             texts: Vec::new(),
             localize: Vec::new(),
@@ -124,13 +124,14 @@ impl<S: SampleSource> Batcher<S> {
                 .iter()
                 .map(|triplet| letterbox.model_from_unit(triplet.point))
                 .collect();
-            for ((triplet, heard), &point) in sample.triplets.iter().zip(&sample.heard).zip(&points)
+            for ((triplet, query), &point) in
+                sample.triplets.iter().zip(&sample.queries).zip(&points)
             {
                 let absent = (rng.random::<f64>() < self.swapped_share)
                     .then(|| absent_triplet(sample, samples, &mut rng))
                     .flatten();
                 batch.targets.push(if absent.is_some() { None } else { Some(point) });
-                let said = absent.unwrap_or(heard);
+                let said = absent.unwrap_or(query);
                 batch.spoken.push(&self.vocabulary.spoken_facts(&said.record, said.style));
                 batch.localize.push(conversation.row(&said.description));
                 batch.texts.push(said.description.clone());
@@ -144,7 +145,7 @@ impl<S: SampleSource> Batcher<S> {
                 );
                 let facts = self.vocabulary.facts(&triplet.record).map(Some);
                 batch.facts.push(&facts);
-                batch.told.push(&if self.nouns.is_some() {
+                batch.token_facts.push(&if self.nouns.is_some() {
                     Vocabulary::without_names(facts)
                 } else {
                     facts
@@ -206,7 +207,7 @@ fn absent_triplet<'a>(
     samples: &'a [TrainingSample],
     rng: &mut impl rand::Rng,
 ) -> Option<&'a Triplet> {
-    let mut others: Vec<_> = samples.iter().flat_map(|sample| &sample.heard).collect();
+    let mut others: Vec<_> = samples.iter().flat_map(|sample| &sample.queries).collect();
     others.shuffle(rng);
     let is_absent =
         |category: &str| here.annotation.objects.iter().all(|object| object.category != category);

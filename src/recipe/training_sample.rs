@@ -49,7 +49,7 @@ pub struct TrainingSample {
     /// Exactly [`SampleSettings::n_points`] described points.
     pub triplets: Vec<Triplet>,
     /// The same points with the texts for the Localizer, most of them the descriptions above.
-    pub heard: Vec<Triplet>,
+    pub queries: Vec<Triplet>,
 }
 
 impl TrainingSample {
@@ -66,7 +66,7 @@ impl TrainingSample {
         seed: Seed,
     ) -> Option<Self> {
         if options.n_points == 0 {
-            return Some(Self { image, annotation, triplets: Vec::new(), heard: Vec::new() });
+            return Some(Self { image, annotation, triplets: Vec::new(), queries: Vec::new() });
         }
         let mut rng = seed.split("choice").rng();
         let annotation = if rng.random::<f64>() < options.foreign_nouns {
@@ -88,7 +88,7 @@ impl TrainingSample {
             };
         targets.shuffle(&mut rng);
         let total: f64 = options.style_weights.iter().sum();
-        let (mut triplets, mut heard) =
+        let (mut triplets, mut queries) =
             (Vec::with_capacity(options.n_points), Vec::with_capacity(options.n_points));
         // A second round repeats points with different wording; a third would add nothing.
         for round in 0..2 {
@@ -108,7 +108,7 @@ impl TrainingSample {
                 let own = described.and_then(|described| {
                     own_words(described, options.own_words, seed.split("own"))
                 });
-                heard.push(match own {
+                queries.push(match own {
                     Some(description) => {
                         Triplet { description, style: Style::Spoken, ..triplet.clone() }
                     }
@@ -124,9 +124,9 @@ impl TrainingSample {
         while triplets.len() < options.n_points {
             let again = triplets.len() % n_distinct;
             triplets.push(triplets[again].clone());
-            heard.push(heard[again].clone());
+            queries.push(queries[again].clone());
         }
-        Some(Self { image, annotation, triplets, heard })
+        Some(Self { image, annotation, triplets, queries })
     }
 }
 
@@ -313,7 +313,7 @@ mod tests {
             .unwrap()
             .triplets
         };
-        let mut heard = std::collections::BTreeSet::new();
+        let mut queries = std::collections::BTreeSet::new();
         for triplet in (0..8).flat_map(|seed| sample(Style::Spoken, seed)) {
             assert_eq!(
                 annotation.size.pixel_from_unit(triplet.point),
@@ -323,10 +323,10 @@ mod tests {
                 (triplet.record.colour.as_str(), triplet.record.part.as_deref()),
                 ("blue", Some("handle"))
             );
-            heard.insert(triplet.description);
+            queries.insert(triplet.description);
         }
         assert_eq!(
-            heard.into_iter().collect::<Vec<_>>(),
+            queries.into_iter().collect::<Vec<_>>(),
             ["A mug; the point is on its handle.", "grab the mug here"]
         );
         // The rules use the color that people named; the pixels are gray.
@@ -353,12 +353,12 @@ mod tests {
                 Seed(seed),
             )
             .unwrap();
-            assert_eq!(sample.heard.len(), sample.triplets.len());
-            for (heard, triplet) in sample.heard.iter().zip(&sample.triplets) {
-                assert_eq!(heard.point, triplet.point);
+            assert_eq!(sample.queries.len(), sample.triplets.len());
+            for (query, triplet) in sample.queries.iter().zip(&sample.triplets) {
+                assert_eq!(query.point, triplet.point);
                 let is_own =
-                    annotation.described[0].texts.iter().any(|text| text.text == heard.description);
-                assert!(is_own || heard == triplet, "{}", heard.description);
+                    annotation.described[0].texts.iter().any(|text| text.text == query.description);
+                assert!(is_own || query == triplet, "{}", query.description);
                 n_own += usize::from(is_own);
             }
         }

@@ -239,7 +239,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         losses: &mut Losses,
     ) {
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
-        let tokens = model.known_points.forward(&batch.told);
+        let tokens = model.known_points.forward(&batch.token_facts);
         let [n_points, hidden] = tokens.dims();
         let tokens = tokens.reshape([1, n_points, hidden]);
         losses.add(
@@ -297,7 +297,7 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         // The point token is regressed onto the known-fact embedding that the decoder was trained
         // on. The mean of all embeddings carries no information, so the loss is the unexplained
         // share of their variance.
-        let known = model.known_points.forward(&batch.told).detach();
+        let known = model.known_points.forward(&batch.token_facts).detach();
         let hidden = known.dims()[1];
         let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
         let told = known.clone() - known.mean_dim(0);

@@ -71,7 +71,7 @@ pub struct DescriptionLengths {
 pub struct Localizability {
     /// The name of the Localizer.
     pub localizer: String,
-    /// The number of located or unlocatable rows.
+    /// The number of rows that were given to the Localizer.
     pub judged: usize,
     /// The number of rows answered by "nowhere".
     pub not_found: usize,
