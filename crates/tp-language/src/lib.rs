@@ -3,7 +3,9 @@
 
 mod adapter_folder;
 mod attention;
+mod chat_environment;
 mod chat_template;
+mod civil_time;
 mod config_file;
 mod context;
 mod decoder;
@@ -23,6 +25,7 @@ mod sampling;
 mod text_stream;
 mod text_tokenizer;
 mod tokenizer;
+mod tokenizer_config;
 mod weights;
 
 pub use adapter_folder::{AdapterNames, load_adapter, save_adapter};

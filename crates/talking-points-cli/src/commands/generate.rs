@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(RandomSize::Tiny) = args.random {
         write_random_model(folder, Seed(args.common.seed))?;
     }
-    let tokenizer = TextTokenizer::from_file(&folder.join("tokenizer.json"))?;
+    let tokenizer = TextTokenizer::from_folder(folder)?;
     let mut decoder = load_hugging_face(folder, TensorFloat::F32, &device)?;
     let adapter = args
         .adapter
@@ -214,7 +214,7 @@ fn prompt_ids(
         Some(chat) => chat
             .prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }])
             .map_err(of_folder)?,
-        None => [tokenizer.opening(), tokenizer.encode_text(&args.prompt)].concat(),
+        None => tokenizer.encode_prompt(&args.prompt),
     })
 }
 
