@@ -111,7 +111,7 @@ fn attention(criterion: &mut Criterion) {
         cos: Tensor::ones([1, TOKENS, D_HEAD / 2], &device.clone().without_autodiff()),
         sin: Tensor::zeros([1, TOKENS, D_HEAD / 2], &device.clone().without_autodiff()),
     };
-    let heads = AttentionHeads { kv_heads: HEADS, queries_per_key: 1 };
+    let heads = AttentionHeads { kv_heads: HEADS, queries_per_key: 1, window: None };
     criterion.bench_function("attention, composed, forward and backward", |bench| {
         let late = Tensor::<2>::full([TOKENS, TOKENS], -1e9, &device).triu(1);
         let bias =

@@ -17,8 +17,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use tp_core::Sampling;
 use tp_language::{
-    GenerateOptions, Prompts, PublishedChat, Speaker, TextTokenizer, Turn, end_tokens, generate,
-    load_adapter, load_hugging_face,
+    AdaptedPrompt, GenerateOptions, PeftAdapter, Prompts, PublishedChat, Speaker, TextTokenizer,
+    Turn, end_tokens, generate, load_hugging_face,
 };
 use tp_weights::TensorFloat;
 
@@ -79,19 +79,22 @@ fn answer(case: &Case) -> Result<Answer, Box<dyn Error>> {
     let adapter = case
         .adapter
         .as_ref()
-        .map(|adapter| load_adapter(adapter, decoder.config(), &device))
+        .map(|adapter| PeftAdapter::load(adapter, &decoder, &device))
         .transpose()?;
-    let embeddings = decoder.embed_rows(std::slice::from_ref(&prompt_ids));
-    let hidden = decoder.forward(embeddings, None, adapter.as_ref());
-    let logits =
-        decoder.logits(hidden.narrow(1, prompt_ids.len() - 1, 1), adapter.as_ref()).into_data();
+    let AdaptedPrompt { context, ids, adapter } = match &adapter {
+        Some(adapter) => adapter.adapted(&decoder, &prompt_ids),
+        None => AdaptedPrompt { context: None, ids: prompt_ids.clone(), adapter: None },
+    };
+    let embeddings = decoder.embed_rows(std::slice::from_ref(&ids));
+    let hidden = decoder.forward(embeddings, context.as_ref(), adapter);
+    let logits = decoder.logits(hidden.narrow(1, ids.len() - 1, 1), adapter).into_data();
     let options = GenerateOptions {
         max_new_tokens: case.max_new_tokens,
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         stop: end_tokens(folder)?,
     };
-    let prompts = Prompts::of_ids(&decoder, std::slice::from_ref(&prompt_ids));
-    let written = generate(&decoder, None, prompts, adapter.as_ref(), &options, &[0])?;
+    let prompts = Prompts::of_ids(&decoder, std::slice::from_ref(&ids));
+    let written = generate(&decoder, context.as_ref(), prompts, adapter, &options, &[0])?;
     Ok(Answer {
         prompt_ids,
         logits: logits.iter::<f32>().collect(),

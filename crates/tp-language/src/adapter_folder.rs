@@ -4,15 +4,16 @@
 use std::{io::Write, path::Path};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 use tp_core::write_atomically;
 use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors_file};
 
 use crate::{
-    DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair, config_file::read_config,
+    Decoder, DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair,
+    peft_config::{CONFIG, PeftConfig, WrittenConfig},
+    principal_part::Product,
+    projection::Projection,
 };
 
-const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// Under which names an adapter's layers go.
@@ -24,25 +25,6 @@ pub enum AdapterNames {
     Llama,
 }
 
-/// The keys that matter.
-#[derive(Serialize, Deserialize)]
-struct PeftConfig {
-    peft_type: String,
-    r: usize,
-    lora_alpha: f64,
-    #[serde(default)]
-    lora_dropout: f64,
-    #[serde(default)]
-    bias: Option<String>,
-    #[serde(default)]
-    use_rslora: bool,
-    #[serde(default)]
-    use_dora: bool,
-    target_modules: Vec<String>,
-    #[serde(default)]
-    task_type: Option<String>,
-}
-
 /// Reads an adapter for a decoder of this shape, under either kind of names.
 ///
 /// Updates of separate queries, keys and values become one of the joined layer: their narrow
@@ -51,46 +33,77 @@ struct PeftConfig {
 /// # Errors
 ///
 /// [`LanguageError`] if a file is missing or unsound, asks for something other than plain LoRA, or
-/// a tensor does not fit the decoder.
+/// a tensor does not fit the decoder. An adapter that changes its base, or that acts on a part of
+/// the tokens, needs [`PeftAdapter::load`](crate::PeftAdapter::load).
 pub fn load_adapter(
     folder: &Path,
     decoder: &DecoderConfig,
     device: &Device,
 ) -> Result<LoraAdapter, LanguageError> {
-    let config = peft_config(folder)?;
-    let checkpoint = Checkpoint::open(folder.join(WEIGHTS))?;
-    let scale = config.lora_alpha
-        / if config.use_rslora { (config.r as f64).sqrt() } else { config.r as f64 };
-    let reader = Reader {
-        checkpoint: &checkpoint,
-        decoder,
-        scale,
-        dropout: config.lora_dropout,
-        device,
-        taken: Default::default(),
+    let config = PeftConfig::read(folder)?;
+    let setting = match (&config.principal_part, &config.invocation) {
+        (Some((_, setting)), _) => setting,
+        (None, Some(_)) => "alora_invocation_tokens",
+        (None, None) => return read_adapter(folder, &config, decoder, None, device),
     };
-    let hidden = decoder.hidden_size;
-    let ffn = decoder.intermediate_size;
+    let reason = format!("{setting} asks for more than an update of every token");
+    Err(LanguageError::UnusableConfig { path: folder.join(CONFIG), reason })
+}
+
+/// The updates of a folder whose settings are known. What the settings take out of the base is part
+/// of them: of rank twice as large, they give what PEFT's base without it gives.
+pub(crate) fn read_adapter(
+    folder: &Path,
+    config: &PeftConfig,
+    decoder: &DecoderConfig,
+    base: Option<&Decoder>,
+    device: &Device,
+) -> Result<LoraAdapter, LanguageError> {
+    let checkpoint = Checkpoint::open(folder.join(WEIGHTS))?;
+    let reader =
+        Reader { checkpoint: &checkpoint, decoder, config, device, taken: Default::default() };
+    let (hidden, ffn) = (decoder.hidden_size, decoder.intermediate_size);
     let layers = (0..decoder.num_hidden_layers)
-        .map(|layer| {
-            let at = |tail: &str| format!("model.layers.{layer}.{tail}");
+        .map(|index| {
+            let at = |tail: &str| format!("model.layers.{index}.{tail}");
+            let either = |names: [&str; 2], size, base| reader.either(names.map(at), size, base);
+            let layer = base.map(|base| &base.layers[index]);
+            let attention = layer.map(|layer| &layer.attention);
+            let feed_forward = layer.map(|layer| &layer.feed_forward);
+            let wqkv = attention.map(|attention| &attention.wqkv);
             Ok(LoraLayer {
-                wqkv: match reader.pair(&at("attention.wqkv"), [hidden, decoder.d_qkv()])? {
+                wqkv: match reader.pair(&at("attention.wqkv"), [hidden, decoder.d_qkv()], wqkv)? {
                     Some(joined) => Some(joined),
-                    None => reader.joined_pair(&at("self_attn"))?,
+                    None => reader.joined_pair(&at("self_attn"), wqkv)?,
                 },
-                wo: reader.either(
-                    [at("attention.wo"), at("self_attn.o_proj")],
+                wo: either(
+                    ["attention.wo", "self_attn.o_proj"],
                     [decoder.d_queries(), hidden],
+                    attention.map(|attention| &attention.wo),
                 )?,
-                w1: reader.either([at("feed_forward.w1"), at("mlp.gate_proj")], [hidden, ffn])?,
-                w2: reader.either([at("feed_forward.w2"), at("mlp.down_proj")], [ffn, hidden])?,
-                w3: reader.either([at("feed_forward.w3"), at("mlp.up_proj")], [hidden, ffn])?,
+                w1: either(
+                    ["feed_forward.w1", "mlp.gate_proj"],
+                    [hidden, ffn],
+                    feed_forward.map(|feed_forward| &feed_forward.w1),
+                )?,
+                w2: either(
+                    ["feed_forward.w2", "mlp.down_proj"],
+                    [ffn, hidden],
+                    feed_forward.map(|feed_forward| &feed_forward.w2),
+                )?,
+                w3: either(
+                    ["feed_forward.w3", "mlp.up_proj"],
+                    [hidden, ffn],
+                    feed_forward.map(|feed_forward| &feed_forward.w3),
+                )?,
             })
         })
         .collect::<Result<Vec<_>, LanguageError>>()?;
-    let output =
-        reader.either(["output".to_owned(), "lm_head".to_owned()], [hidden, decoder.vocab_size])?;
+    let output = reader.either(
+        ["output".to_owned(), "lm_head".to_owned()],
+        [hidden, decoder.vocab_size],
+        base.and_then(|base| base.output.as_ref()),
+    )?;
     reader.everything_was_taken()?;
     Ok(LoraAdapter { layers, output })
 }
@@ -173,16 +186,16 @@ pub fn save_adapter(
         add(if names == AdapterNames::Llama { "lm_head" } else { "output" }.to_owned(), pair, None);
     }
     let (rank, scale, dropout) = shape.unwrap_or((1, 1.0, 0.0));
-    let config = PeftConfig {
-        peft_type: "LORA".to_owned(),
+    let config = WrittenConfig {
+        peft_type: "LORA",
         r: rank,
         lora_alpha: scale * rank as f64,
         lora_dropout: dropout,
-        bias: Some("none".to_owned()),
+        bias: "none",
         use_rslora: false,
         use_dora: false,
         target_modules: targets,
-        task_type: Some("CAUSAL_LM".to_owned()),
+        task_type: "CAUSAL_LM",
     };
 
     let entries: Vec<TensorEntry> = tensors
@@ -226,32 +239,11 @@ fn rows_of_parts(decoder: &DecoderConfig) -> [Vec<usize>; 3] {
     [rows(0, queries), rows(queries, 1), rows(queries + 1, 1)]
 }
 
-fn peft_config(folder: &Path) -> Result<PeftConfig, LanguageError> {
-    let path = folder.join(CONFIG);
-    let unusable = |reason: String| LanguageError::UnusableConfig { path: path.clone(), reason };
-    let config: PeftConfig = serde_json::from_slice(&read_config(&path)?)
-        .map_err(|error| unusable(error.to_string()))?;
-    let plain = config.peft_type == "LORA"
-        && !config.use_dora
-        && config.bias.as_deref().is_none_or(|bias| bias == "none");
-    if !plain
-        || !(1..=65_536).contains(&config.r)
-        || !config.lora_alpha.is_finite()
-        || !(0.0..1.0).contains(&config.lora_dropout)
-    {
-        return Err(unusable(
-            "plain LoRA without biases, of a rank from 1 to 65536, is read".to_owned(),
-        ));
-    }
-    Ok(config)
-}
-
 /// Takes pairs out of a checkpoint, and remembers which tensors were taken.
 struct Reader<'a> {
     checkpoint: &'a Checkpoint,
     decoder: &'a DecoderConfig,
-    scale: f64,
-    dropout: f64,
+    config: &'a PeftConfig,
     device: &'a Device,
     taken: std::cell::RefCell<std::collections::HashSet<String>>,
 }
@@ -268,11 +260,12 @@ impl Reader<'_> {
         &self,
         names: [String; 2],
         size: [usize; 2],
+        base: Option<&Projection>,
     ) -> Result<Option<LoraPair>, LanguageError> {
         let [first, second] = names;
-        match self.pair(&first, size)? {
+        match self.pair(&first, size, base)? {
             Some(pair) => Ok(Some(pair)),
-            None => self.pair(&second, size),
+            None => self.pair(&second, size, base),
         }
     }
 
@@ -281,70 +274,86 @@ impl Reader<'_> {
         &self,
         layer: &str,
         [width, out]: [usize; 2],
+        base: Option<&Projection>,
     ) -> Result<Option<LoraPair>, LanguageError> {
-        let Some([a, b]) = self.matrices(layer, [width, out])? else { return Ok(None) };
-        Ok(Some(self.assembled(a.rows, turned(&a), turned(&b), [width, out])))
+        let parts = self.parts(layer, width, (0..out).collect(), base)?;
+        Ok(joined(&parts, [width, out], self.config.dropout, self.device))
     }
 
     /// One pair of the joined layer from those of queries, keys and values that there are.
-    fn joined_pair(&self, attention: &str) -> Result<Option<LoraPair>, LanguageError> {
+    fn joined_pair(
+        &self,
+        attention: &str,
+        base: Option<&Projection>,
+    ) -> Result<Option<LoraPair>, LanguageError> {
         let (hidden, out) = (self.decoder.hidden_size, self.decoder.d_qkv());
         let mut parts = Vec::new();
         for (part, rows) in ["q", "k", "v"].into_iter().zip(rows_of_parts(self.decoder)) {
-            if let Some(pair) =
-                self.matrices(&format!("{attention}.{part}_proj"), [hidden, rows.len()])?
-            {
-                parts.push((pair, rows));
-            }
+            parts.extend(self.parts(&format!("{attention}.{part}_proj"), hidden, rows, base)?);
         }
-        let rank: usize = parts.iter().map(|([a, _], _)| a.rows).sum();
-        if parts.is_empty() {
-            return Ok(None);
-        }
-        let (mut ours_a, mut ours_b, mut first) =
-            (vec![0.0; hidden * rank], vec![0.0; rank * out], 0);
-        for ([a, b], rows) in &parts {
-            for middle in 0..a.rows {
-                for column in 0..hidden {
-                    ours_a[column * rank + first + middle] = a.values[middle * hidden + column];
-                }
-                for (own, &row) in rows.iter().enumerate() {
-                    ours_b[(first + middle) * out + row] = b.values[own * b.columns + middle];
-                }
-            }
-            first += a.rows;
-        }
-        Ok(Some(self.assembled(rank, ours_a, ours_b, [hidden, out])))
+        Ok(joined(&parts, [hidden, out], self.config.dropout, self.device))
     }
 
-    fn assembled(
+    /// The update of one layer whose outputs are these of `base`, and what the settings take out of
+    /// it; nothing if the checkpoint has no update.
+    fn parts(
         &self,
-        rank: usize,
-        a: Vec<f32>,
-        b: Vec<f32>,
-        [width, out]: [usize; 2],
-    ) -> LoraPair {
-        let tensor = |values: Vec<f32>, size: [usize; 2]| {
-            Tensor::<2>::from_data(TensorData::new(values, size), self.device)
+        layer: &str,
+        width: usize,
+        rows: Vec<usize>,
+        base: Option<&Projection>,
+    ) -> Result<Vec<JoinedPart>, LanguageError> {
+        let Some(([a, b], scale)) = self.matrices(layer, [width, rows.len()])? else {
+            return Ok(Vec::new());
         };
-        LoraPair::from_parts(
-            tensor(a, [width, rank]),
-            tensor(b, [rank, out]),
-            self.scale,
-            self.dropout,
-        )
+        let rank = a.rows;
+        let mut parts = Vec::new();
+        if let Some((part, setting)) = &self.config.principal_part {
+            let weight =
+                base.map(|base| base.weight.val()).filter(|weight| weight.dims()[0] == width);
+            let Some(weight) = weight else {
+                let reason = format!(
+                    "{setting} changes {layer} of the base: that needs a matrix of its own in single precision"
+                );
+                let path = self.checkpoint.path().with_file_name(CONFIG);
+                return Err(LanguageError::UnusableConfig { path, reason });
+            };
+            let outputs = weight.dims()[1];
+            let all = numbers(weight); // [in, out]
+            let matrix: Vec<f32> = rows
+                .iter()
+                .flat_map(|&row| (0..width).map(move |column| (row, column)))
+                .map(|(row, column)| all[column * outputs + row])
+                .collect();
+            let Product { left, right } = part.of(&matrix, [rows.len(), width], rank);
+            let taken = left.len() / rows.len().max(1);
+            let b = left.iter().map(|value| -value).collect();
+            parts.push(JoinedPart { rank: taken, a: right, b, rows: rows.clone(), scale: 1.0 });
+        }
+        parts.push(JoinedPart { rank, a: a.values, b: b.values, rows, scale });
+        Ok(parts)
     }
 
-    /// `A`, `[rank, in]`, and `B`, `[out, rank]`, as PEFT has them.
+    /// `A`, `[rank, in]`, and `B`, `[out, rank]`, as PEFT has them, and what their product counts.
     fn matrices(
         &self,
         layer: &str,
         [width, out]: [usize; 2],
-    ) -> Result<Option<[Matrix; 2]>, LanguageError> {
+    ) -> Result<Option<([Matrix; 2], f64)>, LanguageError> {
         let (Some(a), Some(b)) = (self.matrix(layer, "lora_A")?, self.matrix(layer, "lora_B")?)
         else {
             return Ok(None);
         };
+        let path = self.checkpoint.path().with_file_name(CONFIG);
+        let settings = self
+            .config
+            .of_layer(layer)
+            .map_err(|reason| LanguageError::UnusableConfig { path: path.clone(), reason })?;
+        if a.rows == b.columns && a.rows != settings.rank {
+            let reason =
+                format!("it gives {layer} the rank {}, the tensors have {}", settings.rank, a.rows);
+            return Err(LanguageError::UnusableConfig { path, reason });
+        }
         if a.columns != width || b.rows != out || a.rows != b.columns {
             let reason = format!(
                 "the update of {layer} is {}×{} and {}×{}, the layer is {out}×{width}",
@@ -354,7 +363,7 @@ impl Reader<'_> {
                 WeightsError::Unsound { path: self.checkpoint.path().to_owned(), reason }.into()
             );
         }
-        Ok(Some([a, b]))
+        Ok(Some(([a, b], settings.scale)))
     }
 
     fn matrix(&self, layer: &str, part: &str) -> Result<Option<Matrix>, LanguageError> {
@@ -399,11 +408,46 @@ impl Reader<'_> {
     }
 }
 
-fn turned(matrix: &Matrix) -> Vec<f32> {
-    let Matrix { rows, columns, values } = matrix;
-    (0..*columns)
-        .flat_map(|column| (0..*rows).map(move |row| values[row * columns + column]))
-        .collect()
+/// An update of a part of a joined layer's outputs.
+struct JoinedPart {
+    rank: usize,
+    /// `[rank, in]`, row by row.
+    a: Vec<f32>,
+    /// `[outputs, rank]`, row by row.
+    b: Vec<f32>,
+    /// The layer's outputs that are the part's.
+    rows: Vec<usize>,
+    scale: f64,
+}
+
+/// One update of a layer of `[in, out]` from updates of parts of its outputs: their narrow middles
+/// side by side. Scales that differ go into `B`.
+fn joined(
+    parts: &[JoinedPart],
+    [width, out]: [usize; 2],
+    dropout: f64,
+    device: &Device,
+) -> Option<LoraPair> {
+    let first = parts.first()?;
+    let scale = if parts.iter().all(|part| part.scale == first.scale) { first.scale } else { 1.0 };
+    let rank: usize = parts.iter().map(|part| part.rank).sum();
+    let (mut a, mut b, mut start) = (vec![0.0; width * rank], vec![0.0; rank * out], 0);
+    for part in parts {
+        let more = if part.scale == scale { 1.0 } else { part.scale as f32 };
+        for middle in 0..part.rank {
+            for column in 0..width {
+                a[column * rank + start + middle] = part.a[middle * width + column];
+            }
+            for (own, &row) in part.rows.iter().enumerate() {
+                b[(start + middle) * out + row] = more * part.b[own * part.rank + middle];
+            }
+        }
+        start += part.rank;
+    }
+    let tensor = |values: Vec<f32>, size: [usize; 2]| {
+        Tensor::<2>::from_data(TensorData::new(values, size), device)
+    };
+    Some(LoraPair::from_parts(tensor(a, [width, rank]), tensor(b, [rank, out]), scale, dropout))
 }
 
 fn numbers(x: Tensor<2>) -> Vec<f32> {

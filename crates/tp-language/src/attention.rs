@@ -31,35 +31,39 @@ pub struct Attention {
     queries_per_key: usize,
     d_head: usize,
     norm_eps: f64,
+    /// How many tokens a token sees, itself included.
+    window: Option<usize>,
 }
 
 impl Attention {
-    pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
+    pub(crate) fn new(config: &DecoderConfig, layer: usize, device: &Device) -> Self {
         let wqkv = Projection::new(config.hidden_size, config.d_qkv(), device);
         let norm = || {
             config.qk_norm.then(|| {
                 RmsNormConfig::new(config.d_head()).with_epsilon(config.rms_norm_eps).init(device)
             })
         };
+        let (hidden, n_layers) = (config.hidden_size, config.num_hidden_layers);
+        let wo = Projection::residual(config.d_queries(), hidden, n_layers, device);
         Self {
             wqkv: if config.qkv_bias { wqkv.with_bias(device) } else { wqkv },
-            wo: Projection::residual(
-                config.d_queries(),
-                config.hidden_size,
-                config.num_hidden_layers,
-                device,
-            ),
+            wo: if config.has_output_bias() { wo.with_bias(device) } else { wo },
             q_norm: norm(),
             k_norm: norm(),
             n_kv_heads: config.num_key_value_heads,
             queries_per_key: config.queries_per_key(),
             d_head: config.d_head(),
             norm_eps: config.rms_norm_eps,
+            window: config.window_of(layer),
         }
     }
 
     fn heads(&self) -> AttentionHeads {
-        AttentionHeads { kv_heads: self.n_kv_heads, queries_per_key: self.queries_per_key }
+        AttentionHeads {
+            kv_heads: self.n_kv_heads,
+            queries_per_key: self.queries_per_key,
+            window: self.window,
+        }
     }
 
     /// Queries, keys and values, not yet turned, `[rows, tokens, kv_heads · (queries_per_key + 2) ·

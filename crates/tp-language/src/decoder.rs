@@ -54,9 +54,9 @@ impl DecoderConfig {
         }
         let norm =
             || RmsNormConfig::new(self.hidden_size).with_epsilon(self.rms_norm_eps).init(device);
-        let layer = |_| DecoderLayer {
+        let layer = |index| DecoderLayer {
             attention_norm: norm(),
-            attention: Attention::new(self, device),
+            attention: Attention::new(self, index, device),
             ffn_norm: norm(),
             feed_forward: FeedForward::new(self, device),
         };

@@ -7,7 +7,7 @@ use crate::LanguageError;
 
 /// Hyper-parameters of a [`Decoder`](crate::Decoder).
 ///
-/// Unknown keys of a `config.json` are ignored; the names are those of Llama-like models.
+/// The names are those of Llama-like models.
 #[derive(Config, Debug, PartialEq)]
 pub struct DecoderConfig {
     /// Rows of the embedding table.
@@ -46,6 +46,18 @@ pub struct DecoderConfig {
     /// Places that the model can tell apart.
     #[config(default = 32768)]
     pub max_position_embeddings: usize,
+    /// How many tokens a token sees in layers with a sliding window, itself included (Mistral).
+    #[config(default = "None")]
+    pub sliding_window: Option<usize>,
+    /// The layers with the sliding window, counted from 0; all if none are named.
+    #[config(default = "None")]
+    pub window_layers: Option<Vec<usize>>,
+    /// Whether the attention's output has a bias; not if nothing is said.
+    #[config(default = "None")]
+    pub output_bias: Option<bool>,
+    /// Whether the feed-forward network has biases; not if nothing is said.
+    #[config(default = "None")]
+    pub mlp_bias: Option<bool>,
 }
 
 /// How rotary angles are slowed down so that a model reads beyond the length it began with.
@@ -68,13 +80,62 @@ pub enum RopeScaling {
         /// The length that the model began with.
         original_max_position_embeddings: usize,
     },
+    /// YaRN (arXiv 2309.00071): as `Llama3`, with a ramp over the components of a head instead of
+    /// their turns; queries and keys grow.
+    Yarn {
+        /// Divides the slow angles.
+        factor: f64,
+        /// The length that the model began with.
+        original_max_position_embeddings: usize,
+        /// Turns within the original length above which an angle is fast.
+        beta_fast: f64,
+        /// Turns below which it is slow.
+        beta_slow: f64,
+        /// Whether the ramp begins and ends at whole components.
+        truncate: bool,
+        /// What queries and keys are multiplied by.
+        attention_factor: f64,
+    },
 }
 
 impl RopeScaling {
-    /// The angle between neighbours, given the unscaled one.
-    pub(crate) fn scaled(self, frequency: f64) -> f64 {
+    /// What queries and keys are multiplied by, beside being turned.
+    pub(crate) fn attention_factor(self) -> f64 {
+        match self {
+            Self::Yarn { attention_factor, .. } => attention_factor,
+            Self::Linear { .. } | Self::Llama3 { .. } => 1.0,
+        }
+    }
+
+    /// The angle between neighbours of component `j` of `half` in a head, given the unscaled one and
+    /// the base of all.
+    pub(crate) fn scaled(self, frequency: f64, j: usize, half: usize, base: f64) -> f64 {
         match self {
             Self::Linear { factor } => frequency / factor,
+            Self::Yarn {
+                factor,
+                original_max_position_embeddings,
+                beta_fast,
+                beta_slow,
+                truncate,
+                ..
+            } => {
+                let length = original_max_position_embeddings as f64;
+                // The component that makes so many turns within the original length.
+                let component = |turns: f64| {
+                    half as f64 * (length / (turns * std::f64::consts::TAU)).ln() / base.ln()
+                };
+                let (mut low, mut high) = (component(beta_fast), component(beta_slow));
+                if truncate {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                let (low, mut high) = (low.max(0.0), high.min(2.0 * half as f64 - 1.0));
+                if low == high {
+                    high += 0.001;
+                }
+                let slow = ((j as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                slow * frequency / factor + (1.0 - slow) * frequency
+            }
             Self::Llama3 {
                 factor,
                 low_freq_factor,
@@ -104,6 +165,20 @@ impl RopeScaling {
                     && low_freq_factor > 0.0
                     && high_freq_factor > low_freq_factor
                     && original_max_position_embeddings > 0
+            }
+            Self::Yarn {
+                factor,
+                original_max_position_embeddings,
+                beta_fast,
+                beta_slow,
+                attention_factor,
+                ..
+            } => {
+                let positive = |x: f64| x.is_finite() && x > 0.0;
+                at_least_1(factor)
+                    && original_max_position_embeddings > 0
+                    && beta_fast >= beta_slow
+                    && [beta_fast, beta_slow, attention_factor].into_iter().all(positive)
             }
         }
     }
@@ -150,7 +225,9 @@ impl DecoderConfig {
             (self.hidden_size as u64, self.intermediate_size as u64, self.vocab_size as u64);
         let (queries, qkv, d_head) =
             (self.d_queries() as u64, self.d_qkv() as u64, self.d_head() as u64);
-        let bias = if self.qkv_bias { qkv } else { 0 };
+        let bias = if self.qkv_bias { qkv } else { 0 }
+            + if self.has_output_bias() { hidden } else { 0 }
+            + if self.has_mlp_bias() { 2 * ffn + hidden } else { 0 };
         let qk_norm = if self.qk_norm { 2 * d_head } else { 0 };
         let layer =
             hidden * qkv + bias + qk_norm + queries * hidden + 3 * hidden * ffn + 2 * hidden;
@@ -168,6 +245,22 @@ impl DecoderConfig {
     #[must_use]
     pub fn queries_per_key(&self) -> usize {
         self.num_attention_heads / self.num_key_value_heads
+    }
+
+    /// How many tokens a token of this layer sees, itself included; all before it if there is no
+    /// window.
+    #[must_use]
+    pub fn window_of(&self, layer: usize) -> Option<usize> {
+        let layers = self.window_layers.as_ref();
+        self.sliding_window.filter(|_| layers.is_none_or(|layers| layers.contains(&layer)))
+    }
+
+    pub(crate) fn has_output_bias(&self) -> bool {
+        self.output_bias == Some(true)
+    }
+
+    pub(crate) fn has_mlp_bias(&self) -> bool {
+        self.mlp_bias == Some(true)
     }
 
     /// Checks that a decoder of this shape exists.
@@ -192,6 +285,7 @@ impl DecoderConfig {
             ("num_key_value_heads", self.num_key_value_heads),
             ("head_dim", self.head_dim.unwrap_or(2)),
             ("max_position_embeddings", self.max_position_embeddings),
+            ("sliding_window", self.sliding_window.map_or(1, |window| window.min(LARGEST_SIZE))),
         ] {
             if !(1..=LARGEST_SIZE).contains(&size) {
                 return refuse(field, &size, &format!("from 1 to {LARGEST_SIZE} is accepted"));
@@ -219,8 +313,13 @@ impl DecoderConfig {
                 "an even number is accepted: rotary positions pair its halves",
             );
         }
+        let beyond = |layer: &&usize| **layer >= self.num_hidden_layers;
+        if let Some(layer) = self.window_layers.iter().flatten().find(beyond) {
+            let accepted = format!("there are {} layers", self.num_hidden_layers);
+            return refuse("window_layers", layer, &accepted);
+        }
         if let Some(scaling) = self.rope_scaling.filter(|scaling| !scaling.is_sound()) {
-            let accepted = "factors of at least 1 and, for llama3, 0 < low_freq_factor < high_freq_factor are accepted";
+            let accepted = "factors of at least 1 are accepted, for llama3 0 < low_freq_factor < high_freq_factor, for yarn 0 < beta_slow <= beta_fast";
             return refuse("rope_scaling", &format!("{scaling:?}"), accepted);
         }
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
@@ -256,6 +355,8 @@ mod tests {
             ("rope_theta", DecoderConfig { rope_theta: f64::NAN, ..tiny.clone() }),
             ("rms_norm_eps", DecoderConfig { rms_norm_eps: 0.0, ..tiny.clone() }),
             ("head_dim", DecoderConfig { head_dim: Some(31), ..tiny.clone() }),
+            ("sliding_window", DecoderConfig { sliding_window: Some(0), ..tiny.clone() }),
+            ("window_layers", DecoderConfig { window_layers: Some(vec![6]), ..tiny.clone() }),
             (
                 "rope_scaling",
                 DecoderConfig {
@@ -286,10 +387,21 @@ mod tests {
             original_max_position_embeddings: 8192,
         };
         let turns = |n: f64| n * std::f64::consts::TAU / 8192.0;
-        assert_eq!(scaling.scaled(turns(4.0)), turns(4.0));
-        assert_eq!(scaling.scaled(turns(1.0)), turns(1.0) / 8.0);
+        let scaled = |frequency| scaling.scaled(frequency, 0, 32, 1e4);
+        assert_eq!(scaled(turns(4.0)), turns(4.0));
+        assert_eq!(scaled(turns(1.0)), turns(1.0) / 8.0);
         let middle = turns(2.5); // half fast, half slow
-        assert!((scaling.scaled(middle) - middle * (0.5 + 0.5 / 8.0)).abs() < 1e-15);
+        assert!((scaled(middle) - middle * (0.5 + 0.5 / 8.0)).abs() < 1e-15);
+    }
+
+    #[test]
+    fn window_is_that_of_the_layers_named() {
+        let plain = DecoderConfig::tiny(300);
+        assert_eq!(plain.window_of(0), None);
+        let everywhere = DecoderConfig { sliding_window: Some(8), ..plain };
+        assert_eq!([0, 5].map(|layer| everywhere.window_of(layer)), [Some(8); 2]);
+        let some = DecoderConfig { window_layers: Some(vec![1, 3]), ..everywhere };
+        assert_eq!([0, 1, 2, 3].map(|layer| some.window_of(layer)), [None, Some(8), None, Some(8)]);
     }
 
     #[test]

@@ -24,10 +24,13 @@ pub struct FeedForward {
 impl FeedForward {
     pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
         let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+        let built = |layer: Projection| {
+            if config.has_mlp_bias() { layer.with_bias(device) } else { layer }
+        };
         Self {
-            w1: Projection::new(hidden, intermediate, device),
-            w3: Projection::new(hidden, intermediate, device),
-            w2: Projection::residual(intermediate, hidden, config.num_hidden_layers, device),
+            w1: built(Projection::new(hidden, intermediate, device)),
+            w3: built(Projection::new(hidden, intermediate, device)),
+            w2: built(Projection::residual(intermediate, hidden, config.num_hidden_layers, device)),
         }
     }
 

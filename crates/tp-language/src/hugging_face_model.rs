@@ -77,7 +77,8 @@ pub fn load_hugging_face(
     float: TensorFloat,
     device: &Device,
 ) -> Result<Decoder, LanguageError> {
-    let config = DecoderConfig::from_hugging_face(&folder.join("config.json"))?;
+    let mut config = DecoderConfig::from_hugging_face(&folder.join("config.json"))?;
+    let checkpoint = open_weights(folder, &mut config)?;
     let plan = MemoryPlan::of(&config, float);
     tracing::info!("{}: {plan}", folder.display());
     if let Some(available) = available_bytes().filter(|&available| available < plan.peak_bytes()) {
@@ -88,7 +89,7 @@ pub fn load_hugging_face(
             available_mib,
         });
     }
-    let checkpoint = with_joined_qkv(Checkpoint::open(folder)?, &config)?;
+    let checkpoint = with_joined_qkv(checkpoint, &config)?;
     let mut decoder = config.init(device);
     let mut report = load_module(&mut decoder, &checkpoint, &decoder_keys(), float);
     // Rotary tables are computed here, and a tied output layer is the embedding table; some files
@@ -102,6 +103,43 @@ pub fn load_hugging_face(
         return Ok(decoder);
     }
     Err(LanguageError::Mismatch { path: folder.to_owned(), report: Box::new(report) })
+}
+
+/// Opens the weights of a folder, and corrects the configuration by them.
+///
+/// An output layer that differs from the embedding table is not tied to it, whatever the
+/// configuration says: transformers decides so, too. What PEFT calls `base_layer` in a model that
+/// was saved under an adapter is the layer.
+fn open_weights(folder: &Path, config: &mut DecoderConfig) -> Result<Checkpoint, LanguageError> {
+    let mut checkpoint = Checkpoint::open(folder)?;
+    let entries: Vec<TensorEntry> = checkpoint.entries().cloned().collect();
+    if let Some(entry) = entries.iter().find(|entry| entry.name.contains(".lora_")) {
+        let reason = format!(
+            "{} belongs to an adapter that was not merged: save the base and the adapter apart, or merge them",
+            entry.name
+        );
+        return Err(WeightsError::Unsound { path: folder.to_owned(), reason }.into());
+    }
+    for entry in entries {
+        let name = entry.name.replace(".base_layer.", ".");
+        if name != entry.name {
+            let bytes = 0..entry.n_bytes().unwrap_or(0);
+            let whole = vec![Piece { tensor: entry.name.clone(), bytes }];
+            checkpoint = checkpoint.joined(TensorEntry { name, ..entry }, whole)?;
+        }
+    }
+    let tables = ["model.embed_tokens.weight", "lm_head.weight"];
+    if config.tie_word_embeddings
+        && tables.iter().all(|table| checkpoint.contains(table))
+        && checkpoint.read(tables[0])? != checkpoint.read(tables[1])?
+    {
+        tracing::warn!(
+            "{}: tie_word_embeddings is true, and lm_head.weight is another matrix than the embedding table: it is used",
+            folder.display()
+        );
+        config.tie_word_embeddings = false;
+    }
+    Ok(checkpoint)
 }
 
 /// Joins the three matrices of every layer as InternLM2 has them: for each key head its queries,

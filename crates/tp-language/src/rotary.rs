@@ -7,7 +7,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use tp_kernels::RotaryAngles;
 
-use crate::DecoderConfig;
+use crate::{DecoderConfig, RopeScaling};
 
 /// Angles for queries and keys at given places.
 #[derive(Clone, Debug)]
@@ -32,10 +32,12 @@ impl Rotary {
         // The published code computes frequencies and angles in f32; far from the start the
         // rounding shows.
         let frequency = |j: usize| config.rope_theta.powf(-(j as f64) / half as f64);
-        let scaled = |frequency: f64| {
-            config.rope_scaling.map_or(frequency, |scaling| scaling.scaled(frequency))
+        let scaled = |j: usize| match config.rope_scaling {
+            Some(scaling) => scaling.scaled(frequency(j), j, half, config.rope_theta),
+            None => frequency(j),
         };
-        let frequencies: Vec<f32> = (0..half).map(|j| scaled(frequency(j)) as f32).collect();
+        let frequencies: Vec<f32> = (0..half).map(|j| scaled(j) as f32).collect();
+        let length = config.rope_scaling.map_or(1.0, RopeScaling::attention_factor);
         let angles: Vec<f64> = starts
             .iter()
             .flat_map(|&start| start..start + tokens)
@@ -44,7 +46,8 @@ impl Rotary {
             })
             .collect();
         let upload = |of: fn(f64) -> f64| {
-            let values: Vec<f32> = angles.iter().map(|&angle| of(angle) as f32).collect();
+            let values: Vec<f32> =
+                angles.iter().map(|&angle| (length * of(angle)) as f32).collect();
             Tensor::from_data(
                 TensorData::new(values, [starts.len(), tokens, half]).convert_dtype(dtype),
                 (device, dtype),

@@ -20,9 +20,9 @@ use serde::Serialize;
 use talking_points::{
     core::{Sampling, Seed, write_atomically},
     language::{
-        Completion, DecoderConfig, GenerateOptions, NextAction, Prompts, PublishedChat,
-        SampledToken, Speaker, TextStream, TextTokenizer, Turn, end_tokens, generate_watched,
-        load_adapter, load_hugging_face, train_bpe,
+        AdaptedPrompt, Completion, DecoderConfig, GenerateOptions, NextAction, PeftAdapter,
+        Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer, Turn, end_tokens,
+        generate_watched, load_hugging_face, train_bpe,
     },
     weights::{TensorEntry, TensorFloat, write_safetensors},
 };
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let adapter = args
         .adapter
         .as_ref()
-        .map(|folder| load_adapter(folder, decoder.config(), &device))
+        .map(|folder| PeftAdapter::load(folder, &decoder, &device))
         .transpose()?;
     if args.int8 {
         decoder = decoder.to_int8();
@@ -162,9 +162,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let seeds: Vec<u64> =
         (0..args.answers).map(|answer| Seed(args.common.seed).nth(answer).0).collect();
-    let prompts = Prompts::of_ids(&decoder, &vec![prompt; n_answers]);
+    let AdaptedPrompt { context, ids, adapter } = match &adapter {
+        Some(adapter) => adapter.adapted(&decoder, &prompt),
+        None => AdaptedPrompt { context: None, ids: prompt, adapter: None },
+    };
+    let prompts = Prompts::of_ids(&decoder, &vec![ids; n_answers]);
     let completions =
-        generate_watched(&decoder, None, prompts, adapter.as_ref(), &options, &seeds, watch)?;
+        generate_watched(&decoder, context.as_ref(), prompts, adapter, &options, &seeds, watch)?;
     streams.iter_mut().enumerate().for_each(|(row, stream)| add(row, stream.finish()));
 
     let seconds = began.elapsed().as_secs_f64();

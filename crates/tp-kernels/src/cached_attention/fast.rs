@@ -25,6 +25,7 @@ struct Call<'a> {
     lengths: &'a [usize],
     rows: &'a [CachedRow],
     tokens: usize,
+    heads: AttentionHeads,
     kv_heads: usize,
     queries_per_key: usize,
     d_head: usize,
@@ -93,9 +94,17 @@ impl HeadOfRow<'_> {
                 call.seen(call.prefix_values, row, kv_head),
                 call.own(call.values, row, kv_head, n),
             );
-            let length = seen_keys.len() / d_head;
+            // What lies before the window is neither read nor weighed.
+            let all_seen = seen_keys.len() / d_head;
+            let first = call.heads.first_seen(all_seen + n - 1);
+            let (skip_seen, skip_own) = (first.min(all_seen), first.saturating_sub(all_seen));
+            let (seen_keys, seen_values) =
+                (&seen_keys[skip_seen * d_head..], &seen_values[skip_seen * d_head..]);
+            let (own_keys, own_values) =
+                (&own_keys[skip_own * d_head..], &own_values[skip_own * d_head..]);
+            let length = all_seen - skip_seen;
             weights.clear();
-            weights.resize(length + n, 0.0);
+            weights.resize(length + n - skip_own, 0.0);
             // Plain loops are required: a closure called by an iterator adapter is not compiled for
             // the caller's instruction set, and every fused multiply-add in it becomes a call into
             // the math library.
@@ -146,11 +155,14 @@ impl HeadOfRow<'_> {
                 false,
             );
             for (token, weights) in weights.chunks_exact_mut(n_keys).enumerate() {
-                let (open, closed) = weights.split_at_mut(length + past + token + 1);
+                let place = length + past + token;
+                let (open, later) = weights.split_at_mut(place + 1);
+                let (earlier, open) = open.split_at_mut(call.heads.first_seen(place));
                 let highest = maximum(open);
                 let total = exp_in_place::<FMA>(open, highest);
                 open.iter_mut().for_each(|weight| *weight /= total);
-                closed.fill(0.0);
+                earlier.fill(0.0);
+                later.fill(0.0);
             }
             let (seen, own) = (
                 entries(call.seen(call.prefix_values, row, kv_head), length),
@@ -198,7 +210,7 @@ impl CachedAttentionOps for Flex {
         let tensors = [queries, prefix_keys, prefix_values, keys, values]
             .map(|tensor| tensor.to_contiguous());
         let [queries, prefix_keys, prefix_values, keys, values] = tensors.each_ref().map(floats);
-        let AttentionHeads { kv_heads, queries_per_key } = heads;
+        let AttentionHeads { kv_heads, queries_per_key, .. } = heads;
         let call = Call {
             queries,
             prefix_keys,
@@ -208,6 +220,7 @@ impl CachedAttentionOps for Flex {
             lengths: &lengths,
             rows: &rows,
             tokens: shape[1],
+            heads,
             kv_heads,
             queries_per_key,
             d_head: store[3],

@@ -87,7 +87,7 @@ impl<B: CachedAttentionOps, C: CheckpointStrategy> CachedAttentionOps for Autodi
 
 /// `softmax(q · [prefix keys, keys]ᵀ) · [prefix values, values]`, where token `t` of row `r`
 /// attends to its group's prefix without padding and to the first `past + t + 1` entries of its
-/// row's store.
+/// row's store, as far back as the window of `heads` reaches.
 ///
 /// Rotary positions are already applied to queries and keys, and queries are divided by `√d_head`.
 ///
@@ -108,7 +108,8 @@ pub fn cached_attention(
     values: Tensor<4>,
     rows: &[CachedRow],
 ) -> Tensor<3> {
-    let AttentionHeads { kv_heads, queries_per_key } = heads;
+    let AttentionHeads { kv_heads, queries_per_key, window } = heads;
+    assert!(window != Some(0), "cached_attention: a window of no token");
     let [n_rows, tokens, width] = queries.dims();
     let [_, _, room, d_head] = keys.dims();
     assert_eq!(

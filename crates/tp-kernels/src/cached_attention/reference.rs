@@ -27,7 +27,7 @@ pub(super) fn cached_attention<B: Backend>(
     rows: &[CachedRow],
     heads: AttentionHeads,
 ) -> FloatTensor<B> {
-    let AttentionHeads { kv_heads, queries_per_key } = heads;
+    let AttentionHeads { kv_heads, queries_per_key, .. } = heads;
     let (shape, prefix, d_head) = (queries.shape(), prefix_keys.shape()[1], keys.shape()[3]);
     let (batch, tokens, groups) = (shape[0], shape[1], lengths.len());
     let own = rows.iter().map(|row| row.past + tokens).max().unwrap_or(0);
@@ -54,12 +54,14 @@ pub(super) fn cached_attention<B: Backend>(
     let scores = B::float_matmul(queries, B::float_swap_dims(keys, 2, 3));
     let scores =
         B::float_reshape(scores, [batch, kv_heads * queries_per_key, tokens, prefix + own].into());
+    let open = |is_open: bool| if is_open { 0.0 } else { CLOSED };
     let mut bias = Vec::with_capacity(batch * tokens * (prefix + own));
     for &CachedRow { group, past } in rows {
         let length = lengths[group];
         for token in 0..tokens {
-            bias.extend((0..prefix).map(|key| if key < length { 0.0 } else { CLOSED }));
-            bias.extend((0..own).map(|key| if key <= past + token { 0.0 } else { CLOSED }));
+            let first = heads.first_seen(length + past + token);
+            bias.extend((0..prefix).map(|key| open(key < length && key >= first)));
+            bias.extend((0..own).map(|key| open(key <= past + token && length + key >= first)));
         }
     }
     let bias = B::float_from_data(

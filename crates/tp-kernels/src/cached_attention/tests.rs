@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{assert_close, devices, elements, random, random_on};
 use crate::{RotaryAngles, causal_attention};
 
-const HEADS: AttentionHeads = AttentionHeads { kv_heads: 2, queries_per_key: 3 };
+const HEADS: AttentionHeads = AttentionHeads { kv_heads: 2, queries_per_key: 3, window: None };
 const D_HEAD: usize = 8;
 
 /// Rows with earlier tokens and `tokens` new ones; the store also contains masked entries.
@@ -37,13 +37,15 @@ fn inputs(
 
 #[test]
 fn fast_path_equals_the_reference_for_ragged_rows() {
-    for (device, tokens) in
-        devices().iter().flat_map(|device| [1, 2, 7].map(|tokens| (device, tokens)))
+    let cases = [(1, None), (2, None), (7, None), (1, Some(4)), (2, Some(7)), (7, Some(4))];
+    for (device, (tokens, window)) in
+        devices().iter().flat_map(|device| cases.map(|case| (device, case)))
     {
+        let heads = AttentionHeads { window, ..HEADS };
         let rows = [(1, 0), (0, 4), (1, 9), (0, 2)].map(|(group, past)| CachedRow { group, past });
         let run = |dtype| {
             let (queries, prefix, [keys, values]) = inputs(device, &rows, tokens, dtype);
-            elements(cached_attention(queries, HEADS, Some(prefix), keys, values, &rows))
+            elements(cached_attention(queries, heads, Some(prefix), keys, values, &rows))
         };
         let exact = run(DType::F64);
         assert_close("fast path", &run(DType::F32), &exact, 1e-5);
@@ -53,13 +55,17 @@ fn fast_path_equals_the_reference_for_ragged_rows() {
 
 #[test]
 fn without_a_past_it_is_causal_attention() {
-    for device in devices() {
+    for (device, window) in devices()
+        .into_iter()
+        .flat_map(|device| [None, Some(3)].map(|window| (device.clone(), window)))
+    {
+        let heads = AttentionHeads { window, ..HEADS };
         let (tokens, batch) = (6, 2);
         let qkv = random_on::<3>(&device, 7, [batch, tokens, HEADS.kv_heads * 5 * D_HEAD], 1.0);
         let angle = |value: f32| Tensor::<3>::full([1, tokens, D_HEAD / 2], value, &device);
         let expected = causal_attention(
             qkv.clone(),
-            HEADS,
+            heads,
             None,
             RotaryAngles { cos: angle(1.0), sin: angle(0.0) },
         );
@@ -72,7 +78,7 @@ fn without_a_past_it_is_causal_attention() {
             [3, 4].map(|slot| slots.clone().narrow(3, slot, 1).squeeze_dim::<4>(3).swap_dims(1, 2));
         let y = cached_attention(
             queries,
-            HEADS,
+            heads,
             None,
             keys,
             values,
@@ -86,7 +92,7 @@ fn without_a_past_it_is_causal_attention() {
 #[should_panic(expected = "3 tokens in")]
 fn store_without_room_is_refused() {
     let store = Tensor::<4>::zeros([1, 1, 4, 2], &Device::flex());
-    let heads = AttentionHeads { kv_heads: 1, queries_per_key: 1 };
+    let heads = AttentionHeads { kv_heads: 1, queries_per_key: 1, window: None };
     let _ = cached_attention(
         Tensor::zeros([1, 3, 2], &Device::flex()),
         heads,

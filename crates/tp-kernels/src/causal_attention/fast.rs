@@ -26,6 +26,7 @@ struct Call<'a> {
     lengths: &'a [usize],
     batch: usize,
     tokens: usize,
+    heads: AttentionHeads,
     kv_heads: usize,
     queries_per_key: usize,
     d_head: usize,
@@ -45,7 +46,7 @@ impl<'a> Call<'a> {
         let (shape, prefix, angles) =
             (tensors[0].shape(), tensors[1].shape()[1], tensors[3].shape());
         let [qkv, prefix_keys, prefix_values, cos, sin] = tensors.each_ref().map(floats);
-        let AttentionHeads { kv_heads, queries_per_key } = heads;
+        let AttentionHeads { kv_heads, queries_per_key, .. } = heads;
         let (batch, tokens, d_head, angle_groups) = (shape[0], shape[1], 2 * angles[2], angles[0]);
         body(Call {
             qkv,
@@ -56,6 +57,7 @@ impl<'a> Call<'a> {
             lengths,
             batch,
             tokens,
+            heads,
             kv_heads,
             queries_per_key,
             d_head,
@@ -131,7 +133,7 @@ impl<'a> Call<'a> {
     }
 
     /// Softmax of the scores of the queries `from..to` of one head: over the prefix and over own
-    /// keys up to each token.
+    /// keys up to each token, as far back as the window reaches.
     #[inline(always)]
     fn weigh<const FMA: bool>(
         &self,
@@ -157,11 +159,14 @@ impl<'a> Call<'a> {
         let own = matrix(keys, [to, d_head], d_head).transpose();
         multiply(matrix_mut(&mut weights[length..], [n, to], n_keys), queries, own, false);
         for (token, weights) in (from..to).zip(weights.chunks_exact_mut(n_keys)) {
-            let (open, closed) = weights.split_at_mut(length + token + 1);
+            let place = length + token;
+            let (open, later) = weights.split_at_mut(place + 1);
+            let (earlier, open) = open.split_at_mut(self.heads.first_seen(place));
             let highest = maximum(open);
             let total = exp_in_place::<FMA>(open, highest);
             open.iter_mut().for_each(|weight| *weight /= total);
-            closed.fill(0.0);
+            earlier.fill(0.0);
+            later.fill(0.0);
         }
     }
 }

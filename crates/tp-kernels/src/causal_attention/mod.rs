@@ -15,13 +15,23 @@ mod reference;
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// The division of the projections into heads.
+/// The division of the projections into heads, and the attention window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionHeads {
     /// Heads of keys and values.
     pub kv_heads: usize,
     /// Query heads that share one of them.
     pub queries_per_key: usize,
+    /// The number of tokens that a token attends to, itself included; without a window all before
+    /// it. Source: Jiang et al., Mistral 7B (arXiv 2310.06825).
+    pub window: Option<usize>,
+}
+
+impl AttentionHeads {
+    /// The first position that a token at `place` attends to; both count the prefix.
+    pub(crate) fn first_seen(&self, place: usize) -> usize {
+        self.window.map_or(0, |window| (place + 1).saturating_sub(window))
+    }
 }
 
 /// Causal attention as a backend operator. The default bodies define the semantics; a backend may
@@ -98,7 +108,8 @@ pub struct RotaryAngles {
 }
 
 /// `softmax(rotate(q) · [prefix keys, rotate(k)]ᵀ / √d_head) · [prefix values, v]`, where a token
-/// attends to its group's prefix without padding, the earlier tokens of its own row, and itself.
+/// attends to its group's prefix without padding, the earlier tokens of its own row, and itself, as
+/// far back as the window of `heads` reaches.
 ///
 /// `rotate` pairs component `j` with `j + d_head / 2`: `(a, b) → (a cos - b sin, b cos + a sin)`.
 ///
@@ -117,7 +128,8 @@ pub fn causal_attention(
     prefix: Option<AttentionPrefix<'_>>,
     angles: RotaryAngles,
 ) -> Tensor<3> {
-    let AttentionHeads { kv_heads, queries_per_key } = heads;
+    let AttentionHeads { kv_heads, queries_per_key, window } = heads;
+    assert!(window != Some(0), "causal_attention: a window of no token");
     let [batch, tokens, width] = qkv.dims();
     let d_head = 2 * angles.cos.dims()[2];
     assert_eq!(

@@ -19,6 +19,7 @@ struct Sizes {
     queries_per_key: usize,
     d_head: usize,
     prefix: usize,
+    heads: AttentionHeads,
 }
 
 impl Sizes {
@@ -87,7 +88,7 @@ impl<B: Backend> Pass<B> {
         heads: AttentionHeads,
     ) -> Self {
         let (shape, angles) = (qkv.shape(), cos.shape());
-        let AttentionHeads { kv_heads, queries_per_key } = heads;
+        let AttentionHeads { kv_heads, queries_per_key, .. } = heads;
         let (groups, tokens, d_head) = (lengths.len(), shape[1], 2 * angles[2]);
         let sizes = Sizes {
             groups,
@@ -97,6 +98,7 @@ impl<B: Backend> Pass<B> {
             queries_per_key,
             d_head,
             prefix: prefix_keys.shape()[1],
+            heads,
         };
         let Sizes { rows, prefix, .. } = sizes;
         let [cos, sin] = [cos, sin]
@@ -158,12 +160,14 @@ impl Sizes {
 
 /// `[groups, tokens, prefix + tokens]`: 0 where a token may attend.
 fn bias(sizes: Sizes, lengths: &[usize]) -> Vec<f32> {
-    let Sizes { tokens, prefix, .. } = sizes;
+    let Sizes { tokens, prefix, heads, .. } = sizes;
+    let open = |is_open: bool| if is_open { 0.0 } else { CLOSED };
     let mut bias = Vec::with_capacity(lengths.len() * tokens * (prefix + tokens));
     for &length in lengths {
         for token in 0..tokens {
-            bias.extend((0..prefix).map(|key| if key < length { 0.0 } else { CLOSED }));
-            bias.extend((0..tokens).map(|key| if key <= token { 0.0 } else { CLOSED }));
+            let first = heads.first_seen(length + token);
+            bias.extend((0..prefix).map(|key| open(key < length && key >= first)));
+            bias.extend((0..tokens).map(|key| open(key <= token && length + key >= first)));
         }
     }
     bias

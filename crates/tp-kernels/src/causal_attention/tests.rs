@@ -42,7 +42,7 @@ fn inputs(case: Case) -> [Tensor<1>; 3] {
 }
 
 fn shaped(case: Case, x: &[Tensor<1>]) -> (Tensor<3>, AttentionPrefix<'static>, RotaryAngles) {
-    let AttentionHeads { kv_heads, queries_per_key } = case.heads;
+    let AttentionHeads { kv_heads, queries_per_key, .. } = case.heads;
     let groups = case.lengths.len();
     let qkv = x[0].clone().reshape([
         groups * case.rows,
@@ -62,7 +62,7 @@ fn ours(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
 /// The keys of prefix and row concatenated, row by row and head by head.
 fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
     let (qkv, prefix, angles) = shaped(case, x);
-    let AttentionHeads { kv_heads, queries_per_key } = case.heads;
+    let AttentionHeads { kv_heads, queries_per_key, window } = case.heads;
     let (d, half, tokens) = (case.d_head, case.d_head / 2, case.tokens);
     let mut rows = Vec::new();
     for row in 0..case.lengths.len() * case.rows {
@@ -107,13 +107,16 @@ fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
                     .reshape([tokens, 1]);
                 let key = Tensor::<1, Int>::arange(0..(length + tokens) as i64, &scores.device())
                     .reshape([1, length + tokens]);
-                let late = key
-                    .sub_scalar(length as i64)
-                    .expand([tokens, length + tokens])
-                    .greater(token.expand([tokens, length + tokens]));
-                heads.push(
-                    activation::softmax(scores.mask_fill(late, -1e9), 1).matmul(values.clone()),
-                );
+                let shape = [tokens, length + tokens];
+                let place = token.add_scalar(length as i64).expand(shape);
+                let key = key.expand(shape);
+                let late = key.clone().greater(place.clone());
+                let mut scores = scores.mask_fill(late, -1e9);
+                if let Some(window) = window {
+                    let early = key.lower_equal(place.sub_scalar(window as i64));
+                    scores = scores.mask_fill(early, -1e9);
+                }
+                heads.push(activation::softmax(scores, 1).matmul(values.clone()));
             }
         }
         rows.push(Tensor::cat(heads, 1));
@@ -121,14 +124,14 @@ fn composed(case: Case, x: &[Tensor<1>]) -> Tensor<1> {
     Tensor::cat(rows, 0).reshape([-1])
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     // Two rows for each of two images, one of them with padding; two queries share a key.
     Case {
         lengths: &[3, 2],
         prefix: 3,
         rows: 2,
         tokens: 4,
-        heads: AttentionHeads { kv_heads: 2, queries_per_key: 2 },
+        heads: AttentionHeads { kv_heads: 2, queries_per_key: 2, window: None },
         d_head: 4,
         angle_groups: 2,
     },
@@ -138,7 +141,7 @@ const CASES: [Case; 3] = [
         prefix: 1,
         rows: 3,
         tokens: 3,
-        heads: AttentionHeads { kv_heads: 1, queries_per_key: 1 },
+        heads: AttentionHeads { kv_heads: 1, queries_per_key: 1, window: None },
         d_head: 6,
         angle_groups: 1,
     },
@@ -148,9 +151,19 @@ const CASES: [Case; 3] = [
         prefix: 2,
         rows: 1,
         tokens: 1,
-        heads: AttentionHeads { kv_heads: 2, queries_per_key: 1 },
+        heads: AttentionHeads { kv_heads: 2, queries_per_key: 1, window: None },
         d_head: 2,
         angle_groups: 1,
+    },
+    // A window that reaches from the first tokens back into the prefix, and from the last ones not.
+    Case {
+        lengths: &[3, 2],
+        prefix: 3,
+        rows: 2,
+        tokens: 5,
+        heads: AttentionHeads { kv_heads: 2, queries_per_key: 2, window: Some(3) },
+        d_head: 4,
+        angle_groups: 2,
     },
 ];
 
@@ -185,16 +198,21 @@ fn equals_rows_and_heads_one_by_one() {
 
 #[test]
 fn several_blocks_of_queries_equal_the_composition() {
-    let case = Case {
-        lengths: &[5, 9],
-        prefix: 9,
-        rows: 2,
-        tokens: 150,
-        heads: AttentionHeads { kv_heads: 2, queries_per_key: 2 },
-        d_head: 32,
-        angle_groups: 2,
-    };
-    for device in devices().into_iter().map(Device::autodiff) {
+    let windows = [None, Some(70)];
+    for (device, window) in devices()
+        .into_iter()
+        .map(Device::autodiff)
+        .flat_map(|device| windows.map(|window| (device.clone(), window)))
+    {
+        let case = Case {
+            lengths: &[5, 9],
+            prefix: 9,
+            rows: 2,
+            tokens: 150,
+            heads: AttentionHeads { kv_heads: 2, queries_per_key: 2, window },
+            d_head: 32,
+            angle_groups: 2,
+        };
         let run = |operator: fn(Case, &[Tensor<1>]) -> Tensor<1>| {
             let leaves =
                 inputs(case).map(|x| Tensor::<1>::from_data(x.into_data(), &device).require_grad());

@@ -1,0 +1,82 @@
+//! An adapter of PEFT for a base that is at hand: also those that change the base, and those that act
+//! on a part of the tokens.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::{
+    Context, Decoder, LanguageError, LoraAdapter, adapter_folder::read_adapter,
+    peft_config::PeftConfig,
+};
+
+/// An adapter and where it acts.
+#[derive(Clone, Debug)]
+pub struct PeftAdapter {
+    lora: LoraAdapter,
+    invocation: Option<Vec<u32>>,
+}
+
+/// How a prompt is read under an adapter.
+#[derive(Clone, Debug)]
+pub struct AdaptedPrompt<'a> {
+    /// What was read without the adapter.
+    pub context: Option<Context>,
+    /// The tokens that follow it.
+    pub ids: Vec<u32>,
+    /// What acts on these, and on all that is written; nothing if the adapter was not called.
+    pub adapter: Option<&'a LoraAdapter>,
+}
+
+impl PeftAdapter {
+    /// Reads an adapter for this decoder.
+    ///
+    /// Under an initialization that moved a part of the base into the adapter (PiSSA, OLoRA) the
+    /// part is taken out of the base again, as PEFT does when it reads the folder: the update holds
+    /// it with the opposite sign.
+    ///
+    /// # Errors
+    ///
+    /// [`LanguageError`] if a file is missing or unsound, asks for something that is not computed
+    /// (the message names it), or a tensor does not fit the decoder.
+    pub fn load(folder: &Path, decoder: &Decoder, device: &Device) -> Result<Self, LanguageError> {
+        let config = PeftConfig::read(folder)?;
+        let lora = read_adapter(folder, &config, decoder.config(), Some(decoder), device)?;
+        Ok(Self { lora, invocation: config.invocation })
+    }
+
+    /// The updates.
+    #[must_use]
+    pub fn lora(&self) -> &LoraAdapter {
+        &self.lora
+    }
+
+    /// The first token of a prompt that the adapter acts on; `None` if it acts on none.
+    ///
+    /// An activated adapter (aLoRA, arXiv 2504.12397) acts from where its invocation stands last in
+    /// the prompt, any other from the first token on.
+    #[must_use]
+    pub fn acts_from(&self, prompt: &[u32]) -> Option<usize> {
+        match &self.invocation {
+            None => Some(0),
+            Some(tokens) => prompt.windows(tokens.len()).rposition(|window| window == tokens),
+        }
+    }
+
+    /// Reads what stands before the adapter's first token, without it.
+    ///
+    /// # Panics
+    ///
+    /// If an id has no row in the decoder's table.
+    #[must_use]
+    pub fn adapted(&self, decoder: &Decoder, prompt: &[u32]) -> AdaptedPrompt<'_> {
+        let Some(start) = self.acts_from(prompt) else {
+            return AdaptedPrompt { context: None, ids: prompt.to_vec(), adapter: None };
+        };
+        let context = (start > 0).then(|| {
+            let before = decoder.embed_rows(&[&prompt[..start]]);
+            decoder.prefill(before, &[start], None)
+        });
+        AdaptedPrompt { context, ids: prompt[start..].to_vec(), adapter: Some(&self.lora) }
+    }
+}
