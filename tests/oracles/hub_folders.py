@@ -108,7 +108,9 @@ def write_tokenizer(folder: Path, dice: random.Random, case: dict) -> int:
     tokenizer = TOKENIZERS[case["tokenizer"]]()
     tokenizer.save(str(folder / "tokenizer.json"))
     roles = {"bos_token": "<|endoftext|>" if case["tokenizer"] == "bytes" else "<s>", "eos_token": "<|im_end|>"}
-    config = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    config = {} if case["class"] is None else {"tokenizer_class": case["class"]}
+    if case["class"] == "LlamaTokenizer":
+        config |= {"legacy": dice.choice([True, False, None])} if dice.random() < 0.7 else {"add_prefix_space": dice.choice([True, False])}
     template = CHATS.get(case["chat"])
     if dice.random() < 0.3:
         (folder / "special_tokens_map.json").write_text(json.dumps({role: {"content": token} for role, token in roles.items()}))
@@ -126,7 +128,8 @@ def write_tokenizer(folder: Path, dice: random.Random, case: dict) -> int:
             if place == "files":
                 (folder / "additional_chat_templates").mkdir()
                 (folder / "additional_chat_templates" / "rag.jinja").write_text("documents")
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    if config:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return tokenizer.get_vocab_size()
 
 
@@ -224,6 +227,10 @@ def write_adapter(folder: Path, dice: random.Random, case: dict, base: Path, pro
             if "lora_" in name:
                 parameter.copy_(torch.randn(parameter.shape, generator=gen) / parameter.shape[-1] ** 0.5 * 0.7)
     model.save_pretrained(folder)
+    # What says where this was made.
+    (folder / "README.md").unlink()
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": None}, indent=1))
 
 
 ADAPTERS = ["list", "regex", "all-linear", "patterns", "rslora", "pissa", "olora", "alora", "layers", "exclude", "head"]
@@ -236,23 +243,30 @@ def made_up(dice: random.Random, index: int) -> dict:
 
     adapter = kind(ADAPTERS) if index % 2 else None
     tied = dice.random() < 0.4 and adapter != "head"
+    family = kind(["llama", "mistral", "qwen2", "qwen3", "ministral"])
+    tokenizer = "bytes" if family == "qwen2" else kind(list(TOKENIZERS))
+    classes = ["PreTrainedTokenizerFast", "PreTrainedTokenizerFast"]
+    if tokenizer in ("prepend", "first") and family in ("llama", "mistral"):
+        classes += ["LlamaTokenizer", "LlamaTokenizer"]
+    if tokenizer == "bytes" and family in ("qwen2", "qwen3"):
+        classes += ["Qwen2Tokenizer", None]
     return dict(
-        family=kind(["llama", "mistral", "qwen2", "qwen3", "ministral"]),
+        family=family,
         rope=kind(["default", "linear", "llama3", "yarn", "dynamic", "yarn_scaled"]),
         spelling=dice.choice(["newer", "older", "stale"]),
         tied=tied, other_head=dice.random() < 0.4,
-        window=dice.choice([None, 1, 4, 9, 100]), bias=dice.random() < 0.3,
+        window=dice.choice([None, 2, 4, 9, 100]), bias=dice.random() < 0.3,
         dtype=dice.choice(["float32", "bfloat16", "float16"]), shards=dice.random() < 0.3,
-        tokenizer=kind(list(TOKENIZERS)), chat=(list(CHATS)[index % len(CHATS)] if index % 4 != 3 else None),
-        adapter=adapter, prompt=PROMPTS[index % len(PROMPTS)], small=False,
+        tokenizer=tokenizer, chat=(list(CHATS)[index % len(CHATS)] if index % 4 != 3 else None),
+        adapter=adapter, prompt=PROMPTS[index % len(PROMPTS)], small=False, **{"class": dice.choice(classes)},
     )
 
 
 # The committed cases: what each is about, beside what was drawn for it.
 SMALL = [
-    dict(family="mistral", window=4, tokenizer="first", chat="llama2", adapter=None, rope="default", dtype="bfloat16"),
+    dict(family="mistral", window=4, tokenizer="first", chat="llama2", adapter=None, **{"class": "PreTrainedTokenizerFast"}, rope="default", dtype="bfloat16"),
     dict(family="qwen3", window=9, tokenizer="bytes", chat="qwen3", adapter="patterns", rope="yarn", dtype="bfloat16"),
-    dict(family="llama", window=None, tokenizer="prepend", chat="llama3", adapter="pissa", rope="llama3", bias=True, dtype="bfloat16"),
+    dict(family="llama", window=None, tokenizer="prepend", **{"class": "LlamaTokenizer"}, chat="llama3", adapter="pissa", rope="llama3", bias=True, dtype="bfloat16"),
     dict(family="qwen2", window=None, tokenizer="bytes", chat="json", adapter="alora", rope="default", spelling="stale", dtype="float16", shards=False),
     dict(family="llama", window=None, tokenizer="unigram", chat=None, adapter="olora", rope="linear", tied=True, other_head=True, shards=False, dtype="float32"),
 ]

@@ -10,7 +10,7 @@ use tp_weights::{Checkpoint, TensorEntry, WeightsError, write_safetensors_file};
 use crate::{
     Decoder, DecoderConfig, LanguageError, LoraAdapter, LoraLayer, LoraPair,
     peft_config::{CONFIG, PeftConfig, WrittenConfig},
-    principal_part::Product,
+    principal_part::{PrincipalPart, Product},
     projection::Projection,
 };
 
@@ -104,6 +104,7 @@ pub(crate) fn read_adapter(
         [hidden, decoder.vocab_size],
         base.and_then(|base| base.output.as_ref()),
     )?;
+    reader.take_copies_of_tables(base)?;
     reader.everything_was_taken()?;
     Ok(LoraAdapter { layers, output })
 }
@@ -328,7 +329,9 @@ impl Reader<'_> {
             let Product { left, right } = part.of(&matrix, [rows.len(), width], rank);
             let taken = left.len() / rows.len().max(1);
             let b = left.iter().map(|value| -value).collect();
-            parts.push(JoinedPart { rank: taken, a: right, b, rows: rows.clone(), scale: 1.0 });
+            // PiSSA divides the part by the scale that its product is multiplied by; OLoRA does not.
+            let scale = if *part == PrincipalPart::Orthonormal { scale } else { 1.0 };
+            parts.push(JoinedPart { rank: taken, a: right, b, rows: rows.clone(), scale });
         }
         parts.push(JoinedPart { rank, a: a.values, b: b.values, rows, scale });
         Ok(parts)
@@ -386,6 +389,42 @@ impl Reader<'_> {
         let values = data.as_slice::<f32>().expect("the data was converted to f32").to_vec();
         self.taken.borrow_mut().insert(name);
         Ok(Some(Matrix { rows, columns, values }))
+    }
+
+    /// PEFT writes the embedding table and the output layer beside an adapter that changes one of
+    /// them, and reads them into the base: they must be the base's.
+    fn take_copies_of_tables(&self, base: Option<&Decoder>) -> Result<(), LanguageError> {
+        let names: Vec<String> =
+            self.checkpoint.entries().map(|entry| entry.name.clone()).collect();
+        for name in names {
+            let table = name.replace("base_model.model.", "").replace(".base_layer.", ".");
+            let own = match (table.as_str(), base) {
+                ("model.embed_tokens.weight" | "model.tok_embeddings.weight", Some(base)) => {
+                    base.embed_tokens.weight.val()
+                }
+                ("lm_head.weight" | "output.weight", Some(base)) => {
+                    base.output_weight().transpose()
+                }
+                _ => continue, // without a base it is told that they have no place
+            };
+            let entry = self.checkpoint.entry(&name)?;
+            let is_same = entry.shape == own.dims() && {
+                let shape = own.dims();
+                let rounded = TensorData::new(numbers(own), shape).convert_dtype(entry.dtype);
+                let bytes = self.checkpoint.read(&name)?;
+                let stored = TensorData::from_bytes_vec(bytes, shape, entry.dtype);
+                stored.convert::<f32>().as_slice::<f32>().ok()
+                    == rounded.convert::<f32>().as_slice::<f32>().ok()
+            };
+            if !is_same {
+                let reason =
+                    format!("{name} is another matrix than the base has: merge it into the base");
+                let path = self.checkpoint.path().to_owned();
+                return Err(WeightsError::Unsound { path, reason }.into());
+            }
+            self.taken.borrow_mut().insert(name);
+        }
+        Ok(())
     }
 
     fn everything_was_taken(&self) -> Result<(), LanguageError> {

@@ -108,7 +108,8 @@ pub fn load_hugging_face(
 /// Opens the weights of a folder, and corrects the configuration by them.
 ///
 /// An output layer that differs from the embedding table is not tied to it, whatever the
-/// configuration says: transformers decides so, too. What PEFT calls `base_layer` in a model that
+/// configuration says, and of two tied ones a file needs one: transformers decides so, too. What PEFT
+/// calls `base_layer` in a model that
 /// was saved under an adapter is the layer.
 fn open_weights(folder: &Path, config: &mut DecoderConfig) -> Result<Checkpoint, LanguageError> {
     let mut checkpoint = Checkpoint::open(folder)?;
@@ -129,6 +130,16 @@ fn open_weights(folder: &Path, config: &mut DecoderConfig) -> Result<Checkpoint,
         }
     }
     let tables = ["model.embed_tokens.weight", "lm_head.weight"];
+    if config.tie_word_embeddings
+        && !checkpoint.contains(tables[0])
+        && let Ok(head) = checkpoint.entry(tables[1]).cloned()
+    {
+        let whole =
+            vec![Piece { tensor: head.name.clone(), bytes: 0..head.n_bytes().unwrap_or(0) }];
+        checkpoint =
+            checkpoint.joined(TensorEntry { name: tables[0].to_owned(), ..head }, whole)?;
+        return Ok(checkpoint);
+    }
     if config.tie_word_embeddings
         && tables.iter().all(|table| checkpoint.contains(table))
         && checkpoint.read(tables[0])? != checkpoint.read(tables[1])?

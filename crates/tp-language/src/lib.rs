@@ -28,6 +28,7 @@ mod sampling;
 mod text_stream;
 mod text_tokenizer;
 mod tokenizer;
+mod tokenizer_class;
 mod tokenizer_config;
 mod weights;
 

@@ -80,3 +80,30 @@ impl PeftAdapter {
         AdaptedPrompt { context, ids: prompt[start..].to_vec(), adapter: Some(&self.lora) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DecoderConfig, LoraConfig};
+
+    #[test]
+    fn adapter_acts_from_its_last_invocation_on() {
+        let config = DecoderConfig::new(8, 8, 8, 1, 2, 2);
+        let lora = LoraConfig::new(1, 1.0).init(&config, &Device::flex());
+        let decoder = config.init(&Device::flex());
+        let of = |invocation: Option<Vec<u32>>| PeftAdapter { lora: lora.clone(), invocation };
+        let called = of(Some(vec![5, 6]));
+        assert_eq!(called.acts_from(&[5, 6, 1, 5, 6, 2]), Some(3));
+        assert_eq!(called.acts_from(&[6, 5]), None);
+        assert_eq!(called.acts_from(&[5]), None);
+        assert_eq!(of(None).acts_from(&[1]), Some(0));
+
+        let prompt = called.adapted(&decoder, &[1, 2, 5, 6, 3]);
+        assert_eq!(prompt.context.unwrap().lengths(), [2]);
+        assert_eq!(prompt.ids, [5, 6, 3]);
+        assert!(prompt.adapter.is_some());
+        let prompt = called.adapted(&decoder, &[1, 2]);
+        assert!(prompt.context.is_none() && prompt.adapter.is_none());
+        assert_eq!(prompt.ids, [1, 2]);
+    }
+}

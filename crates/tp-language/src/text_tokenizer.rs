@@ -64,6 +64,7 @@ impl TextTokenizer {
         let config = TokenizerConfig::from_folder(folder)?;
         let read = || {
             let bytes = Self::bytes_of(&path)?;
+            let bytes = config.of_class(&bytes).unwrap_or(bytes);
             let mut inner = parsed(&bytes)?;
             let missing = config.missing_in(&inner);
             guarded(|| inner.add_tokens(missing))

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 use tp_core::is_lfs_pointer;
 
-use crate::LanguageError;
+use crate::{LanguageError, tokenizer_class::TokenizerClass};
 
 /// Lists of added tokens make some of these files long.
 const MAX_BYTES: u64 = 32 << 20;
@@ -86,6 +86,8 @@ enum Templates {
 #[derive(Clone, Debug)]
 pub(crate) struct TokenizerConfig {
     folder: PathBuf,
+    /// More than the file says, if transformers reads it so.
+    class: Option<TokenizerClass>,
     templates: Templates,
     /// Tokens by their role: `bos_token`, `eos_token` and others.
     named: Vec<(String, Token)>,
@@ -105,6 +107,7 @@ impl TokenizerConfig {
     pub(crate) fn from_folder(folder: &Path) -> Result<Self, LanguageError> {
         let path = folder.join("tokenizer_config.json");
         let mut config = object(&path)?;
+        let class = TokenizerClass::of(&object(&folder.join("config.json"))?, &config);
         // The list of added tokens is the newer form; with it the older files are not looked at.
         let mut added = BTreeMap::new();
         if let Some(decoder) = config.get("added_tokens_decoder") {
@@ -146,9 +149,14 @@ impl TokenizerConfig {
                 }
             }
         }
+        for (role, token) in class.into_iter().flat_map(TokenizerClass::default_roles) {
+            if !config.contains_key(*role) {
+                named.push(((*role).to_owned(), Token::special(token)));
+            }
+        }
         let templates = templates(folder, config.get("chat_template"))?;
         let added = added.into_values().collect();
-        Ok(Self { folder: folder.to_owned(), templates, named, extra, added })
+        Ok(Self { folder: folder.to_owned(), class, templates, named, extra, added })
     }
 
     /// The template for plain conversations, if the folder has templates.
@@ -171,6 +179,15 @@ impl TokenizerConfig {
     /// What templates may write by name: `bos_token` and others.
     pub(crate) fn roles(&self) -> Vec<(String, String)> {
         self.named.iter().map(|(role, token)| (role.clone(), token.content.clone())).collect()
+    }
+
+    /// The content of a `tokenizer.json` as the tokenizer's class has it; `None` if that is the file
+    /// as it is.
+    pub(crate) fn of_class(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let class = self.class?;
+        let mut file: Value = serde_json::from_slice(bytes).ok()?;
+        let is_known = file.get("model").is_some_and(Value::is_object);
+        (is_known && class.applied(&mut file)).then(|| file.to_string().into_bytes())
     }
 
     /// Tokens of these files that a tokenizer lacks, or has otherwise.

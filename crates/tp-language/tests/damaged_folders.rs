@@ -137,3 +137,58 @@ fn tokenizer_that_is_no_text_is_refused() {
         assert!(TextTokenizer::from_file(&path).is_err(), "{bytes:?}");
     }
 }
+
+#[test]
+fn layer_that_an_adapter_wrapped_is_the_layer() {
+    let wrapped = |mut entry: TensorEntry| {
+        for layer in ["q_proj", "down_proj", "lm_head"] {
+            entry.name = entry
+                .name
+                .replace(&format!("{layer}.weight"), &format!("{layer}.base_layer.weight"));
+        }
+        Some(entry)
+    };
+    load(folder_of(wrapped, u64::MAX).path()).unwrap();
+    let with_adapter = |mut entry: TensorEntry| {
+        if entry.name == "model.norm.weight" {
+            entry.name = "model.layers.0.self_attn.q_proj.lora_A.default.weight".to_owned();
+        }
+        wrapped(entry)
+    };
+    let message = refusal(&folder_of(with_adapter, u64::MAX));
+    assert!(message.contains("lora_A") && message.contains("merge"), "{message}");
+}
+
+#[test]
+fn output_layer_that_differs_from_the_table_is_not_tied() {
+    for (head, is_tied) in [(0, true), (1, false)] {
+        let folder = whole();
+        fs::write(
+            folder.path().join("config.json"),
+            fs::read_to_string(folder.path().join("config.json")).unwrap().replacen(
+                '{',
+                r#"{"tie_word_embeddings": true,"#,
+                1,
+            ),
+        )
+        .unwrap();
+        write_safetensors(folder.path(), &entries(), 500, |entry| {
+            let byte = if entry.name == "lm_head.weight" { head } else { 0 };
+            Ok(vec![byte; entry.n_bytes().unwrap()])
+        })
+        .unwrap();
+        let decoder = load(folder.path()).unwrap();
+        assert_eq!(decoder.config().tie_word_embeddings, is_tied);
+        assert_eq!(decoder.output.is_none(), is_tied);
+        let without_table = |name: &str| name != "model.embed_tokens.weight";
+        let entries: Vec<TensorEntry> =
+            entries().into_iter().filter(|entry| without_table(&entry.name)).collect();
+        let again = tempfile::tempdir().unwrap();
+        fs::copy(folder.path().join("config.json"), again.path().join("config.json")).unwrap();
+        write_safetensors(again.path(), &entries, u64::MAX, |entry| {
+            Ok(vec![0; entry.n_bytes().unwrap()])
+        })
+        .unwrap();
+        assert!(load(again.path()).unwrap().output.is_none());
+    }
+}
