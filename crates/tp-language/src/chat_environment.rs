@@ -8,7 +8,7 @@ use std::{io, sync::Arc, time::SystemTime};
 use minijinja::{
     Environment, Error, ErrorKind, State, Value,
     syntax::SyntaxConfig,
-    value::{Enumerator, Kwargs, Object, from_args},
+    value::{Enumerator, Kwargs, Object, Tuple, from_args},
 };
 use minijinja_contrib::{
     globals::{cycler, joiner},
@@ -42,6 +42,10 @@ pub(crate) fn chat_environment(
     environment.add_function("cycler", cycler);
     environment.add_function("joiner", joiner);
     environment.add_filter("tojson", tojson);
+    environment.add_filter("title", title_filter);
+    environment.add_filter("escape", escape);
+    environment.add_filter("e", escape);
+    environment.add_filter("int", int);
     Ok(environment)
 }
 
@@ -104,9 +108,24 @@ fn python_method(
         return unknown_method_callback(state, value, method, args);
     };
     let parts = |before: &str, separator: &str, after: &str| {
-        Value::from([before, separator, after].map(Value::from).to_vec())
+        Value::from(Tuple::from([before, separator, after].map(Value::from).to_vec()))
     };
     match method {
+        "title" => {
+            let () = from_args(args)?;
+            Ok(Value::from(title(text)))
+        }
+        "swapcase" => {
+            let () = from_args(args)?;
+            let swapped = |c: char| {
+                if c.is_uppercase() {
+                    c.to_lowercase().to_string()
+                } else {
+                    c.to_uppercase().to_string()
+                }
+            };
+            Ok(Value::from(text.chars().map(swapped).collect::<String>()))
+        }
         "removeprefix" => {
             let (prefix,): (&str,) = from_args(args)?;
             Ok(Value::from(text.strip_prefix(prefix).unwrap_or(text)))
@@ -146,6 +165,55 @@ fn python_method(
         }
         _ => unknown_method_callback(state, value, method, args),
     }
+}
+
+/// Python's method: a letter is large unless another stands before it.
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_word = false;
+    for c in text.chars() {
+        if in_word {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+        in_word = c.is_lowercase() || c.is_uppercase();
+    }
+    out
+}
+
+/// Jinja's filter: a word begins behind white space, a hyphen or an opening bracket.
+fn title_filter(text: String) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_word = false;
+    for c in text.chars() {
+        if in_word {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+        in_word = !(c.is_whitespace() || "-({[<".contains(c));
+    }
+    out
+}
+
+/// As MarkupSafe writes it.
+fn escape(text: String) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('\'', "&#39;")
+        .replace('"', "&#34;")
+}
+
+/// What is no number becomes `default`.
+fn int(value: &Value, default: Option<i64>) -> i64 {
+    let text = value.to_string();
+    let text = text.trim();
+    let whole = text.parse::<i64>().ok();
+    let number = || text.parse::<f64>().ok().filter(|x| x.is_finite()).map(|x| x as i64);
+    let truth = || bool::try_from(value.clone()).ok().map(i64::from);
+    whole.or_else(number).or_else(truth).unwrap_or(default.unwrap_or(0))
 }
 
 /// `json.dumps(value, ensure_ascii, indent, separators, sort_keys)`, as the filter of transformers
@@ -342,6 +410,15 @@ mod tests {
                 "True True False",
             ),
             ("{{ 'a-b-c'.partition('-')[2] }} {{ 'a-b-c'.rsplit('-', 1)[0] }}", "b-c a-b"),
+            (
+                "{{ \"[x] it's a-b\".title() }} {{ \"[x] it's a-b\" | title }}",
+                "[X] It'S A-B [X] It's A-B",
+            ),
+            (
+                "{{ '<a \"b\"> & \\'c\\'' | e }} {{ 'x' | int }} {{ '12.7' | int }}",
+                "&lt;a &#34;b&#34;&gt; &amp; &#39;c&#39; 0 12",
+            ),
+            ("{{ 'a b'.partition(' ') }} {{ 'aB'.swapcase() }}", "('a', ' ', 'b') Ab"),
             ("{{ 'abc'.removeprefix('a').removesuffix('c') }} {{ 'abc'.index('c') }}", "b 2"),
             (
                 "{% for k, v in message.items() %}{{ k }}={{ v }};{% endfor %}",
