@@ -17,7 +17,11 @@ use minijinja_contrib::{
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter};
 
-use crate::{Speaker, civil_time::strftime};
+use crate::{
+    Speaker,
+    civil_time::strftime,
+    template_source::{DICTIONARY, dictionary},
+};
 
 /// Steps that a template may take beside those that long texts cost: ten times what the longest
 /// known templates need.
@@ -41,39 +45,13 @@ pub(crate) fn chat_environment(
     environment.add_function("strftime_now", move |format: String| strftime(now, &format));
     environment.add_function("cycler", cycler);
     environment.add_function("joiner", joiner);
+    environment.add_function(DICTIONARY, dictionary);
     environment.add_filter("tojson", tojson);
     environment.add_filter("title", title_filter);
     environment.add_filter("escape", escape);
     environment.add_filter("e", escape);
     environment.add_filter("int", int);
     Ok(environment)
-}
-
-/// A template's text as Jinja reads it: line ends are `\n`, and the blocks by which transformers
-/// finds what the assistant has said are blocks that do nothing.
-pub(crate) fn prepared(template: &str) -> String {
-    let template = template.replace("\r\n", "\n").replace('\r', "\n");
-    let mut out = String::with_capacity(template.len());
-    let mut rest = &template[..];
-    while let Some(at) = rest.find("{%") {
-        let (before, block) = rest.split_at(at);
-        out.push_str(before);
-        let inner = block[2..].find("%}").map(|end| &block[2..2 + end]);
-        let name = inner.map(|inner| inner.trim_matches(['-', '+']).trim());
-        match (inner, name) {
-            (Some(inner), Some(name @ ("generation" | "endgeneration"))) => {
-                let scope = if name == "generation" { "with" } else { "endwith" };
-                out.push_str("{%");
-                out.push_str(&inner.replace(name, scope));
-                rest = &block[2 + inner.len()..];
-            }
-            _ => {
-                out.push_str("{%");
-                rest = &block[2..];
-            }
-        }
-    }
-    out + rest
 }
 
 /// What a template sees of a turn: a dictionary in this order.
@@ -378,6 +356,7 @@ mod tests {
     use minijinja::context;
 
     use super::*;
+    use crate::template_source::prepared;
 
     fn rendered(template: &str) -> String {
         let now = UNIX_EPOCH + Duration::from_secs(1_720_000_000);
@@ -402,6 +381,10 @@ mod tests {
             ),
             ("{{ [1, none, 'a'] | tojson(separators=[',', ':']) }}", r#"[1,null,"a"]"#),
             ("{{ message | tojson(sort_keys=true) }}", r#"{"content": "<é> \"", "role": "user"}"#),
+            (
+                "{% set d = {'b': 1, 'a': {}, 'b': 'x:y'} %}{{ d | tojson }}{{ d }}{{ d.a }}{{ d['b'] }}{{ 'a' in d }}",
+                "{\"b\": \"x:y\", \"a\": {}}{'b': 'x:y', 'a': {}}{}x:yTrue",
+            ),
             ("{{ strftime_now('%d %b %Y') }}", "03 Jul 2024"),
             ("a\r\n{%- generation -%}\r\n b {% endgeneration %}\rc", "ab c"),
             ("{%generation%}\n{% set x = 1 %}{{ x }}\n  {% endgeneration %}\n{{ x }}", "1\n"),

@@ -25,6 +25,7 @@ mod projection;
 mod published_chat;
 mod rotary;
 mod sampling;
+mod template_source;
 mod text_stream;
 mod text_tokenizer;
 mod tokenizer;

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     LanguageError, TextTokenizer,
-    chat_environment::{Message, chat_environment, prepared},
+    chat_environment::{Message, chat_environment},
+    template_source::prepared,
     tokenizer_config::TokenizerConfig,
 };
 
