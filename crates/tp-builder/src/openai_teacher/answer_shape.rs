@@ -120,7 +120,7 @@ mod tests {
         for (text, part) in [
             ("a brown ear", "no JSON object"),
             ("} {", "no JSON object"),
-            ("{\"colour\": }", "no valid JSON"),
+            ("{\"colour\": }", "not a valid JSON"),
             ("{\"colour\": \"red\", \"texture\": \"\", \"shape\": \"\"}", "\"detail\" is missing"),
             (
                 "{\"colour\": 3, \"texture\": \"\", \"shape\": \"\", \"detail\": \"\"}",
