@@ -5,6 +5,7 @@ mod bare_tensor;
 mod batch_norm;
 mod checkpoint;
 mod error;
+mod gguf;
 mod key_map;
 mod load;
 mod parameter_shapes;
@@ -17,6 +18,7 @@ mod tensor_entry;
 
 pub use checkpoint::{Checkpoint, Piece, refuse_lfs_pointer};
 pub use error::WeightsError;
+pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use key_map::{KeyMap, Layout};
 pub use load::{LoadReport, TensorFloat, load_module};
 pub use parameter_shapes::{ParameterShape, parameter_shapes};
