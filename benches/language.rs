@@ -16,7 +16,9 @@ use talking_points::{
     ModelDir, Models,
     core::{DescribeOptions, Sampling, Seed, Style},
     evaluation::{EvalSet, RowName, evaluate_rows, mpck},
-    language::{Completion, Decoder, DecoderConfig, GenerateOptions, Prompts, generate},
+    language::{
+        Completion, Decoder, DecoderConfig, GenerateOptions, Prompts, QuantizedFormat, generate,
+    },
     recipe::Scenes,
 };
 use tp_benches::{forget_peak, peak_bytes};
@@ -151,7 +153,7 @@ fn bytes_for_numbers() {
         Seed(0).split("bytes"),
     );
     let mut in_bytes = models.network.clone();
-    in_bytes.decoder = in_bytes.decoder.to_int8();
+    in_bytes.decoder = in_bytes.decoder.quantized(QuantizedFormat::Q8_0);
     let in_bytes = Models::new(
         in_bytes,
         models.config.clone(),

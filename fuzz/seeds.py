@@ -329,6 +329,71 @@ def safetensors():
     put("safetensors", "pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
 
 
+def text(words):
+    return struct.pack("<Q", len(words.encode())) + words.encode()
+
+
+def setting(key, value):
+    """A word, a truth value, a whole number, a real one, or a list of words, numbers or whole numbers."""
+    kinds = {str: 8, bool: 7, int: 4, float: 6}
+
+    def raw(value):
+        return {str: text, bool: lambda it: struct.pack("<?", it), int: lambda it: struct.pack("<I", it), float: lambda it: struct.pack("<f", it)}[type(value)](value)
+
+    if isinstance(value, list):
+        return text(key) + struct.pack("<IIQ", 9, kinds[type(value[0])], len(value)) + b"".join(map(raw, value))
+    return text(key) + struct.pack("<I", kinds[type(value)]) + raw(value)
+
+
+# ggml's number of a type, numbers of a block, and its bytes.
+F32, F16, Q4_0, Q8_0 = (0, 1, 4), (1, 1, 2), (2, 32, 18), (8, 32, 34)
+
+
+def gguf_file(settings, tensors, version=3):
+    """Tensors have a name, a shape as matrices have it, and a type; their bytes are small numbers."""
+    infos, data = b"", b""
+    for name, shape, (number, count, size) in tensors:
+        infos += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), number, len(data))
+        n_bytes = size
+        for extent in shape:
+            n_bytes *= extent
+        data += bytes(at % 7 for at in range(n_bytes // count))
+        data += bytes(-len(data) % 32)
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(settings))
+    head += b"".join(setting(*pair) for pair in settings.items()) + infos
+    return head + bytes(-len(head) % 32) + data
+
+
+def gguf():
+    letters = [chr(at) for at in [*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324)]]
+    byte_level = {
+        "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": ["<s>", "</s>"] + letters + ["ho"],
+        "tokenizer.ggml.token_type": [3, 3] + [1] * 257, "tokenizer.ggml.merges": ["h o"],
+        "tokenizer.ggml.bos_token_id": 0, "tokenizer.ggml.eos_token_id": 1, "tokenizer.ggml.add_bos_token": True,
+    }  # fmt: skip
+    pieces = {
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "<0x41>", "\u2581", "h", "o", "ho"],
+        "tokenizer.ggml.token_type": [2, 3, 6, 1, 1, 1, 1], "tokenizer.ggml.scores": [0.0, 0.0, 0.0, -1.0, -2.0, -3.0, -0.5],
+    }  # fmt: skip
+    for name, tokenizer, kind in [("byte_level", byte_level, Q8_0), ("pieces", pieces, Q4_0)]:
+        settings = {
+            "general.architecture": "llama", "llama.context_length": 64, "llama.embedding_length": 32, "llama.block_count": 1,
+            "llama.feed_forward_length": 32, "llama.attention.head_count": 2, "llama.attention.head_count_kv": 1,
+            "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.freq_base": 1e4, **tokenizer,
+        }  # fmt: skip
+        tensors = [
+            ("token_embd.weight", [len(tokenizer["tokenizer.ggml.tokens"]), 32], kind), ("output_norm.weight", [32], F32),
+            ("blk.0.attn_norm.weight", [32], F32), ("blk.0.attn_q.weight", [32, 32], kind), ("blk.0.attn_k.weight", [16, 32], F16),
+            ("blk.0.attn_v.weight", [16, 32], F32), ("blk.0.attn_output.weight", [32, 32], kind), ("blk.0.ffn_norm.weight", [32], F32),
+            ("blk.0.ffn_gate.weight", [32, 32], kind), ("blk.0.ffn_up.weight", [32, 32], kind), ("blk.0.ffn_down.weight", [32, 32], kind),
+        ]  # fmt: skip
+        put("gguf", name, gguf_file(settings, tensors))
+    put("gguf", "version_2", gguf_file({"a": [1, 2], "b": 0.5}, [("t", [2, 3], F32)], version=2))
+    put("gguf", "empty", gguf_file({}, []))
+    put("gguf", "long_list", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a") + struct.pack("<IIQ", 9, 0, 1 << 40))
+    put("gguf", "many_tensors", b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0) + bytes(64))
+
+
 class Storage:
     """Stands for a storage in a pickle; the reader finds its bytes by its key."""
 
@@ -462,6 +527,7 @@ MAKERS = {
     "teacher_reply": teacher_replies,
     "safetensors": safetensors,
     "pytorch": pytorch,
+    "gguf": gguf,
     "tokenizer": tokenizers,
     "chat_template": chat_templates,
     "point_and_text": points_and_texts,

@@ -8,6 +8,7 @@
 
 mod activation;
 mod bicubic;
+mod block_product;
 mod cached_attention;
 mod causal_attention;
 mod conv3x3;
@@ -18,7 +19,6 @@ mod deformable_attention;
 mod depthwise_conv;
 mod flex_buffer;
 mod image_patches;
-mod int8_product;
 mod inverted_bottleneck;
 mod linear;
 mod matrix;
@@ -36,6 +36,9 @@ mod windowed_attention;
 
 pub use activation::{gelu, relu6, silu, silu_gate};
 pub use bicubic::{Framed, resize_bicubic};
+pub use block_product::{
+    BlockFormat, BlockMatrix, BlockRows, Blocks, QuantizedFormat, block_product,
+};
 pub use cached_attention::{CachedRow, cached_attention};
 pub use causal_attention::{AttentionHeads, AttentionPrefix, RotaryAngles, causal_attention};
 pub use conv3x3::conv3x3;
@@ -45,7 +48,6 @@ pub use cuda_driver::{CudaRefusal, cuda_cards};
 pub use deformable_attention::deformable_attention;
 pub use depthwise_conv::{depthwise_conv2d, depthwise_conv2d_relu6, depthwise_conv2d_same};
 pub use image_patches::image_patches;
-pub use int8_product::{Int8Matrix, int8_product};
 pub use inverted_bottleneck::{BottleneckForm, BottleneckWeights, inverted_bottleneck};
 pub use linear::{affine, affine_relu6, linear};
 pub use normalization::{layer_norm, rms_norm, softmax};
@@ -55,12 +57,13 @@ pub use windowed_attention::{Windows, windowed_attention};
 /// The backend traits behind the functions, for implementing further backends.
 pub mod ops {
     pub use crate::{
-        activation::ActivationOps, cached_attention::CachedAttentionOps,
-        causal_attention::CausalAttentionOps, conv3x3::Conv3x3Ops, cross_entropy::CrossEntropyOps,
+        activation::ActivationOps, block_product::BlockProductOps,
+        cached_attention::CachedAttentionOps, causal_attention::CausalAttentionOps,
+        conv3x3::Conv3x3Ops, cross_entropy::CrossEntropyOps,
         deformable_attention::DeformableAttentionOps, depthwise_conv::DepthwiseConvOps,
-        image_patches::ImagePatchesOps, int8_product::Int8ProductOps,
-        inverted_bottleneck::InvertedBottleneckOps, linear::ProductOps,
-        normalization::NormalizationOps, projected_cross_entropy::ProjectedCrossEntropyOps,
+        image_patches::ImagePatchesOps, inverted_bottleneck::InvertedBottleneckOps,
+        linear::ProductOps, normalization::NormalizationOps,
+        projected_cross_entropy::ProjectedCrossEntropyOps,
         windowed_attention::WindowedAttentionOps,
     };
 }

@@ -5,6 +5,7 @@ use crate::ops::*;
 macro_rules! every_operator_is_its_reference {
     ($backend:ty) => {
         impl ActivationOps for $backend {}
+        impl BlockProductOps for $backend {}
         impl CachedAttentionOps for $backend {}
         impl CausalAttentionOps for $backend {}
         impl Conv3x3Ops for $backend {}
@@ -12,7 +13,6 @@ macro_rules! every_operator_is_its_reference {
         impl DeformableAttentionOps for $backend {}
         impl DepthwiseConvOps for $backend {}
         impl ImagePatchesOps for $backend {}
-        impl Int8ProductOps for $backend {}
         impl InvertedBottleneckOps for $backend {}
         impl NormalizationOps for $backend {}
         impl ProductOps for $backend {}

@@ -35,10 +35,36 @@ pub(crate) trait Vector: Copy {
     fn splat(number: f32) -> Self;
     fn lanes(self) -> Lanes;
     fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
     /// `self + a · b`
     fn plus_product(self, a: Self, b: Self) -> Self;
     /// Clamps to 0 … 6; NaN stays NaN.
     fn relu6(self) -> Self;
+    /// Adds a number to the lanes whose bits are set, the first lane's being the lowest.
+    fn plus_where(self, bits: u16, number: f32) -> Self;
+    /// `table[(byte >> shift) & 15]` for each byte.
+    fn lookup(table: Self, bytes: &[u8; LANES], shift: u32) -> Self;
+    /// Bytes with a sign as numbers.
+    fn of_signed(bytes: &[u8; LANES]) -> Self;
+    /// Numbers of half precision, little-endian.
+    fn of_halves(halves: &[u8; 2 * LANES]) -> Self;
+    /// One number of half precision.
+    fn half(bits: u16) -> f32;
+}
+
+/// A number of half precision in single precision: every one has a place there.
+#[inline(always)]
+pub(crate) fn half_to_single(bits: u16) -> f32 {
+    const INFINITE: u32 = 0x7c00 << 13;
+    let magnitude = u32::from(bits & 0x7fff) << 13;
+    let sign = u32::from(bits & 0x8000) << 16;
+    let number = if magnitude >= INFINITE {
+        f32::from_bits(magnitude | 0x7f80_0000)
+    } else {
+        // The exponent's bias is 127 instead of 15; numbers below the normal ones come right, too.
+        f32::from_bits(magnitude) * f32::from_bits((127 + 112) << 23)
+    };
+    f32::from_bits(number.to_bits() | sign)
 }
 
 /// Sixteen numbers, with loops that the compiler may vectorize.
@@ -76,14 +102,48 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
     fn plus_product(self, a: Self, b: Self) -> Self {
-        self.plus(a.zip(b, |a, b| a * b))
+        self.plus(a.times(b))
     }
 
     #[inline(always)]
     fn relu6(self) -> Self {
         // `max` and `min` would turn NaN into a number.
         Self(self.0.map(|x| if x < 0.0 { 0.0 } else { x }).map(|x| if x > 6.0 { 6.0 } else { x }))
+    }
+
+    #[inline(always)]
+    fn plus_where(self, bits: u16, number: f32) -> Self {
+        Self(std::array::from_fn(|lane| {
+            self.0[lane] + if bits >> lane & 1 == 1 { number } else { 0.0 }
+        }))
+    }
+
+    #[inline(always)]
+    fn lookup(table: Self, bytes: &[u8; LANES], shift: u32) -> Self {
+        Self(bytes.map(|byte| table.0[usize::from(byte >> shift & 15)]))
+    }
+
+    #[inline(always)]
+    fn of_signed(bytes: &[u8; LANES]) -> Self {
+        Self(bytes.map(|byte| f32::from(byte as i8)))
+    }
+
+    #[inline(always)]
+    fn of_halves(halves: &[u8; 2 * LANES]) -> Self {
+        Self(std::array::from_fn(|lane| {
+            half_to_single(u16::from_le_bytes([halves[2 * lane], halves[2 * lane + 1]]))
+        }))
+    }
+
+    #[inline(always)]
+    fn half(bits: u16) -> f32 {
+        half_to_single(bits)
     }
 }
 
@@ -93,13 +153,19 @@ impl Vector for Plain {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps,
-        _mm256_set1_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps,
-        _mm512_set1_ps,
+        __m128i, __m256, __m256i, __m512, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtss_f32,
+        _mm_srli_si128, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps,
+        _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
+        _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps,
+        _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setr_epi32, _mm256_sll_epi32, _mm256_slli_epi32, _mm256_srl_epi32, _mm512_add_ps,
+        _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps,
+        _mm512_fmadd_ps, _mm512_mask_add_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+        _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_srl_epi32,
     };
     use std::mem::transmute;
 
-    use super::{Lanes, Vector};
+    use super::{LANES, Lanes, Vector};
 
     #[derive(Clone, Copy)]
     pub(super) struct Avx2([__m256; 2]);
@@ -135,6 +201,14 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn times(self, other: Self) -> Self {
+            // SAFETY: as said above.
+            unsafe {
+                Self([_mm256_mul_ps(self.0[0], other.0[0]), _mm256_mul_ps(self.0[1], other.0[1])])
+            }
+        }
+
+        #[inline(always)]
         fn plus_product(self, a: Self, b: Self) -> Self {
             // SAFETY: see the module documentation.
             unsafe {
@@ -153,6 +227,71 @@ mod x86 {
                 let (zero, six) = (_mm256_set1_ps(0.0), _mm256_set1_ps(6.0));
                 Self(self.0.map(|x| _mm256_min_ps(six, _mm256_max_ps(zero, x))))
             }
+        }
+
+        #[inline(always)]
+        fn plus_where(self, bits: u16, number: f32) -> Self {
+            // SAFETY: as said above.
+            unsafe {
+                let (bits, number) = (_mm256_set1_epi32(bits.into()), _mm256_set1_ps(number));
+                let first = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+                let added = |x, places| {
+                    let is_set = _mm256_cmpeq_epi32(_mm256_and_si256(bits, places), places);
+                    _mm256_add_ps(x, _mm256_and_ps(number, _mm256_castsi256_ps(is_set)))
+                };
+                Self([added(self.0[0], first), added(self.0[1], _mm256_slli_epi32::<8>(first))])
+            }
+        }
+
+        #[inline(always)]
+        fn lookup(table: Self, bytes: &[u8; LANES], shift: u32) -> Self {
+            // SAFETY: as said above; sixteen bytes are sixteen bytes.
+            unsafe {
+                let (bytes, shift) =
+                    (transmute::<[u8; LANES], __m128i>(*bytes), _mm_cvtsi32_si128(shift as i32));
+                // The three lowest bits choose in each half of the table, the fourth between them:
+                // it is moved to where the sign is.
+                let (to_sign, [low, high]) = (_mm_cvtsi32_si128(28), table.0);
+                let looked_up = |index: __m256i| {
+                    let index = _mm256_srl_epi32(index, shift);
+                    _mm256_blendv_ps(
+                        _mm256_permutevar8x32_ps(low, index),
+                        _mm256_permutevar8x32_ps(high, index),
+                        _mm256_castsi256_ps(_mm256_sll_epi32(index, to_sign)),
+                    )
+                };
+                Self([
+                    looked_up(_mm256_cvtepu8_epi32(bytes)),
+                    looked_up(_mm256_cvtepu8_epi32(_mm_srli_si128::<8>(bytes))),
+                ])
+            }
+        }
+
+        #[inline(always)]
+        fn of_signed(bytes: &[u8; LANES]) -> Self {
+            // SAFETY: as said above; sixteen bytes are sixteen bytes.
+            unsafe {
+                let bytes = transmute::<[u8; LANES], __m128i>(*bytes);
+                Self([
+                    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128::<8>(bytes))),
+                ])
+            }
+        }
+
+        #[inline(always)]
+        fn of_halves(halves: &[u8; 2 * LANES]) -> Self {
+            // SAFETY: as said above; as many bytes are as many bytes.
+            unsafe {
+                let [low, high] = transmute::<[u8; 2 * LANES], [__m128i; 2]>(*halves);
+                Self([_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)])
+            }
+        }
+
+        #[inline(always)]
+        fn half(bits: u16) -> f32 {
+            // SAFETY: as said above.
+            unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits.into()))) }
         }
     }
 
@@ -187,6 +326,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn times(self, other: Self) -> Self {
+            // SAFETY: as said above.
+            unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
         fn plus_product(self, a: Self, b: Self) -> Self {
             // SAFETY: see the module documentation.
             unsafe { Self(_mm512_fmadd_ps(a.0, b.0, self.0)) }
@@ -199,6 +344,44 @@ mod x86 {
             unsafe {
                 Self(_mm512_min_ps(_mm512_set1_ps(6.0), _mm512_max_ps(_mm512_set1_ps(0.0), self.0)))
             }
+        }
+
+        #[inline(always)]
+        fn plus_where(self, bits: u16, number: f32) -> Self {
+            // SAFETY: as said above.
+            unsafe { Self(_mm512_mask_add_ps(self.0, bits, self.0, _mm512_set1_ps(number))) }
+        }
+
+        #[inline(always)]
+        fn lookup(table: Self, bytes: &[u8; LANES], shift: u32) -> Self {
+            // SAFETY: as said above; sixteen bytes are sixteen bytes. Of an index the four lowest
+            // bits count.
+            unsafe {
+                let index = _mm512_cvtepu8_epi32(transmute::<[u8; LANES], __m128i>(*bytes));
+                let index = _mm512_srl_epi32(index, _mm_cvtsi32_si128(shift as i32));
+                Self(_mm512_permutexvar_ps(index, table.0))
+            }
+        }
+
+        #[inline(always)]
+        fn of_signed(bytes: &[u8; LANES]) -> Self {
+            // SAFETY: as said above; sixteen bytes are sixteen bytes.
+            unsafe {
+                let bytes = transmute::<[u8; LANES], __m128i>(*bytes);
+                Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)))
+            }
+        }
+
+        #[inline(always)]
+        fn of_halves(halves: &[u8; 2 * LANES]) -> Self {
+            // SAFETY: as said above; as many bytes are as many bytes.
+            unsafe { Self(_mm512_cvtph_ps(transmute::<[u8; 2 * LANES], __m256i>(*halves))) }
+        }
+
+        #[inline(always)]
+        fn half(bits: u16) -> f32 {
+            // SAFETY: as said above.
+            unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits.into()))) }
         }
     }
 }
@@ -225,27 +408,35 @@ fn run_avx2<K: Kernel>(kernel: K) {
 #[inline]
 pub(crate) fn dispatch_wide<K: WideKernel>(kernel: K) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if has_avx2() {
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the only requirement of `run_wide_avx512` is that the processor has these
             // features, which was just tested.
             return unsafe { run_wide_avx512(kernel) };
         }
-        // SAFETY: the only requirement of `run_wide_avx2` is that the processor has both features,
-        // which was just tested.
+        // SAFETY: the only requirement of `run_wide_avx2` is that the processor has these
+        // features, which was just tested.
         return unsafe { run_wide_avx2(kernel) };
     }
     kernel.run::<Plain>();
 }
 
+/// Whether there is what [`x86::Avx2`] needs.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn run_wide_avx2<K: WideKernel>(kernel: K) {
     kernel.run::<x86::Avx2>();
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f")]
+#[target_feature(enable = "avx2,fma,f16c,avx512f")]
 fn run_wide_avx512<K: WideKernel>(kernel: K) {
     kernel.run::<x86::Avx512>();
 }
@@ -282,9 +473,9 @@ mod tests {
         dispatch_wide(Formula { x: &x, y: &mut wide });
         Formula { x: &x, y: &mut plain }.run::<Plain>();
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if has_avx2() {
             let mut narrow = [0.0; LANES];
-            // SAFETY: the processor has both features.
+            // SAFETY: the processor has these features.
             unsafe { run_wide_avx2(Formula { x: &x, y: &mut narrow }) };
             assert_eq!(narrow[..15], expected[..15]);
             assert!(narrow[15].is_nan());
@@ -293,5 +484,72 @@ mod tests {
             assert_eq!(y[..15], expected[..15]);
             assert!(y[15].is_nan());
         }
+    }
+
+    /// What is made of bytes.
+    struct FromBytes<'a> {
+        bytes: &'a [u8; 2 * LANES],
+        y: &'a mut [Lanes; 5],
+    }
+
+    impl WideKernel for FromBytes<'_> {
+        #[inline(always)]
+        fn run<V: Vector>(self) {
+            let table: Lanes = std::array::from_fn(|lane| (lane * lane) as f32);
+            let bytes = self.bytes[..LANES].try_into().unwrap();
+            *self.y = [
+                V::lookup(V::load(&table), bytes, 0),
+                V::lookup(V::load(&table), bytes, 3),
+                V::of_signed(bytes).times(V::splat(0.5)),
+                V::of_halves(self.bytes),
+                V::splat(V::half(0xc001)).plus_where(0x8421, 3.0),
+            ]
+            .map(V::lanes);
+        }
+    }
+
+    #[test]
+    fn bytes_become_the_same_numbers_with_every_instruction_set() {
+        let bytes = std::array::from_fn(|at| (at * 37 + 11) as u8);
+        let square = |index: u8| f32::from(index & 15) * f32::from(index & 15);
+        let expected: [Lanes; 5] = [
+            std::array::from_fn(|lane| square(bytes[lane])),
+            std::array::from_fn(|lane| square(bytes[lane] >> 3)),
+            std::array::from_fn(|lane| f32::from(bytes[lane] as i8) / 2.0),
+            std::array::from_fn(|lane| {
+                half_to_single(u16::from_le_bytes([bytes[2 * lane], bytes[2 * lane + 1]]))
+            }),
+            // -(1 + 1/1024) · 2
+            std::array::from_fn(|lane| -2.001_953_125 + if lane % 5 == 0 { 3.0 } else { 0.0 }),
+        ];
+        let mut y = [[0.0; LANES]; 5];
+        dispatch_wide(FromBytes { bytes: &bytes, y: &mut y });
+        assert_eq!(y, expected);
+        FromBytes { bytes: &bytes, y: &mut y }.run::<Plain>();
+        assert_eq!(y, expected);
+        #[cfg(target_arch = "x86_64")]
+        if has_avx2() {
+            // SAFETY: the processor has these features.
+            unsafe { run_wide_avx2(FromBytes { bytes: &bytes, y: &mut y }) };
+            assert_eq!(y, expected);
+        }
+    }
+
+    #[test]
+    fn halves_by_hand() {
+        for (bits, number) in [
+            (0, 0.0),
+            (1, 2.0_f32.powi(-24)),
+            (0x03ff, 1023.0 * 2.0_f32.powi(-24)),
+            (0x0400, 2.0_f32.powi(-14)),
+            (0x3c00, 1.0),
+            (0xc500, -5.0),
+            (0x7bff, 65504.0),
+            (0x7c00, f32::INFINITY),
+            (0xfc00, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(half_to_single(bits), number, "{bits:#x}");
+        }
+        assert!(half_to_single(0x7e00).is_nan() && half_to_single(0x7c01).is_nan());
     }
 }

@@ -1,11 +1,11 @@
 //! The language model: embeddings in, hidden states and logits out.
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     nn::{Embedding, EmbeddingConfig, Initializer, RmsNorm, RmsNormConfig},
     tensor::{Device, Int, Tensor, TensorData},
 };
-use tp_kernels::{AttentionPrefix, affine};
+use tp_kernels::{AttentionPrefix, BlockMatrix, QuantizedFormat, affine, block_product};
 
 use crate::{
     Attention, Context, DecoderConfig, FeedForward, LoraAdapter, LoraLayer, LoraPair,
@@ -24,6 +24,9 @@ pub struct Decoder {
     pub norm: RmsNorm,
     /// The output layer, `[hidden, vocab]`; absent if the embedding table does its work.
     pub output: Option<Projection>,
+    /// The embedding table in blocks; the parameter is empty then.
+    #[module(skip)]
+    table: Option<BlockMatrix>,
     #[module(skip)]
     config: DecoderConfig,
 }
@@ -71,6 +74,7 @@ impl DecoderConfig {
             norm: norm(),
             output: (!self.tie_word_embeddings)
                 .then(|| Projection::new(self.hidden_size, self.vocab_size, device)),
+            table: None,
             config: self.clone(),
         }
     }
@@ -110,7 +114,10 @@ impl Decoder {
     /// If an id has no row in the table.
     #[must_use]
     pub fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        self.embed_tokens.forward(ids)
+        let Some(table) = &self.table else { return self.embed_tokens.forward(ids) };
+        let ([rows, tokens], device) = (ids.dims(), ids.device());
+        let ids: Vec<usize> = ids.into_data().iter::<i64>().map(|id| id as usize).collect();
+        table.rows(&ids, &device).reshape([rows, tokens, table.n_inputs()])
     }
 
     /// The embeddings of rows of different lengths, `[row, tokens of the longest, hidden]`,
@@ -227,9 +234,10 @@ impl Decoder {
         adapter: Option<&LoraAdapter>,
     ) -> Tensor<D> {
         let lora = adapter.and_then(|adapter| adapter.output.as_ref());
-        let logits = match &self.output {
-            Some(output) => return output.forward(hidden, lora),
-            None => affine(hidden.clone(), self.output_weight(), None),
+        let logits = match (&self.output, &self.table) {
+            (Some(output), _) => return output.forward(hidden, lora),
+            (None, Some(table)) => block_product(hidden.clone(), table),
+            (None, None) => affine(hidden.clone(), self.output_weight(), None),
         };
         match lora {
             Some(pair) => logits + pair.forward(hidden),
@@ -237,7 +245,7 @@ impl Decoder {
         }
     }
 
-    /// The matrix from states to logits, `[hidden, vocab]`.
+    /// The matrix from states to logits, `[hidden, vocab]`, unless it is in blocks.
     pub(crate) fn output_weight(&self) -> Tensor<2> {
         self.output.as_ref().map_or_else(
             || self.embed_tokens.weight.val().transpose(),
@@ -245,23 +253,55 @@ impl Decoder {
         )
     }
 
-    /// The same decoder with the matrices of its blocks and its output layer in bytes: a quarter of
-    /// the memory, for inference alone. A tied output layer stays as it is, because it is the
-    /// embedding table.
+    /// Whether the matrix from states to logits is in blocks, and its parameter empty.
+    pub(crate) fn output_is_in_blocks(&self) -> bool {
+        self.output.as_ref().map_or(self.table.is_some(), Projection::is_in_blocks)
+    }
+
+    /// Replaces the embedding table by blocks.
+    pub(crate) fn keep_table_in_blocks(&mut self, table: BlockMatrix, device: &Device) {
+        self.embed_tokens.weight = Param::from_tensor(Tensor::zeros([0, 0], device));
+        self.table = Some(table);
+    }
+
+    /// The same decoder with its matrices and its embedding table in blocks of eight or four bits:
+    /// about a quarter or an eighth of the memory, for inference alone. A matrix whose inputs are
+    /// no multiple of 32 stays as it is, and one that is in blocks already.
     ///
     /// Low-rank updates still apply. `benches/language.rs` measures what is lost.
     #[must_use]
-    pub fn to_int8(&self) -> Self {
+    pub fn quantized(&self, format: QuantizedFormat) -> Self {
         let mut quantized = self.clone();
-        for layer in &mut quantized.layers {
+        for (_, projection) in quantized.named_projections_mut() {
+            *projection = projection.quantized(format);
+        }
+        let table = match &self.table {
+            None => BlockMatrix::nearest(&self.embed_tokens.weight.val().transpose(), format),
+            Some(table) => table.quantized(format),
+        };
+        if let Some(table) = table {
+            quantized.keep_table_in_blocks(table, &self.embed_tokens.weight.device());
+        }
+        quantized
+    }
+
+    /// Every matrix with its path, the output layer's first: it is the largest.
+    pub(crate) fn named_projections_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (String, &mut Projection)> {
+        let layers = self.layers.iter_mut().enumerate().flat_map(|(index, layer)| {
             let Attention { wqkv, wo, .. } = &mut layer.attention;
             let FeedForward { w1, w2, w3 } = &mut layer.feed_forward;
-            for projection in [wqkv, wo, w1, w2, w3] {
-                *projection = projection.to_int8();
-            }
-        }
-        quantized.output = quantized.output.map(|output| output.to_int8());
-        quantized
+            [
+                ("attention.wqkv", wqkv),
+                ("attention.wo", wo),
+                ("feed_forward.w1", w1),
+                ("feed_forward.w2", w2),
+                ("feed_forward.w3", w3),
+            ]
+            .map(|(name, projection)| (format!("layers.{index}.{name}"), projection))
+        });
+        self.output.iter_mut().map(|output| ("output".to_owned(), output)).chain(layers)
     }
 
     /// The same decoder with an adapter added into its matrices: the same answers, one product a
@@ -269,7 +309,7 @@ impl Decoder {
     ///
     /// # Panics
     ///
-    /// If the adapter changes a tied output layer, or the decoder is in bytes.
+    /// If the adapter changes a tied output layer, or the decoder is in blocks.
     #[must_use]
     pub fn merged(&self, adapter: &LoraAdapter) -> Self {
         let mut merged = self.clone();

@@ -4,9 +4,12 @@
 use std::{fmt, path::Path};
 
 use burn::tensor::Device;
+use tp_kernels::{BlockFormat, QuantizedFormat};
 use tp_weights::{Checkpoint, Piece, TensorEntry, TensorFloat, WeightsError, load_module};
 
-use crate::{Decoder, DecoderConfig, LanguageError, decoder_keys};
+use crate::{
+    Decoder, DecoderConfig, LanguageError, decoder_keys, quantized_weights::read_in_blocks,
+};
 
 /// What a model will take, before any of it is allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,19 @@ impl MemoryPlan {
             // The file's own format may be wider: single precision at most.
             largest_tensor_bytes: 4 * largest,
             cache_bytes_per_token: config.cache_bytes_per_token() / 4 * size,
+        }
+    }
+
+    /// The plan for a shape whose matrices are kept in blocks.
+    #[must_use]
+    pub fn in_blocks(config: &DecoderConfig, format: QuantizedFormat) -> Self {
+        let (numbers, bytes) = BlockFormat::from(format).block();
+        let wide = Self::of(config, TensorFloat::F32);
+        Self {
+            weight_bytes: wide.parameters * bytes as u64 / numbers as u64,
+            // As it stands in the file, once.
+            largest_tensor_bytes: wide.largest_tensor_bytes / 2,
+            ..wide
         }
     }
 
@@ -77,9 +93,40 @@ pub fn load_hugging_face(
     float: TensorFloat,
     device: &Device,
 ) -> Result<Decoder, LanguageError> {
+    load(folder, Numbers::Float(float), device)
+}
+
+/// As [`load_hugging_face`], with the matrices and the embedding table in blocks of eight or four
+/// bits; everything else is in single precision.
+///
+/// Each matrix is brought into blocks as it is read: the model does not stand in memory twice. One
+/// whose inputs are no multiple of 32 stays in single precision.
+///
+/// # Errors
+///
+/// As [`load_hugging_face`].
+pub fn load_hugging_face_quantized(
+    folder: &Path,
+    format: QuantizedFormat,
+    device: &Device,
+) -> Result<Decoder, LanguageError> {
+    load(folder, Numbers::Blocks(format), device)
+}
+
+/// How the numbers of matrices are kept.
+#[derive(Clone, Copy)]
+enum Numbers {
+    Float(TensorFloat),
+    Blocks(QuantizedFormat),
+}
+
+fn load(folder: &Path, numbers: Numbers, device: &Device) -> Result<Decoder, LanguageError> {
     let mut config = DecoderConfig::from_hugging_face(&folder.join("config.json"))?;
     let checkpoint = open_weights(folder, &mut config)?;
-    let plan = MemoryPlan::of(&config, float);
+    let plan = match numbers {
+        Numbers::Float(float) => MemoryPlan::of(&config, float),
+        Numbers::Blocks(format) => MemoryPlan::in_blocks(&config, format),
+    };
     tracing::info!("{}: {plan}", folder.display());
     if let Some(available) = available_bytes().filter(|&available| available < plan.peak_bytes()) {
         let available_mib = available >> 20;
@@ -91,7 +138,18 @@ pub fn load_hugging_face(
     }
     let checkpoint = with_joined_qkv(checkpoint, &config)?;
     let mut decoder = config.init(device);
+    let (float, in_blocks) = match numbers {
+        Numbers::Float(float) => (float, Vec::new()),
+        Numbers::Blocks(format) => {
+            (TensorFloat::F32, read_in_blocks(&mut decoder, &checkpoint, format, device)?)
+        }
+    };
     let mut report = load_module(&mut decoder, &checkpoint, &decoder_keys(), float);
+    // Their parameters are empty, so their tensors do not fit any more.
+    let is_in_blocks = |line: &str| {
+        line.split_once(':').is_some_and(|(path, _)| in_blocks.iter().any(|taken| taken == path))
+    };
+    report.unusable.retain(|line| !is_in_blocks(line));
     // Rotary tables are computed here, and a tied output layer is the embedding table; some files
     // hold them all the same.
     let is_copy = |name: &str| {
@@ -218,7 +276,7 @@ pub fn with_joined_qkv(
 }
 
 /// Bytes of memory that a new program could take, where the system says.
-fn available_bytes() -> Option<u64> {
+pub(crate) fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)

@@ -54,7 +54,7 @@ pub fn token_losses(
         |values| Tensor::<1, Int>::from_data(TensorData::new(values, [n]), &hidden.device());
     let (places, targets) = (upload(places), upload(targets));
     let states = hidden.reshape([batch * tokens, width]).select(0, places); // [answer tokens, hidden]
-    if adapter.is_some_and(|adapter| adapter.output.is_some()) {
+    if adapter.is_some_and(|adapter| adapter.output.is_some()) || decoder.output_is_in_blocks() {
         return token_cross_entropy(decoder.logits(states, adapter), targets);
     }
     // Without an update of the output layer the logits of all tokens need never exist at once.

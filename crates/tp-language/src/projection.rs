@@ -1,18 +1,18 @@
-//! A linear layer of a block, in single precision or in bytes, with its low-rank update if there is
+//! A linear layer of a block, in single precision or in blocks, with its low-rank update if there is
 //! one.
 
 use burn::{
     module::{Initializer, Module, Param},
     tensor::{Device, Tensor},
 };
-use tp_kernels::{Int8Matrix, affine, int8_product};
+use tp_kernels::{BlockMatrix, QuantizedFormat, affine, block_product};
 
 use crate::LoraPair;
 
 /// `x · weight + bias`.
 ///
-/// The matrix can be replaced by bytes ([`Decoder::to_int8`](crate::Decoder::to_int8)); its
-/// parameter is empty then.
+/// The matrix can be kept in blocks ([`Decoder::quantized`](crate::Decoder::quantized), a GGUF
+/// file); its parameter is empty then.
 #[derive(Module, Debug)]
 pub struct Projection {
     /// `[in, out]`
@@ -20,7 +20,7 @@ pub struct Projection {
     /// `[out]`
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    int8: Option<Int8Matrix>,
+    blocks: Option<BlockMatrix>,
 }
 
 impl Projection {
@@ -47,7 +47,7 @@ impl Projection {
         Self {
             weight: Initializer::Normal { mean: 0.0, std }.init([d_input, d_output], device),
             bias: None,
-            int8: None,
+            blocks: None,
         }
     }
 
@@ -64,11 +64,11 @@ impl Projection {
         lora: Option<&LoraPair>,
     ) -> Tensor<D> {
         let bias = self.bias.as_ref().map(|bias| bias.val());
-        let y = match &self.int8 {
+        let y = match &self.blocks {
             None => affine(x.clone(), self.weight.val(), bias),
             Some(matrix) => match bias {
-                None => int8_product(x.clone(), matrix),
-                Some(bias) => int8_product(x.clone(), matrix) + bias.unsqueeze(),
+                None => block_product(x.clone(), matrix),
+                Some(bias) => block_product(x.clone(), matrix) + bias.unsqueeze(),
             },
         };
         match lora {
@@ -77,15 +77,34 @@ impl Projection {
         }
     }
 
-    /// The same in bytes; the parameter's memory is given back.
-    pub(crate) fn to_int8(&self) -> Self {
-        let weight = self.weight.val();
-        let empty = Tensor::zeros([0, 0], (&weight.device(), weight.dtype()));
+    /// The layer of a matrix in blocks.
+    pub(crate) fn of_blocks(
+        matrix: BlockMatrix,
+        bias: Option<Param<Tensor<1>>>,
+        device: &Device,
+    ) -> Self {
         Self {
-            weight: Param::from_tensor(empty),
-            bias: self.bias.clone(),
-            int8: Some(Int8Matrix::nearest(&weight)),
+            weight: Param::from_tensor(Tensor::zeros([0, 0], device)),
+            bias,
+            blocks: Some(matrix),
         }
+    }
+
+    /// Whether the matrix is in blocks, and its parameter empty.
+    pub(crate) fn is_in_blocks(&self) -> bool {
+        self.blocks.is_some()
+    }
+
+    /// The same in blocks of few bits, if it is not yet and its inputs are whole blocks; the
+    /// parameter's memory is given back.
+    pub(crate) fn quantized(&self, format: QuantizedFormat) -> Self {
+        let weight = self.weight.val();
+        let matrix = match &self.blocks {
+            None => BlockMatrix::nearest(&weight, format),
+            Some(matrix) => matrix.quantized(format),
+        };
+        let of = |matrix| Self::of_blocks(matrix, self.bias.clone(), &weight.device());
+        matrix.map_or_else(|| self.clone(), of)
     }
 
     /// `weight + update`, `[in, out]`
@@ -95,7 +114,7 @@ impl Projection {
         Self {
             weight: self.weight.clone().map(|weight| weight + update),
             bias: self.bias.clone(),
-            int8: None,
+            blocks: None,
         }
     }
 }

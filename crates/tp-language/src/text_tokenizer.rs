@@ -114,6 +114,11 @@ impl TextTokenizer {
         Ok(tokenizer)
     }
 
+    /// As [`TextTokenizer::from_bytes`], from a value.
+    pub(crate) fn from_json(json: &serde_json::Value) -> Result<Self, LanguageError> {
+        Self::from_bytes(json.to_string().as_bytes())
+    }
+
     pub(crate) fn new(mut inner: tokenizers::Tokenizer) -> Result<Self, LanguageError> {
         let invalid = |reason| LanguageError::InvalidTokenizer { reason };
         guarded(|| {

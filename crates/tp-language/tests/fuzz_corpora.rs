@@ -3,6 +3,8 @@
 
 #[path = "../../../fuzz/bodies/chat_template.rs"]
 mod chat_template;
+#[path = "../../../fuzz/bodies/gguf.rs"]
+mod gguf;
 #[path = "../../../fuzz/bodies/replay.rs"]
 mod replay;
 #[path = "../../../fuzz/bodies/scratch.rs"]
@@ -18,4 +20,9 @@ fn tokenizer_corpus_is_survived() {
 #[test]
 fn chat_template_corpus_is_survived() {
     replay::replay("chat_template", chat_template::run);
+}
+
+#[test]
+fn gguf_corpus_is_survived() {
+    replay::replay("gguf", gguf::run);
 }

@@ -1,8 +1,9 @@
-//! Writes on from a prompt, with any small language model of a Hugging Face folder: InternLM2,
-//! Llama, Mistral, Qwen2, Qwen3.
+//! Writes on from a prompt, with any small language model of a Hugging Face folder or a GGUF file:
+//! InternLM2, Llama, Mistral, Qwen2, Qwen3.
 //!
 //! ```sh
 //! talking-points generate --model Qwen3-0.6B --prompt "What is a hoof?"
+//! talking-points generate --model SmolLM2-135M-Instruct.Q4_1.gguf --prompt "What is a hoof?"
 //! talking-points generate --random tiny --prompt "What is a hoof?"   # nonsense, to try it
 //! ```
 
@@ -14,25 +15,28 @@ use std::{
     time::Instant,
 };
 
+use burn::tensor::Device;
 use clap::ValueEnum;
 use rand::RngExt;
 use serde::Serialize;
 use talking_points::{
     core::{Sampling, Seed, write_atomically},
     language::{
-        AdaptedPrompt, Completion, DecoderConfig, GenerateOptions, NextAction, PeftAdapter,
-        Prompts, PublishedChat, SampledToken, Speaker, TextStream, TextTokenizer, Turn, end_tokens,
-        generate_watched, load_hugging_face, train_bpe,
+        AdaptedPrompt, Completion, Decoder, DecoderConfig, GenerateOptions, GgufModel, NextAction,
+        PeftAdapter, Prompts, PublishedChat, QuantizedFormat, SampledToken, Speaker, TextStream,
+        TextTokenizer, Turn, end_tokens, generate_watched, is_gguf, load_gguf, load_hugging_face,
+        load_hugging_face_quantized, train_bpe,
     },
     weights::{TensorEntry, TensorFloat, write_safetensors},
 };
 
 use crate::cli::{self, CommonArgs, DeviceArgs};
 
-/// Writes on from a prompt with a language model of a Hugging Face folder.
+/// Writes on from a prompt with a language model of a Hugging Face folder or a GGUF file.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A folder with `config.json`, `tokenizer.json` and safetensors, sharded or not.
+    /// A folder with `config.json`, `tokenizer.json` and safetensors, sharded or not, or a file
+    /// `.gguf`.
     #[arg(long, required_unless_present = "random")]
     model: Option<PathBuf>,
     /// What to write on from; in the model's chat template, if its folder has one.
@@ -48,8 +52,13 @@ pub(crate) struct Args {
     /// A PEFT folder with a LoRA adapter.
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
-    /// Keep matrices as bytes: a quarter of the memory, slightly other numbers.
-    #[arg(long)]
+    /// How matrices are kept: in blocks of eight or four bits they take about a quarter or an
+    /// eighth of the memory, and give slightly other numbers. Those of a GGUF file that have eight
+    /// bits or fewer stay as they are.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    weights: Option<Weights>,
+    /// The same as `--weights q8_0`.
+    #[arg(long, conflicts_with = "weights")]
     int8: bool,
     /// The most tokens of an answer.
     #[arg(long, allow_negative_numbers = true, default_value_t = 64)]
@@ -73,6 +82,18 @@ pub(crate) struct Args {
     device: DeviceArgs,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Weights {
+    /// Single precision.
+    F32,
+    /// Eight bits, and a scale for each 32 numbers.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Four bits, and a scale for each 32 numbers.
+    #[value(name = "q4_0")]
+    Q4_0,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -104,18 +125,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(RandomSize::Tiny) = args.random {
         write_random_model(folder, Seed(args.common.seed))?;
     }
-    let tokenizer = TextTokenizer::from_folder(folder)?;
-    let mut decoder = load_hugging_face(folder, TensorFloat::F32, &device)?;
+    let LanguageModel { decoder, tokenizer, chat, end_tokens } = loaded(args, folder, &device)?;
     let adapter = args
         .adapter
         .as_ref()
         .map(|folder| PeftAdapter::load(folder, &decoder, &device))
         .transpose()?;
-    if args.int8 {
-        decoder = decoder.to_int8();
-    }
 
-    let prompt = prompt_ids(args, folder, &tokenizer)?;
+    let prompt = prompt_ids(args, folder, &tokenizer, chat.as_ref())?;
     let (prompt_tokens, vocab_size) = (prompt.len(), decoder.config().vocab_size);
     if let Some(id) = prompt.iter().find(|&&id| id as usize >= vocab_size) {
         return Err(format!(
@@ -130,11 +147,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         top_p: args.top_p,
         ..Sampling::default()
     };
-    let options = GenerateOptions {
-        max_new_tokens: args.max_new_tokens,
-        sampling,
-        stop: end_tokens(folder)?,
-    };
+    let options =
+        GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens };
 
     let n_answers = args.answers as usize;
     let began = Instant::now();
@@ -199,6 +213,43 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     })
 }
 
+/// What a folder or a file holds.
+struct LanguageModel {
+    decoder: Decoder,
+    tokenizer: TextTokenizer,
+    chat: Option<PublishedChat>,
+    end_tokens: Vec<u32>,
+}
+
+fn loaded(args: &Args, path: &Path, device: &Device) -> Result<LanguageModel, Box<dyn Error>> {
+    let format = match args.weights {
+        Some(Weights::Q8_0) => Some(QuantizedFormat::Q8_0),
+        Some(Weights::Q4_0) => Some(QuantizedFormat::Q4_0),
+        Some(Weights::F32) => None,
+        None => args.int8.then_some(QuantizedFormat::Q8_0),
+    };
+    if is_gguf(path) {
+        if matches!(args.weights, Some(Weights::F32)) {
+            return Err(
+                "matrices of a GGUF file stay in its blocks: leave --weights f32 away".into()
+            );
+        }
+        let GgufModel { decoder, tokenizer, chat, end_tokens, .. } = load_gguf(path, device)?;
+        let decoder = match format {
+            Some(format) => decoder.quantized(format),
+            None => decoder,
+        };
+        return Ok(LanguageModel { decoder, tokenizer, chat, end_tokens });
+    }
+    let tokenizer = TextTokenizer::from_folder(path)?;
+    let decoder = match format {
+        Some(format) => load_hugging_face_quantized(path, format, device)?,
+        None => load_hugging_face(path, TensorFloat::F32, device)?,
+    };
+    let chat = if args.plain { None } else { PublishedChat::from_folder(path)? };
+    Ok(LanguageModel { decoder, tokenizer, chat, end_tokens: end_tokens(path)? })
+}
+
 fn mean(log_probs: &[f32]) -> Option<f64> {
     (!log_probs.is_empty())
         .then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64)
@@ -208,13 +259,13 @@ fn prompt_ids(
     args: &Args,
     folder: &Path,
     tokenizer: &TextTokenizer,
+    chat: Option<&PublishedChat>,
 ) -> Result<Vec<u32>, Box<dyn Error>> {
     if args.prompt.trim().is_empty() {
         return Err("the prompt is empty: write one after --prompt".into());
     }
-    let chat = if args.plain { None } else { PublishedChat::from_folder(folder)? };
     let of_folder = |error| format!("{}: {error}", folder.display());
-    Ok(match chat {
+    Ok(match chat.filter(|_| !args.plain) {
         Some(chat) => chat
             .prompt(tokenizer, &[Turn { speaker: Speaker::User, text: args.prompt.clone() }])
             .map_err(of_folder)?,
