@@ -133,7 +133,10 @@ impl PublishedFiles {
         let found: BTreeMap<String, (&String, &Vec<usize>)> = self
             .base
             .iter()
-            .filter_map(|(name, origin)| Some((keys.ours(name)?, (name, &origin.entry.shape))))
+            .map(|(name, origin)| {
+                let path = keys.ours(name).unwrap_or_else(|| name.clone());
+                (path, (name, &origin.entry.shape))
+            })
             .collect();
         // No parameter is allocated: shapes are all that is asked for.
         let wanted = parameter_shapes(&config.init(&Device::flex()));

@@ -355,7 +355,7 @@ impl ModelDir {
         if path.exists() {
             let adapter = load_adapter(&path, &self.config.language, device)
                 .map_err(|source| ModelError::Adapter { path, source })?;
-            network.decoder = network.decoder.merged(&adapter);
+            network.decoder = network.decoder.into_merged(&adapter);
         }
         Ok(network)
     }

@@ -335,6 +335,28 @@ fn pytorch_files_old_and_new_give_the_same_bits() {
     }
 }
 
+#[cfg(feature = "pytorch")]
+#[test]
+fn folder_of_pytorch_shards_is_one_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let shard = "pytorch_model-00001-of-00001.bin";
+    std::fs::copy(fixture("zip.pth"), folder.path().join(shard)).unwrap();
+    let expected = tensors(&fixture("expected.safetensors"));
+    let index = |names: Vec<&str>| {
+        let map: serde_json::Map<String, serde_json::Value> =
+            names.into_iter().map(|name| (name.to_owned(), shard.into())).collect();
+        let text = serde_json::json!({"weight_map": map}).to_string();
+        std::fs::write(folder.path().join("pytorch_model.bin.index.json"), text).unwrap();
+    };
+    let mut names: Vec<&str> = expected.keys().map(String::as_str).collect();
+    index(names.clone());
+    assert_eq!(tensors(folder.path()), expected);
+    names.push("one that is not there");
+    index(names);
+    let message = Checkpoint::open(folder.path()).unwrap_err().to_string();
+    assert!(message.contains(shard) && message.contains("one that is not there"), "{message}");
+}
+
 /// The bundled model without the tensors selected by `is_left_out`.
 fn model_without(is_left_out: impl Fn(&str) -> bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -634,6 +634,12 @@ fn weights_are_converted_once_and_never_written_over() {
         one_line("convert", &["--from", &source, "--out", &out, "--max-shard-gib=nan"])
             .contains("above 0")
     );
+    assert!(
+        one_line("convert", &["--from", &source, "--out", &out, "--lora-alpha=nan"])
+            .contains("above 0")
+    );
+    let for_base = ["--from", &source, "--out", &out, "--network", "omg-llava-7b"];
+    assert!(one_line("convert", &for_base).contains("of the network's tensors"));
     assert!(!Path::new(&out).exists());
     assert!(run("convert", &["--from", &source, "--out", &out]).status.success());
     assert!(

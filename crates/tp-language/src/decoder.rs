@@ -312,7 +312,17 @@ impl Decoder {
     /// If the adapter changes a tied output layer, or the decoder is in blocks.
     #[must_use]
     pub fn merged(&self, adapter: &LoraAdapter) -> Self {
-        let mut merged = self.clone();
+        self.clone().into_merged(adapter)
+    }
+
+    /// As [`merged`](Self::merged), matrix by matrix: there are never two of the whole decoder.
+    ///
+    /// # Panics
+    ///
+    /// As [`merged`](Self::merged).
+    #[must_use]
+    pub fn into_merged(self, adapter: &LoraAdapter) -> Self {
+        let mut merged = self;
         let merge = |projection: &mut Projection, lora: &Option<LoraPair>| {
             if let Some(pair) = lora {
                 *projection = projection.merged(pair);
