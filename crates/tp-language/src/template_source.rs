@@ -4,7 +4,7 @@
 //! blocks that do nothing. Dictionaries in expressions keep the order in which they are written,
 //! which their JSON shows.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use minijinja::{
     Value,
@@ -89,15 +89,13 @@ fn expression(tag: &str, close: &str, out: &mut String) -> Option<usize> {
             out.push_str(close);
             return Some(at + close.len());
         }
+        if matches!(c, ')' | ']' | '}') && open.pop() == Some('{') {
+            written.push_str("])");
+            continue;
+        }
         match c {
             '\'' | '"' => quote = Some(c),
             '(' | '[' | '{' => open.push(c),
-            ')' | ']' | '}' => {
-                if open.pop() == Some('{') {
-                    written.push_str("])");
-                    continue;
-                }
-            }
             _ => {}
         }
         match c {
@@ -110,29 +108,36 @@ fn expression(tag: &str, close: &str, out: &mut String) -> Option<usize> {
 }
 
 /// A dictionary in the order of its making.
-#[derive(Debug)]
-struct Dictionary(Vec<(Value, Value)>);
+#[derive(Debug, Default)]
+struct Dictionary {
+    pairs: Vec<(Value, Value)>,
+    /// Where each key stands.
+    places: BTreeMap<Value, usize>,
+}
 
 /// A dictionary of keys and values, one after the other.
 pub(crate) fn dictionary(items: Vec<Value>) -> Value {
-    let mut pairs: Vec<(Value, Value)> = Vec::new();
+    let mut made = Dictionary::default();
     let mut items = items.into_iter();
     while let (Some(key), Some(value)) = (items.next(), items.next()) {
-        match pairs.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, known)) => *known = value,
-            None => pairs.push((key, value)),
+        match made.places.get(&key) {
+            Some(&at) => made.pairs[at].1 = value,
+            None => {
+                made.places.insert(key.clone(), made.pairs.len());
+                made.pairs.push((key, value));
+            }
         }
     }
-    Value::from_object(Dictionary(pairs))
+    Value::from_object(made)
 }
 
 impl Object for Dictionary {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+        self.places.get(key).map(|&at| self.pairs[at].1.clone())
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.iter().map(|(key, _)| key.clone()).collect())
+        Enumerator::Values(self.pairs.iter().map(|(key, _)| key.clone()).collect())
     }
 }
 

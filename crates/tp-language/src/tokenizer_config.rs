@@ -143,10 +143,9 @@ impl TokenizerConfig {
             }
         }
         for (key, value) in &config {
-            if let (Some(token), false) = (value.as_str(), ROLES.contains(&key.as_str())) {
-                if key.ends_with("_token") {
-                    named.push((key.clone(), Token::special(token)));
-                }
+            let is_other = key.ends_with("_token") && !ROLES.contains(&key.as_str());
+            if let Some(token) = value.as_str().filter(|_| is_other) {
+                named.push((key.clone(), Token::special(token)));
             }
         }
         for (role, token) in class.into_iter().flat_map(TokenizerClass::default_roles) {

@@ -1,7 +1,6 @@
 //! Folders as publishers and PEFT write them: the same tokens, logits and words as transformers.
 //!
 //! `tests/oracles/hub_folders.py --small` made `fixtures/hub` with transformers 5.24 and PEFT 0.21.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 
