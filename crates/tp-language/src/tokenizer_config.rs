@@ -339,7 +339,7 @@ mod tests {
         let tools = ("additional_chat_templates/tool_use.jinja", "with tools".to_owned());
         let template = |files: &[(&str, String)]| config(files).unwrap().chat_template();
         assert_eq!(template(&[]).unwrap(), None);
-        assert_eq!(template(&[file.clone()]).unwrap().as_deref(), Some("in config"));
+        assert_eq!(template(std::slice::from_ref(&file)).unwrap().as_deref(), Some("in config"));
         assert_eq!(
             template(&[file.clone(), jinja.clone()]).unwrap().as_deref(),
             Some("of its own")
