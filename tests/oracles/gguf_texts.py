@@ -34,6 +34,7 @@ def main():
     parser.add_argument("--ours", default="target/debug/examples/write_on")
     parser.add_argument("--tokens", type=int, default=48)
     args = parser.parse_args()
+    torch.set_num_threads(1)
 
     theirs = llama_cpp.Llama(str(args.model), n_ctx=1024, verbose=False, n_threads=1)
     ends = {"token_eos": theirs.token_eos()}.values()

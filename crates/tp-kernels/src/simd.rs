@@ -48,23 +48,37 @@ pub(crate) trait Vector: Copy {
     fn of_signed(bytes: &[u8; LANES]) -> Self;
     /// Numbers of half precision, little-endian.
     fn of_halves(halves: &[u8; 2 * LANES]) -> Self;
-    /// One number of half precision.
-    fn half(bits: u16) -> f32;
 }
 
-/// A number of half precision in single precision: every one has a place there.
+/// A number of half precision in single precision.
+///
+/// It is looked up: converting one scale for a block of 32 numbers costs more than widening them.
 #[inline(always)]
 pub(crate) fn half_to_single(bits: u16) -> f32 {
+    SINGLES[usize::from(bits)]
+}
+
+/// Every number of half precision.
+static SINGLES: [f32; 1 << 16] = {
+    let mut singles = [0.0; 1 << 16];
+    let mut bits = 0;
+    while bits < singles.len() {
+        singles[bits] = single_of(bits as u32);
+        bits += 1;
+    }
+    singles
+};
+
+const fn single_of(half: u32) -> f32 {
     const INFINITE: u32 = 0x7c00 << 13;
-    let magnitude = u32::from(bits & 0x7fff) << 13;
-    let sign = u32::from(bits & 0x8000) << 16;
+    let (magnitude, sign) = ((half & 0x7fff) << 13, (half & 0x8000) << 16);
     let number = if magnitude >= INFINITE {
-        f32::from_bits(magnitude | 0x7f80_0000)
+        magnitude | 0x7f80_0000
     } else {
         // The exponent's bias is 127 instead of 15; numbers below the normal ones come right, too.
-        f32::from_bits(magnitude) * f32::from_bits((127 + 112) << 23)
+        (f32::from_bits(magnitude) * f32::from_bits((127 + 112) << 23)).to_bits()
     };
-    f32::from_bits(number.to_bits() | sign)
+    f32::from_bits(number | sign)
 }
 
 /// Sixteen numbers, with loops that the compiler may vectorize.
@@ -140,11 +154,6 @@ impl Vector for Plain {
             half_to_single(u16::from_le_bytes([halves[2 * lane], halves[2 * lane + 1]]))
         }))
     }
-
-    #[inline(always)]
-    fn half(bits: u16) -> f32 {
-        half_to_single(bits)
-    }
 }
 
 /// Vectors in x86 registers. Safety of every method: the type is only used in the function that has
@@ -153,15 +162,14 @@ impl Vector for Plain {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m128i, __m256, __m256i, __m512, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtss_f32,
-        _mm_srli_si128, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps,
-        _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
-        _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps,
-        _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps,
-        _mm256_setr_epi32, _mm256_sll_epi32, _mm256_slli_epi32, _mm256_srl_epi32, _mm512_add_ps,
-        _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps,
-        _mm512_fmadd_ps, _mm512_mask_add_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-        _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_srl_epi32,
+        __m128i, __m256, __m256i, __m512, _mm_cvtsi32_si128, _mm_srli_si128, _mm256_add_ps,
+        _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
+        _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps,
+        _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_permutevar8x32_ps,
+        _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_sll_epi32, _mm256_slli_epi32,
+        _mm256_srl_epi32, _mm512_add_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+        _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_mask_add_ps, _mm512_max_ps,
+        _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_srl_epi32,
     };
     use std::mem::transmute;
 
@@ -287,12 +295,6 @@ mod x86 {
                 Self([_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)])
             }
         }
-
-        #[inline(always)]
-        fn half(bits: u16) -> f32 {
-            // SAFETY: as said above.
-            unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits.into()))) }
-        }
     }
 
     #[derive(Clone, Copy)]
@@ -376,12 +378,6 @@ mod x86 {
         fn of_halves(halves: &[u8; 2 * LANES]) -> Self {
             // SAFETY: as said above; as many bytes are as many bytes.
             unsafe { Self(_mm512_cvtph_ps(transmute::<[u8; 2 * LANES], __m256i>(*halves))) }
-        }
-
-        #[inline(always)]
-        fn half(bits: u16) -> f32 {
-            // SAFETY: as said above.
-            unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits.into()))) }
         }
     }
 }
@@ -502,7 +498,7 @@ mod tests {
                 V::lookup(V::load(&table), bytes, 3),
                 V::of_signed(bytes).times(V::splat(0.5)),
                 V::of_halves(self.bytes),
-                V::splat(V::half(0xc001)).plus_where(0x8421, 3.0),
+                V::splat(half_to_single(0xc001)).plus_where(0x8421, 3.0),
             ]
             .map(V::lanes);
         }

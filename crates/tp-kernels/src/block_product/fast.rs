@@ -281,7 +281,6 @@ impl FewRows<'_> {
                         self.tile::<V, F, 2, 8>(output + 2, row)
                     }
                     (4.., TOGETHER) if V::HAS_MANY => self.tile::<V, F, TOGETHER, 4>(output, row),
-                    (2.., TOGETHER) if V::HAS_MANY => self.tile::<V, F, TOGETHER, 2>(output, row),
                     (_, TOGETHER) if V::HAS_MANY => self.tile::<V, F, TOGETHER, 1>(output, row),
                     // Eight registers.
                     (4.., _) => {

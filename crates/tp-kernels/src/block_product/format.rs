@@ -4,7 +4,7 @@
 //! Source: ggml, `ggml-common.h` and `ggml-quants.c`. Every number is the one that the `gguf`
 //! package of Python makes, to the bit: the operations have its order and its roundings.
 
-use crate::simd::{LANES, Lanes, Vector};
+use crate::simd::{LANES, Lanes, Vector, half_to_single};
 
 /// Numbers that are widened together: two vectors.
 pub(super) const PART: usize = 2 * LANES;
@@ -129,8 +129,8 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> &[u8; N] {
 }
 
 #[inline(always)]
-fn half<V: Vector>(block: &[u8], at: usize) -> f32 {
-    V::half(u16::from_le_bytes(*array(block, at)))
+fn half(block: &[u8], at: usize) -> f32 {
+    half_to_single(u16::from_le_bytes(*array(block, at)))
 }
 
 /// Two vectors from bytes whose lower halves come first.
@@ -178,7 +178,7 @@ impl Format for Q8_0 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        let scale = V::splat(half::<V>(block, 0));
+        let scale = V::splat(half(block, 0));
         [
             V::of_signed(array(block, 2)).times(scale),
             V::of_signed(array(block, 2 + LANES)).times(scale),
@@ -192,7 +192,7 @@ impl Format for Q4_0 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        nibbles(V::load(&CENTRED).times(V::splat(half::<V>(block, 0))), array(block, 2))
+        nibbles(V::load(&CENTRED).times(V::splat(half(block, 0))), array(block, 2))
     }
 }
 
@@ -202,7 +202,7 @@ impl Format for Q4_1 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        let (scale, least) = (V::splat(half::<V>(block, 0)), V::splat(half::<V>(block, 2)));
+        let (scale, least) = (V::splat(half(block, 0)), V::splat(half(block, 2)));
         nibbles(V::load(&NIBBLES).times(scale).plus(least), array(block, 4))
     }
 }
@@ -222,7 +222,7 @@ impl Format for Q5_0 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        let scale = V::splat(half::<V>(block, 0));
+        let scale = V::splat(half(block, 0));
         five_bits::<V>(&CENTRED_LOW, block, 2).map(|number| number.times(scale))
     }
 }
@@ -233,7 +233,7 @@ impl Format for Q5_1 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        let (scale, least) = (V::splat(half::<V>(block, 0)), V::splat(half::<V>(block, 2)));
+        let (scale, least) = (V::splat(half(block, 0)), V::splat(half(block, 2)));
         five_bits::<V>(&NIBBLES, block, 4).map(|number| number.times(scale).plus(least))
     }
 }
@@ -251,10 +251,7 @@ fn scale_and_least<V: Vector>(block: &[u8], part: usize) -> (V, V) {
             packed[part + 4] >> 4 | packed[part] >> 6 << 4,
         )
     };
-    (
-        V::splat(half::<V>(block, 0) * f32::from(scale)),
-        V::splat(-(half::<V>(block, 2) * f32::from(least))),
-    )
+    (V::splat(half(block, 0) * f32::from(scale)), V::splat(-(half(block, 2) * f32::from(least))))
 }
 
 impl Format for Q4K {
@@ -299,7 +296,7 @@ impl Format for Q6K {
         let (lower_shift, upper_shift) = (4 * (quarter as u32 / 2), 2 * quarter as u32);
         let upper = 128 + 32 * half_block;
         let scales: &[u8; 2] = array(block, 192 + 2 * part);
-        let scale = half::<V>(block, 208);
+        let scale = half(block, 208);
         let [table, upper_bits] = [V::load(&NIBBLES), V::load(&UPPER_BITS)];
         [0, 1].map(|index| {
             let at = index * LANES;
