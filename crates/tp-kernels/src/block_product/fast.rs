@@ -1,13 +1,11 @@
 //! The product with blocks on the CPU: with few rows, numbers are widened in registers while the
 //! blocks are read; with many, a stretch of the matrix is widened once and multiplied as any.
 
-use std::{cell::RefCell, ops::Range};
+use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use burn::backend::{TensorMetadata, flex::Flex, flex::FlexTensor};
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
-
-use std::sync::Arc;
 
 use super::{
     BlockFormat, BlockProductOps, BlockRows, Blocks, QuantizedFormat,
@@ -198,7 +196,7 @@ macro_rules! with_format {
     };
 }
 
-/// Calls `each` with the numbers of a row, 32 at a time, those behind its end being zero.
+/// The numbers of a row behind its whole parts; those behind its end are zero.
 #[inline(always)]
 fn last_part<V: Vector, F: Format>(row: &[u8], whole: usize) -> [V; 2] {
     // Only formats without blocks have rows that end within a part.
