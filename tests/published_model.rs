@@ -15,7 +15,7 @@ use talking_points::{
     error_line,
     language::{LoraConfig, SpecialToken, train_bpe},
     localizer::LocalizerHead,
-    network_keys, save_config,
+    network_keys, save_settings,
     weights::{Checkpoint, TensorEntry, TensorFloat, parameter_shapes, write_safetensors},
 };
 
@@ -249,7 +249,7 @@ fn converted_base_describes_and_locates_in_its_own_words() {
     let options = ConversionOptions { lora_alpha: 2.0, ..KEEP };
     convert_weights(&sources, folder.path(), options).unwrap();
     let config = base_config();
-    save_config(folder.path(), &config).unwrap();
+    save_settings(folder.path(), &config, None).unwrap();
     // The id of `<mark>` is the number of embeddings: the published table has no row for it.
     let rows = config.language.vocab_size;
     tokenizer_of(rows + 1, &folder.path().join("tokenizer.json"));
