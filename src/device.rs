@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn unknown_name_lists_what_the_build_knows() {
         let message = "gpu".parse::<DeviceName>().unwrap_err().to_string();
-        assert!(message.contains("`gpu`") && message.contains("knows `flex`"), "{message}");
+        assert!(message.contains("`gpu`") && message.contains("supports `flex`"), "{message}");
         assert_eq!(message.contains("`libtorch`"), DeviceName::Libtorch.is_compiled_in());
     }
 

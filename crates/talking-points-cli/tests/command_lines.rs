@@ -265,12 +265,17 @@ fn git_lfs_pointers_are_named() {
         "config.json",
         "tokenizer.json",
     ] {
-        fs::write(Path::new(&model).join(pointer), LFS_POINTER).unwrap();
+        // One at a time, whatever is read first.
+        let file = Path::new(&model).join(pointer);
+        let original = fs::read(&file).ok();
+        fs::write(&file, LFS_POINTER).unwrap();
         named("generate", &["--model", &model, "--prompt", "a"], pointer);
-        if pointer == "tokenizer_config.json" || pointer == "generation_config.json" {
-            fs::remove_file(Path::new(&model).join(pointer)).unwrap();
+        match original {
+            Some(bytes) => fs::write(&file, bytes).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
         }
     }
+    fs::write(Path::new(&model).join("model.safetensors"), LFS_POINTER).unwrap();
     named(
         "convert",
         &["--from", &model, "--out", &in_folder(&folder, "converted")],
@@ -701,7 +706,7 @@ fn json_is_one_document_of_every_subcommand() {
             "{command}: {text}"
         );
     }
-    // One line a triplet, as its help says.
+    // One line per triplet, as its help says.
     let output = run("data describe", &["--coco", &coco, "--images", &root_name, "--json"]);
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -711,7 +716,7 @@ fn json_is_one_document_of_every_subcommand() {
                 .all(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().is_object())
     );
     let help = String::from_utf8(run("data describe", &["--help"]).stdout).unwrap();
-    assert!(help.contains("one line a triplet"), "{help}");
+    assert!(help.contains("one triplet per line"), "{help}");
     // A configuration is TOML.
     assert!(refused("data build", &["--paper-teachers", "--json"]).contains("--paper-teachers"));
 }

@@ -16,8 +16,8 @@ use crate::{
 /// let mut report = EvalReport::new("scenes", Protocol::paper(), Bootstrap::new(tp_core::Seed(7)));
 /// report.add("reference, heatmap", &full)?;
 /// report.add("text only", &text_only)?;
-/// report.add_pair(("reference, heatmap", &full), ("text only", &text_only))?; // the gain from the
-/// image
+/// // The gain from the image:
+/// report.add_pair(("reference, heatmap", &full), ("text only", &text_only))?;
 /// report.add_groups("reference, heatmap", &full, "category", &[])?;
 /// let page = report.to_markdown();
 /// # Ok(()) }
