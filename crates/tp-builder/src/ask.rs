@@ -140,7 +140,7 @@ impl<'a> Job<'a> {
         match self.answers_of(image, point, &pixels, find, |role| {
             NoAnswer::Missing(MissingAnswer { role, failed: None })
         }) {
-            Ok(answers) => Ok(KnownAnswers::All(answers)),
+            Ok(answers) => Ok(KnownAnswers::All(Box::new(answers))),
             Err(NoAnswer::Missing(missing)) => Ok(KnownAnswers::Missing(missing)),
             Err(NoAnswer::Broken(error)) => Err(error),
         }
@@ -181,7 +181,7 @@ impl<'a> Job<'a> {
 /// The stored answers about a point.
 pub(crate) enum KnownAnswers {
     /// Every role has answered.
-    All(PointAnswers),
+    All(Box<PointAnswers>),
     /// The first role that has not.
     Missing(MissingAnswer),
 }

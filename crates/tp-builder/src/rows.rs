@@ -62,7 +62,7 @@ impl<'a> Rows<'a> {
             match self.job.known_answers(image, chosen.point as usize)? {
                 KnownAnswers::All(answers) => {
                     return Ok(Some((
-                        row(image, chosen, answers, self.localization, self.words)?,
+                        row(image, chosen, *answers, self.localization, self.words)?,
                         file.clone(),
                     )));
                 }

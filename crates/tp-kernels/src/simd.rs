@@ -515,8 +515,9 @@ mod tests {
             std::array::from_fn(|lane| {
                 half_to_single(u16::from_le_bytes([bytes[2 * lane], bytes[2 * lane + 1]]))
             }),
-            // -(1 + 1/1024) · 2
-            std::array::from_fn(|lane| -2.001_953_125 + if lane % 5 == 0 { 3.0 } else { 0.0 }),
+            std::array::from_fn(|lane| {
+                -2.0 * (1.0 + 1.0 / 1024.0) + if lane % 5 == 0 { 3.0 } else { 0.0 }
+            }),
         ];
         let mut y = [[0.0; LANES]; 5];
         dispatch_wide(FromBytes { bytes: &bytes, y: &mut y });

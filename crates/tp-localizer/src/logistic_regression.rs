@@ -87,9 +87,9 @@ fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
 fn solved<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> [f64; N] {
     for at in 0..N {
         for row in at + 1..N {
-            let factor = matrix[row][at] / matrix[at][at];
-            for column in at..N {
-                matrix[row][column] -= factor * matrix[at][column];
+            let (pivot, factor) = (matrix[at], matrix[row][at] / matrix[at][at]);
+            for (value, above) in matrix[row].iter_mut().zip(pivot).skip(at) {
+                *value -= factor * above;
             }
             right[row] -= factor * right[at];
         }

@@ -48,9 +48,9 @@ pub(crate) struct Args {
 enum WordingArg {
     /// Those of the adapters of Talking Points.
     TalkingPoints,
-    /// The published base's for points: "There are some marks: Mark 1 <mark>."
+    /// The published base's for points: `There are some marks: Mark 1 <mark>.`
     BaseMark,
-    /// The published base's for regions: "region1 <region>".
+    /// The published base's for regions: `region1 <region>`.
     BaseRegion,
 }
 

@@ -99,7 +99,7 @@ impl Mirror<'_> {
     }
 
     /// Runs the work, uploading in the background.
-    fn kept<T>(
+    fn work_and_upload<T>(
         &self,
         lease: &mut Lease<'_>,
         mut outboxes: Vec<Outbox>,
@@ -107,15 +107,15 @@ impl Mirror<'_> {
         work: impl FnOnce(&dyn Remote) -> Result<T, BuildError>,
     ) -> Result<T, BuildError> {
         let end = End::default();
-        let (result, kept) = std::thread::scope(|scope| {
-            let keeper = scope.spawn(|| {
-                let kept = self.keep(lease, &mut outboxes, every, &end);
-                if kept.is_err() {
+        let (result, uploaded) = std::thread::scope(|scope| {
+            let uploader = scope.spawn(|| {
+                let uploaded = self.upload_until(lease, &mut outboxes, every, &end);
+                if uploaded.is_err() {
                     // Further answers could be lost, so the run must stop.
                     self.has_failed.store(true, Ordering::SeqCst);
                     self.limits.abandon(true);
                 }
-                kept
+                uploaded
             });
             let result = {
                 let _told = Told(&end);
@@ -123,24 +123,25 @@ impl Mirror<'_> {
             };
             (
                 result,
-                keeper
+                uploader
                     .join()
                     .unwrap_or_else(|_| Err(self.store.trouble("", "the upload thread panicked"))),
             )
         });
-        match (result, kept.and_then(|()| self.upload_mark())) {
+        match (result, uploaded.and_then(|()| self.upload_mark())) {
             (Ok(result), Ok(())) => Ok(result),
             (Ok(_), Err(error)) => Err(error),
-            (Err(error), kept) => {
-                if let Err(kept) = kept {
-                    tracing::error!("{kept}");
+            (Err(error), uploaded) => {
+                if let Err(upload) = uploaded {
+                    tracing::error!("{upload}");
                 }
                 Err(error)
             }
         }
     }
 
-    fn keep(
+    /// Uploads new results now and then, and a last time at the end.
+    fn upload_until(
         &self,
         lease: &mut Lease<'_>,
         outboxes: &mut [Outbox],

@@ -255,7 +255,7 @@ mod tests {
                 "Generic S3 error: HTTP error: io: Connection refused",
             ),
         ] {
-            assert_eq!(one_line(&said), text);
+            assert_eq!(told(&said), text);
         }
     }
 }

@@ -333,9 +333,9 @@ impl FewRows<'_> {
             }
         }
         let rows = self.x.len() / self.padded;
-        for o in 0..O {
-            for r in 0..R {
-                self.y[(output + o) * rows + row + r] = total(sums[o][r]);
+        for (o, sums) in sums.into_iter().enumerate() {
+            for (r, sum) in sums.into_iter().enumerate() {
+                self.y[(output + o) * rows + row + r] = total(sum);
             }
         }
         R

@@ -12,8 +12,11 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
-/// Blocks and numbers of every format, and what is behind them.
-fn fixture() -> (Vec<(BlockFormat, &'static [u8], Vec<f32>)>, &'static [u8]) {
+/// A format, its blocks, and the numbers that they stand for.
+type Sample = (BlockFormat, &'static [u8], Vec<f32>);
+
+/// The samples of every format, and what is behind them.
+fn fixture() -> (Vec<Sample>, &'static [u8]) {
     let mut rest = GGUF;
     let mut take = |n| {
         let (taken, behind) = rest.split_at(n);
