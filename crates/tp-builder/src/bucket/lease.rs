@@ -218,7 +218,7 @@ mod tests {
             let message = take(stem).err().unwrap().to_string();
             assert!(
                 message.contains("shard 0001-of-0002 is held by another process")
-                    && message.contains(" s,"),
+                    && message.contains(" s until its lease expires"),
                 "{message}"
             );
         }
