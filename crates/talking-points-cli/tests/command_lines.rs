@@ -615,7 +615,7 @@ fn language_model_writes_on_and_refuses_what_it_cannot_read() {
     // A model that is there is never written over.
     assert!(
         one_line("generate", &[&asked[..], &["--random", "tiny"]].concat())
-            .contains("holds a model already")
+            .contains("already contains a model")
     );
     assert!(one_line("generate", &["--model", &model, "--prompt", " "]).contains("empty"));
     let endless = "hoof ".repeat(3000);
@@ -648,7 +648,8 @@ fn weights_are_converted_once_and_never_written_over() {
     assert!(!Path::new(&out).exists());
     assert!(run("convert", &["--from", &source, "--out", &out]).status.success());
     assert!(
-        one_line("convert", &["--from", &source, "--out", &out]).contains("holds weights already")
+        one_line("convert", &["--from", &source, "--out", &out])
+            .contains("already contains weights")
     );
 }
 

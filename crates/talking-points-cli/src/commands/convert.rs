@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     for name in ["model.safetensors", "model.safetensors.index.json"] {
         if args.out.join(name).exists() {
             return Err(format!(
-                "{} holds weights already: name another folder",
+                "{} already contains weights: use another folder",
                 args.out.display()
             )
             .into());

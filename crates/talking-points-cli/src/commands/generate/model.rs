@@ -36,7 +36,7 @@ pub(super) fn load(
     if is_gguf(path) {
         if matches!(args.weights, Some(Weights::F32)) {
             return Err(
-                "matrices of a GGUF file stay in its blocks: leave --weights f32 away".into()
+                "the matrices of a GGUF file keep their block format: omit --weights f32".into()
             );
         }
         let GgufModel { decoder, tokenizer, chat, end_tokens, .. } = load_gguf(path, device)?;

@@ -13,7 +13,7 @@ use talking_points::{
 pub(super) fn write_random_model(folder: &Path, seed: Seed) -> Result<(), Box<dyn Error>> {
     if folder.join("config.json").exists() {
         return Err(format!(
-            "{} holds a model already: name another folder, or leave --random away",
+            "{} already contains a model: use another folder, or omit --random",
             folder.display()
         )
         .into());

@@ -26,7 +26,7 @@ use crate::cli;
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if !(args.steps > 0.0 && args.steps <= 1.0) {
         return Err(format!(
-            "--steps {} is no share: give a number above 0, at most 1",
+            "--steps {} is not a share: use a number above 0 and at most 1",
             args.steps
         )
         .into());
