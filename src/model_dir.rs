@@ -189,6 +189,9 @@ impl ModelDir {
         config.language.validate().map_err(|error| shape(error.into()))?;
         config.descriptor.mask.validate().map_err(|error| shape(error.into()))?;
         check_localizer(&config.localizer).map_err(|problem| shape(problem.into()))?;
+        if config.localizer.absence.is_some() && config.namer.is_none() {
+            return Err(shape("the localizer's absence needs a namer, and there is none".into()));
+        }
         if let Some(namer) = &config.namer {
             check_namer(namer, &config.vision).map_err(|problem| shape(problem.into()))?;
         }
@@ -671,6 +674,15 @@ mod tests {
         let mut close = config.clone();
         close.localizer.closer_look = Some(0.0);
         assert!(refusal(&close, &text(&fitting)).unwrap().contains("closer_look"));
+        // Whether a text is about nothing here is told by nouns, and by what is usual for them.
+        let mut told = config.clone();
+        told.localizer.absence = Some([1.0, -0.5, -0.5, -0.5, 0.0]);
+        assert!(refusal(&told, &text(&fitting)).unwrap().contains("usual_log_peaks"));
+        let usual = Some([vec![-2.0], vec![-3.0], vec![-1.0]]);
+        let known = NounTable { usual_log_peaks: usual, ..fitting.clone() };
+        assert_eq!(refusal(&told, &text(&known)), None);
+        told.namer = None;
+        assert!(refusal(&told, &text(&known)).unwrap().contains("needs a namer"));
         assert!(with(&|namer| namer.part_temperature = 0.0).contains("temperature"));
         assert!(with(&|namer| namer.published_share = 1.5).contains("published_share"));
         assert!(with(&|namer| namer.close_ups = vec![0.5, 0.0]).contains("close_ups"));

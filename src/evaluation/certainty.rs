@@ -168,7 +168,8 @@ impl<'a> Asked<'a> {
     /// How certain the model is with these numbers, and how rightly.
     #[must_use]
     pub fn certainty(&self, fitted: &Fitted) -> Certainty {
-        let Answers { found, nowhere } = self.answers(&self.told(fitted), fitted.nowhere_limit);
+        let Answers { found, nowhere } =
+            self.answers(&self.adjusted_heatmaps(fitted), fitted.nowhere_limit);
         let of_mass = |&(mass, is_right): &(f32, bool)| {
             (f64::from(calibrated(mass, fitted.confidence)), is_right)
         };
@@ -208,11 +209,11 @@ impl<'a> Asked<'a> {
         let mut fitted =
             Fitted { usual_log_peaks: self.usual_log_peaks(), absence: None, ..before.clone() };
         fitted.absence = self.fit_absence(&fitted);
-        let told = self.told(&fitted);
-        let own = self.answers(&told, before.nowhere_limit).nowhere.into_iter();
+        let adjusted = self.adjusted_heatmaps(&fitted);
+        let own = self.answers(&adjusted, before.nowhere_limit).nowhere.into_iter();
         let own = own.filter(|(_, absent)| !absent).map(|(probability, _)| probability);
         fitted.nowhere_limit = limit_for(own.collect());
-        fitted.confidence = fitted_confidence(&self.answers(&told, fitted.nowhere_limit).found);
+        fitted.confidence = fitted_confidence(&self.answers(&adjusted, fitted.nowhere_limit).found);
         if self.namer.is_some() {
             fitted.name_temperatures = [0, 1]
                 .map(|kind| best(&|temperature| surprise(&self.names([temperature; 2])[kind])));
@@ -248,20 +249,21 @@ impl<'a> Asked<'a> {
         fitted_absence(&evidence)
     }
 
-    /// The heat-maps of every image with its texts and whether these are about another image; with
-    /// the probability of "nowhere" that the numbers give.
-    fn told(&self, fitted: &Fitted) -> Vec<Vec<(Heatmap, bool)>> {
+    /// The heat-maps of every image, with the probability of "nowhere" that `fitted` gives, and
+    /// whether the text of each is about another image.
+    fn adjusted_heatmaps(&self, fitted: &Fitted) -> Vec<Vec<(Heatmap, bool)>> {
         let nouns = self.nouns(fitted);
         (0..self.images.len())
             .map(|image| {
-                let with_absence = |(heatmap, text, is_absent): (&Heatmap, &str, bool)| {
-                    let told = (|| {
-                        let evidence = self.evidence(nouns.as_ref()?, image, heatmap, text)?;
-                        Some(heatmap.clone().with_nowhere(evidence.absence(fitted.absence?)))
-                    })();
-                    (told.unwrap_or_else(|| heatmap.clone()), is_absent)
+                let absence = |heatmap: &Heatmap, text: &str| {
+                    let evidence = self.evidence(nouns.as_ref()?, image, heatmap, text)?;
+                    Some(evidence.absence(fitted.absence?))
                 };
-                self.heatmaps(image).map(with_absence).collect()
+                let adjusted = |(heatmap, text, is_absent): (&Heatmap, &str, bool)| {
+                    let nowhere = absence(heatmap, text).unwrap_or(heatmap.nowhere());
+                    (heatmap.clone().with_nowhere(nowhere), is_absent)
+                };
+                self.heatmaps(image).map(adjusted).collect()
             })
             .collect()
     }
@@ -293,13 +295,13 @@ impl<'a> Asked<'a> {
         own.chain(other.iter().zip(texts(about)).map(|(heatmap, text)| (heatmap, text, true)))
     }
 
-    fn answers(&self, told: &[Vec<(Heatmap, bool)>], nowhere_limit: f32) -> Answers {
+    fn answers(&self, heatmaps: &[Vec<(Heatmap, bool)>], nowhere_limit: f32) -> Answers {
         let mut answers = Answers::default();
-        for ((image, asked), told) in self.set.images.iter().zip(&self.images).zip(told) {
+        for ((image, asked), heatmaps) in self.set.images.iter().zip(&self.images).zip(heatmaps) {
             answers.nowhere.extend(
-                told.iter().map(|(heatmap, absent)| (f64::from(heatmap.nowhere()), *absent)),
+                heatmaps.iter().map(|(heatmap, absent)| (f64::from(heatmap.nowhere()), *absent)),
             );
-            for ((heatmap, _), point) in told.iter().zip(&image.points) {
+            for ((heatmap, _), point) in heatmaps.iter().zip(&image.points) {
                 if let Some(found) = heatmap.locate(&asked.letterbox, Decoding::Mass, nowhere_limit)
                 {
                     let is_right = found.point.distance(point.point) < RADIUS;

@@ -12,7 +12,8 @@ use serde_json::Value;
 use tp_core::{ImageHw, RgbImage, UnitXy};
 use tp_descriptor::{GaussianMask, MaskRule};
 use tp_language::{DecoderConfig, LoraConfig};
-use tp_vision::{EncodedImage, PromptMask, VisionConfig};
+use tp_localizer::seg_queries;
+use tp_vision::{EncodedImage, VisionConfig};
 use tp_weights::Checkpoint;
 
 use super::{
@@ -63,18 +64,9 @@ pub(crate) fn end_to_end(fixture: &Fixture, device: &Device) -> Result<Outcome, 
     let n_places = places.len();
     let at = Tensor::<1, Int>::from_data(TensorData::new(places, [n_places]), device);
     let states = network.localizer.projector.forward(hidden.squeeze_dim::<2>(0).select(0, at));
-    let mut halves = states.clone().unsqueeze::<3>().chunk(2, 2);
-    let (position, content) = (halves.remove(1), halves.remove(0));
-    let features = &encoded.features;
+    let queries = seg_queries(&network.eyes, &encoded, states.clone());
     let decoder = network.eyes.encoder.query_decoder();
-    let queries = decoder.forward_prompts(
-        &features.attended,
-        &features.mask_features,
-        content,
-        position,
-        &PromptMask::Predicted,
-    );
-    let masks = decoder.mask_logits(queries.clone(), &features.mask_features);
+    let masks = decoder.mask_logits(queries.clone(), &encoded.features.mask_features);
     Ok(outcome
         .with("seg_vector", states)
         .with::<2>("seg_query", queries.squeeze_dim(0))

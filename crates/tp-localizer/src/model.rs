@@ -377,23 +377,29 @@ impl PointLocalizer {
     }
 }
 
-/// What the base's query decoder draws for the projected states of `[SEG]`, `[text, 2 ·
-/// feat_channels]`: their halves are content and position of a query.
+/// The queries of the base's query decoder for projected states of `[SEG]`, `[text, 2 ·
+/// feat_channels]`, whose halves are the content and the position of a query: `[1, text,
+/// feat_channels]`.
 ///
 /// Source: OMG-LLaVA's `forward_llm_seg`.
-fn mask_heatmaps(eyes: &VisionModel, image: &EncodedImage, states: Tensor<2>) -> Vec<Heatmap> {
+#[must_use]
+pub fn seg_queries(eyes: &VisionModel, image: &EncodedImage, states: Tensor<2>) -> Tensor<3> {
     let features = &image.features;
-    let decoder = eyes.encoder.query_decoder();
     let mut halves = states.unsqueeze::<3>().chunk(2, 2);
     let (position, content) = (halves.remove(1), halves.remove(0));
-    let queries = decoder.forward_prompts(
+    eyes.encoder.query_decoder().forward_prompts(
         &features.attended,
         &features.mask_features,
         content,
         position,
         &PromptMask::Predicted,
-    );
-    let logits = decoder.mask_logits(queries, &features.mask_features);
+    )
+}
+
+/// The masks of [`seg_queries`] as heat-maps, one for each text.
+fn mask_heatmaps(eyes: &VisionModel, image: &EncodedImage, states: Tensor<2>) -> Vec<Heatmap> {
+    let queries = seg_queries(eyes, image, states);
+    let logits = eyes.encoder.query_decoder().mask_logits(queries, &image.features.mask_features);
     let [_, _, height, width] = logits.dims();
     let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
     logits
