@@ -10,8 +10,8 @@ use talking_points::{
     data::{DescribedPoints, ReadOptions, Split},
     prelude::*,
     recipe::{
-        Batcher, Objective, Photographs, SampleSettings, TrainingModel, TrainingModelConfig,
-        TrainingTask, Vocabulary, frozen_for,
+        Batcher, LossWeights, Objective, Photographs, SampleSettings, TrainingModel,
+        TrainingModelConfig, TrainingTask, Vocabulary, frozen_for,
     },
     train::{Evaluation, Schedule, TrainConfig, train},
 };
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let vocabulary = Vocabulary::of_scenes_and(&[]);
     let task = TrainingTask {
         objective: Objective::Localizer,
+        losses: LossWeights::of(Objective::Localizer),
         batcher: Batcher {
             source: Photographs::new(vec![Box::new(points)], Split::Train, 128),
             options: SampleSettings { n_points: 2, ..SampleSettings::spoken() },

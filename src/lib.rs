@@ -35,6 +35,7 @@ mod device;
 mod device_check;
 mod error_line;
 pub mod evaluation;
+mod joined;
 mod model_dir;
 mod network;
 pub mod overlay;
@@ -49,6 +50,7 @@ pub use conversion::{Conversion, ConversionOptions, PublishedFiles, convert_weig
 pub use device::{DeviceError, DeviceName};
 pub use device_check::{DeviceCheck, Difference};
 pub use error_line::error_line;
+pub use joined::{JoinError, JoinedBase};
 pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir, save_settings};
 pub use network::{Network, NetworkConfig};
 pub use published::{PublishedName, network_keys, published_name};

@@ -21,8 +21,8 @@ use talking_points::{
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, UnitXy},
     data::{DecodeOptions, decode_image},
     recipe::{
-        Batcher, Objective, SampleSettings, Scenes, TrainingModel, TrainingModelConfig,
-        TrainingTask, Vocabulary,
+        Batcher, LossWeights, Objective, SampleSettings, Scenes, TrainingModel,
+        TrainingModelConfig, TrainingTask, Vocabulary,
     },
     scenes::SceneOptions,
     train::{Evaluation, Task},
@@ -212,6 +212,7 @@ fn training_task(
     let options = SceneOptions { size: ImageHw::new(128, 128).unwrap(), ..Default::default() };
     TrainingTask {
         objective,
+        losses: LossWeights::of(objective),
         batcher: Batcher {
             source: Scenes { options, ..Default::default() },
             options: SampleSettings { n_points: 3, ..Default::default() },
@@ -281,7 +282,7 @@ fn training_gives_the_loss_and_the_gradients_of_flex() {
         // LibTorch differed by 8e-4; presumably activations within rounding of a kink are on
         // different sides of it. Gradients through a smooth backbone are compared below.
         model.network.eyes = model.network.eyes.freeze_backbone();
-        let step = task.loss(&model, task.batch(Seed(5)));
+        let step = task.loss(&model, task.batch(0, Seed(5)));
         let gradients = step.loss.backward();
         let mut parts =
             GradientsByPart { gradients: &gradients, path: Vec::new(), numbers: Numbers::new() };

@@ -10,8 +10,8 @@ use talking_points::{
     core::{DescribeOptions, DescribePoint, ImageHw, LocalizePoint, Seed, Style},
     language::{DecoderConfig, LoraConfig, Tokenizer},
     recipe::{
-        Batcher, Objective, SampleSettings, SampleSource, Scenes, TrainingModelConfig,
-        TrainingSample, TrainingTask, Vocabulary,
+        Batcher, Draw, LossWeights, Objective, SampleSettings, SampleSource, Scenes,
+        TrainingModelConfig, TrainingSample, TrainingTask, Vocabulary,
     },
     scenes::SceneOptions,
     train::{Evaluation, Schedule, TrainConfig, train},
@@ -22,8 +22,8 @@ use talking_points::{
 struct TwoScenes([TrainingSample; 2]);
 
 impl SampleSource for TwoScenes {
-    fn sample(&self, seed: Seed, _: &SampleSettings) -> Option<TrainingSample> {
-        Some(self.0[(seed.0 % 2) as usize].clone())
+    fn sample(&self, draw: Draw, _: &SampleSettings) -> Option<TrainingSample> {
+        Some(self.0[(draw.number % 2) as usize].clone())
     }
 }
 
@@ -35,8 +35,9 @@ fn two_scenes() -> [TrainingSample; 2] {
         ..Default::default()
     };
     let scenes = Scenes { options, ..Default::default() };
-    let mut found =
-        (0..).filter_map(|index| scenes.sample(Seed(11).nth(index), &samples)).filter(|sample| {
+    let mut found = (0..)
+        .filter_map(|index| scenes.sample(Draw { run: Seed(11), number: index }, &samples))
+        .filter(|sample| {
             let texts: std::collections::HashSet<_> =
                 sample.triplets.iter().map(|triplet| &triplet.description).collect();
             texts.len() == 4
@@ -75,6 +76,7 @@ fn eight_triplets_are_memorized_in_both_directions() {
     let samples = two_scenes();
     let task = TrainingTask {
         objective: Objective::Base,
+        losses: LossWeights::of(Objective::Base),
         batcher: Batcher {
             source: TwoScenes(samples.clone()),
             options: SampleSettings::default(),

@@ -9,7 +9,9 @@ use tp_data::{
     PointTarget, RulesTeacher, Split, TextKind, decode_annotated, read_triplets,
 };
 
-use crate::recipe::{SampleSettings, SampleSource};
+use crate::recipe::{Draw, SampleSettings, SampleSource};
+#[cfg(feature = "builder")]
+use crate::recipe::{RecipeError, built_files};
 
 /// A set of images with described points.
 #[derive(Clone, Debug)]
@@ -62,9 +64,10 @@ impl EvalSet {
         style_weights[style as usize] = 1.0;
         let options =
             SampleSettings { n_points: points_per_image, style_weights, ..Default::default() };
+        let run = seed.split("evaluation");
         let images = (0..n_images)
             .into_par_iter()
-            .filter_map(|index| source.sample(seed.split("evaluation").nth(index), &options))
+            .filter_map(|number| source.sample(Draw { run, number }, &options))
             .map(|sample| EvalImage {
                 group: sample.annotation.group,
                 image: sample.image,
@@ -108,6 +111,46 @@ impl EvalSet {
         }
         if set.images.is_empty() {
             return Err(DataError::NoTriplets { path: file.to_owned() });
+        }
+        Ok(set)
+    }
+
+    /// The rows of one split of a data set that the builder has made, with its embedded images; all
+    /// of them are in memory. Of a set without validation rows, [`Split::Val`] means the test rows.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] if a file or an image cannot be read, a row has no image, or there is no row.
+    #[cfg(feature = "builder")]
+    pub fn from_built(folder: &Path, split: Split) -> Result<Self, RecipeError> {
+        let built = |error: tp_builder::BuildError| RecipeError::Built { source: error.into() };
+        let mut set =
+            Self { name: folder.display().to_string(), images: Vec::new(), upright_images: 0 };
+        let mut known: HashMap<(String, ImageHw), usize> = HashMap::new();
+        for file in built_files(folder, split)? {
+            for row in tp_builder::ParquetRows::open(&file).map_err(built)? {
+                let (row, bytes) = row.map_err(built)?;
+                let key = (row.triplet.image.clone(), row.triplet.size);
+                let at = match known.get(&key) {
+                    Some(&at) => at,
+                    None => {
+                        let bytes = bytes.ok_or_else(|| RecipeError::NoImages {
+                            path: file.clone(),
+                            image: key.0.clone(),
+                        })?;
+                        let name = format!("{} of {}", key.0, file.display());
+                        let (image, _) = tp_data::decode_annotated_bytes(&name, &bytes, key.1)?;
+                        let group = row.triplet.group.clone();
+                        set.images.push(EvalImage { group, image, points: Vec::new() });
+                        known.insert(key, set.images.len() - 1);
+                        set.images.len() - 1
+                    }
+                };
+                set.images[at].points.push(EvalPoint::from(row.triplet));
+            }
+        }
+        if set.images.is_empty() {
+            return Err(DataError::NoTriplets { path: folder.join("data") }.into());
         }
         Ok(set)
     }

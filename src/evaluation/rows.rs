@@ -4,11 +4,13 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, PointError, Seed, UnitXy};
+use tp_core::{
+    DescribeOptions, DescribePoint, LocalizePoint, Located, PointError, PointRecord, Seed, UnitXy,
+};
 use tp_descriptor::{DescriptorError, GaussianMask, MaskRule};
 use tp_localizer::{Decoding, Heatmap, LocalizerError, LocalizerHead};
 use tp_metrics::{Accumulator, Bootstrap, MetricsError, PointRow, Protocol};
-use tp_vision::{EncodedImage, VisionError};
+use tp_vision::{EncodedImage, Section, VisionError};
 
 use crate::{
     Models,
@@ -27,6 +29,12 @@ pub enum RowName {
     Ours,
     /// The closed loop without the Gaussian mask at test time.
     OursWithoutMask,
+    /// The closed loop with a Descriptor that sees only a section around the point, as models do
+    /// that caption regions (DAM in the paper's table).
+    Crop,
+    /// The names of object and part alone, as keypoint data sets give them (KptLLM and LocLLM in
+    /// the paper's table).
+    Template,
     /// A regressor on the position record, without the image.
     WordsOnly,
     /// The image without a text: the mean of the heat-maps of other images' texts.
@@ -41,11 +49,13 @@ pub enum RowName {
 
 impl RowName {
     /// Every row, in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Reference,
         Self::ReferenceRegress,
         Self::Ours,
         Self::OursWithoutMask,
+        Self::Crop,
+        Self::Template,
         Self::WordsOnly,
         Self::ImageOnly,
         Self::WrongImage,
@@ -61,6 +71,8 @@ impl RowName {
             Self::ReferenceRegress => "reference-regress",
             Self::Ours => "ours",
             Self::OursWithoutMask => "ours-without-mask",
+            Self::Crop => "crop",
+            Self::Template => "template",
             Self::WordsOnly => "words-only",
             Self::ImageOnly => "image-only",
             Self::WrongImage => "wrong-image",
@@ -158,6 +170,9 @@ pub enum EvaluationError {
 /// The number of other images' texts that are averaged for the row without a text.
 const IMAGE_ONLY_TEXTS: usize = 24;
 
+/// The longer side of the section that the row [`RowName::Crop`] sees, relative to the image's.
+const CROP_SHARE: f64 = 0.25;
+
 /// Computes the answers of a model for every point of a set, row by row.
 ///
 /// Each image is encoded once. `words_only` answers the row of that name; without it the row is
@@ -207,6 +222,15 @@ pub fn evaluate_rows(
         if wants(RowName::OursWithoutMask) {
             let words = described(&unmasked, &encoded, &points, how)?;
             answer(RowName::OursWithoutMask, located_words(models, &encoded, &words)?);
+        }
+        if wants(RowName::Crop) {
+            let words = cropped_words(models, &encoded, &points, how)?;
+            answer(RowName::Crop, located_words(models, &encoded, &words)?);
+        }
+        if wants(RowName::Template) {
+            let names: Vec<String> =
+                image.points.iter().map(|point| names(&point.record)).collect();
+            answer(RowName::Template, located_words(models, &encoded, &names)?);
         }
         if wants(RowName::ImageOnly) {
             let heatmaps = once.heatmaps(&encoded, &others.texts(index, IMAGE_ONLY_TEXTS))?;
@@ -308,6 +332,32 @@ fn described<D: DescribePoint>(
         .into_iter()
         .map(|description| description.text)
         .collect())
+}
+
+/// The descriptions of points by a Descriptor that sees a section around each alone.
+fn cropped_words(
+    models: &Models,
+    image: &EncodedImage,
+    points: &[UnitXy],
+    how: &DescribeOptions,
+) -> Result<Vec<String>, EvaluationError> {
+    let mut words = Vec::with_capacity(points.len());
+    for &point in points {
+        let section = Section::around(point, image.pixels.size(), CROP_SHARE);
+        let seen = models.network.eyes.encode_section(image, &section)?;
+        let place = section.inside(point).unwrap_or(UnitXy::nearest(0.5, 0.5));
+        words.extend(described(&models.descriptor, &seen, &[place], how)?);
+    }
+    Ok(words)
+}
+
+/// The names of a point's object and of its keypoint or part.
+fn names(record: &PointRecord) -> String {
+    let object = &record.category;
+    match record.keypoint.as_ref().or(record.part.as_ref()) {
+        Some(part) => format!("the {part} of the {object}"),
+        None => format!("the {object}"),
+    }
 }
 
 /// Where texts are located; an empty text is a miss.

@@ -13,7 +13,7 @@ use tp_localizer::LocalizeConversation;
 use tp_vision::{DenseTargets, NameTargets, Nouns, QueryTargets};
 
 use crate::recipe::{
-    Facts, SampleSettings, SampleSource, TrainingSample, Vocabulary,
+    Draw, Facts, SampleSettings, SampleSource, TrainingSample, Vocabulary,
     dense::{dense_targets, query_targets},
 };
 
@@ -69,18 +69,21 @@ pub struct Batcher<S> {
 }
 
 impl<S: SampleSource> Batcher<S> {
-    /// The batch of a seed: equal seeds give equal batches on any number of threads.
+    /// A batch of a run, by its number: equal numbers and seeds give equal batches on any number of
+    /// threads.
     #[must_use]
-    pub fn batch(&self, seed: Seed) -> Batch {
+    pub fn batch(&self, number: u64, run: Seed) -> Batch {
+        let seed = run.nth(number);
         let options = self.options.in_one_style(seed.split("style"));
-        // Seeds whose image has no describable point are skipped.
-        let sample =
-            |seed: Seed| (0..).find_map(|attempt| self.source.sample(seed.nth(attempt), &options));
-        let samples: Vec<TrainingSample> = (0..self.n_images as u64)
+        // Images without a describable point are replaced.
+        let sample = |draw: Draw| {
+            (0..).find_map(|attempt| self.source.sample(draw.again(attempt), &options))
+        };
+        let n_images = self.n_images as u64;
+        let samples: Vec<TrainingSample> = (number * n_images..(number + 1) * n_images)
             .into_par_iter()
-            .map(|slot| {
-                sample(seed.split("sample").nth(slot))
-                    .expect("the search does not end without a sample")
+            .map(|number| {
+                sample(Draw { run, number }).expect("the search does not end without a sample")
             })
             .collect();
         self.assemble(&samples, seed)
@@ -175,13 +178,17 @@ fn names_of(record: &PointRecord, is_described: bool, nouns: &Nouns) -> [Option<
     let lexicon = Lexicon::shipped();
     // The lexicon also resolves phrases that are not entries themselves, and the sense in which an
     // object has a part.
-    let object = lexicon.object(&record.category).and_then(|noun| nouns.object(&noun.name));
-    let part = record.part.as_deref().and_then(|part| lexicon.part(part, Some(&record.category)));
-    [
-        object,
-        part.and_then(|noun| nouns.part(&noun.name)),
-        nouns.colour(&record.colour).filter(|_| is_described),
-    ]
+    let object = lexicon
+        .object(&record.category)
+        .and_then(|noun| nouns.object(&noun.name))
+        .or_else(|| nouns.object(&record.category));
+    let part = record.part.as_deref().and_then(|part| {
+        lexicon
+            .part(part, Some(&record.category))
+            .and_then(|noun| nouns.part(&noun.name))
+            .or_else(|| nouns.part(part))
+    });
+    [object, part, nouns.colour(&record.colour).filter(|_| is_described)]
 }
 
 /// The image letterboxed onto a gray square, as the network receives it.
@@ -209,8 +216,11 @@ fn absent_triplet<'a>(
 ) -> Option<&'a Triplet> {
     let mut others: Vec<_> = samples.iter().flat_map(|sample| &sample.queries).collect();
     others.shuffle(rng);
-    let is_absent =
-        |category: &str| here.annotation.objects.iter().all(|object| object.category != category);
+    // Triplets may come without an annotation of their image.
+    let is_absent = |category: &str| {
+        here.annotation.objects.iter().all(|object| object.category != category)
+            && here.triplets.iter().all(|triplet| triplet.record.category != category)
+    };
     others.into_iter().find(|triplet| is_absent(&triplet.record.category))
 }
 

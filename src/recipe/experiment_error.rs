@@ -10,7 +10,8 @@ use tp_train::TrainError;
 use tp_vision::VisionError;
 use tp_weights::WeightsError;
 
-use crate::ModelError;
+use super::RecipeError;
+use crate::{ModelError, evaluation::EvaluationError};
 
 /// Why a training of a whole model failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,24 @@ pub enum ExperimentError {
     /// The output folder cannot be created.
     #[error("cannot create {}", path.display())]
     Folder { path: PathBuf, source: std::io::Error },
+    /// The recipe or its data cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The recipe needs published weights.
+    #[error("this recipe needs the published weights of a backbone: --backbone FILE")]
+    NoBackbone,
+    /// The recipe needs a model folder.
+    #[error("this recipe starts from a model folder: --base DIR")]
+    NoBase,
+    /// Weights, gradients and the optimizer's moments alone do not fit into memory.
+    #[error("{what} needs {:.1} GB without activations, and {:.1} GB are available: train fewer parameters (`trained`), or use a machine with more memory", *needed as f64 / 1e9, *available as f64 / 1e9)]
+    TooLarge { what: String, needed: u64, available: u64 },
+    /// A tokenizer is to be trained, and no phase has texts.
+    #[error("the recipe trains a tokenizer, and none of its phases has points with texts")]
+    NoTexts,
+    /// The base cannot be evaluated.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
     /// A data set cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),

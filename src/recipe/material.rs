@@ -1,45 +1,111 @@
-//! The training data: folders of photographs and cut-outs, and procedural scenes.
+//! The training data of a recipe: its sources opened and mixed.
 
-use std::path::{Path, PathBuf};
-
-use tp_core::ImageHw;
-use tp_data::{
-    CocoParts, ComposeOptions, CutOuts, DataError, Dataset, DescribedPoints, ReadOptions,
-    RulesTeacher, Split, Strictness, photographs_in,
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
 };
+
+use tp_core::{ImageHw, Seed};
+use tp_data::{ComposeOptions, CutOuts, Dataset, RulesTeacher, Split, Strictness, photographs_in};
 use tp_scenes::SceneOptions;
 
 use super::{
-    Compositions, ExperimentError, Mixture, Photographs, SampleSource, Scenes, plan::MixtureShares,
+    Compositions, DataPath, Draw, ExperimentError, Mixture, Names, Objective, Phase, RecipeError,
+    SampleSettings, SampleSource, Scenes, SourceConfig,
 };
 
-/// The share of human-described points among photographs of everyday objects; human descriptions
-/// teach more than boxes.
-const DESCRIBED_SHARE: f64 = 0.7;
+/// How many samples are tried before a source counts as one without describable points.
+const PROBES: u64 = 300;
 
-/// The sources of training data.
+/// The sources of a recipe.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
-    /// Folders with `annotations.json` and photographs, whose category and part names are dense
-    /// targets.
-    pub photographs: Vec<PathBuf>,
-    /// Folders with human-described points, or with photographs and boxes, that use everyday nouns.
-    pub everyday: Vec<PathBuf>,
-    /// The labels of cut-outs, and the folder of their pictures. They are composed onto the
-    /// photographs of `everyday`.
-    pub cutouts: Option<(PathBuf, PathBuf)>,
-    /// Families excluded from scenes and photographs. Their words stay in the vocabulary.
+    /// The sources by name.
+    pub sources: BTreeMap<String, SourceConfig>,
+    /// Families excluded from scenes and annotated photographs. Their words stay in the vocabulary.
     pub without_families: Vec<String>,
 }
 
 impl Material {
-    /// The data sets of [`photographs`](Self::photographs).
+    /// The recognized paths of a source of images.
     ///
     /// # Errors
     ///
-    /// [`DataError`] if a folder is not a data set.
-    pub fn photograph_sets(&self) -> Result<Vec<Box<dyn Dataset>>, DataError> {
-        self.photographs.iter().map(|folder| open(folder)).collect()
+    /// [`RecipeError`] if one is not data.
+    pub fn paths(&self, source: &str) -> Result<Vec<DataPath>, RecipeError> {
+        let Some(SourceConfig::Images { paths, format, images, .. }) = self.sources.get(source)
+        else {
+            return Ok(Vec::new());
+        };
+        let recognized = |path: &PathBuf| {
+            let mut path = DataPath::recognize(path, *format)?;
+            if let (DataPath::Triplets { images, .. }, Some(stated)) = (&mut path, images) {
+                images.clone_from(stated);
+            }
+            Ok(path)
+        };
+        paths.iter().map(recognized).collect()
+    }
+
+    /// Checks that every path is data and every required source has some, before anything is
+    /// loaded or written.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] for the first that is not.
+    pub fn check(&self) -> Result<(), RecipeError> {
+        for (name, source) in &self.sources {
+            let paths = self.paths(name)?;
+            if paths.is_empty() && matches!(source, SourceConfig::Images { required: true, .. }) {
+                return Err(RecipeError::NoData { source_name: name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// All recognized paths, with the names of their sources.
+    ///
+    /// # Errors
+    ///
+    /// As [`paths`](Self::paths).
+    pub fn all_paths(&self) -> Result<Vec<(String, DataPath)>, RecipeError> {
+        let mut all = Vec::new();
+        for name in self.sources.keys() {
+            all.extend(self.paths(name)?.into_iter().map(|path| (name.clone(), path)));
+        }
+        Ok(all)
+    }
+
+    /// The data sets whose names are classes of the dense losses.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] if a folder is not a data set.
+    pub fn dense_sets(&self) -> Result<Vec<Box<dyn Dataset>>, RecipeError> {
+        let mut sets = Vec::new();
+        for (name, source) in &self.sources {
+            if matches!(source, SourceConfig::Images { dense: true, .. }) {
+                for path in self.paths(name)? {
+                    sets.extend(path.open_annotated()?);
+                }
+            }
+        }
+        Ok(sets)
+    }
+
+    /// The names that occur in the sources of images.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] if a file cannot be read.
+    pub fn names(&self) -> Result<Names, RecipeError> {
+        let mut names = Names::default();
+        for (_, path) in self.all_paths()? {
+            let Names { categories, parts } = path.names()?;
+            names.categories.extend(categories);
+            names.parts.extend(parts);
+        }
+        Ok(names)
     }
 
     /// Scenes of 256 pixels, without the excluded families.
@@ -54,66 +120,172 @@ impl Material {
         Ok(Scenes { options, ..Default::default() })
     }
 
-    /// A mixture with these shares of the sources that are available, with images whose longer side
-    /// has `size` pixels.
+    /// The mixture of a phase, with images whose longer side has `size` pixels.
     ///
     /// # Errors
     ///
-    /// [`ExperimentError`] if a folder cannot be read.
-    pub fn mixture(&self, shares: &MixtureShares, size: u32) -> Result<Mixture, ExperimentError> {
+    /// [`ExperimentError`] if data are missing, cannot be read, have no describable points, or
+    /// cannot serve the objective.
+    pub fn mixture(
+        &self,
+        phase: &Phase,
+        settings: &SampleSettings,
+        size: u32,
+    ) -> Result<Mixture, ExperimentError> {
+        let wanted = || phase.mixture.iter().filter(|(_, weight)| **weight > 0.0);
+        let mut sources: Vec<(f64, Box<dyn SampleSource>)> = Vec::new();
+        for (name, &weight) in wanted() {
+            if matches!(phase.objective, Objective::Vision | Objective::Base)
+                && self.paths(name)?.iter().any(|path| !path.is_annotated())
+            {
+                let (phase, source_name) = (phase.name.clone(), name.clone());
+                let objective = "vision` or `base";
+                return Err(RecipeError::WrongKind { phase, source_name, objective }.into());
+            }
+            for (source, share) in self.opened(name, Split::Train, size)? {
+                check_points(name, source.as_ref(), settings)?;
+                sources.push((weight * share, source));
+            }
+        }
+        if sources.is_empty() {
+            let sources = wanted().map(|(name, _)| name.clone()).collect();
+            return Err(RecipeError::EmptyMixture { phase: phase.name.clone(), sources }.into());
+        }
+        Ok(Mixture::new(sources))
+    }
+
+    /// Held-out images of a source as they are, or `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`ExperimentError`] if a file cannot be read.
+    pub fn held_out(&self, source: &str, size: u32) -> Result<Option<Mixture>, ExperimentError> {
+        let sources: Vec<_> = self
+            .opened(source, Split::Val, size)?
+            .into_iter()
+            .map(|(source, share)| (share, source))
+            .collect();
+        Ok((!sources.is_empty()).then(|| Mixture::new(sources)))
+    }
+
+    /// One split of a source, path by path, with the share of each: empty ones are left out.
+    fn opened(
+        &self,
+        name: &str,
+        split: Split,
+        size: u32,
+    ) -> Result<Vec<(Box<dyn SampleSource>, f64)>, ExperimentError> {
         let side = ImageHw::new(size, size)?;
-        let photographs = |folders: &[PathBuf]| -> Result<Photographs, DataError> {
-            let sets = folders.iter().map(|folder| open(folder)).collect::<Result<_, _>>()?;
-            Ok(Photographs::new(sets, Split::Train, size).without_families(&self.without_families))
+        let sources: Vec<Box<dyn SampleSource>> = match self.sources.get(name) {
+            Some(SourceConfig::Scenes {}) => {
+                let scenes = self.scenes()?;
+                let options = SceneOptions { size: side, ..scenes.options };
+                vec![Box::new(Scenes { options, ..Default::default() })]
+            }
+            Some(SourceConfig::Images { .. }) => {
+                let open = |path: &DataPath| path.source(split, size, &self.without_families);
+                self.paths(name)?.iter().map(open).collect::<Result<_, _>>()?
+            }
+            Some(SourceConfig::Cutouts { paths, backgrounds }) => {
+                self.compositions(name, paths, backgrounds, side)?.into_iter().collect()
+            }
+            None => Vec::new(),
         };
-        let scenes = self.scenes()?;
-        let scenes =
-            Scenes { options: SceneOptions { size: side, ..scenes.options }, ..Default::default() };
-        let mut sources: Vec<(f64, Box<dyn SampleSource>)> =
-            vec![(shares.scenes, Box::new(scenes))];
-        if shares.photographs > 0.0 {
-            sources.push((shares.photographs, Box::new(photographs(&self.photographs)?)));
+        let kept: Vec<_> = sources.into_iter().filter(|source| !source.is_empty()).collect();
+        // Every image of a source is drawn equally often, in whichever of its folders it is.
+        let sizes: Vec<f64> = kept
+            .iter()
+            .map(|source| source.draws_per_epoch(1).map_or(1.0, |draws| draws as f64))
+            .collect();
+        let total: f64 = sizes.iter().sum();
+        Ok(kept.into_iter().zip(sizes.into_iter().map(|size| size / total)).collect())
+    }
+
+    fn compositions(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        backgrounds: &[String],
+        size: ImageHw,
+    ) -> Result<Option<Box<dyn SampleSource>>, ExperimentError> {
+        let (labels, stamps): (Vec<_>, Vec<_>) = paths.iter().partition(|path| path.is_file());
+        let (labels, stamps) = match (&labels[..], &stamps[..]) {
+            ([], []) => return Ok(None),
+            ([labels], [stamps]) => (labels, stamps),
+            _ => {
+                return Err(RecipeError::Unrecognized {
+                    path: paths.first().cloned().unwrap_or_default(),
+                    problem: format!(
+                        "the source `{name}` needs exactly the file of labels and the folder of pictures: \
+                         --data {name}=LABELS --data {name}=FOLDER"
+                    ),
+                }
+                .into());
+            }
+        };
+        let mut photographs = Vec::new();
+        for source in backgrounds {
+            for path in self.paths(source)? {
+                photographs.extend(photographs_in(path.path())?);
+            }
         }
-        if shares.everyday > 0.0 {
-            let (described, boxed): (Vec<_>, Vec<_>) =
-                self.everyday.iter().cloned().partition(|folder| is_described(folder));
-            sources.push((shares.everyday * DESCRIBED_SHARE, Box::new(photographs(&described)?)));
-            sources
-                .push((shares.everyday * (1.0 - DESCRIBED_SHARE), Box::new(photographs(&boxed)?)));
+        Ok(Some(Box::new(Compositions {
+            cutouts: CutOuts::open(labels, stamps, Strictness::Lenient)?,
+            backgrounds: photographs,
+            options: ComposeOptions { size, ..Default::default() },
+            teacher: RulesTeacher,
+        })))
+    }
+
+    /// The fingerprints of all data: the SHA-256 of the file that states what each path holds.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] if a file cannot be read.
+    pub fn fingerprints(&self) -> Result<Vec<DataFingerprint>, RecipeError> {
+        let mut fingerprints = Vec::new();
+        for (source, path) in self.all_paths()? {
+            let file = path.stated_in();
+            let sha256 = if file.is_file() { Some(sha256(&file)?) } else { None };
+            let path = path.path().display().to_string();
+            fingerprints.push(DataFingerprint { source, path, sha256 });
         }
-        if let (true, Some((labels, stamps))) = (shares.compositions > 0.0, &self.cutouts) {
-            let compositions = Compositions {
-                cutouts: CutOuts::open(labels, stamps, Strictness::Lenient)?,
-                backgrounds: self
-                    .everyday
-                    .iter()
-                    .map(|folder| photographs_in(folder))
-                    .collect::<Result<Vec<_>, _>>()?
-                    .concat(),
-                options: ComposeOptions { size: side, ..Default::default() },
-                teacher: RulesTeacher,
-            };
-            sources.push((shares.compositions, Box::new(compositions)));
-        }
-        Ok(Mixture::new(
-            sources
-                .into_iter()
-                .filter(|(share, source)| *share > 0.0 && !source.is_empty())
-                .collect(),
-        ))
+        Ok(fingerprints)
     }
 }
 
-fn is_described(folder: &Path) -> bool {
-    folder.join("labels.jsonl").is_file()
+/// What a path held when it was used.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct DataFingerprint {
+    /// The source in the recipe.
+    pub source: String,
+    /// The path as it was given.
+    pub path: String,
+    /// The SHA-256 of its annotations, in hexadecimal digits; `None` if they are spread over many
+    /// files.
+    pub sha256: Option<String>,
 }
 
-/// Opens a data set in the format of its files.
-fn open(folder: &Path) -> Result<Box<dyn Dataset>, DataError> {
-    let options = ReadOptions { strictness: Strictness::Lenient, ..Default::default() };
-    Ok(if is_described(folder) {
-        Box::new(DescribedPoints::open(folder, options)?)
+fn sha256(file: &Path) -> Result<String, RecipeError> {
+    use sha2::{Digest, Sha256};
+    let read = |source| RecipeError::Read { path: file.to_owned(), source };
+    let mut hash = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(file).map_err(read)?, &mut hash).map_err(read)?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Draws from a source until there is a sample, so that training does not search forever.
+fn check_points(
+    name: &str,
+    source: &dyn SampleSource,
+    settings: &SampleSettings,
+) -> Result<(), ExperimentError> {
+    let draw = |number| Draw { run: Seed(0).split("probe"), number };
+    let found = (0..PROBES).any(|number| source.sample(draw(number), settings).is_some());
+    if found {
+        Ok(())
     } else {
-        Box::new(CocoParts::open(&folder.join("annotations.json"), folder, options.strictness)?)
-    })
+        Err(RecipeError::NoPoints { source_name: name.to_owned(), tried: PROBES }.into())
+    }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use tp_data::{Lexicon, N_CLASSES};
+use tp_data::{Lexicon, N_CLASSES, plural};
 use tp_vision::{NamedNoun, NounTable};
+
+use super::Names;
 
 /// The color words offered to annotators (`data/everyday_points`).
 const COLOURS: [&str; 12] = [
@@ -56,6 +58,47 @@ pub fn noun_table(lexicon: &Lexicon) -> NounTable {
     }
 }
 
+/// The table with a noun for every name that neither it nor the lexicon knows, appended in order.
+///
+/// How probable a new noun usually is, is unknown before `talking-points calibrate`; until then it
+/// is as probable as the mean noun.
+#[must_use]
+pub fn with_names(table: &NounTable, names: &Names) -> NounTable {
+    let lexicon = Lexicon::shipped();
+    let has = |nouns: &[NamedNoun], name: &str| nouns.iter().any(|noun| noun.name == name);
+    let new = |name: &str| NamedNoun {
+        name: name.to_owned(),
+        words: vec![name.to_owned(), plural(name)],
+        kind: None,
+    };
+    let mut extended = table.clone();
+    for category in &names.categories {
+        let known = lexicon.object(category).is_some_and(|noun| has(&table.objects, &noun.name));
+        if !known && !has(&extended.objects, category) && is_name(category) {
+            extended.objects.push(new(category));
+        }
+    }
+    for (part, category) in &names.parts {
+        let known =
+            lexicon.part(part, Some(category)).is_some_and(|noun| has(&table.parts, &noun.name));
+        if !known && !has(&extended.parts, part) && is_name(part) {
+            extended.parts.push(new(part));
+        }
+    }
+    if let Some([objects, parts, _]) = &mut extended.usual_log_peaks {
+        for (usual, n) in [(objects, extended.objects.len()), (parts, extended.parts.len())] {
+            let mean = usual.iter().sum::<f32>() / usual.len().max(1) as f32;
+            usual.resize(n, mean);
+        }
+    }
+    extended
+}
+
+/// Whether a name can stand in a text.
+fn is_name(name: &str) -> bool {
+    name.chars().any(char::is_alphabetic)
+}
+
 #[cfg(test)]
 mod tests {
     use tp_vision::Nouns;
@@ -75,5 +118,32 @@ mod tests {
         // A request for an animal may refer to a dog.
         let [animals] = &nouns.mentions("an animal").objects[..] else { panic!("one mention") };
         assert!(animals.contains(&nouns.object("dog").unwrap()) && animals.len() > 50);
+    }
+
+    #[test]
+    fn new_names_are_appended_once_with_usual_peaks() {
+        let mut table = noun_table(Lexicon::shipped());
+        let (n_objects, n_parts) = (table.objects.len(), table.parts.len());
+        table.usual_log_peaks = Some([vec![-2.0; n_objects], vec![-4.0; n_parts], vec![-1.0; 12]]);
+        let owned = |name: &str| name.to_owned();
+        let names = Names {
+            categories: ["horse", "mugs", "gasket spreader", "42"].map(owned).into(),
+            parts: [
+                (owned("handle"), owned("gasket spreader")),
+                (owned("worm drive"), owned("gasket spreader")),
+                (owned("worm drive"), owned("other thing")),
+            ]
+            .into(),
+        };
+        let extended = with_names(&table, &names);
+        assert_eq!(extended.objects.len(), n_objects + 1);
+        assert_eq!(extended.parts.len(), n_parts + 1);
+        assert_eq!(extended.objects[..n_objects], table.objects[..]);
+        assert_eq!(extended.objects[n_objects].words, ["gasket spreader", "gasket spreaders"]);
+        let [objects, parts, _] = extended.usual_log_peaks.as_ref().unwrap();
+        assert_eq!((objects[n_objects], parts[n_parts]), (-2.0, -4.0));
+        let nouns = Nouns::new(extended.clone()).unwrap();
+        assert_eq!(nouns.mentions("two gasket spreaders").objects, [[n_objects]]);
+        assert_eq!(with_names(&extended, &names), extended);
     }
 }

@@ -6,7 +6,7 @@ use tp_core::{Seed, Style};
 use tp_language::{LanguageError, Tokenizer, train_bpe};
 use tp_vision::NounTable;
 
-use crate::recipe::{SampleSettings, SampleSource};
+use crate::recipe::{Draw, SampleSettings, SampleSource};
 
 /// How often a noun that may occur in no sample is repeated.
 const NOUN_WEIGHT: usize = 2;
@@ -28,7 +28,7 @@ pub fn train_tokenizer(
     let seed = seed.split("tokenizer");
     let texts: Vec<String> = (0..n_images)
         .into_par_iter()
-        .filter_map(|index| source.sample(seed.nth(index), &options))
+        .filter_map(|number| source.sample(Draw { run: seed, number }, &options))
         .flat_map_iter(|sample| sample.triplets.into_iter().map(|triplet| triplet.description))
         .collect();
     // The fixed sentences of both conversations, repeated often enough to become few tokens.

@@ -5,6 +5,7 @@ use burn::{
     module::Module,
     tensor::{Device, Int, Tensor, TensorData},
 };
+use serde::{Deserialize, Serialize};
 use tp_core::{ModelXy, Seed};
 use tp_descriptor::{DescribeConversation, DescriptorNet};
 use tp_language::{Context, Decoder, LoraAdapter, visual_context};
@@ -17,39 +18,17 @@ use tp_vision::{
 use crate::{
     Network, NetworkConfig,
     recipe::{
-        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, ReadoutLoss,
-        SampleSource, Vocabulary, caption::CaptionConversation,
+        Batch, Batcher, FactReadout, FactReadoutConfig, FactTables, FactTablesConfig, LossWeights,
+        ReadoutLoss, SampleSource, Vocabulary, caption::CaptionConversation,
     },
 };
 
 /// Standard deviation of the target heat-map around the point, in units of the model's square.
 const TARGET_SIGMA: f64 = 0.03;
 
-/// The weights of the losses.
-///
-/// Losses in nats start between 1 and 8, and those on which the results depend directly (tokens,
-/// heat-map, known-fact embedding) have a weight near 1. Auxiliary losses have smaller weights,
-/// because they stay near their floor and would dominate otherwise.
-mod weight {
-    /// Dense classification of cells, beside the other losses of the base.
-    pub(super) const DENSE_IN_BASE: f64 = 0.4;
-    /// The masks of the learned queries, relative to the dense loss. It is a sum over layers and
-    /// queries and about ten times as large.
-    pub(super) const QUERIES: f64 = 0.1;
-    /// The facts that a linear read-out finds in a keypoint feature.
-    pub(super) const SEEN_FACTS: f64 = 0.4;
-    /// The facts that a linear read-out finds in the `[SEG]` state of a text.
-    pub(super) const SAID_FACTS: f64 = 0.3;
-    /// Captions of whole images, which only keep the image tokens informative.
-    pub(super) const CAPTION: f64 = 0.2;
-    /// The paper's regression: a mean squared error in the unit square, near 0.01 when trained.
-    pub(super) const REGRESSION: f64 = 5.0;
-    /// The heat-map from which points are read.
-    pub(super) const HEATMAP: f64 = 1.5;
-}
-
 /// A training objective.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Objective {
     /// The namer alone, on a pretrained backbone.
     Names,
@@ -131,6 +110,8 @@ impl TrainingModelConfig {
 pub struct TrainingTask<S, E> {
     /// The objective.
     pub objective: Objective,
+    /// The weights of its losses. A loss without a weight is not computed.
+    pub losses: LossWeights,
     /// The source of batches.
     pub batcher: Batcher<S>,
     /// The configuration of the network.
@@ -148,8 +129,8 @@ where
 {
     type Batch = Batch;
 
-    fn batch(&self, seed: Seed) -> Batch {
-        self.batcher.batch(seed)
+    fn batch(&self, number: u64, run: Seed) -> Batch {
+        self.batcher.batch(number, run)
     }
 
     fn loss(&self, model: &TrainingModel, batch: Batch) -> StepLoss {
@@ -167,19 +148,7 @@ where
         }
         let features = model.network.eyes.forward(images);
         if matches!(self.objective, Objective::Vision | Objective::Base) {
-            let dense_weight =
-                if self.objective == Objective::Vision { 1.0 } else { weight::DENSE_IN_BASE };
-            let dense =
-                dense_loss(model.dense.forward(features.mask_features.clone()), &batch.dense);
-            losses.add("dense", dense_weight, dense.loss);
-            losses.read("category_accuracy", dense.category_accuracy);
-            losses.read("part_accuracy", dense.part_accuracy);
-            losses.read("false_foreground", dense.false_foreground);
-            losses.add(
-                "queries",
-                weight::QUERIES * dense_weight,
-                query_loss(&features.queries, &batch.objects),
-            );
+            self.ask_for_cells(model, &features, &batch, &mut losses);
         }
         if matches!(self.objective, Objective::Base | Objective::Descriptor) {
             self.ask_for_words(model, &features, &batch, &mut losses);
@@ -217,18 +186,44 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
             &batch.points,
         );
         let loss = named.loss(&batch.names);
-        losses.add("names", 1.0, loss.loss);
+        losses.add("names", self.losses.names, loss.loss);
         losses.read("object_named", loss.object_accuracy);
         losses.read("part_named", loss.part_accuracy);
         losses.read("colour_named", loss.colour_accuracy);
     }
 
+    /// The dense losses: what every cell shows, and the masks of the learned queries.
+    fn ask_for_cells(
+        &self,
+        model: &TrainingModel,
+        features: &VisionFeatures,
+        batch: &Batch,
+        losses: &mut Losses,
+    ) {
+        let LossWeights { dense: dense_weight, queries, .. } = self.losses;
+        if dense_weight > 0.0 {
+            let dense =
+                dense_loss(model.dense.forward(features.mask_features.clone()), &batch.dense);
+            losses.add("dense", dense_weight, dense.loss);
+            losses.read("category_accuracy", dense.category_accuracy);
+            losses.read("part_accuracy", dense.part_accuracy);
+            losses.read("false_foreground", dense.false_foreground);
+        }
+        if queries > 0.0 {
+            losses.add("queries", queries, query_loss(&features.queries, &batch.objects));
+        }
+    }
+
     /// The read-out loss of the facts that texts state.
     fn ask_about_texts(&self, model: &TrainingModel, batch: &Batch, losses: &mut Losses) {
+        if self.losses.said == 0.0 {
+            return;
+        }
         let Network { decoder, localizer, .. } = &model.network;
         let hidden = localizer.read(decoder, None, None, &batch.localize);
         let states = localizer.seg_states(hidden, &batch.localize);
-        losses.read_out("said", 1.0, model.text_readout.loss(&states, &batch.spoken));
+        let loss = model.text_readout.loss(&states, &batch.spoken);
+        losses.read_out("said", self.losses.said, loss);
     }
 
     /// The description loss for points represented by known-fact embeddings.
@@ -238,13 +233,16 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
         batch: &Batch,
         losses: &mut Losses,
     ) {
+        if self.losses.text == 0.0 {
+            return;
+        }
         let conversation = DescribeConversation::new(self.batcher.tokenizer.clone());
         let tokens = model.known_points.forward(&batch.token_facts);
         let [n_points, hidden] = tokens.dims();
         let tokens = tokens.reshape([1, n_points, hidden]);
         losses.add(
             "text",
-            1.0,
+            self.losses.text,
             DescriptorNet::text_loss(
                 &model.network.decoder,
                 None,
@@ -286,25 +284,25 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
             &mask,
         );
         let [n_images, n_points, width] = points.dims();
-        losses.read_out(
-            "seen",
-            weight::SEEN_FACTS,
-            model
-                .point_readout
-                .loss(&points.clone().reshape([n_images * n_points, width]), &batch.facts),
-        );
+        if self.losses.seen > 0.0 {
+            let points = points.clone().reshape([n_images * n_points, width]);
+            let loss = model.point_readout.loss(&points, &batch.facts);
+            losses.read_out("seen", self.losses.seen, loss);
+        }
         let tokens = network.eyes.projector.object_tokens(points);
-        // The point token is regressed onto the known-fact embedding that the decoder was trained
-        // on. The mean of all embeddings carries no information, so the loss is the unexplained
-        // share of their variance.
-        let known = model.known_points.forward(&batch.token_facts).detach();
-        let hidden = known.dims()[1];
-        let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
-        let told = known.clone() - known.mean_dim(0);
-        losses.add("known", 1.0, off.square().mean() / told.square().mean());
+        if self.losses.known > 0.0 {
+            // The point token is regressed onto the known-fact embedding that the decoder was
+            // trained on. The mean of all embeddings carries no information, so the loss is the
+            // unexplained share of their variance.
+            let known = model.known_points.forward(&batch.token_facts).detach();
+            let hidden = known.dims()[1];
+            let off = tokens.clone().reshape([n_images * n_points, hidden]) - known.clone();
+            let told = known.clone() - known.mean_dim(0);
+            losses.add("known", self.losses.known, off.square().mean() / told.square().mean());
+        }
         losses.add(
             "text",
-            1.0,
+            self.losses.text,
             DescriptorNet::text_loss(
                 &network.decoder,
                 adapter,
@@ -314,13 +312,13 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
                 &batch.describe,
             ),
         );
-        if self.objective == Objective::Base {
+        if self.objective == Objective::Base && self.losses.caption > 0.0 {
             let caption = CaptionConversation::new(&self.batcher.tokenizer).loss(
                 &network.decoder,
                 &context,
                 &batch.captions,
             );
-            losses.add("caption", weight::CAPTION, caption);
+            losses.add("caption", self.losses.caption, caption);
         }
     }
 
@@ -339,13 +337,39 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
             localizer.read(decoder, adapter, Some(&context), &batch.localize),
             &batch.localize,
         );
-        losses.read_out(
-            "said",
-            weight::SAID_FACTS,
-            model.text_readout.loss(&states, &batch.spoken),
-        );
-        // Two coordinates cannot express "nowhere", so the paper's regression head is trained only
-        // on texts that have a point.
+        if self.losses.said > 0.0 {
+            let loss = model.text_readout.loss(&states, &batch.spoken);
+            losses.read_out("said", self.losses.said, loss);
+        }
+        if self.losses.regression > 0.0 {
+            losses.add(
+                "regress",
+                self.losses.regression,
+                self.regression_loss(model, states.clone(), batch),
+            );
+        }
+        if self.losses.heatmap > 0.0 {
+            let [n_images, height, width, _] = features.mask_features.dims();
+            let [n_texts, d_state] = states.dims();
+            let states = states.reshape([n_images, n_texts / n_images, d_state]);
+            let mentions = self.mention_maps(model, &features, batch);
+            let logits = localizer.heatmap.forward(states, features.mask_features, mentions);
+            losses.add(
+                "heatmap",
+                self.losses.heatmap,
+                heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA),
+            );
+        }
+    }
+
+    /// The paper's loss. Two coordinates cannot express "nowhere", so its head is trained only on
+    /// texts that have a point.
+    fn regression_loss(
+        &self,
+        model: &TrainingModel,
+        states: Tensor<2>,
+        batch: &Batch,
+    ) -> Tensor<1> {
         let (found, points): (Vec<i64>, Vec<ModelXy>) = batch
             .targets
             .iter()
@@ -354,21 +378,8 @@ impl<S: SampleSource, E> TrainingTask<S, E> {
             .unzip();
         let found =
             Tensor::<1, Int>::from_data(TensorData::new(found, [points.len()]), &self.device);
-        losses.add(
-            "regress",
-            weight::REGRESSION,
-            point_loss(localizer.regression.forward(states.clone().select(0, found)), &points),
-        );
-        let [n_images, height, width, _] = features.mask_features.dims();
-        let [n_texts, d_state] = states.dims();
-        let states = states.reshape([n_images, n_texts / n_images, d_state]);
-        let mentions = self.mention_maps(model, &features, batch);
-        let logits = localizer.heatmap.forward(states, features.mask_features, mentions);
-        losses.add(
-            "heatmap",
-            weight::HEATMAP,
-            heatmap_loss(logits, &batch.targets, [height, width], TARGET_SIGMA),
-        );
+        let states = states.select(0, found);
+        point_loss(model.network.localizer.regression.forward(states), &points)
     }
 
     /// Where the nouns of the texts are in the image. The namer was trained before and is frozen

@@ -82,7 +82,7 @@ pub fn recovered_tables(
     let mut facts = Facts::new(batcher.vocabulary.fact_classes().len());
     let tokens: Vec<Tensor<2>> = (0..n_batches)
         .map(|index| {
-            let batch = batcher.batch(seed.nth(index));
+            let batch = batcher.batch(index, seed);
             facts.append(&batch.facts);
             let features =
                 eyes.forward(normalise_batch(&batch.images, &from.config.vision, &device));

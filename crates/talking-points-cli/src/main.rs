@@ -6,33 +6,18 @@
 
 mod cli;
 mod commands;
+mod version;
 
-use std::{process::ExitCode, sync::LazyLock};
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use commands::{
     annotation, build, calibrate, compare, convert, describe, doctor, evaluate, generate, inspect,
-    locate, mask, predictions, reinforce, round_trip, scene, selftest, sift, train, verify,
+    join, locate, mask, predictions, reinforce, round_trip, scene, selftest, sift, train, verify,
 };
-
-/// The version, the commit, and the devices that this build knows.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let devices = [
-        ("flex", true),
-        ("libtorch", cfg!(feature = "libtorch")),
-        ("cuda", cfg!(feature = "cuda")),
-    ];
-    let devices: Vec<&str> =
-        devices.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
-    format!(
-        "{} (commit {}; devices: {})",
-        env!("CARGO_PKG_VERSION"),
-        env!("TALKING_POINTS_COMMIT"),
-        devices.join(", ")
-    )
-});
+use version::VERSION;
 
 /// Pixel grounding: describes points of an image in words, and finds points from words.
 ///
@@ -60,6 +45,7 @@ enum Command {
     Data(Data),
     Generate(generate::Args),
     Convert(convert::Args),
+    Join(join::Args),
     Verify(verify::Args),
     Selftest(selftest::Args),
     /// Draws what a model predicts or attends to.
@@ -124,6 +110,7 @@ fn main() -> ExitCode {
         Command::Data(Data::Sift(args)) => cli::run(|| sift::run(&args)),
         Command::Generate(args) => cli::run(|| generate::run(&args)),
         Command::Convert(args) => cli::run(|| convert::run(&args)),
+        Command::Join(args) => cli::run(|| join::run(&args)),
         Command::Verify(args) => cli::run(|| verify::run(&args)),
         Command::Selftest(args) => cli::run(|| selftest::run(&args)),
         Command::Show(Show::Mask(args)) => cli::run(|| mask::run(&args)),

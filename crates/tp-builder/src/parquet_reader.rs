@@ -92,6 +92,40 @@ impl ParquetRows {
         Ok(())
     }
 
+    /// The number of rows of each group.
+    #[must_use]
+    pub fn group_sizes(&self) -> Vec<usize> {
+        let groups = self.reader.metadata().row_groups();
+        groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect()
+    }
+
+    /// The size of all groups in memory, in bytes.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        let groups = self.reader.metadata().row_groups();
+        groups.iter().map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0)).sum()
+    }
+
+    /// The rows of one group. The iteration then continues behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Parquet`] if it cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    pub fn read_group_at(
+        &mut self,
+        group: usize,
+    ) -> Result<Vec<(Row, Option<Vec<u8>>)>, BuildError> {
+        assert!(group < self.reader.num_row_groups(), "group {group} is not in the file");
+        self.waiting.clear();
+        self.next_group = group;
+        self.read_group()?;
+        Ok(self.waiting.drain(..).collect())
+    }
+
     fn column(&self, name: &str) -> Option<usize> {
         let schema = self.reader.metadata().file_metadata().schema_descr();
         schema.columns().iter().position(|column| column.path().string() == name)

@@ -52,7 +52,9 @@ pub use error::DataError;
 pub use grey::GreyImage;
 #[doc(hidden)]
 pub use grey::grey_plane;
-pub use lexicon::{FoundNoun, Lexicon, LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, says};
+pub use lexicon::{
+    FoundNoun, Lexicon, LexiconProblem, N_CLASSES, ObjectNoun, PartNoun, plural, says,
+};
 pub use mask::Mask;
 pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
 pub use points::{

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -51,6 +51,8 @@ pub struct TripletFile {
     path: PathBuf,
     lines: BufReader<File>,
     line: usize,
+    /// Bytes from the start of the file to the next line.
+    offset: u64,
     failed: bool,
 }
 
@@ -63,7 +65,38 @@ impl TripletFile {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let file =
             File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), lines: BufReader::new(file), line: 0, failed: false })
+        Ok(Self {
+            path: path.to_owned(),
+            lines: BufReader::new(file),
+            line: 0,
+            offset: 0,
+            failed: false,
+        })
+    }
+
+    /// The position of the next line in bytes, for [`seek`](Self::seek).
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The number of lines before the next one, for [`seek`](Self::seek).
+    #[must_use]
+    pub fn line_number(&self) -> usize {
+        self.line
+    }
+
+    /// Continues at the start of a line, given as its offset and its number, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Read`].
+    pub fn seek(&mut self, offset: u64, line: usize) -> Result<(), DataError> {
+        self.lines
+            .seek(SeekFrom::Start(offset))
+            .map_err(|source| DataError::Read { path: self.path.clone(), source })?;
+        (self.offset, self.line, self.failed) = (offset, line, false);
+        Ok(())
     }
 
     fn read_next(&mut self) -> Result<Option<Triplet>, DataError> {
@@ -79,6 +112,7 @@ impl TripletFile {
                 return Ok(None);
             }
             self.line += 1;
+            self.offset += bytes.len() as u64;
             let refuse = |problem| DataError::TripletLine {
                 path: self.path.clone(),
                 line: self.line,
@@ -187,6 +221,25 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn any_line_is_found_again_by_its_offset() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("triplets.jsonl");
+        let line = |image: &str| serde_json::to_string(&triplet(image)).unwrap();
+        std::fs::write(&path, format!("{}\n\n{}\nnone", line("a.jpg"), line("longer name.jpg")))
+            .unwrap();
+        let mut file = TripletFile::open(&path).unwrap();
+        assert_eq!(file.next().unwrap().unwrap().image, "a.jpg");
+        let second = file.offset();
+        file.next().unwrap().unwrap();
+        assert!(file.next().unwrap().is_err());
+        file.seek(second, 1).unwrap();
+        assert_eq!(file.next().unwrap().unwrap().image, "longer name.jpg");
+        assert!(file.next().unwrap().unwrap_err().to_string().contains("line 4"));
+        file.seek(0, 0).unwrap();
+        assert_eq!(file.next().unwrap().unwrap().image, "a.jpg");
     }
 
     #[test]

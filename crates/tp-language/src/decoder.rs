@@ -107,6 +107,10 @@ impl Decoder {
         &self.config
     }
 
+    pub(crate) fn set_vocab_size(&mut self, vocab_size: usize) {
+        self.config.vocab_size = vocab_size;
+    }
+
     /// The embeddings of tokens: `[batch, tokens]` → `[batch, tokens, hidden]`.
     ///
     /// # Panics

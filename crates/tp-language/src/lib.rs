@@ -33,6 +33,7 @@ mod text_tokenizer;
 mod tokenizer;
 mod tokenizer_class;
 mod tokenizer_config;
+mod vocabulary;
 mod weights;
 
 pub use adapter_folder::{AdapterNames, load_adapter, save_adapter};

@@ -24,7 +24,7 @@ pub use config::{LrGroup, TrainConfig};
 pub use error::TrainError;
 pub use gradient_norm::{clip_gradients, gradient_norm};
 pub use interrupt::stop_on_ctrl_c;
-pub use optimizer::adamw;
+pub use optimizer::{adamw, train_only};
 pub use readings::rounded;
 pub use report_line::clock;
 pub use run::{AfterStep, Run};

@@ -83,6 +83,25 @@ impl LearningRates {
     }
 }
 
+/// The model with gradients for the parameters that one of the paths matches, and for no others.
+///
+/// A path is one or more consecutive components of a parameter's path, as in [`LrGroup::path`].
+///
+/// # Errors
+///
+/// [`TrainError::Group`] if a path matches no parameter.
+pub fn train_only<M: Module>(model: M, paths: &[String]) -> Result<M, TrainError> {
+    let model = model.unfreeze();
+    let groups = |path: &String| LrGroup { path: path.clone(), factor: 1.0 };
+    LearningRates::of(&model, &paths.iter().map(groups).collect::<Vec<_>>())?;
+    let others = parameters(&model)
+        .into_iter()
+        .filter(|parameter| !paths.iter().any(|path| holds(&parameter.path, path)))
+        .map(|parameter| parameter.id)
+        .collect();
+    Ok(model.freeze_group(ParamGroup::from_ids(others)))
+}
+
 /// Whether the components of `names` are consecutive components of `path`.
 fn holds(path: &str, names: &str) -> bool {
     format!(".{path}.").contains(&format!(".{names}."))
@@ -175,6 +194,18 @@ mod tests {
         let frozen = rates.freeze(pair);
         assert!(frozen.eyes.weight.is_require_grad());
         assert!(!frozen.eyes.bias.unwrap().is_require_grad());
+    }
+
+    #[test]
+    fn only_what_is_named_is_trained() {
+        let paths = |paths: &[&str]| paths.iter().map(|&path| path.into()).collect::<Vec<_>>();
+        let trained = train_only(pair().freeze(), &paths(&["mouth", "norm.gamma"])).unwrap();
+        assert!(trained.mouth.weight.is_require_grad());
+        assert!(trained.mouth.bias.unwrap().is_require_grad());
+        assert!(trained.norm.gamma.is_require_grad());
+        assert!(!trained.norm.beta.unwrap().is_require_grad());
+        assert!(!trained.eyes.weight.is_require_grad());
+        assert!(train_only(pair(), &paths(&["mouth", "ear"])).is_err());
     }
 
     #[test]

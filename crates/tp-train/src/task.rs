@@ -11,8 +11,9 @@ pub trait Task<M>: Sync {
     /// A micro-batch before any tensor is created; made on a worker thread.
     type Batch: Send;
 
-    /// The batch of a seed; equal seeds give equal batches.
-    fn batch(&self, seed: Seed) -> Self::Batch;
+    /// The micro-batch of a number, counted over the whole run; equal numbers and seeds give equal
+    /// batches. `run` is the same for all batches of a run.
+    fn batch(&self, number: u64, run: Seed) -> Self::Batch;
 
     /// The loss on a batch.
     fn loss(&self, model: &M, batch: Self::Batch) -> StepLoss;
@@ -27,8 +28,8 @@ pub trait Task<M>: Sync {
 impl<M, T: Task<M> + ?Sized> Task<M> for &T {
     type Batch = T::Batch;
 
-    fn batch(&self, seed: Seed) -> Self::Batch {
-        (**self).batch(seed)
+    fn batch(&self, number: u64, run: Seed) -> Self::Batch {
+        (**self).batch(number, run)
     }
 
     fn loss(&self, model: &M, batch: Self::Batch) -> StepLoss {

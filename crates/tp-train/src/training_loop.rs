@@ -97,7 +97,7 @@ where
             let numbers =
                 first.saturating_mul(config.accumulate)..steps.saturating_mul(config.accumulate);
             for number in numbers {
-                if made.send(task.batch(config.seed.split("batch").nth(number))).is_err() {
+                if made.send(task.batch(number, config.seed.split("batch"))).is_err() {
                     return; // the training loop has ended
                 }
             }

@@ -35,7 +35,8 @@ impl Sum {
 impl Task<Linear> for Sum {
     type Batch = Vec<f32>;
 
-    fn batch(&self, seed: Seed) -> Vec<f32> {
+    fn batch(&self, number: u64, run: Seed) -> Vec<f32> {
+        let seed = run.nth(number);
         if self.broken == Some(seed) {
             return vec![f32::NAN; 2 * self.size];
         }
@@ -186,8 +187,8 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
     struct One(Sum);
     impl Task<Linear> for One {
         type Batch = Vec<f32>;
-        fn batch(&self, seed: Seed) -> Vec<f32> {
-            self.0.batch(seed)
+        fn batch(&self, number: u64, run: Seed) -> Vec<f32> {
+            self.0.batch(number, run)
         }
         fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
             self.0.loss(model, batch)
@@ -197,18 +198,13 @@ fn eight_micro_batches_equal_one_batch_of_eight() {
     struct Eight(Sum);
     impl Task<Linear> for Eight {
         type Batch = Vec<f32>;
-        fn batch(&self, seed: Seed) -> Vec<f32> {
-            (0..8)
-                .flat_map(|number| Sum::new(&self.0.device, 1).batch(seed_of(seed, number)))
-                .collect()
+        // The first step of eight micro-batches uses batches 0 to 7 of the run.
+        fn batch(&self, _number: u64, run: Seed) -> Vec<f32> {
+            (0..8).flat_map(|number| Sum::new(&self.0.device, 1).batch(number, run)).collect()
         }
         fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
             self.0.loss(model, batch)
         }
-    }
-    // The first step of eight micro-batches uses batches 0 to 7 of the run's stream.
-    fn seed_of(_: Seed, number: u64) -> Seed {
-        Seed(1).split("batch").nth(number)
     }
     let device = Device::flex().autodiff();
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
@@ -288,8 +284,8 @@ fn ten_steps_and_ten_resumed_are_twenty_to_the_last_byte() {
     struct Until<'a>(Sum, &'a AtomicBool, usize, std::sync::atomic::AtomicUsize);
     impl Task<Linear> for Until<'_> {
         type Batch = Vec<f32>;
-        fn batch(&self, seed: Seed) -> Vec<f32> {
-            self.0.batch(seed)
+        fn batch(&self, number: u64, run: Seed) -> Vec<f32> {
+            self.0.batch(number, run)
         }
         fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {
             if self.3.fetch_add(1, Ordering::SeqCst) + 1 == self.2 {
@@ -381,7 +377,7 @@ fn panic_of_a_task_reaches_the_caller() {
     struct Panics(Sum);
     impl Task<Linear> for Panics {
         type Batch = Vec<f32>;
-        fn batch(&self, _: Seed) -> Vec<f32> {
+        fn batch(&self, _: u64, _: Seed) -> Vec<f32> {
             panic!("no such photograph")
         }
         fn loss(&self, model: &Linear, batch: Vec<f32>) -> StepLoss {

@@ -9,7 +9,7 @@ use burn::{
     config::Config,
     module::{Initializer, Module, Param},
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
-    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
+    tensor::{Device, Distribution, Int, Tensor, TensorData, activation::log_softmax},
 };
 use tp_core::ModelXy;
 use tp_kernels::{linear, softmax, token_cross_entropy};
@@ -206,6 +206,23 @@ impl PointNamer {
         PointNames { objects, parts, colours, published }
     }
 
+    /// The namer with more nouns, appended to those it has. A new noun has a random vector and the
+    /// smallest of the biases, so that it is improbable until it is trained.
+    ///
+    /// # Panics
+    ///
+    /// If there would be fewer nouns than before.
+    #[must_use]
+    pub fn extended(self, n_objects: usize, n_parts: usize, device: &Device) -> Self {
+        Self {
+            object_nouns: more_rows(&self.object_nouns, n_objects, device),
+            part_nouns: more_rows(&self.part_nouns, n_parts, device),
+            object_bias: more_biases(&self.object_bias, n_objects, device),
+            part_bias: more_biases(&self.part_bias, n_parts, device),
+            ..self
+        }
+    }
+
     /// The logarithms of what the published classes give each noun, `[image, point, object]`. They
     /// learn nothing.
     fn published(
@@ -238,6 +255,29 @@ impl PointNamer {
             .collect();
         Tensor::from_data(TensorData::new(logs, [n_images, n_points, n_objects]), &device)
     }
+}
+
+/// A table `[noun, d_noun]` with random rows appended, as large as those of a fresh table.
+fn more_rows(table: &Param<Tensor<2>>, n: usize, device: &Device) -> Param<Tensor<2>> {
+    let [known, width] = table.dims();
+    assert!(n >= known, "{n} nouns are fewer than {known}");
+    if n == known {
+        return table.clone();
+    }
+    let std = 1.0 / (width as f64).sqrt();
+    let rows = Tensor::random([n - known, width], Distribution::Normal(0.0, std), device);
+    Param::from_tensor(Tensor::cat(vec![table.val(), rows], 0))
+}
+
+/// Biases `[noun]` with copies of the smallest appended.
+fn more_biases(biases: &Param<Tensor<1>>, n: usize, device: &Device) -> Param<Tensor<1>> {
+    let [known] = biases.dims();
+    if n == known {
+        return biases.clone();
+    }
+    let least = biases.val().min().into_scalar::<f32>();
+    let new = Tensor::full([n - known], least, device);
+    Param::from_tensor(Tensor::cat(vec![biases.val(), new], 0))
 }
 
 /// The names that points are taught: for each point the index of the object's noun, of the part's,

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod join;
 pub(crate) mod locate;
 pub(crate) mod mask;
 pub(crate) mod predictions;

@@ -15,12 +15,12 @@ mod validate;
 use std::{collections::HashMap, path::Path, sync::LazyLock};
 
 pub use entry::{ObjectNoun, PartNoun};
+pub use plural::plural;
 pub use problem::LexiconProblem;
 pub use text::{FoundNoun, says};
 
 pub(crate) use entry::Noun;
 pub(crate) use normal::{normal_form, normal_words};
-pub(crate) use plural::plural;
 
 use sources::Sources;
 

@@ -34,7 +34,7 @@ const NO_MEN: [&str; 6] = ["caiman", "german", "human", "ottoman", "shaman", "ta
 
 /// The plural of a noun: "knives", "slices of lemon", "teddy bears".
 #[must_use]
-pub(crate) fn plural(noun: &str) -> String {
+pub fn plural(noun: &str) -> String {
     if let Some((head, rest)) = noun.split_once(" of ") {
         return format!("{} of {rest}", plural(head));
     }

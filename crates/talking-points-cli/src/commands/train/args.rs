@@ -7,52 +7,47 @@ use talking_points::recipe::Objective;
 
 use crate::cli::{CommonArgs, DeviceArgs};
 
-/// Trains a model: vision encoder, base, Descriptor and Localizer.
+/// Trains a model by a recipe: on your own data, or from random weights.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Twenty minutes on scenes alone.
+    /// quick, small, paper, scenes, scenes-quick, or a file in TOML (`docs/training.md`).
+    #[arg(long, default_value = "quick")]
+    pub(super) recipe: String,
+    /// Training data, as [SOURCE=][FORMAT:]PATH: a folder of images with annotations, a data set that
+    /// `data build` has made, or a JSONL file of triplets beside its images; may be given many times.
+    #[arg(long, value_name = "DATA")]
+    pub(super) data: Vec<String>,
+    /// The model folder from which recipes start that have a base: trained or published weights.
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny"))]
+    pub(super) base: PathBuf,
+    /// Estimate hours, memory and disk from a few measured steps, and train nothing.
     #[arg(long)]
-    pub(super) quick: bool,
+    pub(super) plan: bool,
     /// Train this stage alone; a later stage starts from the newest checkpoint of the one before.
     #[arg(long, value_enum, default_value_t = StageArg::All)]
     pub(super) stage: StageArg,
-    /// Train this phase alone, e.g. `0-names` (`docs/training.md`); may be given many times.
+    /// Train this phase alone, e.g. `0-names`; may be given many times.
     #[arg(long, value_name = "NAME", conflicts_with = "stage")]
     pub(super) phase: Vec<String>,
     /// Continue from the newest checkpoints in the folder.
     #[arg(long)]
     pub(super) resume: bool,
-    /// Start from these weights (a `model.bpk` of an earlier run) instead of random ones.
-    #[arg(long, value_name = "FILE")]
-    pub(super) from: Option<PathBuf>,
-    /// Start with the vision encoder of this model folder, and skip the phase that trains it alone.
-    #[arg(long, value_name = "DIR", conflicts_with = "from")]
-    pub(super) eyes: Option<PathBuf>,
     /// The share of every phase's steps to run, for trials.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     pub(super) steps: f64,
-    /// A folder with `annotations.json` and its photographs, whose names the vision encoder learns densely;
-    /// may be given many times.
-    #[arg(long, value_name = "DIR")]
-    pub(super) photographs: Vec<PathBuf>,
-    /// The published weights of EfficientNet-Lite0 (`.pth` or safetensors): the model then knows
-    /// everyday things and names points.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "eyes"])]
+    /// The published weights of EfficientNet-Lite0 (`.pth` or safetensors), for the recipe `small`.
+    #[arg(long, value_name = "FILE")]
     pub(super) backbone: Option<PathBuf>,
-    /// A folder of described points, or of photographs with `annotations.json`, of everyday objects;
-    /// may be given many times.
-    #[arg(long, value_name = "DIR", requires = "backbone")]
-    pub(super) everyday: Vec<PathBuf>,
-    /// The labels of cut-outs (`labels.jsonl`), which are put on the photographs of `--everyday`.
-    #[arg(long, value_name = "FILE", requires = "stamps")]
-    pub(super) cutouts: Option<PathBuf>,
-    /// The folder of their pictures, which `tools/cutouts.sh` prints.
-    #[arg(long, value_name = "DIR", requires = "cutouts")]
-    pub(super) stamps: Option<PathBuf>,
     /// Start with every weight of another model that has a place and the same shape here; `--from`
     /// takes precedence.
-    #[arg(long, value_name = "DIR", conflicts_with = "eyes")]
+    #[arg(long, value_name = "DIR", conflicts_with = "vision")]
     pub(super) warm_start: Option<PathBuf>,
+    /// Start with the vision encoder of this model folder, and skip the phase that trains it alone.
+    #[arg(long, alias = "eyes", value_name = "DIR", conflicts_with = "from")]
+    pub(super) vision: Option<PathBuf>,
+    /// Start from these weights (a `model.bpk` of an earlier run) instead of random ones.
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
     /// Exclude this family from scenes and photographs; may be given many times. Its words stay in
     /// the vocabulary.
     #[arg(long, value_name = "FAMILY")]
