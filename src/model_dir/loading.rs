@@ -1,0 +1,86 @@
+//! The weights of a model folder, and both models from them.
+
+use std::{io, path::Path, sync::Arc};
+
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+use tp_descriptor::{MaskRule, Wording};
+use tp_localizer::LocalizerHead;
+use tp_weights::{Checkpoint, LoadReport, TensorFloat, load_module};
+
+use super::{ModelDir, ModelError, Models, RunInfo, base::lacks_what_is_added, files::weights_of};
+use crate::{Network, network_keys};
+
+impl ModelDir {
+    /// Loads tokenizer and weights.
+    ///
+    /// A folder without anything that Talking Points adds is a published base: it answers as it
+    /// was published, in its own words ([`Wording::BaseMark`]) and through its own masks
+    /// ([`LocalizerHead::Mask`], [`MaskRule::Object`]).
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if a file is missing, unsound, or does not fit the configuration; every
+    /// tensor that is missing, unused or of the wrong shape is named at once.
+    pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
+        let tokenizer = self.tokenizer()?;
+        let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
+        let model = fingerprint(&weights_of(&self.path))?;
+        let (network, report) = load_weights(self.config.init(device), &self.path)?;
+        let run = RunInfo::on(device, model);
+        let (mut config, tokenizer) = (self.config.clone(), Arc::new(tokenizer));
+        if lacks_what_is_added(&network, &report) {
+            let network = self.completed_base(network, report, device)?;
+            config.descriptor.mask.rule = MaskRule::Object;
+            config.localizer.head = LocalizerHead::Mask;
+            config.localizer.closer_look = None;
+            let mut models = Models::new(network, config, tokenizer, None, run);
+            models.descriptor = models.descriptor.with_wording(Wording::BaseMark);
+            return Ok(models);
+        }
+        if !report.is_complete() {
+            return Err(mismatch(&self.path, report));
+        }
+        Ok(Models::new(network, config, tokenizer, nouns.map(Arc::new), run))
+    }
+
+    /// The network with every tensor of the folder that has a place and the same shape in it; the
+    /// others are left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if the weights are missing or unsound.
+    pub(crate) fn fill(&self, network: Network) -> Result<Network, ModelError> {
+        let (network, report) = load_weights(network, &self.path)?;
+        let (n_missing, n_others) =
+            (report.missing.len(), report.unused.len() + report.unusable.len());
+        tracing::info!(
+            "{n_missing} tensors keep their values, {n_others} of {} have no place",
+            self.path.display()
+        );
+        Ok(network)
+    }
+}
+
+/// Fills a network in f32, tensor by tensor, under our names or published ones.
+pub(super) fn load_weights(
+    mut network: Network,
+    folder: &Path,
+) -> Result<(Network, LoadReport), ModelError> {
+    let checkpoint = Checkpoint::open(weights_of(folder))?;
+    let report = load_module(&mut network, &checkpoint, &network_keys(), TensorFloat::F32);
+    Ok((network, report))
+}
+
+pub(super) fn mismatch(folder: &Path, report: LoadReport) -> ModelError {
+    let LoadReport { missing, unused, unusable, .. } = report;
+    ModelError::Mismatch { path: weights_of(folder), missing, unused, unusable }
+}
+
+/// SHA-256 of a file, its first 16 digits.
+fn fingerprint(file: &Path) -> Result<String, ModelError> {
+    let read = |source| ModelError::Read { path: file.to_owned(), source };
+    let mut hash = Sha256::new();
+    io::copy(&mut std::fs::File::open(file).map_err(read)?, &mut hash).map_err(read)?;
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
