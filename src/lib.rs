@@ -39,7 +39,6 @@ mod joined;
 mod model_dir;
 mod network;
 pub mod overlay;
-pub mod parity;
 pub mod prelude;
 mod published;
 pub mod recipe;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// Every crate with the crates of this workspace on which it may depend, in the order of
 /// `docs/ARCHITECTURE.md`.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("tp-core", &[]),
     ("tp-metrics", &["tp-core"]),
     ("tp-data", &["tp-core"]),
@@ -44,7 +44,21 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "tp-rl",
         ],
     ),
-    ("talking-points-cli", &["talking-points", "tp-builder"]),
+    (
+        "tp-parity",
+        &[
+            "talking-points",
+            "tp-core",
+            "tp-weights",
+            "tp-kernels",
+            "tp-vision",
+            "tp-language",
+            "tp-descriptor",
+            "tp-localizer",
+            "tp-rl",
+        ],
+    ),
+    ("talking-points-cli", &["talking-points", "tp-builder", "tp-parity"]),
 ];
 
 /// These crates compile in seconds and are tested without a device.

@@ -8,7 +8,7 @@
 use std::{error::Error, path::PathBuf};
 
 use serde::Serialize;
-use talking_points::parity::{ParityReport, verify};
+use tp_parity::{ParityReport, verify};
 
 use crate::cli::{self, CommonArgs, DeviceArgs};
 

@@ -6,7 +6,7 @@ use tp_rl::{
     Sequence, advantages, dapo_loss, dr_grpo_loss, grpo_loss, gspo_loss, with_host_gradient,
 };
 
-use super::{
+use crate::{
     ParityError,
     fixture::{ANY, Fixture},
     report::Outcome,

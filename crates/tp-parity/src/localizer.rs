@@ -8,7 +8,7 @@ use tp_localizer::{
 };
 use tp_weights::{LoadReport, TensorFloat, load_module};
 
-use super::{
+use crate::{
     ParityError,
     fixture::{ANY, Fixture},
     report::Outcome,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tp_core::{IS_LFS_POINTER, is_lfs_pointer};
 use tp_weights::{Checkpoint, WeightsError};
 
-use super::ParityError;
+use crate::ParityError;
 
 /// A configuration is a page of text; more is not one.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use tp_language::{
 };
 use tp_weights::TensorFloat;
 
-use super::{
+use crate::{
     ParityError,
     fixture::{ANY, Fixture},
     report::Outcome,

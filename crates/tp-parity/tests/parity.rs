@@ -9,13 +9,13 @@ use std::{
 use burn::tensor::{DType, Device};
 use talking_points::{
     DeviceName,
-    parity::verify,
     weights::{Checkpoint, TensorEntry, write_safetensors},
 };
 use tempfile::TempDir;
+use tp_parity::verify;
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/parity")
 }
 
 #[test]

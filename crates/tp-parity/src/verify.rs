@@ -1,27 +1,13 @@
-//! Our modules against the numbers of public peers, folder by folder.
-//!
-//! A folder says which stage it is of and holds weights under their published names, inputs and
-//! expected outputs; `tests/oracles/README.md` says how such folders are made and what each stage
-//! holds. A folder of published files, from a picture to the mask of `[SEG]`, needs no stage.
-//! [`verify`] runs our module over the inputs and compares tensor by tensor.
-
-mod end_to_end;
-mod error;
-mod fixture;
-mod grpo;
-mod language;
-mod localizer;
-mod report;
-mod vision;
+//! One folder, compared by the stage that it names.
 
 use std::path::Path;
 
 use burn::tensor::Device;
 
-pub use error::ParityError;
-use fixture::Fixture;
-use report::Outcome;
-pub use report::{ParityReport, TensorParity};
+use crate::{
+    ParityError, ParityReport, end_to_end, fixture::Fixture, grpo, language, localizer,
+    report::Outcome, vision,
+};
 
 /// What a folder without a stage is.
 const END_TO_END: &str = "end_to_end";

@@ -10,7 +10,7 @@ use tp_vision::{
 };
 use tp_weights::{LoadReport, TensorFloat, load_module};
 
-use super::{
+use crate::{
     ParityError,
     fixture::{ANY, Fixture},
     report::Outcome,

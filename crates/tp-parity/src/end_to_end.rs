@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use talking_points::{
+    ConversionOptions, ModelDir, Network, NetworkConfig, convert_weights, save_settings,
+};
 use tp_core::{ImageHw, RgbImage, UnitXy};
 use tp_descriptor::{GaussianMask, MaskRule};
 use tp_language::{DecoderConfig, LoraConfig};
@@ -16,12 +19,11 @@ use tp_localizer::seg_queries;
 use tp_vision::{EncodedImage, VisionConfig};
 use tp_weights::Checkpoint;
 
-use super::{
+use crate::{
     ParityError,
     fixture::{ANY, Fixture},
     report::Outcome,
 };
-use crate::{ConversionOptions, ModelDir, Network, NetworkConfig, convert_weights, save_settings};
 
 /// Where the published files are.
 const PUBLISHED: &str = "published";

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 
-use super::{Fixture, ParityError};
+use crate::{ParityError, fixture::Fixture};
 
 /// What came of one folder.
 #[derive(Clone, Debug, Serialize)]

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
+use talking_points::ModelError;
 use tp_language::LanguageError;
 use tp_vision::VisionError;
 use tp_weights::{LoadReport, WeightsError};
-
-use crate::ModelError;
 
 /// Why a folder cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +30,7 @@ pub enum ParityError {
     /// A model folder that was converted and cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A configuration without eyes.
+    /// A configuration without a vision model.
     #[error(transparent)]
     Vision(#[from] VisionError),
     /// A configuration or a folder without a language model.
