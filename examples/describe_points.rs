@@ -2,11 +2,11 @@
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::{error::Error, path::Path};
+use std::path::Path;
 
 use talking_points::prelude::*;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models = ModelDir::open(root.join("models/tiny"))?.load(&DeviceName::Flex.open()?)?;
 

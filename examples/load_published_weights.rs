@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::{error::Error, path::Path};
+use std::path::Path;
 
 use talking_points::{
     core::Sampling,
@@ -11,7 +11,7 @@ use talking_points::{
     weights::TensorFloat,
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Error> {
     // A Llama with random weights in the published layout; replace it by the folder of a real one.
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/language-llama/model");

@@ -3,7 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::{error::Error, path::Path};
+use std::path::Path;
 
 use talking_points::{
     core::{Seed, Style},
@@ -12,7 +12,7 @@ use talking_points::{
     rl::{GrpoConfig, GrpoParts, Reward, StyleMonitor, Trainer},
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models = ModelDir::open(root.join("models/tiny"))?.load(&DeviceName::Flex.open()?)?;
 

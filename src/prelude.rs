@@ -7,4 +7,4 @@ pub use tp_core::{
 pub use tp_data::{DecodeOptions, decode_image, write_png};
 pub use tp_vision::EncodedImage;
 
-pub use crate::{DeviceName, ModelDir, Models, RoundTrip, overlay::Overlay};
+pub use crate::{DeviceName, Error, ModelDir, Models, RoundTrip, overlay::Overlay};

@@ -100,11 +100,11 @@ impl RowName {
 }
 
 impl FromStr for RowName {
-    type Err = String;
+    type Err = EvaluationError;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, EvaluationError> {
         let named = Self::ALL.into_iter().find(|row| row.as_str() == name);
-        named.ok_or_else(|| format!("no row is named {name}"))
+        named.ok_or_else(|| EvaluationError::UnknownRow { name: name.to_owned() })
     }
 }
 
@@ -148,6 +148,12 @@ pub enum EvaluationError {
     NoPoints {
         /// The name of the set.
         set: String,
+    },
+    /// No row has this name.
+    #[error("no row is named `{name}`: there are {}", RowName::ALL.map(RowName::as_str).join(", "))]
+    UnknownRow {
+        /// The name.
+        name: String,
     },
     /// A row needs more images than there are.
     #[error("the row {row} needs texts or pixels of another image, and {set} contains one image")]

@@ -1,10 +1,8 @@
 //! Describes a point of a photograph and finds the words again.
 
-use std::error::Error;
-
 use talking_points::prelude::*;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Error> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
     let models = ModelDir::open(format!("{root}/models/tiny"))?.load(&DeviceName::Flex.open()?)?;
     let image = decode_image(format!("{root}/examples/images/horse.jpg").as_ref(), &DecodeOptions::default())?;
