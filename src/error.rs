@@ -13,7 +13,9 @@ use tp_vision::VisionError;
 use tp_weights::WeightsError;
 
 use crate::{
-    DeviceError, ModelError, evaluation::EvaluationError, recipe::ExperimentError,
+    ConversionError, DeviceError, JoinError, ModelError,
+    evaluation::EvaluationError,
+    recipe::{ExperimentError, RecipeError},
     reinforcement::ReinforcementError,
 };
 
@@ -91,9 +93,18 @@ pub enum Error {
     /// A model folder.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A conversion of published weights.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
     /// An evaluation.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
+    /// A vision model and a language model that cannot be joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// A training recipe, or the data it names.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
     /// The training of a whole model.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),

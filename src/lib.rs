@@ -46,7 +46,10 @@ pub mod recipe;
 pub mod reinforcement;
 mod round_trip;
 
-pub use conversion::{Conversion, ConversionOptions, PublishedFiles, convert_weights};
+pub use conversion::{
+    Conversion, ConversionError, ConversionOptions, ConvertedModel, PublishedFiles, convert_model,
+    convert_weights,
+};
 pub use device::{DeviceError, DeviceName};
 pub use device_check::{DeviceCheck, Difference};
 pub use error::Error;

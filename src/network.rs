@@ -128,6 +128,13 @@ impl NetworkConfig {
         Self::new(vision, language, descriptor, localizer)
     }
 
+    /// The name of a class of the vision encoder; `class 7` for a class without a name.
+    #[must_use]
+    pub fn class_name(&self, class: usize) -> String {
+        let names = self.class_names.as_deref().unwrap_or_default();
+        names.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
     /// Initializes the weights for training.
     #[must_use]
     pub fn init(&self, device: &Device) -> Network {

@@ -1,7 +1,8 @@
 //! Pictures with marked points and captions.
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
-use tp_core::{ImageHw, RgbImage, UnitXy};
+use tp_core::{ImageHw, Letterbox, RgbImage, UnitXy};
+use tp_vision::FoundObject;
 
 /// The color of the described point.
 pub const TRUE_POINT: [u8; 3] = [40, 220, 90];
@@ -88,6 +89,25 @@ impl Overlay {
                 );
             }
         }
+    }
+
+    /// Tints the cells of an object that the vision model found.
+    ///
+    /// - `grid`: rows and columns of the cells, those of the encoded image's mask features
+    /// - `letterbox`: that of the encoded image
+    pub fn object(
+        &mut self,
+        object: &FoundObject,
+        [height, width]: [usize; 2],
+        letterbox: &Letterbox,
+        colour: [u8; 3],
+    ) {
+        let index = |v: f64, n: usize| ((v * n as f64) as usize).min(n - 1);
+        let is_inside = |place| {
+            let at = letterbox.model_from_unit(place);
+            object.cells[index(at.y, height) * width + index(at.x, width)]
+        };
+        self.heat(|place| if is_inside(place) { 0.5 } else { 0.0 }, colour);
     }
 
     /// Adds a paragraph below the photograph, wrapped to its width.

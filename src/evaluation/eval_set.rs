@@ -5,13 +5,19 @@ use std::{collections::HashMap, path::Path};
 use rayon::prelude::*;
 use tp_core::{ImageHw, PointRecord, RgbImage, Seed, Style, Triplet, UnitXy};
 use tp_data::{
-    AnnotatedImage, DataError, Dataset, DescribedPoint, DescribedPoints, PixelGrid, PointKind,
-    PointTarget, RulesTeacher, Split, TextKind, decode_annotated, read_triplets,
+    AnnotatedImage, DataError, Dataset, DatasetFormat, DescribedPoint, DescribedPoints, PixelGrid,
+    PointKind, PointTarget, ReadOptions, RulesTeacher, Split, TextKind, decode_annotated,
+    read_triplets,
 };
 
-use crate::recipe::{Draw, SampleSettings, SampleSource};
 #[cfg(feature = "builder")]
-use crate::recipe::{RecipeError, built_files};
+use crate::recipe::built_files;
+use crate::recipe::{
+    AnnotatedFormat, DataPath, Draw, RecipeError, SampleSettings, SampleSource, Scenes,
+};
+
+/// The longer side to which annotated images are scaled, in pixels.
+const ANNOTATED_SIDE: u32 = 1024;
 
 /// A set of images with described points.
 #[derive(Clone, Debug)]
@@ -54,7 +60,7 @@ impl EvalSet {
     #[must_use]
     pub fn drawn(
         name: &str,
-        source: &impl SampleSource,
+        source: &(impl SampleSource + ?Sized),
         n_images: u64,
         points_per_image: usize,
         style: Style,
@@ -75,6 +81,57 @@ impl EvalSet {
             })
             .collect();
         Self { name: name.to_owned(), images, upright_images: 0 }
+    }
+
+    /// Procedural scenes that no training uses with the same seed: four points on each, `n_points`
+    /// of them, with descriptions in the style from coarse to fine.
+    #[must_use]
+    pub fn test_scenes(n_points: u64, seed: Seed) -> Self {
+        let seed = seed.split("test scenes");
+        Self::drawn("scenes", &Scenes::default(), n_points / 4, 4, Style::CoarseToFine, seed)
+    }
+
+    /// Loads a set from a path:
+    ///
+    /// - a file of triplets beside its images ([`EvalSet::from_triplets`])
+    /// - a folder of points that people have described, with the everyday texts of the split
+    ///   ([`EvalSet::described`])
+    /// - a data set that the builder has made ([`EvalSet::from_built`]), of which `None` means the
+    ///   held-out rows
+    /// - a folder of annotated images with `annotations.json`: up to four points on each image of
+    ///   the split, chosen and described by the rules; `None` means the held-out images
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError`] if the path is something else, or cannot be read.
+    pub fn open(path: &Path, split: Option<Split>) -> Result<Self, RecipeError> {
+        if path.is_file() {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            return Ok(Self::from_triplets(path, folder)?);
+        }
+        match DataPath::recognize(path, None)? {
+            DataPath::Annotated(_, AnnotatedFormat::Format(DatasetFormat::DescribedPoints)) => {
+                let points = DescribedPoints::open(path, ReadOptions::default())?;
+                Ok(Self::described(&points, split, TextKind::Spoken)?)
+            }
+            annotated @ DataPath::Annotated(..) => {
+                let split = split.unwrap_or(Split::Val);
+                let source = annotated.source(split, ANNOTATED_SIDE, &[])?;
+                let n_images = source.draws_per_epoch(1).unwrap_or(0);
+                let (name, style) = (path.display().to_string(), Style::CoarseToFine);
+                let set = Self::drawn(&name, source.as_ref(), n_images, 4, style, Seed(0));
+                if set.images.is_empty() {
+                    return Err(DataError::NoTriplets { path: path.to_owned() }.into());
+                }
+                Ok(set)
+            }
+            #[cfg(feature = "builder")]
+            DataPath::Built(folder) => Self::from_built(&folder, split.unwrap_or(Split::Val)),
+            other => Err(RecipeError::Unrecognized {
+                path: other.path().to_owned(),
+                problem: "it cannot be evaluated without the feature `builder`".to_owned(),
+            }),
+        }
     }
 
     /// Loads a set from a file of triplets, with the images in `folder`. Each image is decoded on

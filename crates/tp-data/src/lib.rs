@@ -20,6 +20,7 @@ mod lexicon;
 mod mask;
 mod orientation_tag;
 mod pixel_grid;
+mod point_list;
 mod points;
 mod polygon;
 mod position_words;
@@ -57,6 +58,7 @@ pub use lexicon::{
 };
 pub use mask::Mask;
 pub use pixel_grid::{PixelGrid, decode_annotated, decode_annotated_bytes, file_as_annotated};
+pub use point_list::read_points;
 pub use points::{
     ChosenPoints, NoPoint, PointKind, PointOptions, PointTarget, choose_points, points_of_image,
 };

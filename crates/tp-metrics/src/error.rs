@@ -44,6 +44,11 @@ pub enum MetricsError {
     /// The same point id with different ground truth.
     #[error("point {point} is not the same in both systems: its {what} differs")]
     QuestionDiffers { point: String, what: &'static str },
+    /// Two systems without a point that counts.
+    #[error(
+        "none of the points is of a kind that the protocol counts, so there is nothing to compare"
+    )]
+    NothingToCompare,
     /// Metrics of different definitions.
     #[error("{left} and {right} are different metrics: only equal ones can be merged or compared")]
     Unlike { left: MetricId, right: MetricId },

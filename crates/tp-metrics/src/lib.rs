@@ -11,6 +11,7 @@ mod identity;
 mod interval;
 mod outcome;
 mod paired;
+mod paired_runs;
 mod pck;
 mod point_log;
 mod report;
@@ -29,6 +30,7 @@ pub use interval::{
 };
 pub use outcome::{NormaliserLengths, PointRow, Prediction, Score, Visibility};
 pub use paired::{Paired, PairedAt, PairedMean, mcnemar_exact, paired};
+pub use paired_runs::{PairedRuns, RunComparison};
 pub use pck::{Comparison, Normaliser, Protocol, Scope};
 pub use point_log::{rows_from_jsonl, rows_to_jsonl};
 pub use report::{EvalReport, EvalRow, NamedGroups, NamedPair, RowChange};

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use talking_points::{
-    ConversionOptions, ModelDir, Network, NetworkConfig, convert_weights, save_settings,
+    ConversionOptions, ModelDir, Network, NetworkConfig, PublishedFiles, save_settings,
 };
 use tp_core::{ImageHw, RgbImage, UnitXy};
 use tp_descriptor::{GaussianMask, MaskRule};
@@ -122,7 +122,7 @@ fn converted(
         lora_alpha: fixture.setting::<Option<f64>>("lora_alpha")?.unwrap_or(256.0),
         ..ConversionOptions::default()
     };
-    convert_weights(&sources, folder.path(), options)?;
+    PublishedFiles::open(&sources)?.write(folder.path(), options)?;
     save_settings(folder.path(), config, None)?;
     Ok(ModelDir::open(folder.path())?.load_base(device)?)
 }

@@ -71,6 +71,12 @@ impl FoundObject {
     pub fn n_cells(&self) -> usize {
         self.cells.iter().filter(|&&own| own).count()
     }
+
+    /// The share of the model's square input that its cells cover.
+    #[must_use]
+    pub fn area_share(&self) -> f64 {
+        self.n_cells() as f64 / self.cells.len() as f64
+    }
 }
 
 /// The best class of a query, with its cells not yet determined.

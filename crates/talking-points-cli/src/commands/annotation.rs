@@ -12,10 +12,8 @@ use std::{
 
 use clap::ValueEnum;
 use talking_points::{
-    core::{Seed, Style},
-    data::{
-        CocoParts, PointOptions, RejectedCounts, RulesTeacher, Split, Strictness, points_of_image,
-    },
+    core::Seed,
+    data::{CocoParts, RejectedCounts, RulesTeacher, Split, Strictness},
 };
 
 /// Describes the points of an annotated data set by rules alone, one JSON line per triplet.
@@ -56,7 +54,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let strictness = if args.strict { Strictness::Strict } else { Strictness::Lenient };
     let set = CocoParts::open(&args.coco, &args.images, strictness)?;
     let indices = indices(&set, args)?;
-    let teacher = RulesTeacher;
     let mut rejected = RejectedCounts::default();
     let mut written = 0;
     let mut out = io::stdout().lock();
@@ -65,22 +62,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         if written >= args.limit {
             break;
         }
-        let seed = Seed(args.seed).nth(index as u64);
         let annotation = set.load(index);
         let image = set.decode(&annotation)?;
-        let targets =
-            points_of_image(&image, &annotation, &PointOptions::default(), seed.split("points"));
-        for (at, target) in targets.iter().enumerate() {
-            // The spoken style came later: without it, the validation triplets that are published
-            // stay what they are.
-            let style = Style::ALL[(index + at) % 4];
-            match teacher.triplet(
-                &image,
-                &annotation,
-                target,
-                style,
-                seed.split("words").nth(at as u64),
-            ) {
+        for described in RulesTeacher.in_turns(&image, &annotation, index, Seed(args.seed)) {
+            match described {
                 Ok(triplet) if written < args.limit => {
                     writeln!(out, "{}", serde_json::to_string(&triplet)?)?;
                     written += 1;

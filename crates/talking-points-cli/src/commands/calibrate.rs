@@ -15,7 +15,10 @@ use talking_points::{
     save_settings,
 };
 
-use crate::cli::{self, CommonArgs, DeviceArgs};
+use crate::{
+    args::{CommonArgs, DeviceArgs},
+    output::print_result,
+};
 
 /// Calibrates the probabilities of a trained model on validation images.
 #[derive(clap::Args)]
@@ -78,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         least_part: of_namer(least_part),
         after,
     };
-    cli::print_result(args.common.json, &calibrated, || {
+    print_result(args.common.json, &calibrated, || {
         let said = |error: Option<f64>| {
             error.map_or_else(|| "–".to_owned(), |error| format!("{error:.3}"))
         };

@@ -8,19 +8,17 @@
 //! `reinforce` write the files: one point per line. Points of one image are resampled together,
 //! across runs, too.
 
-use std::{
-    error::Error,
-    fmt::{Display, Write},
-    path::PathBuf,
-};
+use std::{error::Error, fmt::Write, path::PathBuf};
 
-use serde::Serialize;
 use talking_points::{
     core::{IS_LFS_POINTER, Seed, is_lfs_pointer},
-    metrics::{Bootstrap, Paired, PairedMean, PointRow, Protocol, paired, rows_from_jsonl},
+    metrics::{
+        Bootstrap, Paired, PairedMean, PairedRuns, PointRow, Protocol, RunComparison,
+        rows_from_jsonl,
+    },
 };
 
-use crate::cli::{self, CommonArgs};
+use crate::{args::CommonArgs, output::print_result};
 
 /// Compares two systems on the same points.
 #[derive(clap::Args)]
@@ -35,14 +33,6 @@ pub(crate) struct Args {
     common: CommonArgs,
 }
 
-#[derive(Serialize)]
-struct Compared {
-    runs: Vec<Paired>,
-    /// The mean of the differences in mPCK over the runs.
-    mean_of_runs: Option<f64>,
-    together: Paired,
-}
-
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if args.a.len() != args.b.len() {
         return Err(format!(
@@ -53,34 +43,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         .into());
     }
     let bootstrap = Bootstrap::new(Seed(args.common.seed));
-    let (mut runs, mut all_a, mut all_b) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (a, b)) in args.a.iter().zip(&args.b).enumerate() {
-        let (rows_a, rows_b) = (rows(a)?, rows(b)?);
-        let of_files =
-            |error: &dyn Display| format!("{} and {}: {error}", a.display(), b.display());
-        let run = paired(&rows_a, &rows_b, &Protocol::paper(), &bootstrap)
-            .map_err(|error| of_files(&error))?;
-        if run.n == 0 {
-            return Err(of_files(&"none of their points is of a kind that the protocol counts, so there is nothing to compare").into());
-        }
-        runs.push(run);
-        // The same point in two runs is two answers; its image is one image.
-        let numbered = |rows: Vec<PointRow>| {
-            rows.into_iter()
-                .map(move |row| PointRow { point: format!("{number}:{}", row.point), ..row })
-        };
-        all_a.extend(numbered(rows_a));
-        all_b.extend(numbered(rows_b));
+    let mut runs = RunComparison::new(Protocol::paper(), bootstrap);
+    for (a, b) in args.a.iter().zip(&args.b) {
+        runs.add(rows(a)?, rows(b)?)
+            .map_err(|error| format!("{} and {}: {error}", a.display(), b.display()))?;
     }
-    let differences: Vec<f64> = runs.iter().filter_map(|run| run.mpck.difference).collect();
-    let mean_of_runs = (!differences.is_empty())
-        .then(|| differences.iter().sum::<f64>() / differences.len() as f64);
-    let compared = Compared {
-        runs,
-        mean_of_runs,
-        together: paired(&all_a, &all_b, &Protocol::paper(), &bootstrap)?,
-    };
-    cli::print_result(args.common.json, &compared, || text(&compared, args))
+    let compared = runs.finish()?;
+    print_result(args.common.json, &compared, || text(&compared, args))
 }
 
 fn rows(file: &PathBuf) -> Result<Vec<PointRow>, Box<dyn Error>> {
@@ -98,7 +67,7 @@ fn rows(file: &PathBuf) -> Result<Vec<PointRow>, Box<dyn Error>> {
 }
 
 /// The comparison as text.
-fn text(compared: &Compared, args: &Args) -> String {
+fn text(compared: &PairedRuns, args: &Args) -> String {
     let mut text = String::new();
     for (run, file) in compared.runs.iter().zip(&args.a) {
         let _ = writeln!(text, "{}\n    {}", file.display(), line(run));

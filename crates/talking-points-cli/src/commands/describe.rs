@@ -4,19 +4,20 @@
 //! talking-points describe --image photo.jpg --point 120,85 --point 40,60
 //! ```
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{error::Error, path::PathBuf};
 
 use clap::ValueEnum;
 use serde::Serialize;
 use talking_points::{
-    core::{
-        DescribeOptions, DescribePoint, IS_LFS_POINTER, PixelXy, PointName, UnitXy, is_lfs_pointer,
-    },
-    data::{DecodeOptions, decode_image},
+    core::{DescribeOptions, DescribePoint, PixelXy, PointName, UnitXy},
+    data::{DecodeOptions, decode_image, read_points},
     descriptor::Wording,
 };
 
-use crate::cli::{self, CommonArgs, ModelArgs};
+use crate::{
+    args::{CommonArgs, ModelArgs},
+    output::print_result,
+};
 
 /// Describes points of an image in words.
 #[derive(clap::Args)]
@@ -71,7 +72,7 @@ struct DescribedPoint {
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let pixels = match &args.points {
-        Some(path) => points_from_file(path)?,
+        Some(path) => read_points(path)?,
         None => args.point.clone(),
     };
     let image = decode_image(&args.image, &DecodeOptions::default())?;
@@ -105,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         })
         .collect();
     let result = Described { image: args.image.display().to_string(), points };
-    cli::print_result(args.common.json, &result, || {
+    print_result(args.common.json, &result, || {
         result
             .points
             .iter()
@@ -113,22 +114,4 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             .collect::<Vec<_>>()
             .join("\n")
     })
-}
-
-fn points_from_file(path: &PathBuf) -> Result<Vec<PixelXy>, Box<dyn Error>> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    if is_lfs_pointer(text.as_bytes()) {
-        return Err(format!("{} {IS_LFS_POINTER}", path.display()).into());
-    }
-    let points: Vec<PixelXy> = serde_json::from_str(&text).map_err(|error| {
-        format!(
-            "{} is not a list of points like [{{\"x\": 120, \"y\": 85}}]: {error}",
-            path.display()
-        )
-    })?;
-    if points.is_empty() {
-        return Err(format!("{} lists no points", path.display()).into());
-    }
-    Ok(points)
 }

@@ -18,7 +18,10 @@ use talking_points::{
     train::{Schedule, TrainConfig},
 };
 
-use crate::cli::{self, CommonArgs, ModelArgs};
+use crate::{
+    args::{CommonArgs, ModelArgs},
+    output::print_result,
+};
 
 /// Finds the faulty step between sampling and a better policy.
 #[derive(clap::Args)]
@@ -75,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let broken = links.iter().find(|finding| !finding.ok).map(|finding| finding.name);
     let report = Report { links };
-    cli::print_result(args.common.json, &report, || {
+    print_result(args.common.json, &report, || {
         let line = |finding: &LinkDiagnosis| {
             format!(
                 "{} {:<10} {}",

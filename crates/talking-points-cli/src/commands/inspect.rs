@@ -9,7 +9,7 @@ use std::{error::Error, path::PathBuf};
 use serde::Serialize;
 use talking_points::data::{DatasetFormat, DatasetSummary, ImageFiles, ReadOptions, Strictness};
 
-use crate::cli::{self, CommonArgs};
+use crate::{args::CommonArgs, output::print_result};
 
 /// Counts the contents of a data set on disk, and lists missing files with their expected paths.
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         args.format.open(&args.root, ReadOptions { strictness, images: ImageFiles::NotNeeded })?;
     let inspected =
         Inspected { format: args.format, summary: DatasetSummary::of(dataset.as_ref())? };
-    cli::print_result(args.common.json, &inspected, || table(&inspected))
+    print_result(args.common.json, &inspected, || table(&inspected))
 }
 
 fn table(Inspected { format, summary }: &Inspected) -> String {

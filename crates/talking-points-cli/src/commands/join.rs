@@ -10,7 +10,10 @@ use std::{error::Error, path::PathBuf};
 use serde::Serialize;
 use talking_points::JoinedBase;
 
-use crate::cli::{self, CommonArgs, DeviceArgs};
+use crate::{
+    args::{CommonArgs, DeviceArgs},
+    output::print_result,
+};
 
 /// Joins the vision model of one model with a language model: a base to be trained.
 #[derive(clap::Args)]
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         hidden_size: language.hidden_size,
         layers: language.num_hidden_layers,
     };
-    cli::print_result(args.common.json, &printed, || {
+    print_result(args.common.json, &printed, || {
         format!(
             "{}: {} layers of width {}, {} tokens; its projections are untrained: train it with `talking-points train --base`",
             args.out.display(),

@@ -12,7 +12,10 @@ use talking_points::{
     data::{DecodeOptions, decode_image},
 };
 
-use crate::cli::{self, CommonArgs, ModelArgs};
+use crate::{
+    args::{self, CommonArgs, ModelArgs},
+    output::print_result,
+};
 
 /// Finds the points of an image that texts refer to.
 #[derive(clap::Args)]
@@ -21,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long)]
     image: PathBuf,
     /// The text to locate; may be given many times.
-    #[arg(long, required = true, allow_hyphen_values = true, value_parser = cli::text_arg)]
+    #[arg(long, required = true, allow_hyphen_values = true, value_parser = args::text_arg)]
     text: Vec<String>,
     #[command(flatten)]
     model: ModelArgs,
@@ -60,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         })
         .collect();
     let result = Answers { image: args.image.display().to_string(), results };
-    cli::print_result(args.common.json, &result, || {
+    print_result(args.common.json, &result, || {
         let line = |answer: &Answer| match answer.located {
             Some(PixelXy { x, y }) => format!(
                 "({x:.0}, {y:.0})  confidence {:.2}  {}",

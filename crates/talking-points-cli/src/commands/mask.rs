@@ -15,7 +15,7 @@ use talking_points::{
     overlay::{FOUND_POINT, Overlay, TRUE_POINT},
 };
 
-use crate::cli::{self, CommonArgs};
+use crate::{args::CommonArgs, output::print_result};
 
 /// Draws the feature cells that the query of a point may attend to, level by level.
 #[derive(clap::Args)]
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     write_png(&args.out, &overlay.finish())?;
 
     let result = Levels { levels };
-    cli::print_result(args.common.json, &result, || {
+    print_result(args.common.json, &result, || {
         format!("open cells: {counts}\npicture: {}", args.out.display())
     })
 }

@@ -10,15 +10,16 @@ use std::{error::Error, path::PathBuf};
 
 use serde::Serialize;
 use talking_points::{
-    Models,
     core::{ImageHw, Seed},
     data::{DecodeOptions, decode_image, write_png},
     overlay::Overlay,
     scenes::{Scene, SceneOptions},
-    vision::FoundObject,
 };
 
-use crate::cli::{self, CommonArgs, ModelArgs};
+use crate::{
+    args::{CommonArgs, ModelArgs},
+    output::print_result,
+};
 
 /// Colors of the objects, in order.
 const COLOURS: [[u8; 3]; 6] =
@@ -66,37 +67,28 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let models = args.model.load()?;
     let encoded = models.encode(&image)?;
-    let [_, _, height, width] = encoded.features.queries.mask_logits.dims();
+    let queries = &encoded.features.queries;
+    let [_, _, height, width] = queries.mask_logits.dims();
 
     let mut overlay = Overlay::new(&image);
     let mut objects = Vec::new();
-    for (object, colour) in encoded
-        .features
-        .queries
-        .objects(0, args.least_score)
-        .into_iter()
-        .zip(COLOURS.into_iter().cycle())
+    for (object, colour) in
+        queries.objects(0, args.least_score).into_iter().zip(COLOURS.into_iter().cycle())
     {
-        overlay.heat(
-            |place| {
-                let at = encoded.letterbox.model_from_unit(place);
-                let index = |v: f64, n: usize| ((v * n as f64) as usize).min(n - 1);
-                if object.cells[index(at.y, height) * width + index(at.x, width)] {
-                    0.5
-                } else {
-                    0.0
-                }
-            },
-            colour,
-        );
-        let shown = shown(&models, &object);
+        overlay.object(&object, [height, width], &encoded.letterbox, colour);
+        let shown = ShownObject {
+            class: models.config.class_name(object.class),
+            score: object.score,
+            area_share: object.area_share(),
+            query: object.query,
+        };
         overlay.caption(format!("{} {:.0} %", shown.class, 100.0 * shown.score), Some(colour));
         objects.push(shown);
     }
     write_png(&args.out, &overlay.finish())?;
 
     let found = Found { objects };
-    cli::print_result(args.common.json, &found, || {
+    print_result(args.common.json, &found, || {
         let line = |object: &ShownObject| {
             format!(
                 "{} {:.2}, {:.0} % of the image",
@@ -108,15 +100,4 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let lines: Vec<String> = found.objects.iter().map(line).collect();
         if lines.is_empty() { "nothing was found".to_owned() } else { lines.join("\n") }
     })
-}
-
-/// An object with the name of its class, or the index of a class without a name.
-fn shown(models: &Models, object: &FoundObject) -> ShownObject {
-    let name = models.config.class_names.as_ref().and_then(|names| names.get(object.class));
-    ShownObject {
-        class: name.cloned().unwrap_or_else(|| format!("class {}", object.class)),
-        score: object.score,
-        area_share: object.n_cells() as f64 / object.cells.len() as f64,
-        query: object.query,
-    }
 }

@@ -9,7 +9,10 @@ use talking_points::{
     data::{DecodeOptions, decode_image, write_png},
 };
 
-use crate::cli::{self, CommonArgs, ModelArgs};
+use crate::{
+    args::{CommonArgs, ModelArgs},
+    output::print_result,
+};
 
 /// Describes a point of an image, finds it again from the words alone, and shows the distance
 /// between the two.
@@ -53,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let (device, model) = (&models.run.device[..], &models.run.model[..]);
     let shown = Shown { image: args.image.display().to_string(), trip: &trip, device, model };
-    cli::print_result(args.common.json, &shown, || {
+    print_result(args.common.json, &shown, || {
         format!("{}\npicture: {}", trip.as_text(&models.run), args.out.display())
     })
 }

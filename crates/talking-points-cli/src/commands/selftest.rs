@@ -10,7 +10,7 @@ use std::error::Error;
 use serde::Serialize;
 use talking_points::{DeviceCheck, DeviceName};
 
-use crate::cli;
+use crate::output::print_result;
 
 /// Lists the devices of this build and machine, and whether each computes what `flex` does.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ struct Report {
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let report = Report { devices: DeviceCheck::all() };
-    cli::print_result(args.json, &report, || {
+    print_result(args.json, &report, || {
         let lines = report.devices.iter().map(|check| format!("{:<9}{check}", check.device));
         lines.collect::<Vec<_>>().join("\n")
     })?;

@@ -12,7 +12,7 @@ use talking_points::data::{
     sift_keypoints,
 };
 
-use crate::cli::{self, CommonArgs};
+use crate::{args::CommonArgs, output::print_result};
 
 /// Finds the SIFT keypoints of an image, or of a part of it, strongest first.
 #[derive(clap::Args)]
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
 
     let found = Found { keypoints };
-    cli::print_result(args.common.json, &found, || {
+    print_result(args.common.json, &found, || {
         let line = |k: &SiftKeypoint| {
             format!(
                 "({:.2}, {:.2})  size {:.2}  angle {:.1}  response {:.4}",

@@ -10,7 +10,10 @@ use std::{error::Error, path::PathBuf};
 use serde::Serialize;
 use tp_parity::{ParityReport, verify};
 
-use crate::cli::{self, CommonArgs, DeviceArgs};
+use crate::{
+    args::{CommonArgs, DeviceArgs},
+    output::print_result,
+};
 
 /// Compares the modules with reference implementations.
 #[derive(clap::Args)]
@@ -45,8 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             .collect()
     };
     match &reports[..] {
-        [only] => cli::print_result(args.common.json, only, text)?,
-        several => cli::print_result(args.common.json, &Reports { fixtures: several, pass }, text)?,
+        [only] => print_result(args.common.json, only, text)?,
+        several => print_result(args.common.json, &Reports { fixtures: several, pass }, text)?,
     }
     if pass { Ok(()) } else { Err(differing(args, &reports).into()) }
 }

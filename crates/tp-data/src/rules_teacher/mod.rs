@@ -10,6 +10,7 @@ mod references;
 mod rejected;
 mod relations;
 mod spoken;
+mod turns;
 
 use rand::{Rng, RngExt};
 use tp_core::{Cell, Extent, ObjectSize, PixelXy, PointRecord, RgbImage, Seed, Style, Triplet};

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use talking_points::data::DatasetFormat;
 use tp_builder::Shard;
 
-use crate::cli::{CommonArgs, DeviceArgs};
+use crate::args::{CommonArgs, DeviceArgs};
 
 /// Makes a data set of triplets: points on photographs, and texts that lead to them.
 #[derive(clap::Args)]

@@ -12,6 +12,7 @@
 
 mod args;
 mod configure;
+mod plan_text;
 mod printed;
 mod progress_line;
 
@@ -24,10 +25,11 @@ use tp_builder::{
 
 pub(crate) use self::args::Args;
 use self::{
-    printed::{Prepared, plan_text, spent_text, words_of},
+    plan_text::plan_text,
+    printed::{Prepared, spent_text, words_of},
     progress_line::ProgressLine,
 };
-use crate::cli;
+use crate::output::print_result;
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if args.paper_teachers {
@@ -64,18 +66,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     if args.plan {
         let Some(plan) = build.plan()? else { return Ok(ExitCode::from(130)) };
-        cli::print_result(args.common.json, &plan, || plan_text(&plan))?;
+        print_result(args.common.json, &plan, || plan_text(&plan))?;
         return Ok(ExitCode::SUCCESS);
     }
     match build.run()? {
         BuildOutcome::Finished(finished) => {
             let prepared = Prepared::new(*finished, began.elapsed().as_secs_f64());
-            cli::print_result(args.common.json, &prepared, || prepared.text(out))?;
+            print_result(args.common.json, &prepared, || prepared.text(out))?;
             prepared.check(out)?;
             Ok(ExitCode::SUCCESS)
         }
         BuildOutcome::Shard(done) => {
-            cli::print_result(args.common.json, &done, || {
+            print_result(args.common.json, &done, || {
                 format!(
                     "shard done: {} points described, {} not; when all shards are done, run with --merge",
                     done.answered, done.failed

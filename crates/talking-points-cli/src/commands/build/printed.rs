@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
-use tp_builder::{FinishedDataSet, Plan, StopReason, Usage};
+use tp_builder::{FinishedDataSet, StopReason, Usage};
 
 /// What is printed when the run is over.
 #[derive(Serialize)]
@@ -77,33 +77,6 @@ impl Prepared {
         lines.push(format!("look at {}", out.join("gallery/index.html").display()));
         lines.join("\n")
     }
-}
-
-/// A plan as people read it.
-pub(super) fn plan_text(plan: &Plan) -> String {
-    let sides: Vec<String> = plan.sides.iter().map(|(side, n)| format!("{n} {side}")).collect();
-    let mut lines = vec![format!(
-        "{} images; points: {}",
-        plan.images,
-        if sides.is_empty() { "none".to_owned() } else { sides.join(", ") }
-    )];
-    for stage in &plan.stages {
-        lines.push(format!(
-            "{} by {}: {} known, {} to ask; {} to {} calls, {} to {} tokens, cost {:.4} to {:.4}",
-            stage.role,
-            stage.teacher,
-            stage.known,
-            stage.questions,
-            stage.least.calls,
-            stage.most.calls,
-            stage.least.tokens(),
-            stage.most.tokens(),
-            stage.least.cost,
-            stage.most.cost
-        ));
-    }
-    lines.push(format!("in all at most: {}", spent_text(&plan.most)));
-    lines.join("\n")
 }
 
 /// Why a build stopped.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::{self, CommonArgs, DeviceArgs};
+use crate::args::{self, CommonArgs, DeviceArgs};
 
 /// Continues a prompt with a language model of a Hugging Face folder or a GGUF file.
 #[derive(clap::Args)]
@@ -14,7 +14,7 @@ pub(crate) struct Args {
     #[arg(long, required_unless_present = "random")]
     pub(super) model: Option<PathBuf>,
     /// The prompt; it is formatted by the model's chat template, if there is one.
-    #[arg(long, allow_hyphen_values = true, value_parser = cli::text_arg)]
+    #[arg(long, allow_hyphen_values = true, value_parser = args::text_arg)]
     pub(super) prompt: String,
     /// Use a model of random weights; it is written to --model, which must not contain a model, or
     /// discarded without --model.
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) answers: u64,
     /// A text that ends the answer; may be given many times.
-    #[arg(long, allow_hyphen_values = true, value_parser = cli::text_arg)]
+    #[arg(long, allow_hyphen_values = true, value_parser = args::text_arg)]
     pub(super) stop: Vec<String>,
     #[command(flatten)]
     pub(super) device: DeviceArgs,

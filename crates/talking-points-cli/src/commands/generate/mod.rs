@@ -7,45 +7,28 @@
 //! talking-points generate --random tiny --prompt "What is a hoof?"   # nonsense, to try it
 //! ```
 
+mod answers;
 mod args;
+mod growing_texts;
 mod model;
 mod random_model;
 
-use std::{
-    error::Error,
-    io::{self, Write},
-    ops::ControlFlow,
-    time::Instant,
-};
+use std::{error::Error, time::Instant};
 
-use serde::Serialize;
 use talking_points::{
     core::{Sampling, Seed},
-    language::{
-        AdaptedPrompt, Completion, GenerateOptions, NextAction, PeftAdapter, Prompts, SampledToken,
-        TextStream, generate_watched,
-    },
+    language::{AdaptedPrompt, GenerateOptions, PeftAdapter, Prompts, generate_watched},
 };
 
 pub(crate) use self::args::Args;
-use self::{args::RandomSize, model::LanguageModel, random_model::write_random_model};
-use crate::cli;
-
-#[derive(Serialize)]
-struct Answers {
-    answers: Vec<Answer>,
-    prompt_tokens: usize,
-    seconds_to_first_token: f64,
-    seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Answer {
-    text: String,
-    tokens: usize,
-    finished: bool,
-    mean_log_prob: Option<f64>,
-}
+use self::{
+    answers::{Answer, Answers},
+    args::RandomSize,
+    growing_texts::GrowingTexts,
+    model::LanguageModel,
+    random_model::write_random_model,
+};
+use crate::output::print_result;
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let device = args.device.open()?;
@@ -81,69 +64,35 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         GenerateOptions { max_new_tokens: args.max_new_tokens, sampling, stop: end_tokens };
 
     let n_answers = args.answers as usize;
-    let began = Instant::now();
-    let mut first = None;
-    let mut streams = vec![TextStream::new(&tokenizer, &args.stop); n_answers];
-    let mut texts = vec![String::new(); n_answers];
-    let is_shown = !args.common.json && n_answers == 1;
-    let mut add = |row: usize, piece: String| {
-        if is_shown {
-            // A closed pipe does not stop the generation; printing the result reports it.
-            let _ = write!(io::stdout(), "{piece}").and_then(|()| io::stdout().flush());
-        }
-        texts[row].push_str(&piece);
-    };
-    let watch = |row: usize, token: SampledToken| {
-        first.get_or_insert_with(|| began.elapsed().as_secs_f64());
-        if !options.stop.contains(&token.id) {
-            add(row, streams[row].push(token.id));
-        }
-        ControlFlow::Continue(if streams[row].has_ended() {
-            NextAction::EndRow
-        } else {
-            NextAction::GoOn
-        })
-    };
     let seeds: Vec<u64> =
         (0..args.answers).map(|answer| Seed(args.common.seed).nth(answer).0).collect();
+    let is_shown = !args.common.json && n_answers == 1;
+    let began = Instant::now();
+    let mut texts = GrowingTexts::new(n_answers, &tokenizer, &args.stop, &options.stop, is_shown);
     let AdaptedPrompt { context, ids, adapter } = match &adapter {
         Some(adapter) => adapter.adapted(&decoder, &prompt),
         None => AdaptedPrompt { context: None, ids: prompt, adapter: None },
     };
     let prompts = Prompts::of_ids(&decoder, &vec![ids; n_answers]);
-    let completions =
-        generate_watched(&decoder, context.as_ref(), prompts, adapter, &options, &seeds, watch)?;
-    streams.iter_mut().enumerate().for_each(|(row, stream)| add(row, stream.finish()));
+    let completions = generate_watched(
+        &decoder,
+        context.as_ref(),
+        prompts,
+        adapter,
+        &options,
+        &seeds,
+        |row, token| texts.push(row, token),
+    )?;
+    let (texts, first) = texts.finish();
 
     let seconds = began.elapsed().as_secs_f64();
-    let answer = |(text, completion): (String, Completion)| Answer {
-        text,
-        tokens: completion.ids.len(),
-        finished: completion.finished,
-        mean_log_prob: mean(&completion.log_probs),
-    };
-    let answers: Vec<Answer> = texts.into_iter().zip(completions).map(answer).collect();
+    let answers =
+        texts.into_iter().zip(&completions).map(|(text, completion)| Answer::new(text, completion));
     let result = Answers {
-        answers,
+        answers: answers.collect(),
         prompt_tokens,
         seconds_to_first_token: first.unwrap_or(seconds),
         seconds,
     };
-    cli::print_result(args.common.json, &result, || {
-        let texts = if is_shown {
-            String::new()
-        } else {
-            result.answers.iter().map(|answer| format!("{}\n\n", answer.text)).collect()
-        };
-        let tokens: usize = result.answers.iter().map(|answer| answer.tokens).sum();
-        let rate = tokens as f64 / seconds;
-        format!(
-            "{texts}\n{prompt_tokens} tokens read, {tokens} written in {seconds:.2} s, {rate:.1} a second"
-        )
-    })
-}
-
-fn mean(log_probs: &[f32]) -> Option<f64> {
-    (!log_probs.is_empty())
-        .then(|| log_probs.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probs.len() as f64)
+    print_result(args.common.json, &result, || result.text(is_shown))
 }

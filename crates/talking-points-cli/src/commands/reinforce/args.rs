@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use talking_points::data::DatasetFormat;
 
-use crate::cli::{CommonArgs, ModelArgs};
+use crate::args::{CommonArgs, ModelArgs};
 
 /// Reinforces the Descriptor with the Localizer's error as the reward.
 #[derive(clap::Args)]

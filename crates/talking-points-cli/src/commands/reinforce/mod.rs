@@ -26,7 +26,7 @@ use talking_points::{
 
 pub(crate) use self::args::Args;
 use self::args::{MethodArg, RewardArg};
-use crate::cli;
+use crate::output::print_result;
 
 /// Updates of a quick experiment, at most.
 const QUICK_STEPS: u64 = 60;
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     let stop = stop_on_ctrl_c()?;
     let report = experiment.run(&stop)?;
-    cli::print_result(args.common.json, &report, || {
+    print_result(args.common.json, &report, || {
         format!("{}\npage: {}", report.text([own, other]), out.join("index.html").display())
     })
 }

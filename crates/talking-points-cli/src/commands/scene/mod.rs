@@ -17,7 +17,7 @@ use talking_points::{
 };
 
 use self::shown::{Shown, ShownObject, ShownPoint};
-use crate::cli::{self, CommonArgs};
+use crate::{args::CommonArgs, output::print_result};
 
 /// Draws a procedural scene and says what is in it; or measures many of them.
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ fn measure(args: &Args, n: u64) -> Result<(), Box<dyn Error>> {
     let options = options(args)?;
     let scenes = (0..n).map(|index| Scene::generate(Seed(args.common.seed).nth(index), &options));
     let statistics = SceneStatistics::measure(scenes);
-    cli::print_result(args.common.json, &statistics, || statistics.to_string())
+    print_result(args.common.json, &statistics, || statistics.to_string())
 }
 
 fn show(args: &Args) -> Result<(), Box<dyn Error>> {
@@ -92,7 +92,7 @@ fn show(args: &Args) -> Result<(), Box<dyn Error>> {
 
     let objects = annotation.objects.iter().map(ShownObject::from).collect();
     let shown = Shown { objects, points: points.into_iter().map(|(_, point)| point).collect() };
-    cli::print_result(args.common.json, &shown, || {
+    print_result(args.common.json, &shown, || {
         let names: Vec<_> = shown.objects.iter().map(|object| object.category.as_str()).collect();
         let lines: Vec<_> = shown
             .points

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use talking_points::recipe::Objective;
 
-use crate::cli::{CommonArgs, DeviceArgs};
+use crate::args::{CommonArgs, DeviceArgs};
 
 /// Trains a model by a recipe: on your own data, or from random weights.
 #[derive(clap::Args)]

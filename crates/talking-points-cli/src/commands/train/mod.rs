@@ -18,7 +18,7 @@ use talking_points::{
 };
 
 pub(crate) use self::args::Args;
-use crate::{cli, version::VERSION};
+use crate::{output::print_result, version::VERSION};
 
 /// The steps that `--plan` measures in each phase.
 const MEASURED_STEPS: u64 = 10;
@@ -28,11 +28,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let device = args.device.open()?;
     if args.plan {
         let estimate = experiment.estimate(&device, MEASURED_STEPS)?;
-        return cli::print_result(args.common.json, &estimate, || estimate.to_string());
+        return print_result(args.common.json, &estimate, || estimate.to_string());
     }
     let stop = stop_on_ctrl_c()?;
     let report = experiment.run(&device, &stop)?;
-    cli::print_result(args.common.json, &report, || {
+    print_result(args.common.json, &report, || {
         format!("{report}\nmodel: {}", args.out.join("model").display())
     })
 }

@@ -1,7 +1,7 @@
-//! Weight files of many kinds → one folder of safetensors, tensor by tensor.
+//! The tensors of published files, under one spelling.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -15,6 +15,7 @@ use tp_weights::{
     write_safetensors_file,
 };
 
+use super::{ConversionOptions, adapter_config::AdapterConfig};
 use crate::{
     NetworkConfig,
     model_dir::is_added,
@@ -24,27 +25,6 @@ use crate::{
 /// Where an adapter's weights and its configuration go, within the folder of a model.
 const ADAPTER_WEIGHTS: &str = "adapter/adapter_model.safetensors";
 const ADAPTER_CONFIG: &str = "adapter/adapter_config.json";
-/// What OMG-LLaVA's adapter was trained with; its files do not say so.
-const ADAPTER_DROPOUT: f64 = 0.05;
-
-/// How weights are converted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ConversionOptions {
-    /// The number format of floats; `None` keeps each tensor's own, bit for bit where nothing is
-    /// folded.
-    pub float: Option<TensorFloat>,
-    /// A file that would grow beyond this is split into shards.
-    pub max_shard_bytes: u64,
-    /// The update of an adapter counts `lora_alpha / rank`. No published file holds this number.
-    pub lora_alpha: f64,
-}
-
-impl Default for ConversionOptions {
-    /// Every number as it is, in one file; the alpha of OMG-LLaVA's configuration.
-    fn default() -> Self {
-        Self { float: None, max_shard_bytes: u64::MAX, lora_alpha: 256.0 }
-    }
-}
 
 /// What was converted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,32 +47,18 @@ pub struct Conversion {
 /// written.
 #[derive(Clone, Debug)]
 pub struct PublishedFiles {
-    checkpoints: Vec<Checkpoint>,
+    pub(super) checkpoints: Vec<Checkpoint>,
     base: BTreeMap<String, Origin>,
-    adapter: BTreeMap<String, Origin>,
+    pub(super) adapter: BTreeMap<String, Origin>,
     overridden: Vec<String>,
 }
 
 /// Where a tensor's numbers are.
 #[derive(Clone, Debug)]
-struct Origin {
+pub(super) struct Origin {
     /// The place among the checkpoints.
-    checkpoint: usize,
-    entry: TensorEntry,
-}
-
-/// Writes the tensors of all `sources` into `out`: [`PublishedFiles::open`] and
-/// [`PublishedFiles::write`].
-///
-/// # Errors
-///
-/// As both.
-pub fn convert_weights(
-    sources: &[PathBuf],
-    out: &Path,
-    options: ConversionOptions,
-) -> Result<Conversion, WeightsError> {
-    PublishedFiles::open(sources)?.write(out, options)
+    pub(super) checkpoint: usize,
+    pub(super) entry: TensorEntry,
 }
 
 impl PublishedFiles {
@@ -209,59 +175,6 @@ impl PublishedFiles {
         let data = TensorData::from_bytes_vec(bytes, entry.shape.clone(), entry.dtype)
             .convert_dtype(dtype);
         Ok(data.as_bytes().to_vec())
-    }
-}
-
-/// What PEFT wants to know of an adapter beside its tensors.
-#[derive(Serialize)]
-struct AdapterConfig {
-    peft_type: &'static str,
-    task_type: &'static str,
-    r: usize,
-    lora_alpha: f64,
-    lora_dropout: f64,
-    bias: &'static str,
-    target_modules: BTreeSet<String>,
-}
-
-impl AdapterConfig {
-    /// The configuration that the tensors of an adapter have.
-    fn of(files: &PublishedFiles, lora_alpha: f64) -> Result<Self, WeightsError> {
-        let mut rank: Option<(usize, &str)> = None;
-        let mut target_modules = BTreeSet::new();
-        for (name, Origin { checkpoint, entry }) in &files.adapter {
-            let unsound = |reason| WeightsError::Unsound {
-                path: files.checkpoints[*checkpoint].path().to_owned(),
-                reason,
-            };
-            let (layer, own) = match (name.split_once(".lora_A."), &entry.shape[..]) {
-                (Some((layer, _)), &[rank, _]) => (layer, rank),
-                (None, &[_, rank]) => (name.split(".lora_B.").next().unwrap_or_default(), rank),
-                _ => {
-                    return Err(unsound(format!(
-                        "{} has the shape {:?}, and an update of low rank is a matrix",
-                        entry.name, entry.shape
-                    )));
-                }
-            };
-            if let Some((rank, first)) = rank.filter(|&(rank, _)| rank != own) {
-                return Err(unsound(format!(
-                    "{} has the rank {own}, and {first} the rank {rank}: an adapter has one",
-                    entry.name
-                )));
-            }
-            rank = rank.or(Some((own, &entry.name)));
-            target_modules.extend(layer.rsplit('.').next().map(str::to_owned));
-        }
-        Ok(Self {
-            peft_type: "LORA",
-            task_type: "CAUSAL_LM",
-            r: rank.map_or(1, |(rank, _)| rank),
-            lora_alpha,
-            lora_dropout: ADAPTER_DROPOUT,
-            bias: "none",
-            target_modules,
-        })
     }
 }
 

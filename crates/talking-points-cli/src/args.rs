@@ -1,15 +1,10 @@
-//! Shared by the subcommands: flags, logging, error reporting, and the parsing of points.
+//! The flags that several subcommands share.
 
-use std::{
-    error::Error,
-    path::PathBuf,
-    process::{ExitCode, Termination},
-};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
-use serde::Serialize;
-use talking_points::{DeviceError, DeviceName, ModelDir, Models, error_line};
+use talking_points::{DeviceError, DeviceName, Error, ModelDir, Models};
 
 /// The flags of every subcommand.
 #[derive(Args, Clone, Debug)]
@@ -49,7 +44,7 @@ pub(crate) struct ModelArgs {
 
 impl ModelArgs {
     /// The model on the device.
-    pub(crate) fn load(&self) -> Result<Models, Box<dyn Error>> {
+    pub(crate) fn load(&self) -> Result<Models, Error> {
         let device = self.device.open()?;
         Ok(ModelDir::open(&self.folder)?.load(&device)?)
     }
@@ -73,49 +68,6 @@ pub(crate) fn text_arg(text: &str) -> Result<String, String> {
     } else {
         Ok(text.to_owned())
     }
-}
-
-/// Sends logs to standard error (filtered by `RUST_LOG`) and runs a subcommand.
-///
-/// An error becomes one line on standard error, with its causes, and exit code 1; a subcommand may
-/// return other exit codes.
-pub(crate) fn run<T: Termination>(main: impl FnOnce() -> Result<T, Box<dyn Error>>) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .init();
-    match main() {
-        Ok(end) => end.report(),
-        Err(error) => {
-            print_error(error.as_ref());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "this is how a subcommand fails")]
-fn print_error(error: &dyn Error) {
-    eprintln!("error: {}", error_line(error));
-}
-
-/// Prints a result, either as JSON or as the text that `human` returns.
-///
-/// # Errors
-///
-/// If the value cannot be written as JSON, or standard output is closed.
-pub(crate) fn print_result<T: Serialize>(
-    json: bool,
-    value: &T,
-    human: impl FnOnce() -> String,
-) -> Result<(), Box<dyn Error>> {
-    use std::io::Write;
-    let text = if json { serde_json::to_string(value)? } else { human() };
-    writeln!(std::io::stdout(), "{text}")?;
-    Ok(())
 }
 
 #[cfg(test)]
