@@ -46,7 +46,8 @@ fn a_model_is_judged() {
 
 #[test]
 fn models_learn() {
-    assert_eq!(printed("train_on_annotations").lines().count(), 3);
+    // Three phases, the scores before and after, and the nouns of the adapted model.
+    assert_eq!(printed("train_on_annotations").lines().count(), 6);
     assert_eq!(printed("reinforce").lines().count(), 2);
 }
 

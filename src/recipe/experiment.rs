@@ -14,8 +14,9 @@ use tp_vision::{Nouns, VisionConfig};
 use super::{
     Batcher, ExperimentError, ExperimentReport, LossWeights, Material, Mixture, Objective, Phase,
     PhaseReport, Recipe, RecipeError, SampleSource, TrainingModel, TrainingTask, frozen_for,
-    held_out::{Evaluator, both_ways, held_out_set, scores},
+    held_out::{Evaluator, held_out_set, scores},
     initial_model::{Preparation, Prepared, Start},
+    kept::Kept,
     run_record::RunRecord,
 };
 use crate::{Network, NetworkConfig, save_model_dir};
@@ -58,8 +59,9 @@ pub(super) struct OpenedPhase<'a> {
 impl Experiment {
     /// Trains on a plain (non-autodiff) device, and saves the best model in `out/model`.
     ///
-    /// A model that starts from a base is compared with it: if no phase improves on the base on
-    /// held-out images, the base is what is saved, and the report says so.
+    /// A model that starts from a base is compared with it on held-out images. A phase after which it
+    /// is worse is undone before the next one; if no phase improves on the base, the base is what is
+    /// saved, and the report says so.
     ///
     /// # Errors
     ///
@@ -82,17 +84,19 @@ impl Experiment {
             nouns: prepared.nouns.as_ref(),
             set: &set,
         };
-        let evaluate = |network: Network| evaluator.evaluate(network).unwrap_or_default();
+        let evaluate = |network: Network| evaluator.evaluate_or_warn(network);
 
-        let mut shipped: Option<(String, Evaluation)> = None;
-        let before = match self.start.base {
-            Some(_) if set.n_points() > 0 => {
-                let before = evaluator.evaluate(model.network.valid())?;
-                self.save(&prepared, &model.network, image_size)?;
-                shipped = Some(("no phase: the base was better".to_owned(), before.clone()));
-                Some(scores(&before))
-            }
-            _ => None,
+        let mut kept: Option<Kept> = None;
+        let is_adapted = self.start.base.is_some() && set.n_points() > 0;
+        let before = if is_adapted {
+            let evaluation = evaluator.evaluate(model.network.valid())?;
+            self.save(&prepared, &model.network, image_size)?;
+            let before = scores(&evaluation);
+            let phase = "no phase: the base was better".to_owned();
+            kept = Some(Kept { phase, evaluation, model: model.clone() });
+            Some(before)
+        } else {
+            None
         };
         let mut phases = Vec::new();
         for phase in &self.recipe.phases {
@@ -106,55 +110,53 @@ impl Experiment {
             let opened = self.opened(phase, &material, image_size)?;
             let run = self.train_config(&opened);
             let task = self.task(opened, &prepared, &device, &evaluate);
+            let folder = self.out.join(&phase.name);
             let began = Instant::now();
-            let trained = train(
-                trained_parts(phase, model)?,
-                &task,
-                &run,
-                &self.out.join(&phase.name),
-                self.resume,
-                stop,
-            )?;
-            let loss = trained.records.last().map_or(f64::NAN, |record| record.loss);
+            let trained =
+                train(trained_parts(phase, model)?, &task, &run, &folder, self.resume, stop)?;
+            // A checkpoint preserves which parameters were frozen; the next phase may train them.
+            model = trained.model.unfreeze();
+            let evaluated =
+                trained.records.iter().rev().find_map(|record| record.evaluation.clone());
+            let evaluation = match evaluated {
+                None if is_adapted => Some(evaluate(model.network.valid())),
+                evaluated => evaluated,
+            };
+            let is_kept = kept.as_ref().is_none_or(|kept| kept.is_reached_by(evaluation.as_ref()));
             phases.push(PhaseReport {
                 name: phase.name.clone(),
                 steps: trained.progress.step,
-                loss,
+                loss: trained.records.last().map_or(f64::NAN, |record| record.loss),
                 seconds: began.elapsed().as_secs_f64(),
+                is_kept,
             });
-            // A checkpoint preserves which parameters were frozen; the next phase may train them.
-            model = trained.model.unfreeze();
-            // A later phase is kept if it is no worse than the ones before, measured at its own
-            // image size. A phase that is not evaluated changes nothing that is kept without the
-            // phases after it, unless it is the first.
-            let evaluation =
-                match trained.records.iter().rev().find_map(|record| record.evaluation.clone()) {
-                    None if self.start.base.is_some() => Some(evaluate(model.network.valid())),
-                    evaluation => evaluation,
-                };
-            let is_no_worse = |before: &Evaluation| {
-                evaluation.as_ref().is_none_or(|now| both_ways(now) >= both_ways(before))
-            };
-            if shipped.as_ref().is_none_or(|(_, before)| is_no_worse(before)) {
-                let size = phase.image_size.map_or(image_size, |size| size as usize);
-                // A base keeps the size at which it is used.
-                let size = if self.start.base.is_some() { image_size } else { size };
-                self.save(&prepared, &model.network, size)?;
-                shipped = evaluation.map(|evaluation| (phase.name.clone(), evaluation)).or(shipped);
+            if is_kept {
+                // A base keeps the size at which it is used; a network of our own has that of the
+                // phase at which it was evaluated.
+                let size = phase.image_size.filter(|_| !is_adapted);
+                self.save(
+                    &prepared,
+                    &model.network,
+                    size.map_or(image_size, |size| size as usize),
+                )?;
+                if let Some(evaluation) = evaluation {
+                    kept =
+                        Some(Kept { phase: phase.name.clone(), evaluation, model: model.clone() });
+                }
+            } else if let (true, Some(kept)) = (is_adapted, &kept) {
+                tracing::info!("{}: worse on {}, so it is undone", phase.name, set.name);
+                model = kept.model.clone();
             }
             if trained.outcome == RunOutcome::Stopped {
                 return Err(ExperimentError::Stopped { place: format!("in {}", phase.name) });
             }
         }
-        let (name, evaluation) = shipped
-            .unwrap_or_else(|| ("the last phase".to_owned(), evaluate(model.network.valid())));
-        let report = ExperimentReport {
-            phases,
-            shipped: name,
-            held_out: set.name.clone(),
-            before,
-            scores: scores(&evaluation),
+        let (shipped, evaluation) = match kept {
+            Some(kept) => (kept.phase, kept.evaluation),
+            None => ("the last phase".to_owned(), evaluate(model.network.valid())),
         };
+        let (held_out, scores) = (set.name.clone(), scores(&evaluation));
+        let report = ExperimentReport { phases, shipped, held_out, before, scores };
         RunRecord::of(self, &material, plain)?.write_card(&self.out.join("model"), &report)?;
         Ok(report)
     }

@@ -46,6 +46,8 @@ pub struct PhaseReport {
     pub loss: f64,
     /// Duration in seconds, since the last resumption.
     pub seconds: f64,
+    /// Whether the model was no worse after it than before on held-out images.
+    pub is_kept: bool,
 }
 
 impl fmt::Display for Scores {
@@ -61,8 +63,9 @@ impl fmt::Display for Scores {
 /// A line for each phase, and the scores.
 impl fmt::Display for ExperimentReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for PhaseReport { name, steps, loss, seconds } in &self.phases {
-            writeln!(f, "{name}: {steps} steps, loss {loss:.3}, {seconds:.0} s")?;
+        for PhaseReport { name, steps, loss, seconds, is_kept } in &self.phases {
+            let kept = if *is_kept { "" } else { "; worse than before, not kept" };
+            writeln!(f, "{name}: {steps} steps, loss {loss:.3}, {seconds:.0} s{kept}")?;
         }
         if let Some(before) = &self.before {
             writeln!(f, "before, on {}: {before}", self.held_out)?;

@@ -62,12 +62,19 @@ pub(super) struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
+    /// As [`evaluate`](Self::evaluate); an evaluation that fails is reported and counts as the worst.
+    pub(super) fn evaluate_or_warn(&self, network: Network) -> Evaluation {
+        self.evaluate(network).unwrap_or_else(|error| {
+            tracing::warn!("the model could not be evaluated: {error}");
+            nothing_found()
+        })
+    }
+
     /// mPCK on the set: with the reference descriptions (the score), with shuffled ones, and with the
     /// model's own.
     pub(super) fn evaluate(&self, network: Network) -> Result<Evaluation, EvaluationError> {
         if self.set.images.is_empty() {
-            let readings = ["regress", "shuffled", "ours"].map(|name| (name.to_owned(), 0.0));
-            return Ok(Evaluation { score: 0.0, readings: readings.into() });
+            return Ok(nothing_found());
         }
         let run = RunInfo::on(&network.decoder.embed_tokens.weight.val().device(), String::new());
         let mut models = Models::new(
@@ -91,6 +98,12 @@ impl Evaluator<'_> {
         ];
         Ok(Evaluation { score: score(RowName::Reference), readings })
     }
+}
+
+/// The evaluation of a model that finds nothing.
+fn nothing_found() -> Evaluation {
+    let readings = ["regress", "shuffled", "ours"].map(|name| (name.to_owned(), 0.0));
+    Evaluation { score: 0.0, readings: readings.into() }
 }
 
 /// The scores in an evaluation.

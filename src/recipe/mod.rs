@@ -19,6 +19,7 @@ mod experiment_report;
 mod facts;
 mod held_out;
 mod initial_model;
+mod kept;
 mod loss_weights;
 mod material;
 mod nouns;

@@ -107,14 +107,15 @@ impl RunRecord {
         line(
             "| license | that of the base and of the data: state it before you publish the model |",
         );
-        line("\n| phase | steps | last loss | minutes |\n|---|---|---|---|");
+        line("\n| phase | steps | last loss | minutes | kept |\n|---|---|---|---|---|");
         for phase in &report.phases {
             line(&format!(
-                "| {} | {} | {:.3} | {:.1} |",
+                "| {} | {} | {:.3} | {:.1} | {} |",
                 phase.name,
                 phase.steps,
                 phase.loss,
-                phase.seconds / 60.0
+                phase.seconds / 60.0,
+                if phase.is_kept { "yes" } else { "no" }
             ));
         }
         line(&format!(
