@@ -8,7 +8,7 @@ use crate::{SpecialToken, Tokenizer};
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Piece {
+pub enum TemplatePiece {
     /// One special token.
     Special(SpecialToken),
     /// Plain text, tokenized by itself.
@@ -19,21 +19,21 @@ pub enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatTemplate {
     /// Once, at the very start.
-    pub start: Vec<Piece>,
+    pub start: Vec<TemplatePiece>,
     /// Before the instruction to the model, if there is one.
-    pub before_system: Vec<Piece>,
+    pub before_system: Vec<TemplatePiece>,
     /// After it.
-    pub after_system: Vec<Piece>,
+    pub after_system: Vec<TemplatePiece>,
     /// Before what the user says.
-    pub before_user: Vec<Piece>,
+    pub before_user: Vec<TemplatePiece>,
     /// After it.
-    pub after_user: Vec<Piece>,
+    pub after_user: Vec<TemplatePiece>,
     /// Before the answer.
-    pub before_assistant: Vec<Piece>,
+    pub before_assistant: Vec<TemplatePiece>,
     /// Ends the answer.
     pub stop: SpecialToken,
     /// Between an answer and the next turn; never a target of training.
-    pub after_assistant: Vec<Piece>,
+    pub after_assistant: Vec<TemplatePiece>,
 }
 
 impl ChatTemplate {
@@ -41,11 +41,11 @@ impl ChatTemplate {
     /// with `<s>` in front.
     #[must_use]
     pub fn internlm2_chat() -> Self {
-        let text = |text: &str| Piece::Text(text.to_owned());
-        let turn = |who: &str| vec![Piece::Special(SpecialToken::ImStart), text(who)];
-        let end = || vec![Piece::Special(SpecialToken::ImEnd), text("\n")];
+        let text = |text: &str| TemplatePiece::Text(text.to_owned());
+        let turn = |who: &str| vec![TemplatePiece::Special(SpecialToken::ImStart), text(who)];
+        let end = || vec![TemplatePiece::Special(SpecialToken::ImEnd), text("\n")];
         Self {
-            start: vec![Piece::Special(SpecialToken::Bos)],
+            start: vec![TemplatePiece::Special(SpecialToken::Bos)],
             before_system: turn("system\n"),
             after_system: end(),
             before_user: turn("user\n"),
@@ -103,12 +103,12 @@ impl ChatTemplate {
     }
 }
 
-fn encoded(tokenizer: &Tokenizer, pieces: &[Piece]) -> Vec<u32> {
+fn encoded(tokenizer: &Tokenizer, pieces: &[TemplatePiece]) -> Vec<u32> {
     pieces
         .iter()
         .flat_map(|piece| match piece {
-            Piece::Special(token) => vec![tokenizer.special(*token)],
-            Piece::Text(text) => tokenizer.encode_text(text),
+            TemplatePiece::Special(token) => vec![tokenizer.special(*token)],
+            TemplatePiece::Text(text) => tokenizer.encode_text(text),
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 
 use burn::tensor::Device;
 use tp_kernels::{BlockFormat, QuantizedFormat};
-use tp_weights::{Checkpoint, Piece, TensorEntry, TensorFloat, WeightsError, load_module};
+use tp_weights::{Checkpoint, TensorEntry, TensorFloat, TensorSlice, WeightsError, load_module};
 
 use crate::{
     Decoder, DecoderConfig, LanguageError, decoder_keys, quantized_weights::read_in_blocks,
@@ -183,7 +183,7 @@ fn open_weights(folder: &Path, config: &mut DecoderConfig) -> Result<Checkpoint,
         let name = entry.name.replace(".base_layer.", ".");
         if name != entry.name {
             let bytes = 0..entry.n_bytes().unwrap_or(0);
-            let whole = vec![Piece { tensor: entry.name.clone(), bytes }];
+            let whole = vec![TensorSlice { tensor: entry.name.clone(), bytes }];
             checkpoint = checkpoint.joined(TensorEntry { name, ..entry }, whole)?;
         }
     }
@@ -193,7 +193,7 @@ fn open_weights(folder: &Path, config: &mut DecoderConfig) -> Result<Checkpoint,
         && let Ok(head) = checkpoint.entry(tables[1]).cloned()
     {
         let whole =
-            vec![Piece { tensor: head.name.clone(), bytes: 0..head.n_bytes().unwrap_or(0) }];
+            vec![TensorSlice { tensor: head.name.clone(), bytes: 0..head.n_bytes().unwrap_or(0) }];
         checkpoint =
             checkpoint.joined(TensorEntry { name: tables[0].to_owned(), ..head }, whole)?;
         return Ok(checkpoint);
@@ -234,8 +234,10 @@ pub fn with_joined_qkv(
             let mut pieces = Vec::new();
             for kv_head in 0..config.num_key_value_heads {
                 let mut piece = |part: &str, first: usize, n: usize| {
-                    pieces
-                        .push(Piece { tensor: name(part), bytes: first * head..(first + n) * head })
+                    pieces.push(TensorSlice {
+                        tensor: name(part),
+                        bytes: first * head..(first + n) * head,
+                    })
                 };
                 piece("q", kv_head * config.queries_per_key(), config.queries_per_key());
                 piece("k", kv_head, 1);

@@ -38,7 +38,7 @@ mod weights;
 
 pub use adapter_folder::{AdapterNames, load_adapter, save_adapter};
 pub use attention::Attention;
-pub use chat_template::{ChatTemplate, Piece};
+pub use chat_template::{ChatTemplate, TemplatePiece};
 pub use context::{Context, visual_context};
 pub use decoder::{Decoder, DecoderLayer};
 pub use decoder_config::{DecoderConfig, RopeScaling};

@@ -25,7 +25,7 @@ pub enum WeightsError {
     #[error("{} is a PyTorch file: build with the feature `pytorch` to read it", path.display())]
     PytorchNotBuilt { path: PathBuf },
     /// A file that is not what its name says, or that contradicts itself.
-    #[error("{} is no sound weight file: {reason}", path.display())]
+    #[error("{} is not a valid weight file: {reason}", path.display())]
     Unsound { path: PathBuf, reason: String },
     /// An index that names a file which is not there.
     #[error("{} says that {tensor} is in {shard}, which is not beside it", index.display())]

@@ -16,7 +16,7 @@ mod safetensors_header;
 mod safetensors_writer;
 mod tensor_entry;
 
-pub use checkpoint::{Checkpoint, Piece, refuse_lfs_pointer};
+pub use checkpoint::{Checkpoint, TensorSlice, refuse_lfs_pointer};
 pub use error::WeightsError;
 pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use key_map::{KeyMap, Layout};

@@ -11,7 +11,7 @@ use crate::{
     safetensors_header::{MAX_HEADER_BYTES, Placed, parse_header},
 };
 
-/// An open file whose header is sound.
+/// An open file whose header is valid.
 #[derive(Clone, Debug)]
 pub(crate) struct SafetensorsFile {
     path: PathBuf,

@@ -31,7 +31,7 @@ pub struct GgufTensor {
     pub(super) offset: u64,
 }
 
-/// An open file whose header is sound.
+/// An open file whose header is valid.
 #[derive(Clone, Debug)]
 pub struct GgufFile {
     path: PathBuf,
