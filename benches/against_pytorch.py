@@ -1,11 +1,11 @@
-"""The eyes beside PyTorch eager: same weights, same input, same threads, turn by turn in one run.
+"""The vision model beside PyTorch eager: same weights, same input, same threads, turn by turn in one run.
 
     python benches/against_pytorch.py --model runs/scenes/model [--rounds 15] [--threads 2]
     python benches/against_pytorch.py --full-size [--rounds 3] [--threads 2]
 
 Theirs is timm's ConvNeXt and transformers' Mask2Former under the weights of a model of scenes (`docs/training.md`), as `tests/oracles/` puts them
 together, and its composed `grid_sample` body of deformable attention. Up to masks and classes: what the language model is told
-is on our side alone. `--full-size` runs OMG-LLaVA's eyes at 1024 pixels with random weights, each side in a process of its own,
+is on our side alone. `--full-size` runs OMG-LLaVA's vision model at 1024 pixels with random weights, each side in a process of its own,
 and compares the most memory that it held, too. On a machine that others use, `--threads 1` and the processor's time say more than
 the clock: PyTorch's threads wait for each other in every operator.
 """
@@ -92,7 +92,7 @@ PACKED = ("in_proj_weight", "class_embed", "query_feat", "query_embed", "level_e
 
 
 def part_of(tensors, part):
-    """The weights of one part of the eyes by their published names."""
+    """The weights of one part of the vision model by their published names."""
     found = {}
     for name, value in omg.below(f"eyes.encoder.{part}.", tensors).items():
         value = value.float()

@@ -1,4 +1,4 @@
-//! OMG-LLaVA's eyes at 1024 pixels with random weights: seconds for one look, and the most memory
+//! OMG-LLaVA's vision model at 1024 pixels with random weights: seconds for one look, and the most memory
 //! that the process held.
 //!
 //! ```sh

@@ -11,7 +11,7 @@ use tp_localizer::{regression_head_keys, text_projector_keys};
 use tp_vision::{efficientnet_lite_keys, encoder_keys, open_clip_keys, projector_keys};
 use tp_weights::KeyMap;
 
-/// What OMG-LLaVA puts before the names of its eyes and of its language model.
+/// What OMG-LLaVA puts before the names of its vision model and of its language model.
 const EYES: &str = "visual_encoder";
 const LANGUAGE: &str = "llm";
 /// What PEFT puts before the names of a model that it adapts.
@@ -42,7 +42,7 @@ pub enum PublishedName {
     Adapter(String),
 }
 
-/// One spelling for the same tensor of different files: OMG-Seg's checkpoint names the eyes alone,
+/// One spelling for the same tensor of different files: OMG-Seg's checkpoint names the vision model alone,
 /// InternLM2's folder the language model alone, and a file of a training run holds PEFT's wrappers.
 /// Other names stay as they are.
 #[must_use]

@@ -99,8 +99,7 @@ fn eight_triplets_are_memorized_in_both_directions() {
     let folder = tempfile::tempdir().unwrap();
     let trained = train(model, &task, &run, folder.path(), false, &AtomicBool::new(false)).unwrap();
 
-    let info =
-        RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let info = RunInfo::on(&device, String::new());
     let models = Models::new(trained.model.network.valid(), config, tokenizer, None, info);
     let (mut found, mut said) = (0, 0);
     for TrainingSample { image, triplets, .. } in &samples {

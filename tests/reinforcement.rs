@@ -56,8 +56,7 @@ fn models() -> Models {
     let language =
         DecoderConfig::new(tokenizer.vocab_size(), 48, 96, 2, 3, 3).with_tie_word_embeddings(true);
     let config = NetworkConfig::of(vision, language, LoraConfig::new(4, 8.0), 16);
-    let run =
-        RunInfo { device: "flex".into(), dtype: "f32".into(), threads: 0, model: String::new() };
+    let run = RunInfo::on(&device, String::new());
     Models::new(config.init(&device), config, tokenizer, None, run)
 }
 

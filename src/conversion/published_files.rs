@@ -28,6 +28,7 @@ const ADAPTER_CONFIG: &str = "adapter/adapter_config.json";
 
 /// What was converted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Conversion {
     /// Tensors that were written.
     pub tensors: usize,

@@ -31,6 +31,7 @@ const MAX_NOWHERE_LIMIT: f32 = 0.999;
 
 /// How certain a model is, and how rightly.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Certainty {
     /// The expected calibration error of the confidence of found points.
     pub point_calibration_error: Option<f64>,
@@ -77,6 +78,7 @@ struct AskedImage {
 
 /// Numbers that decide how certain a model says it is, and when it says nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Fitted {
     /// Slope and offset that turn the mass near an answer into its confidence.
     pub confidence: [f32; 2],

@@ -10,6 +10,7 @@ use tp_data::{Lexicon, read_record};
 ///
 /// A fact that a text does not say counts as wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct WordAccuracy {
     /// The object's name, or a synonym.
     pub category: f64,

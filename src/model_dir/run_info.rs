@@ -7,6 +7,7 @@ use crate::device::name_of;
 
 /// On what a result was computed: it stands beside every result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RunInfo {
     /// The device's name.
     pub device: String,

@@ -26,7 +26,6 @@ use tp_data::{Dataset, Strictness};
 
 /// Options of a build, besides its configuration.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct BuildOptions {
     /// The output folder.
     pub out: PathBuf,

@@ -23,7 +23,7 @@ use crate::{
 /// How many points are described in one batch: bounds the memory of the cache.
 const POINTS_PER_BATCH: usize = 32;
 
-/// Everything that makes a Descriptor out of eyes and a language model.
+/// Everything that makes a Descriptor out of a vision model and a language model.
 #[derive(Config, Debug)]
 pub struct DescriptorConfig {
     /// The point's queries.
@@ -42,7 +42,7 @@ impl DescriptorConfig {
     }
 }
 
-/// The Descriptor's own weights; eyes and language model belong to the base.
+/// The Descriptor's own weights; vision and language model belong to the base.
 #[derive(Module, Debug)]
 pub struct DescriptorNet {
     /// Content and position query of a point.

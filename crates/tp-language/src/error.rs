@@ -48,7 +48,7 @@ pub enum LanguageError {
     #[error("cannot use the tokenizer {}", path.display())]
     UseTokenizer { path: PathBuf, source: Box<LanguageError> },
     /// What is no tokenizer.
-    #[error("not a tokenizer.json that can be used: {reason}")]
+    #[error("not a valid tokenizer.json: {reason}")]
     InvalidTokenizer { reason: String },
     /// A special token that is missing or ambiguous.
     #[error(

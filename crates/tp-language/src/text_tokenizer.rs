@@ -62,8 +62,8 @@ impl TextTokenizer {
     pub fn from_folder(folder: &Path) -> Result<Self, LanguageError> {
         let path = folder.join("tokenizer.json");
         let config = TokenizerConfig::from_folder(folder)?;
+        let bytes = Self::bytes_of(&path)?;
         let read = || {
-            let bytes = Self::bytes_of(&path)?;
             let bytes = config.of_class(&bytes).unwrap_or(bytes);
             let mut inner = parsed(&bytes)?;
             let missing = config.missing_in(&inner);

@@ -358,6 +358,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokenizer.json");
         assert!(matches!(Tokenizer::from_file(&path), Err(LanguageError::ReadTokenizer { .. })));
+        let of_folder = TextTokenizer::from_folder(folder.path());
+        assert!(matches!(of_folder, Err(LanguageError::ReadTokenizer { .. }))); // named once
         for content in ["", "{}", "[1, 2]", "{\"version\":\"1.0\",\"model\":{\"type\":\"BPE\"}}"] {
             fs::write(&path, content).unwrap();
             let error = Tokenizer::from_file(&path).unwrap_err();

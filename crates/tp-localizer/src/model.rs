@@ -37,10 +37,10 @@ pub enum LocalizerHead {
     Mask,
 }
 
-/// Everything that makes a Localizer out of eyes and a language model.
+/// Everything that makes a Localizer out of a vision model and a language model.
 #[derive(Config, Debug)]
 pub struct LocalizerConfig {
-    /// From the language model to the eyes.
+    /// From the language model to the vision model.
     pub projector: TextProjectorConfig,
     /// The paper's head.
     pub regression: RegressionHeadConfig,
@@ -89,12 +89,12 @@ impl LocalizerConfig {
     }
 }
 
-/// The Localizer's own weights; eyes and language model belong to the base.
+/// The Localizer's own weights; vision and language model belong to the base.
 #[derive(Module, Debug)]
 pub struct LocalizerNet {
     /// The adapter on the language model.
     pub adapter: LoraAdapter,
-    /// From the language model to the eyes.
+    /// From the language model to the vision model.
     pub projector: TextProjector,
     /// The paper's head.
     pub regression: RegressionHead,
@@ -178,7 +178,7 @@ impl PointLocalizer {
         self
     }
 
-    /// The same Localizer with the eyes that encode its images, so that it can take
+    /// The same Localizer with the vision model that encodes its images, so that it can take
     /// [`LocalizerConfig::closer_look`] and draw masks.
     #[must_use]
     pub fn with_vision_model(mut self, eyes: VisionModel) -> Self {

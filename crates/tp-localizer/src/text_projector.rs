@@ -32,7 +32,7 @@ impl TextProjectorConfig {
     }
 }
 
-/// Hidden state → query of the eyes.
+/// Hidden state → query of the vision model.
 #[derive(Module, Debug)]
 pub struct TextProjector {
     input: Linear,

@@ -17,6 +17,7 @@ const MAX_RESAMPLES: u32 = 1_000_000;
 /// A confidence interval in percent; `[lo, hi]` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 2]", into = "[f64; 2]")]
+#[non_exhaustive]
 pub struct Interval {
     /// Lower bound.
     pub lo: f64,

@@ -7,6 +7,7 @@ use crate::{ParityError, fixture::Fixture};
 
 /// What came of one folder.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ParityReport {
     /// Which stage was compared.
     pub stage: String,
@@ -20,6 +21,7 @@ pub struct ParityReport {
 
 /// How near one tensor came.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct TensorParity {
     /// Its name.
     pub name: String,

@@ -1,4 +1,4 @@
-//! The eyes, part by part, and the prompts of points.
+//! The vision model, part by part, and the prompts of points.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
     report::Outcome,
 };
 
-/// Eyes of the configuration, filled as far as the folder's weights go; `needed` are the parts that
+/// The vision model of the configuration, filled as far as the folder's weights go; `needed` are the parts that
 /// must be filled.
 struct Loaded {
     config: VisionConfig,
@@ -51,7 +51,7 @@ fn unread(fixture: &Fixture, report: LoadReport) -> Result<Vec<String>, ParityEr
     Err(ParityError::Mismatch { folder: fixture.folder().to_owned(), report: Box::new(report) })
 }
 
-/// The folder's settings over those of the smallest eyes: what a stage does not name costs nothing.
+/// The folder's settings over those of the smallest vision model: what a stage does not name costs nothing.
 fn vision_config(fixture: &Fixture) -> Result<VisionConfig, ParityError> {
     let smallest = VisionConfig {
         backbone_dims: [1; 4],

@@ -24,6 +24,6 @@ pub enum VisionError {
     #[error("the weights in {} do not match the backbone: {} missing, {} unusable; first {}", path.display(), missing.len(), unusable.len(), unusable.iter().chain(missing).next().map_or("none", String::as_str))]
     Backbone { path: PathBuf, missing: Vec<String>, unusable: Vec<String> },
     /// An inconsistent table of nouns.
-    #[error("the table of nouns is unsound: {reason}")]
+    #[error("the table of nouns is invalid: {reason}")]
     Nouns { reason: String },
 }

@@ -81,7 +81,7 @@ impl Namer {
     /// [`PointNamerConfig::close_ups`]; object and part have the mean probabilities of all looks.
     /// The colour is measured from the pixels of the spot.
     ///
-    /// - `eyes`: those that have encoded the image
+    /// - `eyes`: the vision model that has encoded the image
     ///
     /// # Errors
     ///

@@ -40,8 +40,7 @@ struct Found {
 
 pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let image = decode_image(&args.image, &DecodeOptions::default())?;
-    let mut options = SiftOptions::default();
-    options.contrast = args.contrast;
+    let options = SiftOptions { contrast: args.contrast, ..Default::default() };
     let mut keypoints = sift_keypoints(&GreyImage::from_rgb(&image), &options)?;
     if let Some(path) = &args.mask {
         let mask = decode_image(path, &DecodeOptions::default())?;

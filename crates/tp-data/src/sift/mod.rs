@@ -19,7 +19,6 @@ use crate::{DataError, GreyImage, Mask};
 
 /// Options of the detector. Defaults and meanings are those of OpenCV.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct SiftOptions {
     /// Keep this many of the strongest keypoints, and those equal to the last of them; 0 keeps all.
     pub n_features: usize,

@@ -53,11 +53,13 @@ pub(super) fn options(
     out: &Path,
     config: Option<&TeachersConfig>,
 ) -> Result<BuildOptions, Box<dyn Error>> {
-    let mut options = BuildOptions::new(out);
-    options.resume = args.resume || args.plan;
-    options.shard = args.shard;
-    options.merge = args.merge;
-    options.strictness = strictness(args);
+    let mut options = BuildOptions {
+        resume: args.resume || args.plan,
+        shard: args.shard,
+        merge: args.merge,
+        strictness: strictness(args),
+        ..BuildOptions::new(out)
+    };
     if let Some(n_threads) = args.threads {
         options.n_threads = n_threads;
     }
