@@ -40,73 +40,19 @@ pub fn load_adapter(
     decoder: &DecoderConfig,
     device: &Device,
 ) -> Result<LoraAdapter, LanguageError> {
-    let config = PeftConfig::read(folder)?;
-    let setting = match (&config.principal_part, &config.invocation) {
-        (Some((_, setting)), _) => setting,
-        (None, Some(_)) => "alora_invocation_tokens",
-        (None, None) => return read_adapter(folder, &config, decoder, None, device),
-    };
-    let reason = format!("{setting} asks for more than an update of every token");
-    Err(LanguageError::UnusableConfig { path: folder.join(CONFIG), reason })
+    let reader = AdapterReader::open(folder, decoder, device)?;
+    reader.adapter(None)
 }
 
 /// The updates of a folder whose settings are known. What the settings take out of the base is part
 /// of them: of rank twice as large, they give what PEFT's base without it gives.
 pub(crate) fn read_adapter(
     folder: &Path,
-    config: &PeftConfig,
-    decoder: &DecoderConfig,
-    base: Option<&Decoder>,
+    config: PeftConfig,
+    base: &Decoder,
     device: &Device,
 ) -> Result<LoraAdapter, LanguageError> {
-    let checkpoint = Checkpoint::open(folder.join(WEIGHTS))?;
-    let reader =
-        Reader { checkpoint: &checkpoint, decoder, config, device, taken: Default::default() };
-    let (hidden, ffn) = (decoder.hidden_size, decoder.intermediate_size);
-    let layers = (0..decoder.num_hidden_layers)
-        .map(|index| {
-            let at = |tail: &str| format!("model.layers.{index}.{tail}");
-            let either = |names: [&str; 2], size, base| reader.either(names.map(at), size, base);
-            let layer = base.map(|base| &base.layers[index]);
-            let attention = layer.map(|layer| &layer.attention);
-            let feed_forward = layer.map(|layer| &layer.feed_forward);
-            let wqkv = attention.map(|attention| &attention.wqkv);
-            Ok(LoraLayer {
-                wqkv: match reader.pair(&at("attention.wqkv"), [hidden, decoder.d_qkv()], wqkv)? {
-                    Some(joined) => Some(joined),
-                    None => reader.joined_pair(&at("self_attn"), wqkv)?,
-                },
-                wo: either(
-                    ["attention.wo", "self_attn.o_proj"],
-                    [decoder.d_queries(), hidden],
-                    attention.map(|attention| &attention.wo),
-                )?,
-                w1: either(
-                    ["feed_forward.w1", "mlp.gate_proj"],
-                    [hidden, ffn],
-                    feed_forward.map(|feed_forward| &feed_forward.w1),
-                )?,
-                w2: either(
-                    ["feed_forward.w2", "mlp.down_proj"],
-                    [ffn, hidden],
-                    feed_forward.map(|feed_forward| &feed_forward.w2),
-                )?,
-                w3: either(
-                    ["feed_forward.w3", "mlp.up_proj"],
-                    [hidden, ffn],
-                    feed_forward.map(|feed_forward| &feed_forward.w3),
-                )?,
-            })
-        })
-        .collect::<Result<Vec<_>, LanguageError>>()?;
-    let output = reader.either(
-        ["output".to_owned(), "lm_head".to_owned()],
-        [hidden, decoder.vocab_size],
-        base.and_then(|base| base.output.as_ref()),
-    )?;
-    reader.take_copies_of_tables(base)?;
-    reader.everything_was_taken()?;
-    Ok(LoraAdapter { layers, output })
+    AdapterReader::of(folder, config, base.config(), device)?.adapter(Some(base))
 }
 
 /// Writes an adapter; PEFT reads it.
@@ -240,12 +186,12 @@ fn rows_of_parts(decoder: &DecoderConfig) -> [Vec<usize>; 3] {
     [rows(0, queries), rows(queries, 1), rows(queries + 1, 1)]
 }
 
-/// Takes pairs out of a checkpoint, and remembers which tensors were taken.
-struct Reader<'a> {
-    checkpoint: &'a Checkpoint,
-    decoder: &'a DecoderConfig,
-    config: &'a PeftConfig,
-    device: &'a Device,
+/// Takes pairs out of an adapter's folder one at a time, and remembers which tensors were taken.
+pub(crate) struct AdapterReader {
+    checkpoint: Checkpoint,
+    decoder: DecoderConfig,
+    config: PeftConfig,
+    device: Device,
     taken: std::cell::RefCell<std::collections::HashSet<String>>,
 }
 
@@ -256,7 +202,94 @@ struct Matrix {
     values: Vec<f32>,
 }
 
-impl Reader<'_> {
+impl AdapterReader {
+    /// Opens a folder of plain LoRA for a decoder of this shape; see [`load_adapter`].
+    pub(crate) fn open(
+        folder: &Path,
+        decoder: &DecoderConfig,
+        device: &Device,
+    ) -> Result<Self, LanguageError> {
+        let config = PeftConfig::read(folder)?;
+        let setting = match (&config.principal_part, &config.invocation) {
+            (Some((_, setting)), _) => setting,
+            (None, Some(_)) => "alora_invocation_tokens",
+            (None, None) => return Self::of(folder, config, decoder, device),
+        };
+        let reason = format!("{setting} asks for more than an update of every token");
+        Err(LanguageError::UnusableConfig { path: folder.join(CONFIG), reason })
+    }
+
+    fn of(
+        folder: &Path,
+        config: PeftConfig,
+        decoder: &DecoderConfig,
+        device: &Device,
+    ) -> Result<Self, LanguageError> {
+        Ok(Self {
+            checkpoint: Checkpoint::open(folder.join(WEIGHTS))?,
+            decoder: decoder.clone(),
+            config,
+            device: device.clone(),
+            taken: Default::default(),
+        })
+    }
+
+    /// Every update of the folder.
+    fn adapter(&self, base: Option<&Decoder>) -> Result<LoraAdapter, LanguageError> {
+        let layers = (0..self.decoder.num_hidden_layers)
+            .map(|index| {
+                let of = |part: &str, base: Option<&Projection>| {
+                    self.update_of(&format!("layers.{index}.{part}"), base)
+                };
+                let layer = base.map(|base| &base.layers[index]);
+                let attention = layer.map(|layer| &layer.attention);
+                let feed_forward = layer.map(|layer| &layer.feed_forward);
+                Ok(LoraLayer {
+                    wqkv: of("attention.wqkv", attention.map(|attention| &attention.wqkv))?,
+                    wo: of("attention.wo", attention.map(|attention| &attention.wo))?,
+                    w1: of("feed_forward.w1", feed_forward.map(|feed| &feed.w1))?,
+                    w2: of("feed_forward.w2", feed_forward.map(|feed| &feed.w2))?,
+                    w3: of("feed_forward.w3", feed_forward.map(|feed| &feed.w3))?,
+                })
+            })
+            .collect::<Result<Vec<_>, LanguageError>>()?;
+        let output = self.update_of("output", base.and_then(|base| base.output.as_ref()))?;
+        self.take_copies_of_tables(base)?;
+        self.everything_was_taken()?;
+        Ok(LoraAdapter { layers, output })
+    }
+
+    /// The update of a matrix of the decoder by its path there, e.g. `layers.3.attention.wo`, if the
+    /// folder has one; `base` is the matrix, where the settings may need it.
+    pub(crate) fn update_of(
+        &self,
+        path: &str,
+        base: Option<&Projection>,
+    ) -> Result<Option<LoraPair>, LanguageError> {
+        let (hidden, ffn) = (self.decoder.hidden_size, self.decoder.intermediate_size);
+        let Some((index, part)) =
+            path.strip_prefix("layers.").and_then(|rest| rest.split_once('.'))
+        else {
+            let names = ["output", "lm_head"].map(str::to_owned);
+            return self.either(names, [hidden, self.decoder.vocab_size], base);
+        };
+        let at = |tail: &str| format!("model.layers.{index}.{tail}");
+        let (llama, size) = match part {
+            "attention.wqkv" => {
+                return match self.pair(&at(part), [hidden, self.decoder.d_qkv()], base)? {
+                    Some(joined) => Ok(Some(joined)),
+                    None => self.joined_pair(&at("self_attn"), base),
+                };
+            }
+            "attention.wo" => ("self_attn.o_proj", [self.decoder.d_queries(), hidden]),
+            "feed_forward.w1" => ("mlp.gate_proj", [hidden, ffn]),
+            "feed_forward.w2" => ("mlp.down_proj", [ffn, hidden]),
+            "feed_forward.w3" => ("mlp.up_proj", [hidden, ffn]),
+            _ => return Ok(None),
+        };
+        self.either([at(part), at(llama)], size, base)
+    }
+
     fn either(
         &self,
         names: [String; 2],
@@ -278,7 +311,7 @@ impl Reader<'_> {
         base: Option<&Projection>,
     ) -> Result<Option<LoraPair>, LanguageError> {
         let parts = self.parts(layer, width, (0..out).collect(), base)?;
-        Ok(joined(&parts, [width, out], self.config.dropout, self.device))
+        Ok(joined(&parts, [width, out], self.config.dropout, &self.device))
     }
 
     /// One pair of the joined layer from those of queries, keys and values that there are.
@@ -289,10 +322,10 @@ impl Reader<'_> {
     ) -> Result<Option<LoraPair>, LanguageError> {
         let (hidden, out) = (self.decoder.hidden_size, self.decoder.d_qkv());
         let mut parts = Vec::new();
-        for (part, rows) in ["q", "k", "v"].into_iter().zip(rows_of_parts(self.decoder)) {
+        for (part, rows) in ["q", "k", "v"].into_iter().zip(rows_of_parts(&self.decoder)) {
             parts.extend(self.parts(&format!("{attention}.{part}_proj"), hidden, rows, base)?);
         }
-        Ok(joined(&parts, [hidden, out], self.config.dropout, self.device))
+        Ok(joined(&parts, [hidden, out], self.config.dropout, &self.device))
     }
 
     /// The update of one layer whose outputs are these of `base`, and what the settings take out of
@@ -427,7 +460,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn everything_was_taken(&self) -> Result<(), LanguageError> {
+    /// Refuses a folder with updates of what the decoder has not.
+    pub(crate) fn everything_was_taken(&self) -> Result<(), LanguageError> {
         let taken = self.taken.borrow();
         let left: Vec<&str> = self
             .checkpoint

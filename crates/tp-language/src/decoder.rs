@@ -262,6 +262,18 @@ impl Decoder {
         self.output.as_ref().map_or(self.table.is_some(), Projection::is_in_blocks)
     }
 
+    /// Whether a matrix or the embedding table is in blocks: such a decoder cannot learn, and no
+    /// adapter can be merged into it.
+    #[must_use]
+    pub fn is_in_blocks(&self) -> bool {
+        let in_layer = |layer: &DecoderLayer| {
+            let Attention { wqkv, wo, .. } = &layer.attention;
+            let FeedForward { w1, w2, w3 } = &layer.feed_forward;
+            [wqkv, wo, w1, w2, w3].into_iter().any(Projection::is_in_blocks)
+        };
+        self.table.is_some() || self.output_is_in_blocks() || self.layers.iter().any(in_layer)
+    }
+
     /// Replaces the embedding table by blocks.
     pub(crate) fn keep_table_in_blocks(&mut self, table: BlockMatrix, device: &Device) {
         self.embed_tokens.weight = Param::from_tensor(Tensor::zeros([0, 0], device));

@@ -7,9 +7,7 @@ use burn::tensor::Device;
 use tp_kernels::{BlockFormat, QuantizedFormat};
 use tp_weights::{Checkpoint, TensorEntry, TensorFloat, TensorSlice, WeightsError, load_module};
 
-use crate::{
-    Decoder, DecoderConfig, LanguageError, decoder_keys, quantized_weights::read_in_blocks,
-};
+use crate::{BlockReader, Decoder, DecoderConfig, LanguageError, decoder_keys};
 
 /// What a model will take, before any of it is allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,18 +136,17 @@ fn load(folder: &Path, numbers: Numbers, device: &Device) -> Result<Decoder, Lan
     }
     let checkpoint = with_joined_qkv(checkpoint, &config)?;
     let mut decoder = config.init(device);
-    let (float, in_blocks) = match numbers {
-        Numbers::Float(float) => (float, Vec::new()),
+    let keys = decoder_keys();
+    let mut report = match numbers {
+        Numbers::Float(float) => load_module(&mut decoder, &checkpoint, &keys, float),
         Numbers::Blocks(format) => {
-            (TensorFloat::F32, read_in_blocks(&mut decoder, &checkpoint, format, device)?)
+            let mut blocks = BlockReader::new(&checkpoint, &keys, "", format, device);
+            blocks.read(&mut decoder)?;
+            let mut report = load_module(&mut decoder, &checkpoint, &keys, TensorFloat::F32);
+            blocks.without_blocks(&mut report);
+            report
         }
     };
-    let mut report = load_module(&mut decoder, &checkpoint, &decoder_keys(), float);
-    // Their parameters are empty, so their tensors do not fit any more.
-    let is_in_blocks = |line: &str| {
-        line.split_once(':').is_some_and(|(path, _)| in_blocks.iter().any(|taken| taken == path))
-    };
-    report.unusable.retain(|line| !is_in_blocks(line));
     // Rotary tables are computed here, and a tied output layer is the embedding table; some files
     // hold them all the same.
     let is_copy = |name: &str| {

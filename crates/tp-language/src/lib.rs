@@ -3,6 +3,7 @@
 
 mod adapter_folder;
 mod attention;
+mod block_reader;
 mod chat_environment;
 mod chat_template;
 mod civil_time;
@@ -24,7 +25,6 @@ mod peft_config;
 mod principal_part;
 mod projection;
 mod published_chat;
-mod quantized_weights;
 mod rotary;
 mod sampling;
 mod template_source;
@@ -38,6 +38,7 @@ mod weights;
 
 pub use adapter_folder::{AdapterNames, load_adapter, save_adapter};
 pub use attention::Attention;
+pub use block_reader::BlockReader;
 pub use chat_template::{ChatTemplate, TemplatePiece};
 pub use context::{Context, visual_context};
 pub use decoder::{Decoder, DecoderLayer};

@@ -4,6 +4,8 @@
 //! own, handed to every pass: several adapters share one base, the base may live on a device
 //! without gradients, and leaving the adapter out gives the base model back without copying it.
 
+use std::ops::Range;
+
 use burn::{
     config::Config,
     module::{Module, Param},
@@ -11,7 +13,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
-use tp_kernels::linear;
+use tp_kernels::{affine, linear};
 
 use crate::{DecoderConfig, LanguageError};
 
@@ -184,6 +186,12 @@ impl LoraPair {
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         // The scale on the narrow middle: the fewest multiplications.
         linear(&self.lora_b, linear(&self.lora_a, self.dropout.forward(x)) * self.scale)
+    }
+
+    /// What the pair adds to some outputs' numbers of its layer, `[outputs, in]`.
+    pub(crate) fn update_of_outputs(&self, outputs: Range<usize>) -> Tensor<2> {
+        let b = self.lora_b.weight.val().narrow(1, outputs.start, outputs.len()); // [rank, outputs]
+        affine(b.transpose(), self.lora_a.weight.val().transpose(), None) * self.scale
     }
 
     /// `(alpha / rank) · A B`, `[in, out]`: what the pair adds to the weight of its layer.

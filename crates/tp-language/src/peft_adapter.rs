@@ -41,8 +41,8 @@ impl PeftAdapter {
     /// (the message names it), or a tensor does not fit the decoder.
     pub fn load(folder: &Path, decoder: &Decoder, device: &Device) -> Result<Self, LanguageError> {
         let config = PeftConfig::read(folder)?;
-        let lora = read_adapter(folder, &config, decoder.config(), Some(decoder), device)?;
-        Ok(Self { lora, invocation: config.invocation })
+        let invocation = config.invocation.clone();
+        Ok(Self { lora: read_adapter(folder, config, decoder, device)?, invocation })
     }
 
     /// The updates.

@@ -107,7 +107,7 @@ impl Projection {
         matrix.map_or_else(|| self.clone(), of)
     }
 
-    /// `weight + update`, `[in, out]`
+    /// `weight + update`, `[in, out]`; of a matrix in single precision.
     pub(crate) fn merged(&self, lora: &LoraPair) -> Self {
         let weight = self.weight.val();
         let update = lora.update().cast(weight.dtype());

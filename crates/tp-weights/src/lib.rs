@@ -4,6 +4,7 @@
 mod bare_tensor;
 mod batch_norm;
 mod checkpoint;
+mod claims;
 mod error;
 mod gguf;
 mod key_map;
@@ -17,6 +18,7 @@ mod safetensors_writer;
 mod tensor_entry;
 
 pub use checkpoint::{Checkpoint, TensorSlice, refuse_lfs_pointer};
+pub use claims::{Claim, claims};
 pub use error::WeightsError;
 pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use key_map::{KeyMap, Layout};

@@ -12,10 +12,10 @@ use burn::{
         ApplyError, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot, bridge,
         burn_pack::{Error as PackError, Tensor as PackTensor},
     },
-    tensor::{Bytes, DType, Shape, TensorData},
+    tensor::{Bytes, DType, Shape},
 };
 
-use crate::{Checkpoint, KeyMap, Layout, TensorEntry};
+use crate::{Checkpoint, Claim, KeyMap, Layout, TensorEntry, claims, claims::transposed_data};
 
 /// The number type of a loaded module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,19 +92,12 @@ pub fn load_module<M: ModuleSnapshot>(
     keys: &KeyMap,
     float: TensorFloat,
 ) -> LoadReport {
-    let mut claims: HashMap<String, Vec<(&TensorEntry, Layout)>> = HashMap::new();
-    for entry in checkpoint.entries() {
-        let (path, layout) = keys
-            .ours(&entry.name)
-            .map_or_else(|| (entry.name.clone(), Layout::Ours), |path| (path, Layout::Published));
-        claims.entry(path).or_default().push((entry, layout));
-    }
     let mut report = LoadReport::default();
     let (mut tensors, mut published, mut names) = (Vec::new(), HashSet::new(), HashMap::new());
     let shared = Arc::new(checkpoint.clone());
-    for (path, entries) in claims {
-        let [(entry, layout)] = entries[..] else {
-            let both: Vec<&str> = entries.iter().map(|(entry, _)| entry.name.as_str()).collect();
+    for (path, claims) in claims(checkpoint, keys) {
+        let [Claim { entry, layout }] = claims[..] else {
+            let both: Vec<&str> = claims.iter().map(|claim| claim.entry.name.as_str()).collect();
             report.unusable.push(format!("{path}: claimed by {}", both.join(" and ")));
             continue;
         };
@@ -179,35 +172,12 @@ impl ModuleAdapter for PublishedLayout {
         }
         let (name, dtype) = (tensor.name.clone(), tensor.dtype);
         let shape = Shape::from([tensor.shape[1], tensor.shape[0]]);
-        bridge::map_data(tensor, name, dtype, shape, |data| transposed(&data))
+        bridge::map_data(tensor, name, dtype, shape, |data| transposed_data(&data))
     }
 
     fn clone_box(&self) -> Box<dyn ModuleAdapter> {
         Box::new(self.clone())
     }
-}
-
-/// `[rows, columns]` → `[columns, rows]`, whatever the numbers are.
-fn transposed(data: &TensorData) -> TensorData {
-    /// Side of the squares in which a matrix is turned: both of them fit into the first-level
-    /// cache.
-    const TILE: usize = 32;
-    let [rows, columns] = data.shape().dims();
-    let size = data.dtype().size();
-    let (from, mut to) = (data.as_bytes(), vec![0; data.as_bytes().len()]);
-    for (top, left) in (0..rows)
-        .step_by(TILE)
-        .flat_map(|top| (0..columns).step_by(TILE).map(move |left| (top, left)))
-    {
-        for row in top..rows.min(top + TILE) {
-            for column in left..columns.min(left + TILE) {
-                let (source, target) =
-                    ((row * columns + column) * size, (column * rows + row) * size);
-                to[target..target + size].copy_from_slice(&from[source..source + size]);
-            }
-        }
-    }
-    TensorData::from_bytes_vec(to, [columns, rows], data.dtype())
 }
 
 #[cfg(test)]
