@@ -55,7 +55,9 @@ pub use device_check::{DeviceCheck, Difference};
 pub use error::Error;
 pub use error_line::error_line;
 pub use joined::{JoinError, JoinedBase};
-pub use model_dir::{ModelDir, ModelError, Models, RunInfo, save_model_dir, save_settings};
+pub use model_dir::{
+    LoadOptions, ModelDir, ModelError, Models, RunInfo, save_model_dir, save_settings,
+};
 pub use network::{Network, NetworkConfig};
 pub use published::{PublishedName, network_keys, published_name};
 pub use round_trip::{RoundTrip, RoundTripSeconds};

@@ -50,7 +50,8 @@ impl ModelDir {
             );
         }
         let path = self.path.join(ADAPTER);
-        if path.exists() {
+        // Matrices in blocks got their updates before they were rounded.
+        if path.exists() && !network.decoder.is_in_blocks() {
             let adapter = load_adapter(&path, &self.config.language, device)
                 .map_err(|source| ModelError::Adapter { path, source })?;
             network.decoder = network.decoder.into_merged(&adapter);

@@ -42,6 +42,11 @@ pub enum ModelError {
     /// An adapter beside the base that cannot be used.
     #[error("cannot use the adapter {}", path.display())]
     Adapter { path: PathBuf, source: tp_language::LanguageError },
+    /// Blocks on a device that would have to widen them for each product.
+    #[error(
+        "matrices in blocks are multiplied on the device flex alone, not on {device}: omit the format of the weights, or use flex"
+    )]
+    BlocksElsewhere { device: String },
     /// Weights that do not fit the configuration.
     #[error("the weights in {} do not fit {CONFIG}: {} missing, {} unused, {} unusable; {}", path.display(), missing.len(), unused.len(), unusable.len(), first_of(missing, unused, unusable))]
     Mismatch { path: PathBuf, missing: Vec<String>, unused: Vec<String>, unusable: Vec<String> },

@@ -5,14 +5,38 @@ use std::{io, path::Path, sync::Arc};
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use tp_descriptor::{MaskRule, Wording};
+use tp_language::{MemoryPlan, QuantizedFormat};
 use tp_localizer::LocalizerHead;
 use tp_weights::{Checkpoint, LoadReport, TensorFloat, load_module};
 
-use super::{ModelDir, ModelError, Models, RunInfo, base::lacks_what_is_added, files::weights_of};
-use crate::{Network, network_keys};
+use super::{
+    ModelDir, ModelError, Models, RunInfo, base::lacks_what_is_added, files::weights_of,
+    in_blocks::without_fresh_adapters,
+};
+use crate::{Network, device::name_of, network_keys};
+
+/// How the weights of a model folder are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The format of the language model's matrices and token table: blocks of eight or four bits
+    /// take about a quarter or an eighth of the memory, for inference alone, with slightly different
+    /// results. Without one they are in single precision, as everything else always is.
+    pub blocks: Option<QuantizedFormat>,
+}
 
 impl ModelDir {
+    /// Loads tokenizer and weights, in single precision.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_with`](Self::load_with).
+    pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
+        self.load_with(device, LoadOptions::default())
+    }
+
     /// Loads tokenizer and weights.
+    ///
+    /// Tensors are read one at a time: beside the network there is one of them in memory.
     ///
     /// A folder without anything that Talking Points adds is a published base: it answers as it
     /// was published, in its own words ([`Wording::BaseMark`]) and through its own masks
@@ -21,16 +45,34 @@ impl ModelDir {
     /// # Errors
     ///
     /// [`ModelError`] if a file is missing, unsound, or does not fit the configuration; every
-    /// tensor that is missing, unused or of the wrong shape is named at once.
-    pub fn load(&self, device: &Device) -> Result<Models, ModelError> {
+    /// tensor that is missing, unused or of the wrong shape is named at once. Also if the language
+    /// model needs more memory than is available, or blocks are asked for on another device than the
+    /// CPU, which alone multiplies them as they are.
+    pub fn load_with(&self, device: &Device, how: LoadOptions) -> Result<Models, ModelError> {
+        if how.blocks.is_some() && device.clone().without_autodiff() != Device::flex() {
+            return Err(ModelError::BlocksElsewhere { device: name_of(device) });
+        }
         let tokenizer = self.tokenizer()?;
         let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
         let model = fingerprint(&weights_of(&self.path))?;
-        let (network, report) = load_weights(self.config.init(device), &self.path)?;
-        let run = RunInfo::on(device, model);
+        let language = &self.config.language;
+        let plan = match how.blocks {
+            None => MemoryPlan::of(language, TensorFloat::F32),
+            Some(format) => MemoryPlan::in_blocks(language, format),
+        };
+        plan.check(&self.path)?;
+        let network = self.config.init(device);
+        let (network, report) = match how.blocks {
+            None => load_weights(network, &self.path)?,
+            Some(format) => self.load_in_blocks(network, format, device)?,
+        };
+        let run = RunInfo::on(device, model).with_blocks(how.blocks);
         let (mut config, tokenizer) = (self.config.clone(), Arc::new(tokenizer));
         if lacks_what_is_added(&network, &report) {
-            let network = self.completed_base(network, report, device)?;
+            let mut network = self.completed_base(network, report, device)?;
+            if how.blocks.is_some() {
+                network = without_fresh_adapters(network, device);
+            }
             config.descriptor.mask.rule = MaskRule::Object;
             config.localizer.head = LocalizerHead::Mask;
             config.localizer.closer_look = None;

@@ -4,6 +4,7 @@ mod base;
 mod checks;
 mod error;
 mod files;
+mod in_blocks;
 mod loading;
 mod models;
 mod reading;
@@ -12,6 +13,7 @@ mod saving;
 
 pub(crate) use base::is_added;
 pub use error::ModelError;
+pub use loading::LoadOptions;
 pub use models::Models;
 pub use reading::ModelDir;
 pub use run_info::RunInfo;

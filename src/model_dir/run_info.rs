@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use serde::Serialize;
+use tp_language::QuantizedFormat;
 
 use crate::device::name_of;
 
@@ -11,7 +12,7 @@ use crate::device::name_of;
 pub struct RunInfo {
     /// The device's name.
     pub device: String,
-    /// The number format of the arithmetic.
+    /// The number format of the arithmetic, and that of the language model's matrices if it is another.
     pub dtype: String,
     /// Worker threads.
     pub threads: usize,
@@ -30,5 +31,14 @@ impl RunInfo {
             threads: rayon::current_num_threads(),
             model,
         }
+    }
+
+    /// The same with the language model's matrices in blocks of this format.
+    #[must_use]
+    pub fn with_blocks(mut self, format: Option<QuantizedFormat>) -> Self {
+        if let Some(format) = format {
+            self.dtype = format!("f32, language model in {format}");
+        }
+        self
     }
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use clap::Args;
-use talking_points::{DeviceError, DeviceName, Error, ModelDir, Models};
+use clap::{Args, ValueEnum};
+use talking_points::{
+    DeviceError, DeviceName, Error, LoadOptions, ModelDir, Models, language::QuantizedFormat,
+};
 
 /// The flags of every subcommand.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +49,50 @@ impl ModelArgs {
     pub(crate) fn load(&self) -> Result<Models, Error> {
         let device = self.device.open()?;
         Ok(ModelDir::open(&self.folder)?.load(&device)?)
+    }
+}
+
+/// The flags of subcommands that use a model without training it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct InferenceArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// The format of the language model's matrices in memory: blocks of eight or four bits take
+    /// about a quarter or an eighth of the memory, with slightly different results.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = WeightFormat::F32)]
+    weights: WeightFormat,
+}
+
+impl InferenceArgs {
+    /// The model on the device, in the format.
+    pub(crate) fn load(&self) -> Result<Models, Error> {
+        let device = self.model.device.open()?;
+        let how = LoadOptions { blocks: self.weights.blocks() };
+        Ok(ModelDir::open(&self.model.folder)?.load_with(&device, how)?)
+    }
+}
+
+/// The format of matrices in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WeightFormat {
+    /// Single precision.
+    F32,
+    /// Eight bits, and a scale for each 32 numbers.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Four bits, and a scale for each 32 numbers.
+    #[value(name = "q4_0")]
+    Q4_0,
+}
+
+impl WeightFormat {
+    /// The blocks, if it is of blocks.
+    pub(crate) fn blocks(self) -> Option<QuantizedFormat> {
+        match self {
+            Self::F32 => None,
+            Self::Q8_0 => Some(QuantizedFormat::Q8_0),
+            Self::Q4_0 => Some(QuantizedFormat::Q4_0),
+        }
     }
 }
 

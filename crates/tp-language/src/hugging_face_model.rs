@@ -60,6 +60,22 @@ impl MemoryPlan {
     pub fn peak_bytes(&self) -> u64 {
         self.weight_bytes + 2 * self.largest_tensor_bytes
     }
+
+    /// Whether this machine has the memory for the model in a folder, where the system says.
+    ///
+    /// # Errors
+    ///
+    /// [`LanguageError::OutOfMemory`] if it has not.
+    pub fn check(&self, folder: &Path) -> Result<(), LanguageError> {
+        match available_bytes().filter(|&available| available < self.peak_bytes()) {
+            None => Ok(()),
+            Some(available) => Err(LanguageError::OutOfMemory {
+                path: folder.to_owned(),
+                plan: self.to_string(),
+                available_mib: available >> 20,
+            }),
+        }
+    }
 }
 
 impl fmt::Display for MemoryPlan {
@@ -126,14 +142,7 @@ fn load(folder: &Path, numbers: Numbers, device: &Device) -> Result<Decoder, Lan
         Numbers::Blocks(format) => MemoryPlan::in_blocks(&config, format),
     };
     tracing::info!("{}: {plan}", folder.display());
-    if let Some(available) = available_bytes().filter(|&available| available < plan.peak_bytes()) {
-        let available_mib = available >> 20;
-        return Err(LanguageError::OutOfMemory {
-            path: folder.to_owned(),
-            plan: plan.to_string(),
-            available_mib,
-        });
-    }
+    plan.check(folder)?;
     let checkpoint = with_joined_qkv(checkpoint, &config)?;
     let mut decoder = config.init(device);
     let keys = decoder_keys();

@@ -18,8 +18,9 @@ use serde::Deserialize;
 use tp_core::Sampling;
 use tp_language::{
     Decoder, GenerateOptions, GgufModel, Prompts, QuantizedFormat, Speaker, Turn, generate,
-    load_gguf,
+    load_gguf, load_hugging_face,
 };
+use tp_weights::TensorFloat;
 
 const NAMES: [&str; 4] = ["llama", "llama3", "qwen2", "qwen3"];
 
@@ -80,6 +81,41 @@ fn numbers_are_those_of_transformers() {
             assert!(is_near, "{name}, token {at}: {ours} instead of {theirs}");
         }
         assert_eq!(greedy(&decoder, &expected.ids, expected.greedy.len()), expected.greedy);
+    }
+}
+
+/// Files with sliding windows, which `tests/oracles/gguf_windows.py` wrote from folders of the hub.
+#[test]
+fn sliding_windows_are_those_of_transformers() {
+    let hub = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hub");
+    let cases: serde_json::Value =
+        serde_json::from_slice(&fs::read(hub.join("cases.json")).unwrap()).unwrap();
+    let numbers =
+        |of: &serde_json::Value| -> Vec<f64> { serde_json::from_value(of.clone()).unwrap() };
+    let mistral = &cases[0]["expected"];
+    let ids: Vec<u32> = numbers(&mistral["prompt_ids"]).iter().map(|&id| id as u32).collect();
+    let decoder = model("window-llama").decoder;
+    assert_eq!(decoder.config().sliding_window, Some(4));
+    assert_eq!(decoder.config().window_layers, None);
+    assert!(ids.len() > 4 * 2, "a window that is never left");
+    for (ours, theirs) in last_logits(&decoder, &ids).iter().zip(numbers(&mistral["logits"])) {
+        assert!((f64::from(*ours) - theirs).abs() < 1e-4, "{ours} instead of {theirs}");
+    }
+
+    // A window in one of two layers: as the folder, without the scaling that the file leaves out.
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(hub.join("001/model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&fs::read(hub.join("001/config.json")).unwrap()).unwrap();
+    config["rope_parameters"] =
+        serde_json::json!({ "rope_theta": 500_000.0, "rope_type": "default" });
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let expected = load_hugging_face(folder.path(), TensorFloat::F32, &Device::flex()).unwrap();
+    let decoder = model("window-qwen3").decoder;
+    assert_eq!(decoder.config().window_layers, Some(vec![1]));
+    let ids: Vec<u32> = (7..31).collect();
+    for (ours, theirs) in last_logits(&decoder, &ids).iter().zip(last_logits(&expected, &ids)) {
+        assert!((ours - theirs).abs() < 1e-4, "{ours} instead of {theirs}");
     }
 }
 
@@ -196,6 +232,18 @@ fn what_is_not_understood_is_named() {
             "lacks the setting tokenizer.ggml.scores",
         ),
         ("llama", "Ġthe", "Ġthx", "tokenizer"),
+        (
+            "window-qwen3",
+            "qwen3.attention.sliding_window_pattern",
+            "qwen9.attention.sliding_window_pattern",
+            "which blocks have the window is not said",
+        ),
+        (
+            "window-qwen3",
+            "qwen3.attention.sliding_window\u{4}",
+            "qwen9.attention.sliding_window\u{4}",
+            "names blocks, and qwen3.attention.sliding_window is 0 or missing",
+        ),
     ] {
         let message = refusal(name, from, to);
         assert!(message.contains(expected), "{expected}: {message}");

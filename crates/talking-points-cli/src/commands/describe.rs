@@ -15,7 +15,7 @@ use talking_points::{
 };
 
 use crate::{
-    args::{CommonArgs, ModelArgs},
+    args::{CommonArgs, InferenceArgs},
     output::print_result,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     wording: Option<WordingArg>,
     #[command(flatten)]
-    model: ModelArgs,
+    model: InferenceArgs,
     #[command(flatten)]
     common: CommonArgs,
 }

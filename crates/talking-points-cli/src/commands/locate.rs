@@ -13,7 +13,7 @@ use talking_points::{
 };
 
 use crate::{
-    args::{self, CommonArgs, ModelArgs},
+    args::{self, CommonArgs, InferenceArgs},
     output::print_result,
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, required = true, allow_hyphen_values = true, value_parser = args::text_arg)]
     text: Vec<String>,
     #[command(flatten)]
-    model: ModelArgs,
+    model: InferenceArgs,
     #[command(flatten)]
     common: CommonArgs,
 }

@@ -17,7 +17,7 @@ use talking_points::{
 };
 
 use crate::{
-    args::{CommonArgs, ModelArgs},
+    args::{CommonArgs, InferenceArgs},
     output::print_result,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long)]
     image: Option<PathBuf>,
     #[command(flatten)]
-    model: ModelArgs,
+    model: InferenceArgs,
     /// The minimum probability of a class that is drawn.
     #[arg(long, allow_negative_numbers = true, default_value_t = 0.3)]
     least_score: f32,

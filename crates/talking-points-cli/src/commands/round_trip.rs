@@ -10,7 +10,7 @@ use talking_points::{
 };
 
 use crate::{
-    args::{CommonArgs, ModelArgs},
+    args::{CommonArgs, InferenceArgs},
     output::print_result,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "round_trip.png")]
     out: PathBuf,
     #[command(flatten)]
-    model: ModelArgs,
+    model: InferenceArgs,
     #[command(flatten)]
     common: CommonArgs,
 }

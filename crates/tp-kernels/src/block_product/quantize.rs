@@ -1,6 +1,13 @@
 //! The nearest blocks to given numbers: Q8_0 and Q4_0 as ggml's reference makes them.
 
+use std::fmt;
+
+use rayon::prelude::*;
+
 use super::{BlockFormat, format::PART};
+
+/// Blocks a task.
+const TASK: usize = 2048;
 
 /// Formats into which numbers can be brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +24,16 @@ impl From<QuantizedFormat> for BlockFormat {
             QuantizedFormat::Q8_0 => Self::Q8_0,
             QuantizedFormat::Q4_0 => Self::Q4_0,
         }
+    }
+}
+
+/// As ggml and files call it, in small letters.
+impl fmt::Display for QuantizedFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+        })
     }
 }
 
@@ -39,34 +56,41 @@ impl QuantizedFormat {
     pub fn blocks(self, numbers: &[f32]) -> Vec<u8> {
         let (parts, rest) = numbers.as_chunks::<PART>();
         assert!(rest.is_empty(), "{} numbers are no whole blocks", numbers.len());
-        let mut bytes = Vec::with_capacity(parts.len() * BlockFormat::from(self).block().1);
-        for part in parts {
-            match self {
-                Self::Q8_0 => eight_bits(part, &mut bytes),
-                Self::Q4_0 => four_bits(part, &mut bytes),
+        let block = BlockFormat::from(self).block().1;
+        let mut bytes = vec![0; parts.len() * block];
+        let of_task = |(parts, bytes): (&[[f32; PART]], &mut [u8])| {
+            for (part, bytes) in parts.iter().zip(bytes.chunks_exact_mut(block)) {
+                match self {
+                    Self::Q8_0 => eight_bits(part, bytes),
+                    Self::Q4_0 => four_bits(part, bytes),
+                }
             }
-        }
+        };
+        parts.par_chunks(TASK).zip(bytes.par_chunks_mut(TASK * block)).for_each(of_task);
         bytes
     }
 }
 
-fn eight_bits(numbers: &[f32; PART], bytes: &mut Vec<u8>) {
+fn eight_bits(numbers: &[f32; PART], bytes: &mut [u8]) {
     let largest = numbers.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
     let step = or_nan(largest / 127.0, numbers);
     let inverse = inverse(step);
-    bytes.extend(single_to_half(step).to_le_bytes());
-    bytes.extend(numbers.map(|x| (x * inverse).round() as i8 as u8));
+    bytes[..2].copy_from_slice(&single_to_half(step).to_le_bytes());
+    bytes[2..].copy_from_slice(&numbers.map(|x| (x * inverse).round() as i8 as u8));
 }
 
-fn four_bits(numbers: &[f32; PART], bytes: &mut Vec<u8>) {
+fn four_bits(numbers: &[f32; PART], bytes: &mut [u8]) {
     // The number that is farthest from 0, whatever its sign, becomes -8 steps; the first of equals.
     let farthest =
         numbers.iter().fold(0.0_f32, |far, &x| if x.abs() > far.abs() { x } else { far });
     let step = or_nan(farthest / -8.0, numbers);
     let inverse = inverse(step);
-    bytes.extend(single_to_half(step).to_le_bytes());
+    bytes[..2].copy_from_slice(&single_to_half(step).to_le_bytes());
     let nibble = |x: f32| (x * inverse + 8.5).clamp(0.0, 15.0) as u8;
-    bytes.extend((0..PART / 2).map(|at| nibble(numbers[at]) | nibble(numbers[at + PART / 2]) << 4));
+    let (low, high) = numbers.split_at(PART / 2);
+    for (byte, (&low, &high)) in bytes[2..].iter_mut().zip(low.iter().zip(high)) {
+        *byte = nibble(low) | nibble(high) << 4;
+    }
 }
 
 /// A block with a number that is none stands for no numbers, so that nobody takes its answer.

@@ -25,7 +25,7 @@ enum Meaning {
 }
 
 /// Settings that are not read, behind the architecture's name and a dot.
-const OTHERS: [(&str, Meaning); 10] = [
+const OTHERS: [(&str, Meaning); 9] = [
     ("vocab_size", Meaning::Nothing),
     ("tensor_data_layout", Meaning::Nothing),
     ("rope.scaling.finetuned", Meaning::Nothing),
@@ -33,13 +33,12 @@ const OTHERS: [(&str, Meaning); 10] = [
     ("attention.layer_norm_epsilon", Meaning::Nothing), // of norms that it does not have
     ("expert_count", Meaning::Only(&[0.0])),
     ("expert_used_count", Meaning::Only(&[0.0])),
-    ("attention.sliding_window", Meaning::Only(&[0.0])),
     ("use_parallel_residual", Meaning::Only(&[0.0])),
     ("attention.causal", Meaning::Only(&[1.0])),
 ];
 
 /// Settings that are read.
-const READ: [&str; 14] = [
+const READ: [&str; 16] = [
     "context_length",
     "embedding_length",
     "block_count",
@@ -49,6 +48,8 @@ const READ: [&str; 14] = [
     "attention.key_length",
     "attention.value_length",
     "attention.layer_norm_rms_epsilon",
+    "attention.sliding_window",
+    "attention.sliding_window_pattern",
     "rope.freq_base",
     "rope.dimension_count",
     "rope.scale_linear",
@@ -182,6 +183,7 @@ impl Section<'_> {
             format!("it lacks the setting {}.attention.layer_norm_rms_epsilon", self.name)
         })?;
         let has = |name: &str| self.file.tensor(name).is_some();
+        let (sliding_window, window_layers) = self.windows(shape.num_hidden_layers)?;
         Ok(DecoderConfig {
             // Files have these two in single precision, of numbers that were written in decimals.
             rope_theta: self.number("rope.freq_base")?.map_or(10_000.0, decimal),
@@ -192,8 +194,49 @@ impl Section<'_> {
             qk_norm: self.name == "qwen3",
             rope_scaling: self.scaling()?,
             max_position_embeddings: self.needed("context_length")?,
+            sliding_window,
+            window_layers,
             ..shape
         })
+    }
+
+    /// The sliding window, and the layers that have it if not all do.
+    ///
+    /// The pattern is a list with a value for each block. Without one every block of a `llama` has
+    /// the window, because such a file is a Mistral's; which blocks of the others have it is not
+    /// said then.
+    fn windows(&self, blocks: usize) -> Result<(Option<usize>, Option<Vec<usize>>), String> {
+        const WINDOW: &str = "attention.sliding_window";
+        const PATTERN: &str = "attention.sliding_window_pattern";
+        let window = self.size(WINDOW)?.filter(|&window| window > 0);
+        let is_set = |value: &GgufValue| match value.as_u64() {
+            Some(number @ (0 | 1)) => Some(number == 1),
+            _ => value.as_bool(),
+        };
+        let pattern: Option<Vec<bool>> = self.get(PATTERN, |value| {
+            let list = value.as_list().filter(|list| list.len() == blocks)?;
+            list.iter().map(is_set).collect()
+        })?;
+        let name = self.name;
+        match (window, pattern) {
+            (None, Some(pattern)) if pattern.contains(&true) => {
+                Err(format!("{name}.{PATTERN} names blocks, and {name}.{WINDOW} is 0 or missing"))
+            }
+            (None, _) => Ok((None, None)),
+            (Some(_), None) if name == "llama" => Ok((window, None)),
+            (Some(window), None) => Err(format!(
+                "its setting {name}.{WINDOW} = {window} is not supported without {name}.{PATTERN}: \
+                 which blocks have the window is not said"
+            )),
+            (Some(_), Some(pattern)) => {
+                let layers: Vec<usize> = (0..blocks).filter(|&block| pattern[block]).collect();
+                Ok(match layers.len() {
+                    0 => (None, None),
+                    n if n == blocks => (window, None),
+                    _ => (window, Some(layers)),
+                })
+            }
+        }
     }
 
     fn scaling(&self) -> Result<Option<RopeScaling>, String> {

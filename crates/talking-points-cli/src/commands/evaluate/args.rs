@@ -13,14 +13,14 @@ use talking_points::{
     recipe::RecipeError,
 };
 
-use crate::args::{CommonArgs, ModelArgs};
+use crate::args::{CommonArgs, InferenceArgs};
 
 /// Evaluates a model: the closed loop, its upper bound, and baselines that separate image evidence
 /// from text priors.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) model: ModelArgs,
+    pub(super) model: InferenceArgs,
     /// `scenes`, a JSONL file of triplets beside its images, a data set that `data build` has made, or a
     /// folder of described points (`labels.jsonl`) or of annotated images (`annotations.json`).
     #[arg(long, default_value = "scenes")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::args::{self, CommonArgs, DeviceArgs};
+use crate::args::{self, CommonArgs, DeviceArgs, WeightFormat};
 
 /// Continues a prompt with a language model of a Hugging Face folder or a GGUF file.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// eighth of the memory, with slightly different results. Matrices of a GGUF file with eight
     /// bits or fewer keep their format.
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(super) weights: Option<Weights>,
+    pub(super) weights: Option<WeightFormat>,
     /// The same as `--weights q8_0`.
     #[arg(long, conflicts_with = "weights")]
     pub(super) int8: bool,
@@ -56,18 +56,6 @@ pub(crate) struct Args {
     pub(super) device: DeviceArgs,
     #[command(flatten)]
     pub(super) common: CommonArgs,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Weights {
-    /// Single precision.
-    F32,
-    /// Eight bits, and a scale for each 32 numbers.
-    #[value(name = "q8_0")]
-    Q8_0,
-    /// Four bits, and a scale for each 32 numbers.
-    #[value(name = "q4_0")]
-    Q4_0,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

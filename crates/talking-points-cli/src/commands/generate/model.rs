@@ -11,7 +11,8 @@ use talking_points::{
     weights::TensorFloat,
 };
 
-use super::args::{Args, Weights};
+use super::args::Args;
+use crate::args::WeightFormat;
 
 /// The contents of a folder or a GGUF file.
 pub(super) struct LanguageModel {
@@ -28,13 +29,11 @@ pub(super) fn load(
     device: &Device,
 ) -> Result<LanguageModel, Box<dyn Error>> {
     let format = match args.weights {
-        Some(Weights::Q8_0) => Some(QuantizedFormat::Q8_0),
-        Some(Weights::Q4_0) => Some(QuantizedFormat::Q4_0),
-        Some(Weights::F32) => None,
+        Some(weights) => weights.blocks(),
         None => args.int8.then_some(QuantizedFormat::Q8_0),
     };
     if is_gguf(path) {
-        if matches!(args.weights, Some(Weights::F32)) {
+        if matches!(args.weights, Some(WeightFormat::F32)) {
             return Err(
                 "the matrices of a GGUF file keep their block format: omit --weights f32".into()
             );

@@ -1,0 +1,208 @@
+//! A model folder of the published size, OMG-LLaVA 7B, with random weights: seconds to load it, to
+//! look at an image, to the first word and for each further one, and the most memory that the process
+//! held. Words mean nothing; their cost is that of the published model's.
+//!
+//! ```sh
+//! bench() { cargo bench --profile dev --package tp-benches --bench published_size -- "$@"; }
+//! bench write /tmp/omg-llava-7b                       # 18 GB, adapter of rank 512 included
+//! bench run /tmp/omg-llava-7b q8_0                    # or q4_0, f32
+//! ```
+
+use std::{error::Error, io::Write, path::Path, time::Instant};
+
+use burn::tensor::{DType, Device};
+use talking_points::{
+    LoadOptions, ModelDir, NetworkConfig,
+    core::{DescribeOptions, Sampling, UnitXy, write_atomically},
+    data::{DecodeOptions, decode_image},
+    language::{DecoderConfig, QuantizedFormat, SpecialToken, train_bpe},
+    network_keys, save_settings,
+    weights::{TensorEntry, parameter_shapes, write_safetensors, write_safetensors_file},
+};
+use tp_benches::peak_bytes;
+
+/// OMG-LLaVA's.
+const RANK: usize = 512;
+const SHARD: u64 = 4 << 30;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["write", folder] => write(Path::new(folder)),
+        ["run", folder, "f32"] => run(Path::new(folder), None),
+        ["run", folder, "q8_0"] => run(Path::new(folder), Some(QuantizedFormat::Q8_0)),
+        ["run", folder, "q4_0"] => run(Path::new(folder), Some(QuantizedFormat::Q4_0)),
+        _ => Ok(()), // `cargo bench` of all: nothing of 18 GB is written without being asked for
+    }
+}
+
+/// Halves of a normal distribution, to draw from.
+struct Draws {
+    table: Vec<f32>,
+    state: u64,
+}
+
+impl Draws {
+    fn new() -> Self {
+        let mut draws = Self { table: Vec::new(), state: 0x9e37_79b9_7f4a_7c15 };
+        // A sum of twelve is near enough to a normal distribution.
+        let mut normal = || (0..12).map(|_| draws.next() as f32 / 2.0_f32.powi(64)).sum::<f32>();
+        let table: Vec<f32> = (0..1 << 16).map(|_| normal() - 6.0).collect();
+        Self { table, ..draws }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state
+    }
+
+    /// The bytes of a tensor: norms are 1, other vectors 0, matrices have a gain of 1.
+    fn tensor(&mut self, entry: &TensorEntry) -> Vec<u8> {
+        let n: usize = entry.shape.iter().product();
+        let std = match &entry.shape[..] {
+            [_] if entry.name.ends_with("bias") => return half(0.0).repeat(n),
+            [_] => return half(1.0).repeat(n),
+            shape => (shape[1..].iter().product::<usize>() as f32).powf(-0.5),
+        };
+        let halves: Vec<[u8; 2]> = self.table.iter().map(|&number| half(std * number)).collect();
+        let mut bytes = Vec::with_capacity(2 * n);
+        while bytes.len() < 2 * n {
+            let draw = self.next();
+            for at in [draw, draw >> 16, draw >> 32, draw >> 48] {
+                bytes.extend(halves[at as usize & 0xffff]);
+            }
+        }
+        bytes.truncate(2 * n);
+        bytes
+    }
+}
+
+/// A number in half precision, cut; of those that are written none is below the normal numbers
+/// unless it may be 0.
+fn half(number: f32) -> [u8; 2] {
+    let bits = number.to_bits();
+    let exponent = (bits >> 23 & 0xff) as i32 - 112;
+    if exponent <= 0 {
+        return [0; 2];
+    }
+    ((bits >> 16 & 0x8000) as u16 | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16)
+        .to_le_bytes()
+}
+
+/// Writes the folder as `convert` does: published names, half precision, shards, and the adapter in
+/// a folder of its own.
+fn write(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let config = NetworkConfig::omg_llava_7b();
+    let keys = network_keys();
+    let is_added = |name: &str| {
+        name.contains(".adapter.")
+            || name.starts_with("localizer.regression.")
+            || name.starts_with("localizer.heatmap.")
+    };
+    let entries: Vec<TensorEntry> = parameter_shapes(&config.init(&Device::flex()))
+        .into_iter()
+        .filter(|(name, _)| !is_added(name))
+        .map(|(name, parameter)| TensorEntry {
+            name: keys.published(&name).unwrap_or(name),
+            dtype: DType::F16,
+            shape: parameter.shape,
+        })
+        .collect();
+    let mut draws = Draws::new();
+    write_safetensors(folder, &entries, SHARD, |entry| Ok(draws.tensor(entry)))?;
+    let adapter = adapter_entries(&config.language);
+    let path = folder.join("adapter/adapter_model.safetensors");
+    write_safetensors_file(&path, &adapter, |entry| Ok(draws.tensor(entry)))?;
+    let text = format!(
+        r#"{{"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": {RANK}, "lora_alpha": 2.0, "lora_dropout": 0.05, "bias": "none", "target_modules": ["wqkv", "wo", "w1", "w2", "w3", "output"]}}"#
+    );
+    write_atomically(&folder.join("adapter/adapter_config.json"), |out| writeln!(out, "{text}"))?;
+    write_tokenizer(folder, config.language.vocab_size)?;
+    save_settings(folder, &config, None)?;
+    Ok(())
+}
+
+/// The tensors of the published adapter.
+fn adapter_entries(config: &DecoderConfig) -> Vec<TensorEntry> {
+    let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
+    let mut layers = vec![("output".to_owned(), [config.vocab_size, hidden])];
+    for index in 0..config.num_hidden_layers {
+        for (name, shape) in [
+            ("attention.wqkv", [config.d_qkv(), hidden]),
+            ("attention.wo", [hidden, config.d_queries()]),
+            ("feed_forward.w1", [ffn, hidden]),
+            ("feed_forward.w2", [hidden, ffn]),
+            ("feed_forward.w3", [ffn, hidden]),
+        ] {
+            layers.push((format!("model.layers.{index}.{name}"), shape));
+        }
+    }
+    let of_layer = |(name, [out, width]): (String, [usize; 2])| {
+        [("A", vec![RANK, width]), ("B", vec![out, RANK])].map(|(part, shape)| TensorEntry {
+            name: format!("base_model.model.{name}.lora_{part}.weight"),
+            dtype: DType::F16,
+            shape,
+        })
+    };
+    layers.into_iter().flat_map(of_layer).collect()
+}
+
+/// A tokenizer with a piece for every row of the table, and behind them `<mark>`, as the published
+/// one.
+fn write_tokenizer(folder: &Path, rows: usize) -> Result<(), Box<dyn Error>> {
+    let path = folder.join("tokenizer.json");
+    train_bpe(["Please segment the ear in this image. There are some marks: Mark 1"; 4], 306)?
+        .save(&path)?;
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let names = SpecialToken::ALL.map(SpecialToken::name);
+    let n_text = rows + 1 - (names.len() - 1);
+    let pieces = ('!'..='~').map(String::from).chain((0..).map(|piece| format!("piece{piece}")));
+    json["model"]["vocab"] = serde_json::Map::from_iter(
+        pieces.take(n_text).zip(0..).map(|(piece, id)| (piece, serde_json::Value::from(id))),
+    )
+    .into();
+    json["model"]["merges"] = serde_json::json!([]);
+    json["added_tokens"] = names[1..]
+        .iter()
+        .zip(n_text..)
+        .map(|(name, id)| {
+            serde_json::json!({
+                "id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true
+            })
+        })
+        .collect();
+    write_atomically(&path, |out| write!(out, "{json}"))?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "its result")]
+fn run(folder: &Path, blocks: Option<QuantizedFormat>) -> Result<(), Box<dyn Error>> {
+    /// Tokens that are timed behind the first.
+    const TOKENS: usize = 32;
+    let mut began = Instant::now();
+    let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
+    let gigabytes = || peak_bytes() as f64 / 1e9;
+
+    let models = ModelDir::open(folder)?.load_with(&Device::flex(), LoadOptions { blocks })?;
+    println!("loaded in {:.1} s, at most {:.2} GB", lap(), gigabytes());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let image = decode_image(&root.join("examples/images/horse.jpg"), &DecodeOptions::default())?;
+    let encoded = models.encode(&image)?;
+    println!("looked at the image in {:.1} s, at most {:.2} GB", lap(), gigabytes());
+    let point = [UnitXy::new(0.5, 0.4)?];
+    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+    let how = |max_new_tokens| DescribeOptions { max_new_tokens, sampling, ..Default::default() };
+    models.describe(&encoded, &point, &how(1))?;
+    let first = lap();
+    println!("first word of a description after {first:.2} s");
+    let tokens = models.describe(&encoded, &point, &how(1 + TOKENS))?[0].tokens;
+    let rest = lap() - first;
+    println!("{:.2} further ones a second ({tokens} written)", (tokens - 1) as f64 / rest);
+    models.locate(&encoded, &["the left ear of the horse"])?;
+    println!("a text located in {:.2} s, at most {:.2} GB", lap(), gigabytes());
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! A model whose language model is in blocks of few bits.
+
+use burn::tensor::Device;
+use tp_language::{BlockReader, LoraConfig, QuantizedFormat};
+use tp_weights::{Checkpoint, LoadReport, TensorFloat, load_module};
+
+use super::{
+    ModelDir, ModelError,
+    base::is_added,
+    files::{ADAPTER, weights_of},
+};
+use crate::{Network, network_keys};
+
+/// What stands before the parameters of the language model.
+const DECODER: &str = "decoder.";
+
+impl ModelDir {
+    /// Fills a network whose language model has its matrices and its token table in blocks, brought
+    /// into them as they are read, and everything else in f32.
+    ///
+    /// The update of a published base's `adapter/` is added to the matrices before they are rounded.
+    pub(super) fn load_in_blocks(
+        &self,
+        mut network: Network,
+        format: QuantizedFormat,
+        device: &Device,
+    ) -> Result<(Network, LoadReport), ModelError> {
+        let checkpoint = Checkpoint::open(weights_of(&self.path))?;
+        let keys = network_keys();
+        let mut blocks = BlockReader::new(&checkpoint, &keys, DECODER, format, device);
+        let is_base = !checkpoint.entries().any(|entry| {
+            keys.ours(&entry.name).map_or_else(|| is_added(&entry.name), |ours| is_added(&ours))
+        });
+        let path = self.path.join(ADAPTER);
+        let of_adapter = |source| ModelError::Adapter { path: path.clone(), source };
+        if is_base && path.exists() {
+            blocks = blocks.with_adapter(&path, &network.decoder).map_err(of_adapter)?;
+        }
+        blocks.read(&mut network.decoder)?;
+        let mut report = load_module(&mut network, &checkpoint, &keys, TensorFloat::F32);
+        blocks.without_blocks(&mut report);
+        blocks.finish(&mut network.decoder).map_err(of_adapter)?;
+        Ok((network, report))
+    }
+}
+
+/// A base for inference: without the adapters that are fresh in it. They change nothing, and would
+/// take memory and two products a layer.
+pub(super) fn without_fresh_adapters(mut network: Network, device: &Device) -> Network {
+    let none = || {
+        let nothing = LoraConfig::new(1, 1.0).with_targets(Vec::new());
+        nothing.init(network.decoder.config(), device)
+    };
+    (network.descriptor.adapter, network.localizer.adapter) = (none(), none());
+    network
+}
