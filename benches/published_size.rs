@@ -6,6 +6,7 @@
 //! bench() { cargo bench --profile dev --package tp-benches --bench published_size -- "$@"; }
 //! bench write /tmp/omg-llava-7b                       # 18 GB, adapter of rank 512 included
 //! bench run /tmp/omg-llava-7b q8_0                    # or q4_0, f32
+//! bench bandwidth                                     # of the memory, to compare with
 //! ```
 
 use std::{error::Error, io::Write, path::Path, time::Instant};
@@ -15,11 +16,14 @@ use talking_points::{
     LoadOptions, ModelDir, NetworkConfig,
     core::{DescribeOptions, Sampling, UnitXy, write_atomically},
     data::{DecodeOptions, decode_image},
-    language::{DecoderConfig, QuantizedFormat, SpecialToken, train_bpe},
+    language::{
+        Decoder, DecoderConfig, GenerateOptions, NextAction, Prompts, QuantizedFormat,
+        SpecialToken, generate_watched, train_bpe,
+    },
     network_keys, save_settings,
     weights::{TensorEntry, parameter_shapes, write_safetensors, write_safetensors_file},
 };
-use tp_benches::peak_bytes;
+use tp_benches::{forget_peak, peak_bytes};
 
 /// OMG-LLaVA's.
 const RANK: usize = 512;
@@ -29,6 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
+        ["bandwidth"] => {
+            bandwidth();
+            Ok(())
+        }
         ["write", folder] => write(Path::new(folder)),
         ["run", folder, "f32"] => run(Path::new(folder), None),
         ["run", folder, "q8_0"] => run(Path::new(folder), Some(QuantizedFormat::Q8_0)),
@@ -181,28 +189,89 @@ fn write_tokenizer(folder: &Path, rows: usize) -> Result<(), Box<dyn Error>> {
 
 #[expect(clippy::print_stdout, reason = "its result")]
 fn run(folder: &Path, blocks: Option<QuantizedFormat>) -> Result<(), Box<dyn Error>> {
-    /// Tokens that are timed behind the first.
-    const TOKENS: usize = 32;
     let mut began = Instant::now();
-    let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
-    let gigabytes = || peak_bytes() as f64 / 1e9;
-
+    // Seconds and gigabytes at most since the lap before.
+    let mut lap = || {
+        let seconds = std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
+        let gigabytes = peak_bytes() as f64 / 1e9;
+        forget_peak();
+        format!("{seconds:.2} s, at most {gigabytes:.2} GB")
+    };
     let models = ModelDir::open(folder)?.load_with(&Device::flex(), LoadOptions { blocks })?;
-    println!("loaded in {:.1} s, at most {:.2} GB", lap(), gigabytes());
+    println!("loading: {}", lap());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let image = decode_image(&root.join("examples/images/horse.jpg"), &DecodeOptions::default())?;
     let encoded = models.encode(&image)?;
-    println!("looked at the image in {:.1} s, at most {:.2} GB", lap(), gigabytes());
-    let point = [UnitXy::new(0.5, 0.4)?];
-    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-    let how = |max_new_tokens| DescribeOptions { max_new_tokens, sampling, ..Default::default() };
-    models.describe(&encoded, &point, &how(1))?;
-    let first = lap();
-    println!("first word of a description after {first:.2} s");
-    let tokens = models.describe(&encoded, &point, &how(1 + TOKENS))?[0].tokens;
-    let rest = lap() - first;
-    println!("{:.2} further ones a second ({tokens} written)", (tokens - 1) as f64 / rest);
+    println!("looking at an image: {}", lap());
+    let how = DescribeOptions { max_new_tokens: 1, ..Default::default() };
+    models.describe(&encoded, &[UnitXy::new(0.5, 0.4)?], &how)?;
+    println!("the first word of a description: {}", lap());
     models.locate(&encoded, &["the left ear of the horse"])?;
-    println!("a text located in {:.2} s, at most {:.2} GB", lap(), gigabytes());
+    println!("locating a text: {}", lap());
+    write_words(&models.network.decoder)?;
+    println!("writing: {}", lap());
     Ok(())
+}
+
+/// Writes some words behind a short prompt, and prints how fast the matrices were read for it.
+#[expect(clippy::print_stdout, reason = "its result")]
+fn write_words(decoder: &Decoder) -> Result<(), Box<dyn Error>> {
+    const WORDS: usize = 24;
+    let prompts = Prompts::of_ids(decoder, &[vec![5_u32, 6, 7, 8]]);
+    let options = GenerateOptions {
+        max_new_tokens: WORDS,
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        stop: Vec::new(),
+    };
+    let mut times = Vec::new();
+    generate_watched(decoder, None, prompts, None, &options, &[0], |_, _| {
+        times.push(Instant::now());
+        ControlFlow::Continue(NextAction::GoOn)
+    })?;
+    let mut seconds: Vec<f64> =
+        times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+    seconds.sort_by(f64::total_cmp);
+    let (median, best) = (seconds[seconds.len() / 2], seconds[0]);
+    // A word reads every matrix, and of the table of embeddings one row.
+    let bytes = decoder.matrix_bytes() as f64;
+    println!(
+        "{:.2} words a second ({:.2} at best), {:.1} GB/s ({:.1}) of {:.2} GB",
+        1.0 / median,
+        1.0 / best,
+        1e-9 * bytes / median,
+        1e-9 * bytes / best,
+        1e-9 * bytes
+    );
+    Ok(())
+}
+
+/// What the memory gives: `memcpy` of 256 MB on one and on two threads, and summing them up; the
+/// best of five.
+#[expect(clippy::print_stdout, reason = "its result")]
+fn bandwidth() {
+    const BYTES: usize = 256 << 20;
+    for threads in [1, 2] {
+        let mut buffers: Vec<(Vec<u64>, Vec<u64>)> =
+            (0..threads).map(|_| (vec![1; BYTES / 8], vec![2; BYTES / 8])).collect();
+        let mut time = |work: fn(&mut (Vec<u64>, Vec<u64>))| {
+            let seconds = (0..5).map(|_| {
+                let began = Instant::now();
+                std::thread::scope(|scope| {
+                    for pair in &mut buffers {
+                        scope.spawn(|| work(pair));
+                    }
+                });
+                began.elapsed().as_secs_f64()
+            });
+            1e-9 * (threads * BYTES) as f64 / seconds.fold(f64::INFINITY, f64::min)
+        };
+        let copied = time(|(from, to)| to.copy_from_slice(black_box(from)));
+        let read = time(|(from, _)| {
+            black_box(from.iter().fold(0_u64, |sum, number| sum.wrapping_add(*number)));
+        });
+        println!(
+            "{threads} threads: {copied:.1} GB/s copied ({:.1} read and written), {read:.1} GB/s read",
+            2.0 * copied
+        );
+    }
 }

@@ -78,12 +78,12 @@ def write(folder, arch, pre, pattern, interleaved):
     writer.add_sliding_window(config["sliding_window"])
     if pattern:
         writer.add_sliding_window_pattern(pattern)
-    tokens = ["<|endoftext|>", *letters()]
+    tokens = ["<|endoftext|>", *letters(), "he"]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
-    writer.add_token_types([3] + [1] * 256)
-    writer.add_token_merges([])
+    writer.add_token_types([3] + [1] * 257)
+    writer.add_token_merges(["h e"])
     writer.add_eos_token_id(0)
     for name, kind, numbers in tensors(folder / "model.safetensors"):
         if name == "lm_head.weight":

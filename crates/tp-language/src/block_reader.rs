@@ -175,7 +175,10 @@ fn updated(
     device: &Device,
 ) -> BlockMatrix {
     let (rows, width) = (wide.n_outputs(), wide.n_inputs());
-    let (at_a_time, mut bytes) = ((UPDATED / width).max(1), Vec::new());
+    let (of_block, block) = BlockFormat::from(format).block();
+    // Without room to grow: it would stay.
+    let mut bytes = Vec::with_capacity(rows * (width / of_block) * block);
+    let at_a_time = (UPDATED / width).max(1);
     for first in (0..rows).step_by(at_a_time) {
         let some: Vec<usize> = (first..rows.min(first + at_a_time)).collect();
         let update = pair.update_of_outputs(first..first + some.len());

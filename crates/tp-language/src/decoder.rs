@@ -262,6 +262,23 @@ impl Decoder {
         self.output.as_ref().map_or(self.table.is_some(), Projection::is_in_blocks)
     }
 
+    /// Bytes of all matrices, in the format that each has: what a new token reads. The embedding
+    /// table counts where it is the output layer.
+    #[must_use]
+    pub fn matrix_bytes(&self) -> usize {
+        let in_layer = |layer: &DecoderLayer| {
+            let Attention { wqkv, wo, .. } = &layer.attention;
+            let FeedForward { w1, w2, w3 } = &layer.feed_forward;
+            [wqkv, wo, w1, w2, w3].into_iter().map(Projection::n_bytes).sum::<usize>()
+        };
+        let output = match (&self.output, &self.table) {
+            (Some(output), _) => output.n_bytes(),
+            (None, Some(table)) => table.n_bytes(),
+            (None, None) => 4 * self.config.vocab_size * self.config.hidden_size,
+        };
+        output + self.layers.iter().map(in_layer).sum::<usize>()
+    }
+
     /// Whether a matrix or the embedding table is in blocks: such a decoder cannot learn, and no
     /// adapter can be merged into it.
     #[must_use]

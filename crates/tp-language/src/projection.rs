@@ -95,6 +95,17 @@ impl Projection {
         self.blocks.is_some()
     }
 
+    /// Bytes of the matrix.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.blocks.as_ref().map_or_else(
+            || {
+                let [d_input, d_output] = self.weight.lazy_shape().dims();
+                d_input * d_output * self.weight.val().dtype().size()
+            },
+            BlockMatrix::n_bytes,
+        )
+    }
+
     /// The same in blocks of few bits, if it is not yet and its inputs are whole blocks; the
     /// parameter's memory is given back.
     pub(crate) fn quantized(&self, format: QuantizedFormat) -> Self {

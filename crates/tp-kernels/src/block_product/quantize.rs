@@ -5,6 +5,7 @@ use std::fmt;
 use rayon::prelude::*;
 
 use super::{BlockFormat, format::PART};
+use crate::simd::{Kernel, dispatch};
 
 /// Blocks a task.
 const TASK: usize = 2048;
@@ -58,19 +59,36 @@ impl QuantizedFormat {
         assert!(rest.is_empty(), "{} numbers are no whole blocks", numbers.len());
         let block = BlockFormat::from(self).block().1;
         let mut bytes = vec![0; parts.len() * block];
-        let of_task = |(parts, bytes): (&[[f32; PART]], &mut [u8])| {
-            for (part, bytes) in parts.iter().zip(bytes.chunks_exact_mut(block)) {
-                match self {
-                    Self::Q8_0 => eight_bits(part, bytes),
-                    Self::Q4_0 => four_bits(part, bytes),
-                }
-            }
-        };
-        parts.par_chunks(TASK).zip(bytes.par_chunks_mut(TASK * block)).for_each(of_task);
+        parts.par_chunks(TASK).zip(bytes.par_chunks_mut(TASK * block)).for_each(
+            |(parts, bytes)| {
+                dispatch(Rounded { parts, bytes, format: self });
+            },
+        );
         bytes
     }
 }
 
+/// Blocks of numbers, in vectors where the processor has them.
+struct Rounded<'a> {
+    parts: &'a [[f32; PART]],
+    bytes: &'a mut [u8],
+    format: QuantizedFormat,
+}
+
+impl Kernel for Rounded<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let block = BlockFormat::from(self.format).block().1;
+        for (part, bytes) in self.parts.iter().zip(self.bytes.chunks_exact_mut(block)) {
+            match self.format {
+                QuantizedFormat::Q8_0 => eight_bits(part, bytes),
+                QuantizedFormat::Q4_0 => four_bits(part, bytes),
+            }
+        }
+    }
+}
+
+#[inline(always)]
 fn eight_bits(numbers: &[f32; PART], bytes: &mut [u8]) {
     let largest = numbers.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
     let step = or_nan(largest / 127.0, numbers);
@@ -79,6 +97,7 @@ fn eight_bits(numbers: &[f32; PART], bytes: &mut [u8]) {
     bytes[2..].copy_from_slice(&numbers.map(|x| (x * inverse).round() as i8 as u8));
 }
 
+#[inline(always)]
 fn four_bits(numbers: &[f32; PART], bytes: &mut [u8]) {
     // The number that is farthest from 0, whatever its sign, becomes -8 steps; the first of equals.
     let farthest =
@@ -94,6 +113,7 @@ fn four_bits(numbers: &[f32; PART], bytes: &mut [u8]) {
 }
 
 /// A block with a number that is none stands for no numbers, so that nobody takes its answer.
+#[inline(always)]
 fn or_nan(step: f32, numbers: &[f32; PART]) -> f32 {
     if numbers.iter().all(|x| x.is_finite()) { step } else { f32::NAN }
 }
