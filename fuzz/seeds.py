@@ -375,7 +375,8 @@ def gguf():
         "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "<0x41>", "\u2581", "h", "o", "ho"],
         "tokenizer.ggml.token_type": [2, 3, 6, 1, 1, 1, 1], "tokenizer.ggml.scores": [0.0, 0.0, 0.0, -1.0, -2.0, -3.0, -0.5],
     }  # fmt: skip
-    for name, tokenizer, kind in [("byte_level", byte_level, Q8_0), ("pieces", pieces, Q4_0)]:
+    window = {**pieces, "llama.attention.sliding_window": 2, "llama.attention.sliding_window_pattern": [True]}
+    for name, tokenizer, kind in [("byte_level", byte_level, Q8_0), ("pieces", pieces, Q4_0), ("sliding_window", window, Q4_0)]:
         settings = {
             "general.architecture": "llama", "llama.context_length": 64, "llama.embedding_length": 32, "llama.block_count": 1,
             "llama.feed_forward_length": 32, "llama.attention.head_count": 2, "llama.attention.head_count_kv": 1,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use tp_language::{BlockReader, LoraConfig, QuantizedFormat};
-use tp_weights::{Checkpoint, LoadReport, TensorFloat, load_module};
+use tp_weights::{Checkpoint, LoadReport, TensorFloat, load_module_as};
 
 use super::{
     ModelDir, ModelError,
@@ -16,7 +16,8 @@ const DECODER: &str = "decoder.";
 
 impl ModelDir {
     /// Fills a network whose language model has its matrices and its token table in blocks, brought
-    /// into them as they are read, and everything else in f32.
+    /// into them as they are read. The large matrices of the vision model stay in half precision if
+    /// they are stored so, which changes no number: products widen them. Everything else is in f32.
     ///
     /// The update of a published base's `adapter/` is added to the matrices before they are rounded.
     pub(super) fn load_in_blocks(
@@ -37,11 +38,22 @@ impl ModelDir {
             blocks = blocks.with_adapter(&path, &network.decoder).map_err(of_adapter)?;
         }
         blocks.read(&mut network.decoder)?;
-        let mut report = load_module(&mut network, &checkpoint, &keys, TensorFloat::F32);
+        let mut report = load_module_as(&mut network, &checkpoint, &keys, |path, stored| {
+            if is_wide(path) { TensorFloat::of_stored(stored) } else { TensorFloat::F32 }
+        });
         blocks.without_blocks(&mut report);
         blocks.finish(&mut network.decoder).map_err(of_adapter)?;
         Ok((network, report))
     }
+}
+
+/// Whether a parameter is one of the vision model's large matrices: nine tenths of ConvNeXt and of
+/// the projection into the language model, all of them multiplied by
+/// [`affine`](tp_kernels::affine).
+fn is_wide(path: &str) -> bool {
+    let in_backbone = path.starts_with("eyes.encoder.backbone.stages.")
+        && [".fc1.weight", ".fc2.weight"].iter().any(|name| path.ends_with(name));
+    in_backbone || (path.starts_with("eyes.projector.") && path.ends_with(".weight"))
 }
 
 /// A base for inference: without the adapters that are fresh in it. They change nothing, and would

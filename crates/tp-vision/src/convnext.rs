@@ -119,7 +119,9 @@ impl Block {
         // γ is applied to the weights, which are far fewer numbers than the outputs.
         let gamma = self.gamma.val();
         let bias = self.fc2.bias.as_ref().map(|bias| bias.val() * gamma.clone());
-        x + affine(gelu(y), self.fc2.weight.val() * gamma.unsqueeze(), bias)
+        // It may be kept in half precision.
+        let weight = self.fc2.weight.val().cast(gamma.dtype()) * gamma.unsqueeze();
+        x + affine(gelu(y), weight, bias)
     }
 }
 

@@ -22,7 +22,7 @@ pub use claims::{Claim, claims};
 pub use error::WeightsError;
 pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use key_map::{KeyMap, Layout};
-pub use load::{LoadReport, TensorFloat, load_module};
+pub use load::{LoadReport, TensorFloat, load_module, load_module_as};
 pub use parameter_shapes::{ParameterShape, parameter_shapes};
 pub use safetensors_writer::{write_safetensors, write_safetensors_file};
 pub use tensor_entry::TensorEntry;

@@ -30,6 +30,16 @@ pub enum TensorFloat {
 }
 
 impl TensorFloat {
+    /// That of stored numbers of half precision; single precision for all others.
+    #[must_use]
+    pub fn of_stored(dtype: DType) -> Self {
+        match dtype {
+            DType::F16 => Self::F16,
+            DType::BF16 => Self::BF16,
+            _ => Self::F32,
+        }
+    }
+
     /// Burn's name of it.
     #[must_use]
     pub fn dtype(self) -> DType {
@@ -92,8 +102,20 @@ pub fn load_module<M: ModuleSnapshot>(
     keys: &KeyMap,
     float: TensorFloat,
 ) -> LoadReport {
+    load_module_as(module, checkpoint, keys, |_, _| float)
+}
+
+/// As [`load_module`], in the number type that `float` chooses for each parameter, from its path
+/// and the type that it is stored in.
+pub fn load_module_as<M: ModuleSnapshot>(
+    module: &mut M,
+    checkpoint: &Checkpoint,
+    keys: &KeyMap,
+    float: impl Fn(&str, DType) -> TensorFloat,
+) -> LoadReport {
     let mut report = LoadReport::default();
     let (mut tensors, mut published, mut names) = (Vec::new(), HashSet::new(), HashMap::new());
+    let mut floats = HashMap::new();
     let shared = Arc::new(checkpoint.clone());
     for (path, claims) in claims(checkpoint, keys) {
         let [Claim { entry, layout }] = claims[..] else {
@@ -102,6 +124,7 @@ pub fn load_module<M: ModuleSnapshot>(
             continue;
         };
         names.insert(path.clone(), entry.name.clone());
+        floats.insert(path.clone(), float(&path, entry.dtype));
         if layout == Layout::Published {
             published.insert(path.clone());
         }
@@ -109,7 +132,7 @@ pub fn load_module<M: ModuleSnapshot>(
     }
 
     let adapter =
-        PublishedLayout { paths: Arc::new(published) }.chain(FloatCastAdapter::to(float.dtype()));
+        PublishedLayout { paths: Arc::new(published) }.chain(ChosenFloat { of: Arc::new(floats) });
     let applied = module.apply(tensors, None, Some(Box::new(adapter)), false);
     report.loaded = applied.applied.len();
     report.missing = applied.missing.into_iter().map(|(path, _)| path).collect();
@@ -156,6 +179,23 @@ fn deferred(path: String, entry: &TensorEntry, checkpoint: Arc<Checkpoint>) -> P
 /// Modules whose matrices PyTorch lays out the other way round: Burn's layer, and those of ours
 /// that are alike.
 pub(crate) const LAYERS: [&str; 2] = ["Struct:Linear", "Struct:Projection"];
+
+/// Brings each tensor into the number type that was chosen for it.
+#[derive(Clone, Debug)]
+struct ChosenFloat {
+    of: Arc<HashMap<String, TensorFloat>>,
+}
+
+impl ModuleAdapter for ChosenFloat {
+    fn adapt(&self, tensor: PackTensor, context: ModuleContext<'_>) -> PackTensor {
+        let float = self.of.get(&tensor.name).copied().unwrap_or_default();
+        FloatCastAdapter::to(float.dtype()).adapt(tensor, context)
+    }
+
+    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
+        Box::new(self.clone())
+    }
+}
 
 /// Brings tensors under published names into Burn's layout, and leaves the others alone.
 #[derive(Clone, Debug)]

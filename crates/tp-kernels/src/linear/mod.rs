@@ -58,7 +58,8 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     affine(x, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()))
 }
 
-/// `x · weight + bias`.
+/// `x · weight + bias`. A weight of another number format than `x`, kept in half precision to save
+/// memory, is brought into that of `x` for the product.
 ///
 /// # Shapes
 ///
@@ -101,6 +102,8 @@ fn over_rows<const D: usize>(
     let mut shape = x.dims();
     let rows: usize = shape[..D - 1].iter().product();
     let folded: Tensor<2> = x.reshape([rows, shape[D - 1]]);
+    let weight =
+        if weight.dtype() == folded.dtype() { weight } else { weight.cast(folded.dtype()) };
     let [width, out] = weight.dims();
     assert_eq!(folded.dims()[1], width, "affine: width of the input");
     shape[D - 1] = out;
