@@ -9,7 +9,7 @@
 //! bench bandwidth                                     # of the memory, to compare with
 //! ```
 
-use std::{error::Error, io::Write, path::Path, time::Instant};
+use std::{error::Error, hint::black_box, io::Write, ops::ControlFlow, path::Path, time::Instant};
 
 use burn::tensor::{DType, Device};
 use talking_points::{

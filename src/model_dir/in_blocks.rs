@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use tp_language::{BlockReader, LoraConfig, QuantizedFormat};
-use tp_weights::{Checkpoint, LoadReport, TensorFloat, load_module_as};
+use tp_weights::{Checkpoint, LoadReport, TensorFloat};
 
 use super::{
     ModelDir, ModelError,
@@ -38,10 +38,9 @@ impl ModelDir {
             blocks = blocks.with_adapter(&path, &network.decoder).map_err(of_adapter)?;
         }
         blocks.read(&mut network.decoder)?;
-        let mut report = load_module_as(&mut network, &checkpoint, &keys, |path, stored| {
+        let report = blocks.load_rest(&mut network, |path, stored| {
             if is_wide(path) { TensorFloat::of_stored(stored) } else { TensorFloat::F32 }
         });
-        blocks.without_blocks(&mut report);
         blocks.finish(&mut network.decoder).map_err(of_adapter)?;
         Ok((network, report))
     }

@@ -5,9 +5,12 @@ use std::{
     path::Path,
 };
 
-use burn::tensor::{DType, Device};
+use burn::{
+    store::ModuleSnapshot,
+    tensor::{DType, Device},
+};
 use tp_kernels::{BlockFormat, BlockMatrix, BlockRows, QuantizedFormat};
-use tp_weights::{Checkpoint, Claim, KeyMap, LoadReport, claims};
+use tp_weights::{Checkpoint, Claim, KeyMap, LoadReport, TensorFloat, claims, load_module_as};
 
 use crate::{
     Decoder, LanguageError, LoraPair, adapter_folder::AdapterReader, projection::Projection,
@@ -20,14 +23,15 @@ const UPDATED: usize = 4 << 20;
 ///
 /// Each matrix is brought into blocks as it is read: beside the blocks there is one tensor in
 /// memory, in the format that its file has. A matrix whose inputs are no multiple of 32 stays in
-/// single precision, and is left to [`load_module`](tp_weights::load_module) like everything else:
+/// single precision, like everything else:
 ///
 /// 1. [`read`](Self::read) fills the matrices that blocks can hold;
-/// 2. `load_module` fills the other parameters, and [`without_blocks`](Self::without_blocks) takes
-///    out of its report that the former are empty;
+/// 2. [`load_rest`](Self::load_rest) fills the other parameters, of the decoder or of a module that
+///    contains it;
 /// 3. [`finish`](Self::finish) adds the adapter, if there is one, to the other matrices.
 pub struct BlockReader<'a> {
     checkpoint: &'a Checkpoint,
+    keys: &'a KeyMap,
     claims: HashMap<String, Vec<Claim<'a>>>,
     prefix: &'a str,
     format: QuantizedFormat,
@@ -42,13 +46,14 @@ impl<'a> BlockReader<'a> {
     #[must_use]
     pub fn new(
         checkpoint: &'a Checkpoint,
-        keys: &KeyMap,
+        keys: &'a KeyMap,
         prefix: &'a str,
         format: QuantizedFormat,
         device: &'a Device,
     ) -> Self {
         Self {
             checkpoint,
+            keys,
             claims: claims(checkpoint, keys),
             prefix,
             format,
@@ -111,12 +116,19 @@ impl<'a> BlockReader<'a> {
         Ok(())
     }
 
-    /// Takes out of a report of everything else that the matrices in blocks, whose parameters are
-    /// empty, do not have the shape of their tensors.
-    pub fn without_blocks(&self, report: &mut LoadReport) {
-        report.unusable.retain(|line| {
-            !line.split_once(':').is_some_and(|(path, _)| self.in_blocks.contains(path))
+    /// Fills every other parameter of a module, in which the decoder stands behind the prefix, in
+    /// the number type that `float` chooses; see [`load_module_as`].
+    pub fn load_rest<M: ModuleSnapshot>(
+        &self,
+        module: &mut M,
+        float: impl Fn(&str, DType) -> TensorFloat,
+    ) -> LoadReport {
+        let is_read = |path: &str| self.in_blocks.contains(path);
+        let mut report = load_module_as(module, self.checkpoint, self.keys, |path, stored| {
+            (!is_read(path)).then(|| float(path, stored))
         });
+        report.missing.retain(|path| !is_read(path));
+        report
     }
 
     /// Adds the adapter to the matrices that stayed in single precision.

@@ -151,9 +151,7 @@ fn load(folder: &Path, numbers: Numbers, device: &Device) -> Result<Decoder, Lan
         Numbers::Blocks(format) => {
             let mut blocks = BlockReader::new(&checkpoint, &keys, "", format, device);
             blocks.read(&mut decoder)?;
-            let mut report = load_module(&mut decoder, &checkpoint, &keys, TensorFloat::F32);
-            blocks.without_blocks(&mut report);
-            report
+            blocks.load_rest(&mut decoder, |_, _| TensorFloat::F32)
         }
     };
     // Rotary tables are computed here, and a tied output layer is the embedding table; some files

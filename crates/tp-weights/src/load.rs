@@ -102,16 +102,17 @@ pub fn load_module<M: ModuleSnapshot>(
     keys: &KeyMap,
     float: TensorFloat,
 ) -> LoadReport {
-    load_module_as(module, checkpoint, keys, |_, _| float)
+    load_module_as(module, checkpoint, keys, |_, _| Some(float))
 }
 
 /// As [`load_module`], in the number type that `float` chooses for each parameter, from its path
-/// and the type that it is stored in.
+/// and the type that it is stored in. A tensor for which it chooses none is not read, and its
+/// parameter is missing in the report.
 pub fn load_module_as<M: ModuleSnapshot>(
     module: &mut M,
     checkpoint: &Checkpoint,
     keys: &KeyMap,
-    float: impl Fn(&str, DType) -> TensorFloat,
+    float: impl Fn(&str, DType) -> Option<TensorFloat>,
 ) -> LoadReport {
     let mut report = LoadReport::default();
     let (mut tensors, mut published, mut names) = (Vec::new(), HashSet::new(), HashMap::new());
@@ -123,8 +124,9 @@ pub fn load_module_as<M: ModuleSnapshot>(
             report.unusable.push(format!("{path}: claimed by {}", both.join(" and ")));
             continue;
         };
+        let Some(float) = float(&path, entry.dtype) else { continue };
+        floats.insert(path.clone(), float);
         names.insert(path.clone(), entry.name.clone());
-        floats.insert(path.clone(), float(&path, entry.dtype));
         if layout == Layout::Published {
             published.insert(path.clone());
         }
