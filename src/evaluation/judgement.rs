@@ -5,6 +5,7 @@ use std::{fmt, io::Write, path::Path};
 use burn::tensor::Device;
 use tp_core::{DescribeOptions, Seed, Style, write_atomically};
 use tp_metrics::{Bootstrap, EvalReport, MetricsError, Protocol, rows_to_jsonl};
+use tp_train::TrainError;
 
 use super::{
     EvalSet, EvaluationError, NameAccuracy, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows,
@@ -70,8 +71,10 @@ impl Judgement {
             );
         }
         let device = models.network.decoder.embed_tokens.weight.val().device();
-        let words_only =
-            wanted.contains(&RowName::WordsOnly).then(|| fitted_words_only(&device, seed));
+        let words_only = match wanted.contains(&RowName::WordsOnly) {
+            true => Some(fitted_words_only(&device, seed)?),
+            false => None,
+        };
         let how =
             DescribeOptions { max_new_tokens: MAX_NEW_TOKENS, seed: seed.0, ..Default::default() };
         let rows = evaluate_rows(models, set, wanted, words_only.as_ref(), &how, progress)?;
@@ -150,7 +153,7 @@ impl fmt::Display for Judgement {
 }
 
 /// The baseline without the image, fitted to scenes outside every test set.
-fn fitted_words_only(device: &Device, seed: Seed) -> WordsOnly {
+fn fitted_words_only(device: &Device, seed: Seed) -> Result<WordsOnly, TrainError> {
     let (n_scenes, n_points) = WORDS_ONLY_SCENES;
     let training = EvalSet::drawn(
         "training",

@@ -10,6 +10,7 @@ use tp_core::{
 use tp_descriptor::{DescriptorError, GaussianMask, MaskRule};
 use tp_localizer::{Decoding, Heatmap, LocalizerError, LocalizerHead};
 use tp_metrics::{Accumulator, Bootstrap, MetricsError, PointRow, Protocol};
+use tp_train::TrainError;
 use tp_vision::{EncodedImage, Section, VisionError};
 
 use crate::{
@@ -140,6 +141,9 @@ pub enum EvaluationError {
     /// A text could not be localized.
     #[error(transparent)]
     Localizer(#[from] LocalizerError),
+    /// The baseline without the image cannot be fitted.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// The answers cannot be scored.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

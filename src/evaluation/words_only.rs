@@ -2,21 +2,24 @@
 //!
 //! What a model scores above this baseline is owed to the image.
 
+use std::sync::atomic::AtomicBool;
+
 use burn::{
     module::Module,
     nn::{Linear, LinearConfig},
-    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor, TensorData},
 };
 use rand::RngExt;
 use tp_core::{Cell, PointRecord, Seed, UnitXy};
+use tp_train::{Schedule, StepLoss, Task, TrainConfig, TrainError, train};
 
 /// One-hot row, column and cell of three grid cells, the size, and whether there is a part.
 const N_INPUTS: usize = 3 * 15 + 4 + 1;
 
 /// Enough for the score on scenes to converge (`docs/training.md`).
-const STEPS: usize = 3000;
+const STEPS: u64 = 3000;
 const BATCH: usize = 512;
+const LEARNING_RATE: f64 = 2e-3;
 
 /// A trained regressor.
 #[derive(Debug)]
@@ -41,31 +44,38 @@ impl Mlp {
 }
 
 impl WordsOnly {
-    /// Fits the regressor to described points by least squares.
-    #[must_use]
-    pub fn fit(examples: &[(PointRecord, UnitXy)], device: &Device, seed: Seed) -> Self {
-        let device = device.clone();
+    /// Fits the regressor to described points by least squares, in a temporary folder.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if the temporary folder cannot be written, or a loss is not finite.
+    ///
+    /// # Panics
+    ///
+    /// If there is no point.
+    pub fn fit(
+        examples: &[(PointRecord, UnitXy)],
+        device: &Device,
+        seed: Seed,
+    ) -> Result<Self, TrainError> {
+        assert!(!examples.is_empty(), "a regressor is fitted to points");
+        let folder = tempfile::tempdir()
+            .map_err(|source| TrainError::Write { path: std::env::temp_dir(), source })?;
         let trained_on = device.clone().autodiff();
-        let mut net = Mlp {
+        let net = Mlp {
             input: LinearConfig::new(N_INPUTS, 128).init(&trained_on),
             hidden: LinearConfig::new(128, 128).init(&trained_on),
             output: LinearConfig::new(128, 2).init(&trained_on),
         };
-        let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
-        let mut rng = seed.split("words only").rng();
-        for step in 0..STEPS {
-            let chosen: Vec<_> =
-                (0..BATCH).map(|_| &examples[rng.random_range(0..examples.len())]).collect();
-            let x = inputs(chosen.iter().map(|(record, _)| record), &trained_on);
-            let y: Vec<f32> =
-                chosen.iter().flat_map(|(_, point)| [point.x() as f32, point.y() as f32]).collect();
-            let y = Tensor::<2>::from_data(TensorData::new(y, [BATCH, 2]), &trained_on);
-            let loss = (net.forward(x) - y).square().mean();
-            let rate = 2e-3 * (1.0 - step as f64 / STEPS as f64);
-            let gradients = GradientsParams::from_grads(loss.backward(), &net);
-            net = optimizer.step(rate, net, gradients);
-        }
-        Self { net: net.valid(), device }
+        let schedule = Schedule { peak: LEARNING_RATE, warmup: 0, steps: STEPS, floor: 0.0 };
+        let config = TrainConfig {
+            weight_decay: 0.0,
+            checkpoint_every: 0,
+            ..TrainConfig::new("words only", schedule, seed.split("words only"))
+        };
+        let task = Fit { examples, device: trained_on };
+        let trained = train(net, &task, &config, folder.path(), false, &AtomicBool::new(false))?;
+        Ok(Self { net: trained.model.valid(), device: device.clone() })
     }
 
     /// The points predicted from position records.
@@ -81,6 +91,30 @@ impl WordsOnly {
             .iter::<f32>()
             .collect();
         y.chunks_exact(2).map(|xy| UnitXy::nearest(f64::from(xy[0]), f64::from(xy[1]))).collect()
+    }
+}
+
+/// The fitting of the regressor as a task of the training loop.
+struct Fit<'a> {
+    examples: &'a [(PointRecord, UnitXy)],
+    device: Device,
+}
+
+impl<'a> Task<Mlp> for Fit<'a> {
+    type Batch = Vec<&'a (PointRecord, UnitXy)>;
+
+    fn batch(&self, number: u64, run: Seed) -> Self::Batch {
+        let mut rng = run.nth(number).rng();
+        (0..BATCH).map(|_| &self.examples[rng.random_range(0..self.examples.len())]).collect()
+    }
+
+    fn loss(&self, net: &Mlp, batch: Self::Batch) -> StepLoss {
+        let x = inputs(batch.iter().map(|(record, _)| record), &self.device);
+        let y: Vec<f32> =
+            batch.iter().flat_map(|(_, point)| [point.x() as f32, point.y() as f32]).collect();
+        let y = Tensor::<2>::from_data(TensorData::new(y, [batch.len(), 2]), &self.device);
+        let loss = (net.forward(x) - y).square().mean();
+        StepLoss { loss, readings: Vec::new(), samples: Vec::new() }
     }
 }
 

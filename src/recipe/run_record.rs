@@ -1,7 +1,11 @@
 //! What a training was made from: its recipe, its data, the program and the device, recorded beside
 //! its results.
 
-use std::{fmt::Write as _, io::Write as _, path::Path};
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -44,7 +48,9 @@ impl RunRecord {
         device: &Device,
     ) -> Result<Self, ExperimentError> {
         let start = &experiment.start;
-        let shown = |path: &std::path::PathBuf| path.display().to_string();
+        let shown = |path: &PathBuf| {
+            path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string()
+        };
         let RunInfo { device, threads, .. } = RunInfo::on(device, String::new());
         Ok(Self {
             version: experiment.version.clone(),
