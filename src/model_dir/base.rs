@@ -27,15 +27,14 @@ impl ModelDir {
     /// wrong shape. Tensors that no part of the network is called by are left alone, and logged.
     pub fn load_base(&self, device: &Device) -> Result<Network, ModelError> {
         let (network, report) = load_weights(self.config.init(device), &self.path)?;
-        self.completed_base(network, report, device)
+        self.with_adapter_merged(self.completed_base(network, report)?, device)
     }
 
-    /// A base whose weights have been read, with the update of its `adapter/`.
+    /// A base whose weights have been read, if they are complete.
     pub(super) fn completed_base(
         &self,
-        mut network: Network,
+        network: Network,
         mut report: LoadReport,
-        device: &Device,
     ) -> Result<Network, ModelError> {
         report.missing.retain(|name| !is_added(name));
         if !report.missing.is_empty() || !report.unusable.is_empty() {
@@ -49,9 +48,17 @@ impl ModelDir {
                 if report.unused.len() > 3 { ", …" } else { "" }
             );
         }
+        Ok(network)
+    }
+
+    /// A base with the update of its `adapter/`, if there is one, in its matrices.
+    pub(super) fn with_adapter_merged(
+        &self,
+        mut network: Network,
+        device: &Device,
+    ) -> Result<Network, ModelError> {
         let path = self.path.join(ADAPTER);
-        // Matrices in blocks got their updates before they were rounded.
-        if path.exists() && !network.decoder.is_in_blocks() {
+        if path.exists() {
             let adapter = load_adapter(&path, &self.config.language, device)
                 .map_err(|source| ModelError::Adapter { path, source })?;
             network.decoder = network.decoder.into_merged(&adapter);

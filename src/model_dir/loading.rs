@@ -69,10 +69,12 @@ impl ModelDir {
         let run = RunInfo::on(device, model).with_blocks(how.blocks);
         let (mut config, tokenizer) = (self.config.clone(), Arc::new(tokenizer));
         if lacks_what_is_added(&network, &report) {
-            let mut network = self.completed_base(network, report, device)?;
-            if how.blocks.is_some() {
-                network = without_fresh_adapters(network, device);
-            }
+            let network = self.completed_base(network, report)?;
+            let network = match how.blocks {
+                None => self.with_adapter_merged(network, device)?,
+                // Its matrices got their updates before they were rounded.
+                Some(_) => without_fresh_adapters(network, device),
+            };
             config.descriptor.mask.rule = MaskRule::Object;
             config.localizer.head = LocalizerHead::Mask;
             config.localizer.closer_look = None;
