@@ -48,6 +48,7 @@ for variant in llama llama3 qwen2 qwen3 internlm2 llama-lora internlm2-lora; do
     oracle language "$committed/language-$variant" --variant $variant
 done
 "$python" "$here/published_checkpoint.py" "$committed/../published"
+oracle training "$committed/../training"
 for variant in paper no_clip sample_std batch_std k1 k2 dapo dr_grpo gspo; do
     oracle grpo_loss "$committed/grpo_loss-$variant" --variant $variant
 done

@@ -23,6 +23,10 @@ pub struct TrainConfig {
     pub beta_1: f32,
     /// AdamW's second decay rate.
     pub beta_2: f32,
+    /// Added to the root of AdamW's second moment. PyTorch's default is 1e-8; at ours a parameter
+    /// whose gradient is far below 1e-5 hardly moves.
+    #[serde(default = "usual_epsilon")]
+    pub epsilon: f32,
     /// The global gradient norm is clipped to this value.
     pub clip_norm: f64,
     /// Micro-batches per step; their gradients are averaged.
@@ -58,6 +62,10 @@ fn usual_beta_1() -> f32 {
     0.9
 }
 
+fn usual_epsilon() -> f32 {
+    1e-5
+}
+
 fn usual_prefetch() -> usize {
     2
 }
@@ -72,6 +80,7 @@ impl TrainConfig {
             weight_decay: 0.03,
             beta_1: usual_beta_1(),
             beta_2: 0.98,
+            epsilon: usual_epsilon(),
             clip_norm: 1.0,
             accumulate: 1,
             groups: Vec::new(),
@@ -89,7 +98,7 @@ impl TrainConfig {
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
         let share = 0.0..=1.0;
         let at_least_0 = |value: f64| value.is_finite() && value >= 0.0;
-        let rules: [(&'static str, f64, bool, &'static str); 8] = [
+        let rules: [(&'static str, f64, bool, &'static str); 9] = [
             (
                 "schedule.peak",
                 self.schedule.peak,
@@ -110,6 +119,12 @@ impl TrainConfig {
             ),
             ("beta_1", self.beta_1.into(), (0.0..1.0).contains(&self.beta_1), "from 0 to below 1"),
             ("beta_2", self.beta_2.into(), (0.0..1.0).contains(&self.beta_2), "from 0 to below 1"),
+            (
+                "epsilon",
+                self.epsilon.into(),
+                self.epsilon.is_finite() && self.epsilon > 0.0,
+                "a finite number above 0",
+            ),
             (
                 "clip_norm",
                 self.clip_norm,
@@ -188,7 +203,7 @@ mod tests {
     #[test]
     fn settings_of_before_a_setting_existed_count_as_usual() {
         let mut old = serde_json::to_value(config()).unwrap();
-        for name in ["beta_1", "groups", "prefetch"] {
+        for name in ["beta_1", "epsilon", "groups", "prefetch"] {
             old.as_object_mut().unwrap().remove(name);
         }
         assert_eq!(config().difference(&old.to_string()), None);
@@ -202,6 +217,7 @@ mod tests {
             (TrainConfig { clip_norm: f64::INFINITY, ..config() }, "clip_norm"),
             (TrainConfig { accumulate: 0, ..config() }, "accumulate"),
             (TrainConfig { beta_2: 1.0, ..config() }, "beta_2"),
+            (TrainConfig { epsilon: 0.0, ..config() }, "epsilon"),
             (TrainConfig { groups: vec![group], ..config() }, "groups.factor"),
         ] {
             assert!(config.validate().unwrap_err().to_string().contains(name));

@@ -20,6 +20,7 @@ pub fn adamw<M: Module>(model: &M, config: &TrainConfig) -> ModuleOptimizer {
     let adam = AdamWConfig::new()
         .with_beta_1(config.beta_1)
         .with_beta_2(config.beta_2)
+        .with_epsilon(config.epsilon)
         .with_weight_decay(config.weight_decay);
     let undecayed = parameters(model)
         .into_iter()
