@@ -175,6 +175,6 @@ fn bytes_for_numbers() {
         );
     }
     let same =
-        rows[0].descriptions.iter().zip(&rows[1].descriptions).filter(|(a, b)| a == b).count();
-    println!("descriptions that are the same: {same} of {}", rows[0].descriptions.len());
+        rows[0].descriptions().iter().zip(rows[1].descriptions()).filter(|(a, b)| a == b).count();
+    println!("descriptions that are the same: {same} of {}", rows[0].descriptions().len());
 }

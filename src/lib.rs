@@ -45,6 +45,7 @@ mod published;
 pub mod recipe;
 pub mod reinforcement;
 mod round_trip;
+mod stopwatch;
 
 pub use conversion::{
     Conversion, ConversionError, ConversionOptions, ConvertedModel, PublishedFiles, convert_model,

@@ -60,6 +60,15 @@ impl Overlay {
         });
     }
 
+    /// Marks the described point in green and, joined with it by a line, the located one in pink.
+    pub fn asked_and_found(&mut self, asked: UnitXy, found: Option<UnitXy>) {
+        if let Some(found) = found {
+            self.line(asked, found, FOUND_POINT);
+            self.ring(found, FOUND_POINT);
+        }
+        self.ring(asked, TRUE_POINT);
+    }
+
     /// Joins two points with a line.
     pub fn line(&mut self, from: UnitXy, to: UnitXy, colour: [u8; 3]) {
         let (a, b) =

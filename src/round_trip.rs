@@ -1,15 +1,9 @@
 //! A round trip: a point is described, and located again from the description alone.
 
-use std::time::Instant;
-
 use serde::Serialize;
 use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, PixelXy, RgbImage};
 
-use crate::{
-    Models, RunInfo,
-    evaluation::EvaluationError,
-    overlay::{FOUND_POINT, Overlay, TRUE_POINT},
-};
+use crate::{Models, RunInfo, evaluation::EvaluationError, overlay::Overlay, stopwatch::Stopwatch};
 
 /// The result of a round trip.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -117,31 +111,11 @@ impl RoundTrip {
     pub fn picture(&self, image: &RgbImage) -> RgbImage {
         let unit = |pixel: PixelXy| image.size().unit_from_pixel(pixel).ok();
         let mut overlay = Overlay::new(image);
-        let (asked, found) = (unit(self.point), self.located.and_then(unit));
-        if let (Some(asked), Some(found)) = (asked, found) {
-            overlay.line(asked, found, FOUND_POINT);
-            overlay.ring(found, FOUND_POINT);
-        }
-        if let Some(asked) = asked {
-            overlay.ring(asked, TRUE_POINT);
+        if let Some(asked) = unit(self.point) {
+            overlay.asked_and_found(asked, self.located.and_then(unit));
         }
         overlay.caption(&self.description, None);
         overlay.caption(self.verdict(), None);
         overlay.finish()
-    }
-}
-
-struct Stopwatch(Instant);
-
-impl Stopwatch {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The seconds since the previous call.
-    fn lap(&mut self) -> f64 {
-        let seconds = self.0.elapsed().as_secs_f64();
-        self.0 = Instant::now();
-        seconds
     }
 }

@@ -28,7 +28,7 @@ fn shipped_model_names_everyday_things_and_finds_what_people_say() {
     let judged =
         evaluate_rows(&models, &set, &rows, None, &DescribeOptions::default(), |_| {}).unwrap();
     let names = name_accuracy(
-        judged.descriptions.iter().map(String::as_str).zip(set.points().map(|(_, point)| point)),
+        judged.descriptions().iter().map(String::as_str).zip(set.points().map(|(_, point)| point)),
     );
     let [people, _, centre] = rows.map(|row| mpck(&set, &judged.answers[&row]).unwrap().unwrap());
     // The model reaches 33 and 45, the center 20; on 60 points the scores vary by 6.

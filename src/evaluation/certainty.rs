@@ -20,9 +20,9 @@ type LogPeaks = [Vec<f32>; 3];
 
 /// A found point is right if it is nearer than this, in the unit square: what the confidence speaks
 /// of.
-const RADIUS: f64 = 0.1;
+pub(super) const RADIUS: f64 = 0.1;
 /// Bins of the calibration error.
-const N_BINS: usize = 10;
+pub(super) const N_BINS: usize = 10;
 /// Temperatures that are tried.
 const TEMPERATURES: [f32; 12] = [0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5, 3.0, 4.0];
 

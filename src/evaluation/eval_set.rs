@@ -34,6 +34,8 @@ pub struct EvalSet {
 /// One image of a set.
 #[derive(Clone, Debug)]
 pub struct EvalImage {
+    /// The image's name in its set: a path, or `scene-…`.
+    pub name: String,
     /// The resampling group of the image: points of one group are resampled together.
     pub group: String,
     /// The pixels.
@@ -53,6 +55,9 @@ pub struct EvalPoint {
     pub record: PointRecord,
     /// Further correct names of its object and of its part.
     pub also: [Vec<String>; 2],
+    /// A text of people or of another model about the point, if one was given
+    /// ([`EvalSet::read_texts`]).
+    pub text: Option<String>,
 }
 
 impl EvalSet {
@@ -75,6 +80,7 @@ impl EvalSet {
             .into_par_iter()
             .filter_map(|number| source.sample(Draw { run, number }, &options))
             .map(|sample| EvalImage {
+                name: sample.annotation.name,
                 group: sample.annotation.group,
                 image: sample.image,
                 points: sample.triplets.into_iter().map(EvalPoint::from).collect(),
@@ -156,6 +162,7 @@ impl EvalSet {
                         decode_annotated(&folder.join(&triplet.image), triplet.size)?;
                     set.upright_images += usize::from(grid == PixelGrid::Upright);
                     set.images.push(EvalImage {
+                        name: triplet.image.clone(),
                         group: triplet.group.clone(),
                         image,
                         points: Vec::new(),
@@ -197,8 +204,8 @@ impl EvalSet {
                         })?;
                         let name = format!("{} of {}", key.0, file.display());
                         let (image, _) = tp_data::decode_annotated_bytes(&name, &bytes, key.1)?;
-                        let group = row.triplet.group.clone();
-                        set.images.push(EvalImage { group, image, points: Vec::new() });
+                        let (name, group) = (key.0.clone(), row.triplet.group.clone());
+                        set.images.push(EvalImage { name, group, image, points: Vec::new() });
                         known.insert(key, set.images.len() - 1);
                         set.images.len() - 1
                     }
@@ -236,7 +243,8 @@ impl EvalSet {
                 |described: &DescribedPoint| eval_point(described, kind, &image, &annotation);
             let points: Vec<EvalPoint> = annotation.described.iter().filter_map(of_point).collect();
             if !points.is_empty() {
-                set.images.push(EvalImage { group: annotation.group.clone(), image, points });
+                let (name, group) = (annotation.name.clone(), annotation.group.clone());
+                set.images.push(EvalImage { name, group, image, points });
             }
         }
         if set.images.is_empty() {
@@ -289,6 +297,7 @@ fn eval_point(
         description: described.texts_of(kind).next()?.to_owned(),
         record,
         also: [object.also.clone(), also_part],
+        text: None,
     })
 }
 
@@ -299,6 +308,7 @@ impl From<Triplet> for EvalPoint {
             description: triplet.description,
             record: triplet.record,
             also: [Vec::new(), Vec::new()],
+            text: None,
         }
     }
 }

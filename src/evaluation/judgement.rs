@@ -1,6 +1,6 @@
 //! A complete evaluation: every row, the correctness of the words, and a report that can be saved.
 
-use std::{fmt, io::Write, path::Path};
+use std::{collections::BTreeMap, fmt, io::Write, path::Path};
 
 use burn::tensor::Device;
 use tp_core::{DescribeOptions, Seed, Style, write_atomically};
@@ -9,9 +9,9 @@ use tp_train::TrainError;
 
 use super::{
     EvalSet, EvaluationError, NameAccuracy, RowName, Rows, WordAccuracy, WordsOnly, evaluate_rows,
-    name_accuracy, point_rows, word_accuracy,
+    name_accuracy, page::write_page, point_rows, word_accuracy,
 };
-use crate::{Models, recipe::Scenes};
+use crate::{Models, RunInfo, recipe::Scenes};
 
 /// Scenes to which the baseline without the image is fitted, and points on each.
 const WORDS_ONLY_SCENES: (u64, usize) = (3000, 8);
@@ -41,6 +41,11 @@ pub struct Judgement {
     /// The correctness of descriptions by the names that people gave; `None` without descriptions,
     /// or if the points have annotations alone.
     pub names: Option<NameAccuracy>,
+    /// The share of texts, in percent, that name object, part and color correctly, of each row with
+    /// texts of its own.
+    pub named: BTreeMap<RowName, NameAccuracy>,
+    /// On what it was computed.
+    pub run: RunInfo,
 }
 
 impl Judgement {
@@ -78,14 +83,26 @@ impl Judgement {
         let how =
             DescribeOptions { max_new_tokens: MAX_NEW_TOKENS, seed: seed.0, ..Default::default() };
         let rows = evaluate_rows(models, set, wanted, words_only.as_ref(), &how, progress)?;
+        Ok(Self::scored(set, rows, is_described, models.run.clone(), seed)?)
+    }
+
+    /// Scores the answers and the texts of rows.
+    pub(super) fn scored(
+        set: &EvalSet,
+        rows: Rows,
+        is_described: bool,
+        run: RunInfo,
+        seed: Seed,
+    ) -> Result<Self, MetricsError> {
         let report = reported(set, &rows, seed)?;
-        let described = || rows.descriptions.iter().map(String::as_str).zip(set.points());
-        let is_empty = rows.descriptions.is_empty();
-        let names = (is_described && !is_empty)
-            .then(|| name_accuracy(described().map(|(text, (_, point))| (text, point))));
-        let words = (!is_described && !is_empty)
-            .then(|| word_accuracy(described().map(|(text, (_, point))| (text, &point.record))));
-        Ok(Self { rows, report, words, names })
+        let ours = Some(rows.descriptions()).filter(|texts| !texts.is_empty());
+        let names = ours.filter(|_| is_described).map(|texts| names_right(set, texts));
+        let words = ours.filter(|_| !is_described).map(|texts| words_right(set, texts));
+        let named = |texts: &[String]| {
+            if is_described { names_right(set, texts) } else { words_right(set, texts).into() }
+        };
+        let named = rows.texts.iter().map(|(&row, texts)| (row, named(texts))).collect();
+        Ok(Self { rows, report, words, names, named, run })
     }
 
     /// Whether texts of other images are located better than no text at all: then the set or the
@@ -102,12 +119,12 @@ impl Judgement {
         Ok(())
     }
 
-    /// Writes the report, every answer and every description into a folder, from which the report
-    /// can be computed again.
+    /// Writes the report, every answer and every text into a folder, from which the report can be
+    /// computed again, and `index.html` with the pictures beside it, a page to look at.
     ///
     /// # Errors
     ///
-    /// [`EvaluationError::Write`] if a file cannot be written.
+    /// [`EvaluationError`] if a file cannot be written.
     pub fn save(&self, set: &EvalSet, out: &Path) -> Result<(), EvaluationError> {
         let write = |name: String, text: String| {
             let path = out.join(name);
@@ -127,14 +144,20 @@ impl Judgement {
                 rows_to_jsonl(&point_rows(set, answers), &Protocol::paper())?,
             )?;
         }
-        if !self.rows.descriptions.is_empty() {
+        let references = set.points().map(|(_, point)| point.description.as_str());
+        write("texts-reference.jsonl".into(), set.text_lines(references))?;
+        for (row, texts) in &self.rows.texts {
+            let texts = texts.iter().map(String::as_str);
+            write(format!("texts-{row}.jsonl"), set.text_lines(texts))?;
+        }
+        if !self.rows.descriptions().is_empty() {
             let pairs = set
                 .points()
-                .zip(&self.rows.descriptions)
+                .zip(self.rows.descriptions())
                 .map(|((_, point), ours)| format!("{}\t{ours}\n", point.description));
             write("descriptions.tsv".into(), pairs.collect())?;
         }
-        Ok(())
+        write_page(self, set, out)
     }
 }
 
@@ -150,6 +173,17 @@ impl fmt::Display for Judgement {
         }
         Ok(())
     }
+}
+
+/// The accuracy of names about points that people have described.
+fn names_right(set: &EvalSet, texts: &[String]) -> NameAccuracy {
+    name_accuracy(texts.iter().map(String::as_str).zip(set.points().map(|(_, point)| point)))
+}
+
+/// The accuracy of words about points that have annotations alone.
+fn words_right(set: &EvalSet, texts: &[String]) -> WordAccuracy {
+    let records = set.points().map(|(_, point)| &point.record);
+    word_accuracy(texts.iter().map(String::as_str).zip(records))
 }
 
 /// The baseline without the image, fitted to scenes outside every test set.

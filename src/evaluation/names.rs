@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tp_data::{Lexicon, says};
 
-use super::EvalPoint;
+use super::{EvalPoint, WordAccuracy};
 
 /// The share of descriptions, in percent, that correctly name what is at the point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,13 @@ pub struct NameAccuracy {
 impl fmt::Display for NameAccuracy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "object {:.1}, part {:.1}, colour {:.1}", self.object, self.part, self.colour)
+    }
+}
+
+/// The names among all facts that a text can state.
+impl From<WordAccuracy> for NameAccuracy {
+    fn from(words: WordAccuracy) -> Self {
+        Self { object: words.category, part: words.part, colour: words.colour }
     }
 }
 

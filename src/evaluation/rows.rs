@@ -1,180 +1,39 @@
-//! The rows of an evaluation: the model and its baselines.
+//! The rows of an evaluation, computed: what each of them answers about every point.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
-use tp_core::{
-    DescribeOptions, DescribePoint, LocalizePoint, Located, PointError, PointRecord, Seed, UnitXy,
-};
-use tp_descriptor::{DescriptorError, GaussianMask, MaskRule};
+use tp_core::{DescribeOptions, DescribePoint, LocalizePoint, Located, PointRecord, Seed, UnitXy};
+use tp_descriptor::{GaussianMask, MaskRule, PointDescriptor};
 use tp_localizer::{Decoding, Heatmap, LocalizerError, LocalizerHead};
 use tp_metrics::{Accumulator, Bootstrap, MetricsError, PointRow, Protocol};
-use tp_train::TrainError;
-use tp_vision::{EncodedImage, Section, VisionError};
+use tp_vision::{EncodedImage, Section};
 
-use crate::{
-    Models,
-    evaluation::{EvalSet, WordsOnly},
-};
+use super::{EvalPoint, EvalSet, EvaluationError, MaskSigma, RowName, WordsOnly};
+use crate::{Models, stopwatch::Stopwatch};
 
-/// A way of answering where the points of a set are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RowName {
-    /// The reference description, located by the heat-map head: the upper bound of the loop.
-    Reference,
-    /// The reference description, located by the paper's regression head.
-    ReferenceRegress,
-    /// The Descriptor's own description, located by the heat-map head: the closed loop.
-    Ours,
-    /// The closed loop without the Gaussian mask at test time.
-    OursWithoutMask,
-    /// The closed loop with a Descriptor that sees only a section around the point, as models do
-    /// that caption regions (DAM in the paper's table).
-    Crop,
-    /// The names of object and part alone, as keypoint data sets give them (KptLLM and LocLLM in
-    /// the paper's table).
-    Template,
-    /// A regressor on the position record, without the image.
-    WordsOnly,
-    /// The image without a text: the mean of the heat-maps of other images' texts.
-    ImageOnly,
-    /// The reference description on another image.
-    WrongImage,
-    /// A description of another image on the right image.
-    Shuffled,
-    /// The center of the image.
-    Centre,
-}
-
-impl RowName {
-    /// Every row, in the order of the report.
-    pub const ALL: [Self; 11] = [
-        Self::Reference,
-        Self::ReferenceRegress,
-        Self::Ours,
-        Self::OursWithoutMask,
-        Self::Crop,
-        Self::Template,
-        Self::WordsOnly,
-        Self::ImageOnly,
-        Self::WrongImage,
-        Self::Shuffled,
-        Self::Centre,
-    ];
-
-    /// The row's name in reports and on the command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reference => "reference",
-            Self::ReferenceRegress => "reference-regress",
-            Self::Ours => "ours",
-            Self::OursWithoutMask => "ours-without-mask",
-            Self::Crop => "crop",
-            Self::Template => "template",
-            Self::WordsOnly => "words-only",
-            Self::ImageOnly => "image-only",
-            Self::WrongImage => "wrong-image",
-            Self::Shuffled => "shuffled",
-            Self::Centre => "centre",
-        }
-    }
-
-    /// The rows that a set has images enough for: those of `named`, or all of them if none is.
-    ///
-    /// # Errors
-    ///
-    /// [`EvaluationError::OneImage`] if one that is named needs another image, and there is none.
-    pub fn available(named: &[Self], set: &EvalSet) -> Result<Vec<Self>, EvaluationError> {
-        let has_images = |row: &Self| {
-            set.images.len() > 1
-                || !matches!(row, Self::ImageOnly | Self::WrongImage | Self::Shuffled)
-        };
-        match named.iter().find(|row| !has_images(row)) {
-            Some(&row) => Err(EvaluationError::OneImage { row, set: set.name.clone() }),
-            None if named.is_empty() => Ok(Self::ALL.into_iter().filter(has_images).collect()),
-            None => Ok(named.to_vec()),
-        }
-    }
-}
-
-impl FromStr for RowName {
-    type Err = EvaluationError;
-
-    fn from_str(name: &str) -> Result<Self, EvaluationError> {
-        let named = Self::ALL.into_iter().find(|row| row.as_str() == name);
-        named.ok_or_else(|| EvaluationError::UnknownRow { name: name.to_owned() })
-    }
-}
-
-impl fmt::Display for RowName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The answers of every row, in the order of [`EvalSet::points`], with the Descriptor's texts.
+/// The answers of every row, in the order of [`EvalSet::points`], with the texts that led to them.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Rows {
     /// The located point of every evaluation point, by row.
     pub answers: BTreeMap<RowName, Vec<Option<Located>>>,
-    /// The Descriptor's texts, if it was run.
-    pub descriptions: Vec<String>,
+    /// The texts of the rows that do not locate the references: the Descriptor's, or those given.
+    pub texts: BTreeMap<RowName, Vec<String>>,
+    /// What each row took in seconds, without the encoding of images.
+    pub seconds: BTreeMap<RowName, f64>,
+    /// What the encoding of all images took in seconds. A device that computes while the host goes
+    /// on adds a part of it to the first row.
+    pub encode_seconds: f64,
 }
 
-/// Why an evaluation failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvaluationError {
-    /// A point lies outside its image.
-    #[error(transparent)]
-    Point(#[from] PointError),
-    /// An image could not be encoded.
-    #[error(transparent)]
-    Vision(#[from] VisionError),
-    /// A point could not be described.
-    #[error(transparent)]
-    Descriptor(#[from] DescriptorError),
-    /// A text could not be localized.
-    #[error(transparent)]
-    Localizer(#[from] LocalizerError),
-    /// The baseline without the image cannot be fitted.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// The answers cannot be scored.
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
-    /// There is nothing to evaluate.
-    #[error("{set} contains no points, so there is nothing to evaluate")]
-    NoPoints {
-        /// The name of the set.
-        set: String,
-    },
-    /// No row has this name.
-    #[error("no row is named `{name}`: there are {}", RowName::ALL.map(RowName::as_str).join(", "))]
-    UnknownRow {
-        /// The name.
-        name: String,
-    },
-    /// A row needs more images than there are.
-    #[error("the row {row} needs texts or pixels of another image, and {set} contains one image")]
-    OneImage {
-        /// The row.
-        row: RowName,
-        /// The name of the set.
-        set: String,
-    },
-    /// A result could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+impl Rows {
+    /// The Descriptor's texts of the closed loop, in the order of the points; none if it was not
+    /// run.
+    #[must_use]
+    pub fn descriptions(&self) -> &[String] {
+        self.texts.get(&RowName::Ours).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The number of other images' texts that are averaged for the row without a text.
@@ -206,16 +65,24 @@ pub fn evaluate_rows(
     let once = models.localizer.clone().without_closer_look();
     let unmasked =
         models.descriptor.clone().with_mask(GaussianMask::new().with_rule(MaskRule::Open))?;
+    let at_other_widths = at_other_widths(&models.descriptor, wanted)?;
     let others = OtherImageTexts::new(set, how.seed);
     let mut before: Option<EncodedImage> = None;
+    let mut clock = Stopwatch::start();
 
     for (index, image) in set.images.iter().enumerate() {
+        clock.lap();
         let encoded = models.encode(&image.image)?;
+        rows.encode_seconds += clock.lap();
         let points: Vec<UnitXy> = image.points.iter().map(|point| point.point).collect();
         let texts: Vec<&str> =
             image.points.iter().map(|point| point.description.as_str()).collect();
         let mut answer = |row: RowName, located: Vec<Option<Located>>| {
-            rows.answers.entry(row).or_default().extend(located)
+            rows.answers.entry(row).or_default().extend(located);
+            *rows.seconds.entry(row).or_default() += clock.lap();
+        };
+        let mut keep = |row: RowName, words: Vec<String>| {
+            rows.texts.entry(row).or_default().extend(words);
         };
 
         if wants(RowName::Reference) {
@@ -224,18 +91,31 @@ pub fn evaluate_rows(
         if wants(RowName::ReferenceRegress) {
             answer(RowName::ReferenceRegress, regress.locate(&encoded, &texts)?);
         }
+        if wants(RowName::Texts) {
+            let given = |point: &EvalPoint| point.text.clone().unwrap_or_default();
+            let words: Vec<String> = image.points.iter().map(given).collect();
+            answer(RowName::Texts, located_words(models, &encoded, &words)?);
+            keep(RowName::Texts, words);
+        }
         if wants(RowName::Ours) {
             let words = described(&models.descriptor, &encoded, &points, how)?;
             answer(RowName::Ours, located_words(models, &encoded, &words)?);
-            rows.descriptions.extend(words);
+            keep(RowName::Ours, words);
         }
         if wants(RowName::OursWithoutMask) {
             let words = described(&unmasked, &encoded, &points, how)?;
             answer(RowName::OursWithoutMask, located_words(models, &encoded, &words)?);
+            keep(RowName::OursWithoutMask, words);
+        }
+        for (sigma, descriptor) in &at_other_widths {
+            let words = described(descriptor, &encoded, &points, how)?;
+            answer(RowName::OursAtSigma(*sigma), located_words(models, &encoded, &words)?);
+            keep(RowName::OursAtSigma(*sigma), words);
         }
         if wants(RowName::Crop) {
             let words = cropped_words(models, &encoded, &points, how)?;
             answer(RowName::Crop, located_words(models, &encoded, &words)?);
+            keep(RowName::Crop, words);
         }
         if wants(RowName::Template) {
             let names: Vec<String> =
@@ -287,6 +167,7 @@ pub fn evaluate_rows(
         progress(index + 1);
     }
     if let Some(words_only) = words_only.filter(|_| wants(RowName::WordsOnly)) {
+        clock.lap();
         let records: Vec<_> = set.points().map(|(_, point)| point.record.clone()).collect();
         let located = words_only
             .predict(&records)
@@ -294,6 +175,7 @@ pub fn evaluate_rows(
             .map(|point| Some(Located { point, confidence: None }))
             .collect();
         rows.answers.insert(RowName::WordsOnly, located);
+        rows.seconds.insert(RowName::WordsOnly, clock.lap());
     }
     Ok(rows)
 }
@@ -328,6 +210,29 @@ pub fn point_rows(set: &EvalSet, answers: &[Option<Located>]) -> Vec<PointRow> {
 pub fn mpck(set: &EvalSet, answers: &[Option<Located>]) -> Result<Option<f64>, MetricsError> {
     let rows = point_rows(set, answers);
     Ok(Accumulator::of(&rows, &Protocol::paper())?.summary(&Bootstrap::new(Seed(0))).mpck)
+}
+
+/// The Descriptor with each width of the mask that a row wants.
+fn at_other_widths(
+    descriptor: &PointDescriptor,
+    wanted: &[RowName],
+) -> Result<Vec<(MaskSigma, PointDescriptor)>, EvaluationError> {
+    let widths: BTreeSet<MaskSigma> = wanted
+        .iter()
+        .filter_map(|row| match row {
+            RowName::OursAtSigma(sigma) => Some(*sigma),
+            _ => None,
+        })
+        .collect();
+    let mask = descriptor.mask();
+    let at = |sigma: MaskSigma| {
+        if matches!(mask.rule, MaskRule::Object | MaskRule::Open) {
+            return Err(EvaluationError::NoWidth { row: RowName::OursAtSigma(sigma) });
+        }
+        let mask = GaussianMask { sigma: sigma.value(), ..mask };
+        Ok((sigma, descriptor.clone().with_mask(mask)?))
+    };
+    widths.into_iter().map(at).collect()
 }
 
 /// The Descriptor's descriptions of points.

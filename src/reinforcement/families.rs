@@ -90,14 +90,15 @@ pub fn family_photographs(
 
 /// The image of a sample with each of its points once.
 fn asked(sample: TrainingSample) -> EvalImage {
-    let TrainingSample { image, annotation: AnnotatedImage { group, .. }, triplets, .. } = sample;
+    let TrainingSample { image, annotation, triplets, .. } = sample;
+    let AnnotatedImage { name, group, .. } = annotation;
     let mut points: Vec<EvalPoint> = Vec::with_capacity(triplets.len());
     for triplet in triplets {
         if points.iter().all(|known| known.point != triplet.point) {
             points.push(triplet.into());
         }
     }
-    EvalImage { group, image, points }
+    EvalImage { name, group, image, points }
 }
 
 /// The same models with another adapter for the Descriptor.

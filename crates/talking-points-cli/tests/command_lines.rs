@@ -950,6 +950,36 @@ fn sets_without_a_point_are_not_judged() {
 }
 
 #[test]
+fn evaluation_has_a_page_and_takes_texts_and_widths_of_the_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, again) = (in_folder(&folder, "out"), in_folder(&folder, "again"));
+    let four = ["--points", "4"];
+    let widths = ["--rows", "reference,ours", "--sigma", "0.02", "--out", &out];
+    printed("evaluate", &[&four[..], &widths].concat());
+    let page = fs::read_to_string(Path::new(&out).join("index.html")).unwrap();
+    assert!(page.contains("ours-sigma-0.02") && page.contains("pictures/random-01.jpg"), "{page}");
+
+    // The references, given as texts of somebody else, lead where they led.
+    let texts = Path::new(&out).join("texts-reference.jsonl").display().to_string();
+    let given = ["--rows", "reference", "--texts", &texts, "--out", &again];
+    printed("evaluate", &[&four[..], &given].concat());
+    let points =
+        |row: &str| fs::read(Path::new(&again).join(format!("points-{row}.jsonl"))).unwrap();
+    assert_eq!(points("texts"), points("reference"));
+
+    let other = in_folder(&folder, "other");
+    let line =
+        |rest: &[&str]| one_line("evaluate", &[&four[..], rest, &["--out", &other]].concat());
+    assert!(line(&["--rows", "texts"]).contains("--texts"));
+    assert!(line(&["--texts", &in_folder(&folder, "none.jsonl")]).contains("none.jsonl"));
+    fs::write(&texts, "{\"image\": \"a.jpg\", \"x\": 1, \"y\": 2}\n").unwrap();
+    assert!(line(&["--texts", &texts]).contains("texts-reference.jsonl, line 1: "));
+    let arguments = ["--sigma", "0", "--out", &other];
+    assert!(refused("evaluate", &arguments).contains("`0` is no width of the Gaussian mask"));
+    assert!(!Path::new(&other).exists());
+}
+
+#[test]
 fn triplets_that_reach_out_of_their_folder_are_refused() {
     let root = coco_folder();
     let coco = root.path().join("annotations.json").display().to_string();

@@ -4,6 +4,7 @@
 mod atomic_file;
 mod file_lock;
 mod grounding;
+mod html;
 mod image;
 mod letterbox;
 mod lfs_pointer;
@@ -19,6 +20,7 @@ pub use file_lock::{FileLock, LockMode};
 pub use grounding::{
     DescribeOptions, DescribePoint, Description, LocalizePoint, Located, PointName,
 };
+pub use html::escaped_html;
 pub use image::{ImageHw, RgbImage};
 pub use letterbox::{Fit, Letterbox};
 pub use lfs_pointer::{IS_LFS_POINTER, is_lfs_pointer};

@@ -48,7 +48,7 @@ pub use decode::{
     DecodeOptions, ImageProblem, Orientation, decode_bytes, decode_image, image_size,
 };
 pub use described_point::{DescribedPoint, PointText, TextKind};
-pub use encode::write_png;
+pub use encode::{write_jpeg, write_png};
 pub use error::DataError;
 pub use grey::GreyImage;
 #[doc(hidden)]

@@ -4,6 +4,7 @@
 mod accumulator;
 mod brief;
 mod certainty;
+mod certainty_curves;
 mod distance;
 mod error;
 mod group;
@@ -21,6 +22,7 @@ mod table;
 pub use accumulator::{Accumulator, PckAt, Rate, ScoreSummary};
 pub use brief::{BriefPair, BriefReport, BriefRow};
 pub use certainty::{auroc, expected_calibration_error};
+pub use certainty_curves::{ReliabilityBin, RiskAtCoverage, reliability_curve, risk_coverage};
 pub use distance::{Distances, auc, quantile};
 pub use error::MetricsError;
 pub use group::{Group, Grouped, MacroAverage, MacroPck, group_by};

@@ -7,10 +7,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use talking_points::{
+    Error,
     core::Seed,
     data::Split,
-    evaluation::{EvalSet, RowName},
-    recipe::RecipeError,
+    evaluation::{EvalSet, EvaluationError, MaskSigma, RowName},
 };
 
 use crate::args::{CommonArgs, InferenceArgs};
@@ -31,10 +31,19 @@ pub(crate) struct Args {
     /// The number of points on scenes, four per image.
     #[arg(long, allow_negative_numbers = true, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
     points: u64,
-    /// The rows of the table; all of them by default.
+    /// The rows of the table; by default all of them for which there is material.
     #[arg(long, value_delimiter = ',', value_parser = row_name())]
-    pub(super) rows: Vec<RowName>,
-    /// The folder for the report, the points and the descriptions.
+    rows: Vec<RowName>,
+    /// Texts of people or of another model, one for each point of the set, for the row `texts`: JSON lines
+    /// {"image": …, "x": …, "y": …, "text": …} with the image's name in the set and the point in pixels. The file
+    /// `texts-reference.jsonl` of any evaluation of the set has this form.
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
+    /// More rows: the closed loop with these widths of the Gaussian mask at test time, as fractions of the side of the
+    /// model's input; each becomes a row `ours-sigma-…`.
+    #[arg(long, value_delimiter = ',', value_name = "WIDTH")]
+    sigma: Vec<MaskSigma>,
+    /// The folder for the page `index.html`, the report, the points and the texts.
     #[arg(long)]
     pub(super) out: PathBuf,
     #[command(flatten)]
@@ -50,17 +59,36 @@ enum SplitArg {
 }
 
 impl Args {
-    /// The set that the arguments name: scenes, described points, or triplets.
+    /// The set that the arguments name, scenes, described points, or triplets, with the other texts
+    /// about it.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or has no points.
-    pub(super) fn open_set(&self, seed: Seed) -> Result<EvalSet, RecipeError> {
-        if self.set == Path::new("scenes") {
-            Ok(EvalSet::test_scenes(self.points, seed))
+    /// If it cannot be read, has no points, or the texts do not fit it.
+    pub(super) fn open_set(&self, seed: Seed) -> Result<EvalSet, Error> {
+        let mut set = if self.set == Path::new("scenes") {
+            EvalSet::test_scenes(self.points, seed)
         } else {
-            EvalSet::open(&self.set, self.split.into())
+            EvalSet::open(&self.set, self.split.into())?
+        };
+        if let Some(texts) = &self.texts {
+            set.read_texts(texts)?;
         }
+        Ok(set)
+    }
+
+    /// The rows that are asked for, by name, by texts or by widths of the mask.
+    ///
+    /// # Errors
+    ///
+    /// If the set cannot fill one of them.
+    pub(super) fn open_rows(&self, set: &EvalSet) -> Result<Vec<RowName>, EvaluationError> {
+        let mut rows = RowName::available(&self.rows, set)?;
+        if self.texts.is_some() && !rows.contains(&RowName::Texts) {
+            rows.push(RowName::Texts);
+        }
+        rows.extend(self.sigma.iter().map(|&sigma| RowName::OursAtSigma(sigma)));
+        Ok(rows)
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! ```sh
 //! talking-points evaluate --set scenes --points 400 --out runs/evaluation
+//! talking-points evaluate --set data/everyday_points --rows reference,ours --sigma 0.02,0.05 --out runs/widths
+//! talking-points evaluate --set data/everyday_points --texts people.jsonl --out runs/people
 //! ```
 
 mod args;
@@ -13,7 +15,7 @@ use serde::Serialize;
 use talking_points::{
     RunInfo,
     core::Seed,
-    evaluation::{Judgement, NameAccuracy, RowName, WordAccuracy},
+    evaluation::{Judgement, NameAccuracy, WordAccuracy},
     metrics::BriefReport,
 };
 
@@ -33,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let seed = Seed(args.common.seed);
     let models = args.model.load()?;
     let set = args.open_set(seed)?;
-    let (rows, n_images) = (RowName::available(&args.rows, &set)?, set.images.len());
+    let (rows, n_images) = (args.open_rows(&set)?, set.images.len());
     let is_described = args.set.join("labels.jsonl").exists();
     let judged = Judgement::of(&models, &set, &rows, is_described, seed, |done| {
         if done % 25 == 0 || done == n_images {
@@ -51,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         run: models.run.clone(),
     };
     print_result(args.common.json, &printed, || {
-        format!("{judged}\nreport: {}", args.out.join("report.md").display())
+        let file = |name: &str| args.out.join(name).display().to_string();
+        format!("{judged}\nreport: {}\npage: {}", file("report.md"), file("index.html"))
     })
 }
