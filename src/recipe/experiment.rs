@@ -213,6 +213,8 @@ impl Experiment {
             evaluate_every: EVALUATE_EVERY,
             accumulate: phase.accumulate,
             weight_decay: phase.weight_decay.unwrap_or(usual.weight_decay),
+            beta_2: phase.beta_2.unwrap_or(usual.beta_2),
+            epsilon: phase.epsilon.unwrap_or(usual.epsilon),
             ..usual
         }
     }

@@ -176,6 +176,12 @@ pub struct Phase {
     /// AdamW's weight decay; [`TrainConfig`](tp_train::TrainConfig)'s default if it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
+    /// AdamW's second decay rate; the same default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta_2: Option<f32>,
+    /// What AdamW adds to the denominator; the same default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f32>,
     /// The last learning rate as a share of the peak, reached along a cosine.
     #[serde(default = "usual_final_rate")]
     pub final_rate: f64,

@@ -55,7 +55,7 @@ pub use openai_teacher::{
 };
 #[doc(hidden)]
 pub use openai_teacher::{read_error_reply, read_reply};
-pub use parquet_reader::ParquetRows;
+pub use parquet_reader::{ParquetRows, RowWithImage};
 pub use plan::{Plan, StagePlan};
 pub use progress::{BuildStage, Listener, Report};
 pub use row::Row;

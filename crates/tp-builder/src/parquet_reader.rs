@@ -22,6 +22,9 @@ const MAX_GROUP_ROWS: usize = 100_000;
 /// The maximum size of such a group, in bytes.
 const MAX_GROUP_BYTES: i64 = 1 << 30;
 
+/// A row with the bytes of its image, if they are embedded.
+pub type RowWithImage = (Row, Option<Vec<u8>>);
+
 /// The rows of one file with the bytes of their images, if these are embedded. One group at a time
 /// is in memory.
 ///
@@ -30,7 +33,7 @@ pub struct ParquetRows {
     path: PathBuf,
     reader: SerializedFileReader<File>,
     next_group: usize,
-    waiting: VecDeque<(Row, Option<Vec<u8>>)>,
+    waiting: VecDeque<RowWithImage>,
     failed: bool,
 }
 
@@ -115,10 +118,7 @@ impl ParquetRows {
     /// # Panics
     ///
     /// If there is no such group.
-    pub fn read_group_at(
-        &mut self,
-        group: usize,
-    ) -> Result<Vec<(Row, Option<Vec<u8>>)>, BuildError> {
+    pub fn read_group_at(&mut self, group: usize) -> Result<Vec<RowWithImage>, BuildError> {
         assert!(group < self.reader.num_row_groups(), "group {group} is not in the file");
         self.waiting.clear();
         self.next_group = group;
@@ -168,7 +168,7 @@ impl ParquetRows {
 }
 
 impl Iterator for ParquetRows {
-    type Item = Result<(Row, Option<Vec<u8>>), BuildError>;
+    type Item = Result<RowWithImage, BuildError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.waiting.is_empty()

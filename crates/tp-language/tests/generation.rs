@@ -1,7 +1,7 @@
 //! What must not change what is written: padding, company, order, the cache, a shared prefix, rows
 //! that end.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::LazyLock};
 
 use burn::tensor::{Device, Tensor};
 use tp_core::{Sampling, Seed};
@@ -12,13 +12,20 @@ use tp_language::{
 
 const VOCABULARY: u32 = 60;
 
-fn decoder() -> Decoder {
+/// One decoder for all tests: they run at once and share the device's generator, and parameters are
+/// drawn when they are first used.
+static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
     let device = Device::flex();
     device.seed(7);
     let mut decoder = DecoderConfig::new(VOCABULARY as usize, 32, 64, 2, 4, 2).init(&device);
     // As sure of itself as a trained model, so that another state would be another token.
     decoder.norm.gamma = decoder.norm.gamma.map(|gamma| gamma.mul_scalar(12.0));
+    written(&decoder, &prompts(), &seeds(0..8), 0.0);
     decoder
+});
+
+fn decoder() -> Decoder {
+    DECODER.clone()
 }
 
 /// Prompts of one to eight tokens.
