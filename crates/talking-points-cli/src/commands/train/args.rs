@@ -13,7 +13,7 @@ pub(crate) struct Args {
     /// quick, small, paper, scenes, scenes-quick, or a file in TOML (`docs/training.md`).
     #[arg(long, default_value = "quick")]
     pub(super) recipe: String,
-    /// Training data, as [SOURCE=][FORMAT:]PATH: a folder of images with annotations, a data set that
+    /// Training data, as `[SOURCE=][FORMAT:]PATH`: a folder of images with annotations, a data set that
     /// `data build` has made, or a JSONL file of triplets beside its images; may be given many times.
     #[arg(long, value_name = "DATA")]
     pub(super) data: Vec<String>,
