@@ -17,6 +17,9 @@ use super::{
 /// How many samples are tried before a source counts as one without describable points.
 const PROBES: u64 = 300;
 
+/// An opened path of a source, with its share of the source's images.
+type SharedSource = (Box<dyn SampleSource>, f64);
+
 /// The sources of a recipe.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
@@ -174,7 +177,7 @@ impl Material {
         name: &str,
         split: Split,
         size: u32,
-    ) -> Result<Vec<(Box<dyn SampleSource>, f64)>, ExperimentError> {
+    ) -> Result<Vec<SharedSource>, ExperimentError> {
         let side = ImageHw::new(size, size)?;
         let sources: Vec<Box<dyn SampleSource>> = match self.sources.get(name) {
             Some(SourceConfig::Scenes {}) => {
