@@ -4,8 +4,8 @@
 //!
 //! ```sh
 //! bench() { cargo bench --profile dev --package tp-benches --bench published_size -- "$@"; }
-//! bench write /tmp/omg-llava-7b                       # 18 GB, adapter of rank 512 included
-//! bench run /tmp/omg-llava-7b q8_0                    # or q4_0, f32
+//! bench write DIR                       # 18 GB, adapter of rank 512 included
+//! bench run DIR q8_0                    # or q4_0, f32
 //! bench bandwidth                                     # of the memory, to compare with
 //! ```
 

@@ -94,9 +94,13 @@ pub fn with_names(table: &NounTable, names: &Names) -> NounTable {
     extended
 }
 
-/// Whether a name can stand in a text.
+/// Whether a name can stand in a text; one that cannot is reported.
 fn is_name(name: &str) -> bool {
-    name.chars().any(char::is_alphabetic)
+    let is_name = name.chars().any(char::is_alphabetic);
+    if !is_name {
+        tracing::warn!("`{name}` has no letters, so the model does not learn to name it");
+    }
+    is_name
 }
 
 #[cfg(test)]

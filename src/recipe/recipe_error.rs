@@ -26,6 +26,11 @@ pub enum RecipeError {
     /// Data for a source that the recipe does not have.
     #[error("no source takes `{argument}`: use SOURCE=PATH, and the sources are {}", known.join(", "))]
     UnknownSource { argument: String, known: Vec<String> },
+    /// Folders of different formats for one source.
+    #[error(
+        "`{argument}` has another format than the data before it: folders of one source have one format; use `talking-points data build` for each, or a recipe with two sources"
+    )]
+    MixedFormats { argument: String },
     /// A source without which the recipe makes no sense has no data.
     #[error("the source `{source_name}` has no data: give --data {source_name}=PATH")]
     NoData { source_name: String },

@@ -249,18 +249,31 @@ impl Recipe {
         let text = std::fs::read_to_string(path).map_err(read)?;
         let mut recipe = Self::parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        for source in recipe.sources.values_mut() {
+        recipe.map_paths(|path| folder.join(path));
+        Ok(recipe)
+    }
+
+    /// The recipe with paths that mean the same from any folder.
+    #[must_use]
+    pub fn with_absolute_paths(&self) -> Self {
+        let mut recipe = self.clone();
+        // Only an empty path has no absolute form.
+        recipe.map_paths(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        recipe
+    }
+
+    fn map_paths(&mut self, map: impl Fn(&Path) -> PathBuf) {
+        for source in self.sources.values_mut() {
             match source {
                 SourceConfig::Scenes {} => {}
                 SourceConfig::Cutouts { paths, .. } => {
-                    paths.iter_mut().for_each(|path| *path = folder.join(&*path));
+                    paths.iter_mut().for_each(|path| *path = map(path));
                 }
                 SourceConfig::Images { paths, images, .. } => {
-                    paths.iter_mut().chain(images).for_each(|path| *path = folder.join(&*path));
+                    paths.iter_mut().chain(images).for_each(|path| *path = map(path));
                 }
             }
         }
-        Ok(recipe)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, RecipeError> {
@@ -299,6 +312,10 @@ impl Recipe {
         }
         match self.sources.get_mut(name) {
             Some(SourceConfig::Images { paths, format, .. }) => {
+                // A source has one format, so a stated one would also apply to the other folders.
+                if !paths.is_empty() && *format != stated {
+                    return Err(RecipeError::MixedFormats { argument: argument.to_owned() });
+                }
                 paths.push(path.into());
                 *format = stated.or(*format);
             }
@@ -478,10 +495,28 @@ mod tests {
     }
 
     #[test]
-    fn data_go_to_the_source_that_is_named() {
+    fn the_recipe_of_a_run_means_the_same_data_from_any_folder() {
         let mut recipe = Recipe::named_or_read("quick").unwrap();
         recipe.add_data("my/folder").unwrap();
+        let written = toml::to_string(&recipe.with_absolute_paths()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("recipe.toml");
+        std::fs::write(&file, written).unwrap();
+        let SourceConfig::Images { paths, .. } = &Recipe::read(&file).unwrap().sources["data"]
+        else {
+            panic!("images")
+        };
+        assert_eq!(paths, &[std::env::current_dir().unwrap().join("my/folder")]);
+    }
+
+    #[test]
+    fn data_go_to_the_source_that_is_named() {
+        let mut recipe = Recipe::named_or_read("quick").unwrap();
+        recipe.add_data("ap10k:my/folder").unwrap();
         recipe.add_data("data=ap10k:other=folder").unwrap();
+        for other in ["a/third", "coco-parts:a/third"] {
+            assert!(recipe.add_data(other).unwrap_err().to_string().contains("a/third"));
+        }
         let SourceConfig::Images { paths, format, .. } = &recipe.sources["data"] else {
             panic!("images")
         };

@@ -66,7 +66,7 @@ impl RunRecord {
             without_families: experiment.without_families.clone(),
             step_share: experiment.step_share,
             data: material.fingerprints()?,
-            recipe: experiment.recipe.clone(),
+            recipe: experiment.recipe.with_absolute_paths(),
         })
     }
 

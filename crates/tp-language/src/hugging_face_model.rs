@@ -4,6 +4,7 @@
 use std::{fmt, path::Path};
 
 use burn::tensor::Device;
+use tp_core::available_memory;
 use tp_kernels::{BlockFormat, QuantizedFormat};
 use tp_weights::{Checkpoint, TensorEntry, TensorFloat, TensorSlice, WeightsError, load_module};
 
@@ -67,7 +68,7 @@ impl MemoryPlan {
     ///
     /// [`LanguageError::OutOfMemory`] if it has not.
     pub fn check(&self, folder: &Path) -> Result<(), LanguageError> {
-        match available_bytes().filter(|&available| available < self.peak_bytes()) {
+        match available_memory().filter(|&available| available < self.peak_bytes()) {
             None => Ok(()),
             Some(available) => Err(LanguageError::OutOfMemory {
                 path: folder.to_owned(),
@@ -279,13 +280,6 @@ pub fn with_joined_qkv(
         }
     }
     Ok(checkpoint)
-}
-
-/// Bytes of memory that a new program could take, where the system says.
-pub(crate) fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]

@@ -6,14 +6,12 @@ use burn::{
     module::Param,
     tensor::{Device, Tensor},
 };
+use tp_core::available_memory;
 use tp_kernels::{BlockFormat, BlockMatrix, BlockRows};
 use tp_weights::{GgufFile, GgufTensor, GgufType};
 
 use super::settings::Settings;
-use crate::{
-    Decoder, DecoderConfig, LanguageError, RopeScaling, hugging_face_model::available_bytes,
-    projection::Projection,
-};
+use crate::{Decoder, DecoderConfig, LanguageError, RopeScaling, projection::Projection};
 
 /// Reads all tensors; one that has no place, or a place without one, is an error.
 pub(super) fn decoder(
@@ -22,7 +20,7 @@ pub(super) fn decoder(
     device: &Device,
 ) -> Result<Decoder, LanguageError> {
     let needed = file.tensors().map(|tensor| tensor.n_bytes as u64).sum::<u64>();
-    if let Some(available) = available_bytes().filter(|&available| available < needed) {
+    if let Some(available) = available_memory().filter(|&available| available < needed) {
         return Err(LanguageError::OutOfMemory {
             path: file.path().to_owned(),
             plan: format!("its tensors need {} MiB", needed.div_ceil(1 << 20)),
