@@ -1,6 +1,11 @@
 //! The weights of a model folder, and both models from them.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+    sync::Arc,
+};
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -14,6 +19,9 @@ use super::{
     in_blocks::without_fresh_adapters,
 };
 use crate::{Network, device::name_of, network_keys};
+
+/// Bytes of a file that are hashed together.
+const HASHED_TOGETHER: usize = 256 * 1024;
 
 /// How the weights of a model folder are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +62,6 @@ impl ModelDir {
         }
         let tokenizer = self.tokenizer()?;
         let nouns = self.config.namer.as_ref().map(|namer| self.nouns(namer)).transpose()?;
-        let model = fingerprint(&weights_of(&self.path))?;
         let language = &self.config.language;
         let plan = match how.blocks {
             None => MemoryPlan::of(language, TensorFloat::F32),
@@ -62,11 +69,15 @@ impl ModelDir {
         };
         plan.check(&self.path)?;
         let network = self.config.init(device);
-        let (network, report) = match how.blocks {
-            None => load_weights(network, &self.path)?,
-            Some(format) => self.load_in_blocks(network, format, device)?,
-        };
-        let run = RunInfo::on(device, model).with_blocks(how.blocks);
+        let (model, loaded) = rayon::join(
+            || fingerprint(&weights_of(&self.path)),
+            || match how.blocks {
+                None => load_weights(network, &self.path),
+                Some(format) => self.load_in_blocks(network, format, device),
+            },
+        );
+        let run = RunInfo::on(device, model?).with_blocks(how.blocks);
+        let (network, report) = loaded?;
         let (mut config, tokenizer) = (self.config.clone(), Arc::new(tokenizer));
         if lacks_what_is_added(&network, &report) {
             let network = self.completed_base(network, report)?;
@@ -124,7 +135,8 @@ pub(super) fn mismatch(folder: &Path, report: LoadReport) -> ModelError {
 /// SHA-256 of a file, its first 16 digits.
 fn fingerprint(file: &Path) -> Result<String, ModelError> {
     let read = |source| ModelError::Read { path: file.to_owned(), source };
+    let mut file = BufReader::with_capacity(HASHED_TOGETHER, File::open(file).map_err(read)?);
     let mut hash = Sha256::new();
-    io::copy(&mut std::fs::File::open(file).map_err(read)?, &mut hash).map_err(read)?;
+    io::copy(&mut file, &mut hash).map_err(read)?;
     Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }

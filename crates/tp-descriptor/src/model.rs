@@ -10,6 +10,7 @@ use burn::{
 use tp_core::{
     DescribeOptions, DescribePoint, Description, ModelXy, PointName, Seed, Style, UnitXy,
 };
+use tp_kernels::in_pool;
 use tp_language::{
     Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate,
     token_loss, visual_context,
@@ -248,13 +249,15 @@ impl DescribePoint for PointDescriptor {
         }
         let tokens = &image.features.tokens;
         let context = image.derived(self.contexts, || {
-            visual_context(
-                &self.decoder,
-                self.conversation.head(),
-                tokens.embeddings.clone(),
-                &tokens.lengths,
-                Some(&self.net.adapter),
-            )
+            in_pool(|| {
+                visual_context(
+                    &self.decoder,
+                    self.conversation.head(),
+                    tokens.embeddings.clone(),
+                    &tokens.lengths,
+                    Some(&self.net.adapter),
+                )
+            })
         });
         let options = GenerateOptions {
             max_new_tokens: how.max_new_tokens,
@@ -265,8 +268,8 @@ impl DescribePoint for PointDescriptor {
         for points in points.chunks(POINTS_PER_BATCH) {
             let model_points =
                 points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
-            let features = self.features_of(&image.features, model_points);
-            let names = self.names(image, points)?;
+            let features = in_pool(|| self.features_of(&image.features, model_points));
+            let names = in_pool(|| self.names(image, points))?;
             let requests: Vec<_> = (0..points.len())
                 .map(|point| self.conversation.request(how.style, names.get(point)))
                 .collect();

@@ -26,6 +26,7 @@ mod normalization;
 #[cfg(any(feature = "libtorch", feature = "cuda"))]
 mod other_backends;
 mod packed_rows;
+mod pool;
 mod projected_cross_entropy;
 mod same_padding;
 mod simd;
@@ -51,6 +52,7 @@ pub use image_patches::image_patches;
 pub use inverted_bottleneck::{BottleneckForm, BottleneckWeights, inverted_bottleneck};
 pub use linear::{affine, affine_relu6, linear};
 pub use normalization::{layer_norm, rms_norm, softmax};
+pub use pool::in_pool;
 pub use projected_cross_entropy::projected_cross_entropy;
 pub use windowed_attention::{Windows, windowed_attention};
 

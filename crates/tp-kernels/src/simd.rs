@@ -48,6 +48,12 @@ pub(crate) trait Vector: Copy {
     fn of_signed(bytes: &[u8; LANES]) -> Self;
     /// Numbers of half precision, little-endian.
     fn of_halves(halves: &[u8; 2 * LANES]) -> Self;
+    /// Numbers of single precision, little-endian.
+    fn of_floats(floats: &[u8; 4 * LANES]) -> Self;
+    /// Upper halves of numbers of single precision, little-endian.
+    fn of_upper_halves(halves: &[u8; 2 * LANES]) -> Self;
+    /// Asks for a byte's line of the cache; changes nothing else.
+    fn prefetch(byte: *const u8);
 }
 
 /// A number of half precision in single precision.
@@ -154,6 +160,23 @@ impl Vector for Plain {
             half_to_single(u16::from_le_bytes([halves[2 * lane], halves[2 * lane + 1]]))
         }))
     }
+
+    #[inline(always)]
+    fn of_floats(floats: &[u8; 4 * LANES]) -> Self {
+        let (floats, _) = floats.as_chunks();
+        Self(std::array::from_fn(|lane| f32::from_le_bytes(floats[lane])))
+    }
+
+    #[inline(always)]
+    fn of_upper_halves(halves: &[u8; 2 * LANES]) -> Self {
+        let (halves, _) = halves.as_chunks();
+        Self(std::array::from_fn(|lane| {
+            f32::from_bits(u32::from(u16::from_le_bytes(halves[lane])) << 16)
+        }))
+    }
+
+    #[inline(always)]
+    fn prefetch(_: *const u8) {}
 }
 
 /// Vectors in x86 registers. Safety of every method: the type is only used in the function that has
@@ -162,14 +185,16 @@ impl Vector for Plain {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m128i, __m256, __m256i, __m512, _mm_cvtsi32_si128, _mm_srli_si128, _mm256_add_ps,
-        _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
-        _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps,
-        _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_permutevar8x32_ps,
-        _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_sll_epi32, _mm256_slli_epi32,
-        _mm256_srl_epi32, _mm512_add_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
-        _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_mask_add_ps, _mm512_max_ps,
-        _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_srl_epi32,
+        __m128i, __m256, __m256i, __m512, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch,
+        _mm_srli_si128, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_ps,
+        _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
+        _mm256_cvtepu8_epi32, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps,
+        _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_setr_epi32, _mm256_sll_epi32, _mm256_slli_epi32, _mm256_srl_epi32,
+        _mm512_add_ps, _mm512_castsi512_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+        _mm512_cvtepu8_epi32, _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_fmadd_ps,
+        _mm512_mask_add_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_ps,
+        _mm512_set1_ps, _mm512_slli_epi32, _mm512_srl_epi32,
     };
     use std::mem::transmute;
 
@@ -295,6 +320,30 @@ mod x86 {
                 Self([_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)])
             }
         }
+
+        #[inline(always)]
+        fn of_floats(floats: &[u8; 4 * LANES]) -> Self {
+            // SAFETY: as said above; as many bytes are as many bytes.
+            unsafe { Self(transmute::<[u8; 4 * LANES], [__m256; 2]>(*floats)) }
+        }
+
+        #[inline(always)]
+        fn of_upper_halves(halves: &[u8; 2 * LANES]) -> Self {
+            // SAFETY: as said above; as many bytes are as many bytes.
+            unsafe {
+                let halves = transmute::<[u8; 2 * LANES], [__m128i; 2]>(*halves);
+                Self(halves.map(|halves| {
+                    let upper = _mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves));
+                    _mm256_castsi256_ps(upper)
+                }))
+            }
+        }
+
+        #[inline(always)]
+        fn prefetch(byte: *const u8) {
+            // SAFETY: a hint, for which an address need not be valid.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(byte.cast()) }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -378,6 +427,28 @@ mod x86 {
         fn of_halves(halves: &[u8; 2 * LANES]) -> Self {
             // SAFETY: as said above; as many bytes are as many bytes.
             unsafe { Self(_mm512_cvtph_ps(transmute::<[u8; 2 * LANES], __m256i>(*halves))) }
+        }
+
+        #[inline(always)]
+        fn of_floats(floats: &[u8; 4 * LANES]) -> Self {
+            // SAFETY: as said above; as many bytes are as many bytes.
+            unsafe { Self(transmute::<[u8; 4 * LANES], __m512>(*floats)) }
+        }
+
+        #[inline(always)]
+        fn of_upper_halves(halves: &[u8; 2 * LANES]) -> Self {
+            // SAFETY: as said above; as many bytes are as many bytes.
+            unsafe {
+                let halves = transmute::<[u8; 2 * LANES], __m256i>(*halves);
+                let upper = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves));
+                Self(_mm512_castsi512_ps(upper))
+            }
+        }
+
+        #[inline(always)]
+        fn prefetch(byte: *const u8) {
+            // SAFETY: a hint, for which an address need not be valid.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(byte.cast()) }
         }
     }
 }

@@ -8,6 +8,7 @@ use burn::{
 };
 use rand_chacha::ChaCha8Rng;
 use tp_core::{Sampling, Seed};
+use tp_kernels::in_pool;
 
 use crate::{
     Context, Decoder, LanguageError, LoraAdapter, SampledToken, kv_cache::KvCache, sample,
@@ -163,11 +164,16 @@ pub fn generate_watched(
     let mut lines: Vec<usize> = (0..rows.len()).collect();
     let room = embeddings.dims()[1] + options.max_new_tokens.min(FIRST_ROOM);
     let mut cache = KvCache::new(decoder.config(), &groups, room, &device, embeddings.dtype());
-    let mut hidden = decoder.read_on(embeddings, &lengths, context.as_ref(), &mut cache, adapter); // [lines, 1, hidden]
+    let logits_after = |embeddings, lengths: &[usize], cache: &mut KvCache| {
+        in_pool(|| {
+            let hidden = decoder.read_on(embeddings, lengths, context.as_ref(), cache, adapter); // [lines, 1, hidden]
+            decoder.logits(hidden, adapter).into_data().convert::<f32>()
+        })
+    };
+    let mut next = logits_after(embeddings, &lengths, &mut cache);
 
     for step in 0..options.max_new_tokens {
-        let logits = decoder.logits(hidden, adapter).into_data().convert::<f32>();
-        let logits = logits.as_slice::<f32>().expect("the data was converted to f32");
+        let logits = next.as_slice::<f32>().expect("the data was converted to f32");
         for (&row, logits) in lines.iter().zip(logits.chunks_exact(decoder.config().vocab_size)) {
             let token = rows[row]
                 .take(logits, options)
@@ -191,7 +197,7 @@ pub fn generate_watched(
         let last: Vec<i64> = lines.iter().map(|&row| i64::from(rows[row].last)).collect();
         let last = decoder
             .embed(Tensor::<2, Int>::from_data(TensorData::new(last, [lines.len(), 1]), &device));
-        hidden = decoder.read_on(last, &lengths, context.as_ref(), &mut cache, adapter);
+        next = logits_after(last, &lengths, &mut cache);
     }
     Ok(completions(rows))
 }

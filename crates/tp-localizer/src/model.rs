@@ -7,8 +7,10 @@ use burn::{
     module::Module,
     tensor::{Device, Int, Tensor, TensorData},
 };
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tp_core::{LocalizePoint, Located, ModelXy};
+use tp_kernels::in_pool;
 use tp_language::{
     Context, Decoder, DecoderConfig, LoraAdapter, LoraConfig, Tokenizer, visual_context,
 };
@@ -239,18 +241,12 @@ impl PointLocalizer {
     ) -> Result<Vec<Heatmap>, LocalizerError> {
         let mut heatmaps = self.first_heatmaps(image, texts)?;
         if let (Some(eyes), Some(share)) = (&self.eyes, self.config.closer_look) {
-            let finer = (1.0 / share).ceil() as usize;
-            for (heatmap, text) in heatmaps.iter_mut().zip(texts) {
-                let Some(first) =
-                    heatmap.locate(&image.letterbox, self.config.decoding, f32::INFINITY)
-                else {
-                    continue;
-                };
-                let section = Section::around(first.point, image.pixels.size(), share);
-                let near = eyes.encode_section(image, &section)?;
-                let closer = &self.first_heatmaps(&near, &[text])?[0];
-                *heatmap =
-                    heatmap.joined(&image.letterbox, closer, &section, &near.letterbox, finer);
+            // As many at a time as there are threads, each on one of them.
+            let at_once = rayon::current_num_threads();
+            for (heatmaps, texts) in heatmaps.chunks_mut(at_once).zip(texts.chunks(at_once)) {
+                heatmaps.par_iter_mut().zip(texts).try_for_each(|(heatmap, text)| {
+                    self.look_closer(eyes, image, share, heatmap, text)
+                })?;
             }
         }
         let heatmaps =
@@ -267,6 +263,27 @@ impl PointLocalizer {
                 heatmap.with_nowhere(evidence.absence(weights))
             })
             .collect())
+    }
+
+    /// Joins a heat-map with that of a section around its point.
+    fn look_closer(
+        &self,
+        eyes: &VisionModel,
+        image: &EncodedImage,
+        share: f64,
+        heatmap: &mut Heatmap,
+        text: &str,
+    ) -> Result<(), LocalizerError> {
+        let first = heatmap.locate(&image.letterbox, self.config.decoding, f32::INFINITY);
+        let Some(first) = first else {
+            return Ok(());
+        };
+        let section = Section::around(first.point, image.pixels.size(), share);
+        let near = eyes.encode_section(image, &section)?;
+        let closer = &self.first_heatmaps(&near, &[text])?[0];
+        let finer = (1.0 / share).ceil() as usize;
+        *heatmap = heatmap.joined(&image.letterbox, closer, &section, &near.letterbox, finer);
+        Ok(())
     }
 
     /// The namer, and what it makes of every cell of an image, computed once for an image.
@@ -417,13 +434,13 @@ impl LocalizePoint for PointLocalizer {
         image: &EncodedImage,
         texts: &[&str],
     ) -> Result<Vec<Option<Located>>, LocalizerError> {
-        match self.config.head {
+        in_pool(|| match self.config.head {
             LocalizerHead::Regress => self.regressed(image, texts),
             LocalizerHead::Heatmap | LocalizerHead::Mask => Ok(self
                 .heatmaps(image, texts)?
                 .iter()
                 .map(|heatmap| self.read_heatmap(heatmap, image))
                 .collect()),
-        }
+        })
     }
 }

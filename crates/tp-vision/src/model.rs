@@ -7,6 +7,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use tp_core::{Letterbox, RgbImage};
+use tp_kernels::in_pool;
 
 use crate::{
     AttendedMemories, AuxPredictions, Backbone, PixelDecoder, QueryDecoder, QueryOutput,
@@ -158,7 +159,8 @@ impl VisionModel {
             return Err(VisionError::InvalidSide { side: size, multiple, largest: LARGEST_SIDE });
         }
         let letterbox = Letterbox::new(image.size(), self.input.fit);
-        let features = self.forward(self.input.preprocess(image, size, &self.projector.device()));
+        let features =
+            in_pool(|| self.forward(self.input.preprocess(image, size, &self.projector.device())));
         Ok(EncodedImage {
             features,
             letterbox,

@@ -145,8 +145,7 @@ impl Format for F32 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        let number = |at: usize| f32::from_le_bytes(*array(block, 4 * at));
-        [0, LANES].map(|first| V::load(&std::array::from_fn(|lane| number(first + lane))))
+        [V::of_floats(array(block, 0)), V::of_floats(array(block, 4 * LANES))]
     }
 }
 
@@ -166,9 +165,7 @@ impl Format for Bf16 {
 
     #[inline(always)]
     fn widen<V: Vector>(block: &[u8], _: usize) -> [V; 2] {
-        let number =
-            |at: usize| f32::from_bits(u32::from(u16::from_le_bytes(*array(block, 2 * at))) << 16);
-        [0, LANES].map(|first| V::load(&std::array::from_fn(|lane| number(first + lane))))
+        [V::of_upper_halves(array(block, 0)), V::of_upper_halves(array(block, 2 * LANES))]
     }
 }
 
