@@ -1,0 +1,29 @@
+// Building the page's elements. Text is always set as text: nothing of a server or a file becomes HTML.
+
+/** An element with a class, properties and children; strings are text. */
+export function element(tag, className, properties, ...children) {
+  const result = Object.assign(document.createElement(tag), properties);
+  if (className) result.className = className;
+  result.append(...children);
+  return result;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** One of the icons of `icons.svg`; it is decoration, its neighbor says what it means. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A button with an icon only; `label` is what it does. */
+export function iconButton(name, label, onClick) {
+  const button = element("button", "plain square", { type: "button", title: label, onclick: onClick }, icon(name));
+  button.setAttribute("aria-label", label);
+  return button;
+}
