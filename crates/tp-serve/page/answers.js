@@ -20,8 +20,13 @@ export class Answers {
     this.#on = on;
   }
 
-  /** Shows these questions, the oldest first, of a photograph of this size. */
-  show(questions, selected, heatIsShown, size) {
+  /**
+   * Shows these questions, the oldest first.
+   *
+   * @param how `{ selected, heatIsShown, size, namesModel }`: the selected question, whether its heat-map is on the
+   *   photograph, the photograph's size, and whether answers say which model gave them
+   */
+  show(questions, how) {
     const ids = new Set(questions.map((question) => question.id));
     for (const [id, card] of this.#cards) {
       if (ids.has(id)) continue;
@@ -38,8 +43,15 @@ export class Answers {
       // Cards keep their place, so that the focus stays in them.
       if (card.root.parentNode !== this.#list || card.root.nextElementSibling !== next) this.#list.insertBefore(card.root, next);
       next = card.root;
-      card.show(question === selected, heatIsShown, size);
+      card.show(how);
     }
+  }
+
+  /** Moves the focus to a question's card; returns whether there is one. */
+  focus(question) {
+    const card = this.#cards.get(question?.id);
+    card?.focus();
+    return card !== undefined;
   }
 }
 
@@ -49,6 +61,7 @@ class Card {
   #on;
   #badge;
   #heat;
+  #copy;
   #body;
   #shown = ""; // what the body shows, so that it is built again only for something new
 
@@ -59,16 +72,16 @@ class Card {
     this.#badge = element("button", "badge", { type: "button", textContent: question.number });
     this.#badge.setAttribute("aria-label", `Show ${subject} ${question.number} on the photograph`);
     this.#heat = iconButton("heatmap", `Heat-map of ${question.number}`, () => on.heat(question));
-    const copy = iconButton("copy", "Copy request and answer as JSON", async () => {
+    const copy = (this.#copy = iconButton("copy", "Copy request and answer as JSON", async () => {
       const isCopied = await on.copy(question);
       copy.replaceChildren(icon(isCopied ? "done" : "warning"));
       setTimeout(() => copy.replaceChildren(icon("copy")), 1500);
-    });
+    }));
     const remove = iconButton("remove", `Remove answer ${question.number}`, () => on.remove(question));
     const title =
       question.kind === "point"
         ? element("span", "asked muted", { textContent: place(question.asked), title: "Column and row of the pixel" })
-        : element("span", "asked quoted", { textContent: `“${question.words}”`, dir: "auto" });
+        : element("span", "asked quoted", { textContent: `“${question.words}”`, title: question.words, dir: "auto" });
     const head = element("div", "answer-head", {}, this.#badge, title, element("span", "answer-tools", {}, this.#heat, copy, remove));
     this.#body = element("div", "answer-body");
     this.root = element("li", "answer", {}, head, this.#body);
@@ -79,11 +92,17 @@ class Card {
     });
   }
 
-  show(isSelected, heatIsShown, size) {
+  focus() {
+    this.#badge.focus();
+  }
+
+  show({ selected, heatIsShown, size, namesModel }) {
     const question = this.#question;
+    const isSelected = question === selected;
     this.root.classList.toggle("is-selected", isSelected);
     this.root.setAttribute("aria-busy", String(question.isWaiting));
     this.#badge.setAttribute("aria-pressed", String(isSelected));
+    this.#copy.hidden = question.exchanges.length === 0;
     this.#heat.hidden = !question.heat;
     this.#heat.setAttribute("aria-pressed", String(isSelected && heatIsShown));
 
@@ -91,38 +110,40 @@ class Card {
     const shown = JSON.stringify([state, text, found === undefined, nextTry && secondsUntil(nextTry)]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#body.replaceChildren(...this.#description(), ...this.#verdict(size), ...this.#trouble());
+    this.#body.replaceChildren(...this.#description(), ...this.#verdict(size, namesModel), ...this.#trouble());
   }
 
   /** The words about the point, and their layers. */
   #description() {
-    const { kind, state, text, name } = this.#question;
+    const { kind, state, text, name, nextTry } = this.#question;
     if (kind === "words") return [];
-    if (!text) return state === "waiting" ? [waiting("Looking at the point")] : [];
+    if (!text) return state === "waiting" && !nextTry ? [waiting("Looking at the point")] : [];
     const words = element("p", "written", { lang: "en" });
+    let place = null; // the place that is being written
     for (const piece of pieces(text, name)) {
-      let node = piece.layer ? element("mark", piece.layer, { textContent: piece.text }) : piece.text;
-      if (piece.isPlace) node = element("span", "place", {}, node);
-      words.append(node);
+      if (!piece.isPlace) place = null;
+      else if (!place) words.append((place = element("span", "place")));
+      (place ?? words).append(piece.layer ? element("mark", piece.layer, { textContent: piece.text }) : piece.text);
     }
     if (state === "writing") words.append(element("span", "cursor"));
     return name ? [words, layers(name, pieces(text, name).some((piece) => piece.isPlace))] : [words];
   }
 
   /** Where the words lead to. */
-  #verdict(size) {
-    const { kind, state, found, confidence, distance, seconds } = this.#question;
-    if (state === "locating") return [waiting("Finding it again from these words")];
-    if (kind === "words" && state === "waiting") return [waiting("Looking for it")];
+  #verdict(size, namesModel) {
+    const { kind, state, found, confidence, distance, seconds, model, nextTry } = this.#question;
+    if (state === "locating" && !nextTry) return [waiting("Finding it again from these words")];
+    if (kind === "words" && state === "waiting" && !nextTry) return [waiting("Looking for it")];
     if (state !== "done") return [];
     const details = [];
     if (!found) {
       const sentence = kind === "words" ? "Not found in this image." : "Not found again from these words.";
-      details.push("The model believes that they are about nothing in it.");
+      details.push("The model believes that the words are about nothing in it.");
       return [verdict("nowhere", sentence, details)];
     }
     if (distance != null) details.push(shareOfSide(distance, size));
     if (confidence != null) details.push(`confidence ${percent(confidence)}`);
+    if (namesModel && model) details.push(model);
     if (seconds != null) details.push(`${seconds.toLocaleString("en", { maximumSignificantDigits: 2 })} s`);
     const sentence = kind === "words" ? `Found at ${place(found)}` : `Found again ${pixels(distance)} away`;
     return [verdict("found", sentence, [details.join(" · ")])];
@@ -170,6 +191,8 @@ function layers(name, hasPlace) {
   return list;
 }
 
+const CONFIDENCE = "Confidence: the model’s own estimate that the point is right, within a tenth of the photograph’s width and height.";
+
 const secondsUntil = (time) => Math.max(1, Math.ceil((time - Date.now()) / 1000));
 
 function waiting(sentence) {
@@ -178,7 +201,7 @@ function waiting(sentence) {
 
 function verdict(name, sentence, details) {
   const words = element("span", "", {}, element("strong", "", { textContent: sentence }));
-  for (const detail of details) words.append(" ", element("span", "muted", { textContent: detail }));
+  for (const detail of details) words.append(" ", element("span", "muted", { textContent: detail, title: CONFIDENCE }));
   return element("p", "verdict", {}, icon(name), words);
 }
 

@@ -140,7 +140,7 @@ async function readDescriptions(response, model, count, onImage, onText) {
       }
     }
   } catch (error) {
-    throw error instanceof Problem || error.name === "AbortError" ? error : new Problem("broken-off", error.message);
+    throw error instanceof Problem || error.name === "AbortError" ? error : new Problem("broken-off");
   }
   throw new Problem("broken-off");
 }
@@ -170,7 +170,7 @@ async function answer(response) {
   try {
     return await response.json();
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Problem("broken-off", error.message);
+    throw error.name === "AbortError" ? error : new Problem("broken-off");
   }
 }
 

@@ -20,7 +20,6 @@ const HEAT_OF_BUTTON = 85;
 const history = new History();
 let server = null; // the photograph on the server
 let selected = null; // a question
-let opened = 0; // counts photographs: one that was opened slowly must not replace a later one
 
 const photograph = new Photograph(
   { frame: byId("frame"), image: byId("image"), canvas: byId("overlay") },
@@ -28,7 +27,7 @@ const photograph = new Photograph(
 );
 const answers = new Answers(byId("answers"), {
   select,
-  remove: (question) => replaceQuestions(history.questions.filter((other) => other !== question)),
+  remove,
   retry: ask,
   heat: toggleHeat,
   copy: (question) => copyText(JSON.stringify(question.exchanges, null, 2)),
@@ -37,20 +36,20 @@ const answers = new Answers(byId("answers"), {
 // Photographs.
 
 async function openFile(file, example = null) {
-  const turn = (opened += 1);
+  const usesKeys = document.activeElement?.matches(":focus-visible") ?? false;
   let sent;
+  byId("opening").hidden = false;
   try {
-    byId("work").setAttribute("aria-busy", "true");
     sent = await photograph.open(file);
+    if (!sent) return; // the other one goes on
+    byId("opening").hidden = true;
   } catch (error) {
+    byId("opening").hidden = true;
     if (!(error instanceof NotAPicture)) throw error;
     const name = file.name ? `“${file.name}”` : "This";
     notify(`${name} is not a picture that this browser can show. Open a JPEG, a PNG or a WebP file.`);
     return;
-  } finally {
-    byId("work").setAttribute("aria-busy", "false");
   }
-  if (turn !== opened) return;
 
   history.questions.forEach((question) => question.stop());
   history.reset();
@@ -59,10 +58,13 @@ async function openFile(file, example = null) {
   notify(null);
   byId("start").hidden = true;
   byId("work").hidden = false;
+  byId("words").value = "";
   byId("words").placeholder = TRY[example] ?? "the handle of the red cup";
   setHeat(0);
   render();
-  photograph.focus();
+  // Whoever uses the keys goes on with them.
+  if (usesKeys) photograph.focus();
+  announce(`Opened ${byId("frame").getAttribute("aria-label")}.`);
 }
 
 async function openExample(name) {
@@ -105,6 +107,13 @@ function replaceQuestions(questions) {
   const before = history.questions;
   history.change(questions);
   tidy(before);
+}
+
+function remove(question) {
+  replaceQuestions(history.questions.filter((other) => other !== question));
+  announce(`Removed ${question.number}.`);
+  // The focus was on the card that is gone.
+  if (!answers.focus(selected)) photograph.focus();
 }
 
 function undo() {
@@ -153,7 +162,12 @@ function render() {
   byId("empty").hidden = questions.length > 0;
   byId("hint").hidden = questions.length > 0;
   photograph.show({ questions, selected, heat: heat && { picture: heat, strength: strength.valueAsNumber / 100 } });
-  answers.show(questions, selected, strength.valueAsNumber > 0, photograph.size);
+  answers.show(questions, {
+    selected,
+    heatIsShown: strength.valueAsNumber > 0,
+    size: photograph.size,
+    namesModel: byId("model-choice").length > 1,
+  });
 }
 
 function showPosition(point) {
@@ -233,8 +247,7 @@ function connect() {
     undo();
   });
 
-  const isTouch = matchMedia("(pointer: coarse)").matches;
-  byId("hint").textContent = isTouch ? "Tap any point" : "Click any point";
+  if (matchMedia("(pointer: coarse)").matches) byId("hint-pointer").textContent = "Tap any point";
 }
 
 connect();

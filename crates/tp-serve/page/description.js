@@ -21,7 +21,11 @@ export function pieces(description, name) {
     for (const { index, 0: text } of description.matchAll(wholeWord(word))) layers.fill(layer, index, index + text.length);
   }
   const places = new Array(description.length).fill(false);
-  for (const { index, 0: text } of description.matchAll(PLACE)) places.fill(true, index, index + text.trimEnd().length);
+  for (const { index, 0: text } of description.matchAll(PLACE)) {
+    let end = index + text.trimEnd().length;
+    while (layers[end] && layers[end] === layers[end - 1]) end += 1; // "of the computer" goes on with "mouse"
+    places.fill(true, index, end);
+  }
 
   const result = [];
   for (let index = 0; index < description.length; index += 1) {

@@ -19,6 +19,7 @@ export class Photograph {
   #image;
   #canvas;
   #url = null;
+  #opened = 0; // counts files: one that opens slowly must not replace a later one
   #scene = { questions: [], selected: null, heat: null };
   #crosshair = null; // pixels of the image, while the keys are used
   #isDrawn = false;
@@ -42,8 +43,12 @@ export class Photograph {
     return { width: this.#image.naturalWidth, height: this.#image.naturalHeight };
   }
 
-  /** Shows a file. Returns what to send to the server. Throws `NotAPicture`, and shows what it showed before. */
+  /**
+   * Shows a file. Returns what to send to the server, or null if another file was opened meanwhile.
+   * Throws `NotAPicture`, and shows what it showed before.
+   */
   async open(file) {
+    const turn = (this.#opened += 1);
     const url = URL.createObjectURL(file);
     const trial = new Image();
     trial.src = url;
@@ -54,10 +59,15 @@ export class Photograph {
       URL.revokeObjectURL(url);
       throw new NotAPicture(file.name);
     }
+    if (turn !== this.#opened) {
+      URL.revokeObjectURL(url);
+      return null;
+    }
     this.#image.src = url;
-    await this.#image.decode();
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#url = url;
+    await this.#image.decode().catch(() => {}); // a later file may have replaced it
+    if (turn !== this.#opened) return null;
     this.#crosshair = null;
 
     const { width, height } = this.size;

@@ -36,6 +36,8 @@ export class Question {
   distance = null;
   /** The heat-map as a picture, or null. */
   heat = null;
+  /** The name of the model that answered, or null. */
+  model = null;
   /** Seconds of the server's work, or null. */
   seconds = null;
   /** Why there is no answer, if the state is "failed"; or, if it is "waiting", why it takes longer. */
@@ -133,6 +135,7 @@ export class Question {
 
   #record(path, server, body, answer) {
     this.exchanges.push({ request: { method: "POST", path, body: { ...server.reference, ...body } }, answer });
+    this.model = answer.model ?? null;
     const seconds = Object.values(answer.seconds ?? {}).filter(Number.isFinite);
     if (seconds.length > 0) this.seconds = (this.seconds ?? 0) + seconds.reduce((sum, step) => sum + step, 0);
   }
