@@ -135,18 +135,17 @@ class Card {
     if (state === "locating" && !nextTry) return [waiting("Finding it again from these words")];
     if (kind === "words" && state === "waiting" && !nextTry) return [waiting("Looking for it")];
     if (state !== "done") return [];
-    const details = [];
     if (!found) {
       const sentence = kind === "words" ? "Not found in this image." : "Not found again from these words.";
-      details.push("The model believes that the words are about nothing in it.");
-      return [verdict("nowhere", sentence, details)];
+      return [verdict("nowhere", sentence, "The model believes that the words are about nothing in it.")];
     }
+    const details = [];
     if (distance != null) details.push(shareOfSide(distance, size));
     if (confidence != null) details.push(`confidence ${percent(confidence)}`);
     if (namesModel && model) details.push(model);
     if (seconds != null) details.push(`${seconds.toLocaleString("en", { maximumSignificantDigits: 2 })} s`);
     const sentence = kind === "words" ? `Found at ${place(found)}` : `Found again ${pixels(distance)} away`;
-    return [verdict("found", sentence, [details.join(" · ")])];
+    return [verdict("found", sentence, details.join(" · "), CONFIDENCE)];
   }
 
   /** Why there is no answer, or not yet. */
@@ -199,9 +198,9 @@ function waiting(sentence) {
   return element("p", "waiting muted", {}, element("span", "dots", {}, element("i"), element("i"), element("i")), sentence);
 }
 
-function verdict(name, sentence, details) {
-  const words = element("span", "", {}, element("strong", "", { textContent: sentence }));
-  for (const detail of details) words.append(" ", element("span", "muted", { textContent: detail, title: CONFIDENCE }));
+function verdict(name, sentence, details, explanation = "") {
+  const strong = element("strong", "", { textContent: sentence });
+  const words = element("span", "", {}, strong, " ", element("span", "muted", { textContent: details, title: explanation }));
   return element("p", "verdict", {}, icon(name), words);
 }
 

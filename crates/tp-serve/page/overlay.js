@@ -28,6 +28,7 @@ export function drawScene(context, size, toScreen, scene, pulse) {
   context.save();
   context.translate(MARGIN, MARGIN);
   if (scene.heat) drawHeat(context, size, scene.heat);
+  if (scene.crosshair) drawCrosshair(context, size, toScreen(scene.crosshair));
 
   // The selected question is drawn last, above the others, and its label has the first choice of a place.
   const order = [...scene.questions].sort((one, other) => (one === scene.selected) - (other === scene.selected));
@@ -42,8 +43,6 @@ export function drawScene(context, size, toScreen, scene, pulse) {
   for (const mark of marks) drawMarks(context, mark, pulse);
   const taken = [];
   for (const mark of marks.toReversed()) drawLabels(context, size, mark, taken);
-
-  if (scene.crosshair) drawCrosshair(context, size, toScreen(scene.crosshair));
   context.restore();
 }
 

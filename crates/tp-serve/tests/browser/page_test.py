@@ -254,7 +254,7 @@ def turned(jpeg, orientation):
 
 class Start(Page):
     def test_says_what_it_is_and_that_nothing_leaves(self):
-        self.assertEqual(self.element("start").find_element(By.TAG_NAME, "h1").text, "Click a point.\nRead what is there.")
+        self.assertEqual(self.element("start").find_element(By.TAG_NAME, "h2").text, "Click a point.\nRead what is there.")
         self.assertEqual(len(self.browser.find_elements(By.CSS_SELECTOR, ".examples button")), 3)
         self.assertIn("no photograph leaves it", self.text("about"))
         self.picture("start")
