@@ -2,6 +2,8 @@
 
 import { readEvents } from "./event_stream.js";
 
+const JSON_HEADERS = { "content-type": "application/json" };
+
 /** Why a request has no answer. */
 export class Problem extends Error {
   /**
@@ -21,7 +23,9 @@ export class Problem extends Error {
 export async function models() {
   const response = await request("v1/models", {});
   const { models } = await answer(response);
-  return models.toSorted((one, other) => Number(other.default ?? false) - Number(one.default ?? false));
+  return models.toSorted(
+    (one, other) => Number(other.default ?? false) - Number(one.default ?? false),
+  );
 }
 
 /**
@@ -48,10 +52,17 @@ export class ServerImage {
    * Returns the complete answer, as the route gives it without a stream.
    */
   async describe(points, model, signal, onText) {
-    return this.#post("v1/describe", { points, model, stream: true }, signal, async (response, onImage) => {
-      const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
-      return isStream ? readDescriptions(response, model, points.length, onImage, onText) : answer(response);
-    });
+    return this.#post(
+      "v1/describe",
+      { points, model, stream: true },
+      signal,
+      async (response, onImage) => {
+        const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+        return isStream
+          ? readDescriptions(response, model, points.length, onImage, onText)
+          : answer(response);
+      },
+    );
   }
 
   /** Locates texts, with their heat-maps. */
@@ -70,7 +81,7 @@ export class ServerImage {
         const hash = this.#hash;
         try {
           const body = JSON.stringify({ image_hash: hash, ...fields });
-          const response = await request(path, { body, signal, headers: { "content-type": "application/json" } });
+          const response = await request(path, { body, signal, headers: JSON_HEADERS });
           return await read(response, () => {});
         } catch (error) {
           if (error.kind !== "image-not-cached") throw error;
@@ -110,7 +121,8 @@ export class ServerImage {
   #form(fields) {
     const form = new FormData();
     for (const [name, value] of Object.entries(fields)) {
-      if (value !== undefined) form.append(name, typeof value === "string" ? value : JSON.stringify(value));
+      if (value !== undefined)
+        form.append(name, typeof value === "string" ? value : JSON.stringify(value));
     }
     form.append("image", this.#blob, this.#name); // last: the server knows the question when the bytes arrive
     return form;
@@ -140,7 +152,8 @@ async function readDescriptions(response, model, count, onImage, onText) {
       }
     }
   } catch (error) {
-    throw error instanceof Problem || error.name === "AbortError" ? error : new Problem("broken-off");
+    const isKnown = error instanceof Problem || error.name === "AbortError";
+    throw isKnown ? error : new Problem("broken-off");
   }
   throw new Problem("broken-off");
 }

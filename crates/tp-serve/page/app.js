@@ -13,7 +13,11 @@ import { connectThemeButton } from "./theme.js";
 const byId = (id) => document.getElementById(id);
 
 /** What to look for in the bundled examples. */
-const TRY = { horse: "the horse’s head", cat: "the cat’s eye on the right", coffee: "the handle of the cup" };
+const TRY = {
+  horse: "the horse’s head",
+  cat: "the cat’s eye on the right",
+  coffee: "the handle of the cup",
+};
 /** How far the heat-map is faded in by a card's button, in percent. */
 const HEAT_OF_BUTTON = 85;
 
@@ -47,7 +51,9 @@ async function openFile(file, example = null) {
     byId("opening").hidden = true;
     if (!(error instanceof NotAPicture)) throw error;
     const name = file.name ? `“${file.name}”` : "This";
-    notify(`${name} is not a picture that this browser can show. Open a JPEG, a PNG or a WebP file.`);
+    notify(
+      `${name} is not a picture that this browser can show. Open a JPEG, a PNG or a WebP file.`,
+    );
     return;
   }
 
@@ -74,7 +80,8 @@ async function openExample(name) {
     const blob = await response.blob();
     await openFile(new File([blob], `${name}.jpg`, { type: "image/jpeg" }), name);
   } catch (error) {
-    notify(sentenceOf(error instanceof Problem ? error : new Problem("unreachable")).sentence, () => openExample(name));
+    const problem = error instanceof Problem ? error : new Problem("unreachable");
+    notify(sentenceOf(problem).sentence, () => openExample(name));
   }
 }
 
@@ -100,7 +107,8 @@ async function ask(question) {
   await question.ask(server, byId("model-choice").value || undefined, photograph.size, render);
   if (!history.questions.includes(question)) return;
   if (question.state === "done") announce(spoken(question));
-  if (question.state === "failed") announce(`${question.number}: ${sentenceOf(question.problem).sentence}`);
+  if (question.state === "failed")
+    announce(`${question.number}: ${sentenceOf(question.problem).sentence}`);
 }
 
 function replaceQuestions(questions) {
@@ -126,7 +134,9 @@ function undo() {
 
 /** Stops questions that were on the page before and are not any more, and selects one that is. */
 function tidy(before) {
-  before.filter((question) => !history.questions.includes(question)).forEach((question) => question.stop());
+  before
+    .filter((question) => !history.questions.includes(question))
+    .forEach((question) => question.stop());
   if (!history.questions.includes(selected)) selected = history.questions.at(-1) ?? null;
   render();
 }
@@ -161,10 +171,11 @@ function render() {
   byId("clear").disabled = questions.length === 0;
   byId("empty").hidden = questions.length > 0;
   byId("hint").hidden = questions.length > 0;
-  photograph.show({ questions, selected, heat: heat && { picture: heat, strength: strength.valueAsNumber / 100 } });
+  const share = strength.valueAsNumber / 100;
+  photograph.show({ questions, selected, heat: heat && { picture: heat, strength: share } });
   answers.show(questions, {
     selected,
-    heatIsShown: strength.valueAsNumber > 0,
+    heatIsShown: share > 0,
     size: photograph.size,
     namesModel: byId("model-choice").length > 1,
   });
@@ -216,8 +227,11 @@ function showAbout(model) {
 
 function connect() {
   connectThemeButton(byId("theme"));
-  receiveFiles({ input: byId("file"), curtain: byId("curtain") }, openFile, () => notify("That is not a file. Drop a photograph."));
-  for (const button of document.querySelectorAll("[data-action=open]")) button.addEventListener("click", () => byId("file").click());
+  const places = { input: byId("file"), curtain: byId("curtain") };
+  receiveFiles(places, openFile, () => notify("That is not a file. Drop a photograph."));
+  for (const button of document.querySelectorAll("[data-action=open]")) {
+    button.addEventListener("click", () => byId("file").click());
+  }
   for (const button of document.querySelectorAll("[data-example]")) {
     button.addEventListener("click", () => openExample(button.dataset.example));
   }
@@ -240,7 +254,8 @@ function connect() {
   });
 
   document.addEventListener("keydown", (event) => {
-    const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z";
+    const isUndo =
+      (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z";
     const isTyping = event.target === words && words.value !== asked; // there it undoes the typing
     if (!isUndo || isTyping || byId("work").hidden) return;
     event.preventDefault();

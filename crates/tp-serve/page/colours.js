@@ -4,7 +4,16 @@
  * The colors of questions, by turns. Bright, because they stand on photographs and under dark numbers:
  * every one of them has a contrast of more than 7 with `INK`.
  */
-const MARKERS = ["#ff8a5c", "#4cc2ff", "#ffd23f", "#4fdc86", "#ff8fd0", "#c3a6ff", "#35e0d0", "#d8c4a8"];
+const MARKERS = [
+  "#ff8a5c",
+  "#4cc2ff",
+  "#ffd23f",
+  "#4fdc86",
+  "#ff8fd0",
+  "#c3a6ff",
+  "#35e0d0",
+  "#d8c4a8",
+];
 
 /** The color of the numbers on the markers. */
 export const INK = "#14110f";

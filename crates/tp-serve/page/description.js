@@ -1,7 +1,8 @@
 // The layers of a description: which words are the object, the part, the color, and the place.
 
 /** Words that say where, as the Descriptor writes them. */
-const WHERE = "very|far|upper|lower|top|bottom|left|right|left-hand|right-hand|middle|center|centre|corner|edge|end|side|half|area";
+const WHERE =
+  "very|far|upper|lower|top|bottom|left|right|left-hand|right-hand|middle|center|centre|corner|edge|end|side|half|area";
 /** "in the upper middle of the horse", "on the left of the image", "in the center". */
 const PLACE = new RegExp(
   `\\b(?:in|on|at|near|towards?)\\s+(?:the|its)\\s+(?:(?:${WHERE})\\b[\\s-]*)+(?:of\\s+(?:the\\s+|its\\s+)?[\\p{L}-]+)?`,
@@ -18,7 +19,8 @@ export function pieces(description, name) {
   for (const layer of ["colour", "part", "object"]) {
     const word = name?.[layer];
     if (!word) continue;
-    for (const { index, 0: text } of description.matchAll(wholeWord(word))) layers.fill(layer, index, index + text.length);
+    for (const { index, 0: text } of description.matchAll(wholeWord(word)))
+      layers.fill(layer, index, index + text.length);
   }
   const places = new Array(description.length).fill(false);
   for (const { index, 0: text } of description.matchAll(PLACE)) {
@@ -30,7 +32,8 @@ export function pieces(description, name) {
   const result = [];
   for (let index = 0; index < description.length; index += 1) {
     const last = result.at(-1);
-    if (last && last.layer === layers[index] && last.isPlace === places[index]) last.text += description[index];
+    if (last && last.layer === layers[index] && last.isPlace === places[index])
+      last.text += description[index];
     else result.push({ text: description[index], layer: layers[index], isPlace: places[index] });
   }
   return result;

@@ -1,10 +1,18 @@
 // Building the page's elements. Text is always set as text: nothing of a server or a file becomes HTML.
 
-/** An element with a class, properties and children; strings are text. */
-export function element(tag, className, properties, ...children) {
-  const result = Object.assign(document.createElement(tag), properties);
+/** An element with classes and children; strings are text. */
+export function element(tag, className, ...children) {
+  const result = document.createElement(tag);
   if (className) result.className = className;
   result.append(...children);
+  return result;
+}
+
+/** A button that says what it does. */
+export function button(text, onClick) {
+  const result = element("button", "", text);
+  result.type = "button";
+  result.addEventListener("click", onClick);
   return result;
 }
 
@@ -23,7 +31,10 @@ export function icon(name) {
 
 /** A button with an icon only; `label` is what it does. */
 export function iconButton(name, label, onClick) {
-  const button = element("button", "plain square", { type: "button", title: label, onclick: onClick }, icon(name));
-  button.setAttribute("aria-label", label);
-  return button;
+  const result = button("", onClick);
+  result.className = "plain square";
+  result.title = label;
+  result.setAttribute("aria-label", label);
+  result.replaceChildren(icon(name));
+  return result;
 }

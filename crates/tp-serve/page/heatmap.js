@@ -56,7 +56,10 @@ function interpolated(values, width, height, x, y) {
 
 /** The ramp's color at a value from 0 to 1. */
 function colourOf(value) {
-  const end = Math.max(1, RAMP.findIndex(({ at }) => at >= value));
+  const end = Math.max(
+    1,
+    RAMP.findIndex(({ at }) => at >= value),
+  );
   const [from, to] = [RAMP[end - 1], RAMP[end]];
   const share = (value - from.at) / (to.at - from.at);
   return from.rgba.map((channel, index) => channel + (to.rgba[index] - channel) * share);

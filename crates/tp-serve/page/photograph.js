@@ -3,7 +3,8 @@
 // Coordinates are those of the server: pixels of the picture as it is displayed, (0, 0) the center of the first
 // one. The browser applies the orientation of a JPEG, so `naturalWidth` and `naturalHeight` are the displayed size.
 
-import { MARGIN, drawScene } from "./overlay.js";
+import { MARGIN } from "./marks.js";
+import { drawScene } from "./overlay.js";
 
 /** What the server decodes; other pictures that the browser can show are sent as PNG. */
 const SENT_AS_THEY_ARE = ["image/jpeg", "image/png", "image/webp"];
@@ -105,21 +106,31 @@ export class Photograph {
     const canvas = this.#canvas;
     const width = Math.round((size.width + 2 * MARGIN) * density);
     const height = Math.round((size.height + 2 * MARGIN) * density);
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    if (canvas.width !== width || canvas.height !== height)
+      [canvas.width, canvas.height] = [width, height];
 
     const context = canvas.getContext("2d");
     context.setTransform(density, 0, 0, density, 0, 0);
     const isWaiting = this.#scene.questions.some((question) => question.isWaiting);
     const isMoving = isWaiting && !this.#calm.matches;
     const pulse = isMoving ? (now % 1400) / 1400 : null;
-    drawScene(context, size, (point) => this.#toScreen(point, size), { ...this.#scene, crosshair: this.#crosshair }, pulse);
+    drawScene(
+      context,
+      size,
+      (point) => this.#toScreen(point, size),
+      { ...this.#scene, crosshair: this.#crosshair },
+      pulse,
+    );
     if (isMoving) this.draw();
   }
 
   /** From a pixel of the image to CSS pixels on the photograph. */
   #toScreen(point, screen) {
     const { width, height } = this.size;
-    return { x: ((point.x + 0.5) / width) * screen.width, y: ((point.y + 0.5) / height) * screen.height };
+    return {
+      x: ((point.x + 0.5) / width) * screen.width,
+      y: ((point.y + 0.5) / height) * screen.height,
+    };
   }
 
   /** The pixel of the image under a position of the pointer. */
@@ -158,7 +169,12 @@ export class Photograph {
   #onKey(event, on) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const step = event.shiftKey ? BIG_STEP : STEP;
-    const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+    const steps = {
+      ArrowLeft: [-step, 0],
+      ArrowRight: [step, 0],
+      ArrowUp: [0, -step],
+      ArrowDown: [0, step],
+    };
     if (event.key in steps) {
       this.#moveCrosshair(...steps[event.key], on);
     } else if (event.key === "Enter" || event.key === " ") {
@@ -178,7 +194,10 @@ export class Photograph {
     const { width, height } = this.size;
     const from = this.#crosshair ?? { x: Math.floor(width / 2), y: Math.floor(height / 2) };
     const scale = Math.max(1, width / this.#frame.clientWidth);
-    const point = this.#inside({ x: from.x + Math.round(dx * scale), y: from.y + Math.round(dy * scale) });
+    const point = this.#inside({
+      x: from.x + Math.round(dx * scale),
+      y: from.y + Math.round(dy * scale),
+    });
     this.#setCrosshair(point);
     on.position(point);
     on.crosshair(point);
@@ -191,10 +210,14 @@ export class Photograph {
 
   /** Draws again when the window moves to a screen of another resolution, or is zoomed. */
   #watchResolution() {
-    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => {
-      this.draw();
-      this.#watchResolution();
-    }, { once: true });
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener(
+      "change",
+      () => {
+        this.draw();
+        this.#watchResolution();
+      },
+      { once: true },
+    );
   }
 
   /** The picture as it is displayed, as a PNG. */

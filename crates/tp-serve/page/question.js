@@ -10,52 +10,74 @@ const TRIES = 6;
 /** Seconds between two tries if the server does not say. */
 const PAUSE = 2;
 
-let count = 0;
-
 export class Question {
-  /** Unique on this page. */
-  id = (count += 1);
   /** The number on its marker. */
   number;
   /** "point" or "words". */
   kind;
   /** The point that is asked about, in pixels; null for words. */
-  asked = null;
-  /** The words that are to be found, for a question of this kind. */
-  words = "";
-  /** The description of the point, as far as it is written. */
-  text = "";
-  /** The model's names for what is at the point, or null. */
-  name = null;
+  asked;
+  /** The words that are to be found; empty for a point. */
+  words;
+
   /** "waiting", "writing", "locating", "done", "failed" or "stopped". */
-  state = "waiting";
+  state;
+  /** The description of the point, as far as it is written. */
+  text;
+  /** The model's names for what is at the point, or null. */
+  name;
   /** The found point in pixels; null if the words are not found, undefined if that is not known yet. */
-  found = undefined;
-  confidence = null;
-  /** The distance between the asked and the found point, in pixels. */
-  distance = null;
+  found;
+  /** The model's probability that the found point is right, or null. */
+  confidence;
+  /** The distance between the asked and the found point, in pixels, or null. */
+  distance;
   /** The heat-map as a picture, or null. */
-  heat = null;
+  heat;
   /** The name of the model that answered, or null. */
-  model = null;
+  model;
   /** Seconds of the server's work, or null. */
-  seconds = null;
-  /** Why there is no answer, if the state is "failed"; or, if it is "waiting", why it takes longer. */
-  problem = null;
+  seconds;
+  /** Why there is no answer, or, while a busy server is asked again, not yet; or null. */
+  problem;
   /** When a busy server is asked again, in milliseconds since 1970; or null. */
-  nextTry = null;
+  nextTry;
   /** The requests and their answers, for people who want to do the same by program. */
-  exchanges = [];
+  exchanges;
 
   #stop = null;
   #wake = () => {};
 
   static ofPoint(number, point) {
-    return Object.assign(new Question(), { number, kind: "point", asked: point });
+    return new Question(number, "point", point, "");
   }
 
   static ofWords(number, words) {
-    return Object.assign(new Question(), { number, kind: "words", words });
+    return new Question(number, "words", null, words);
+  }
+
+  constructor(number, kind, asked, words) {
+    this.number = number;
+    this.kind = kind;
+    this.asked = asked;
+    this.words = words;
+    this.#begin();
+  }
+
+  /** Forgets an earlier answer. */
+  #begin() {
+    this.state = "waiting";
+    this.text = "";
+    this.name = null;
+    this.found = undefined;
+    this.confidence = null;
+    this.distance = null;
+    this.heat = null;
+    this.model = null;
+    this.seconds = null;
+    this.problem = null;
+    this.nextTry = null;
+    this.exchanges = [];
   }
 
   /** Whether an answer is under way. */
@@ -87,8 +109,7 @@ export class Question {
     this.stop();
     const stop = new AbortController();
     this.#stop = stop;
-    Object.assign(this, { text: "", name: null, state: "waiting", found: undefined, confidence: null, distance: null });
-    Object.assign(this, { heat: null, seconds: null, problem: null, nextTry: null, exchanges: [] });
+    this.#begin();
     onChange();
     try {
       if (this.kind === "point") await this.#describe(server, model, size, stop.signal, onChange);
@@ -123,21 +144,27 @@ export class Question {
 
   async #locate(server, model, size, signal, onChange) {
     const text = this.kind === "words" ? this.words : this.text;
-    const result = await this.#patiently(signal, onChange, () => server.locate([text], model, signal));
+    const result = await this.#patiently(signal, onChange, () =>
+      server.locate([text], model, signal),
+    );
     this.#record("/v1/locate", server, { texts: [text], model, heatmap: true }, result);
     checkSize(result.image, size);
     const { located, confidence, heatmap } = result.results[0];
     this.found = located ?? null;
     this.confidence = confidence ?? null;
     this.heat = heatmap ? heatPicture(heatmap) : null;
-    if (this.asked && this.found) this.distance = Math.hypot(this.found.x - this.asked.x, this.found.y - this.asked.y);
+    if (this.asked && this.found) this.distance = distanceOf(this.asked, this.found);
   }
 
   #record(path, server, body, answer) {
-    this.exchanges.push({ request: { method: "POST", path, body: { ...server.reference, ...body } }, answer });
+    this.exchanges.push({
+      request: { method: "POST", path, body: { ...server.reference, ...body } },
+      answer,
+    });
     this.model = answer.model ?? null;
     const seconds = Object.values(answer.seconds ?? {}).filter(Number.isFinite);
-    if (seconds.length > 0) this.seconds = (this.seconds ?? 0) + seconds.reduce((sum, step) => sum + step, 0);
+    if (seconds.length > 0)
+      this.seconds = (this.seconds ?? 0) + seconds.reduce((sum, step) => sum + step, 0);
   }
 
   /** Asks a busy server again after the pause that it wants. */
@@ -167,12 +194,17 @@ export class Question {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(resolve, milliseconds);
       this.#wake = resolve;
-      signal.addEventListener("abort", () => {
+      const end = () => {
         clearTimeout(timer);
         reject(signal.reason);
-      });
+      };
+      signal.addEventListener("abort", end, { once: true });
     });
   }
+}
+
+function distanceOf(one, other) {
+  return Math.hypot(one.x - other.x, one.y - other.y);
 }
 
 /** Points mean nothing if the server and the browser see pictures of different sizes. */

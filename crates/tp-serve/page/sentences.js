@@ -4,7 +4,9 @@
 export function sentenceOf(problem) {
   switch (problem.kind) {
     case "unreachable":
-      return again("The server does not answer. Start it again with “talking-points serve”, then try again.");
+      return again(
+        "The server does not answer. Start it again with “talking-points serve”, then try again.",
+      );
     case "broken-off":
       return again("The connection ended in the middle of the answer. Try again.");
     case "busy":
@@ -12,12 +14,16 @@ export function sentenceOf(problem) {
     case "timeout":
       return again("The server needed longer than it may. Try again, or use a smaller photograph.");
     case "shutting-down":
-      return again("The server is shutting down. Start it again with “talking-points serve”, then try again.");
+      return again(
+        "The server is shutting down. Start it again with “talking-points serve”, then try again.",
+      );
     case "image-not-cached":
       return again("The server has forgotten the photograph. Try again.");
     case "not-an-image":
     case "unsupported-media-type":
-      return final("The server cannot read this file as an image. Open a JPEG, a PNG or a WebP file.");
+      return final(
+        "The server cannot read this file as an image. Open a JPEG, a PNG or a WebP file.",
+      );
     case "too-large":
       return final("This photograph is larger than the server accepts. Open a smaller copy of it.");
     case "point-outside":
@@ -29,11 +35,17 @@ export function sentenceOf(problem) {
     case "empty-text":
       return final("There are no words to find. Type a few.");
     case "unknown-model":
-      return final("The server has no model of this name any more. Reload the page, and choose another one.");
+      return final(
+        "The server has no model of this name any more. Reload the page, and choose another one.",
+      );
     case "size-differs":
-      return final("The server sees this photograph in another size than the browser does. Save it as a PNG, and open that.");
+      return final(
+        "The server sees this photograph in another size than the browser does. Save it as a PNG, and open that.",
+      );
     default:
-      return again("The server could not answer. Try again; if that does not help, look at what it prints.");
+      return again(
+        "The server could not answer. Try again; if that does not help, look at what it prints.",
+      );
   }
 }
 
@@ -66,7 +78,8 @@ export function shareOfSide(distance, size) {
 
 /** What a screen reader says when a question is answered. */
 export function spoken(question) {
-  const confidence = question.confidence == null ? "" : ` Confidence ${percent(question.confidence)}.`;
+  const confidence =
+    question.confidence == null ? "" : ` Confidence ${percent(question.confidence)}.`;
   if (question.kind === "words") {
     const found = question.found
       ? `found at ${place(question.found)}.${confidence}`
@@ -81,7 +94,11 @@ export function spoken(question) {
 
 /** What the page says about the model and the photographs. */
 export function about(model, hostname) {
-  const isHere = hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname) || hostname.endsWith(".localhost");
+  const isHere =
+    hostname === "localhost" ||
+    hostname === "[::1]" ||
+    /^127\./.test(hostname) ||
+    hostname.endsWith(".localhost");
   const photographs = isHere
     ? "It runs on this computer, and no photograph leaves it."
     : `It runs on ${hostname}; photographs are sent there and nowhere else.`;

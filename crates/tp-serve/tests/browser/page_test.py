@@ -9,7 +9,7 @@ the content security policy, and on a request to another host.
 
 import argparse
 import json
-import os
+import shutil
 import struct
 import sys
 import tempfile
@@ -59,15 +59,11 @@ ANSWERED = """
 
 def start_browser():
     options = webdriver.ChromeOptions()
-    for binary in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"):
-        if os.path.exists(binary):
-            options.binary_location = binary
-            break
+    options.binary_location = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(path)), None)
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 class Page(unittest.TestCase):
@@ -128,7 +124,9 @@ class Page(unittest.TestCase):
         """Clicks at a share of the photograph's width and height."""
         frame = self.element("frame")
         width, height = self.frame_size()
-        ActionChains(self.browser).move_to_element_with_offset(frame, round((x - 0.5) * width), round((y - 0.5) * height)).click().perform()
+        ActionChains(self.browser).move_to_element_with_offset(
+            frame, round((x - 0.5) * width), round((y - 0.5) * height)
+        ).click().perform()
 
     def press_undo(self):
         ActionChains(self.browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
@@ -164,7 +162,9 @@ class Page(unittest.TestCase):
         return self.element("frame").get_attribute("aria-label") or ""
 
     def frame_size(self):
-        return self.run_script("const { clientWidth, clientHeight } = document.getElementById('frame'); return [clientWidth, clientHeight]")
+        return self.run_script(
+            "const { clientWidth, clientHeight } = document.getElementById('frame'); return [clientWidth, clientHeight]"
+        )
 
     def cards(self):
         """The answers, the newest first."""
@@ -215,7 +215,12 @@ def described(text, name=None, width=640, height=360):
     image = {"width": width, "height": height, "hash": "0" * 64}
     return {
         "path": "v1/describe",
-        "json": {"image": image, "model": "tiny", "points": [{"x": 1, "y": 1, "description": text, "name": name}], "seconds": {"describe": 0.1}},
+        "json": {
+            "image": image,
+            "model": "tiny",
+            "points": [{"x": 1, "y": 1, "description": text, "name": name}],
+            "seconds": {"describe": 0.1},
+        },
     }
 
 
@@ -367,14 +372,23 @@ class Points(Page):
         self.assertTrue(self.cards()[0].find_element(By.CLASS_NAME, "written").text)
 
     def test_layers_are_told_apart(self):
-        name = {"object": "computer mouse", "object_probability": 0.914, "part": "button", "part_probability": 0.47, "colour": "light gray"}
+        name = {
+            "object": "computer mouse",
+            "object_probability": 0.914,
+            "part": "button",
+            "part_probability": 0.47,
+            "colour": "light gray",
+        }
         text = "A small computer mouse is in the lower left of the image. The point sits on its button, in the middle of the computer mouse, where it is light gray."
         self.forge(described(text, name), located({"x": 100, "y": 50}))
         self.click(0.2, 0.2)
         self.until_answered(1)
         [card] = self.cards()
         self.assertEqual(card.find_element(By.CLASS_NAME, "written").text, text)
-        words = {layer: {mark.text for mark in card.find_elements(By.CSS_SELECTOR, f".written mark.{layer}")} for layer in ("object", "part", "colour")}
+        words = {
+            layer: {mark.text for mark in card.find_elements(By.CSS_SELECTOR, f".written mark.{layer}")}
+            for layer in ("object", "part", "colour")
+        }
         self.assertEqual(words, {"object": {"computer mouse"}, "part": {"button"}, "colour": {"light gray"}})
         places = [place.text for place in card.find_elements(By.CSS_SELECTOR, ".written .place")]
         self.assertEqual(places, ["in the lower left of the image", "in the middle of the computer mouse"])
@@ -482,14 +496,10 @@ class Words(Page):
 
     def test_one_of_several_models_is_chosen(self):
         models = [{"name": "tiny", "default": False}, {"name": "field", "default": True}]
-        self.run_script("sessionStorage.clear()")
-        self.browser.get("about:blank")
-        forged = "window.addEventListener('DOMContentLoaded', () => 0); test.forged.push(%s);" % json.dumps({"path": "v1/models", "json": {"models": models}})
-        script = self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": forged})
-        try:
-            self.load()
-        finally:
-            self.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script["identifier"]})
+        source = f"test.forged.push({json.dumps({'path': 'v1/models', 'json': {'models': models}})})"
+        script = self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        self.load()
+        self.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
         choice = self.element("model-choice")
         self.assertTrue(choice.is_displayed())
         self.assertEqual(choice.get_attribute("value"), "field", "the default one comes first")
@@ -584,7 +594,10 @@ class Problems(Page):
         self.assertIn("longer than 30 s", self.trouble())
 
     def test_what_cannot_be_tried_again_names_the_way_out(self):
-        for kind, status, way_out in (("too-large", 413, "Open a smaller copy"), ("not-an-image", 422, "Open a JPEG, a PNG or a WebP")):
+        for kind, status, way_out in (
+            ("too-large", 413, "Open a smaller copy"),
+            ("not-an-image", 422, "Open a JPEG, a PNG or a WebP"),
+        ):
             self.forge(problem("v1/describe", kind, status, "the server's sentence"))
             self.click(0.4, 0.4)
             self.until(lambda: self.cards() and self.cards()[0].find_elements(By.CLASS_NAME, "trouble"))
@@ -631,9 +644,13 @@ class Modules(Page):
         return self.browser.execute_async_script(script)
 
     def test_events_are_read_however_they_are_cut(self):
-        stream = ': a comment\r\nevent: text\r\ndata: {"text":"é,\r\ndata:  x"}\r\n\r\nevent: done\ndata: {}\n\ndata: [1]\r\revent: text\ndata: "cut off"\n'
-        # A line break inside a value of JSON would be invalid: the two data lines meet inside of the string as "\n".
-        stream = stream.replace('"é,\r\ndata:  x"', '\r\ndata: "é"')
+        stream = (
+            ": a comment\r\n"
+            'event: text\r\ndata: {"text":\r\ndata: "é"}\r\n\r\n'  # one event's data in two lines
+            "event: done\ndata: {}\n\n"
+            "data: [1]\r\r"
+            'event: text\ndata: "cut off"\n'
+        )
         for size in (1, 2, 3, 1000):
             events = self.call(
                 "event_stream.js",
@@ -648,7 +665,11 @@ class Modules(Page):
                   return events;
                 }})()""",
             )
-            expected = [{"event": "text", "data": {"text": "é"}}, {"event": "done", "data": {}}, {"event": "message", "data": [1]}]
+            expected = [
+                {"event": "text", "data": {"text": "é"}},
+                {"event": "done", "data": {}},
+                {"event": "message", "data": [1]},
+            ]
             self.assertEqual(events, expected, f"pieces of {size} bytes")
 
     def test_pieces_of_a_description_join_to_it(self):
@@ -659,7 +680,11 @@ class Modules(Page):
         self.assertEqual("".join(piece["text"] for piece in pieces if piece["isPlace"]), "at the top of the ear")
 
     def test_a_heat_map_that_is_not_whole_is_none(self):
-        for heatmap in ({"width": 2, "height": 2, "values": [1]}, {"width": 0, "height": 0, "values": []}, {"width": 1, "height": 1}):
+        for heatmap in (
+            {"width": 2, "height": 2, "values": [1]},
+            {"width": 0, "height": 0, "values": []},
+            {"width": 1, "height": 1},
+        ):
             self.assertIsNone(self.call("heatmap.js", f"m.heatPicture({json.dumps(heatmap)})"))
 
     def test_probabilities_are_not_rounded_to_certainty(self):
