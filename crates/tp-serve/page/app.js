@@ -52,7 +52,7 @@ async function openFile(file, example = null) {
     if (!(error instanceof NotAPicture)) throw error;
     const name = file.name ? `“${file.name}”` : "This";
     notify(
-      `${name} is not a picture that this browser can show. Open a JPEG, a PNG or a WebP file.`,
+      `${name} is not a picture that the browser can show. Open a JPEG, a PNG or a WebP file.`,
     );
     return;
   }
@@ -106,9 +106,9 @@ function begin(question) {
 async function ask(question) {
   await question.ask(server, byId("model-choice").value || undefined, photograph.size, render);
   if (!history.questions.includes(question)) return;
-  if (question.state === "done") announce(spoken(question));
-  if (question.state === "failed")
-    announce(`${question.number}: ${sentenceOf(question.problem).sentence}`);
+  const { state, number, problem } = question;
+  if (state === "done") announce(spoken(question));
+  if (state === "failed") announce(`${number}: ${sentenceOf(problem).sentence}`);
 }
 
 function replaceQuestions(questions) {
@@ -239,7 +239,12 @@ function connect() {
   byId("clear").addEventListener("click", () => replaceQuestions([]));
   byId("heat-strength").addEventListener("input", render);
   byId("notice-close").addEventListener("click", () => notify(null));
+  if (matchMedia("(pointer: coarse)").matches) byId("hint-pointer").textContent = "Tap any point";
+  connectWords();
+}
 
+/** Connects the field for words, and the keys for undo, which it may need for itself. */
+function connectWords() {
   const [words, wordsProblem] = [byId("words"), byId("words-problem")];
   let asked = ""; // the words as they were asked last
   byId("find").addEventListener("submit", (event) => {
@@ -261,8 +266,6 @@ function connect() {
     event.preventDefault();
     undo();
   });
-
-  if (matchMedia("(pointer: coarse)").matches) byId("hint-pointer").textContent = "Tap any point";
 }
 
 connect();

@@ -51,11 +51,12 @@ export class Photograph {
   async open(file) {
     const turn = (this.#opened += 1);
     const url = URL.createObjectURL(file);
-    const trial = new Image();
-    trial.src = url;
+    let sent;
     try {
+      const trial = new Image();
+      trial.src = url;
       await trial.decode();
-      if (trial.naturalWidth === 0 || trial.naturalHeight === 0) throw new NotAPicture(file.name);
+      sent = SENT_AS_THEY_ARE.includes(file.type) ? file : await asPng(trial);
     } catch {
       URL.revokeObjectURL(url);
       throw new NotAPicture(file.name);
@@ -76,7 +77,7 @@ export class Photograph {
     this.#frame.style.setProperty("--width", `${width}px`);
     this.#frame.classList.toggle("is-tiny", Math.max(width, height) <= 200);
     this.#frame.setAttribute("aria-label", `${file.name}, ${width} by ${height} pixels`);
-    return SENT_AS_THEY_ARE.includes(file.type) ? file : this.#asPng();
+    return sent;
   }
 
   /** Draws questions, with the heat-map of one. */
@@ -106,8 +107,8 @@ export class Photograph {
     const canvas = this.#canvas;
     const width = Math.round((size.width + 2 * MARGIN) * density);
     const height = Math.round((size.height + 2 * MARGIN) * density);
-    if (canvas.width !== width || canvas.height !== height)
-      [canvas.width, canvas.height] = [width, height];
+    const fits = canvas.width === width && canvas.height === height;
+    if (!fits) [canvas.width, canvas.height] = [width, height];
 
     const context = canvas.getContext("2d");
     context.setTransform(density, 0, 0, density, 0, 0);
@@ -151,8 +152,10 @@ export class Photograph {
   #listen(on) {
     // A click is also what a tap and a pen make, and is not made by scrolling with a finger.
     this.#frame.addEventListener("click", (event) => {
+      // One without a position, as assistive software makes it, is meant for the crosshair.
+      const point = event.detail === 0 ? this.#crosshairOrMiddle() : this.#pixelAt(event);
       this.#setCrosshair(null);
-      on.ask(this.#pixelAt(event));
+      on.ask(point);
     });
     this.#frame.addEventListener("pointermove", (event) => on.position(this.#pixelAt(event)));
     this.#frame.addEventListener("pointerleave", () => on.position(this.#crosshair));
@@ -191,9 +194,8 @@ export class Photograph {
 
   /** Moves the crosshair by CSS pixels, at least by one pixel of the image. It begins in the middle. */
   #moveCrosshair(dx, dy, on) {
-    const { width, height } = this.size;
-    const from = this.#crosshair ?? { x: Math.floor(width / 2), y: Math.floor(height / 2) };
-    const scale = Math.max(1, width / this.#frame.clientWidth);
+    const from = this.#crosshairOrMiddle();
+    const scale = Math.max(1, this.size.width / this.#frame.clientWidth);
     const point = this.#inside({
       x: from.x + Math.round(dx * scale),
       y: from.y + Math.round(dy * scale),
@@ -201,6 +203,11 @@ export class Photograph {
     this.#setCrosshair(point);
     on.position(point);
     on.crosshair(point);
+  }
+
+  #crosshairOrMiddle() {
+    const { width, height } = this.size;
+    return this.#crosshair ?? { x: Math.floor(width / 2), y: Math.floor(height / 2) };
   }
 
   #setCrosshair(point) {
@@ -219,14 +226,14 @@ export class Photograph {
       { once: true },
     );
   }
+}
 
-  /** The picture as it is displayed, as a PNG. */
-  async #asPng() {
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [this.size.width, this.size.height];
-    canvas.getContext("2d").drawImage(this.#image, 0, 0);
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-    if (!blob) throw new NotAPicture("the picture is too large");
-    return blob;
-  }
+/** A picture as it is displayed, as a PNG. Fails if it is too large for the browser, or has no size. */
+async function asPng(image) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  if (!blob) throw new RangeError("the picture has no PNG");
+  return blob;
 }

@@ -34,12 +34,14 @@ document.addEventListener("securitypolicyviolation", (event) => test.violations.
 const serverFetch = window.fetch.bind(window);
 window.fetch = async (path, options = {}) => {
   const { body } = options;
-  test.requests.push({ path, kind: body instanceof FormData ? "form" : typeof body, body: typeof body === "string" ? JSON.parse(body) : null });
+  const isForm = body instanceof FormData;
+  const json = typeof body === "string" ? JSON.parse(body) : null;
+  test.requests.push({ path, kind: isForm ? "form" : typeof body, body: json, sent: isForm ? body.get("image").type : null });
   const index = test.forged.findIndex((answer) => answer.path === path);
   if (index < 0) return serverFetch(path, options);
-  const [{ status = 200, headers = {}, json, pieces, unreachable }] = test.forged.splice(index, 1);
+  const [{ status = 200, headers = {}, json: answer, pieces, unreachable }] = test.forged.splice(index, 1);
   if (unreachable) throw new TypeError("Failed to fetch");
-  if (json) return new Response(JSON.stringify(json), { status, headers: { "content-type": "application/json", ...headers } });
+  if (answer) return new Response(JSON.stringify(answer), { status, headers: { "content-type": "application/json", ...headers } });
   const bytes = new TextEncoder();
   const stream = new ReadableStream({
     pull(controller) {
@@ -527,6 +529,15 @@ class Coordinates(Page):
         self.assertAlmostEqual(x, 90, delta=1)
         self.assertAlmostEqual(y, 480, delta=1)
         self.assertTrue(card.find_element(By.CLASS_NAME, "written").text, "the server sees the same picture")
+
+    def test_a_format_that_the_server_does_not_know_is_sent_as_png(self):
+        drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60"><rect width="40" height="60"/></svg>'
+        self.open_file("drawing.svg", drawing)
+        self.until(lambda: self.photograph() == "drawing.svg, 90 by 60 pixels")
+        self.click(0.7, 0.5)
+        self.until_answered(1)
+        self.assertEqual(self.requests("v1/describe")[0]["sent"], "image/png")
+        self.assertTrue(self.cards()[0].find_element(By.CLASS_NAME, "written").text)
 
     def test_every_pixel_of_a_tiny_picture_can_be_clicked(self):
         self.open_file("tiny.png", png(8, 6))
