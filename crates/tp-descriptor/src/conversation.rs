@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use tp_core::{PointName, Style};
 use tp_language::{SpecialToken, Tokenizer};
 
-use crate::told_names::{place_of, with_names, with_placeholders};
+use crate::{
+    told_names::{place_of, with_names, with_placeholders},
+    written_text::WrittenText,
+};
 
 /// In whose words a point is asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +143,11 @@ impl DescribeConversation {
     pub fn text_of(&self, ids: &[u32], name: Option<&PointName>) -> String {
         let text = self.tokenizer.decode(ids);
         name.map_or_else(|| text.clone(), |name| with_names(&text, name))
+    }
+
+    /// What is being written, with the names that were told, piece by piece.
+    pub(crate) fn written<'a>(&'a self, name: Option<&'a PointName>) -> WrittenText<'a> {
+        WrittenText::new(self.tokenizer.text(), name)
     }
 
     /// The token that ends a description: what is taught.

@@ -7,6 +7,7 @@ mod gaussian_mask;
 mod model;
 mod point_prompt;
 mod told_names;
+mod written_text;
 
 pub use conversation::{DescribeConversation, Request, Wording};
 pub use error::DescriptorError;

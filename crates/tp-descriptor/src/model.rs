@@ -1,6 +1,6 @@
 //! The Point Descriptor: what it learns, and how it describes.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use burn::{
     config::Config,
@@ -12,8 +12,8 @@ use tp_core::{
 };
 use tp_kernels::in_pool;
 use tp_language::{
-    Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, Prompts, Tokenizer, generate,
-    token_loss, visual_context,
+    Completion, Context, Decoder, GenerateOptions, LoraAdapter, LoraConfig, NextAction, Prompts,
+    SampledToken, Tokenizer, generate_watched, token_loss, visual_context,
 };
 use tp_vision::{DerivedKey, EncodedImage, Namer, VisionError, VisionFeatures, VisionModel};
 
@@ -210,6 +210,20 @@ impl PointDescriptor {
         self.features_of(&image.features, points).squeeze_dim(0)
     }
 
+    /// The number of tokens that the language model reads before it describes a point with this
+    /// name: those of the image, and those of the request.
+    #[must_use]
+    pub fn prompt_tokens(
+        &self,
+        image: &EncodedImage,
+        style: Style,
+        name: Option<&PointName>,
+    ) -> usize {
+        let of_image: usize = image.features.tokens.lengths.iter().sum();
+        let conversation = &self.conversation;
+        conversation.head().len() + of_image + conversation.request(style, name).ids.len()
+    }
+
     /// What each point is taken for; nothing if there is no namer.
     ///
     /// # Errors
@@ -220,17 +234,22 @@ impl PointDescriptor {
         image: &EncodedImage,
         points: &[UnitXy],
     ) -> Result<Vec<PointName>, VisionError> {
-        self.namer.as_ref().map_or(Ok(Vec::new()), |namer| namer.name(&self.eyes, image, points))
+        let Some(namer) = &self.namer else {
+            return Ok(Vec::new());
+        };
+        in_pool(|| namer.name(&self.eyes, image, points))
     }
 
     fn features_of(&self, features: &VisionFeatures, points: Vec<ModelXy>) -> Tensor<3> {
-        self.net.prompt.forward(
-            self.eyes.encoder.query_decoder(),
-            &features.attended,
-            &features.mask_features,
-            &[points],
-            &self.mask,
-        )
+        in_pool(|| {
+            self.net.prompt.forward(
+                self.eyes.encoder.query_decoder(),
+                &features.attended,
+                &features.mask_features,
+                &[points],
+                &self.mask,
+            )
+        })
     }
 }
 
@@ -244,69 +263,120 @@ impl DescribePoint for PointDescriptor {
         points: &[UnitXy],
         how: &DescribeOptions,
     ) -> Result<Vec<Description>, DescriptorError> {
-        if points.is_empty() {
-            return Ok(Vec::new());
+        let mut descriptions = Vec::with_capacity(points.len());
+        for points in points.chunks(POINTS_PER_BATCH) {
+            let names = self.names(image, points)?;
+            let go_on = |_, _| ControlFlow::Continue(NextAction::GoOn);
+            descriptions.extend(self.describe_batch(image, points, &names, how, go_on)?);
         }
+        Ok(descriptions)
+    }
+}
+
+impl PointDescriptor {
+    /// As [`describe`](DescribePoint::describe), and tells `watch` the point and each piece of its
+    /// text as it is written. The pieces of a point, joined, are its description; a piece is empty
+    /// while a character is incomplete.
+    ///
+    /// `watch` may end a single description, which then has the text so far, or all of them by a
+    /// break: what was written until then is given, and points that were not begun are missing from
+    /// the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`describe`](DescribePoint::describe).
+    pub fn describe_watched(
+        &self,
+        image: &EncodedImage,
+        points: &[UnitXy],
+        how: &DescribeOptions,
+        mut watch: impl FnMut(usize, &str) -> ControlFlow<(), NextAction>,
+    ) -> Result<Vec<Description>, DescriptorError> {
+        let stops = self.conversation.stops();
+        let mut descriptions = Vec::with_capacity(points.len());
+        for points in points.chunks(POINTS_PER_BATCH) {
+            let names = self.names(image, points)?;
+            let first = descriptions.len();
+            let mut texts: Vec<_> = (0..points.len())
+                .map(|point| self.conversation.written(names.get(point)))
+                .collect();
+            let mut is_broken = false;
+            let watch_token = |point: usize, token: SampledToken| {
+                let text = &mut texts[point];
+                let piece =
+                    if stops.contains(&token.id) { text.finish() } else { text.push(token.id) };
+                let next = watch(first + point, &piece);
+                is_broken |= next.is_break();
+                next
+            };
+            descriptions.extend(self.describe_batch(image, points, &names, how, watch_token)?);
+            // What was held back of texts that no token has ended.
+            for (point, text) in texts.iter_mut().enumerate() {
+                let rest = text.finish();
+                if !rest.is_empty() {
+                    is_broken |= watch(first + point, &rest).is_break();
+                }
+            }
+            if is_broken {
+                break;
+            }
+        }
+        Ok(descriptions)
+    }
+
+    /// Describes points with their names in one batch, and tells `watch` the point and each token.
+    fn describe_batch(
+        &self,
+        image: &EncodedImage,
+        points: &[UnitXy],
+        names: &[PointName],
+        how: &DescribeOptions,
+        watch: impl FnMut(usize, SampledToken) -> ControlFlow<(), NextAction>,
+    ) -> Result<Vec<Description>, DescriptorError> {
         let tokens = &image.features.tokens;
-        let context = image.derived(self.contexts, || {
-            in_pool(|| {
-                visual_context(
-                    &self.decoder,
-                    self.conversation.head(),
-                    tokens.embeddings.clone(),
-                    &tokens.lengths,
-                    Some(&self.net.adapter),
-                )
-            })
-        });
+        let read = || {
+            let embeddings = tokens.embeddings.clone();
+            let (head, adapter) = (self.conversation.head(), Some(&self.net.adapter));
+            in_pool(|| visual_context(&self.decoder, head, embeddings, &tokens.lengths, adapter))
+        };
+        let context = image.derived(self.contexts, read, Context::n_bytes);
+        let model_points =
+            points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
+        let features = self.features_of(&image.features, model_points);
+        let requests: Vec<_> = (0..points.len())
+            .map(|point| self.conversation.request(how.style, names.get(point)))
+            .collect();
+        let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
+        let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
+        let tokens = self.eyes.projector.object_tokens(features);
+        let prompt = insert_point_tokens(&self.decoder, &rows, &marks, tokens);
+        // Each point draws from a stream of its own: its words do not depend on its company.
+        let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
+        let seeds: Vec<u64> =
+            points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
+        let prompts =
+            Prompts { lengths: rows.iter().map(Vec::len).collect(), ..Prompts::level(prompt, 1) };
         let options = GenerateOptions {
             max_new_tokens: how.max_new_tokens,
             sampling: how.sampling,
             stop: self.conversation.stops().to_vec(),
         };
-        let mut descriptions = Vec::with_capacity(points.len());
-        for points in points.chunks(POINTS_PER_BATCH) {
-            let model_points =
-                points.iter().map(|&point| image.letterbox.model_from_unit(point)).collect();
-            let features = in_pool(|| self.features_of(&image.features, model_points));
-            let names = in_pool(|| self.names(image, points))?;
-            let requests: Vec<_> = (0..points.len())
-                .map(|point| self.conversation.request(how.style, names.get(point)))
-                .collect();
-            let rows: Vec<Vec<u32>> = requests.iter().map(|request| request.ids.clone()).collect();
-            let marks: Vec<usize> = requests.iter().map(|request| request.mark).collect();
-            let tokens = self.eyes.projector.object_tokens(features);
-            let prompt = insert_point_tokens(&self.decoder, &rows, &marks, tokens);
-            // Each point draws from a stream of its own: its words do not depend on its company.
-            let stream = |point: &UnitXy| point.x().to_bits() ^ point.y().to_bits().rotate_left(32);
-            let seeds: Vec<u64> =
-                points.iter().map(|point| Seed(how.seed).nth(stream(point)).0).collect();
-            let prompts = Prompts {
-                lengths: rows.iter().map(Vec::len).collect(),
-                ..Prompts::level(prompt, 1)
-            };
-            let completions = generate(
-                &self.decoder,
-                Some(&*context),
-                prompts,
-                Some(&self.net.adapter),
-                &options,
-                &seeds,
-            )?;
-            for (point, completion) in completions.into_iter().enumerate() {
-                descriptions.push(Description {
-                    text: self.conversation.text_of(&completion.ids, names.get(point)),
-                    tokens: completion.ids.len() + usize::from(completion.finished),
-                    log_prob: completion
-                        .log_probs
-                        .iter()
-                        .map(|&log_prob| f64::from(log_prob))
-                        .sum(),
-                    name: names.get(point).cloned(),
-                });
-            }
-        }
-        Ok(descriptions)
+        let completions = generate_watched(
+            &self.decoder,
+            Some(&*context),
+            prompts,
+            Some(&self.net.adapter),
+            &options,
+            &seeds,
+            watch,
+        )?;
+        let description = |(point, completion): (usize, Completion)| Description {
+            text: self.conversation.text_of(&completion.ids, names.get(point)),
+            tokens: completion.ids.len() + usize::from(completion.finished),
+            log_prob: completion.log_probs.iter().map(|&log_prob| f64::from(log_prob)).sum(),
+            name: names.get(point).cloned(),
+        };
+        Ok(completions.into_iter().enumerate().map(description).collect())
     }
 }
 

@@ -34,6 +34,14 @@ impl Context {
         &self.lengths
     }
 
+    /// The memory of keys and values, in bytes.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        let bytes =
+            |tensor: &Tensor<3>| tensor.dims().iter().product::<usize>() * tensor.dtype().size();
+        self.layers.iter().map(|layer| bytes(&layer.keys) + bytes(&layer.values)).sum()
+    }
+
     /// The same numbers without their history: no gradients flow through the result.
     #[must_use]
     pub fn inner(&self) -> Self {

@@ -1,6 +1,6 @@
 //! Reading a heat-map: where is most of the mass, how much is it, and is it anywhere at all?
 
-use tp_core::{Letterbox, Located, ModelXy};
+use tp_core::{Letterbox, Located, ModelXy, UnitXy};
 
 /// The confidence of an answer is the mass within this radius of it, in the image's unit square.
 const CONFIDENCE_RADIUS: f64 = 0.1;
@@ -143,6 +143,46 @@ impl Heatmap {
         self.nowhere
     }
 
+    /// The probabilities over the image's own area, without the letterbox's padding: rows and
+    /// columns of a grid that divides the image evenly, and its cells, row-major, each with the
+    /// probability of its part of the image.
+    ///
+    /// A cell that crosses an edge of the new grid is divided by area. What lies on the padding is
+    /// left out, so the sum is at most 1 − [`nowhere`](Self::nowhere).
+    ///
+    /// - `longest_side`: the grid has at most so many cells along its longer side, at least 1; it is
+    ///   never finer than the heat-map
+    #[must_use]
+    pub fn over_image(&self, letterbox: &Letterbox, longest_side: usize) -> ([usize; 2], Vec<f32>) {
+        let corner = |x: f64, y: f64| letterbox.model_from_unit(UnitXy::nearest(x, y));
+        let (start, end) = (corner(0.0, 0.0), corner(1.0, 1.0));
+        // The image's area in cells of this heat-map.
+        let [height, width] = self.size;
+        let rows = [start.y * height as f64, end.y * height as f64];
+        let columns = [start.x * width as f64, end.x * width as f64];
+        let (n_rows, n_columns) = (rows[1] - rows[0], columns[1] - columns[0]);
+        let scale = (longest_side.max(1) as f64 / n_rows.max(n_columns)).min(1.0);
+        let n_cells = |n: f64| ((n * scale).round() as usize).max(1);
+        let size = [n_cells(n_rows), n_cells(n_columns)];
+
+        let (row_shares, column_shares) =
+            (shares(rows, size[0], height), shares(columns, size[1], width));
+        let mut cells = vec![0.0_f32; size[0] * size[1]];
+        for (row, of_rows) in row_shares.iter().enumerate() {
+            for (column, of_columns) in column_shares.iter().enumerate() {
+                let mut mass = 0.0;
+                for &(from_row, share) in of_rows {
+                    let line = &self.cells[from_row * width..][..width];
+                    for &(from_column, share_of_line) in of_columns {
+                        mass += share * share_of_line * f64::from(line[from_column]);
+                    }
+                }
+                cells[row * size[1] + column] = mass as f32;
+            }
+        }
+        (size, cells)
+    }
+
     /// The point that the heat-map stands for, or `None` if "nowhere" is at least as probable as
     /// `nowhere_limit`.
     ///
@@ -256,6 +296,22 @@ impl Heatmap {
     }
 }
 
+/// Divides a section of an axis of `n_from` cells evenly into `n` cells: for each of them, the old
+/// cells that it overlaps, with the share of the old cell's length.
+fn shares([start, end]: [f64; 2], n: usize, n_from: usize) -> Vec<Vec<(usize, f64)>> {
+    let edge = |at: usize| start + (end - start) * at as f64 / n as f64;
+    (0..n)
+        .map(|at| {
+            let (first, last) = (edge(at), edge(at + 1));
+            let cells = first as usize..(last.ceil() as usize).min(n_from);
+            cells
+                .map(|cell| (cell, last.min((cell + 1) as f64) - first.max(cell as f64)))
+                .filter(|&(_, share)| share > 0.0)
+                .collect()
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use tp_core::{Fit, ImageHw};
@@ -333,6 +389,38 @@ mod tests {
         let heatmap = map([20, 20], &[(42, 4.0_f32.ln() + 10.0), (390, 10.0)]); // 0.8 and 0.2
         let located = heatmap.locate(&square(), Decoding::Mass, 0.5).unwrap();
         assert!((located.confidence.unwrap() - 0.8).abs() < 1e-3);
+    }
+
+    #[test]
+    fn grid_over_the_image_has_its_mass_where_it_was() {
+        // Twice as wide as high: rows 2 to 5 of 8 are the image.
+        let letterbox = Letterbox::new(ImageHw::new(100, 200).unwrap(), Fit::PadToSquare);
+        let heatmap = map([8, 8], &[(2 * 8 + 7, 3.0), (5 * 8, 4.0), (0, 2.0)]); // and one on the padding
+        let (size, cells) = heatmap.over_image(&letterbox, 64);
+        assert_eq!(size, [4, 8]);
+        for (new, old) in [(7, 23), (24, 40), (0, 16)] {
+            assert!((cells[new] - heatmap.cells()[old]).abs() < 1e-6, "{new}");
+        }
+        let outside: f32 = heatmap.cells()[..16].iter().chain(&heatmap.cells()[48..]).sum();
+        let total: f32 = cells.iter().sum();
+        assert!((total + outside + heatmap.nowhere() - 1.0).abs() < 1e-5);
+        // Coarser cells are sums of finer ones.
+        let (size, coarse) = heatmap.over_image(&letterbox, 4);
+        assert_eq!(size, [2, 4]);
+        assert!((coarse[3] - (cells[6] + cells[7] + cells[14] + cells[15])).abs() < 1e-6);
+    }
+
+    #[test]
+    fn cells_across_the_edge_of_the_image_are_divided() {
+        // 3 of 8 cells high: from 2.5 to 5.5 rows.
+        let letterbox = Letterbox::new(ImageHw::new(300, 800).unwrap(), Fit::PadToSquare);
+        let flat = Heatmap::from_logits(&[[0.0; 64].as_slice(), &[-30.0]].concat(), [8, 8]);
+        let (size, cells) = flat.over_image(&letterbox, 64);
+        assert_eq!(size, [3, 8]);
+        assert!(cells.iter().all(|cell| (cell - 1.0 / 64.0).abs() < 1e-6), "{cells:?}");
+        // However thin an image is, its grid has a row.
+        let line = Letterbox::new(ImageHw::new(1, 1000).unwrap(), Fit::PadToSquare);
+        assert_eq!(flat.over_image(&line, 64).0, [1, 8]);
     }
 
     #[test]

@@ -222,6 +222,16 @@ impl PointLocalizer {
         Some(Located { point, confidence: confidence.map(calibrated) })
     }
 
+    /// Whether the texts can be located, without looking at an image.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalizerError`] as [`LocalizePoint::locate`] gives it for a text that is empty or too
+    /// long.
+    pub fn check(&self, texts: &[&str]) -> Result<(), LocalizerError> {
+        self.rows(texts).map(drop)
+    }
+
     /// The head that answers.
     #[must_use]
     pub fn head(&self) -> LocalizerHead {
@@ -289,7 +299,8 @@ impl PointLocalizer {
     /// The namer, and what it makes of every cell of an image, computed once for an image.
     fn cell_names(&self, image: &EncodedImage) -> Option<(&Namer, Arc<CellNames>)> {
         let namer = self.namer.as_ref()?;
-        Some((namer, image.derived(self.cell_names, || namer.cell_names(&image.features.maps))))
+        let compute = || namer.cell_names(&image.features.maps);
+        Some((namer, image.derived(self.cell_names, compute, CellNames::n_bytes)))
     }
 
     /// The heat-maps of one look at an image, at a temperature of 1.
@@ -378,7 +389,7 @@ impl PointLocalizer {
     ) -> impl Iterator<Item = Tensor<2>> + 'a {
         let adapter = Some(&self.net.adapter);
         let tokens = &image.features.tokens;
-        let context = image.derived(self.contexts, || {
+        let read = || {
             visual_context(
                 &self.decoder,
                 self.conversation.head(),
@@ -386,7 +397,8 @@ impl PointLocalizer {
                 &tokens.lengths,
                 adapter,
             )
-        });
+        };
+        let context = image.derived(self.contexts, read, Context::n_bytes);
         rows.chunks(TEXTS_PER_BATCH).map(move |rows| {
             let hidden = self.net.read(&self.decoder, adapter, Some(&*context), rows);
             self.net.seg_states(hidden, rows)

@@ -10,6 +10,8 @@ use burn::{
 };
 use tp_kernels::{Windows, affine, linear, softmax, windowed_attention};
 
+use crate::model::tensor_bytes;
+
 /// One matrix for the projections to queries, keys and values, and the output projection.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
@@ -97,6 +99,13 @@ impl Attention {
     fn split(&self, x: Tensor<3>) -> Tensor<4> {
         let [batch, tokens, feat] = x.dims();
         x.reshape([batch, tokens, self.heads, feat / self.heads]).swap_dims(1, 2)
+    }
+}
+
+impl KeysValues {
+    /// The memory of both tensors, in bytes.
+    pub(crate) fn n_bytes(&self) -> usize {
+        tensor_bytes(&self.keys) + tensor_bytes(&self.values)
     }
 }
 

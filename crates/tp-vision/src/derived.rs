@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -26,29 +26,47 @@ impl DerivedKey {
 
 /// Derived values by owner, shared by clones of an image.
 #[derive(Clone, Default)]
-pub(crate) struct Derived(Arc<Mutex<HashMap<DerivedKey, Arc<dyn Any + Send + Sync>>>>);
+pub(crate) struct Derived(Arc<Mutex<HashMap<DerivedKey, SizedValue>>>);
+
+/// A value with the bytes that it takes.
+#[derive(Clone)]
+struct SizedValue {
+    value: Arc<dyn Any + Send + Sync>,
+    n_bytes: usize,
+}
 
 impl Derived {
-    /// The value of an owner, computed on the first call. Two concurrent first calls may both
-    /// compute it.
+    /// The value of an owner, computed on the first call, with the function that says how many
+    /// bytes it takes. Two concurrent first calls may both compute it.
     pub(crate) fn get_or_init<T: Any + Send + Sync>(
         &self,
         key: DerivedKey,
         init: impl FnOnce() -> T,
+        n_bytes: impl FnOnce(&T) -> usize,
     ) -> Arc<T> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let value = known.and_then(|value| value.downcast::<T>().ok());
+        let known = self.values().get(&key).cloned();
+        let value = known.and_then(|known| known.value.downcast::<T>().ok());
         value.unwrap_or_else(|| {
             let value = Arc::new(init());
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value.clone());
+            let sized = SizedValue { n_bytes: n_bytes(&value), value: value.clone() };
+            self.values().insert(key, sized);
             value
         })
+    }
+
+    /// The bytes of all values.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.values().values().map(|sized| sized.n_bytes).sum()
+    }
+
+    fn values(&self) -> MutexGuard<'_, HashMap<DerivedKey, SizedValue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Derived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Derived({})", self.0.lock().unwrap_or_else(PoisonError::into_inner).len())
+        write!(f, "Derived({})", self.values().len())
     }
 }
 
@@ -62,10 +80,11 @@ mod tests {
             (Derived::default(), DerivedKey::unique(), DerivedKey::unique());
         let mut computed = 0;
         let mut ask = |derived: &Derived, key| {
-            *derived.get_or_init(key, || {
+            let compute = || {
                 computed += 1;
                 computed
-            })
+            };
+            *derived.get_or_init(key, compute, |value| 100 * value)
         };
         assert_eq!(
             [
@@ -76,5 +95,6 @@ mod tests {
             ],
             [1, 1, 2, 1]
         );
+        assert_eq!(derived.n_bytes(), 300);
     }
 }

@@ -27,6 +27,12 @@ pub struct CellNames {
 }
 
 impl CellNames {
+    /// The memory of the probabilities, in bytes.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.probabilities.iter().map(|kind| size_of_val(kind.as_slice())).sum()
+    }
+
     /// For each object, part and colour the logarithm of its highest probability in any cell of one
     /// image.
     ///

@@ -73,13 +73,46 @@ pub struct EncodedImage {
 impl EncodedImage {
     /// A value that an owner derives from this image, computed on the first call and kept as long
     /// as the image. A language model thereby processes the visual tokens of an image only once.
+    ///
+    /// `n_bytes` says how much memory the value takes, for [`n_bytes`](Self::n_bytes).
     pub fn derived<T: Any + Send + Sync>(
         &self,
         owner: DerivedKey,
         compute: impl FnOnce() -> T,
+        n_bytes: impl FnOnce(&T) -> usize,
     ) -> Arc<T> {
-        self.derived.get_or_init(owner, compute)
+        self.derived.get_or_init(owner, compute, n_bytes)
     }
+
+    /// The memory of its tensors and of what was derived from it so far, in bytes: for caches with
+    /// a limit. Tensors that share numbers are counted once each.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        self.features.n_bytes() + self.pixels.bytes().len() + self.derived.n_bytes()
+    }
+}
+
+impl VisionFeatures {
+    /// The memory of the tensors, in bytes.
+    fn n_bytes(&self) -> usize {
+        let Self { maps, mask_features, memories, attended, queries, tokens } = self;
+        let QueryOutput { query_features, query_positions, class_logits, mask_logits, aux } =
+            queries;
+        debug_assert!(aux.is_empty(), "predictions for training are not kept for inference");
+        maps.iter().chain(memories).map(tensor_bytes).sum::<usize>()
+            + tensor_bytes(mask_features)
+            + attended.n_bytes()
+            + tensor_bytes(query_features)
+            + tensor_bytes(query_positions)
+            + tensor_bytes(class_logits)
+            + tensor_bytes(mask_logits)
+            + tensor_bytes(&tokens.embeddings)
+    }
+}
+
+/// The memory of the numbers of a tensor, in bytes.
+pub(crate) fn tensor_bytes<const D: usize>(tensor: &Tensor<D>) -> usize {
+    tensor.dims().iter().product::<usize>() * tensor.dtype().size()
 }
 
 impl VisionConfig {

@@ -41,6 +41,11 @@ impl AttendedMemories {
     pub fn sizes(&self) -> [[usize; 2]; 3] {
         self.sizes
     }
+
+    /// The memory of the tensors, in bytes.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.layers.iter().map(KeysValues::n_bytes).sum()
+    }
 }
 
 /// The predictions of the learned queries for a batch of images.
