@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// Every crate with the crates of this workspace on which it may depend, in the order of
 /// `docs/ARCHITECTURE.md`.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("tp-core", &[]),
     ("tp-metrics", &["tp-core"]),
     ("tp-data", &["tp-core"]),
@@ -58,7 +58,9 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "tp-rl",
         ],
     ),
-    ("talking-points-cli", &["talking-points", "tp-builder", "tp-parity"]),
+    // Its tests let the builder's teachers ask the server.
+    ("tp-serve", &["talking-points", "tp-builder"]),
+    ("talking-points-cli", &["talking-points", "tp-builder", "tp-parity", "tp-serve"]),
 ];
 
 /// These crates compile in seconds and are tested without a device.
@@ -222,9 +224,12 @@ fn burn_stays_out_of_what_knows_no_model() {
 
 #[test]
 fn default_build_compiles_no_c() {
-    let native: Vec<_> =
-        tree("talking-points").into_iter().filter(|name| NATIVE.contains(&name.as_str())).collect();
-    assert!(native.is_empty(), "{native:?}");
+    // The command's default build is these two and the builder, which has a test of its own.
+    for package in ["talking-points", "tp-serve"] {
+        let native: Vec<_> =
+            tree(package).into_iter().filter(|name| NATIVE.contains(&name.as_str())).collect();
+        assert!(native.is_empty(), "{package}: {native:?}");
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! The flags that several subcommands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use talking_points::{
     DeviceError, DeviceName, Error, LoadOptions, ModelDir, Models, language::QuantizedFormat,
 };
+
+/// The folder of the model that comes with a checkout.
+pub(crate) const BUNDLED_MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny");
 
 /// The flags of every subcommand.
 #[derive(Args, Clone, Debug)]
@@ -38,7 +41,7 @@ impl DeviceArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModelArgs {
     /// A model folder.
-    #[arg(long = "model", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny"))]
+    #[arg(long = "model", default_value = BUNDLED_MODEL)]
     pub(crate) folder: PathBuf,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
@@ -57,6 +60,13 @@ impl ModelArgs {
 pub(crate) struct InferenceArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    weights: WeightsArgs,
+}
+
+/// The flag for the numbers of a model's matrices.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct WeightsArgs {
     /// The format of the language model's matrices in memory: blocks of eight or four bits take
     /// about a quarter or an eighth of the memory, with slightly different results.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = WeightFormat::F32)]
@@ -67,8 +77,15 @@ impl InferenceArgs {
     /// The model on the device, in the format.
     pub(crate) fn load(&self) -> Result<Models, Error> {
         let device = self.model.device.open()?;
+        self.weights.load(&self.model.folder, &device)
+    }
+}
+
+impl WeightsArgs {
+    /// The model of a folder on a device, in the format.
+    pub(crate) fn load(&self, folder: &Path, device: &Device) -> Result<Models, Error> {
         let how = LoadOptions { blocks: self.weights.blocks() };
-        Ok(ModelDir::open(&self.model.folder)?.load_with(&device, how)?)
+        Ok(ModelDir::open(folder)?.load_with(device, how)?)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Inspects, describes, builds and draws data sets.
     #[command(subcommand)]
     Data(Data),
+    #[cfg(feature = "serve")]
+    Serve(Box<crate::commands::serve::Args>),
     Generate(generate::Args),
     Convert(convert::Args),
     Join(join::Args),

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use command_line::{Command, CommandLine, Data, Reinforce, ReinforceCommand, Show};
+#[cfg(feature = "serve")]
+use commands::serve;
 use commands::{
     annotation, build, calibrate, compare, convert, describe, doctor, evaluate, generate, inspect,
     join, locate, mask, predictions, reinforce, round_trip, scene, selftest, sift, train, verify,
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
         Command::Data(Data::Build(args)) => run(|| build::run(&args)),
         Command::Data(Data::Scene(args)) => run(|| scene::run(&args)),
         Command::Data(Data::Sift(args)) => run(|| sift::run(&args)),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => run(|| serve::run(&args)),
         Command::Generate(args) => run(|| generate::run(&args)),
         Command::Convert(args) => run(|| convert::run(&args)),
         Command::Join(args) => run(|| join::run(&args)),

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 // The page: puts the photograph, the questions and their answers together.
 
 import { Answers } from "./answers.js";
@@ -271,3 +272,6 @@ function connectWords() {
 connect();
 showAbout(null);
 showModels();
+=======
+"use strict";
+>>>>>>> 8b7fa04 (An HTTP server for describing and locating, with limits on everything a client sends)

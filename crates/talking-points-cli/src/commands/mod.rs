@@ -18,6 +18,8 @@ pub(crate) mod reinforce;
 pub(crate) mod round_trip;
 pub(crate) mod scene;
 pub(crate) mod selftest;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod sift;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -4,16 +4,18 @@
 use tp_data::{in_image, size_word, within};
 
 use super::control_tokens::cleaned;
-use crate::Question;
+use crate::{Question, Role};
 
 /// All placeholders.
-pub(crate) const PLACEHOLDERS: [&str; 12] = [
+pub(crate) const PLACEHOLDERS: [&str; 14] = [
     "{object}",
     "{part}",
     "{object_size}",
     "{object_place}",
     "{part_place}",
     "{point_place}",
+    "{point_x}",
+    "{point_y}",
     "{rule_sentence}",
     "{context}",
     "{colour}",
@@ -46,13 +48,16 @@ pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
     let part = record.part.as_deref().map_or_else(|| object.clone(), spaced);
     let of_local =
         |of: fn(&crate::LocalAnswer) -> &String| question.local.map(of).map_or("", String::as_str);
-    let values: [&str; 12] = [
+    let [point_x, point_y] = percent_of_picture(question);
+    let values: [&str; 14] = [
         &object,
         &part,
         size_word(record.object_size),
         in_image(record.object_cell),
         record.part_cell.map_or("very middle", within),
         within(record.point_cell),
+        &point_x,
+        &point_y,
         question.point.sentence.as_deref().unwrap_or_default(),
         question.context.map_or("", |context| &context.context),
         of_local(|local| &local.colour),
@@ -85,10 +90,21 @@ pub(crate) fn filled(prompt: &str, question: &Question<'_>) -> String {
     text.trim().to_owned()
 }
 
+/// Where the point is in the picture that the teacher is shown, in percent of its width and height;
+/// a section has it in the middle.
+fn percent_of_picture(question: &Question<'_>) -> [String; 2] {
+    let point = question.point.point;
+    let percent = match question.role {
+        Role::Local => [50.0, 50.0],
+        Role::Context | Role::Organiser => [100.0 * point.x(), 100.0 * point.y()],
+    };
+    percent.map(|percent| format!("{percent:.3}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ContextAnswer, Role, openai_teacher::test_question};
+    use crate::{ContextAnswer, openai_teacher::test_question};
 
     #[test]
     fn values_are_filled_in_once_and_without_control_tokens() {
@@ -101,6 +117,17 @@ mod tests {
             let text = filled("{\"x\": 1} the {part} of a {object} {context}", &question);
             assert_eq!(text, "{\"x\": 1} the left ear of a horse beside {part} of snow");
         });
+    }
+
+    #[test]
+    fn point_is_named_in_percent_of_the_picture() {
+        let prompt = "<point x=\"{point_x}%\" y=\"{point_y}%\"/>";
+        for (role, expected) in [
+            (Role::Context, "<point x=\"25.000%\" y=\"75.000%\"/>"),
+            (Role::Local, "<point x=\"50.000%\" y=\"50.000%\"/>"),
+        ] {
+            test_question(role, |question| assert_eq!(filled(prompt, question), expected));
+        }
     }
 
     #[test]
