@@ -3,7 +3,7 @@
 import { markerColour, sampleOf } from "./colours.js";
 import { pieces } from "./description.js";
 import { button, element, icon, iconButton } from "./dom.js";
-import { percent, pixels, place, sentenceOf, shareOfSide } from "./sentences.js";
+import { foundAt, percent, pixels, place, sentenceOf, shareOfSide } from "./sentences.js";
 
 export class Answers {
   #list;
@@ -162,7 +162,7 @@ class Card {
     if (namesModel && model) details.push(model);
     if (seconds != null) details.push(`${Number(seconds.toPrecision(2))} s`);
     const sentence =
-      kind === "words" ? `Found at ${place(found)}` : `Found again ${pixels(distance)} away`;
+      kind === "words" ? foundAt(this.#question) : `Found again ${pixels(distance)} away`;
     return [verdict("found", sentence, details.join(" · "), CONFIDENCE)];
   }
 

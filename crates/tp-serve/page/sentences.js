@@ -76,14 +76,20 @@ export function shareOfSide(distance, size) {
   return `${share < 1 ? "less than 1" : Math.round(share)} % of the longer side`;
 }
 
+/** Where words were found: "Found at 312, 140", or "Perhaps at …" if the model does not believe it itself. */
+export function foundAt({ found, confidence }) {
+  const isSure = confidence == null || confidence >= 0.5;
+  return `${isSure ? "Found" : "Perhaps"} at ${place(found)}`;
+}
+
 /** What a screen reader says when a question is answered. */
 export function spoken(question) {
   const confidence =
     question.confidence == null ? "" : ` Confidence ${percent(question.confidence)}.`;
   if (question.kind === "words") {
     const found = question.found
-      ? `found at ${place(question.found)}.${confidence}`
-      : "not found in this image.";
+      ? `${foundAt(question)}.${confidence}`
+      : "Not found in this image.";
     return `${question.number}: “${question.words}”: ${found}`;
   }
   const found = question.found

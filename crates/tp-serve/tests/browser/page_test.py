@@ -474,6 +474,23 @@ class Words(Page):
         self.assertTrue(0 < opacities[0] < opacities[1], f"it fades in: {opacities}")
         self.picture("words")
 
+    def test_points_and_words_are_on_one_photograph(self):
+        self.screen(1280, 770)
+        self.click(300.5 / 640, 130.5 / 360)
+        self.until_answered(1)
+        self.click(215.5 / 640, 230.5 / 360)
+        self.until_answered(2)
+        self.find("the horse’s head")
+        self.until_answered(3)
+        self.assertEqual(self.text("heat-label"), "Heat-map of 3")
+        self.cards()[0].find_element(By.CSS_SELECTOR, "[aria-label^=Heat]").click()
+        self.until_frame()
+        self.picture("overview")  # docs/serve.jpg
+        self.cards()[2].find_element(By.CLASS_NAME, "badge").click()
+        self.assertEqual(self.text("heat-label"), "Heat-map of 1")
+        pressed = [card.find_element(By.CLASS_NAME, "badge").get_attribute("aria-pressed") for card in self.cards()]
+        self.assertEqual(pressed, ["false", "false", "true"])
+
     def test_the_heat_map_is_where_the_probability_is(self):
         self.forge(located({"x": 320, "y": 270}))
         self.find("the floor")
@@ -488,8 +505,16 @@ class Words(Page):
         self.find("an elephant")
         self.until_answered(1)
         self.assertIn("Not found in this image.", self.cards()[0].text)
-        self.assertIn("“an elephant”: not found in this image.", self.text("announcements"))
+        self.assertIn("“an elephant”: Not found in this image.", self.text("announcements"))
         self.picture("not_found")
+
+    def test_a_place_that_the_model_doubts_is_said_with_doubt(self):
+        for count, (confidence, words) in enumerate([(0.25, "Perhaps at 9, 8"), (0.5, "Found at 9, 8")], start=1):
+            self.forge(located({"x": 9, "y": 8}, confidence))
+            self.find("a bird")
+            self.until_answered(count)
+            self.assertIn(words, self.cards()[0].text)
+            self.assertIn(words, self.text("announcements"))
 
     def test_no_words_are_no_question(self):
         self.find("   ")
