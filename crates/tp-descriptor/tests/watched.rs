@@ -1,4 +1,5 @@
 //! Descriptions that are watched while they are written.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     ops::ControlFlow,

@@ -2,7 +2,7 @@
 //! library called in a loop for comparison.
 //!
 //! ```sh
-//! cargo run --release -p tp-serve --example serve_load -- 10000 32     # requests, clients
+//! cargo run -p tp-serve --example serve_load -- 10000 32     # requests, clients
 //! ```
 
 #![expect(clippy::print_stdout, reason = "an example prints")]

@@ -54,7 +54,7 @@ fn faults(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
         "null" => value.is_null(),
         other => panic!("{other}"),
     };
-    if !types.iter().any(|name| is(name)) {
+    if !types.iter().any(is) {
         return vec![format!("{at} is not {types:?}: {value}")];
     }
     let mut found = Vec::new();
