@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 // The page: puts the photograph, the questions and their answers together.
 
 import { Answers } from "./answers.js";
@@ -272,6 +271,3 @@ function connectWords() {
 connect();
 showAbout(null);
 showModels();
-=======
-"use strict";
->>>>>>> 8b7fa04 (An HTTP server for describing and locating, with limits on everything a client sends)
