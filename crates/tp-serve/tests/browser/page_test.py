@@ -737,4 +737,5 @@ if __name__ == "__main__":
     PICTURES = arguments.pictures
     if PICTURES:
         PICTURES.mkdir(parents=True, exist_ok=True)
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+    # A page that does not come up fails every test, each after its full time.
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, failfast=True)
