@@ -59,7 +59,7 @@ impl App {
 
     /// When the time for a request that begins now is over.
     pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.config.request_time
+        Instant::now() + self.config.request_time.min(LONGEST_TIME)
     }
 
     /// The place of a model by its name; the default if none is named.
@@ -115,6 +115,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .with_state(app.clone())
 }
 
+/// A clock may not reach further.
+const LONGEST_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a handler has for its answer after the time for a request is over.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -137,7 +140,7 @@ async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let route = matched.map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
     let path = request.uri().path().to_owned();
     // Handlers have an end of their own, which says more; this is for what they wait for without one.
-    let limit = app.config.request_time + GRACE;
+    let limit = app.config.request_time.min(LONGEST_TIME) + GRACE;
     let answered = tokio::time::timeout(limit, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| Problem::timeout().into_response());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {

@@ -40,6 +40,9 @@ const LEAST_HEAD_BYTES: usize = 8_192;
 /// The wait after the system refused a connection, because too many files are open.
 const WAIT_AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
+/// The time for telling clients that they are cut off.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A model with the name by which requests choose it.
 #[derive(Clone, Debug)]
 pub struct ServedModel {
@@ -187,13 +190,8 @@ impl Server {
             }
         };
         let served = runtime.block_on(serve(listener, &app, router, stopped));
-        // Nothing waits any more, or its time is over.
-        if served.is_ok() {
-            app.engine.close();
-        } else {
-            app.engine.abort();
-        }
-        runtime.shutdown_timeout(Duration::from_secs(1));
+        app.engine.close(); // nothing waits any more
+        runtime.shutdown_timeout(LAST_WORDS);
         if models.join().is_err() {
             tracing::error!("the thread of the models has panicked");
         }
@@ -223,10 +221,16 @@ async fn serve(
     }
     drop(listener);
     app.begin_ending();
-    let ended = timeout(app.config.shutdown_time, open.shutdown()).await;
-    ended.map_err(|_| ServeError::CutOff {
-        connections: connections_limit - connections.available_permits(),
-    })
+    let ended = open.shutdown();
+    tokio::pin!(ended);
+    if timeout(app.config.shutdown_time, &mut ended).await.is_ok() {
+        return Ok(());
+    }
+    let cut_off = connections_limit - connections.available_permits();
+    // Those who still wait are told.
+    app.engine.abort();
+    let _ = timeout(LAST_WORDS, &mut ended).await;
+    Err(ServeError::CutOff { connections: cut_off })
 }
 
 /// The next connection, once there is room for it.

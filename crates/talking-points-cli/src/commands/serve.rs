@@ -49,10 +49,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = ServeConfig::default().max_text_chars)]
     max_text_chars: usize,
     /// The time for a request, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = ServeConfig::default().request_time.as_secs())]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), default_value_t = ServeConfig::default().request_time.as_secs())]
     request_time: u64,
     /// The time for requests that are under way when the server is told to end, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = ServeConfig::default().shutdown_time.as_secs())]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400), default_value_t = ServeConfig::default().shutdown_time.as_secs())]
     shutdown_time: u64,
     /// The maximum number of requests that wait for a model; further ones are refused.
     #[arg(long, value_name = "N", default_value_t = ServeConfig::default().max_queue)]

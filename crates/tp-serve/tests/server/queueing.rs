@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tp_serve::{ServeConfig, ServeError};
 
-use super::harness::{Reply, TestServer, form, photograph, points, wait_until};
+use super::harness::{Reply, TestServer, form, photograph, points, read_all, wait_until};
 
 /// The hash of a photograph that is in the server's cache now.
 fn cached(server: &TestServer) -> Value {
@@ -169,9 +169,11 @@ fn server_that_ends_does_not_wait_for_ever() {
         ..ServeConfig::default()
     });
     server.handle.hold(true);
-    let _stream = begin(&server, &[("points", "[{\"x\": 1, \"y\": 1}]")]);
+    let stream = begin(&server, &[("points", "[{\"x\": 1, \"y\": 1}]")]);
     wait_until("a request waits", || server.handle.queue_length() == 1);
     assert!(matches!(server.stop(), Err(ServeError::CutOff { connections: 1 })));
+    let text = read_all(stream);
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("shutting-down"), "{text}");
 }
 
 #[test]

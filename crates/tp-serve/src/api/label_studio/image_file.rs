@@ -89,7 +89,7 @@ fn read_inside(
     }
     let file = File::open(&whole).map_err(|_| missing())?;
     let mut bytes = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|_| missing())?;
+    file.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(|_| missing())?;
     if bytes.len() > limit {
         let detail = format!("{} has more than {limit} bytes", path.display());
         return Err(Problem::new(ProblemKind::TooLarge, detail));
