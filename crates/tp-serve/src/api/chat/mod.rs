@@ -72,6 +72,7 @@ pub(crate) struct ChatRequest {
     max_completion_tokens: Option<usize>,
     /// The number of answers: 1.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1)]
     n: Option<usize>,
     /// `json_schema` with an object of strings, or `json_object`: the description and the names as JSON.
     #[serde(default)]

@@ -118,7 +118,10 @@ pub(crate) struct Prediction {
 #[utoipa::path(
     get,
     path = "/label-studio/health",
-    responses((status = 200, description = "It is", body = Object, content_type = "application/json"))
+    responses(
+        (status = 200, description = "It is", body = Object, content_type = "application/json"),
+        (status = "5XX", description = "It is about to end", body = ProblemBody, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn label_studio_health(
     State(app): State<Arc<App>>,
@@ -194,7 +197,10 @@ pub(crate) async fn label_studio_predict(
     post,
     path = "/label-studio/webhook",
     request_body = Object,
-    responses((status = 201, description = "Nothing was done", body = Object, content_type = "application/json"))
+    responses(
+        (status = 201, description = "Nothing was done", body = Object, content_type = "application/json"),
+        (status = "4XX", description = "A problem of the request", body = ProblemBody, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn label_studio_webhook(
     State(app): State<Arc<App>>,
