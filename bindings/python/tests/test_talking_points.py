@@ -40,7 +40,7 @@ def test_answers_are_those_of_the_command(model, horse):
     expected = printed("describe", *(f"--point={x},{y}" for x, y in POINTS))["points"]
     assert [words.text for words in described] == [point["description"] for point in expected]
     assert [words.log_prob for words in described] == pytest.approx([point["log_prob"] for point in expected])
-    assert described[0].name.object == expected[0]["name"]["object"]
+    assert vars(described[0].name) == pytest.approx(expected[0]["name"])
     texts = [described[0].text, "the horse's head"]
     found = model.locate(horse, texts)
     for ours, theirs in zip(found, printed("locate", *(f"--text={text}" for text in texts))["results"]):
@@ -96,6 +96,8 @@ def test_threads_get_the_answers_of_one_thread(model, horse):
         (lambda model, horse: model.encode("missing.jpg"), talking_points.Error, "missing.jpg"),
         (lambda model, horse: model.encode(REPOSITORY / "README.md"), talking_points.Error, "README.md"),
         (lambda model, horse: model.encode(np.zeros((4, 4, 3))), TypeError, "uint8"),
+        (lambda model, horse: model.encode(Image.new("I;16", (4, 4), 40_000)), TypeError, "eight bits"),
+        (lambda model, horse: model.encode(Image.new("F", (4, 4))), TypeError, "eight bits"),
         (lambda model, horse: model.encode(np.zeros((4, 4, 4), np.uint8)), ValueError, "height, width, 3"),
         (lambda model, horse: model.encode(np.zeros((0, 4, 3), np.uint8)), talking_points.Error, "image"),
         (lambda model, horse: talking_points.load("nowhere"), talking_points.Error, "nowhere"),

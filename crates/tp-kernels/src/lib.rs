@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-// `flex_buffer.rs` initializes memory piece by piece, `simd.rs` calls functions compiled for AVX2
+// `flex_buffer.rs` initializes memory piece by piece, `simd/` calls functions compiled for AVX2
 // and AVX-512 after checking the processor, and `cuda_driver.rs` calls NVIDIA's library. None of
 // these can be expressed in safe Rust; no other file uses unsafe code.
 #![allow(unsafe_code)]

@@ -249,16 +249,7 @@ impl PointLocalizer {
         image: &EncodedImage,
         texts: &[&str],
     ) -> Result<Vec<Heatmap>, LocalizerError> {
-        let mut heatmaps = self.first_heatmaps(image, texts)?;
-        if let (Some(eyes), Some(share)) = (&self.eyes, self.config.closer_look) {
-            // As many at a time as there are threads, each on one of them.
-            let at_once = rayon::current_num_threads();
-            for (heatmaps, texts) in heatmaps.chunks_mut(at_once).zip(texts.chunks(at_once)) {
-                heatmaps.par_iter_mut().zip(texts).try_for_each(|(heatmap, text)| {
-                    self.look_closer(eyes, image, share, heatmap, text)
-                })?;
-            }
-        }
+        let heatmaps = in_pool(|| self.all_looks(image, texts))?;
         let heatmaps =
             heatmaps.into_iter().map(|heatmap| heatmap.tempered(self.config.temperature));
         let (Some(weights), Some(names)) = (self.config.absence, self.cell_names(image)) else {
@@ -273,6 +264,25 @@ impl PointLocalizer {
                 heatmap.with_nowhere(evidence.absence(weights))
             })
             .collect())
+    }
+
+    /// The heat-maps of all looks at an image, at a temperature of 1.
+    fn all_looks(
+        &self,
+        image: &EncodedImage,
+        texts: &[&str],
+    ) -> Result<Vec<Heatmap>, LocalizerError> {
+        let mut heatmaps = self.first_heatmaps(image, texts)?;
+        if let (Some(eyes), Some(share)) = (&self.eyes, self.config.closer_look) {
+            // More encodings at a time than threads would be no faster, and each has its memory.
+            let at_once = rayon::current_num_threads();
+            for (heatmaps, texts) in heatmaps.chunks_mut(at_once).zip(texts.chunks(at_once)) {
+                heatmaps.par_iter_mut().zip(texts).try_for_each(|(heatmap, text)| {
+                    self.look_closer(eyes, image, share, heatmap, text)
+                })?;
+            }
+        }
+        Ok(heatmaps)
     }
 
     /// Joins a heat-map with that of a section around its point.
@@ -446,13 +456,13 @@ impl LocalizePoint for PointLocalizer {
         image: &EncodedImage,
         texts: &[&str],
     ) -> Result<Vec<Option<Located>>, LocalizerError> {
-        in_pool(|| match self.config.head {
-            LocalizerHead::Regress => self.regressed(image, texts),
+        match self.config.head {
+            LocalizerHead::Regress => in_pool(|| self.regressed(image, texts)),
             LocalizerHead::Heatmap | LocalizerHead::Mask => Ok(self
                 .heatmaps(image, texts)?
                 .iter()
                 .map(|heatmap| self.read_heatmap(heatmap, image))
                 .collect()),
-        })
+        }
     }
 }

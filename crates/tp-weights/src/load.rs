@@ -205,7 +205,7 @@ impl ModuleAdapter for ChosenFloat {
 }
 
 /// Numbers of half precision in single precision, many at a time: Burn's cast, which takes them one
-/// by one, needs five times as long.
+/// by one, needs about three times as long.
 fn widened(data: &TensorData) -> TensorData {
     let (halves, _) = data.as_bytes().as_chunks();
     let halves: Vec<f16> = halves.iter().map(|&half| f16::from_le_bytes(half)).collect();

@@ -38,7 +38,7 @@ class Name:
     object_probability: float
     part: str | None
     part_probability: float
-    color: str | None
+    colour: str | None
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ class Model:
             return image
         if isinstance(image, (str, os.PathLike)):
             return EncodedImage(self._native.encode_file(Path(image)))
-        if not isinstance(image, np.ndarray) and hasattr(image, "convert"):
-            image = np.asarray(image.convert("RGB"))
-        pixels = _rgb(image)
+        pixels = _rgb(_array(image))
         height, width, _ = pixels.shape
         return EncodedImage(self._native.encode_pixels(pixels.tobytes(), width, height))
 
@@ -121,6 +119,18 @@ class Model:
 def load(folder: str | os.PathLike[str], *, device: str = "flex") -> Model:
     """Loads a model folder, as `talking-points train` and `convert` write it; `flex` is the CPU."""
     return Model(_native.Model(Path(folder), device), Path(folder))
+
+
+# Pillow's modes of eight bits or fewer a channel: it clips wider ones to 255 without a word.
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"}
+
+
+def _array(image: np.ndarray | PillowImage) -> np.ndarray:
+    if isinstance(image, np.ndarray) or not hasattr(image, "convert"):
+        return image
+    if image.mode not in _MODES:
+        raise TypeError(f"a Pillow image of mode {image.mode} has more than eight bits: scale it to 0 to 255 as an array of uint8")
+    return np.asarray(image.convert("RGB"))
 
 
 def _rgb(array: np.ndarray) -> np.ndarray:
