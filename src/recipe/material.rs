@@ -17,8 +17,8 @@ use super::{
 /// How many samples are tried before a source counts as one without describable points.
 const PROBES: u64 = 300;
 
-/// An opened path of a source, with its share of the source's images.
-type SharedSource = (Box<dyn SampleSource>, f64);
+/// A path of a source, or the source itself if it has none, with its samples.
+type Opened = (String, Box<dyn SampleSource>);
 
 /// The sources of a recipe.
 #[derive(Clone, Debug, Default)]
@@ -145,10 +145,8 @@ impl Material {
                 let objective = "vision` or `base";
                 return Err(RecipeError::WrongKind { phase, source_name, objective }.into());
             }
-            for (source, share) in self.opened(name, Split::Train, size)? {
-                check_points(name, source.as_ref(), settings)?;
-                sources.push((weight * share, source));
-            }
+            let opened = with_points(name, self.opened(name, Split::Train, size)?, settings)?;
+            sources.extend(shared(opened).map(|(share, source)| (weight * share, source)));
         }
         if sources.is_empty() {
             let sources = wanted().map(|(name, _)| name.clone()).collect();
@@ -163,45 +161,34 @@ impl Material {
     ///
     /// [`ExperimentError`] if a file cannot be read.
     pub fn held_out(&self, source: &str, size: u32) -> Result<Option<Mixture>, ExperimentError> {
-        let sources: Vec<_> = self
-            .opened(source, Split::Val, size)?
-            .into_iter()
-            .map(|(source, share)| (share, source))
-            .collect();
+        let sources: Vec<_> = shared(self.opened(source, Split::Val, size)?).collect();
         Ok((!sources.is_empty()).then(|| Mixture::new(sources)))
     }
 
-    /// One split of a source, path by path, with the share of each: empty ones are left out.
-    fn opened(
-        &self,
-        name: &str,
-        split: Split,
-        size: u32,
-    ) -> Result<Vec<SharedSource>, ExperimentError> {
+    /// One split of a source, path by path; those without images are left out.
+    fn opened(&self, name: &str, split: Split, size: u32) -> Result<Vec<Opened>, ExperimentError> {
         let side = ImageHw::new(size, size)?;
-        let sources: Vec<Box<dyn SampleSource>> = match self.sources.get(name) {
+        let whole = |source: Box<dyn SampleSource>| (format!("`{name}`"), source);
+        let mut opened: Vec<Opened> = match self.sources.get(name) {
             Some(SourceConfig::Scenes {}) => {
                 let scenes = self.scenes()?;
                 let options = SceneOptions { size: side, ..scenes.options };
-                vec![Box::new(Scenes { options, ..Default::default() })]
+                vec![whole(Box::new(Scenes { options, ..Default::default() }))]
             }
             Some(SourceConfig::Images { .. }) => {
-                let open = |path: &DataPath| path.source(split, size, &self.without_families);
-                self.paths(name)?.iter().map(open).collect::<Result<_, _>>()?
+                let open = |path: &DataPath| {
+                    let source = path.source(split, size, &self.without_families)?;
+                    Ok((path.path().display().to_string(), source))
+                };
+                self.paths(name)?.iter().map(open).collect::<Result<_, ExperimentError>>()?
             }
             Some(SourceConfig::Cutouts { paths, backgrounds }) => {
-                self.compositions(name, paths, backgrounds, side)?.into_iter().collect()
+                self.compositions(name, paths, backgrounds, side)?.into_iter().map(whole).collect()
             }
             None => Vec::new(),
         };
-        let kept: Vec<_> = sources.into_iter().filter(|source| !source.is_empty()).collect();
-        // Every image of a source is drawn equally often, in whichever of its folders it is.
-        let sizes: Vec<f64> = kept
-            .iter()
-            .map(|source| source.draws_per_epoch(1).map_or(1.0, |draws| draws as f64))
-            .collect();
-        let total: f64 = sizes.iter().sum();
-        Ok(kept.into_iter().zip(sizes.into_iter().map(|size| size / total)).collect())
+        opened.retain(|(_, source)| !source.is_empty());
+        Ok(opened)
     }
 
     fn compositions(
@@ -278,17 +265,76 @@ fn sha256(file: &Path) -> Result<String, RecipeError> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Draws from a source until there is a sample, so that training does not search forever.
-fn check_points(
+/// The opened paths of a source in which points can be described. The others are left out with a
+/// warning: a draw from them would search forever.
+///
+/// # Errors
+///
+/// [`RecipeError::NoPoints`] if none of them can.
+fn with_points(
     name: &str,
-    source: &dyn SampleSource,
+    opened: Vec<Opened>,
     settings: &SampleSettings,
-) -> Result<(), ExperimentError> {
+) -> Result<Vec<Opened>, RecipeError> {
+    let (kept, others): (Vec<_>, Vec<_>) =
+        opened.into_iter().partition(|(_, source)| has_point(source.as_ref(), settings));
+    if kept.is_empty() && !others.is_empty() {
+        return Err(RecipeError::NoPoints { source_name: name.to_owned(), tried: PROBES });
+    }
+    for (path, _) in others {
+        tracing::warn!(
+            "{path} is left out of the source `{name}`: {PROBES} of its images were tried, and none has a point \
+             that can be described"
+        );
+    }
+    Ok(kept)
+}
+
+fn has_point(source: &dyn SampleSource, settings: &SampleSettings) -> bool {
     let draw = |number| Draw { run: Seed(0).split("probe"), number };
-    let found = (0..PROBES).any(|number| source.sample(draw(number), settings).is_some());
-    if found {
-        Ok(())
-    } else {
-        Err(RecipeError::NoPoints { source_name: name.to_owned(), tried: PROBES }.into())
+    (0..PROBES).any(|number| source.sample(draw(number), settings).is_some())
+}
+
+/// Opened paths with their shares of all images: every image of a source is drawn equally often, in
+/// whichever of its folders it is.
+fn shared(opened: Vec<Opened>) -> impl Iterator<Item = (f64, Box<dyn SampleSource>)> {
+    let sizes: Vec<f64> = opened
+        .iter()
+        .map(|(_, source)| source.draws_per_epoch(1).map_or(1.0, |draws| draws as f64))
+        .collect();
+    let total: f64 = sizes.iter().sum();
+    sizes.into_iter().zip(opened).map(move |(size, (_, source))| (size / total, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::TrainingSample;
+
+    /// Images without a describable point.
+    struct Blank;
+
+    impl SampleSource for Blank {
+        fn sample(&self, _: Draw, _: &SampleSettings) -> Option<TrainingSample> {
+            None
+        }
+    }
+
+    #[test]
+    fn paths_without_points_are_left_out_unless_there_is_no_other() {
+        let blank = || -> Opened { ("blank".to_owned(), Box::new(Blank)) };
+        let scenes = || -> Opened { ("scenes".to_owned(), Box::new(Scenes::default())) };
+        let kept = |opened| with_points("mine", opened, &SampleSettings::default());
+        let names: Vec<String> =
+            kept(vec![blank(), scenes()]).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["scenes"]);
+        let shares: Vec<f64> = shared(kept(vec![scenes(), blank(), scenes()]).unwrap())
+            .map(|(share, _)| share)
+            .collect();
+        assert_eq!(shares, [0.5, 0.5]);
+        assert!(matches!(
+            kept(vec![blank(), blank()]).map(|kept| kept.len()),
+            Err(RecipeError::NoPoints { source_name, .. }) if source_name == "mine"
+        ));
     }
 }
