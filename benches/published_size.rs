@@ -197,7 +197,8 @@ fn run(folder: &Path, blocks: Option<QuantizedFormat>) -> Result<(), Box<dyn Err
         forget_peak();
         format!("{seconds:.2} s, at most {gigabytes:.2} GB")
     };
-    let models = ModelDir::open(folder)?.load_with(&Device::flex(), LoadOptions { blocks })?;
+    let how = LoadOptions { blocks, ..Default::default() };
+    let models = ModelDir::open(folder)?.load_with(&Device::flex(), how)?;
     println!("loading: {}", lap());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let image = decode_image(&root.join("examples/images/horse.jpg"), &DecodeOptions::default())?;

@@ -1,20 +1,28 @@
 //! Language models whose matrices are brought into blocks while they are read: beside the logits of
 //! transformers and PEFT, beside the same model quantized in memory, and under an adapter that is
-//! merged on the way.
+//! merged on the way; and adapters that are trained on them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Distribution, Tensor, TensorData},
+};
 use talking_points::{
-    LoadOptions, ModelDir, Models, NetworkConfig,
-    core::{DescribeOptions, ImageHw, RgbImage, UnitXy},
+    LoadOptions, ModelDir, Models, Network, NetworkConfig,
+    core::{DescribeOptions, ImageHw, RgbImage, Seed, UnitXy},
     data::{DecodeOptions, decode_image},
     language::{
         AdapterNames, Decoder, DecoderConfig, LoraAdapter, LoraConfig, LoraLayer, LoraPair,
         QuantizedFormat, Tokenizer, load_adapter, load_hugging_face_quantized, save_adapter,
+        token_loss,
     },
     localizer::LocalizerHead,
+    recipe::{Experiment, ExperimentError, Objective, Recipe, Start},
     save_model_dir,
     vision::VisionConfig,
     weights::{Checkpoint, TensorEntry, write_safetensors},
@@ -25,7 +33,7 @@ fn root() -> &'static Path {
 }
 
 fn blocks(format: QuantizedFormat) -> LoadOptions {
-    LoadOptions { blocks: Some(format) }
+    LoadOptions { blocks: Some(format), ..Default::default() }
 }
 
 /// Root mean square of the difference, as a share of that of `expected`.
@@ -229,4 +237,111 @@ fn adapter_of_another_base_is_refused_in_blocks_too() {
     let error = dir.load_with(&device, blocks(QuantizedFormat::Q4_0)).unwrap_err();
     let message = talking_points::error_line(&error);
     assert!(message.contains("adapter") && message.contains("the layer is"), "{message}");
+}
+
+/// The same decoder with the numbers of its blocks as parameters.
+fn widened(decoder: &Decoder, config: &DecoderConfig, device: &Device) -> Decoder {
+    let blocks = decoder.block_parameters();
+    let number = |name: &str| Param::from_tensor(blocks[name].widened(device));
+    let mut wide = config.init(device);
+    for (index, layer) in wide.layers.iter_mut().enumerate() {
+        let of = |name: &str| number(&format!("layers.{index}.{name}.weight"));
+        layer.attention.wqkv.weight = of("attention.wqkv");
+        layer.attention.wo.weight = of("attention.wo");
+        layer.feed_forward.w1.weight = of("feed_forward.w1");
+        layer.feed_forward.w2.weight = of("feed_forward.w2");
+        layer.feed_forward.w3.weight = of("feed_forward.w3");
+    }
+    wide.output.as_mut().unwrap().weight = number("output.weight");
+    wide.embed_tokens.weight = number("embed_tokens.weight");
+    wide
+}
+
+#[test]
+fn adapters_learn_on_blocks_what_they_learn_on_their_numbers() {
+    let device = Device::flex().autodiff();
+    let config = DecoderConfig::new(300, 64, 96, 2, 4, 2);
+    let in_blocks = config.init(&device).quantized(QuantizedFormat::Q4_0);
+    let wide = widened(&in_blocks, &config, &device);
+    let adapter = adapter(&config, &Device::flex()).fork(&device).train();
+    let rows: Vec<Vec<u32>> = vec![(5..30).collect(), (40..60).rev().collect()];
+    let learned = |decoder: &Decoder| {
+        let states = decoder.forward(decoder.embed_rows(&rows), None, Some(&adapter));
+        let loss = token_loss(decoder, states, &rows, &[3..24, 0..19], Some(&adapter));
+        let gradients = loss.clone().backward();
+        let of = |pair: &LoraPair| {
+            let gradient = |weight: Tensor<2>| numbers(weight.grad(&gradients).unwrap());
+            [gradient(pair.lora_a.weight.val()), gradient(pair.lora_b.weight.val())].concat()
+        };
+        let layers = adapter.layers.iter();
+        let pairs = layers.flat_map(|LoraLayer { wqkv, wo, w1, w2, w3 }| [wqkv, wo, w1, w2, w3]);
+        let pairs = pairs.chain([&adapter.output]);
+        (numbers(loss), pairs.map(|pair| of(pair.as_ref().unwrap())).collect::<Vec<_>>())
+    };
+    let (ours, expected) = (learned(&in_blocks), learned(&wide));
+    assert!((ours.0[0] - expected.0[0]).abs() < 1e-5, "{:?} {:?}", ours.0, expected.0);
+    for (matrix, (ours, expected)) in ours.1.iter().zip(&expected.1).enumerate() {
+        let off = share_off(ours, expected);
+        assert!(off < 1e-5, "matrix {matrix}: off by {off}");
+    }
+}
+
+/// A training of a few steps on the bundled model, in blocks.
+fn experiment(out: &Path, objective: Objective) -> Experiment {
+    let mut recipe = Recipe::named_or_read("quick").unwrap();
+    recipe.add_data(&root().join("data/everyday_points").display().to_string()).unwrap();
+    recipe.evaluate_points = 0;
+    recipe.phases.retain(|phase| phase.objective == Objective::Descriptor);
+    for phase in &mut recipe.phases {
+        phase.objective = objective;
+        phase.trained = (objective == Objective::Descriptor).then(|| vec!["adapter".to_owned()]);
+        (phase.images, phase.points, phase.image_size) = (1, 2, Some(96));
+    }
+    let base = Some(root().join("models/tiny"));
+    let start = Start { base, blocks: Some(QuantizedFormat::Q8_0), ..Default::default() };
+    Experiment {
+        recipe,
+        without_families: Vec::new(),
+        start,
+        step_share: 0.03,
+        out: out.to_owned(),
+        resume: false,
+        seed: Seed(0),
+        version: "test".to_owned(),
+    }
+}
+
+#[test]
+fn training_on_blocks_saves_the_numbers_it_was_trained_with() {
+    let (device, folder) = (Device::flex(), tempfile::tempdir().unwrap());
+    let run = experiment(folder.path(), Objective::Descriptor);
+    run.run(&device, &AtomicBool::new(false)).unwrap();
+    let base = ModelDir::open(root().join("models/tiny")).unwrap();
+    let base = base.load_with(&device, blocks(QuantizedFormat::Q8_0)).unwrap().network;
+    let trained = ModelDir::open(folder.path().join("model")).unwrap().load(&device).unwrap();
+    let written = Checkpoint::open(folder.path().join("model")).unwrap();
+    let expected = base.decoder.block_parameters();
+    assert!(expected.len() > 10);
+    for (name, expected) in expected {
+        let name = format!("decoder.{name}");
+        let TensorEntry { shape, dtype, .. } = written.entry(&name).unwrap().clone();
+        let data = TensorData::from_bytes_vec(written.read(&name).unwrap(), shape, dtype);
+        let ours: Vec<f32> = data.iter().collect();
+        let off = share_off(&ours, &numbers(expected.widened(&device)));
+        // Half precision.
+        assert!(off < 5e-4, "{name}: off by {off}");
+    }
+    let moved = |network: &Network| {
+        let first = network.descriptor.adapter.layers[0].wqkv.as_ref().unwrap();
+        numbers(first.lora_b.weight.val())
+    };
+    assert!(moved(&trained.network) != moved(&base));
+}
+
+#[test]
+fn blocks_themselves_are_not_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = experiment(folder.path(), Objective::Base);
+    let error = run.run(&Device::flex(), &AtomicBool::new(false)).unwrap_err();
+    assert!(matches!(error, ExperimentError::TrainsBlocks { .. }), "{error}");
 }

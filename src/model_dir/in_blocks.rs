@@ -16,14 +16,16 @@ const DECODER: &str = "decoder.";
 
 impl ModelDir {
     /// Fills a network whose language model has its matrices and its token table in blocks, brought
-    /// into them as they are read. The large matrices of the vision model stay in half precision if
-    /// they are stored so, which changes no number: products widen them. Everything else is in f32.
+    /// into them as they are read. For inference, the large matrices of the vision model stay in half
+    /// precision if they are stored so, which changes no number: products widen them. Everything else
+    /// is in f32.
     ///
     /// The update of a published base's `adapter/` is added to the matrices before they are rounded.
     pub(super) fn load_in_blocks(
         &self,
         mut network: Network,
         format: QuantizedFormat,
+        to_train: bool,
         device: &Device,
     ) -> Result<(Network, LoadReport), ModelError> {
         let checkpoint = Checkpoint::open(weights_of(&self.path))?;
@@ -39,7 +41,11 @@ impl ModelDir {
         }
         blocks.read(&mut network.decoder)?;
         let report = blocks.load_rest(&mut network, |path, stored| {
-            if is_wide(path) { TensorFloat::of_stored(stored) } else { TensorFloat::F32 }
+            if is_wide(path) && !to_train {
+                TensorFloat::of_stored(stored)
+            } else {
+                TensorFloat::F32
+            }
         });
         blocks.finish(&mut network.decoder).map_err(of_adapter)?;
         Ok((network, report))

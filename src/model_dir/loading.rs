@@ -27,9 +27,13 @@ const HASHED_TOGETHER: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// The format of the language model's matrices and token table: blocks of eight or four bits
-    /// take about a quarter or an eighth of the memory, for inference alone, with slightly different
-    /// results. Without one they are in single precision, as everything else always is.
+    /// take about a quarter or an eighth of the memory, with slightly different results, and of such
+    /// a model only adapters and heads can be trained. Without one they are in single precision, as
+    /// everything else always is.
     pub blocks: Option<QuantizedFormat>,
+    /// Whether the model is to be trained: beside blocks, everything is in single precision then, and
+    /// a published base gets fresh adapters, which inference leaves out.
+    pub to_train: bool,
 }
 
 impl ModelDir {
@@ -73,7 +77,7 @@ impl ModelDir {
             || fingerprint(&weights_of(&self.path)),
             || match how.blocks {
                 None => load_weights(network, &self.path),
-                Some(format) => self.load_in_blocks(network, format, device),
+                Some(format) => self.load_in_blocks(network, format, how.to_train, device),
             },
         );
         let run = RunInfo::on(device, model?).with_blocks(how.blocks);
@@ -84,6 +88,7 @@ impl ModelDir {
             let network = match how.blocks {
                 None => self.with_adapter_merged(network, device)?,
                 // Its matrices got their updates before they were rounded.
+                Some(_) if how.to_train => network,
                 Some(_) => without_fresh_adapters(network, device),
             };
             config.descriptor.mask.rule = MaskRule::Object;

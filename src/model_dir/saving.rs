@@ -4,7 +4,7 @@ use std::{io::Write, path::Path};
 
 use burn::{
     store::{FloatCastAdapter, ModuleSnapshot, burn_pack},
-    tensor::DType,
+    tensor::{DType, Device},
 };
 use tp_core::write_atomically;
 use tp_language::Tokenizer;
@@ -18,7 +18,8 @@ use super::{
 use crate::{Network, NetworkConfig};
 
 /// Writes a model folder: weights in half precision, configuration, tokenizer, and the nouns if it
-/// names points; each file whole or not at all.
+/// names points; each file whole or not at all. Of matrices in blocks, the numbers are written for
+/// which they stand: what has been trained beside them was trained with these.
 ///
 /// # Errors
 ///
@@ -36,10 +37,15 @@ pub fn save_model_dir(
     // Burn's own writer puts its metadata down in another order each time; equal networks make
     // equal files.
     let tensors = network.collect(None, Some(Box::new(FloatCastAdapter::to(DType::F16))), false);
+    let blocks = network.decoder.block_parameters();
+    let in_blocks = |name: &str| blocks.get(name.strip_prefix("decoder.")?);
     let entry = |tensor: &burn_pack::Tensor| TensorEntry {
         name: tensor.name.clone(),
         dtype: tensor.dtype,
-        shape: tensor.shape.as_slice().to_vec(),
+        shape: match in_blocks(&tensor.name) {
+            Some(blocks) => blocks.shape().to_vec(),
+            None => tensor.shape.as_slice().to_vec(),
+        },
     };
     let entries: Vec<TensorEntry> = tensors.iter().map(entry).collect();
     let mut tensors = tensors.into_iter();
@@ -49,6 +55,10 @@ pub fn save_model_dir(
             reason: format!("{}: {reason}", entry.name),
         };
         let tensor = tensors.next().ok_or_else(|| unsound("it was asked for twice".to_owned()))?;
+        if let Some(blocks) = in_blocks(&entry.name) {
+            let numbers = blocks.widened(&Device::flex()).into_data().convert_dtype(entry.dtype);
+            return Ok(numbers.as_bytes().to_vec());
+        }
         tensor
             .into_bytes()
             .map(|bytes| bytes.to_vec())
@@ -90,7 +100,6 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
     use tp_vision::Nouns;
 
     use super::{

@@ -8,10 +8,11 @@ use burn::{
 };
 use serde::Serialize;
 use tp_core::{available_memory, peak_memory};
+use tp_language::BlockParameter;
 use tp_train::{Evaluation, Schedule, TrainConfig, train};
 
 use super::{
-    Experiment, ExperimentError, TrainingModel,
+    Experiment, ExperimentError,
     experiment::{OpenedPhase, trained_parts},
     held_out::{Evaluator, held_out_set},
 };
@@ -90,9 +91,11 @@ impl Experiment {
         for phase in &trial.recipe.phases {
             let OpenedPhase { source, steps, .. } = trial.opened(phase, &material, image_size)?;
             model = trained_parts(phase, model)?;
-            let [trained, frozen] = parameters(&model);
+            let ParameterCounts { trained, frozen } = parameter_counts(&model);
+            let blocks = model.network.decoder.block_parameters();
+            let block_bytes: usize = blocks.values().map(BlockParameter::n_bytes).sum();
             // Weights of both, and gradient and two moments of what is trained, all in f32.
-            let needed = 4 * (4 * trained + frozen);
+            let needed = 4 * (4 * trained + frozen) + block_bytes as u64;
             if available_memory.is_some_and(|available| needed > available) {
                 return Err(ExperimentError::TooLarge {
                     what: format!("phase {}", phase.name),
@@ -123,7 +126,7 @@ impl Experiment {
             phases.push(PhaseEstimate {
                 name: phase.name.clone(),
                 trained,
-                frozen,
+                frozen: frozen + blocks.values().map(numbers_of).sum::<u64>(),
                 steps,
                 points: steps * phase.accumulate * (phase.images * phase.points) as u64,
                 seconds_per_step,
@@ -168,18 +171,29 @@ impl Experiment {
     }
 }
 
-/// The numbers of trained and of frozen parameters.
-fn parameters(model: &TrainingModel) -> [u64; 2] {
-    #[derive(Default)]
-    struct Count([u64; 2]);
-    impl ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0[usize::from(!param.is_require_grad())] += param.shape().num_elements() as u64;
-        }
+/// How many numbers are trained, and how many are not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ParameterCounts {
+    pub(super) trained: u64,
+    pub(super) frozen: u64,
+}
+
+impl ModuleVisitor for ParameterCounts {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let count = if param.is_require_grad() { &mut self.trained } else { &mut self.frozen };
+        *count += param.shape().num_elements() as u64;
     }
-    let mut count = Count::default();
-    model.visit(&mut count);
-    count.0
+}
+
+/// The numbers of a module's parameters; those in blocks are none of them.
+pub(super) fn parameter_counts<M: Module>(module: &M) -> ParameterCounts {
+    let mut counts = ParameterCounts::default();
+    module.visit(&mut counts);
+    counts
+}
+
+fn numbers_of(blocks: &BlockParameter) -> u64 {
+    blocks.shape().iter().map(|&side| side as u64).product()
 }
 
 /// A line for each phase, and the totals.

@@ -13,7 +13,9 @@ use tp_vision::{Nouns, VisionConfig};
 
 use super::{
     Batcher, ExperimentError, ExperimentReport, LossWeights, Material, Mixture, Objective, Phase,
-    PhaseReport, Recipe, RecipeError, SampleSource, TrainingModel, TrainingTask, frozen_for,
+    PhaseReport, Recipe, RecipeError, SampleSource, TrainingModel, TrainingTask,
+    estimate::parameter_counts,
+    frozen_for,
     held_out::{Evaluator, held_out_set, scores},
     initial_model::{Preparation, Prepared, Start},
     kept::Kept,
@@ -174,6 +176,9 @@ impl Experiment {
         plain: &Device,
     ) -> Result<(Prepared, TrainingModel), ExperimentError> {
         material.check()?;
+        if self.start.blocks.is_some() && self.start.base.is_none() {
+            return Err(ExperimentError::BlocksWithoutBase);
+        }
         plain.seed(self.seed.split("weights").0);
         let Self { recipe, start, out, seed, .. } = self;
         Preparation { recipe, material, start, out, seed: *seed, plain }.run()
@@ -269,8 +274,13 @@ pub(super) fn trained_parts(
     phase: &Phase,
     model: TrainingModel,
 ) -> Result<TrainingModel, ExperimentError> {
-    Ok(match &phase.trained {
+    let model = match &phase.trained {
         None => frozen_for(phase.objective, model),
         Some(paths) => train_only(model, paths)?,
-    })
+    };
+    let decoder = &model.network.decoder;
+    if decoder.is_in_blocks() && parameter_counts(decoder).trained > 0 {
+        return Err(ExperimentError::TrainsBlocks { phase: phase.name.clone() });
+    }
+    Ok(model)
 }

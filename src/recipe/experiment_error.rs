@@ -31,8 +31,18 @@ pub enum ExperimentError {
     #[error("this recipe starts from a model folder: --base DIR")]
     NoBase,
     /// Weights, gradients and the optimizer's moments alone do not fit into memory.
-    #[error("{what} needs {:.1} GB without activations, and {:.1} GB are available: train fewer parameters (`trained`), or use a machine with more memory", *needed as f64 / 1e9, *available as f64 / 1e9)]
+    #[error("{what} needs {:.1} GB without activations, and {:.1} GB are available: keep the base in blocks (--weights q8_0), train fewer parameters (`trained`), or use a machine with more memory", *needed as f64 / 1e9, *available as f64 / 1e9)]
     TooLarge { what: String, needed: u64, available: u64 },
+    /// A phase trains parameters whose numbers are in blocks.
+    #[error(
+        "phase {phase} trains the language model, whose numbers in blocks cannot change: omit --weights, or train adapters (`trained`)"
+    )]
+    TrainsBlocks { phase: String },
+    /// Blocks without a base.
+    #[error(
+        "--weights is the format of a base's language model, and this recipe starts without one"
+    )]
+    BlocksWithoutBase,
     /// A tokenizer is to be trained, and no phase has texts.
     #[error("the recipe trains a tokenizer, and none of its phases has points with texts")]
     NoTexts,

@@ -12,7 +12,7 @@ use burn::{
 };
 use tp_core::{Seed, available_memory};
 use tp_data::Lexicon;
-use tp_language::Tokenizer;
+use tp_language::{QuantizedFormat, Tokenizer};
 use tp_vision::{NounTable, Nouns, VisionConfig, VisionModel};
 use tp_weights::{Checkpoint, parameter_shapes, refuse_lfs_pointer};
 
@@ -22,7 +22,7 @@ use super::{
     nouns::{noun_table, with_names},
     recovered_tables, train_tokenizer, warm_started,
 };
-use crate::{ModelDir, NetworkConfig};
+use crate::{LoadOptions, ModelDir, ModelError, Models, NetworkConfig};
 
 /// The vocabulary sizes of a model for scenes and of one for everyday nouns.
 const VOCAB_SIZES: [usize; 2] = [1024, 4096];
@@ -36,6 +36,9 @@ const RECOVERY_BATCHES: u64 = 120;
 pub struct Start {
     /// The model folder of a recipe whose network is [`NetworkKind::Base`].
     pub base: Option<PathBuf>,
+    /// The format of the base's language model in memory: in blocks it takes a quarter or an eighth
+    /// of the memory, and only its adapters can be trained.
+    pub blocks: Option<QuantizedFormat>,
     /// A model folder: every weight with a counterpart of the same shape is copied.
     pub warm_start: Option<PathBuf>,
     /// The published weights of EfficientNet-Lite0, for [`NetworkKind::Everyday`].
@@ -130,17 +133,10 @@ impl Preparation<'_> {
         let device = self.device();
         let folder = self.start.base.as_ref().ok_or(ExperimentError::NoBase)?;
         let from = ModelDir::open(folder)?;
-        // All weights are in single precision while they are trained.
-        let numbers: usize = parameter_shapes(&from.config().init(&Device::flex()))
-            .values()
-            .map(|parameter| parameter.shape.iter().product::<usize>())
-            .sum();
-        let needed = 4 * numbers as u64;
-        if let Some(available) = available_memory().filter(|&available| needed > available) {
-            let what = format!("the base {}", folder.display());
-            return Err(ExperimentError::TooLarge { what, needed, available });
+        if self.start.blocks.is_none() {
+            check_memory(&from, folder)?;
         }
-        let loaded = from.load(self.plain)?;
+        let loaded = self.loaded(&from)?;
         // Of a published base, the folder's own configuration: it is trained in the paper's words,
         // and answers through what is trained.
         let mut config = from.config().clone();
@@ -168,6 +164,11 @@ impl Preparation<'_> {
         Ok((Prepared { config, tokenizer, vocabulary, nouns }, model))
     }
 
+    fn loaded(&self, from: &ModelDir) -> Result<Models, ModelError> {
+        let how = LoadOptions { blocks: self.start.blocks, to_train: true };
+        from.load_with(self.plain, how)
+    }
+
     /// Whether a phase compares point tokens with the embeddings of known facts.
     fn needs_known_points(&self) -> bool {
         self.recipe.phases.iter().any(|phase| {
@@ -192,7 +193,7 @@ impl Preparation<'_> {
             vocabulary: vocabulary.clone(),
             nouns: None,
         };
-        let (from, seed) = (from.load(self.plain)?, self.seed.split("recovered"));
+        let (from, seed) = (self.loaded(from)?, self.seed.split("recovered"));
         model.known_points =
             recovered_tables(model.known_points, &from, &batcher, RECOVERY_BATCHES, seed);
         Ok(model)
@@ -211,6 +212,22 @@ impl Preparation<'_> {
                 .save(&path)?;
         }
         Ok(Tokenizer::from_file(&path)?)
+    }
+}
+
+/// Whether there is memory for all weights of a base in single precision.
+fn check_memory(base: &ModelDir, folder: &Path) -> Result<(), ExperimentError> {
+    let numbers: usize = parameter_shapes(&base.config().init(&Device::flex()))
+        .values()
+        .map(|parameter| parameter.shape.iter().product::<usize>())
+        .sum();
+    let needed = 4 * numbers as u64;
+    match available_memory().filter(|&available| needed > available) {
+        None => Ok(()),
+        Some(available) => {
+            let what = format!("the base {}", folder.display());
+            Err(ExperimentError::TooLarge { what, needed, available })
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) struct RunRecord {
     seed: u64,
     /// The model folder from which the training started.
     base: Option<String>,
+    /// The format of its language model's matrices in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_format: Option<String>,
     /// Other weights with which it started.
     weights: Vec<String>,
     without_families: Vec<String>,
@@ -58,6 +61,7 @@ impl RunRecord {
             threads,
             seed: experiment.seed.0,
             base: start.base.as_ref().map(shown),
+            base_format: start.blocks.map(|format| format.to_string()),
             weights: [&start.warm_start, &start.backbone, &start.checkpoint, &start.vision]
                 .into_iter()
                 .flatten()
@@ -95,7 +99,10 @@ impl RunRecord {
         line(&format!("# A model trained by talking-points\n\n{}.\n", self.recipe.about));
         line("| | |\n|---|---|");
         if let Some(base) = &self.base {
-            line(&format!("| base | `{base}`; its card states its data and licenses |"));
+            let format = self.base_format.as_ref().map_or(String::new(), |format| {
+                format!(", its language model in {format} while it was trained")
+            });
+            line(&format!("| base | `{base}`{format}; its card states its data and licenses |"));
         }
         for weights in &self.weights {
             line(&format!("| initial weights | `{weights}` |"));

@@ -82,9 +82,14 @@ impl InferenceArgs {
 }
 
 impl WeightsArgs {
+    /// The blocks, if the format is of blocks.
+    pub(crate) fn blocks(&self) -> Option<QuantizedFormat> {
+        self.weights.blocks()
+    }
+
     /// The model of a folder on a device, in the format.
     pub(crate) fn load(&self, folder: &Path, device: &Device) -> Result<Models, Error> {
-        let how = LoadOptions { blocks: self.weights.blocks() };
+        let how = LoadOptions { blocks: self.blocks(), ..Default::default() };
         Ok(ModelDir::open(folder)?.load_with(device, how)?)
     }
 }

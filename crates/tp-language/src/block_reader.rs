@@ -19,7 +19,7 @@ use crate::{
 /// Numbers that are changed by an update at a time, about: 16 MiB of them.
 const UPDATED: usize = 4 << 20;
 
-/// Reads a decoder whose matrices and embedding table are in blocks, for inference alone.
+/// Reads a decoder whose matrices and embedding table are in blocks.
 ///
 /// Each matrix is brought into blocks as it is read: beside the blocks there is one tensor in
 /// memory, in the format that its file has. A matrix whose inputs are no multiple of 32 stays in

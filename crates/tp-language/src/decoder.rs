@@ -26,7 +26,7 @@ pub struct Decoder {
     pub output: Option<Projection>,
     /// The embedding table in blocks; the parameter is empty then.
     #[module(skip)]
-    table: Option<BlockMatrix>,
+    pub(crate) table: Option<BlockMatrix>,
     #[module(skip)]
     config: DecoderConfig,
 }
@@ -266,29 +266,21 @@ impl Decoder {
     /// table counts where it is the output layer.
     #[must_use]
     pub fn matrix_bytes(&self) -> usize {
-        let in_layer = |layer: &DecoderLayer| {
-            let Attention { wqkv, wo, .. } = &layer.attention;
-            let FeedForward { w1, w2, w3 } = &layer.feed_forward;
-            [wqkv, wo, w1, w2, w3].into_iter().map(Projection::n_bytes).sum::<usize>()
-        };
-        let output = match (&self.output, &self.table) {
-            (Some(output), _) => output.n_bytes(),
+        let tied_output = match (&self.output, &self.table) {
+            (Some(_), _) => 0,
             (None, Some(table)) => table.n_bytes(),
             (None, None) => 4 * self.config.vocab_size * self.config.hidden_size,
         };
-        output + self.layers.iter().map(in_layer).sum::<usize>()
+        let matrices = self.named_projections().map(|(_, projection)| projection.n_bytes());
+        tied_output + matrices.sum::<usize>()
     }
 
-    /// Whether a matrix or the embedding table is in blocks: such a decoder cannot learn, and no
-    /// adapter can be merged into it.
+    /// Whether a matrix or the embedding table is in blocks: adapters on such a decoder can learn,
+    /// but not the decoder itself, and no adapter can be merged into it.
     #[must_use]
     pub fn is_in_blocks(&self) -> bool {
-        let in_layer = |layer: &DecoderLayer| {
-            let Attention { wqkv, wo, .. } = &layer.attention;
-            let FeedForward { w1, w2, w3 } = &layer.feed_forward;
-            [wqkv, wo, w1, w2, w3].into_iter().any(Projection::is_in_blocks)
-        };
-        self.table.is_some() || self.output_is_in_blocks() || self.layers.iter().any(in_layer)
+        let mut projections = self.named_projections();
+        self.table.is_some() || projections.any(|(_, projection)| projection.is_in_blocks())
     }
 
     /// Replaces the embedding table by blocks.
@@ -298,8 +290,8 @@ impl Decoder {
     }
 
     /// The same decoder with its matrices and its embedding table in blocks of eight or four bits:
-    /// about a quarter or an eighth of the memory, for inference alone. A matrix whose inputs are
-    /// no multiple of 32 stays as it is, and one that is in blocks already.
+    /// about a quarter or an eighth of the memory, for inference and for training adapters. A matrix
+    /// whose inputs are no multiple of 32 stays as it is, and one that is in blocks already.
     ///
     /// Low-rank updates still apply. `benches/language.rs` measures what is lost.
     #[must_use]
@@ -319,20 +311,23 @@ impl Decoder {
     }
 
     /// Every matrix with its path, the output layer's first: it is the largest.
+    pub(crate) fn named_projections(&self) -> impl Iterator<Item = (String, &Projection)> {
+        let layers = self.layers.iter().enumerate().flat_map(|(index, layer)| {
+            let Attention { wqkv, wo, .. } = &layer.attention;
+            let FeedForward { w1, w2, w3 } = &layer.feed_forward;
+            named_in_layer(index, [wqkv, wo, w1, w2, w3])
+        });
+        self.output.iter().map(|output| ("output".to_owned(), output)).chain(layers)
+    }
+
+    /// As [`named_projections`](Self::named_projections), to be changed.
     pub(crate) fn named_projections_mut(
         &mut self,
     ) -> impl Iterator<Item = (String, &mut Projection)> {
         let layers = self.layers.iter_mut().enumerate().flat_map(|(index, layer)| {
             let Attention { wqkv, wo, .. } = &mut layer.attention;
             let FeedForward { w1, w2, w3 } = &mut layer.feed_forward;
-            [
-                ("attention.wqkv", wqkv),
-                ("attention.wo", wo),
-                ("feed_forward.w1", w1),
-                ("feed_forward.w2", w2),
-                ("feed_forward.w3", w3),
-            ]
-            .map(|(name, projection)| (format!("layers.{index}.{name}"), projection))
+            named_in_layer(index, [wqkv, wo, w1, w2, w3])
         });
         self.output.iter_mut().map(|output| ("output".to_owned(), output)).chain(layers)
     }
@@ -440,6 +435,14 @@ impl Decoder {
     fn normalized(&self, norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
         tp_kernels::rms_norm(x, norm.gamma.val(), self.config.rms_norm_eps)
     }
+}
+
+/// The matrices of a layer with their paths.
+fn named_in_layer<P>(index: usize, projections: [P; 5]) -> impl Iterator<Item = (String, P)> {
+    ["attention.wqkv", "attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3"]
+        .into_iter()
+        .zip(projections)
+        .map(move |(name, projection)| (format!("layers.{index}.{name}"), projection))
 }
 
 /// Where the keys and values of a pass go.

@@ -3,6 +3,7 @@
 
 mod adapter_folder;
 mod attention;
+mod block_parameter;
 mod block_reader;
 mod chat_environment;
 mod chat_template;
@@ -38,6 +39,7 @@ mod weights;
 
 pub use adapter_folder::{AdapterNames, load_adapter, save_adapter};
 pub use attention::Attention;
+pub use block_parameter::BlockParameter;
 pub use block_reader::BlockReader;
 pub use chat_template::{ChatTemplate, TemplatePiece};
 pub use context::{Context, visual_context};

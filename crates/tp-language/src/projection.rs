@@ -95,6 +95,11 @@ impl Projection {
         self.blocks.is_some()
     }
 
+    /// The matrix in blocks, if it is.
+    pub(crate) fn blocks(&self) -> Option<&BlockMatrix> {
+        self.blocks.as_ref()
+    }
+
     /// Bytes of the matrix.
     pub(crate) fn n_bytes(&self) -> usize {
         self.blocks.as_ref().map_or_else(

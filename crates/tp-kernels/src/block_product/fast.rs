@@ -13,7 +13,7 @@ use super::{
     reference,
 };
 use crate::flex_buffer::{all_f32, floats, tensor_of};
-use crate::matrix::{matrix, matrix_mut, multiply};
+use crate::matrix::{matrix, matrix_mut, multiply, multiply_in_tasks};
 use crate::simd::{LANES, Vector, WideKernel, dispatch_wide};
 
 /// Up to so many rows, numbers are widened once for each eight of them.
@@ -22,6 +22,8 @@ const FEW_ROWS: usize = 16;
 const STRETCH: usize = 128 * 1024;
 /// Numbers of the matrix a task, about, with many: 1 MiB of them, widened.
 const WIDENED: usize = 256 * 1024;
+/// Numbers that are widened at once on the way back, by all threads: 4 MiB of them.
+const WIDENED_BACK: usize = 1024 * 1024;
 
 impl BlockProductOps for Flex {
     fn fused_block_product(x: FlexTensor, blocks: Arc<Blocks>) -> FlexTensor {
@@ -37,6 +39,15 @@ impl BlockProductOps for Flex {
         };
         tensor_of(y, [rows, outputs])
     }
+
+    fn fused_block_product_backward(dy: FlexTensor, blocks: Arc<Blocks>) -> FlexTensor {
+        let (rows, (width, outputs)) = (dy.shape()[0], (blocks.width, blocks.outputs));
+        if !all_f32(&[&dy]) || rows * width * outputs == 0 {
+            return reference::block_product_backward::<Self>(dy, &blocks);
+        }
+        let dy = dy.to_contiguous();
+        tensor_of(blocks.back(floats(&dy), rows), [rows, width])
+    }
 }
 
 /// Rows that are stored alike.
@@ -51,15 +62,18 @@ impl Blocks {
     /// All numbers, `[out, in]`.
     pub(super) fn widened(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.outputs * self.width];
-        if numbers.is_empty() {
-            return numbers;
-        }
-        let rows = (WIDENED / self.width).max(1);
-        numbers.par_chunks_mut(rows * self.width).enumerate().for_each(|(index, numbers)| {
-            let first = index * rows;
+        self.widen_in_tasks(0, &mut numbers);
+        numbers
+    }
+
+    /// The numbers of the rows from `first` on, as many as there is room for, by all threads.
+    fn widen_in_tasks(&self, first: usize, numbers: &mut [f32]) {
+        let rows = (WIDENED / self.width.max(1)).max(1);
+        let task = (rows * self.width).max(1);
+        numbers.par_chunks_mut(task).enumerate().for_each(|(index, numbers)| {
+            let first = first + index * rows;
             self.widen_rows(first..first + numbers.len() / self.width, numbers);
         });
-        numbers
     }
 
     /// All numbers in another format; rows must be whole blocks of it.
@@ -147,6 +161,26 @@ impl Blocks {
         let out = matrix_mut(&mut y, [rows, self.outputs], self.outputs);
         self.halved(out, matrix(x, [rows, self.width], self.width), 0);
         y
+    }
+
+    /// `dy`: `[rows, out]` → `[rows, in]`. The matrix is widened a stretch at a time, whose share of
+    /// the gradient is added.
+    fn back(&self, dy: &[f32], rows: usize) -> Vec<f32> {
+        let mut dx = vec![0.0; rows * self.width];
+        let longest = (WIDENED_BACK / self.width).clamp(1, self.outputs);
+        let mut numbers = vec![0.0; longest * self.width];
+        for first in (0..self.outputs).step_by(longest) {
+            let n = longest.min(self.outputs - first);
+            let numbers = &mut numbers[..n * self.width];
+            self.widen_in_tasks(first, numbers);
+            multiply_in_tasks(
+                matrix_mut(&mut dx, [rows, self.width], self.width),
+                matrix(&dy[first..], [rows, n], self.outputs),
+                matrix(numbers, [n, self.width], self.width),
+                true,
+            );
+        }
+        dx
     }
 
     /// The outputs from `first` on, in tasks whose numbers stay in the cache once they are widened.

@@ -7,15 +7,13 @@
 
 mod fast;
 mod format;
+mod gradient;
 mod quantize;
 mod reference;
 
 use std::{fmt, sync::Arc};
 
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch,
-    autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension, tensor::FloatTensor,
-};
+use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor, TensorData};
 
 pub use format::BlockFormat;
@@ -29,12 +27,14 @@ pub trait BlockProductOps: Backend {
     fn fused_block_product(x: FloatTensor<Self>, blocks: Arc<Blocks>) -> FloatTensor<Self> {
         reference::block_product::<Self>(x, &blocks)
     }
-}
 
-/// Computed beside the graph: the result is a constant.
-impl<B: BlockProductOps, C: CheckpointStrategy> BlockProductOps for Autodiff<B, C> {
-    fn fused_block_product(x: FloatTensor<Self>, blocks: Arc<Blocks>) -> FloatTensor<Self> {
-        <Self as AutodiffBackend>::from_inner(B::fused_block_product(x.into_primitive(), blocks))
+    /// The gradient with respect to `x`: `dy · matrix`, `[rows, out]` and `[out, in]` →
+    /// `[rows, in]`.
+    fn fused_block_product_backward(
+        dy: FloatTensor<Self>,
+        blocks: Arc<Blocks>,
+    ) -> FloatTensor<Self> {
+        reference::block_product_backward::<Self>(dy, &blocks)
     }
 }
 
@@ -163,7 +163,8 @@ impl BlockMatrix {
     }
 }
 
-/// `x · matrix`. No gradients: blocks cannot learn.
+/// `x · matrix`. A gradient reaches `x`, for adapters on a frozen base; blocks themselves cannot
+/// learn.
 ///
 /// # Shapes
 ///

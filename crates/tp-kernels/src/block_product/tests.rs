@@ -7,6 +7,7 @@ use crate::testing::{assert_close, devices, elements, random, random_on, random_
 static GGUF: &[u8] = include_bytes!("../../tests/fixtures/blocks.bin");
 const ROWS: usize = 2;
 const WIDTH: usize = 256;
+const Q8: QuantizedFormat = QuantizedFormat::Q8_0;
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
@@ -82,6 +83,28 @@ fn product_is_that_of_the_matrix_it_stands_for() {
             assert_close("single precision", &product, &exact, 3e-5);
             let reference = elements(block_product(x.cast(DType::F64), &matrix));
             assert_close("reference", &reference, &exact, 1e-9);
+        }
+    }
+}
+
+#[test]
+fn gradient_is_that_of_the_matrix_it_stands_for() {
+    for device in devices() {
+        let device = device.autodiff();
+        // The matrix is widened in one stretch, and in several of which the last is shorter.
+        let many =
+            BlockMatrix::nearest(&random_on::<2>(&device, 8, [2048, 1300], 1.0), Q8).unwrap();
+        for (matrix, rows) in [(mixed(), 1), (mixed(), 40), (many, 3)] {
+            let [width, outputs] = [matrix.n_inputs(), matrix.n_outputs()];
+            let x = random_on::<2>(&device, 3, [rows, width], 0.1).require_grad();
+            let dy = random_on::<2>(&device, 4, [rows, outputs], 0.1);
+            let weight = matrix.to_weight(&device);
+            let of = |y: Tensor<2>| {
+                let gradients = (y * dy.clone()).sum().backward();
+                elements(x.grad(&gradients).expect("it reaches the input"))
+            };
+            let ours = of(block_product(x.clone(), &matrix));
+            assert_close("gradient", &ours, &of(x.clone().matmul(weight)), 3e-5);
         }
     }
 }

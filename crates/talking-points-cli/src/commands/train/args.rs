@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use talking_points::recipe::Objective;
 
-use crate::args::{CommonArgs, DeviceArgs};
+use crate::args::{CommonArgs, DeviceArgs, WeightsArgs};
 
 /// Trains a model by a recipe: on your own data, or from random weights.
 #[derive(clap::Args)]
@@ -20,6 +20,8 @@ pub(crate) struct Args {
     /// The model folder from which recipes start that have a base: trained or published weights.
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny"))]
     pub(super) base: PathBuf,
+    #[command(flatten)]
+    pub(super) weights: WeightsArgs,
     /// Estimate hours, memory and disk from a few measured steps, and train nothing.
     #[arg(long)]
     pub(super) plan: bool,

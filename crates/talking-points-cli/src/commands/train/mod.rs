@@ -56,6 +56,7 @@ fn experiment(args: &Args) -> Result<Experiment, Box<dyn Error>> {
         without_families: args.without_family.clone(),
         start: Start {
             base,
+            blocks: args.weights.blocks(),
             warm_start: args.warm_start.clone(),
             backbone: args.backbone.clone(),
             checkpoint: args.from.clone(),
