@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use tp_language::{DecoderConfig, LanguageError, LoraConfig, Tokenizer, load_hugging_face};
+use tp_language::{
+    Decoder, DecoderConfig, GgufModel, LanguageError, LoraConfig, TextTokenizer, Tokenizer,
+    is_gguf, load_gguf, load_hugging_face,
+};
 use tp_vision::{NounTable, VisionConfig};
 use tp_weights::TensorFloat;
 
@@ -38,7 +41,7 @@ pub enum JoinError {
     /// The language model cannot be used.
     #[error("cannot use the language model {}", path.display())]
     Language {
-        /// Its folder.
+        /// Its folder or file.
         path: PathBuf,
         /// Why.
         source: LanguageError,
@@ -52,8 +55,9 @@ pub enum JoinError {
 }
 
 impl JoinedBase {
-    /// Joins the vision model of a model folder with a language model in a Hugging Face folder, on a
-    /// plain device.
+    /// Joins the vision model of a model folder with a language model in a Hugging Face folder or a
+    /// GGUF file, on a plain device. Matrices of a GGUF file stay in their blocks, so that a large one
+    /// fits into memory; what is [saved](Self::save) is the numbers for which they stand.
     ///
     /// The language model's tokenizer receives the special tokens that it lacks; their embeddings
     /// are the mean of all others. The configuration keeps no calibration: it has to be fitted to
@@ -61,14 +65,12 @@ impl JoinedBase {
     ///
     /// # Errors
     ///
-    /// [`JoinError`] if a folder cannot be loaded.
+    /// [`JoinError`] if one of them cannot be loaded.
     pub fn new(vision: &Path, language: &Path, device: &Device) -> Result<Self, JoinError> {
         let of_language = |source| JoinError::Language { path: language.to_owned(), source };
         let from = ModelDir::open(vision)?;
         let known = from.load(device)?;
-        let tokenizer =
-            Tokenizer::with_added_tokens(&language.join("tokenizer.json")).map_err(of_language)?;
-        let decoder = load_hugging_face(language, TensorFloat::F32, device).map_err(of_language)?;
+        let (decoder, tokenizer) = language_model(language, device).map_err(of_language)?;
         let vocab_size = tokenizer.vocab_size().max(decoder.config().vocab_size);
         let decoder = decoder.with_vocab_size(vocab_size);
         let config = joined_config(from.config(), decoder.config().clone());
@@ -93,6 +95,17 @@ impl JoinedBase {
     }
 }
 
+/// A language model's decoder, and its tokenizer with the tokens of Talking Points.
+fn language_model(path: &Path, device: &Device) -> Result<(Decoder, Tokenizer), LanguageError> {
+    if is_gguf(path) {
+        let GgufModel { decoder, tokenizer, .. } = load_gguf(path, device)?;
+        return Ok((decoder, Tokenizer::with_added_tokens(tokenizer)?));
+    }
+    let tokenizer = TextTokenizer::from_file(&path.join("tokenizer.json"))?;
+    let decoder = load_hugging_face(path, TensorFloat::F32, device)?;
+    Ok((decoder, Tokenizer::with_added_tokens(tokenizer)?))
+}
+
 /// The configuration of a vision model's folder with another language model.
 fn joined_config(vision: &NetworkConfig, language: DecoderConfig) -> NetworkConfig {
     let projected = VisionConfig { hidden_size: language.hidden_size, ..vision.vision.clone() };
@@ -106,4 +119,41 @@ fn joined_config(vision: &NetworkConfig, language: DecoderConfig) -> NetworkConf
     config.localizer.heatmap = vision.localizer.heatmap.clone();
     config.localizer.closer_look = vision.localizer.closer_look;
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use tp_language::SpecialToken;
+
+    use super::*;
+
+    #[test]
+    fn gguf_file_is_joined_and_saved_as_the_numbers_of_its_blocks() {
+        let (root, device) = (Path::new(env!("CARGO_MANIFEST_DIR")), Device::flex());
+        let file = root.join("crates/tp-language/tests/fixtures/gguf/llama.gguf");
+        let alone = load_gguf(&file, &device).unwrap();
+        let joined = JoinedBase::new(&root.join("models/tiny"), &file, &device).unwrap();
+        assert!(joined.network.decoder.is_in_blocks());
+        let folder = tempfile::tempdir().unwrap();
+        joined.save(folder.path()).unwrap();
+        let saved = ModelDir::open(folder.path()).unwrap().load(&device).unwrap();
+        assert!(saved.tokenizer.vocab_size() > alone.tokenizer.vocab_size());
+        assert!(
+            saved.tokenizer.special(SpecialToken::Seg) as usize >= alone.tokenizer.vocab_size()
+        );
+        let ids = [vec![3, 1, 4, 1, 5]];
+        let logits = |decoder: &Decoder| -> Vec<f32> {
+            let states = decoder.forward(decoder.embed_rows(&ids), None, None);
+            let last = decoder.logits(states, None).into_data();
+            last.iter().collect()
+        };
+        let (ours, expected) = (logits(&saved.network.decoder), logits(&alone.decoder));
+        let rows = ours.chunks(saved.config.language.vocab_size);
+        for (ours, expected) in rows.zip(expected.chunks(alone.decoder.config().vocab_size)) {
+            for (ours, expected) in ours.iter().zip(expected) {
+                // Half precision rounds each number by up to 5e-4 of it.
+                assert!((ours - expected).abs() < 1e-2, "{ours} instead of {expected}");
+            }
+        }
+    }
 }

@@ -1,22 +1,25 @@
 //! A decoder with more tokens than it was trained with.
 
-use burn::{module::Param, tensor::Tensor};
+use burn::{
+    module::Param,
+    tensor::{Device, Tensor},
+};
+use tp_kernels::BlockMatrix;
 
-use crate::{Decoder, LanguageError, SpecialToken, TextTokenizer, Tokenizer};
+use crate::{
+    Decoder, LanguageError, SpecialToken, TextTokenizer, Tokenizer, projection::Projection,
+};
 
 impl Tokenizer {
-    /// Reads the `tokenizer.json` of any language model and adds every [`SpecialToken`] that it
-    /// lacks; tokens that are there keep their ids.
+    /// The tokenizer of any language model with every [`SpecialToken`] that it lacks; tokens that are
+    /// there keep their ids.
     ///
     /// # Errors
     ///
     /// As [`Tokenizer::from_file`].
-    pub fn with_added_tokens(path: &std::path::Path) -> Result<Self, LanguageError> {
+    pub fn with_added_tokens(tokenizer: TextTokenizer) -> Result<Self, LanguageError> {
         let others = SpecialToken::ALL.into_iter().filter(|token| *token != SpecialToken::Pad);
-        TextTokenizer::from_file(path)?
-            .with_special_tokens(others.map(SpecialToken::name))
-            .and_then(Self::new)
-            .map_err(|error| error.in_tokenizer(path))
+        tokenizer.with_special_tokens(others.map(SpecialToken::name)).and_then(Self::new)
     }
 }
 
@@ -28,19 +31,42 @@ impl Decoder {
     ///
     /// # Panics
     ///
-    /// If the decoder is in blocks, or has more tokens.
+    /// If the decoder has more tokens.
     #[must_use]
     pub fn with_vocab_size(mut self, vocab_size: usize) -> Self {
-        let table = self.embed_tokens.weight.val(); // [token, hidden]
-        self.embed_tokens.weight = Param::from_tensor(with_mean_rows(table, vocab_size));
-        self.output = self.output.take().map(|mut output| {
-            let weight = output.weight.val().transpose(); // [token, hidden]
-            output.weight = Param::from_tensor(with_mean_rows(weight, vocab_size).transpose());
-            output
-        });
+        match &self.table {
+            Some(table) => self.table = Some(blocks_with_mean_rows(table, vocab_size)),
+            None => {
+                let table = self.embed_tokens.weight.val(); // [token, hidden]
+                self.embed_tokens.weight = Param::from_tensor(with_mean_rows(table, vocab_size));
+            }
+        }
+        self.output = self.output.take().map(|output| output.with_n_outputs(vocab_size));
         self.set_vocab_size(vocab_size);
         self
     }
+}
+
+impl Projection {
+    /// The output layer with rows for more tokens.
+    fn with_n_outputs(mut self, n_outputs: usize) -> Self {
+        if let Some(matrix) = self.blocks() {
+            let device = self.weight.device();
+            return Self::of_blocks(blocks_with_mean_rows(matrix, n_outputs), self.bias, &device);
+        }
+        let weight = self.weight.val().transpose(); // [token, hidden]
+        self.weight = Param::from_tensor(with_mean_rows(weight, n_outputs).transpose());
+        self
+    }
+}
+
+/// As [`with_mean_rows`], of a matrix in blocks, which keeps them.
+fn blocks_with_mean_rows(matrix: &BlockMatrix, n_rows: usize) -> BlockMatrix {
+    let known = matrix.n_outputs();
+    assert!(known > 0 && known <= n_rows, "{n_rows} tokens are fewer than {known}");
+    let mean = matrix.to_weight(&Device::flex()).mean_dim(1); // [hidden, 1]
+    let mean: Vec<f32> = mean.into_data().iter().collect();
+    matrix.with_outputs(&mean.repeat(n_rows - known))
 }
 
 fn with_mean_rows(table: Tensor<2>, n_rows: usize) -> Tensor<2> {
@@ -58,14 +84,16 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::DecoderConfig;
+    use crate::{DecoderConfig, QuantizedFormat};
 
     #[test]
     fn known_tokens_keep_their_logits_and_new_ones_have_the_mean() {
         let device = Device::flex();
-        for tied in [false, true] {
-            let config = DecoderConfig::new(5, 16, 32, 1, 2, 2).with_tie_word_embeddings(tied);
+        for (tied, in_blocks) in [(false, false), (true, false), (false, true), (true, true)] {
+            let config = DecoderConfig::new(5, 32, 32, 1, 2, 2).with_tie_word_embeddings(tied);
             let decoder = config.init(&device);
+            let decoder =
+                if in_blocks { decoder.quantized(QuantizedFormat::Q8_0) } else { decoder };
             let logits = |decoder: &Decoder| {
                 let hidden = decoder.forward(decoder.embed_rows(&[vec![1, 3]]), None, None);
                 decoder.logits(hidden, None).into_data().iter::<f32>().collect::<Vec<_>>()

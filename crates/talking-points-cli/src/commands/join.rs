@@ -1,7 +1,7 @@
 //! Joins the vision model of one model with a language model: a base to be trained.
 //!
 //! ```sh
-//! talking-points join --vision models/tiny --language DIR --out runs/base
+//! talking-points join --vision models/tiny --language MODEL --out runs/base
 //! talking-points train --base runs/base --data PATH --out runs/joined
 //! ```
 
@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// The model folder whose vision model, namer and heads are used.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny"))]
     vision: PathBuf,
-    /// The Hugging Face folder of the language model.
-    #[arg(long)]
+    /// The language model: a Hugging Face folder, or a GGUF file.
+    #[arg(long, value_name = "MODEL")]
     language: PathBuf,
     /// The folder for the joined model, which must be empty or absent.
     #[arg(long)]

@@ -121,6 +121,23 @@ impl BlockMatrix {
         Some(Self::new(width, vec![BlockRows { format: format.into(), rows }], bytes))
     }
 
+    /// The same matrix with further outputs, whose numbers `[further, in]` are in single precision.
+    ///
+    /// # Panics
+    ///
+    /// If the numbers are no whole number of rows.
+    #[must_use]
+    pub fn with_outputs(&self, numbers: &[f32]) -> Self {
+        let Blocks { bytes, bands, width, .. } = &*self.blocks;
+        let band = BlockRows { format: BlockFormat::F32, rows: numbers.len() / (*width).max(1) };
+        let further = numbers.iter().flat_map(|number| number.to_le_bytes());
+        Self::new(
+            *width,
+            bands.iter().copied().chain([band]).collect(),
+            bytes.iter().copied().chain(further).collect(),
+        )
+    }
+
     /// What the blocks stand for, `[in, out]`.
     #[must_use]
     pub fn to_weight(&self, device: &Device) -> Tensor<2> {

@@ -152,6 +152,16 @@ fn rows_of_a_table_are_those_of_the_matrix() {
 }
 
 #[test]
+fn further_outputs_stand_behind_the_others() {
+    let (matrix, device) = (mixed(), Device::flex());
+    let further: Vec<f32> = random(2, 2 * WIDTH, 1.0).iter().map(|&x| x as f32).collect();
+    let longer = matrix.with_outputs(&further);
+    let known = elements(matrix.to_weight(&device).transpose());
+    let expected = known.into_iter().chain(further.iter().map(|&x| f64::from(x)));
+    assert!(expected.eq(elements(longer.to_weight(&device).transpose())));
+}
+
+#[test]
 fn nearest_blocks_are_off_by_half_a_step() {
     let weight = random_tensor::<2>(1, [64, 7], 3.0);
     for (format, steps, bytes) in
