@@ -21,7 +21,11 @@ use super::{
     DescriptorPolicy, LocalizerJudge, ReinforcementError, SeenPoints, descriptions,
     family_photographs, family_scenes, localizer_jitter, points_by_words, with_adapter, write_page,
 };
-use crate::{Models, evaluation::EvalSet, save_model_dir};
+use crate::{
+    Models,
+    evaluation::{EvalSet, NameAccuracy, name_accuracy},
+    save_model_dir,
+};
 
 /// The number of images on which the jitter of the Localizer is measured.
 const JITTER_IMAGES: usize = 8;
@@ -224,6 +228,9 @@ pub struct ExperimentReport {
     pub family_after: Option<f64>,
     pub referee_before: Option<f64>,
     pub referee_after: Option<f64>,
+    /// The names on the other family that agree with the annotation.
+    pub names_before: NameAccuracy,
+    pub names_after: NameAccuracy,
     /// The jitter of the Localizer, in the unit square, if it was measured.
     pub jitter: Option<f64>,
     pub spread: SpreadReport,
@@ -245,7 +252,8 @@ impl ExperimentReport {
         format!(
             "{} steps, reward {:.4} → {:.4} (first and last fifth), {:.1} samples/s\n\
              mPCK on {other}: {} → {}, difference {}, smallest detectable {}{referee}\n\
-             mPCK on held-out {own}: {} → {}",
+             mPCK on held-out {own}: {} → {}\n\
+             names on {other}, in percent: {} → {}",
             self.steps,
             self.reward_first,
             self.reward_last,
@@ -256,6 +264,8 @@ impl ExperimentReport {
             number(self.smallest_detectable),
             number(self.family_before),
             number(self.family_after),
+            self.names_before,
+            self.names_after,
         )
     }
 }
@@ -342,6 +352,10 @@ impl Experiment<'_> {
             .referee
             .map(|referee| compare(referee, &sets.test, &texts_abroad, "other-family-referee"))
             .transpose()?;
+        let [names_after, names_before] = texts_abroad.each_ref().map(|texts| {
+            let points = sets.test.points().map(|(_, point)| point);
+            name_accuracy(texts.iter().map(String::as_str).zip(points))
+        });
         let share = (steps.len() / 5).max(1).min(steps.len());
         Ok(ExperimentReport {
             steps: trained.steps,
@@ -355,6 +369,8 @@ impl Experiment<'_> {
             family_after: at_home.a,
             referee_before: referee.as_ref().and_then(|pair| pair.b),
             referee_after: referee.as_ref().and_then(|pair| pair.a),
+            names_before,
+            names_after,
             jitter,
             spread,
             samples_per_second: trained.samples_per_second,

@@ -13,6 +13,7 @@ mod experiment;
 mod families;
 mod jitter;
 mod localizer_judge;
+mod names_said;
 mod page;
 mod seen_points;
 
@@ -25,5 +26,6 @@ pub use experiment::{
 pub use families::{family_photographs, family_scenes, with_adapter};
 pub use jitter::localizer_jitter;
 pub use localizer_judge::LocalizerJudge;
+pub use names_said::NamesSaid;
 pub use page::write_page;
 pub use seen_points::{SeenImage, SeenPoints};

@@ -14,7 +14,7 @@ pub struct SeenImage {
     pub encoded: EncodedImage,
     /// The token embedding of each point, `[point, hidden]`.
     pub point_tokens: Tensor<2>,
-    /// The predicted names of each point; empty if the model has no namer.
+    /// The predicted names of each point, for the request; empty if the model has no namer.
     pub names: Vec<PointName>,
 }
 
@@ -51,6 +51,7 @@ impl PointSource for SeenPoints<'_> {
         // Each scene is a group of its own; photographs may share one.
         Ok(PointsOfImage {
             name: format!("{index}:{}", image.group),
+            names: names.clone(),
             image: SeenImage { encoded, point_tokens, names },
             points,
         })

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use burn::{module::Module, tensor::Tensor};
-use tp_core::{LocalizePoint, Sampling, Seed, UnitXy};
+use tp_core::{LocalizePoint, PointName, Sampling, Seed, UnitXy};
 
 /// An encoded image with the points to describe on it.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct PointsOfImage<I> {
     pub image: I,
     /// The points to describe.
     pub points: Vec<UnitXy>,
+    /// What a frozen model reads at each point, for rewards that ask for names; may be empty.
+    pub names: Vec<PointName>,
 }
 
 /// A source of images; the same index always gives the same image.

@@ -4,13 +4,15 @@
 //! the description. The other terms are transformations of the same distance, and one for
 //! self-tests that is unrelated to it.
 
-use tp_core::{Located, UnitXy};
+use tp_core::{Located, PointName, UnitXy};
 
 /// What is known about a completion when its reward is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Judged<'a> {
     /// The point that it describes.
     pub truth: UnitXy,
+    /// What a frozen model reads at this point, if there is one.
+    pub name: Option<&'a PointName>,
     /// Where the judge located it; `None` for "nowhere" and for an empty text.
     pub located: Option<Located>,
     /// The text of the completion.
@@ -198,6 +200,7 @@ mod tests {
             located.map(|(x, confidence)| Located { point: UnitXy::nearest(x, 0.5), confidence });
         Judged {
             truth: UnitXy::nearest(0.5, 0.5),
+            name: None,
             located,
             text: "the left ear",
             n_tokens: 4,

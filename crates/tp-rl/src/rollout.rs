@@ -135,6 +135,7 @@ where
     for sample in &mut samples {
         let judged = Judged {
             truth: images[sample.image].points[sample.point],
+            name: images[sample.image].names.get(sample.point),
             located: sample.located,
             text: &sample.completion.text,
             n_tokens: sample.completion.tokens.len(),

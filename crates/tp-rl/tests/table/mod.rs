@@ -232,6 +232,7 @@ impl PointSource for Points {
             name: format!("image {index}"),
             image: (),
             points: vec![point(index % ROWS), point((index + 1) % ROWS)],
+            names: Vec::new(),
         })
     }
 }

@@ -38,6 +38,10 @@ pub(crate) struct Args {
     /// The reward of a description.
     #[arg(long, value_enum, default_value_t = RewardArg::Mse)]
     pub(super) reward: RewardArg,
+    /// Also reward, with this weight, the share of the names that the frozen vision model reads at the
+    /// point and that the description says: a term that no coordinates can earn.
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", default_value_t = 0.0)]
+    pub(super) names: f64,
     /// How the policy is updated from its samples.
     #[arg(long, value_enum, default_value_t = MethodArg::Grpo)]
     pub(super) method: MethodArg,

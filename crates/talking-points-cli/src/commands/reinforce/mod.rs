@@ -19,7 +19,9 @@ use talking_points::{
     ModelDir,
     core::Seed,
     data::{ReadOptions, Strictness},
-    reinforcement::{Experiment, ExperimentSets, ExperimentSettings, ExperimentSize, Method},
+    reinforcement::{
+        Experiment, ExperimentSets, ExperimentSettings, ExperimentSize, Method, NamesSaid,
+    },
     rl::{NegativeDistance, Reward},
     train::stop_on_ctrl_c,
 };
@@ -36,6 +38,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     else {
         return Err("--train-family, --test-family and --out are needed: see --help".into());
     };
+    if !(args.names.is_finite() && args.names >= 0.0) {
+        return Err(format!("--names {} is not a weight: use 0 or more", args.names).into());
+    }
     let models = args.model.load()?;
     let referee = match &args.referee {
         Some(folder) => Some(ModelDir::open(folder)?.load(&args.model.device.open()?)?),
@@ -45,6 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         RewardArg::Mse => Reward::paper(),
         RewardArg::Distance => Reward::nothing().plus(1.0, NegativeDistance),
     };
+    let reward = if args.names == 0.0 { reward } else { reward.plus(args.names, NamesSaid) };
     let settings = ExperimentSettings {
         steps: if args.quick { args.steps.min(QUICK_STEPS) } else { args.steps },
         paper: args.paper,
