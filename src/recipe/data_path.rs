@@ -35,6 +35,9 @@ pub enum AnnotatedFormat {
     Format(DatasetFormat),
 }
 
+/// Where annotation programs put a COCO file when they export a project: Label Studio and CVAT.
+const EXPORTS: [&str; 2] = ["result.json", "annotations/instances_default.json"];
+
 /// The names that occur in training data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -46,8 +49,9 @@ pub struct Names {
 
 impl DataPath {
     /// Recognizes a path. `format` is needed for folders of formats other than described points
-    /// (`labels.jsonl`), COCO beside its images (`annotations.json`) and built data sets
-    /// (`manifest.json`).
+    /// (`labels.jsonl`), COCO beside its images (`annotations.json`), exports of Label Studio
+    /// (`result.json`) and CVAT (`annotations/instances_default.json`) in COCO's format, and built
+    /// data sets (`manifest.json`).
     ///
     /// # Errors
     ///
@@ -83,6 +87,10 @@ impl DataPath {
         if has("annotations.json") {
             return Ok(Self::Annotated(owned, AnnotatedFormat::CocoBesideImages));
         }
+        if EXPORTS.into_iter().any(has) {
+            let format = AnnotatedFormat::Format(DatasetFormat::CocoParts);
+            return Ok(Self::Annotated(owned, format));
+        }
         if has("manifest.json") && has("triplets") {
             return Ok(Self::Built(owned));
         }
@@ -92,8 +100,8 @@ impl DataPath {
             ));
         }
         Err(unrecognized(&format!(
-            "it has neither labels.jsonl nor annotations.json nor a finished build's manifest.json; \
-             state its format as FORMAT:PATH, one of {}",
+            "it has neither labels.jsonl nor annotations.json nor an export of Label Studio or CVAT in COCO's \
+             format nor a finished build's manifest.json; state its format as FORMAT:PATH, one of {}",
             DatasetFormat::NAMES.join(", ")
         )))
     }
@@ -302,6 +310,12 @@ mod tests {
             DataPath::Annotated(coco.clone(), AnnotatedFormat::CocoBesideImages)
         );
         assert_eq!(recognized(&built, None).unwrap(), DataPath::Built(built.clone()));
+        for (name, file) in [("label-studio", EXPORTS[0]), ("cvat", EXPORTS[1])] {
+            let exported = at(name, &[file, "images/a.jpg"]);
+            let format = AnnotatedFormat::Format(DatasetFormat::CocoParts);
+            let expected = DataPath::Annotated(exported.clone(), format);
+            assert_eq!(recognized(&exported, None).unwrap(), expected);
+        }
         let file = other.join("train.jsonl");
         assert_eq!(
             recognized(&file, None).unwrap(),
