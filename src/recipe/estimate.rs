@@ -87,13 +87,14 @@ impl Experiment {
         let device = plain.clone().autodiff();
         let image_size = prepared.config.vision.image_size;
         let mut phases = Vec::new();
-        let mut disk = 0;
+        let (mut disk, mut model_disk) = (0, 0);
         for phase in &trial.recipe.phases {
             let OpenedPhase { source, steps, .. } = trial.opened(phase, &material, image_size)?;
             model = trained_parts(phase, model)?;
             let ParameterCounts { trained, frozen } = parameter_counts(&model);
             let blocks = model.network.decoder.block_parameters();
             let block_bytes: usize = blocks.values().map(BlockParameter::n_bytes).sum();
+            let in_blocks = blocks.values().map(numbers_of).sum::<u64>();
             // Weights of both, and gradient and two moments of what is trained, all in f32.
             let needed = 4 * (4 * trained + frozen) + block_bytes as u64;
             if available_memory.is_some_and(|available| needed > available) {
@@ -105,6 +106,8 @@ impl Experiment {
             }
             // Two checkpoints and the best one, with both moments.
             disk += 3 * 4 * (3 * trained + frozen);
+            // The model folder, in half precision.
+            model_disk = 2 * (trained + frozen + in_blocks);
             let opened = OpenedPhase { phase, source, steps: measured_steps };
             let config = TrainConfig {
                 schedule: Schedule {
@@ -126,7 +129,7 @@ impl Experiment {
             phases.push(PhaseEstimate {
                 name: phase.name.clone(),
                 trained,
-                frozen: frozen + blocks.values().map(numbers_of).sum::<u64>(),
+                frozen: frozen + in_blocks,
                 steps,
                 points: steps * phase.accumulate * (phase.images * phase.points) as u64,
                 seconds_per_step,
@@ -166,7 +169,7 @@ impl Experiment {
             hours: (seconds + started) / 3600.0,
             peak_memory: peak_memory(),
             available_memory,
-            disk,
+            disk: disk + model_disk,
         })
     }
 }
@@ -227,6 +230,6 @@ impl fmt::Display for ExperimentEstimate {
                 gigabytes(available)
             )?;
         }
-        write!(f, "disk: up to {:.2} GB for checkpoints", gigabytes(self.disk))
+        write!(f, "disk: up to {:.2} GB for checkpoints and the model", gigabytes(self.disk))
     }
 }

@@ -1,8 +1,9 @@
-//! Measures the speed and the memory of the builder in a temporary folder.
+//! Measures the speed and the memory of the builder in a temporary folder; the data set of records
+//! can be kept.
 //!
 //! ```sh
 //! cargo run --example build_speed -- photographs coco-parts DIR   # images on disk to Parquet, by rules
-//! cargo run --example build_speed -- records 100000              # memory over generated records
+//! cargo run --example build_speed -- records 100000 [OUT]        # memory over generated records
 //! cargo run --example build_speed -- server 200 64 600           # milliseconds, slots, points
 //! ```
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark program")]
@@ -29,11 +30,14 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["photographs", format, folder] => photographs(format.parse().unwrap(), Path::new(folder)),
-        ["records", n] => records(n.parse().unwrap()),
+        ["records", n] => {
+            records(n.parse().unwrap(), &tempfile::tempdir().unwrap().path().join("out"))
+        }
+        ["records", n, out] => records(n.parse().unwrap(), Path::new(out)),
         ["server", ms, slots, points] => {
             server(ms.parse().unwrap(), slots.parse().unwrap(), points.parse().unwrap())
         }
-        _ => println!("photographs FORMAT DIR | records N | server MS SLOTS POINTS"),
+        _ => println!("photographs FORMAT DIR | records N [OUT] | server MS SLOTS POINTS"),
     }
 }
 
@@ -55,7 +59,7 @@ fn photographs(format: DatasetFormat, folder: &Path) {
     }
 }
 
-fn records(n: usize) {
+fn records(n: usize, out: &Path) {
     // A scene of 128 pixels has about twenty points.
     let scenes = Scenes::draw(n / 18 + 10, 128);
     let recipe = BuildConfig {
@@ -63,7 +67,7 @@ fn records(n: usize) {
         balanced: true,
         ..BuildConfig::default()
     };
-    let (rows, seconds) = built(&scenes, &recipe, &Teachers::rules(), 1);
+    let (rows, seconds) = built_in(out, &scenes, &recipe, &Teachers::rules(), 1);
     println!(
         "{rows} rows of {} images in {seconds:.1} s; at most {:.0} MB were resident",
         scenes.len(),
@@ -102,7 +106,7 @@ fn server(ms: u64, slots: usize, points: usize) {
     );
 }
 
-/// The number of rows of a build, and its seconds.
+/// The number of rows of a build in a temporary folder, and its seconds.
 fn built(
     dataset: &dyn Dataset,
     recipe: &BuildConfig,
@@ -110,7 +114,17 @@ fn built(
     n_questions: usize,
 ) -> (usize, f64) {
     let folder = tempfile::tempdir().unwrap();
-    let mut options = BuildOptions::new(folder.path().join("out"));
+    built_in(&folder.path().join("out"), dataset, recipe, teachers, n_questions)
+}
+
+fn built_in(
+    out: &Path,
+    dataset: &dyn Dataset,
+    recipe: &BuildConfig,
+    teachers: &Teachers,
+    n_questions: usize,
+) -> (usize, f64) {
+    let mut options = BuildOptions::new(out);
     options.strictness = Strictness::Lenient;
     options.n_threads = 2;
     options.n_questions = n_questions;
