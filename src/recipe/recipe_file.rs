@@ -15,10 +15,11 @@ use super::{LossWeights, Objective, RecipeError, SampleSettings};
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 /// The shipped recipes: their names and texts.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("quick", include_str!("../../recipes/quick.toml")),
     ("small", include_str!("../../recipes/small.toml")),
     ("paper", include_str!("../../recipes/paper.toml")),
+    ("joined", include_str!("../../recipes/joined.toml")),
     ("scenes", include_str!("../../recipes/scenes.toml")),
     ("scenes-quick", include_str!("../../recipes/scenes-quick.toml")),
 ];
@@ -215,7 +216,7 @@ fn usual_final_rate() -> f64 {
 
 impl Recipe {
     /// The names of the shipped recipes.
-    pub const NAMES: [&str; 5] = ["quick", "small", "paper", "scenes", "scenes-quick"];
+    pub const NAMES: [&str; 6] = ["quick", "small", "paper", "joined", "scenes", "scenes-quick"];
 
     /// A shipped recipe by its name, or the recipe in a file. Paths in a file are relative to its
     /// folder.
