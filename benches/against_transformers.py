@@ -1,7 +1,7 @@
 """Tokens per second of `generate` beside Hugging Face transformers: same weights, same threads, turn by turn in one run.
 
-    cargo build --example generate
-    python benches/against_transformers.py target/debug/talking-points generate FOLDER [--rounds 5]
+    cargo build -p talking-points-cli
+    python benches/against_transformers.py target/debug/talking-points FOLDER [--rounds 5]
 
 FOLDER receives random Llamas of 0.1 B and 0.5 B parameters in f32, made once. A prompt of 256 tokens is read and 64 are
 written, for one row and for eight. `read` is the time to the first token, `write` what the others took.
@@ -19,7 +19,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 parser = argparse.ArgumentParser()
-parser.add_argument("generate", type=Path)
+parser.add_argument("command", type=Path)
 parser.add_argument("folder", type=Path)
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -38,7 +38,7 @@ def made(name):
     if not (folder / "config.json").exists():
         tiny = args.folder / "tiny"
         if not tiny.exists():
-            subprocess.run([args.generate, "--random", "tiny", "--model", tiny, "--prompt", "a", "--json"], check=True, env=environment, stdout=subprocess.DEVNULL)
+            subprocess.run([args.command, "generate", "--random", "tiny", "--model", tiny, "--prompt", "a", "--json"], check=True, env=environment, stdout=subprocess.DEVNULL)
         torch.manual_seed(0)
         config = LlamaConfig(vocab_size=32000, max_position_embeddings=2048, tie_word_embeddings=False, eos_token_id=None, bos_token_id=None, pad_token_id=None, **SHAPES[name])
         LlamaForCausalLM(config).save_pretrained(folder)
@@ -50,7 +50,7 @@ def made(name):
 
 def ours(folder, rows, extra=()):
     prompt = "a " * (READ - 1)
-    command = [args.generate, "--model", folder, "--prompt", prompt, "--plain", "--answers", str(rows), "--max-new-tokens", str(WRITTEN), "--json", *extra]
+    command = [args.command, "generate", "--model", folder, "--prompt", prompt, "--plain", "--answers", str(rows), "--max-new-tokens", str(WRITTEN), "--json", *extra]
     result = json.loads(subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout)
     read = result["seconds_to_first_token"]
     return read, result["seconds"] - read, result["prompt_tokens"]
@@ -76,18 +76,18 @@ for name in SHAPES:
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     gigabytes = 4 * (sum(p.numel() for p in model.parameters()) - model.get_input_embeddings().weight.numel()) / 1e9
     for rows in (1, 8):
-        times = {"ours": [], "ours int8": [], "transformers": []}
+        times = {"ours": [], "ours q8_0": [], "transformers": []}
         for _ in range(args.rounds):
             read, write, n_prompt = ours(folder, rows)
             times["ours"].append((read, write))
-            times["ours int8"].append(ours(folder, rows, ["--int8"])[:2])
+            times["ours q8_0"].append(ours(folder, rows, ["--weights", "q8_0"])[:2])
             times["transformers"].append(theirs(model, rows, n_prompt))
         medians = {who: [statistics.median(column) for column in zip(*rounds)] for who, rounds in times.items()}
         base_read, base_write = medians["transformers"]
         for who, (read, write) in medians.items():
             rate = rows * (WRITTEN - 1) / write
-            # Bytes hold a quarter of the numbers' weight.
-            moved = gigabytes / 4 if "int8" in who else gigabytes
+            # Blocks of 32 bytes with a scale of two hold 32 numbers of four bytes.
+            moved = gigabytes * 34 / 128 if "q8_0" in who else gigabytes
             print(f"{name} rows {rows}: {who:12}  read {n_prompt} tokens {read:6.3f} s ({base_read / read:4.2f} of transformers)"
                   f"  write {rate:7.1f} tokens/s ({base_write / write:4.2f})  weights read at {moved * (WRITTEN - 1) / write:5.1f} GB/s", flush=True)
     del model
