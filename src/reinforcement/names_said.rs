@@ -7,8 +7,9 @@ use tp_rl::{Judged, RewardTerm};
 /// The share of the names that the frozen vision model reads at the point (object and part) and that
 /// the description says, itself or by a synonym; 1 where none is read.
 ///
-/// The rewards of the distance alone leave names to chance: a policy may trade "ear" for "body",
-/// because a wrong guess about a large part costs less.
+/// The distance alone leaves names to chance: a policy that writes them itself may trade "ear" for
+/// "body", because a wrong guess about a large part costs less. Where names are inserted into the
+/// text, as the bundled model's are, the term is nearly always 1.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NamesSaid;
 
