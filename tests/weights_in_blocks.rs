@@ -315,7 +315,10 @@ fn experiment(out: &Path, objective: Objective) -> Experiment {
 fn training_on_blocks_saves_the_numbers_it_was_trained_with() {
     let (device, folder) = (Device::flex(), tempfile::tempdir().unwrap());
     let run = experiment(folder.path(), Objective::Descriptor);
-    run.run(&device, &AtomicBool::new(false)).unwrap();
+    let report = run.run(&device, &AtomicBool::new(false)).unwrap();
+    // Nothing was compared, so there is no score, and not a score of zero.
+    let card = std::fs::read_to_string(folder.path().join("model/README.md")).unwrap();
+    assert!(report.scores.is_none() && card.contains("not evaluated"), "{card}");
     let base = ModelDir::open(root().join("models/tiny")).unwrap();
     let base = base.load_with(&device, blocks(QuantizedFormat::Q8_0)).unwrap().network;
     let trained = ModelDir::open(folder.path().join("model")).unwrap().load(&device).unwrap();
@@ -344,4 +347,5 @@ fn blocks_themselves_are_not_trained() {
     let run = experiment(folder.path(), Objective::Base);
     let error = run.run(&Device::flex(), &AtomicBool::new(false)).unwrap_err();
     assert!(matches!(error, ExperimentError::TrainsBlocks { .. }), "{error}");
+    assert!(!folder.path().join("run.json").exists(), "it is refused before anything is run");
 }

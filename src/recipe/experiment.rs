@@ -157,7 +157,8 @@ impl Experiment {
             Some(kept) => (kept.phase, kept.evaluation),
             None => ("the last phase".to_owned(), evaluate(model.network.valid())),
         };
-        let (held_out, scores) = (set.name.clone(), scores(&evaluation));
+        let held_out = set.name.clone();
+        let scores = (set.n_points() > 0).then(|| scores(&evaluation));
         let report = ExperimentReport { phases, shipped, held_out, before, scores };
         RunRecord::of(self, &material, plain)?.write_card(&self.out.join("model"), &report)?;
         Ok(report)
@@ -181,7 +182,15 @@ impl Experiment {
         }
         plain.seed(self.seed.split("weights").0);
         let Self { recipe, start, out, seed, .. } = self;
-        Preparation { recipe, material, start, out, seed: *seed, plain }.run()
+        let (prepared, model) =
+            Preparation { recipe, material, start, out, seed: *seed, plain }.run()?;
+        if model.network.decoder.is_in_blocks() {
+            // Refused before the first phase, not hours later before the one that cannot run.
+            for phase in &recipe.phases {
+                trained_parts(phase, model.clone())?;
+            }
+        }
+        Ok((prepared, model))
     }
 
     /// The data of a phase, and its steps.

@@ -17,9 +17,9 @@ pub struct ExperimentReport {
     pub held_out: String,
     /// The scores of the base before training, if training started from one.
     pub before: Option<Scores>,
-    /// The scores of the model that was kept.
+    /// The scores of the model that was kept; none if the recipe compares nothing.
     #[serde(flatten)]
-    pub scores: Scores,
+    pub scores: Option<Scores>,
 }
 
 /// mPCK on held-out images, in percent.
@@ -70,6 +70,9 @@ impl fmt::Display for ExperimentReport {
         if let Some(before) = &self.before {
             writeln!(f, "before, on {}: {before}", self.held_out)?;
         }
-        write!(f, "on {}: {}, after {}", self.held_out, self.scores, self.shipped)
+        match &self.scores {
+            Some(scores) => write!(f, "on {}: {scores}, after {}", self.held_out, self.shipped),
+            None => write!(f, "the model after {}; it was not evaluated", self.shipped),
+        }
     }
 }

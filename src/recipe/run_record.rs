@@ -131,6 +131,13 @@ impl RunRecord {
                 if phase.is_kept { "yes" } else { "no" }
             ));
         }
+        let Some(scores) = report.scores else {
+            line(&format!(
+                "\nThe model of this folder is that after {}. It was not evaluated: use `talking-points evaluate`, and `talking-points calibrate` for its probabilities.",
+                report.shipped
+            ));
+            return card;
+        };
         line(&format!(
             "\nmPCK on {}, in percent; the model of this folder is that after {}.\n",
             report.held_out, report.shipped
@@ -139,7 +146,7 @@ impl RunRecord {
             "| | reference descriptions | its own descriptions | shuffled ones |\n|---|---|---|---|",
         );
         let rows = report.before.map(|before| ("base, before training", before)).into_iter();
-        for (name, scores) in rows.chain([("this model", report.scores)]) {
+        for (name, scores) in rows.chain([("this model", scores)]) {
             line(&format!(
                 "| {name} | {:.1} | {:.1} | {:.1} |",
                 scores.mpck, scores.mpck_ours, scores.mpck_shuffled
