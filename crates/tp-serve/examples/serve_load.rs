@@ -9,7 +9,7 @@
 
 use std::{
     error::Error,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::{
@@ -29,7 +29,7 @@ use tp_serve::{ServeConfig, ServedModel, Server, listen};
 
 const PHOTOGRAPHS: [&str; 3] = ["cat.jpg", "coffee.jpg", "horse.jpg"];
 /// One request in so many is hostile.
-const HOSTILE: u64 = 20;
+const HOSTILE: usize = 20;
 /// Descriptions of the library for comparison.
 const IN_A_LOOP: usize = 200;
 /// The server's memory is taken after so many requests, and at the end.
@@ -70,8 +70,13 @@ fn main() -> Result<(), AnyError> {
                         *locked(&warm) = resident_kib();
                     }
                     let before = Instant::now();
-                    let fault = ask(&agent, address, &photographs, n);
-                    locked::<Vec<Duration>>(&times).push(before.elapsed());
+                    let fault = if is_hostile(n) {
+                        hostile(&agent, address, &photographs[0], n)
+                    } else {
+                        let fault = ask(&agent, address, &photographs, n);
+                        locked::<Vec<Duration>>(&times).push(before.elapsed());
+                        fault
+                    };
                     locked::<Vec<String>>(&faults)
                         .extend(fault.err().map(|error| error.to_string()));
                 }
@@ -86,8 +91,8 @@ fn main() -> Result<(), AnyError> {
     };
     let faults = faults.into_inner().unwrap_or_default();
     println!(
-        "{n_requests} requests from {n_clients} clients in {seconds:.1} s: {:.1} a second, p50 {:.0} ms, p99 {:.0} ms, {} failures",
-        n_requests as f64 / seconds,
+        "{n_requests} requests from {n_clients} clients in {seconds:.1} s: {:.1} answers a second, p50 {:.0} ms, p99 {:.0} ms, {} failures",
+        times.len() as f64 / seconds,
         1e3 * at(0.5),
         1e3 * at(0.99),
         faults.len()
@@ -151,10 +156,6 @@ fn ask(
     photographs: &[Vec<u8>],
     n: usize,
 ) -> Result<(), AnyError> {
-    let draw = Seed(n as u64).0;
-    if draw.is_multiple_of(HOSTILE) {
-        return hostile(agent, address, photographs, draw);
-    }
     let photograph = &photographs[n % photographs.len()];
     let (x, y) = place(n);
     let points = json!([{"x": x, "y": y}]);
@@ -192,46 +193,100 @@ fn form(image: &[u8], field: &str, value: &str, stream: bool) -> Vec<u8> {
     [head.concat().as_bytes(), image, b"\r\n--b-o-u-n-d--\r\n"].concat()
 }
 
-/// A request that must be refused, or a connection that is given up.
+/// Whether the request with this number is hostile.
+fn is_hostile(n: usize) -> bool {
+    n % HOSTILE == HOSTILE - 1
+}
+
+/// Sends what must be refused, or gives a connection up; an error if the server does anything else.
 fn hostile(
     agent: &ureq::Agent,
     address: SocketAddr,
-    photographs: &[Vec<u8>],
-    draw: u64,
+    photograph: &[u8],
+    n: usize,
 ) -> Result<(), AnyError> {
-    let form_of = |image: &[u8], points: &str| form(image, "points", points, false);
-    let photograph = &photographs[0];
-    let body = match draw / HOSTILE % 6 {
-        0 => form_of(&photograph[..photograph.len() / 3], "[{\"x\":1,\"y\":1}]"),
-        1 => form_of(photograph, "[{\"x\":1e9,\"y\":1}]"),
-        2 => form_of(photograph, &format!("[{}]", vec!["{\"x\":1,\"y\":1}"; 5_000].join(","))),
-        3 => form_of(photograph, "[{\"x\":NaN,\"y\":1}]"),
+    let refuse =
+        |image: &[u8], points: &str| refused(agent, address, &form(image, "points", points, false));
+    let a_point = "[{\"x\":1,\"y\":1}]";
+    match n / HOSTILE % 11 {
+        0 => refuse(&photograph[..photograph.len() / 3], a_point),
+        1 => refuse(b"%PDF-1.7 is not a photograph", a_point),
+        2 => refuse(&bomb(), a_point),
+        3 => refuse(photograph, "[{\"x\":1e9,\"y\":1}]"),
+        4 => refuse(photograph, "[{\"x\":NaN,\"y\":1}]"),
+        5 => refuse(photograph, &format!("[{}]", vec!["{\"x\":1,\"y\":1}"; 10_000].join(","))),
+        6 => raw(address, b"GET /../../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        7 => raw(address, &[0x16, 3, 1, 0, 200, 1, 0, 0, b'\r', b'\n', b'\r', b'\n']),
+        8 => endless_head(address),
+        9 => slow_head(address),
         // A client that goes away in the middle of its request.
-        4 => {
-            let mut stream = TcpStream::connect(address)?;
-            stream.write_all(b"POST /v1/describe HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{\"image\"")?;
-            return Ok(());
-        }
-        // Bytes that are not HTTP.
-        _ => {
-            let mut stream = TcpStream::connect(address)?;
-            stream.write_all(&[0x16, 3, 1, 0, 200, 1, 0, 0, b'\r', b'\n', b'\r', b'\n'])?;
-            let mut answer = Vec::new();
-            let _ = stream.read_to_end(&mut answer);
-            return Ok(());
-        }
-    };
+        _ => Ok(TcpStream::connect(address)?.write_all(b"POST /v1/describe HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{\"image\"")?),
+    }
+}
+
+/// A form that must be answered by a problem of the request.
+fn refused(agent: &ureq::Agent, address: SocketAddr, body: &[u8]) -> Result<(), AnyError> {
     let reply = agent
         .post(format!("http://{address}/v1/describe"))
         .header("content-type", "multipart/form-data; boundary=b-o-u-n-d")
-        .send(&body[..])?;
+        .send(body)?;
     let status = reply.status().as_u16();
     reply.into_body().read_to_string()?;
-    if (400..500).contains(&status) && status != 429 {
+    match status {
+        400..500 if status != 429 => Ok(()),
+        _ => Err(format!("a hostile request got {status}").into()),
+    }
+}
+
+/// A PNG file of a few bytes that says it has 3.6 billion pixels.
+fn bomb() -> Vec<u8> {
+    let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0".to_vec();
+    file.extend([0x0f, 0xb0, 0xe2, 0x15]);
+    file
+}
+
+/// Bytes that must be answered by an error, or by closing the connection.
+fn raw(address: SocketAddr, bytes: &[u8]) -> Result<(), AnyError> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(bytes)?;
+    let mut answer = Vec::new();
+    // The connection may be reset, since bytes remain that nobody reads.
+    let _ = stream.read_to_end(&mut answer);
+    if answer.is_empty() || answer.starts_with(b"HTTP/1.1 4") {
         Ok(())
     } else {
-        Err(format!("a hostile request got {status}").into())
+        Err(format!("hostile bytes got {}", String::from_utf8_lossy(&answer)).into())
     }
+}
+
+/// A header of a gigabyte, which must not be read to its end.
+fn endless_head(address: SocketAddr) -> Result<(), AnyError> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nX: ")?;
+    for _ in 0..1 << 14 {
+        if stream.write_all(&[b'a'; 1 << 16]).is_err() {
+            return Ok(());
+        }
+    }
+    Err("a header of a gigabyte was read".into())
+}
+
+/// A head of which a byte comes every second (slow loris): it must be cut off.
+fn slow_head(address: SocketAddr) -> Result<(), AnyError> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nX: ")?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    for _ in 0..30 {
+        let is_closed = match stream.read(&mut [0; 512]) {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        };
+        if is_closed || stream.write_all(b"a").is_err() {
+            return Ok(());
+        }
+    }
+    Err("a head that takes 30 seconds was not cut off".into())
 }
 
 /// The resident memory of this process in KiB; 0 where the system does not tell.

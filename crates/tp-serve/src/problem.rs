@@ -37,6 +37,7 @@ pub(crate) enum ProblemKind {
     TooManyTexts,
     UnknownModel,
     UnsupportedMediaType,
+    Unusable,
 }
 
 impl ProblemKind {
@@ -81,6 +82,9 @@ impl ProblemKind {
                 "The type of the body is not supported",
                 S::UNSUPPORTED_MEDIA_TYPE,
             ),
+            Self::Unusable => {
+                ("unusable", "The request cannot be carried out", S::UNPROCESSABLE_ENTITY)
+            }
         }
     }
 }
@@ -123,6 +127,17 @@ impl Problem {
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::BadRequest, detail)
+    }
+
+    /// The request is what the document of the interface describes, and asks for what cannot be
+    /// done.
+    pub(crate) fn unusable(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Unusable, detail)
+    }
+
+    /// The same detail as a problem of another kind.
+    pub(crate) fn of_kind(self, kind: ProblemKind) -> Self {
+        Self::new(kind, self.detail)
     }
 
     pub(crate) fn busy(what: &str) -> Self {

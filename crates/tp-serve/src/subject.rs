@@ -41,9 +41,9 @@ impl Subject {
             (Some(bytes), None) => Self::of_file(app, model, bytes, memory).await,
             (None, Some(hash)) => Self::of_hash(app, model, hash),
             (Some(_), Some(_)) => {
-                Err(Problem::bad_request("send `image` or `image_hash`, and not both"))
+                Err(Problem::unusable("send `image` or `image_hash`, and not both"))
             }
-            (None, None) => Err(Problem::bad_request(
+            (None, None) => Err(Problem::unusable(
                 "the image is missing: send a jpeg, png or webp file as `image`, or the `image_hash` of an earlier reply",
             )),
         }

@@ -52,7 +52,7 @@ pub(crate) async fn read_upload<T: DeserializeOwned + Send + 'static>(
     match kind {
         BodyKind::Json => {
             let parse = move || -> Result<Upload<T>, Problem> {
-                let fields: Map<String, Value> = parse_json(&bytes)?;
+                let fields = parse_json(&bytes)?;
                 let n_bytes = bytes.len();
                 drop(bytes);
                 let upload = from_json(fields, &mut memory)?;
@@ -64,7 +64,9 @@ pub(crate) async fn read_upload<T: DeserializeOwned + Send + 'static>(
         }
         BodyKind::Form { boundary } => {
             let (fields, image) = read_form(bytes, boundary).await?;
-            Ok(Upload { fields: typed(fields)?, image, memory })
+            // The document has these values as texts, which may say anything.
+            let fields = typed(fields).map_err(|problem| problem.of_kind(ProblemKind::Unusable))?;
+            Ok(Upload { fields, image, memory })
         }
     }
 }
@@ -86,7 +88,7 @@ pub(crate) async fn read_json<T: DeserializeOwned + Send + 'static>(
     let mut memory = app.memory.reserve();
     let limit = app.config.max_body_bytes;
     let bytes = read_body(&head.headers, body, limit, deadline, &mut memory).await?;
-    let value = crate::app::blocking(move || parse_json(&bytes)).await??;
+    let value = crate::app::blocking(move || typed(parse_json(&bytes)?)).await??;
     Ok((value, memory))
 }
 
@@ -118,7 +120,8 @@ fn unsupported(detail: &str) -> Problem {
     Problem::new(ProblemKind::UnsupportedMediaType, detail)
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// An object. An array is none, though Rust's structs could be read from it.
+fn parse_json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     check_n_values(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| {
         Problem::bad_request(format!("the body is not the expected JSON: {error}"))
@@ -147,8 +150,27 @@ fn check_n_values(json: &[u8]) -> Result<(), Problem> {
 }
 
 fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Problem> {
-    serde_json::from_value(Value::Object(fields))
+    serde_json::from_value(with_whole_numbers(Value::Object(fields)))
         .map_err(|error| Problem::bad_request(format!("the request is not as expected: {error}")))
+}
+
+/// The same JSON with 5 in place of 5.0: in a JSON Schema both are integers.
+fn with_whole_numbers(json: Value) -> Value {
+    /// Every whole number below is exact in 64 bits.
+    const END: f64 = 9_007_199_254_740_992.0;
+    match json {
+        Value::Number(number) => match number.as_f64() {
+            Some(value) if number.is_f64() && value.fract() == 0.0 && value.abs() < END => {
+                (value as i64).into()
+            }
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(with_whole_numbers).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, with_whole_numbers(value))).collect()
+        }
+        other => other,
+    }
 }
 
 /// The fields of a JSON object, and its image.
@@ -178,12 +200,12 @@ pub(crate) fn decode_file(text: &str, memory: &mut Reserved) -> Result<Bytes, Pr
             .split_once(',')
             .filter(|(kind, _)| kind.ends_with(";base64"))
             .map(|(_, base64)| base64)
-            .ok_or_else(|| Problem::bad_request("a data: URL of an image ends in `;base64,…`"))?,
+            .ok_or_else(|| Problem::unusable("a data: URL of an image ends in `;base64,…`"))?,
     };
     memory.grow(base64.len() / 4 * 3 + 3)?;
     let bytes = STANDARD
         .decode(base64.trim())
-        .map_err(|error| Problem::bad_request(format!("the image is not valid base64: {error}")))?;
+        .map_err(|error| Problem::unusable(format!("the image is not valid base64: {error}")))?;
     Ok(bytes.into())
 }
 
@@ -217,9 +239,12 @@ async fn read_form(
         } else {
             check_n_values(&content)?;
             serde_json::from_str(text)
-                .map_err(|error| Problem::bad_request(format!("`{name}` is not JSON: {error}")))?
+                .map_err(|error| Problem::unusable(format!("`{name}` is not JSON: {error}")))?
         };
-        fields.insert(name, value);
+        // As in JSON, null is the value of what is not said.
+        if !value.is_null() {
+            fields.insert(name, value);
+        }
     }
     Ok((fields, image))
 }

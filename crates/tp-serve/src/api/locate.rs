@@ -33,8 +33,10 @@ pub(crate) struct LocateRequest {
     image: Option<String>,
     /// Instead of `image`: the hash of an image that was sent before.
     #[serde(default)]
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     image_hash: Option<String>,
     /// The texts.
+    #[schema(min_items = 1)]
     texts: Vec<String>,
     /// The model; the server's first one if none is named.
     #[serde(default)]
@@ -45,18 +47,21 @@ pub(crate) struct LocateRequest {
 }
 
 /// The same as a form.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "for the document alone: forms are read as the JSON of their fields")]
 pub(crate) struct LocateForm {
     /// A JPEG, PNG or WebP file.
     #[schema(value_type = String, format = Binary)]
     image: Vec<u8>,
     /// Instead of `image`: the hash of an image that was sent before.
+    #[schema(nullable = false, pattern = "^[0-9a-fA-F]{64}$")]
     image_hash: Option<String>,
     /// The texts, as JSON.
     #[schema(example = r#"["the horse's ear"]"#)]
     texts: String,
     /// The model; the server's first one if none is named.
+    #[schema(nullable = false)]
     model: Option<String>,
     /// Whether each text's heat-map is told.
     heatmap: Option<bool>,

@@ -35,32 +35,39 @@ pub(crate) struct RoundTripRequest {
     image: Option<String>,
     /// Instead of `image`: the hash of an image that was sent before.
     #[serde(default)]
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     image_hash: Option<String>,
     /// The points.
+    #[schema(min_items = 1)]
     points: Vec<Pixel>,
     /// The model; the server's first one if none is named.
     #[serde(default)]
     model: Option<String>,
     /// The seed of every random choice.
     #[serde(default)]
+    #[schema(maximum = 9_007_199_254_740_991_i64)]
     seed: u64,
 }
 
 /// The same as a form.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "for the document alone: forms are read as the JSON of their fields")]
 pub(crate) struct RoundTripForm {
     /// A JPEG, PNG or WebP file.
     #[schema(value_type = String, format = Binary)]
     image: Vec<u8>,
     /// Instead of `image`: the hash of an image that was sent before.
+    #[schema(nullable = false, pattern = "^[0-9a-fA-F]{64}$")]
     image_hash: Option<String>,
     /// The points, as JSON.
     #[schema(example = r#"[{"x":300,"y":130}]"#)]
     points: String,
     /// The model; the server's first one if none is named.
+    #[schema(nullable = false)]
     model: Option<String>,
     /// The seed of every random choice.
+    #[schema(maximum = 9_007_199_254_740_991_i64)]
     seed: Option<u64>,
 }
 

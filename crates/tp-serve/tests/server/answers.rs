@@ -48,7 +48,7 @@ fn descriptions_are_those_of_the_library_however_the_image_is_sent() {
         ),
     ];
     let hash = replies[0].ok()["image"]["hash"].clone();
-    let by_hash = json!({"image_hash": hash, "points": asked, "seed": 7});
+    let by_hash = json!({"image_hash": hash, "points": asked, "seed": 7.0});
     for reply in replies.into_iter().chain([server.post_json("/v1/describe", &by_hash)]) {
         let json = reply.ok();
         assert_eq!((&json["image"]["width"], &json["image"]["height"]), (&640.into(), &360.into()));
@@ -82,7 +82,7 @@ fn texts_are_located_as_by_the_library_with_their_heat_maps() {
     let fields = json!(texts).to_string();
     let file = photograph("horse.jpg");
     let with = server.post_form("/v1/locate", &file, &[("texts", &fields), ("heatmap", "true")]);
-    let without = server.post_form("/v1/locate", &file, &[("texts", &fields)]);
+    let without = server.post_form("/v1/locate", &file, &[("texts", &fields), ("heatmap", "null")]);
     for (reply, has_heatmap) in [(with, true), (without, false)] {
         let json = reply.ok();
         let results = json["results"].as_array().unwrap();

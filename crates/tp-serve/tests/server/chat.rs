@@ -116,10 +116,10 @@ fn what_cannot_be_answered_is_said_in_both_forms() {
     ]});
     let point = "<point x=\"1\" y=\"1\"/>";
     for (fields, kind, part) in [
-        (json!({"messages": []}), "bad-request", "no user message has an image"),
-        (json!({"messages": [text_alone(point)]}), "bad-request", "no user message has an image"),
-        (json!({"messages": [user("what is this?")]}), "bad-request", "names a point"),
-        (json!({"messages": [elsewhere]}), "bad-request", "fetches nothing"),
+        (json!({"messages": []}), "unusable", "no user message has an image"),
+        (json!({"messages": [text_alone(point)]}), "unusable", "no user message has an image"),
+        (json!({"messages": [user("what is this?")]}), "unusable", "names a point"),
+        (json!({"messages": [elsewhere]}), "unusable", "fetches nothing"),
         (
             json!({"messages": [user("<point x=\"900\" y=\"1\"/>")]}),
             "point-outside",
@@ -137,9 +137,9 @@ fn what_cannot_be_answered_is_said_in_both_forms() {
         (
             json!({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}),
             "bad-request",
-            "not the expected JSON",
+            "the request is not as expected",
         ),
-        (json!({"messages": "hello"}), "bad-request", "not the expected JSON"),
+        (json!({"messages": "hello"}), "bad-request", "the request is not as expected"),
     ] {
         let reply = server.post_json("/v1/chat/completions", &fields);
         let (status, found, detail) = reply.problem();

@@ -43,6 +43,8 @@ fn backend_connects_and_takes_hooks() {
     assert_eq!(server.post_json("/label-studio/setup", &setup).ok()["model_version"], version);
     let hook = json!({"action": "ANNOTATION_CREATED", "project": {"id": 1}});
     assert_eq!(server.post_json("/label-studio/webhook", &hook).status, 201);
+    // Each field of an empty array's struct has its default, so that it would say nothing.
+    assert_eq!(server.post_json("/label-studio/setup", &json!([])).problem().1, "bad-request");
     let wrong = json!({"schema": "<View/>"});
     assert!(server.post_json("/label-studio/setup", &wrong).problem().2.contains("no <Image>"));
 }

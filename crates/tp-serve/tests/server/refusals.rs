@@ -61,8 +61,8 @@ fn every_fault_of_a_request_has_its_problem() {
         ),
         (describe(json!({"image_hash": unknown})), 404, "image-not-cached", "send the image again"),
         (describe(json!({"image_hash": "xyz"})), 400, "bad-request", "64 hexadecimal digits"),
-        (describe(json!({"image_hash": null})), 400, "bad-request", "the image is missing"),
-        (describe(json!({"image": "aGVsbG8="})), 400, "bad-request", "not both"),
+        (describe(json!({"image_hash": null})), 422, "unusable", "the image is missing"),
+        (describe(json!({"image": "aGVsbG8="})), 422, "unusable", "not both"),
         (
             describe(json!({"image": "aGVsbG8=", "image_hash": null})),
             422,
@@ -77,14 +77,14 @@ fn every_fault_of_a_request_has_its_problem() {
         ),
         (
             describe(json!({"image": "%%%", "image_hash": null})),
-            400,
-            "bad-request",
+            422,
+            "unusable",
             "not valid base64",
         ),
         (
             describe(json!({"image": "data:image/png,abc", "image_hash": null})),
-            400,
-            "bad-request",
+            422,
+            "unusable",
             "data: URL",
         ),
         (describe(json!({"image": 7})), 400, "bad-request", "`image` must be"),
@@ -126,7 +126,7 @@ fn numbers_that_are_none_are_refused() {
         let field = format!("[{{\"x\": {number}, \"y\": 1}}]");
         let reply = server.post_form("/v1/describe", &photograph("cat.jpg"), &[("points", &field)]);
         let (_, kind, detail) = reply.problem();
-        assert_eq!(kind, "bad-request", "{number}");
+        assert_eq!(kind, "unusable", "{number}");
         assert!(detail.contains("`points`"), "{detail}");
     }
     let large = format!("{{\"image_hash\": {hash}, \"points\": [{{\"x\": 1e300, \"y\": 1}}]}}");

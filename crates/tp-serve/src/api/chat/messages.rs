@@ -64,18 +64,18 @@ pub(super) fn image_and_point(
 ) -> Result<(Bytes, NamedPoint), Problem> {
     let of_users = || messages.iter().rev().filter(|message| message.role == "user");
     let url = of_users().find_map(Message::image).ok_or_else(|| {
-        Problem::bad_request(
+        Problem::unusable(
             "no user message has an image: add a part {\"type\": \"image_url\", \"image_url\": {\"url\": \"data:image/jpeg;base64,…\"}}",
         )
     })?;
     if !url.starts_with("data:") {
-        return Err(Problem::bad_request(
+        return Err(Problem::unusable(
             "the image must be a data: URL: this server fetches nothing",
         ));
     }
     let point = of_users().find_map(|message| NamedPoint::in_text(&message.text()));
     let point = point.ok_or_else(|| {
-        Problem::bad_request(
+        Problem::unusable(
             "no user message names a point: write <point x=\"120\" y=\"85\"/> in pixels, <point x=\"31.5%\" y=\"40%\"/>, or {\"x\": 120, \"y\": 85}",
         )
     })?;

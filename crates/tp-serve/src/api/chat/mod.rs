@@ -60,15 +60,19 @@ pub(crate) struct ChatRequest {
     stream_options: Option<StreamOptions>,
     /// The seed of every random choice.
     #[serde(default)]
+    #[schema(maximum = 9_007_199_254_740_991_i64)]
     seed: Option<u64>,
     /// 0, the default, selects the most probable token.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
     /// The most tokens of the description.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_tokens: Option<usize>,
     /// The same by its newer name.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_completion_tokens: Option<usize>,
     /// The number of answers: 1.
     #[serde(default)]

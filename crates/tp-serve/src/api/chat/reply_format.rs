@@ -35,14 +35,14 @@ impl ReplyFormat {
                 });
                 let names = properties.map(|properties| properties.keys().cloned().collect());
                 names.map(Self::Json).ok_or_else(|| {
-                    Problem::bad_request(
+                    Problem::unusable(
                         "the schema of `response_format` must be an object whose properties are strings",
                     )
                 })
             }
-            _ => Err(Problem::bad_request(
-                "`response_format` must be text, json_object or json_schema",
-            )),
+            _ => {
+                Err(Problem::unusable("`response_format` must be text, json_object or json_schema"))
+            }
         }
     }
 

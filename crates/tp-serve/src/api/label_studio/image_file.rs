@@ -35,7 +35,7 @@ pub(super) async fn read(
 ) -> Result<(Bytes, Reserved), Problem> {
     let address = task.data.get(field).and_then(|value| value.as_str()).map(str::to_owned);
     let address = address.ok_or_else(|| {
-        Problem::bad_request(format!("the data of the task has no text `{field}` with its image"))
+        Problem::unusable(format!("the data of the task has no text `{field}` with its image"))
     })?;
     let mut memory = app.memory.reserve();
     let (folder, limit) = (app.config.label_studio_files.clone(), app.config.max_body_bytes);
@@ -44,12 +44,12 @@ pub(super) async fn read(
             return Ok((decode_file(&address, &mut memory)?, memory));
         }
         let folder = folder.ok_or_else(|| {
-            Problem::bad_request(
+            Problem::unusable(
                 "the image must be a data: URL, unless the server is started with --label-studio-files DIR",
             )
         })?;
         let path = inner_path(&address).ok_or_else(|| {
-            Problem::bad_request(
+            Problem::unusable(
                 "the image must be a data: URL or a file of Label Studio, /data/upload/… or /data/local-files/?d=…",
             )
         })?;

@@ -46,18 +46,18 @@ impl LabelConfig {
     /// A problem if it is not XML, or has no image.
     pub(super) fn parse(xml: &str) -> Result<Self, Problem> {
         if xml.len() > MAX_BYTES {
-            return Err(Problem::bad_request(format!(
+            return Err(Problem::unusable(format!(
                 "the labeling configuration has more than {MAX_BYTES} bytes"
             )));
         }
         let document = Document::parse(xml).map_err(|error| {
-            Problem::bad_request(format!("the labeling configuration is not XML: {error}"))
+            Problem::unusable(format!("the labeling configuration is not XML: {error}"))
         })?;
         let tags = |names: &'static [&'static str]| {
             document.descendants().filter(move |node| names.contains(&node.tag_name().name()))
         };
         let image = tags(&["Image"]).next().ok_or_else(|| {
-            Problem::bad_request(
+            Problem::unusable(
                 "the labeling configuration has no <Image>, whose points could be described",
             )
         })?;

@@ -46,7 +46,7 @@ impl LabelConfig {
         let keypoints: Vec<Keypoint> = regions.iter().filter_map(keypoint).collect();
         if !keypoints.is_empty() {
             if self.text_area.is_none() {
-                return Err(Problem::bad_request(
+                return Err(Problem::unusable(
                     "the labeling configuration has no <TextArea> for the image, in which a description could stand",
                 ));
             }
@@ -62,7 +62,7 @@ impl LabelConfig {
             return Ok(Asked::Nothing);
         }
         if self.keypoint.is_none() {
-            return Err(Problem::bad_request(
+            return Err(Problem::unusable(
                 "the labeling configuration has no <KeyPoint> for the image, which could mark what a text means",
             ));
         }
