@@ -2,7 +2,7 @@
 
     pip install label-studio-sdk requests
     talking-points serve --port 8080 &
-    python crates/tp-serve/tests/label_studio.py http://127.0.0.1:8080/label-studio examples/images/horse.jpg
+    python crates/tp-serve/tests/clients/label_studio.py http://127.0.0.1:8080/label-studio examples/images/horse.jpg
 """
 
 import base64
