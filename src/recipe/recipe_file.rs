@@ -15,8 +15,9 @@ use super::{LossWeights, Objective, RecipeError, SampleSettings};
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 /// The shipped recipes: their names and texts.
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("quick", include_str!("../../recipes/quick.toml")),
+    ("own-words", include_str!("../../recipes/own-words.toml")),
     ("small", include_str!("../../recipes/small.toml")),
     ("paper", include_str!("../../recipes/paper.toml")),
     ("joined", include_str!("../../recipes/joined.toml")),
@@ -216,7 +217,8 @@ fn usual_final_rate() -> f64 {
 
 impl Recipe {
     /// The names of the shipped recipes.
-    pub const NAMES: [&str; 6] = ["quick", "small", "paper", "joined", "scenes", "scenes-quick"];
+    pub const NAMES: [&str; 7] =
+        ["quick", "own-words", "small", "paper", "joined", "scenes", "scenes-quick"];
 
     /// A shipped recipe by its name, or the recipe in a file. Paths in a file are relative to its
     /// folder.
@@ -489,9 +491,8 @@ mod tests {
         assert!(
             refusal("steps = 200", "steps = 200\nlosses = { mse = 1.0 }").contains("unknown field")
         );
-        assert!(
-            Recipe::named_or_read("quik").unwrap_err().to_string().contains("quick, small, paper")
-        );
+        let message = Recipe::named_or_read("quik").unwrap_err().to_string();
+        assert!(message.contains("quick, own-words, small"), "{message}");
         assert!(Recipe::named_or_read("no/such.toml").unwrap_err().to_string().contains("no/such"));
     }
 

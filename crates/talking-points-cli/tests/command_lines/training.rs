@@ -52,7 +52,7 @@ fn trainings_that_cannot_begin_are_refused_in_one_line() {
     let data = coco.path().display().to_string();
     assert!(refusal(&["--data", &data, "--base", "no/such/base"]).contains("no/such/base"));
     assert!(refusal(&[]).contains("--data data=PATH"));
-    assert!(refusal(&["--recipe", "fast"]).contains("quick, small, paper"));
+    assert!(refusal(&["--recipe", "fast"]).contains("quick, own-words, small"));
     assert!(refusal(&["--data", "no/such/data"]).contains("no/such/data"));
     let empty = in_folder(&folder, "empty");
     fs::create_dir(&empty).unwrap();

@@ -10,7 +10,7 @@ use crate::args::{CommonArgs, DeviceArgs, WeightsArgs};
 /// Trains a model by a recipe: on your own data, or from random weights.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// quick, small, paper, joined, scenes, scenes-quick, or a file in TOML (`docs/training.md`).
+    /// quick, own-words, small, paper, joined, scenes, scenes-quick, or a file in TOML (`docs/training.md`).
     #[arg(long, default_value = "quick")]
     pub(super) recipe: String,
     /// Training data, as `[SOURCE=][FORMAT:]PATH`: a folder of images with annotations, a data set that
